@@ -1,0 +1,257 @@
+"""Finite elements for the pinned-billiard equations on the unit interval, with lumped mass and nodal fluxes.
+
+Degree 1 on a mesh with lambda h <= 2 keeps w >= 0 in continuous time: at a node where w = 0 its rate is
+sum (sigma_j^2 + D_j^2 -+ lambda h sigma_j D_j)/(2 h) >= 0, with D_j the difference of mu to the neighbour j. Where the
+mesh is coarser the diffusion is raised to lambda h/2, which is upwinding: bounded and positive, but smeared.
+Higher degrees take the nodes of Gauss, Lobatto and Legendre, which are also the points of the quadrature.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import basix
+import basix.ufl
+import dolfinx
+import numpy as np
+import ufl
+from dolfinx import fem
+from mpi4py import MPI
+
+from .billiard_forms import BilliardForm, EnergyForm, deviation
+from .linear import DirectSolver
+from .tolerance import relative_error, restored
+
+
+@dataclass(frozen=True)
+class Source:
+    """Right-hand sides of a manufactured solution: UFL expressions of (x, t), and their derivatives in t."""
+
+    values: Any  # (x, t) -> (s_mu, s_second)
+    slopes: Any
+
+
+class BilliardSystem:
+    """M y' = f(y) for y = (mu, second) at the nodes, in the numbering of the form's space (a `rosenbrock.System`)."""
+
+    def __init__(
+        self,
+        comm: MPI.Comm,
+        cells: int,
+        degree: int,
+        speed: float,
+        form: BilliardForm,
+        absorbing: bool,
+        rtol: float,
+        petsc_options: dict[str, Any] | None = None,
+        source: Source | None = None,
+    ) -> None:
+        self.comm, self.form, self.absorbing, self.rtol = comm, form, absorbing, rtol
+        self.mesh = dolfinx.mesh.create_interval(comm, cells, [0.0, 1.0])
+        self.space = fem.functionspace(self.mesh, basix.ufl.element("Lagrange", "interval", degree, shape=(2,)))
+        spacing = float(np.min(np.diff(np.sort(lobatto_points(degree))))) / cells
+        self.resolved = speed * spacing <= 2.0
+        self.diffusion = max(1.0, 0.5 * speed * spacing)
+        self._compile(speed, degree, source)
+        self.owned = 2 * self.space.dofmap.index_map.size_local
+        self.nodal = slice(0, self.owned, 2), slice(1, self.owned, 2)  # mu and the second unknown within a state
+        mass = self._assembled(fem.form(ufl.inner(ufl.as_vector((1.0, 1.0)), self._test) * self._dx))
+        self.mass = np.append(mass, 1.0) if absorbing else mass
+        self._linear = DirectSolver(self._jacobian, "billiards_", petsc_options)
+        self._ends = AbsorbingEnds(self) if absorbing else None
+
+    def _compile(self, speed: float, degree: int, source: Source | None) -> None:
+        self._u, self._test = fem.Function(self.space), ufl.TestFunction(self.space)
+        u, v, mesh = self._u, self._test, self.mesh
+        self._dx = ufl.dx(domain=mesh, metadata={"quadrature_rule": "GLL", "quadrature_degree": 2 * degree - 1})
+        self._time, self._shift = fem.Constant(mesh, 0.0), fem.Constant(mesh, 1.0)
+        self._floor = fem.Constant(mesh, 0.0)
+        lam, d = fem.Constant(mesh, float(speed)), fem.Constant(mesh, self.diffusion)
+        variance = self.form.variance(u[0], u[1])
+
+        def residual(floor: Any) -> Any:
+            return self.form.residual(u[0], u[1], deviation(variance, floor), v, d, lam) * self._dx
+
+        exact = residual(0.0 if self.form.label != "A" else self._floor)
+        self._slope = None
+        if source is not None:
+            x = ufl.SpatialCoordinate(mesh)[0]
+            exact -= ufl.inner(ufl.as_vector(source.values(x, self._time)), v) * self._dx
+            self._slope = fem.form(ufl.inner(ufl.as_vector(source.slopes(x, self._time)), v) * self._dx)
+        self._residual = fem.form(exact)
+        increment = ufl.TrialFunction(self.space)
+        jacobian = ufl.derivative(residual(self._floor), u, increment)
+        self._jacobian = fem.form(self._shift * ufl.inner(increment, v) * self._dx + jacobian)
+
+    # --- states ------------------------------------------------------------------------------------------
+
+    def points(self) -> np.ndarray:
+        """Return the coordinates of the owned nodes, shape (m,)."""
+        return self.space.tabulate_dof_coordinates()[: self.owned // 2, 0]
+
+    def state(self, mu: np.ndarray, sigma: np.ndarray) -> np.ndarray:
+        """Return y of the nodal values mu (m,) and sigma (m,)."""
+        y = np.zeros(self.mass.size)
+        if self._ends is not None:
+            sigma = sigma.copy()
+            sigma[self._ends.nodes] = 0.0
+        y[self.nodal[0]], y[self.nodal[1]] = mu, self.form.second(mu, sigma)
+        largest = self._maximum(np.abs(mu) + sigma)
+        self._floor.value = max(1e-8 * largest**2, np.finfo(float).tiny)
+        return y
+
+    def moments(self, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return (mu, w) at the owned nodes, w >= 0."""
+        mu, second = (y[part] for part in self.nodal)
+        return mu, np.maximum(0.5 * self.form.variance(mu, second), 0.0)
+
+    def totals(self, y: np.ndarray) -> tuple[float, float, float]:
+        """Return the momentum, the energy, and the energy that has left: integrals of mu and (mu^2 + sigma^2)/2."""
+        mu, second = (y[part] for part in self.nodal)
+        energy = second if isinstance(self.form, EnergyForm) else 0.5 * mu**2 + self.moments(y)[1]
+        weights = self.mass[self.nodal[0]]
+        lost = 0.0 if self._ends is None else y[-1]
+        momentum, energy, lost = self._sums(np.array([weights @ mu, weights @ energy, lost]))
+        return float(momentum), float(energy), float(lost)
+
+    # --- the system of the time scheme -------------------------------------------------------------------
+
+    def rate(self, t: float, y: np.ndarray) -> np.ndarray:
+        """Return f(t, y); the time matters to manufactured sources only."""
+        self._put(t, y)
+        f = -self._assembled(self._residual)
+        return f if self._ends is None else self._ends.rate(y, f)
+
+    def rate_in_time(self, t: float, y: np.ndarray) -> np.ndarray | None:
+        """Return df/dt, or None where there is no source."""
+        if self._slope is None:
+            return None
+        self._time.value = t
+        return self._assembled(self._slope)
+
+    def factor(self, t: float, y: np.ndarray, shift: float) -> None:
+        """Assemble shift M - df/dy, with sigma bounded from below in its derivative, and factor it when first used."""
+        self._put(t, y)
+        self._shift.value = shift
+        self._linear.assemble()
+        if self._ends is not None:
+            self._ends.replace_rows(self._linear, y, -self._assembled(self._residual), shift)
+        self._linear.ready()
+
+    def solve(self, right_hand_side: np.ndarray) -> np.ndarray:
+        """Return the solution of the factored system."""
+        if self._ends is None:
+            return self._linear.solve(right_hand_side)
+        x = self._linear.solve(right_hand_side[:-1])
+        self._put(0.0, x)
+        return np.append(x, self._ends.solve(self._u.x.array, right_hand_side[-1], self._shift.value))
+
+    def error(self, y: np.ndarray, new: np.ndarray, difference: np.ndarray) -> float:
+        """Return the error estimate in mu and sigma, each in L2 relative to its own size, over rtol."""
+        other = self.moments(new - difference)
+        return relative_error(self.mass[self.nodal[0]], self.moments(new), other, self.comm) / self.rtol
+
+    def accept(self, t: float, new: np.ndarray) -> tuple[np.ndarray, str]:
+        """Return the state with w >= 0: where w is negative it becomes 0, and the rest is scaled to the same energy.
+
+        That scaling is refused, and the step with it, where it would change w by more than rtol.
+        """
+        if self._ends is not None:
+            new = self._ends.emptied(new)
+        mu, second = (new[part] for part in self.nodal)
+        w = 0.5 * self.form.variance(mu, second)
+        kept, reason = restored(self.mass[self.nodal[0]], mu, w, self.rtol, self.comm)
+        if kept is not w:
+            new = new.copy()
+            new[self.nodal[1]] = self.form.second(mu, np.sqrt(2 * kept))
+        return new, reason
+
+    # --- assembly ----------------------------------------------------------------------------------------
+
+    def _put(self, t: float, y: np.ndarray) -> None:
+        self._time.value = t
+        self._u.x.array[: self.owned] = y[: self.owned]
+        if self.comm.size > 1:
+            self._u.x.scatter_forward()
+
+    def _assembled(self, form: fem.Form) -> np.ndarray:
+        vector = fem.assemble_vector(form)
+        if self.comm.size > 1:
+            vector.scatter_reverse(dolfinx.la.InsertMode.add)
+        return vector.array[: self.owned].copy()
+
+    def _sums(self, values: np.ndarray) -> np.ndarray:
+        return self.comm.allreduce(values) if self.comm.size > 1 else values
+
+    def _maximum(self, values: np.ndarray) -> float:
+        largest = float(np.max(values, initial=0.0))
+        return float(self.comm.allreduce(largest, MPI.MAX)) if self.comm.size > 1 else largest
+
+
+class AbsorbingEnds:
+    """The paper's ends, mu_x = 0 and w = 0: energy reaches them by w_x and is gone.
+
+    At an end node the second unknown follows mu: its rate is s(mu) times that of mu, with s = mu for the energy and
+    0 for the variance. The energy that arrives and is not kept is one more unknown of the time scheme, the last entry
+    of the state on every rank, so that energy + outflow is an invariant.
+    """
+
+    def __init__(self, system: BilliardSystem) -> None:
+        x = system.points()
+        self.nodes = np.flatnonzero((np.abs(x) < 1e-12) | (np.abs(x - 1) < 1e-12))
+        self._system = system
+        self._energy = isinstance(system.form, EnergyForm)
+        self._lost: list[tuple[np.ndarray, np.ndarray]] = []
+
+    def _slope(self, y: np.ndarray) -> np.ndarray:
+        return y[2 * self.nodes] if self._energy else np.zeros(self.nodes.size)
+
+    def rate(self, y: np.ndarray, f: np.ndarray) -> np.ndarray:
+        """Return the rates with those of the ends tied, and that of the outflow."""
+        kept = self._slope(y) * f[2 * self.nodes]
+        outflow = float(np.sum(f[2 * self.nodes + 1] - kept))
+        f[2 * self.nodes + 1] = kept
+        return np.append(f, outflow)
+
+    def replace_rows(self, linear: DirectSolver, y: np.ndarray, f: np.ndarray, shift: float) -> None:
+        """Tie the rows of the ends in shift M - df/dy, and keep the row of the outflow."""
+        first = linear.matrix.getOwnershipRange()[0]
+        rows, values = [], []
+        self._lost = []
+        for node, slope in zip(self.nodes, self._slope(y)):
+            mean, second = 2 * int(node), 2 * int(node) + 1
+            mass = shift * self._system.mass[mean]
+            columns, of_mean = linear.row(mean)
+            same, of_second = linear.row(second)
+            if not np.array_equal(columns, same):
+                raise RuntimeError("the two rows of a node have different patterns")
+            at_mean, at_second = columns == mean + first, columns == second + first
+            tied = slope * of_mean - (slope * mass + (f[mean] if self._energy else 0.0)) * at_mean
+            self._lost.append((columns, mass * at_second - of_second + tied))  # d(outflow)/dy
+            rows.append(second)
+            values.append(tied + mass * at_second)
+        linear.replace_rows(rows, values)
+
+    def solve(self, x: np.ndarray, right: float, shift: float) -> float:
+        """Return the outflow's stage, from the stages x of the nodes (ghosts included)."""
+        index_map = self._system.space.dofmap.index_map
+        for columns, values in self._lost:
+            nodes = index_map.global_to_local(np.asarray(columns // 2, dtype=np.int64))
+            right += float(values @ x[2 * nodes + columns % 2])
+        return right / shift
+
+    def emptied(self, y: np.ndarray) -> np.ndarray:
+        """Return the state with w = 0 at the ends to the last digit, the difference counted as outflow."""
+        y = y.copy()
+        rows = 2 * self.nodes + 1
+        kept = self._system.form.second(y[2 * self.nodes], np.zeros(self.nodes.size))
+        y[-1] += float(self._system.mass[rows] @ (y[rows] - kept))
+        y[rows] = kept
+        return y
+
+
+def lobatto_points(degree: int) -> np.ndarray:
+    """Return the degree+1 points of Gauss, Lobatto and Legendre on [0, 1]."""
+    points, _ = basix.make_quadrature(basix.CellType.interval, 2 * degree - 1, basix.QuadratureType.gll)
+    return np.sort(points[:, 0])

@@ -1,0 +1,197 @@
+"""The one-step equations of n pinned balls, closed with exact Gaussian expectations: the PDE before its expansion.
+
+In the time tau = collisions/(n-2), with r and a as in (5.9)-(5.10) and <.> the sums over the triples that contain x,
+
+    d mu(x)/d tau = <mean of mu over the triple - mu(x)> + sqrt(3)/(2 pi) (E r(x-1) - E r(x+1))          (5.1), (5.13)
+    d e(x)/d tau  = <mean of e over the triple - e(x)>  + sqrt(3)/pi (E[a r](x-1) - E[a r](x+1))         (5.2), (5.15)
+
+for e = mu^2 + sigma^2. Near a frozen state sigma is as small as the gap of mu between neighbours, and the expansion that
+leads to the PDE is not small in 1/n; these equations keep it whole. What they still assume is independence.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from mpi4py import MPI
+from numba import njit
+
+from ..particles import InvalidArgument, PinnedBalls, _checks
+from .chebyshev import RungeKuttaChebyshev
+from .gaussian_expectations import expectations
+from .rosenbrock import Statistics
+from .tolerance import relative_error, restored
+
+HALO = 2  # a site feels its neighbours' neighbours
+SPECTRAL_RADIUS = 5.0  # 3 of the exchange of energy (4 c^2 + 4 c - 8)/3 at c = -1/2, and up to 2 of the sorting
+
+
+@njit(cache=True, nogil=True, fastmath={"contract", "nsz"}, error_model="numpy")
+def lattice_rate(mu, e, skip, keep, d_mu, d_e):  # type: ignore[no-untyped-def]
+    """Fill the rates d_mu, d_e (keep,) of the sites skip .. skip+keep-1 of a piece of the lattice with its halo."""
+    size = mu.shape[0]
+    sort = math.sqrt(3.0) / (2.0 * math.pi)
+    d_mu[:] = 0.0
+    d_e[:] = 0.0
+    for y in range(max(1, skip - 1), min(size - 1, skip + keep + 1)):
+        mean = (mu[y - 1] + mu[y] + mu[y + 1]) * (1.0 / 3.0)
+        energy = (e[y - 1] + e[y] + e[y + 1]) * (1.0 / 3.0)
+        v1 = max(e[y - 1] - mu[y - 1] * mu[y - 1], 0.0)
+        v2 = max(e[y] - mu[y] * mu[y], 0.0)
+        v3 = max(e[y + 1] - mu[y + 1] * mu[y + 1], 0.0)
+        r, ar = expectations(mu[y - 1], mu[y], mu[y + 1], v1, v2, v3)
+        for side in range(-1, 2):
+            x = y + side - skip
+            if 0 <= x < keep:
+                d_mu[x] += mean - mu[y + side] + side * sort * r
+                d_e[x] += energy - e[y + side] + side * 2.0 * sort * ar
+
+
+class LatticeSystem:
+    """y' = f(y) for y = (mu, e) on the sites of this rank (a `chebyshev.ExplicitSystem`)."""
+
+    spectral_radius = SPECTRAL_RADIUS
+
+    def __init__(self, n: int, rtol: float, comm: MPI.Comm) -> None:
+        if n < 4 * comm.size:
+            raise InvalidArgument("comm", f"{comm.size} ranks are too many for {n} balls; use at most {n // 4}")
+        bounds = np.linspace(0, n, comm.size + 1).astype(int)
+        self.comm, self.rtol = comm, rtol
+        self.first, self.last = int(bounds[comm.rank]), int(bounds[comm.rank + 1])
+        self._before = HALO if comm.rank > 0 else 0
+        self._after = HALO if comm.rank < comm.size - 1 else 0
+        self._piece = np.empty((2, self._before + self.size + self._after))
+        self._weights = np.full(self.size, 1.0 / n)
+
+    @property
+    def size(self) -> int:
+        """Number of sites of this rank."""
+        return self.last - self.first
+
+    def rate(self, y: np.ndarray) -> np.ndarray:
+        """Return f(y), shape (2, m)."""
+        piece, own = self._piece, slice(self._before, self._before + self.size)
+        piece[:, own] = y
+        if self.comm.size > 1:
+            left = self.comm.rank - 1 if self._before else MPI.PROC_NULL
+            right = self.comm.rank + 1 if self._after else MPI.PROC_NULL
+            ghost = np.empty((2, HALO))
+            self.comm.Sendrecv(np.ascontiguousarray(y[:, -HALO:]), right, recvbuf=ghost, source=left)
+            piece[:, : self._before] = ghost[:, : self._before]
+            self.comm.Sendrecv(np.ascontiguousarray(y[:, :HALO]), left, recvbuf=ghost, source=right)
+            piece[:, self._before + self.size :] = ghost[:, : self._after]
+        f = np.empty_like(y)
+        lattice_rate(piece[0], piece[1], self._before, self.size, f[0], f[1])
+        return f
+
+    def moments(self, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return (mu, w >= 0) of the sites of this rank."""
+        return y[0], np.maximum(0.5 * (y[1] - y[0] ** 2), 0.0)
+
+    def error(self, new: np.ndarray, difference: np.ndarray) -> float:
+        """Return the error estimate in mu and sigma over rtol."""
+        other = self.moments(new - difference)
+        return relative_error(self._weights, self.moments(new), other, self.comm) / self.rtol
+
+    def accept(self, new: np.ndarray) -> tuple[np.ndarray, str]:
+        """Return the state with sigma^2 >= 0 and the same energy."""
+        w = 0.5 * (new[1] - new[0] ** 2)
+        kept, reason = restored(self._weights, new[0], w, self.rtol, self.comm)
+        return (new if kept is w else np.stack([new[0], new[0] ** 2 + 2 * kept])), reason
+
+
+@dataclass(frozen=True, eq=False)
+class FiniteSizeSolution:
+    """mean (T, n) and std (T, n) of the balls at the times (T,); positions (n,); sums of mu and (mu^2 + sigma^2)/2 per
+    ball, momentum and energy (T,); every rank holds all of it.
+    """
+
+    times: np.ndarray
+    positions: np.ndarray
+    mean: np.ndarray
+    std: np.ndarray
+    momentum: np.ndarray
+    energy: np.ndarray
+    statistics: Statistics
+
+
+@dataclass(frozen=True)
+class FiniteSizeEquations:
+    """The equations (5.1)-(5.2) with (5.13), (5.15) for n balls, closed with exact Gaussian expectations.
+
+    Args:
+        n: number of balls, at least 4.
+        mean: mu0, callable from positions (P,) in [0, 1] to velocities (P,).
+        std: sigma0 >= 0, likewise.
+
+    Raises:
+        InvalidArgument: an argument out of its range.
+    """
+
+    n: int
+    mean: Callable[[np.ndarray], Any]
+    std: Callable[[np.ndarray], Any]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "n", _checks.integer("n", self.n, 4, 2**31 - 1))
+        _checks.profile("mean", self.mean, self.positions)
+        _checks.profile("std", self.std, self.positions, nonnegative=True)
+
+    @staticmethod
+    def of(balls: PinnedBalls) -> FiniteSizeEquations:
+        """Return the equations of a system of balls with exchange of energy."""
+        if not balls.energy_exchange:
+            raise InvalidArgument("balls", "without exchange of energy the balls have no equations of this kind")
+        return FiniteSizeEquations(balls.n, balls.mean, balls.std)
+
+    @property
+    def positions(self) -> np.ndarray:
+        """The positions (i-1)/(n-1) of the balls, shape (n,)."""
+        return np.arange(self.n) / (self.n - 1)
+
+    def solve(
+        self,
+        times: Any,
+        rtol: float = 1e-5,
+        *,
+        scheme: RungeKuttaChebyshev | None = None,
+        progress: bool = False,
+        comm: MPI.Comm = MPI.COMM_WORLD,
+    ) -> FiniteSizeSolution:
+        """Solve as a lattice equation, with an adaptive explicit method of many stages.
+
+        Args:
+            times: times (T,) in the unit of the effective equations, increasing, not negative.
+            rtol: tolerance of a step's error in mu and in sigma, each in l2 relative to its size.
+            scheme: the time scheme.
+            progress: whether to show a progress bar (only at a terminal, only on rank 0).
+            comm: the ranks that share the lattice.
+
+        Returns:
+            A `FiniteSizeSolution`.
+
+        Raises:
+            InvalidArgument: an argument out of its range.
+            NotConverged: the step had to be made too small.
+        """
+        times = _checks.times(times)
+        system = LatticeSystem(self.n, _checks.number("rtol", rtol, above=0.0), comm)
+        x = self.positions
+        mu = _checks.profile("mean", self.mean, x)[system.first : system.last]
+        sigma = _checks.profile("std", self.std, x, nonnegative=True)[system.first : system.last]
+        statistics = Statistics()
+        states = (scheme or RungeKuttaChebyshev()).integrate(
+            system, np.stack([mu, mu**2 + sigma**2]), times * (0.5 * (self.n - 1) ** 2), statistics
+        )
+        if progress and comm.rank == 0:
+            from tqdm import tqdm
+
+            states = tqdm(states, total=times.size, unit="time", disable=None, leave=False)
+        rows = np.array([np.stack(system.moments(y)) for y in states])
+        mean, w = np.moveaxis(np.concatenate(comm.allgather(rows), axis=2), 1, 0)
+        energy = (0.5 * mean**2 + w).mean(axis=1)
+        return FiniteSizeSolution(times, x, mean, np.sqrt(2 * w), mean.mean(axis=1), energy, statistics)

@@ -1,0 +1,60 @@
+"""Exact Gaussian expectations of a collision: E r and E[a r] of a triple of independent normal velocities.
+
+With a the mean of the triple and r = sqrt(2/3) |D|, D = (s, b) its coordinates in the plane of equal sums (5.47),
+D is normal with mean delta and covariance S, and for A = 1 + 2 u S
+
+    E |D| = pi^(-1/2) int_0^inf u^(-1/2) (tr(A^-1 S) + |A^-1 delta|^2) phi(u) du,
+    E D/|D| = pi^(-1/2) int_0^inf u^(-1/2) A^-1 delta phi(u) du,   phi = det(A)^(-1/2) exp(-u delta . A^-1 delta),
+    E[a r] = E a E r + sqrt(2/3) Cov(a, D) . E D/|D|               (integration by parts)
+
+The substitution u = tan^2(theta)/E|D|^2 makes the integrands smooth on [0, pi/2]; a rule of Gauss and Legendre does the rest. These
+replace the expansions of Lemma 5.1 in the one-step equations (5.13) and (5.15).
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numba import njit
+
+POINTS = 24
+_abscissae, _weights = np.polynomial.legendre.leggauss(POINTS)
+_theta = 0.25 * math.pi * (_abscissae + 1.0)
+_TAN2 = np.tan(_theta) ** 2
+_WEIGHT = 0.25 * math.pi * _weights / np.cos(_theta) ** 2 * 2.0 / math.sqrt(math.pi)
+
+
+@njit(cache=True, nogil=True, fastmath={"contract", "nsz"}, error_model="numpy", inline="always")
+def expectations(a1, a2, a3, v1, v2, v3):  # type: ignore[no-untyped-def]
+    """Return (E r, E[a r]) of a triple with means a1, a2, a3 and variances v1, v2, v3."""
+    d1 = (a3 - a1) * math.sqrt(0.5)
+    d2 = (a2 - 0.5 * (a1 + a3)) * math.sqrt(2.0 / 3.0)
+    s11 = 0.5 * (v1 + v3)
+    s22 = (2.0 / 3.0) * v2 + (v1 + v3) / 6.0
+    s12 = (v1 - v3) * math.sqrt(1.0 / 12.0)
+    scale = s11 + s22 + d1 * d1 + d2 * d2
+    if not scale > 0.0:
+        return 0.0, 0.0
+    length = 0.0
+    g1 = 0.0
+    g2 = 0.0
+    for k in range(POINTS):
+        u = _TAN2[k] / scale
+        m11 = 1.0 + 2.0 * u * s11
+        m22 = 1.0 + 2.0 * u * s22
+        m12 = 2.0 * u * s12
+        inverse = 1.0 / (m11 * m22 - m12 * m12)
+        e1 = (m22 * d1 - m12 * d2) * inverse
+        e2 = (m11 * d2 - m12 * d1) * inverse
+        trace = (m22 * s11 + m11 * s22 - 2.0 * m12 * s12) * inverse
+        weight = _WEIGHT[k] * math.sqrt(inverse) * math.exp(-u * (d1 * e1 + d2 * e2))
+        length += weight * (trace + e1 * e1 + e2 * e2)
+        g1 += weight * e1
+        g2 += weight * e2
+    norm = 1.0 / math.sqrt(scale)
+    factor = math.sqrt(2.0 / 3.0)
+    c1 = (v3 - v1) * math.sqrt(0.5) / 3.0
+    c2 = (v2 * factor - (v1 + v3) * math.sqrt(1.0 / 6.0)) / 3.0
+    r = factor * norm * length
+    return r, (a1 + a2 + a3) / 3.0 * r + factor * norm * (c1 * g1 + c2 * g2)
