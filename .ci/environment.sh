@@ -4,12 +4,12 @@
 
 base=${XDG_CACHE_HOME:-$HOME/.cache}/scaling-limits
 suite=${SUITE:-trixie}
+apt_folder=${APT_FOLDER:-/etc/apt}
 root=$base/$suite
 log=$base/build-$suite.log
 debian_packages="python3-dolfinx-real python3-petsc4py-real python3-slepc4py-real python3-mpi4py python3-numba
  python3-scipy python3-sympy python3-matplotlib python3-pyvista python3-tqdm python3-dev python3-venv python3-pip
  openmpi-bin gcc g++ xvfb xauth libgl1-mesa-dri"
-extras="pictures test bench docs"
 
 say() { echo "scaling-limits: $*" >&2; }
 fail() { say "error: $1"; say "remedy: $2"; exit 69; }
@@ -29,10 +29,13 @@ print(dolfinx.__version__)' 2>/dev/null
 }
 
 requirements() {  # PYTHON...: prints what the extras of pyproject.toml ask of PyPI, one a line
-  "$@" -c "
-import sys, tomllib
-table = tomllib.load(sys.stdin.buffer)['project']['optional-dependencies']
-print('\n'.join(item for name in '$extras'.split() for item in table[name]))" < "$here/pyproject.toml"
+  "$@" -c '
+import importlib.util, sys, tomllib
+table = tomllib.load(sys.stdin.buffer)["project"]["optional-dependencies"]
+extras = ["test", "bench", "docs"]  # a pyvista that is there is left alone: Debian has its own vtk, pip would shadow it
+if importlib.util.find_spec("pyvista") is None:
+    extras.append("pictures")
+print("\n".join(item for name in extras for item in table[name]))' < "$here/pyproject.toml"
 }
 
 mark() {  # changes when the list of packages does
@@ -55,10 +58,11 @@ archive_has_fenicsx() {  # does the archive of this system itself carry dolfinx 
 debian_mirror() {  # the first address in the host's own apt sources that serves its release
   local codename; codename=$(os_release VERSION_CODENAME)
   [ "$(os_release ID)" = debian ] || return 1
-  cat /etc/apt/sources.list /etc/apt/sources.list.d/*.list 2>/dev/null | sed 's/\[[^]]*\] *//' \
+  cat "$apt_folder/sources.list" "$apt_folder"/sources.list.d/*.list 2>/dev/null | sed 's/\[[^]]*\] *//' \
     | awk -v codename="$codename" '$1 == "deb" && $3 == codename { print $2; exit }' | grep . && return
-  for sources in /etc/apt/sources.list.d/debian.sources /etc/apt/sources.list.d/*.sources; do
-    [ ! -e "$sources" ] || awk -v codename="$codename" '
+  for sources in "$apt_folder"/sources.list.d/debian.sources "$apt_folder"/sources.list.d/*.sources; do
+    [ -e "$sources" ] || continue
+    awk -v codename="$codename" '
       BEGIN { RS = ""; FS = "\n" }
       { uri = ""; serves = 0
         for (i = 1; i <= NF; i++) {
@@ -82,10 +86,10 @@ host_pip_settings() {  # the host's own pip index and proxy, as assignments for 
 
 make_tools() {  # DIRECTORY PYTHON...: a virtual environment for what comes from PyPI
   local directory=$1; shift
-  requirements "$@" > "$base/requirements.txt" || return 1
+  requirements "$@" > "$base/requirements-$suite.txt" || return 1
   "$@" -m venv --clear --system-site-packages "$directory" || return 1
   "${@:1:$#-1}" "$directory/bin/python" -m pip install --quiet --disable-pip-version-check \
-    --root-user-action=ignore --prefer-binary -r /dev/stdin < "$base/requirements.txt"
+    --root-user-action=ignore --prefer-binary -r /dev/stdin < "$base/requirements-$suite.txt"
 }
 
 try_host() {  # PYTHON
@@ -118,8 +122,8 @@ try_conda() {
     say "building a conda environment in $tools with $conda"; built=yes
     rm -rf "$tools"
     { "$conda" env create --yes --quiet --prefix "$tools" --file "$here/environment.yml" \
-        && requirements "$tools/bin/python" > "$base/requirements.txt" \
-        && "$tools/bin/python" -m pip install --quiet -r "$base/requirements.txt"; } > "$log" 2>&1 \
+        && requirements "$tools/bin/python" > "$base/requirements-$suite.txt" \
+        && "$tools/bin/python" -m pip install --quiet -r "$base/requirements-$suite.txt"; } > "$log" 2>&1 \
       || fail "$conda failed: $(tail -n 1 "$log")" "see the log $log; environment.yml names the packages"
     touch "$tools/.whole"
   fi
@@ -162,7 +166,9 @@ furnish() {  # ROOT: Debian's packages, then those of PyPI in /opt/tools
   cp /etc/ssl/certs/ca-certificates.crt "$1/etc/ssl/certs/host.crt" 2>/dev/null \
     || cp "$1/etc/ssl/certs/ca-certificates.crt" "$1/etc/ssl/certs/host.crt"
   apt-config dump 2>/dev/null | grep -i '^Acquire::https\?::Proxy ' > "$1/etc/apt/apt.conf.d/99host"
-  in_root "$1" sh -c "apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq \
+  # a mirror of sid may be refreshed less often than its index stays valid
+  local fresh=; [ "$suite" = trixie ] || fresh="-o Acquire::Check-Valid-Until=false"
+  in_root "$1" sh -c "apt-get update -qq $fresh && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq \
     --no-install-recommends $(echo $debian_packages) && apt-get clean" >> "$log" 2>&1 < /dev/null || return 1
   make_tools /opt/tools in_root "$1" env $(host_pip_settings) python3 >> "$log" 2>&1
 }
@@ -194,7 +200,7 @@ in_root() {  # ROOT COMMAND...: runs it by chroot in a mount namespace of its ow
 ensure_environment() {  # sets kind, chosen, tools, built
   built=; kind=
   mkdir -p "$base" || fail "the cache $base cannot be made" "set XDG_CACHE_HOME to a folder that can be written"
-  exec 9> "$base/lock"; flock 9
+  exec 9> "$base/lock-$suite"; flock 9
   if [ "$suite" = trixie ]; then
     try_host "${PYTHON:-python3}" || try_host /usr/bin/python3 || try_apt || try_conda || try_root
   else

@@ -1,4 +1,4 @@
-"""Checks of user input, shared by the samplers and the solvers: each raises InvalidArgument with the argument's name."""
+"""Checks of user input, shared by samplers and solvers: each raises InvalidArgument with the name of the argument."""
 
 from __future__ import annotations
 
@@ -81,9 +81,13 @@ def profile(name: str, function: Profile, points: np.ndarray, *, nonnegative: bo
         raise InvalidArgument(name, "must return real numbers")
     values = real_array(name, values)
     if values.shape != points.shape:
-        raise InvalidArgument(name, f"must return as many values as it is given points: {points.shape}, not {values.shape}")
+        raise InvalidArgument(
+            name, f"must return as many values as it is given points: {points.shape}, not {values.shape}"
+        )
     if nonnegative and (values < 0).any():
-        raise InvalidArgument(name, f"must not be negative, but it is {values.min():g} at x = {points[values.argmin()]:g}")
+        raise InvalidArgument(
+            name, f"must not be negative, but it is {values.min():g} at x = {points[values.argmin()]:g}"
+        )
     return values
 
 

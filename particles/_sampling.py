@@ -15,15 +15,13 @@ from . import _checks
 from ._collisions import POWERS, add_moments, run_chunk
 from ._philox import key_words
 
-
 PILOT_RUNS = 32  # runs whose mean is subtracted before products are summed, so that small variances keep their digits
+
 
 def collision_rate(n: int, energy_exchange: bool) -> float:
     """Collisions in a unit of PDE time: (n-1)^2 (n-2)/2 (Remark 2.4); with sorting only (n-1)^3/2."""
     choices = n - 2 if energy_exchange else n - 1
     return (n - 1) ** 2 * choices / 2.0
-
-
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +59,9 @@ class Request:
     def same_as(self, other: Request) -> bool:
         """Whether both ask for the same numbers."""
         return all(
-            np.array_equal(getattr(self, name), getattr(other, name)) for name in self.__dataclass_fields__ if name != "times"
+            np.array_equal(getattr(self, name), getattr(other, name))
+            for name in self.__dataclass_fields__
+            if name != "times"
         ) and np.allclose(self.times, other.times, rtol=1e-14, atol=0)
 
 
@@ -121,9 +121,7 @@ def pilot(request: Request) -> np.ndarray:
     return reference
 
 
-def _run(
-    request: Request, first: int, start: int, entry: np.ndarray, states: np.ndarray, drift: np.ndarray
-) -> None:
+def _run(request: Request, first: int, start: int, entry: np.ndarray, states: np.ndarray, drift: np.ndarray) -> None:
     run_chunk(
         request.energy_exchange,
         request.initial_mean,

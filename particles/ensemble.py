@@ -176,8 +176,8 @@ class Ensemble:
         """Standard deviation among neighbouring sites within a run, root mean square over the runs, shape (T, n).
 
         sigma_loc^2(x) = E |(1 - P) v|^2/(w - rank P) over the w sites around x, with P the projection on the linear
-        (or constant) functions. For modulated white noise it is sigma up to the curvature of mu; in a frozen state, where
-        the runs differ from each other but each is smooth, it is much smaller than `std`.
+        (or constant) functions. For modulated white noise it is sigma up to the curvature of mu; in a frozen state,
+        where the runs differ from each other but each is smooth, it is much smaller than `std`.
 
         Args:
             window: number w of sites, from 3 (2 without detrending) to lags + 1; it is shifted inwards at the ends.
@@ -293,7 +293,7 @@ def load(path: str | os.PathLike[str]) -> Ensemble:
         InvalidArgument: the file is no ensemble, is damaged, or is of another format.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with open(path, "rb") as raw, np.load(raw, allow_pickle=False) as file:
             data = dict(file)
     except FileNotFoundError:
         raise
@@ -323,7 +323,9 @@ def sample_ensemble(
     if checkpoint is not None and os.path.exists(checkpoint):
         found = load(checkpoint)
         if not found.request.same_as(request) or found.runs > runs:
-            raise InvalidArgument("checkpoint", f"{os.fspath(checkpoint)} belongs to another request; remove or rename it")
+            raise InvalidArgument(
+                "checkpoint", f"{os.fspath(checkpoint)} belongs to another request; remove or rename it"
+            )
         tally = found.tally
     if comm is not None:
         comm.barrier()  # nobody writes before everybody has read

@@ -54,7 +54,7 @@ class PinnedBalls:
 
     @property
     def wave_speed(self) -> float:
-        """lambda = (n-1)/(2 sqrt(pi)), the wave speed of the effective equations (2.8)."""
+        """Lambda = (n-1)/(2 sqrt(pi)), the wave speed of the effective equations (2.8)."""
         return (self.n - 1) / (2.0 * math.sqrt(math.pi))
 
     @property
@@ -95,7 +95,7 @@ class PinnedBalls:
             times: snapshot times (T,) in the unit of the effective equations, increasing, not negative.
             runs: number of independent runs R.
             seed: key of the random streams, 0 .. 2^64 - 1.
-            lags: largest distance k at which the products v(x) v(x+k) are collected, below n.
+            lags: largest distance k at which the products v(x) v(x+k) are collected; at most n-1.
             workers: threads; None takes the cores that this process may use (shared among the ranks of `comm`).
             progress: whether to show a progress bar (only at a terminal, only on rank 0).
             pair_site: index x, 0 .. n-2, of the site whose pairs (v(x), v(x+1)) of all runs are kept; None takes
@@ -120,7 +120,7 @@ class PinnedBalls:
             initial_std=self.initial_std,
             energy_exchange=self.energy_exchange,
             seed=_checks.seed(seed),
-            lags=_checks.integer("lags", lags, 0, self.n - 1),
+            lags=min(_checks.integer("lags", lags, 0), self.n - 1),
             pair_site=_checks.integer("pair_site", min(site, self.n - 2) if pair_site is None else site, 0, self.n - 2),
             keep_states=_checks.flag("keep_states", keep_states),
         )

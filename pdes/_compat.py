@@ -1,34 +1,29 @@
-"""The one place that knows how dolfinx 0.9, 0.10 and 0.11 differ."""
+"""The one place that knows what differs between the versions of FEniCSx, and what they do to their surroundings."""
 
 from __future__ import annotations
 
-from typing import Any
+import logging
+import warnings
 
 import dolfinx
-import numpy as np
-from dolfinx import fem
-from petsc4py import PETSc
 
 TESTED = ("0.9", "0.10", "0.11")  # 0.10 at the level of its sources only
 
 
-def version() -> str:
-    """Return the version of dolfinx, as major.minor."""
-    return ".".join(dolfinx.__version__.split(".")[:2])
+def show_warnings() -> None:
+    """Undo what ffcx does at its import: it sends all Python warnings to a logger that nobody reads."""
+    logger = logging.getLogger("py.warnings")
+    heard = [h for h in (*logger.handlers, *logging.getLogger().handlers) if not isinstance(h, logging.NullHandler)]
+    if not heard:
+        logging.captureWarnings(False)
 
 
-def create_vector(space: fem.FunctionSpace) -> PETSc.Vec:
-    """Return a PETSc vector with the ghosts of a space (dolfinx's own function takes a form in 0.9, a space later)."""
-    index_map, block = space.dofmap.index_map, space.dofmap.index_map_bs
-    return PETSc.Vec().createGhost(
-        np.asarray(index_map.ghosts, PETSc.IntType),
-        size=(index_map.size_local * block, index_map.size_global * block),
-        bsize=block,
-        comm=space.mesh.comm,
-    )
+def check_version() -> None:
+    """Warn of a dolfinx that the test suite has not been run with."""
+    found = ".".join(dolfinx.__version__.split(".")[:2])
+    if found not in TESTED:
+        warnings.warn(f"dolfinx {found} has not been tried; tried are {', '.join(TESTED)}", stacklevel=2)
 
 
-def geometry_dofmap(mesh: dolfinx.mesh.Mesh) -> Any:
-    """Return the node numbers of the cells (an attribute that was renamed in 0.11)."""
-    geometry = mesh.geometry
-    return geometry.dofmaps[0] if hasattr(geometry, "dofmaps") else geometry.dofmap
+show_warnings()
+check_version()

@@ -24,7 +24,9 @@ import ufl
 class BilliardForm(Protocol):
     """One choice of the second unknown."""
 
-    label: str
+    @property
+    def label(self) -> str:
+        """The paper's letter."""
 
     def second(self, mu: np.ndarray, sigma: np.ndarray) -> np.ndarray:
         """Return the second unknown of (mu, sigma)."""

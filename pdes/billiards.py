@@ -20,6 +20,7 @@ from .rosenbrock import RODAS3, RODAS4, Rosenbrock, Statistics, Stepping
 Profile = Callable[[np.ndarray], Any]
 BOUNDARIES = ("closed", "absorbing")
 MOST_CELLS = 40_000
+FROZEN = 0.01  # the share of sigma that counts as no excess any more
 
 
 @dataclass(frozen=True, eq=False)
@@ -171,38 +172,40 @@ class BilliardEquations:
         return _collected(system, degree, times, states, statistics, progress)
 
     def freeze_time(self, rtol: float = 1e-4, cells: int | None = None, *, comm: MPI.Comm = MPI.COMM_WORLD) -> float:
-        """First time at which the excess of sigma over |mu_x|/lambda is spent (less than 1 % of what it was).
+        """First time t at which the excess of sigma over |mu_x|/lambda is spent.
 
-        The excess is the integral of (sigma - |mu_x|/lambda)_+, measured at the nodes; where sigma = mu_x/lambda, mu
-        does not change any more. For a state that begins below the frozen one the excess is that of its largest value.
+        int (sigma - |mu_x|/lambda)_+ dx <= 0.01 int sigma dx; where sigma = mu_x/lambda, mu does not change any more.
 
         Args:
             rtol: as in `solve`.
             cells: as in `solve`.
             comm: as in `solve`.
 
-        Raises:
-            NotConverged: the excess is not spent within 100/lambda, where it has crossed the interval many times.
-        """
-        start, stop, count = 0.0, 2.0 / self.wave_speed, 200
-        largest = 0.0
-        while stop <= 100.0 / self.wave_speed:
-            times = np.linspace(0.0, stop, count + 1)
-            excess = self._excess(self.solve(times, rtol, cells, comm=comm))
-            largest = max(largest, float(excess.max()))
-            after = np.flatnonzero(excess > 0.01 * largest)
-            last = int(after[-1]) if after.size else 0
-            if last < count:
-                ratio = (excess[last] - 0.01 * largest) / max(excess[last] - excess[last + 1], np.finfo(float).tiny)
-                return float(times[last] + ratio * (times[1] - times[0])) if largest > 0 else 0.0
-            start, stop = stop, 4 * stop
-        raise NotConverged("freezing", "the excess of sigma is not spent", "the data keep their noise", time=start)
+        Returns:
+            The time, in the unit of the equations, within 1 % of 1/lambda.
 
-    def _excess(self, solution: BilliardSolution) -> np.ndarray:
-        x = solution.nodes
-        slope = np.gradient(solution.nodal_mean, x, axis=1)
-        frozen = np.abs(slope) / self.wave_speed
-        return np.trapezoid(np.maximum(np.sqrt(2 * solution.nodal_w) - frozen, 0.0), x, axis=1)
+        Raises:
+            NotConverged: the excess is not spent by the time max(100/lambda, 10).
+        """
+        stop, horizon = 1.0 / self.wave_speed, max(100.0 / self.wave_speed, 10.0)
+        while stop <= horizon:
+            times = np.linspace(0.0, stop, 101)
+            share = self._excess_share(self.solve(times, rtol, cells, comm=comm))
+            spent = np.flatnonzero(share <= FROZEN)
+            if spent.size:
+                k = int(spent[0])
+                if k == 0:
+                    return 0.0
+                part = (share[k - 1] - FROZEN) / (share[k - 1] - share[k])
+                return float(times[k - 1] + part * (times[k] - times[k - 1]))
+            stop *= 4
+        raise NotConverged("freezing", "sigma keeps an excess over |mu_x|/lambda", "solve and look at it", time=horizon)
+
+    def _excess_share(self, solution: BilliardSolution) -> np.ndarray:
+        x, sigma = solution.nodes, np.sqrt(2 * solution.nodal_w)
+        frozen = np.abs(np.gradient(solution.nodal_mean, x, axis=1)) / self.wave_speed
+        whole = np.trapezoid(sigma, x, axis=1)
+        return np.trapezoid(np.maximum(sigma - frozen, 0.0), x, axis=1) / np.where(whole > 0, whole, 1.0)
 
     def _mesh(self, rtol: float, cells: int | None, degree: int | None) -> tuple[int, int]:
         if degree is not None:

@@ -71,8 +71,9 @@ class RungeKuttaChebyshev:
         for j in range(2, stages + 1):
             mu, nu, forward = 2 * b[j] * w0 / b[j - 1], -b[j] / b[j - 2], 2 * b[j] * w1 / b[j - 1]
             rate = system.rate(now)
-            before, now = now, (
-                (1 - mu - nu) * y + mu * now + nu * before + forward * h * rate - a[j - 1] * forward * h * f
+            before, now = (
+                now,
+                ((1 - mu - nu) * y + mu * now + nu * before + forward * h * rate - a[j - 1] * forward * h * f),
             )
         return now
 

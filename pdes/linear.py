@@ -71,6 +71,7 @@ class DirectSolver:
 
     def replace_rows(self, rows: list[int], values: list[np.ndarray]) -> None:
         """Put new values on the pattern of some rows of this rank; collective, with none on most ranks."""
-        for row, new in zip(rows, values):
-            self.matrix.setValues(row + self.matrix.getOwnershipRange()[0], self.row(row)[0], new)
+        patterns = [self.row(row)[0] for row in rows]
+        for row, pattern, new in zip(rows, patterns, values):
+            self.matrix.setValues(row + self.matrix.getOwnershipRange()[0], pattern, new)
         self.matrix.assemble()

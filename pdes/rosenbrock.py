@@ -129,7 +129,7 @@ class System(Protocol):
 
 @dataclass
 class Statistics:
-    """What a solve has cost: steps kept, steps refused, evaluations of f, matrices factored, smallest and largest step."""
+    """What a solve has cost: steps kept and refused, evaluations of f, matrices factored, the extreme step sizes."""
 
     steps: int = 0
     refused: int = 0

@@ -1,0 +1,35 @@
+# Every target sets up what is missing first; see in-env.
+IN_ENV = ./in-env
+MPIRUN = mpirun -n 2
+TESTS = tests docs/examples
+
+.PHONY: help env demo test lint bench docs clean
+
+help:
+	@sed -n 's/^\([a-z]*\): *.*## /  make \1\t/p' Makefile
+
+env: ## set up FEniCSx and all the tools, and say what was chosen
+	@$(IN_ENV) --set-up
+
+demo: env ## the paper's experiment with pinned balls: a table, and pictures in out/
+	@$(IN_ENV) python docs/examples/pinned_billiards.py --runs 10000 --order-one-runs 400 --out out
+
+lint: env
+	@$(IN_ENV) ruff check .
+	@$(IN_ENV) ruff format --check .
+	@$(IN_ENV) sh -c 'cd tests && exec mypy --config-file ../pyproject.toml -p scaling_limits.particles -p scaling_limits.meshes \
+	  -p scaling_limits.cells -p scaling_limits.pdes'
+
+test: lint ## ruff, mypy, and the tests, serially and on two ranks; from a place where the bare checkout is not importable
+	@cd tests && SAFEPATH=1 ../in-env python -m pytest
+	@cd tests && SAFEPATH=1 timeout 1200 ../in-env $(MPIRUN) python -m pytest -m "not serial"
+
+bench: env ## ours against peers in the same run: one table of ratios
+	@cd tests/benchmarks && ../../in-env python run.py
+
+docs: env ## the pages, with the examples run, in docs/_build
+	@cd docs && ../in-env sphinx-build -q -b html . _build
+
+clean: ## remove what was made in the checkout; the environment is in the user's cache
+	rm -rf out build dist docs/_build docs/gallery .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,1 @@
+"""Averages over tori: correctors and effective tensors. None of them yet."""
