@@ -8,6 +8,7 @@ Higher degrees take the nodes of Gauss, Lobatto and Legendre, which are also the
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,45 +41,51 @@ class BilliardSystem:
         comm: MPI.Comm,
         cells: int,
         degree: int,
-        speed: float,
         form: BilliardForm,
         absorbing: bool,
-        rtol: float,
         petsc_options: dict[str, Any] | None = None,
         source: Source | None = None,
     ) -> None:
-        self.comm, self.form, self.absorbing, self.rtol = comm, form, absorbing, rtol
+        self.comm, self.form, self._cells, self._degree = comm, form, cells, degree
         self.mesh = dolfinx.mesh.create_interval(comm, cells, [0.0, 1.0])
         self.space = fem.functionspace(self.mesh, basix.ufl.element("Lagrange", "interval", degree, shape=(2,)))
-        # 2 is exact for degree 1 (above); half of it was seen to keep the layers of higher degrees free of ripples
-        needed = speed / (cells * degree) / (2.0 if degree == 1 else 1.0)
-        self.resolved = needed <= 1.0
-        self.diffusion = max(1.0, needed)
-        self._compile(speed, degree, source)
+        self._time, self._shift, self._floor, self._speed, self._diffusion = (
+            fem.Constant(self.mesh, value) for value in (0.0, 1.0, 0.0, 1.0, 1.0)
+        )
+        self._compile(source)
         self.owned = 2 * self.space.dofmap.index_map.size_local
         self.nodal = slice(0, self.owned, 2), slice(1, self.owned, 2)  # mu and the second unknown within a state
         mass = self._assembled(fem.form(ufl.inner(ufl.as_vector((1.0, 1.0)), self._test) * self._dx))
         self.mass = np.append(mass, 1.0) if absorbing else mass
         self._linear = DirectSolver(self._jacobian, "billiards_", petsc_options)
-        self._ends = AbsorbingEnds(self) if absorbing else None
+        self._ends: AbsorbingEnds | None = None
+        if absorbing:
+            self._ends = AbsorbingEnds(self)
+
+    def configure(self, speed: float, rtol: float) -> None:
+        """Set lambda and the tolerance; nothing is compiled anew."""
+        # 2 is exact for degree 1 (above); the others were seen to keep the layers at the ends free of ripples
+        needed = speed / (self._cells * self._degree) / {1: 2.0, 2: 1.5}.get(self._degree, 1.2)
+        self.resolved = needed <= 1.0
+        self._speed.value, self._diffusion.value = speed, max(1.0, needed)
+        self.rtol = rtol
+        # degree 1 keeps w >= 0 but for the error in time; higher degrees also have one in space
+        self._limit = rtol if self._degree == 1 else max(rtol, 1e-4)
         self._momentum: float | None = None  # of the initial state, where they are invariants, ...
         self._energy: float | None = None  # ... together with the outflow
-        # degree 1 keeps w >= 0 but for the error in time; higher degrees also have one in space
-        self._limit = rtol if degree == 1 else max(rtol, 1e-4)
 
-    def _compile(self, speed: float, degree: int, source: Source | None) -> None:
+    def _compile(self, source: Source | None) -> None:
         self._u, self._test = fem.Function(self.space), ufl.TestFunction(self.space)
         u, v, mesh = self._u, self._test, self.mesh
-        self._dx = ufl.dx(domain=mesh, metadata={"quadrature_rule": "GLL", "quadrature_degree": 2 * degree - 1})
-        self._time, self._shift = fem.Constant(mesh, 0.0), fem.Constant(mesh, 1.0)
-        self._floor = fem.Constant(mesh, 0.0)
-        lam, d = fem.Constant(mesh, float(speed)), fem.Constant(mesh, self.diffusion)
+        rule = {"quadrature_rule": "GLL", "quadrature_degree": 2 * self._degree - 1}
+        self._dx = ufl.dx(domain=mesh, metadata=rule)
         variance = self.form.variance(u[0], u[1])
 
         def residual(floor: Any) -> Any:
-            return self.form.residual(u[0], u[1], deviation(variance, floor), v, d, lam) * self._dx
+            sigma = deviation(variance, floor)
+            return self.form.residual(u[0], u[1], sigma, v, self._diffusion, self._speed) * self._dx
 
-        exact = residual(0.0 if self.form.label != "A" else self._floor)
+        exact = residual(self._floor if self.form.label == "A" else 0.0)
         self._slope = None
         if source is not None:
             x = ufl.SpatialCoordinate(mesh)[0]
@@ -274,6 +281,19 @@ class AbsorbingEnds:
         y[-1] += float(self._system.mass[rows] @ (y[rows] - kept))
         y[rows] = kept
         return y
+
+
+def billiard_system(comm: MPI.Comm, cells: int, degree: int, form: Any, absorbing: bool) -> BilliardSystem:
+    """Return a system, perhaps one that was used before: making one takes as long as many steps."""
+    for known in (MPI.COMM_WORLD, MPI.COMM_SELF):  # any other may be freed while its systems are kept
+        if comm == known:
+            return _kept_system(known is MPI.COMM_WORLD, cells, degree, form, absorbing)
+    return BilliardSystem(comm, cells, degree, form, absorbing)
+
+
+@functools.lru_cache(maxsize=8)
+def _kept_system(world: bool, cells: int, degree: int, form: Any, absorbing: bool) -> BilliardSystem:
+    return BilliardSystem(MPI.COMM_WORLD if world else MPI.COMM_SELF, cells, degree, form, absorbing)
 
 
 def lobatto_points(degree: int) -> np.ndarray:

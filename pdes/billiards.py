@@ -12,7 +12,7 @@ import numpy as np
 from mpi4py import MPI
 
 from ..particles import InvalidArgument, PinnedBalls, _checks
-from .billiard_discretisation import BilliardSystem, Source, lobatto_points
+from .billiard_discretisation import BilliardSystem, Source, billiard_system, lobatto_points
 from .billiard_forms import BilliardForm, EnergyForm
 from .errors import NotConverged, Unresolved
 from .rosenbrock import RODAS3, RODAS4, Rosenbrock, Statistics, Stepping
@@ -153,10 +153,12 @@ class BilliardEquations:
         times = _checks.times(times)
         rtol = _checks.number("rtol", rtol, above=0.0)
         cells, degree = self._mesh(rtol, cells, degree)
-        system = BilliardSystem(
-            comm, cells, degree, self.wave_speed, form or EnergyForm(), self.boundary == "absorbing", rtol,
-            petsc_options, source,
-        )  # fmt: skip
+        form, absorbing = form or EnergyForm(), self.boundary == "absorbing"
+        if petsc_options is None and source is None:
+            system = billiard_system(comm, cells, degree, form, absorbing)
+        else:
+            system = BilliardSystem(comm, cells, degree, form, absorbing, petsc_options, source)
+        system.configure(self.wave_speed, rtol)
         if not system.resolved:
             warnings.warn(
                 f"{cells} cells do not resolve 1/lambda = {1 / self.wave_speed:.3g}; the solution is smeared at the "

@@ -2,6 +2,7 @@
 
 import faulthandler
 import gc
+import io
 
 import pytest
 
@@ -9,6 +10,23 @@ try:
     from mpi4py import MPI
 except ImportError:  # particles alone, without FEniCSx
     MPI = None
+
+
+SILENT = pytest.StashKey[io.StringIO]()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_configure(config):
+    """Only rank 0 writes to the terminal; the others keep what they have to say for a failure."""
+    reporter = config.pluginmanager.getplugin("terminalreporter")
+    if MPI is not None and MPI.COMM_WORLD.rank > 0 and reporter is not None:
+        reporter._tw._file = config.stash[SILENT] = io.StringIO()
+
+
+def pytest_unconfigure(config):
+    text = config.stash.get(SILENT, None)
+    if text is not None and (" failed" in text.getvalue() or " error" in text.getvalue()):
+        print(f"rank {MPI.COMM_WORLD.rank}:\n{text.getvalue()}", flush=True)
 
 
 @pytest.fixture(autouse=True)

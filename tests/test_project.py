@@ -17,7 +17,9 @@ ROOT = Path(__file__).parents[1]
 def shell(script, **environment):
     """Run a script after the set-up's functions, in a clean shell."""
     text = f'set -u\nhere="{ROOT}"\n. "{ROOT}/.ci/environment.sh"\n{script}'
-    return subprocess.run(["bash", "-c", text], env=os.environ | environment, capture_output=True, text=True)
+    return subprocess.run(
+        ["bash", "-c", text], env=os.environ | {"SUITE": "trixie"} | environment, capture_output=True, text=True
+    )
 
 
 def test_bare_checkout_is_not_importable():

@@ -155,7 +155,8 @@ def test_rate_in_space(form, degree, cells, cap):
 @pytest.mark.parametrize("scheme", [RODAS3, RODAS4], ids=lambda s: s.name)
 def test_rate_in_time(scheme):
     exact, source, speed = manufactured(EnergyForm())
-    system = BilliardSystem(MPI.COMM_WORLD, 10, 4, speed, EnergyForm(), False, 1e9, None, source)
+    system = BilliardSystem(MPI.COMM_WORLD, 10, 4, EnergyForm(), False, None, source)
+    system.configure(speed, 1e9)
     start = system.state(*exact(system.points(), 0.0))
     end = np.array([0.4])
 
@@ -227,7 +228,8 @@ def test_outflow_is_that_of_the_flux():
     equations = BilliardEquations(20.0, mean=lambda x: x, std=lambda x: np.sin(np.pi * x), boundary="absorbing")
     times = np.linspace(0.01, 0.05, 41)
     solution = equations.solve(times, rtol=1e-5, cells=100)
-    system = BilliardSystem(MPI.COMM_SELF, 100, 1, 20.0, EnergyForm(), True, 1e-5)
+    system = BilliardSystem(MPI.COMM_SELF, 100, 1, EnergyForm(), True)
+    system.configure(20.0, 1e-5)
     order = np.argsort(np.argsort(system.points()))
     rates = [
         system.rate(0.0, system.state(mu[order], np.sqrt(2 * w[order])))[-1]

@@ -1,0 +1,17 @@
+"""Configuration of the pages: sphinx with markdown, and the examples run as a gallery."""
+
+project = "scaling-limits"
+author = "The scaling-limits developers"
+extensions = ["myst_parser", "sphinx_gallery.gen_gallery", "sphinx.ext.mathjax"]
+myst_enable_extensions = ["dollarmath"]
+exclude_patterns = ["_build", "examples", "gallery/*.ipynb", "gallery/*.py", "sg_execution_times.rst"]
+sphinx_gallery_conf = {
+    "examples_dirs": "examples",
+    "gallery_dirs": "gallery",
+    "filename_pattern": r"\.py$",
+    "reset_argv": lambda gallery_conf, script_vars: ["--runs", "4000", "--order-one-runs", "100", "--out", "../out"],
+    "matplotlib_animations": False,
+    "show_memory": False,
+    "download_all_examples": False,
+}
+html_theme = "alabaster"

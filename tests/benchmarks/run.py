@@ -1,0 +1,13 @@
+"""make bench: ours beside its peers, in the same run; medians of at least five."""
+
+import sys
+from pathlib import Path
+
+sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "tools")]
+
+import balls
+import equations
+import lattice
+from table import print_table
+
+print_table([row for part in (balls, equations, lattice) for row in part.rows()])

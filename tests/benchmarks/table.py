@@ -1,0 +1,45 @@
+"""Rows of the one table that the benchmarks print."""
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+
+REPEATS = 5
+
+
+@dataclass(frozen=True)
+class Row:
+    """ours and peer in the unit given; the ratio is of their times unless `ratio` is set."""
+
+    work: str
+    peer_name: str
+    ours: float
+    peer: float
+    unit: str
+    target: str
+    met: bool
+
+
+def median_time(call, repeats=REPEATS):
+    """Median wall time of a call, after one that warms up."""
+    call()
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        call()
+        times.append(time.perf_counter() - start)
+    return float(np.median(times))
+
+
+def faster(work, peer_name, ours, peer, unit, least):
+    """A row whose target is peer/ours >= least."""
+    return Row(work, peer_name, ours, peer, unit, f">= {least:g}x", peer / ours >= least)
+
+
+def print_table(rows):
+    print(f"{'work':58} {'ours':>11} {'peer':>11}  {'ratio':>7} {'target':>9}      peer")
+    for r in rows:
+        ours, peer = (f"{v:.4g} {r.unit}" for v in (r.ours, r.peer))
+        mark = "met" if r.met else "MISSED"
+        print(f"{r.work:58} {ours:>11} {peer:>11} {r.peer / r.ours:7.2f}x {r.target:>9} {mark:>6} {r.peer_name}")
