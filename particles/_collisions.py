@@ -32,46 +32,46 @@ _ONE = np.uint32(1)
 
 
 @njit(inline="always")
-def _decode(high, low, choices):  # type: ignore[no-untyped-def]
-    """Return (choice, bit, t) of the 64-bit word (high, low): t uniform on [-1/2, 1/2)."""
-    product = low * choices
-    word = high * choices + (product >> np.uint64(32))
-    choice = np.uint32(word >> np.uint64(32))
-    bit = np.uint32((word >> np.uint64(31)) & np.uint64(1))
-    rest = (word << np.uint64(33)) | ((product & MASK) << np.uint64(1))
-    return choice, bit, np.float64(np.int64(rest)) * 2.0**-64
-
-
-@njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy", boundscheck=False)
-def draw_exchanges(block, run, k0, k1, n, sites, across, along):  # type: ignore[no-untyped-def]
-    """Fill sites (2 x + pair), across (c/sqrt 6) and along (s/sqrt 18) for the 512 steps of a block."""
-    choices = np.uint64(n - 2)
+def _draw_words(block, run, k0, k1, words):  # type: ignore[no-untyped-def]
+    """Fill words (2, 512) with the high and the low halves of a block's 64-bit words, two of each counter."""
     first = np.uint64(block) * np.uint64(HALF)
     for j in range(HALF):
         counter = first + np.uint64(j)
         c0, c1, c2, c3 = philox(counter & MASK, counter >> np.uint64(32), run, _COLLISIONS, k0, k1)
-        site, pair, t = _decode(c0, c1, choices)
-        sites[j] = np.uint32(2) * (_ONE + site) + pair
-        c, s = half_circle(t)
+        words[0, j] = c0
+        words[1, j] = c1
+        words[0, j + HALF] = c2
+        words[1, j + HALF] = c3
+
+
+@njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy", boundscheck=False)
+def draw_exchanges(block, run, k0, k1, n, words, sites, across, along):  # type: ignore[no-untyped-def]
+    """Fill sites (2 x + pair), across (c/sqrt 6) and along (s/sqrt 18) for the 512 steps of a block.
+
+    Three short loops, since each then fits the vector registers; words (2, 512) is room to work in.
+    """
+    choices = np.uint64(n - 2)
+    _draw_words(block, run, k0, k1, words)
+    for j in range(STEPS_PER_BLOCK):
+        product = words[1, j] * choices
+        word = words[0, j] * choices + (product >> np.uint64(32))
+        rest = (word << np.uint64(33)) | ((product & MASK) << np.uint64(1))
+        sites[j] = np.uint32(2) + np.uint32(word >> np.uint64(31))
+        across[j] = np.float64(np.int64(rest)) * 2.0**-64
+    for j in range(STEPS_PER_BLOCK):
+        c, s = half_circle(across[j])
         across[j] = c * _C
         along[j] = s * _S
-        site, pair, t = _decode(c2, c3, choices)
-        sites[j + HALF] = np.uint32(2) * (_ONE + site) + pair
-        c, s = half_circle(t)
-        across[j + HALF] = c * _C
-        along[j + HALF] = s * _S
 
 
 @njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy", boundscheck=False)
-def draw_pairs(block, run, k0, k1, n, sites):  # type: ignore[no-untyped-def]
+def draw_pairs(block, run, k0, k1, n, words, sites):  # type: ignore[no-untyped-def]
     """Fill sites with the left balls, uniform on 0..n-2, of the 512 pairs of a block."""
     choices = np.uint64(n - 1)
-    first = np.uint64(block) * np.uint64(HALF)
-    for j in range(HALF):
-        counter = first + np.uint64(j)
-        c0, c1, c2, c3 = philox(counter & MASK, counter >> np.uint64(32), run, _COLLISIONS, k0, k1)
-        sites[j], _, _ = _decode(c0, c1, choices)
-        sites[j + HALF], _, _ = _decode(c2, c3, choices)
+    _draw_words(block, run, k0, k1, words)
+    for j in range(STEPS_PER_BLOCK):
+        word = words[0, j] * choices + ((words[1, j] * choices) >> np.uint64(32))
+        sites[j] = np.uint32(word >> np.uint64(32))
 
 
 @njit(inline="always")
@@ -90,12 +90,12 @@ def _collide(v, x, pair, across, along):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy", boundscheck=False)
-def advance_exchanging(v, start, stop, run, k0, k1, sites, across, along):  # type: ignore[no-untyped-def]
+def advance_exchanging(v, start, stop, run, k0, k1, words, sites, across, along):  # type: ignore[no-untyped-def]
     """Apply the collisions start..stop-1 of a run, with exchange of energy, to the velocities v (n,)."""
     t = start
     while t < stop:
         block = t // STEPS_PER_BLOCK
-        draw_exchanges(block, run, k0, k1, v.shape[0], sites, across, along)
+        draw_exchanges(block, run, k0, k1, v.shape[0], words, sites, across, along)
         offset = block * STEPS_PER_BLOCK
         end = min(stop, offset + STEPS_PER_BLOCK)
         for j in range(t - offset, end - offset):
@@ -105,12 +105,12 @@ def advance_exchanging(v, start, stop, run, k0, k1, sites, across, along):  # ty
 
 
 @njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy", boundscheck=False)
-def advance_sorting(v, start, stop, run, k0, k1, sites):  # type: ignore[no-untyped-def]
+def advance_sorting(v, start, stop, run, k0, k1, words, sites):  # type: ignore[no-untyped-def]
     """Apply the collisions start..stop-1 of a run, each the sorting of one adjacent pair, to the velocities v (n,)."""
     t = start
     while t < stop:
         block = t // STEPS_PER_BLOCK
-        draw_pairs(block, run, k0, k1, v.shape[0], sites)
+        draw_pairs(block, run, k0, k1, v.shape[0], words, sites)
         offset = block * STEPS_PER_BLOCK
         end = min(stop, offset + STEPS_PER_BLOCK)
         for j in range(t - offset, end - offset):
@@ -131,6 +131,7 @@ def run_chunk(exchange, mean, std, start, stops, first_run, k0, k1, entry, state
     relative change of momentum (against sqrt(n) times the norm of v) and of energy.
     """
     runs, n = entry.shape
+    words = np.empty((2, STEPS_PER_BLOCK), np.uint64)
     sites = np.empty(STEPS_PER_BLOCK, np.uint32)
     across = np.empty(STEPS_PER_BLOCK)
     along = np.empty(STEPS_PER_BLOCK)
@@ -146,9 +147,9 @@ def run_chunk(exchange, mean, std, start, stops, first_run, k0, k1, entry, state
         t = start
         for k in range(stops.shape[0]):
             if exchange:
-                advance_exchanging(v, t, stops[k], run, k0, k1, sites, across, along)
+                advance_exchanging(v, t, stops[k], run, k0, k1, words, sites, across, along)
             else:
-                advance_sorting(v, t, stops[k], run, k0, k1, sites)
+                advance_sorting(v, t, stops[k], run, k0, k1, words, sites)
             t = stops[k]
             states[i, k] = v
             m, e = invariants(v)
@@ -194,9 +195,26 @@ def add_moments(states, reference, sums):  # type: ignore[no-untyped-def]
                     sums[k, 2, left + x] += square * row[x]
                     sums[k, 3, left + x] += square * square
             for lag in range(1, lags + 1):
-                target = sums[k, POWERS - 1 + lag, left : left + width]
-                for i in range(runs):
-                    row = u[i, : min(width, n - left - lag)]
-                    shifted = u[i, lag:]
-                    for x in range(row.shape[0]):
-                        target[x] += row[x] * shifted[x]
+                _add_products(u, runs, lag, sums[k, POWERS - 1 + lag, left : left + min(width, n - left - lag)])
+
+
+@njit(inline="always")
+def _add_products(u, runs, lag, target):  # type: ignore[no-untyped-def]
+    """Add u(i, x) u(i, x + lag) of the runs to the target, run after run; four at a time, which saves memory traffic."""
+    i = 0
+    while i + 4 <= runs:
+        a0, a1, a2, a3 = u[i], u[i + 1], u[i + 2], u[i + 3]
+        b0, b1, b2, b3 = u[i, lag:], u[i + 1, lag:], u[i + 2, lag:], u[i + 3, lag:]
+        for x in range(target.shape[0]):
+            total = target[x] + a0[x] * b0[x]
+            total += a1[x] * b1[x]
+            total += a2[x] * b2[x]
+            total += a3[x] * b3[x]
+            target[x] = total
+        i += 4
+    while i < runs:
+        a0 = u[i]
+        b0 = u[i, lag:]
+        for x in range(target.shape[0]):
+            target[x] += a0[x] * b0[x]
+        i += 1

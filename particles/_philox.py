@@ -81,16 +81,19 @@ def half_circle(t):  # type: ignore[no-untyped-def]
 
 @njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
 def fill_normals(values, run, purpose, k0, k1):  # type: ignore[no-untyped-def]
-    """Fill values (n,) with independent standard normal numbers of a run (Box and Muller)."""
+    """Fill values (n,) with independent standard normal numbers of a run (Box and Muller).
+
+    The angle is uniform on a half circle, and a further bit takes it to the other half.
+    """
     n = values.shape[0]
     for j in range((n + 1) // 2):
         c0, c1, c2, c3 = philox(np.uint64(j), np.uint64(0), run, purpose, k0, k1)
-        uniform = (np.float64((c0 << np.uint64(21)) ^ (c1 >> np.uint64(11))) + 0.5) * 2.0**-53
-        angle = 2.0 * math.pi * np.float64((c2 << np.uint64(21)) ^ (c3 >> np.uint64(11))) * 2.0**-53
-        radius = math.sqrt(-2.0 * math.log(uniform))
-        values[2 * j] = radius * math.cos(angle)
+        uniform = (np.float64((c0 << np.uint64(20)) | (c1 >> np.uint64(12))) + 0.5) * 2.0**-52
+        c, s = half_circle(np.float64(np.int64((c2 << np.uint64(32)) | c3)) * 2.0**-64)
+        radius = math.sqrt(-2.0 * math.log(uniform)) * (1.0 - 2.0 * np.float64(c1 & np.uint64(1)))
+        values[2 * j] = radius * c
         if 2 * j + 1 < n:
-            values[2 * j + 1] = radius * math.sin(angle)
+            values[2 * j + 1] = radius * s
 
 
 def key_words(seed: int) -> tuple[np.uint64, np.uint64]:

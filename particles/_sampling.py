@@ -145,7 +145,7 @@ def _make_chunk(
     kept = np.empty((max(0, min(request.kept_runs - first, runs)), snapshots, n))
     pairs = np.empty((runs, snapshots, 2))
     drift = np.zeros(2)
-    at_once = min(max(2**20 // (snapshots * n), 1), runs)
+    at_once = min(max(2**20 // (snapshots * n), 1), 16, runs)  # 16 tiles of runs fit the nearest cache
     buffer = np.empty((at_once, snapshots, n))
     for i in range(0, runs, at_once):
         states = buffer[: min(at_once, runs - i)]

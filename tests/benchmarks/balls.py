@@ -67,7 +67,7 @@ def rows():
         "paper's ensemble, a collision, 2 cores, statistics", "plain numba loop, 1 core", ours, plain * 1e9, "ns", 18
     )
     start, key = BALLS.initial_mean + BALLS.initial_std, key_words(7)
-    buffers = np.empty(512, np.uint32), np.empty(512), np.empty(512)
+    buffers = np.empty((2, 512), np.uint64), np.empty(512, np.uint32), np.empty(512), np.empty(512)
     function = c_kernel()
     runs = 40
 

@@ -15,7 +15,7 @@ BLOCK = kernels.STEPS_PER_BLOCK
 
 
 def buffers():
-    return np.empty(BLOCK, np.uint32), np.empty(BLOCK), np.empty(BLOCK)
+    return np.empty((2, BLOCK), np.uint64), np.empty(BLOCK, np.uint32), np.empty(BLOCK), np.empty(BLOCK)
 
 
 def exchanged(v, start, stop, run=0, key=KEY):
@@ -24,10 +24,10 @@ def exchanged(v, start, stop, run=0, key=KEY):
 
 
 def drawn(n, blocks, run=0):
-    sites, across, along = buffers()
+    words, sites, across, along = buffers()
     parts = []
     for block in range(blocks):
-        kernels.draw_exchanges(block, np.uint64(run), *KEY, n, sites, across, along)
+        kernels.draw_exchanges(block, np.uint64(run), *KEY, n, words, sites, across, along)
         parts.append((sites >> 1, sites & 1, across / kernels._C, along / kernels._S))
     return (np.concatenate(p) for p in zip(*parts))
 
@@ -113,13 +113,13 @@ def test_restart_is_bitwise_and_invariants_stay(n, first, second, seed):
 def test_sorting_only_keeps_the_velocities_and_orders_them():
     start = np.random.default_rng(0).standard_normal(30)
     v = start.copy()
-    kernels.advance_sorting(v, 0, 700, np.uint64(0), *KEY, np.empty(BLOCK, np.uint32))
-    kernels.advance_sorting(v, 700, 20_000, np.uint64(0), *KEY, np.empty(BLOCK, np.uint32))
+    kernels.advance_sorting(v, 0, 700, np.uint64(0), *KEY, *buffers()[:2])
+    kernels.advance_sorting(v, 700, 20_000, np.uint64(0), *KEY, *buffers()[:2])
     assert np.array_equal(v, np.sort(start))
-    sites = np.empty(BLOCK, np.uint32)
+    words, sites = buffers()[:2]
     counts = np.zeros(30)
     for block in range(2000):
-        kernels.draw_pairs(block, np.uint64(1), *KEY, 30, sites)
+        kernels.draw_pairs(block, np.uint64(1), *KEY, 30, words, sites)
         counts += np.bincount(sites, minlength=30)
     assert counts[29] == 0
     assert_counts(counts[:29])
