@@ -200,7 +200,7 @@ def add_moments(states, reference, sums):  # type: ignore[no-untyped-def]
 
 @njit(inline="always")
 def _add_products(u, runs, lag, target):  # type: ignore[no-untyped-def]
-    """Add u(i, x) u(i, x + lag) of the runs to the target, run after run; four at a time, which saves memory traffic."""
+    """Add u(i, x) u(i, x + lag) of the runs to the target, run after run; four at a time, to save memory traffic."""
     i = 0
     while i + 4 <= runs:
         a0, a1, a2, a3 = u[i], u[i + 1], u[i + 2], u[i + 3]

@@ -22,10 +22,12 @@ from numba import njit
 
 from ..particles import InvalidArgument, PinnedBalls, _checks
 from .chebyshev import RungeKuttaChebyshev
+from .correlated_lattice import correlated_rate
 from .gaussian_expectations import expectations
 from .rosenbrock import Statistics
 from .tolerance import relative_error, restored
 
+NOISE = 2e-14  # of mu^2 + sigma^2; what is left of sigma^2 below it is rounding
 HALO = 2  # a site feels its neighbours' neighbours
 SPECTRAL_RADIUS = 5.0  # 3 of the exchange of energy (4 c^2 + 4 c - 8)/3 at c = -1/2, and up to 2 of the sorting
 
@@ -34,7 +36,7 @@ SPECTRAL_RADIUS = 5.0  # 3 of the exchange of energy (4 c^2 + 4 c - 8)/3 at c = 
 def _variance(mu, e):  # type: ignore[no-untyped-def]
     """Return e - mu^2, and 0 where that is no more than rounding: else the rounding would be sorted like noise."""
     variance = e - mu * mu
-    return variance if variance > 2e-14 * e else 0.0
+    return variance if variance > NOISE * e else 0.0
 
 
 @njit(cache=True, nogil=True, fastmath={"contract", "nsz"}, error_model="numpy")
@@ -63,15 +65,17 @@ class LatticeSystem:
 
     spectral_radius = SPECTRAL_RADIUS
 
-    def __init__(self, n: int, rtol: float, comm: MPI.Comm) -> None:
-        if n < 4 * comm.size:
-            raise InvalidArgument("comm", f"{comm.size} ranks are too many for {n} balls; use at most {n // 4}")
+    def __init__(self, n: int, rtol: float, comm: MPI.Comm, correlations: int = 0) -> None:
+        self._halo = HALO + (correlations + 2 if correlations else 0)
+        if n < 2 * self._halo * comm.size and comm.size > 1:
+            most = max(1, n // (2 * self._halo))
+            raise InvalidArgument("comm", f"{comm.size} ranks are too many for {n} balls; use at most {most}")
         bounds = np.linspace(0, n, comm.size + 1).astype(int)
         self.comm, self.rtol = comm, rtol
         self.first, self.last = int(bounds[comm.rank]), int(bounds[comm.rank + 1])
-        self._before = HALO if comm.rank > 0 else 0
-        self._after = HALO if comm.rank < comm.size - 1 else 0
-        self._piece = np.empty((2, self._before + self.size + self._after))
+        self._before = self._halo if comm.rank > 0 else 0
+        self._after = self._halo if comm.rank < comm.size - 1 else 0
+        self._piece = np.empty((2 + correlations, self._before + self.size + self._after))
         self._weights = np.full(self.size, 1.0 / n)
 
     @property
@@ -80,19 +84,24 @@ class LatticeSystem:
         return self.last - self.first
 
     def rate(self, y: np.ndarray) -> np.ndarray:
-        """Return f(y), shape (2, m)."""
+        """Return f(y), shape (2 + K, m)."""
         piece, own = self._piece, slice(self._before, self._before + self.size)
         piece[:, own] = y
         if self.comm.size > 1:
             left = self.comm.rank - 1 if self._before else MPI.PROC_NULL
             right = self.comm.rank + 1 if self._after else MPI.PROC_NULL
-            ghost = np.empty((2, HALO))
-            self.comm.Sendrecv(np.ascontiguousarray(y[:, -HALO:]), right, recvbuf=ghost, source=left)
+            ghost = np.empty((y.shape[0], self._halo))
+            self.comm.Sendrecv(np.ascontiguousarray(y[:, -self._halo :]), right, recvbuf=ghost, source=left)
             piece[:, : self._before] = ghost[:, : self._before]
-            self.comm.Sendrecv(np.ascontiguousarray(y[:, :HALO]), left, recvbuf=ghost, source=right)
+            self.comm.Sendrecv(np.ascontiguousarray(y[:, : self._halo]), left, recvbuf=ghost, source=right)
             piece[:, self._before + self.size :] = ghost[:, : self._after]
         f = np.empty_like(y)
-        lattice_rate(piece[0], piece[1], self._before, self.size, f[0], f[1])
+        if y.shape[0] == 2:
+            lattice_rate(piece[0], piece[1], self._before, self.size, f[0], f[1])
+        else:
+            variance = piece[1] - piece[0] ** 2
+            variance[variance <= NOISE * piece[1]] = 0.0
+            correlated_rate(piece[0], piece[1], piece[2:], variance, self._before, self.size, f[0], f[1], f[2:])
         return f
 
     def moments(self, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -108,19 +117,21 @@ class LatticeSystem:
         """Return the state with sigma^2 >= 0 and the same energy."""
         w = 0.5 * (new[1] - new[0] ** 2)
         kept, reason = restored(self._weights, new[0], w, None, self.rtol, self.comm)
-        return (new if kept is w else np.stack([new[0], new[0] ** 2 + 2 * kept])), reason
+        return (new if kept is w else np.concatenate([[new[0], new[0] ** 2 + 2 * kept], new[2:]])), reason
 
 
 @dataclass(frozen=True, eq=False)
 class FiniteSizeSolution:
-    """mean (T, n) and std (T, n) of the balls at the times (T,); positions (n,); sums of mu and (mu^2 + sigma^2)/2 per
-    ball, momentum and energy (T,); every rank holds all of it.
+    """mean (T, n) and std (T, n) of the balls at the times (T,); positions (n,); covariance (K, T, n), whose entry
+    [k-1, :, x] is Cov(v(x), v(x+k)); sums of mu and (mu^2 + sigma^2)/2 per ball, momentum and energy (T,); every rank
+    holds all of it.
     """
 
     times: np.ndarray
     positions: np.ndarray
     mean: np.ndarray
     std: np.ndarray
+    covariance: np.ndarray
     momentum: np.ndarray
     energy: np.ndarray
     statistics: Statistics
@@ -134,6 +145,8 @@ class FiniteSizeEquations:
         n: number of balls, at least 4.
         mean: mu0, callable from positions (P,) in [0, 1] to velocities (P,).
         std: sigma0 >= 0, likewise.
+        correlations: largest distance K at which covariances of the velocities are carried along; 0 takes them to be
+            independent, as the paper does.
 
     Raises:
         InvalidArgument: an argument out of its range.
@@ -142,18 +155,25 @@ class FiniteSizeEquations:
     n: int
     mean: Callable[[np.ndarray], Any]
     std: Callable[[np.ndarray], Any]
+    correlations: int = 0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "n", _checks.integer("n", self.n, 4, 2**31 - 1))
+        object.__setattr__(self, "correlations", _checks.integer("correlations", self.correlations, 0, self.n - 1))
         _checks.profile("mean", self.mean, self.positions)
         _checks.profile("std", self.std, self.positions, nonnegative=True)
 
     @staticmethod
-    def of(balls: PinnedBalls) -> FiniteSizeEquations:
-        """Return the equations of a system of balls with exchange of energy."""
+    def of(balls: PinnedBalls, correlations: int = 0) -> FiniteSizeEquations:
+        """Return the equations of a system of balls with exchange of energy.
+
+        Args:
+            balls: the microscopic model.
+            correlations: see the class.
+        """
         if not balls.energy_exchange:
             raise InvalidArgument("balls", "without exchange of energy the balls have no equations of this kind")
-        return FiniteSizeEquations(balls.n, balls.mean, balls.std)
+        return FiniteSizeEquations(balls.n, balls.mean, balls.std, correlations)
 
     @property
     def positions(self) -> np.ndarray:
@@ -186,19 +206,20 @@ class FiniteSizeEquations:
             NotConverged: the step had to be made too small.
         """
         times = _checks.times(times)
-        system = LatticeSystem(self.n, _checks.number("rtol", rtol, above=0.0), comm)
+        system = LatticeSystem(self.n, _checks.number("rtol", rtol, above=0.0), comm, self.correlations)
         x = self.positions
         mu = _checks.profile("mean", self.mean, x)[system.first : system.last]
         sigma = _checks.profile("std", self.std, x, nonnegative=True)[system.first : system.last]
         statistics = Statistics()
-        states = (scheme or RungeKuttaChebyshev()).integrate(
-            system, np.stack([mu, mu**2 + sigma**2]), times * (0.5 * (self.n - 1) ** 2), statistics
-        )
+        start = np.stack([mu, mu**2 + sigma**2, *np.zeros((self.correlations, mu.size))])
+        tau = times * (0.5 * (self.n - 1) ** 2)
+        states = (scheme or RungeKuttaChebyshev()).integrate(system, start, tau, statistics)
         if progress and comm.rank == 0:
             from tqdm import tqdm
 
             states = tqdm(states, total=times.size, unit="time", disable=None, leave=False)
-        rows = np.array([np.stack(system.moments(y)) for y in states])
-        mean, w = np.moveaxis(np.concatenate(comm.allgather(rows), axis=2), 1, 0)
+        rows = np.array([np.stack([*system.moments(y), *y[2:]]) for y in states])
+        mean, w, *covariances = np.moveaxis(np.concatenate(comm.allgather(rows), axis=2), 1, 0)
         energy = (0.5 * mean**2 + w).mean(axis=1)
-        return FiniteSizeSolution(times, x, mean, np.sqrt(2 * w), mean.mean(axis=1), energy, statistics)
+        covariance = np.reshape(covariances, (self.correlations, *mean.shape))
+        return FiniteSizeSolution(times, x, mean, np.sqrt(2 * w), covariance, mean.mean(axis=1), energy, statistics)

@@ -28,16 +28,11 @@ _WEIGHT = 0.25 * math.pi * _weights / np.cos(_theta) ** 2 * 2.0 / math.sqrt(math
 
 
 @njit(cache=True, nogil=True, fastmath={"contract", "nsz"}, error_model="numpy", inline="always")
-def expectations(a1, a2, a3, v1, v2, v3):  # type: ignore[no-untyped-def]
-    """Return (E r, E[a r]) of a triple with means a1, a2, a3 and variances v1, v2, v3."""
-    d1 = (a3 - a1) * math.sqrt(0.5)
-    d2 = (a2 - 0.5 * (a1 + a3)) * math.sqrt(2.0 / 3.0)
-    s11 = 0.5 * (v1 + v3)
-    s22 = (2.0 / 3.0) * v2 + (v1 + v3) / 6.0
-    s12 = (v1 - v3) * math.sqrt(1.0 / 12.0)
+def plane(d1, d2, s11, s12, s22):  # type: ignore[no-untyped-def]
+    """Return (E |D|, E D1/|D|, E D2/|D|) of D normal in the plane with mean (d1, d2) and covariance s11, s12, s22."""
     scale = s11 + s22 + d1 * d1 + d2 * d2
     if not scale > 0.0:
-        return 0.0, 0.0
+        return 0.0, 0.0, 0.0
     length = 0.0
     g1 = 0.0
     g2 = 0.0
@@ -55,8 +50,27 @@ def expectations(a1, a2, a3, v1, v2, v3):  # type: ignore[no-untyped-def]
         g1 += weight * e1
         g2 += weight * e2
     norm = math.sqrt(STRETCH / scale)
+    return norm * length, norm * g1, norm * g2
+
+
+@njit(cache=True, nogil=True, fastmath={"contract", "nsz"}, error_model="numpy", inline="always")
+def expectations(a1, a2, a3, v1, v2, v3):  # type: ignore[no-untyped-def]
+    """Return (E r, E[a r]) of a triple of independent velocities with means a1, a2, a3 and variances v1, v2, v3."""
+    r, ar, _, _ = correlated_expectations(a1, a2, a3, v1, v2, v3, 0.0, 0.0, 0.0)
+    return r, ar
+
+
+@njit(cache=True, nogil=True, fastmath={"contract", "nsz"}, error_model="numpy", inline="always")
+def correlated_expectations(a1, a2, a3, v1, v2, v3, c12, c13, c23):  # type: ignore[no-untyped-def]
+    """Return (E r, E[a r], h1, h2), h = sqrt(2/3) E D/|D|, of a triple with covariances c12, c13, c23."""
+    d1 = (a3 - a1) * math.sqrt(0.5)
+    d2 = (a2 - 0.5 * (a1 + a3)) * math.sqrt(2.0 / 3.0)
+    s11 = 0.5 * (v1 + v3) - c13
+    s22 = (2.0 / 3.0) * (v2 - c12 - c23) + (v1 + v3 + 2.0 * c13) / 6.0
+    s12 = (c23 - c12 - 0.5 * (v3 - v1)) * math.sqrt(1.0 / 3.0)
+    length, g1, g2 = plane(d1, d2, s11, s12, s22)
     factor = math.sqrt(2.0 / 3.0)
-    c1 = (v3 - v1) * math.sqrt(0.5) / 3.0
-    c2 = (v2 * factor - (v1 + v3) * math.sqrt(1.0 / 6.0)) / 3.0
-    r = factor * norm * length
-    return r, (a1 + a2 + a3) / 3.0 * r + factor * norm * (c1 * g1 + c2 * g2)
+    with_s = (v3 - v1 + c23 - c12) * (math.sqrt(0.5) / 3.0)  # Cov(a, D)
+    with_b = (v2 - c13 + 0.5 * (c12 + c23 - v1 - v3)) * (factor / 3.0)
+    r = factor * length
+    return r, (a1 + a2 + a3) / 3.0 * r + factor * (with_s * g1 + with_b * g2), factor * g1, factor * g2

@@ -31,6 +31,7 @@ def test_pinned_billiards(shared_folder, capsys):
     assert (np.sqrt(pde**2 - noise**2) < 0.100).all()
     assert (np.sqrt(lattice**2 - noise**2) > 0.025).all()
     assert (np.sqrt(lattice**2 - noise**2) < 0.050).all()
+    assert (np.sqrt(np.maximum(columns["correlated sigma"][late] ** 2 - noise**2, 0)) < 0.018).all()
     assert (columns["PDE mu"] < 5e-4).all()
     printed = capsys.readouterr().out
     pictures = {p.name for p in shared_folder.glob("*.png")}

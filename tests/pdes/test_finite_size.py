@@ -81,6 +81,70 @@ def test_rates_are_those_of_one_collision():
     assert_mean(energy - mu**2 - sigma**2, rate[1], 1.3 * spread / math.sqrt(runs))
 
 
+def collided(v, rng):
+    """One collision of every state (R, n), as the paper describes it: circle, then sorting."""
+    v = v.copy()
+    runs, n = v.shape
+    rows, x = np.arange(runs), rng.integers(1, n - 1, runs)
+    triple = v[rows[:, None], x[:, None] + np.arange(-1, 2)]
+    a = triple.mean(1, keepdims=True)
+    r = np.sqrt(2 / 3 * ((triple - a) ** 2).sum(1, keepdims=True))
+    triple = a + r * np.sin(rng.uniform(0, 2 * np.pi, (runs, 1)) + 2 * np.pi / 3 * np.arange(3))
+    left = rng.random(runs) < 0.5
+    triple[left, :2] = np.sort(triple[left, :2], axis=1)
+    triple[~left, 1:] = np.sort(triple[~left, 1:], axis=1)
+    v[rows[:, None], x[:, None] + np.arange(-1, 2)] = triple
+    return v
+
+
+def test_correlated_rates_are_those_of_one_collision():
+    """All first and second moments of correlated Gaussian states, before and after one collision, every distance."""
+    n, runs = 6, 1_500_000
+    rng = np.random.default_rng(8)
+    mixing = rng.standard_normal((n, n)) * 0.4 + np.eye(n)
+    covariance, mu = mixing @ mixing.T, np.linspace(-1, 1.5, n)
+    before = mu + rng.standard_normal((runs, n)) @ mixing.T
+    after = collided(before, rng)
+    system = LatticeSystem(n, 1e-3, MPI.COMM_SELF, n - 1)
+    state = np.zeros((n + 1, n))
+    state[0], state[1] = mu, mu**2 + np.diag(covariance)
+    for k in range(1, n):
+        state[1 + k, : n - k] = np.diag(covariance, k)
+    rate = system.rate(state) / (n - 2)
+    change = after - before
+    assert_mean(change.mean(0), rate[0], change.std(0) / math.sqrt(runs))
+    for k in range(n):
+        product = after[:, : n - k] * after[:, k:] - before[:, : n - k] * before[:, k:]
+        left, right = slice(0, n - k), slice(k, n)
+        expected = rate[1]
+        if k:
+            expected = rate[1 + k, : n - k] + rate[0, left] * mu[right] + mu[left] * rate[0, right]
+        assert_mean(product.mean(0), expected, product.std(0) / math.sqrt(runs))
+
+
+def test_independence_is_the_case_without_covariances():
+    balls = PinnedBalls(60, mean=lambda x: np.sin(4 * x), std=lambda x: 0.3 + 0.4 * x)
+    plain, carried = LatticeSystem(60, 1e-3, MPI.COMM_SELF), LatticeSystem(60, 1e-3, MPI.COMM_SELF, 3)
+    state = np.stack([balls.initial_mean, balls.initial_mean**2 + balls.initial_std**2])
+    assert carried.rate(np.concatenate([state, np.zeros((3, 60))]))[:2] == pytest.approx(plain.rate(state), abs=1e-14)
+
+
+def test_correlations_close_most_of_the_gap():
+    """n = 200, frozen: the difference to the balls falls to less than half when covariances are carried along."""
+    balls = PinnedBalls(200, mean, small_std)
+    times = [2e-4, 6e-4]
+    ensemble = balls.sample(times, runs=20_000, seed=3, lags=1)
+    inner = slice(30, 170)
+    noise = np.linalg.norm(ensemble.std_error[:, inner]) / np.linalg.norm(ensemble.std[:, inner])
+    errors = []
+    for k in (0, 20):
+        solution = FiniteSizeEquations.of(balls, k).solve(times)
+        errors.append(np.linalg.norm((solution.std - ensemble.std)[:, inner]) / np.linalg.norm(ensemble.std[:, inner]))
+    assert noise < 0.01
+    assert errors[0] > 0.025
+    assert errors[1] < 0.5 * errors[0]
+
+
 def test_invariants_positivity_and_silence():
     for std in (small_std, lambda x: 0 * x, lambda x: 1 - np.cos(2 * np.pi * x)):
         solution = FiniteSizeEquations(300, mean, std).solve([0.0, FREEZE, 10 * FREEZE], rtol=1e-4)
@@ -113,6 +177,11 @@ def test_tolerance_and_ranks():
     for rtol in (1e-4, 1e-6):
         coarse = equations.solve(times, rtol=rtol, comm=MPI.COMM_SELF)
         assert np.linalg.norm(coarse.std - best.std) < 30 * rtol * np.linalg.norm(best.std)
+    correlated = FiniteSizeEquations(400, mean, small_std, correlations=15)
+    one, more = (correlated.solve(times, rtol=1e-5, comm=c) for c in (MPI.COMM_SELF, MPI.COMM_WORLD))
+    assert more.std == pytest.approx(one.std, abs=1e-7)
+    assert more.covariance == pytest.approx(one.covariance, abs=1e-9)
+    assert one.energy[-1] == pytest.approx(one.energy[0], rel=1e-12)
     shared = equations.solve(times, rtol=1e-8)
     assert shared.mean == pytest.approx(best.mean, abs=1e-9)
     assert shared.std == pytest.approx(best.std, abs=1e-8)
