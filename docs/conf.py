@@ -14,4 +14,5 @@ sphinx_gallery_conf = {
     "show_memory": False,
     "download_all_examples": False,
 }
+suppress_warnings = ["config.cache"]
 html_theme = "alabaster"

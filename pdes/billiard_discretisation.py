@@ -53,6 +53,7 @@ class BilliardSystem:
             fem.Constant(self.mesh, value) for value in (0.0, 1.0, 0.0, 1.0, 1.0)
         )
         self._compile(source)
+        self._vector = fem.Function(self.space).x
         self.owned = 2 * self.space.dofmap.index_map.size_local
         self.nodal = slice(0, self.owned, 2), slice(1, self.owned, 2)  # mu and the second unknown within a state
         mass = self._assembled(fem.form(ufl.inner(ufl.as_vector((1.0, 1.0)), self._test) * self._dx))
@@ -204,7 +205,9 @@ class BilliardSystem:
             self._u.x.scatter_forward()
 
     def _assembled(self, form: fem.Form) -> np.ndarray:
-        vector = fem.assemble_vector(form)
+        vector = self._vector
+        vector.array[:] = 0.0
+        fem.assemble_vector(vector.array, form)
         if self.comm.size > 1:
             vector.scatter_reverse(dolfinx.la.InsertMode.add)
         return vector.array[: self.owned].copy()

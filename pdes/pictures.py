@@ -98,7 +98,7 @@ def space_time_surface(
         plotter.add_mesh(grid, scalars=label, cmap="viridis", smooth_shading=True, scalar_bar_args=bar)
         plotter.set_background("white")
         plotter.show_grid(
-            xtitle="x", ytitle="t", ztitle=label, color="black", n_ylabels=2, n_zlabels=3,
+            xtitle="x", ytitle="t", ztitle=label, color="black", n_ylabels=2, n_zlabels=3, fmt="%.3g",
             axes_ranges=[x.min(), x.max(), times.min(), times.max(), 0.0, float(np.abs(values).max())],
         )  # fmt: skip
         plotter.camera_position = [(-1.35, -1.5, 1.3), (0.5, 0.5, 0.1), (0.0, 0.0, 1.0)]

@@ -140,11 +140,9 @@ def moments_figure(ensemble, solution, lattice, correlated):
         twin.plot(x, correlated.std[k], "m:", lw=1.5, label=r"$\sigma$, the same with correlations")
         axis.set(title=f"t = {ensemble.times[k] / T:.2f} T", xlabel="x", ylabel=r"$\mu$")
         twin.set(ylim=(0, None), ylabel=r"$\sigma$")
-        if k == SHOWN[0]:
-            axis.legend(loc="upper left", fontsize=8)
-            twin.legend(loc="lower right", fontsize=8)
     figure.suptitle("Figure 5: mean and standard deviation of the velocities, not rescaled")
-    figure.tight_layout()
+    figure.legend(handles=[*axis.get_lines(), *twin.get_lines()], loc="lower center", ncol=6)
+    figure.tight_layout(rect=(0, 0.04, 1, 1))
     return figure
 
 
