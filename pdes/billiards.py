@@ -173,7 +173,14 @@ class BilliardEquations:
         states = stepping.integrate(system, system.state(mean, std), times, statistics)
         return _collected(system, degree, times, states, statistics, progress)
 
-    def freeze_time(self, rtol: float = 1e-4, cells: int | None = None, *, comm: MPI.Comm = MPI.COMM_WORLD) -> float:
+    def freeze_time(
+        self,
+        rtol: float = 1e-4,
+        cells: int | None = None,
+        *,
+        comm: MPI.Comm = MPI.COMM_WORLD,
+        petsc_options: dict[str, Any] | None = None,
+    ) -> float:
         """First time t at which the excess of sigma over |mu_x|/lambda is spent.
 
         int (sigma - |mu_x|/lambda)_+ dx <= 0.01 int sigma dx; where sigma = mu_x/lambda, mu does not change any more.
@@ -182,6 +189,7 @@ class BilliardEquations:
             rtol: as in `solve`.
             cells: as in `solve`.
             comm: as in `solve`.
+            petsc_options: as in `solve`.
 
         Returns:
             The time, in the unit of the equations, within 1 % of 1/lambda.
@@ -192,7 +200,7 @@ class BilliardEquations:
         stop, horizon = 1.0 / self.wave_speed, max(100.0 / self.wave_speed, 10.0)
         while stop <= horizon:
             times = np.linspace(0.0, stop, 101)
-            share = self._excess_share(self.solve(times, rtol, cells, comm=comm))
+            share = self._excess_share(self.solve(times, rtol, cells, comm=comm, petsc_options=petsc_options))
             spent = np.flatnonzero(share <= FROZEN)
             if spent.size:
                 k = int(spent[0])

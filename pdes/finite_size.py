@@ -188,6 +188,7 @@ class FiniteSizeEquations:
         scheme: RungeKuttaChebyshev | None = None,
         progress: bool = False,
         comm: MPI.Comm = MPI.COMM_WORLD,
+        petsc_options: dict[str, Any] | None = None,
     ) -> FiniteSizeSolution:
         """Solve as a lattice equation, with an adaptive explicit method of many stages.
 
@@ -197,6 +198,7 @@ class FiniteSizeEquations:
             scheme: the time scheme.
             progress: whether to show a progress bar (only at a terminal, only on rank 0).
             comm: the ranks that share the lattice.
+            petsc_options: must be empty, since nothing is solved with PETSc here; as in all solves of this package.
 
         Returns:
             A `FiniteSizeSolution`.
@@ -206,6 +208,8 @@ class FiniteSizeEquations:
             NotConverged: the step had to be made too small.
         """
         times = _checks.times(times)
+        if petsc_options:
+            raise InvalidArgument("petsc_options", "there is no PETSc solver here that could take any")
         system = LatticeSystem(self.n, _checks.number("rtol", rtol, above=0.0), comm, self.correlations)
         x = self.positions
         mu = _checks.profile("mean", self.mean, x)[system.first : system.last]
