@@ -13,7 +13,7 @@ from scipy.special import ive
 from scaling_limits.particles import InvalidArgument, PinnedBalls
 from scaling_limits.pdes import BilliardEquations, FiniteSizeEquations
 from scaling_limits.pdes.finite_size import LatticeSystem
-from scaling_limits.pdes.gaussian_expectations import expectations
+from scaling_limits.pdes.gaussian_expectations import correlated_expectations, expectations
 
 
 @pytest.mark.parametrize("ratio", [0.0, 0.3, 3.0, 30.0])
@@ -34,6 +34,21 @@ def test_expectations_against_samples(variances):
     a = v.mean(1)
     r = np.sqrt(2 / 3 * ((v - a[:, None]) ** 2).sum(1))
     for value, expected in zip((r, a * r), expectations(*means, *variances)):
+        assert_mean(value.mean(), expected, value.std() / math.sqrt(n))
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_correlated_expectations_against_samples(seed):
+    rng, n = np.random.default_rng(seed), 2_000_000
+    mixing, means = rng.standard_normal((3, 3)), rng.standard_normal(3)
+    c = mixing @ mixing.T
+    v = means + rng.standard_normal((n, 3)) @ mixing.T
+    a = v.mean(1)
+    plane = np.stack([(v[:, 2] - v[:, 0]) / 2**0.5, (v[:, 1] - (v[:, 0] + v[:, 2]) / 2) * (2 / 3) ** 0.5])
+    length = np.sqrt((plane**2).sum(0))
+    r, h = (2 / 3) ** 0.5 * length, (2 / 3) ** 0.5 * plane / length
+    found = correlated_expectations(*means, *np.diag(c), c[0, 1], c[0, 2], c[1, 2])
+    for value, expected in zip((r, a * r, *h), found):
         assert_mean(value.mean(), expected, value.std() / math.sqrt(n))
 
 
