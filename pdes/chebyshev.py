@@ -93,11 +93,11 @@ class RungeKuttaChebyshev:
                 count = math.ceil((target - t) / h * (1 - 1e-12))
                 step = target - t if count <= 1 else min(h, 0.5 * (target - t))
                 stages = self.stages(step, system.spectral_radius)
-                new = self.step(system, y, f, step, stages)
-                new, reason = system.accept(new)
-                f_new = system.rate(new)
+                with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is refused below
+                    new, reason = system.accept(self.step(system, y, f, step, stages))
+                    f_new = system.rate(new)
+                    error = system.error(new, 0.8 * (y - new) + 0.4 * step * (f + f_new))
                 statistics.evaluations += stages
-                error = system.error(new, 0.8 * (y - new) + 0.4 * step * (f + f_new))
                 if not reason and not error <= 1.0:
                     reason = f"the error estimate is {error:.3g} times the tolerance"
                 factor = min(5.0, max(0.1, 0.8 * max(error, 1e-9) ** (-1 / 3))) if np.isfinite(error) else 0.1

@@ -175,9 +175,10 @@ class Stepping:
                     step = 0.5 * (target - t)
                 else:
                     step = target - t if last else h
-                new, error, reason = self._try(system, t, y, f, step, statistics)
-                if not reason:
-                    new, reason = system.accept(t + step, new)
+                with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is refused below
+                    new, error, reason = self._try(system, t, y, f, step, statistics)
+                    if not reason:
+                        new, reason = system.accept(t + step, new)
                 if reason:
                     statistics.refused += 1
                     h = step * (0.5 if error <= 1 else self._factor(error))
