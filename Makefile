@@ -22,7 +22,7 @@ lint: env
 
 test: lint ## ruff, mypy, and the tests, serially and on two ranks; from a place where the bare checkout is not importable
 	@cd tests && SAFEPATH=1 ../in-env python -m pytest
-	@cd tests && SAFEPATH=1 timeout 1200 ../in-env $(MPIRUN) python -m pytest -m "not serial"
+	@cd tests && SAFEPATH=1 timeout 1200 ../in-env $(MPIRUN) python -m pytest --color=no -m "not serial"
 
 bench: env ## ours against peers in the same run: one table of ratios
 	@cd tests/benchmarks && ../../in-env python run.py

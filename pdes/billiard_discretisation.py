@@ -52,8 +52,9 @@ class BilliardSystem:
         self._time, self._shift, self._floor, self._speed, self._diffusion = (
             fem.Constant(self.mesh, value) for value in (0.0, 1.0, 0.0, 1.0, 1.0)
         )
-        self._compile(source)
+        self._compile(source, absorbing)
         self._vector = fem.Function(self.space).x
+        self._values, self._entries = self._u.x.array, self._vector.array  # views, made once
         self.owned = 2 * self.space.dofmap.index_map.size_local
         self.nodal = slice(0, self.owned, 2), slice(1, self.owned, 2)  # mu and the second unknown within a state
         mass = self._assembled(fem.form(ufl.inner(ufl.as_vector((1.0, 1.0)), self._test) * self._dx))
@@ -75,15 +76,19 @@ class BilliardSystem:
         self._momentum: float | None = None  # of the initial state, where they are invariants, ...
         self._energy: float | None = None  # ... together with the outflow
 
-    def _compile(self, source: Source | None) -> None:
+    def _compile(self, source: Source | None, absorbing: bool) -> None:
         self._u, self._test = fem.Function(self.space), ufl.TestFunction(self.space)
         u, v, mesh = self._u, self._test, self.mesh
         rule = {"quadrature_rule": "GLL", "quadrature_degree": 2 * self._degree - 1}
         self._dx = ufl.dx(domain=mesh, metadata=rule)
         variance = self.form.variance(u[0], u[1])
+        noisy = 1.0
+        if absorbing:  # sigma = 0 at the ends, whatever the stages of a step make of their second unknown
+            noisy = fem.Function(fem.functionspace(mesh, ("Lagrange", self._degree)))
+            noisy.interpolate(lambda x: np.where((x[0] < 1e-12) | (x[0] > 1 - 1e-12), 0.0, 1.0))
 
         def residual(floor: Any) -> Any:
-            sigma = deviation(variance, floor)
+            sigma = noisy * deviation(variance, floor)
             return self.form.residual(u[0], u[1], sigma, v, self._diffusion, self._speed) * self._dx
 
         exact = residual(self._floor if self.form.label == "A" else 0.0)
@@ -161,9 +166,8 @@ class BilliardSystem:
         if self._ends is None:
             return self._linear.solve(right_hand_side)
         x = self._linear.solve(right_hand_side[:-1])
-        self._u.x.array[: self.owned] = x
-        self._u.x.scatter_forward()
-        return np.append(x, self._ends.solve(self._u.x.array, right_hand_side[-1], self._shift.value))
+        self._put(0.0, x)
+        return np.append(x, self._ends.solve(self._values, right_hand_side[-1], self._shift.value))
 
     def error(self, y: np.ndarray, new: np.ndarray, difference: np.ndarray) -> float:
         """Return the error estimate in mu and sigma, each in L2 relative to its own size, over rtol."""
@@ -197,20 +201,18 @@ class BilliardSystem:
     # --- assembly ----------------------------------------------------------------------------------------
 
     def _put(self, t: float, y: np.ndarray) -> None:
-        self._time.value = t
-        self._u.x.array[: self.owned] = y[: self.owned]
-        if self._ends is not None:
-            self._ends.silence(self._u.x.array)
+        if self._slope is not None:
+            self._time.value = t
+        self._values[: self.owned] = y[: self.owned]
         if self.comm.size > 1:
             self._u.x.scatter_forward()
 
     def _assembled(self, form: fem.Form) -> np.ndarray:
-        vector = self._vector
-        vector.array[:] = 0.0
-        fem.assemble_vector(vector.array, form)
+        self._entries[:] = 0.0
+        fem.assemble_vector(self._entries, form)
         if self.comm.size > 1:
-            vector.scatter_reverse(dolfinx.la.InsertMode.add)
-        return vector.array[: self.owned].copy()
+            self._vector.scatter_reverse(dolfinx.la.InsertMode.add)
+        return self._entries[: self.owned].copy()
 
     def _sums(self, values: np.ndarray) -> np.ndarray:
         return self.comm.allreduce(values) if self.comm.size > 1 else values
@@ -237,10 +239,6 @@ class AbsorbingEnds:
 
     def _slope(self, y: np.ndarray) -> np.ndarray:
         return y[2 * self.nodes] if self._energy else np.zeros(self.nodes.size)
-
-    def silence(self, values: np.ndarray) -> None:
-        """Put sigma = 0 at the ends: within a step the tied unknowns have it to first order only."""
-        values[2 * self.nodes + 1] = self._system.form.second(values[2 * self.nodes], np.zeros(self.nodes.size))
 
     def rate(self, y: np.ndarray, f: np.ndarray) -> np.ndarray:
         """Return the rates with those of the ends tied, and that of the outflow."""

@@ -12,6 +12,7 @@ Benchmarking stiff ODE solvers for atmospheric chemistry problems II (1997), (RO
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
@@ -48,6 +49,11 @@ class Rosenbrock:
     c: tuple[tuple[float, ...], ...]
     m: tuple[float, ...]
     e: tuple[float, ...]
+
+    @functools.cached_property
+    def rows(self) -> tuple[tuple[np.ndarray, ...], ...]:
+        """The rows of a and of c as arrays."""
+        return tuple(tuple(np.asarray(row) for row in matrix) for matrix in (self.a, self.c))
 
     @property
     def stages(self) -> int:
@@ -209,16 +215,17 @@ class Stepping:
     ) -> tuple[np.ndarray, float, str]:
         """Return the new state, the size of its error, and why it is no good (empty where it is)."""
         scheme = self.scheme
-        stages = np.zeros((scheme.stages, y.size))
+        (a, c), mass = scheme.rows, system.mass / h
+        stages = np.empty((scheme.stages, y.size))
         slope = system.rate_in_time(t, y)
         system.factor(t, y, 1.0 / (scheme.gamma * h))
         statistics.factorisations += 1
         rate = f
         for i in range(scheme.stages):
             if i > 0 and not scheme.repeats(i):
-                rate = system.rate(t + scheme.alpha[i] * h, y + np.asarray(scheme.a[i]) @ stages[:i])
+                rate = system.rate(t + scheme.alpha[i] * h, y + a[i] @ stages[:i])
                 statistics.evaluations += 1
-            right = rate + system.mass * (np.asarray(scheme.c[i]) @ stages[:i] / h) if i else rate
+            right = rate + mass * (c[i] @ stages[:i]) if i else rate
             if slope is not None:
                 right = right + scheme.gammas[i] * h * slope
             stages[i] = system.solve(right)
