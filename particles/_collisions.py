@@ -89,6 +89,13 @@ def _collide(v, x, pair, across, along):  # type: ignore[no-untyped-def]
     v[x + _ONE - pair - pair] = middle + 2.0 * r * along
 
 
+@njit(inline="always")
+def _collide_all(v, sites, across, along):  # type: ignore[no-untyped-def]
+    for j in range(sites.shape[0]):  # an index that cannot be negative needs no wrapping around
+        code = sites[j]
+        _collide(v, code >> _ONE, code & _ONE, across[j], along[j])
+
+
 @njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy", boundscheck=False)
 def advance_exchanging(v, start, stop, run, k0, k1, words, sites, across, along):  # type: ignore[no-untyped-def]
     """Apply the collisions start..stop-1 of a run, with exchange of energy, to the velocities v (n,)."""
@@ -98,9 +105,7 @@ def advance_exchanging(v, start, stop, run, k0, k1, words, sites, across, along)
         draw_exchanges(block, run, k0, k1, v.shape[0], words, sites, across, along)
         offset = block * STEPS_PER_BLOCK
         end = min(stop, offset + STEPS_PER_BLOCK)
-        for j in range(t - offset, end - offset):
-            code = sites[j]
-            _collide(v, code >> _ONE, code & _ONE, across[j], along[j])
+        _collide_all(v, sites[t - offset : end - offset], across[t - offset :], along[t - offset :])
         t = end
 
 
@@ -113,8 +118,9 @@ def advance_sorting(v, start, stop, run, k0, k1, words, sites):  # type: ignore[
         draw_pairs(block, run, k0, k1, v.shape[0], words, sites)
         offset = block * STEPS_PER_BLOCK
         end = min(stop, offset + STEPS_PER_BLOCK)
-        for j in range(t - offset, end - offset):
-            x = sites[j]
+        chosen = sites[t - offset : end - offset]
+        for j in range(chosen.shape[0]):
+            x = chosen[j]
             a = v[x]
             b = v[x + _ONE]
             v[x] = min(a, b)

@@ -49,7 +49,7 @@ class Request:
     @property
     def runs_per_chunk(self) -> int:
         """Runs that one thread makes at a time; a function of n alone, so that it never changes a result."""
-        return min(max(250_000 // self.n, 1), 250)
+        return min(max(100_000 // self.n, 1), 100)
 
     @property
     def kept_runs(self) -> int:

@@ -60,7 +60,7 @@ def c_kernel():
 def rows():
     stops = np.array([BALLS.collisions(t) for t in TIMES])
     collisions = stops[-1]
-    ours = median_time(lambda: BALLS.sample(TIMES, runs=2000, seed=1)) / (2000 * collisions) * 1e9
+    ours = median_time(lambda: BALLS.sample(TIMES, runs=4000, seed=1)) / (4000 * collisions) * 1e9
     sums = np.zeros((6, 2, 1000))
     plain = median_time(lambda: plain_loop(BALLS.initial_mean, BALLS.initial_std, stops, 50, sums)) / (50 * collisions)
     yield faster(

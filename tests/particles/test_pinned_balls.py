@@ -36,7 +36,7 @@ def test_paper():
 
 @pytest.mark.parametrize("exchange", [True, False])
 def test_same_bits_for_any_number_of_workers_and_ranks(exchange):
-    model = balls(n=1200, energy_exchange=exchange)  # chunks of 208 runs
+    model = balls(n=1200, energy_exchange=exchange)  # chunks of 83 runs
     times = TIMES / 400
     one = model.sample(times, runs=700, seed=3, lags=4, workers=1)
     for workers in (2, 3):
