@@ -264,6 +264,11 @@ class Ensemble:
         )
         return Ensemble(whole, joined(self.tally, tally))
 
+    @staticmethod
+    def load(path: str | os.PathLike[str]) -> Ensemble:
+        """Read an ensemble from a file; the same as the function `load`."""
+        return load(path)
+
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the ensemble to a file (npz); the file appears under its name only when it is whole.
 

@@ -142,7 +142,7 @@ class FiniteSizeEquations:
     """The equations (5.1)-(5.2) with (5.13), (5.15) for n balls, closed with exact Gaussian expectations.
 
     Args:
-        n: number of balls, at least 4.
+        n: number of balls, at least 3.
         mean: mu0, callable from positions (P,) in [0, 1] to velocities (P,).
         std: sigma0 >= 0, likewise.
         correlations: largest distance K at which covariances of the velocities are carried along; 0 takes them to be
@@ -158,7 +158,7 @@ class FiniteSizeEquations:
     correlations: int = 0
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "n", _checks.integer("n", self.n, 4, 2**31 - 1))
+        object.__setattr__(self, "n", _checks.integer("n", self.n, 3, 2**31 - 1))
         object.__setattr__(self, "correlations", _checks.integer("correlations", self.correlations, 0, self.n - 1))
         _checks.profile("mean", self.mean, self.positions)
         _checks.profile("std", self.std, self.positions, nonnegative=True)

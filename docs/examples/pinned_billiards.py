@@ -115,7 +115,7 @@ def noise_figure(ensemble):
     middle.plot(lags, ensemble.noise_correlation[NOISE], "k.-", ms=4, label=f"mean of {ensemble.runs} runs")
     middle.axhspan(-1 / math.sqrt(noise.size), 1 / math.sqrt(noise.size), alpha=0.2, label="one standard deviation")
     middle.set(title="Figure 3: correlation of W at distance k", xlabel="k")
-    middle.legend()
+    middle.legend(loc="lower right")
     pairs = ensemble.pair_noise[NOISE][:20_000]
     right.scatter(*pairs.T, s=1, c=np.linspace(0, 1, len(pairs)), cmap="coolwarm")
     right.set(title="Figure 4: (W(300), W(301)), every run a point", aspect="equal", xlim=(-5, 5), ylim=(-5, 5))
