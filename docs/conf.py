@@ -1,5 +1,8 @@
 """Configuration of the pages: sphinx with markdown, and the examples run as a gallery."""
 
+from pathlib import Path
+
+OUT = str(Path(__file__).resolve().parents[1] / "out")
 project = "scaling-limits"
 author = "The scaling-limits developers"
 extensions = ["myst_parser", "sphinx_gallery.gen_gallery", "sphinx.ext.mathjax"]
@@ -9,7 +12,7 @@ sphinx_gallery_conf = {
     "examples_dirs": "examples",
     "gallery_dirs": "gallery",
     "filename_pattern": r"\.py$",
-    "reset_argv": lambda gallery_conf, script_vars: ["--runs", "4000", "--order-one-runs", "100", "--out", "../out"],
+    "reset_argv": lambda gallery_conf, script_vars: ["--runs", "4000", "--order-one-runs", "100", "--out", OUT],
     "matplotlib_animations": False,
     "show_memory": False,
     "download_all_examples": False,
