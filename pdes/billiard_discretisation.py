@@ -22,7 +22,7 @@ from mpi4py import MPI
 
 from .billiard_forms import BilliardForm, EnergyForm, deviation
 from .linear import DirectSolver
-from .tolerance import relative_error, restored
+from .tolerance import ROUNDING_OF_SOLVES, relative_error, restored
 
 
 @dataclass(frozen=True)
@@ -196,7 +196,7 @@ class BilliardSystem:
             return 0.0
         weights = self.mass[self.nodal[0]]
         now, size = self._sums(np.array([weights @ mu, weights @ np.abs(mu)]))
-        return float(self._momentum - now) if abs(self._momentum - now) <= 1e-11 * size else 0.0
+        return float(self._momentum - now) if abs(self._momentum - now) <= ROUNDING_OF_SOLVES * size else 0.0
 
     # --- assembly ----------------------------------------------------------------------------------------
 

@@ -6,6 +6,7 @@ import numpy as np
 from mpi4py import MPI
 
 ROUND_OFF = 64 * np.finfo(float).eps
+ROUNDING_OF_SOLVES = 1e-9  # of an invariant, in one step: sigma near 0 makes matrices with entries of all sizes
 
 
 def relative_error(
@@ -43,7 +44,7 @@ def restored(
 
     Where w is negative it becomes 0, and the rest is scaled to the energy that was there; a scaling by more than rtol
     is refused. The same scaling takes back what rounding in the solves has changed of the energy, where its exact value
-    is given and they differ by 1e-11 or less: more than that is no rounding and is left to be seen.
+    is given and they differ by no more than that; a larger difference is left to be seen.
 
     Args:
         weights: of the nodes of this rank, shape (m,).
@@ -57,7 +58,7 @@ def restored(
     sums = np.array([weights @ w, weights @ positive, weights @ mu**2])
     total, kept, size = comm.allreduce(sums) if comm.size > 1 else sums
     wanted = total
-    if energy is not None and abs(energy - 0.5 * size - total) <= 1e-11 * energy:
+    if energy is not None and abs(energy - 0.5 * size - total) <= ROUNDING_OF_SOLVES * energy:
         wanted = energy - 0.5 * size
     if kept == total == wanted:
         return w, ""
