@@ -242,7 +242,7 @@ def _collected(
         states = tqdm(states, total=times.size, unit="time", disable=None, leave=False)
     rows, totals = [], []
     for y in states:
-        rows.append(np.stack(system.moments(y)))
+        rows.append(np.stack(system.velocities(y)))
         totals.append(system.totals(y))
     parts = system.comm.allgather((system.points(), np.stack(rows)))
     x = np.concatenate([part[0] for part in parts])

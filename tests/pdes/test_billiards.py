@@ -220,6 +220,21 @@ def test_invariants_and_positivity(data, boundary, cells, degree):
     )
 
 
+@pytest.mark.parametrize("boundary", ["closed", "absorbing"])
+def test_a_constant_velocity_changes_nothing(boundary):
+    """mu + 1e4 moves with the same sigma, to round-off, and with the energy that belongs to it."""
+    one, other = (
+        BilliardEquations(20.0, lambda x, c=c: c + np.sin(3 * x), lambda x: np.sin(np.pi * x), boundary).solve(
+            [0.0, 0.01, 0.2], rtol=1e-5, cells=60, degree=2
+        )
+        for c in (0.0, 1e4)
+    )
+    assert other.std_at(POINTS) == pytest.approx(one.std_at(POINTS), abs=1e-9)
+    assert other.mean_at(POINTS) - 1e4 == pytest.approx(one.mean_at(POINTS), abs=1e-9)
+    assert other.energy == pytest.approx(one.energy + 1e4 * one.momentum + 0.5e8, rel=1e-13)
+    assert other.energy_outflow == pytest.approx(one.energy_outflow, abs=1e-10)
+
+
 @pytest.mark.parametrize("degree", [1, 4])
 def test_fluxes_cancel(degree):
     """The rates of both invariants vanish to round-off before any step: no correction could hide a flux that does not."""
