@@ -174,7 +174,6 @@ class BilliardSystem:
         self._linear.assemble()
         if self._ends is not None:
             self._ends.replace_rows(self._linear, y, -self._assembled(self._residual), shift)
-        self._linear.ready()
 
     def solve(self, right_hand_side: np.ndarray) -> np.ndarray:
         """Return the solution of the factored system."""

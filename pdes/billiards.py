@@ -15,6 +15,7 @@ from ..particles import InvalidArgument, PinnedBalls, _checks
 from .billiard_discretisation import BilliardSystem, Source, billiard_system, lobatto_points
 from .billiard_forms import BilliardForm, EnergyForm
 from .errors import NotConverged, Unresolved
+from .progress import watched
 from .rosenbrock import RODAS3, RODAS4, Rosenbrock, Statistics, Stepping
 
 Profile = Callable[[np.ndarray], Any]
@@ -236,12 +237,8 @@ class BilliardEquations:
 def _collected(
     system: BilliardSystem, degree: int, times: np.ndarray, states: Any, statistics: Statistics, progress: bool
 ) -> BilliardSolution:
-    if progress and system.comm.rank == 0:
-        from tqdm import tqdm
-
-        states = tqdm(states, total=times.size, unit="time", disable=None, leave=False)
     rows, totals = [], []
-    for y in states:
+    for y in watched(states, times.size, progress, system.comm):
         rows.append(np.stack(system.velocities(y)))
         totals.append(system.totals(y))
     parts = system.comm.allgather((system.points(), np.stack(rows)))

@@ -60,8 +60,8 @@ class RungeKuttaChebyshev:
 
     def step(self, system: ExplicitSystem, y: np.ndarray, f: np.ndarray, h: float, stages: int) -> np.ndarray:
         """Return y(t + h) of the scheme with that many stages, from y(t) and its rate f."""
-        t0, t1, t2 = _chebyshev(stages, 1.0 + DAMPING / stages**2)
         w0 = 1.0 + DAMPING / stages**2
+        t0, t1, t2 = _chebyshev(stages, w0)
         w1 = t1[stages] / t2[stages]
         b = np.empty(stages + 1)
         b[2:] = t2[2:] / t1[2:] ** 2
@@ -107,9 +107,7 @@ class RungeKuttaChebyshev:
                     if h < self.smallest * (times[-1] - t) or statistics.steps + statistics.refused > self.most:
                         raise NotConverged("Chebyshev time stepping", reason, "use a larger rtol", time=t, step=h)
                     continue
-                statistics.steps += 1
-                statistics.smallest_step = min(statistics.smallest_step, step)
-                statistics.largest_step = max(statistics.largest_step, step)
+                statistics.keep(step)
                 t, y, f = (target if count <= 1 else t + step), new, f_new
                 h = max(h, step * factor) if step < h else step * factor
             yield y

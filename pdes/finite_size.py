@@ -24,6 +24,7 @@ from ..particles import InvalidArgument, PinnedBalls, _checks
 from .chebyshev import RungeKuttaChebyshev
 from .correlated_lattice import correlated_rate
 from .gaussian_expectations import expectations
+from .progress import watched
 from .rosenbrock import Statistics
 from .tolerance import relative_error, restored
 
@@ -218,11 +219,7 @@ class FiniteSizeEquations:
         start = np.stack([mu, mu**2 + sigma**2, *np.zeros((self.correlations, mu.size))])
         tau = times * (0.5 * (self.n - 1) ** 2)
         states = (scheme or RungeKuttaChebyshev()).integrate(system, start, tau, statistics)
-        if progress and comm.rank == 0:
-            from tqdm import tqdm
-
-            states = tqdm(states, total=times.size, unit="time", disable=None, leave=False)
-        rows = np.array([np.stack([*system.moments(y), *y[2:]]) for y in states])
+        rows = np.array([np.stack([*system.moments(y), *y[2:]]) for y in watched(states, times.size, progress, comm)])
         mean, w, *covariances = np.moveaxis(np.concatenate(comm.allgather(rows), axis=2), 1, 0)
         energy = (0.5 * mean**2 + w).mean(axis=1)
         covariance = np.reshape(covariances, (self.correlations, *mean.shape))

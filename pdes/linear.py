@@ -48,10 +48,6 @@ class DirectSolver:
         fem_petsc.assemble_matrix(self.matrix, self._form)
         self.matrix.assemble()
 
-    def ready(self) -> None:
-        """Tell the solver that the values have changed."""
-        self.ksp.setOperators(self.matrix)
-
     def solve(self, right_hand_side: np.ndarray) -> np.ndarray:
         """Return the solution on the rows of this rank; NaN where the solver failed.
 

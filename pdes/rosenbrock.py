@@ -144,6 +144,12 @@ class Statistics:
     smallest_step: float = np.inf
     largest_step: float = 0.0
 
+    def keep(self, step: float) -> None:
+        """Count a step that was kept."""
+        self.steps += 1
+        self.smallest_step = min(self.smallest_step, step)
+        self.largest_step = max(self.largest_step, step)
+
 
 @dataclass(frozen=True)
 class Stepping:
@@ -190,9 +196,7 @@ class Stepping:
                     h = step * (0.5 if error <= 1 else self._factor(error))
                     self._give_up(t, h, times[-1], statistics, reason)
                     continue
-                statistics.steps += 1
-                statistics.smallest_step = min(statistics.smallest_step, step)
-                statistics.largest_step = max(statistics.largest_step, step)
+                statistics.keep(step)
                 t, y = (target if last else t + step), new
                 f = system.rate(t, y)
                 h = max(h, step * self._factor(error)) if step < h else step * self._factor(error)
