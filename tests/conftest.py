@@ -3,6 +3,7 @@
 import faulthandler
 import gc
 import io
+import tempfile
 
 import pytest
 
@@ -13,6 +14,15 @@ except ImportError:  # particles alone, without FEniCSx
 
 
 SILENT = pytest.StashKey[io.StringIO]()
+FOLDER = pytest.StashKey[tempfile.TemporaryDirectory]()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config):
+    """Each rank has its own temporary folder: pytest's common one is cleared at the end, by all ranks at once."""
+    if MPI is not None and MPI.COMM_WORLD.size > 1 and config.option.basetemp is None:
+        config.stash[FOLDER] = tempfile.TemporaryDirectory(prefix="scaling-limits-", ignore_cleanup_errors=True)
+        config.option.basetemp = config.stash[FOLDER].name
 
 
 @pytest.hookimpl(trylast=True)
@@ -24,6 +34,8 @@ def pytest_configure(config):
 
 
 def pytest_unconfigure(config):
+    if FOLDER in config.stash:
+        config.stash[FOLDER].cleanup()
     text = config.stash.get(SILENT, None)
     if text is not None and (" failed" in text.getvalue() or " error" in text.getvalue()):
         print(f"rank {MPI.COMM_WORLD.rank}:\n{text.getvalue()}", flush=True)
