@@ -9,7 +9,7 @@ root=$base/$suite
 log=$base/build-$suite.log
 debian_packages="python3-dolfinx-real python3-petsc4py-real python3-slepc4py-real python3-mpi4py python3-numba
  python3-scipy python3-sympy python3-matplotlib python3-pyvista python3-tqdm python3-dev python3-venv python3-pip
- openmpi-bin gcc g++ xvfb xauth libgl1-mesa-dri"
+ openmpi-bin gcc g++ xvfb xauth libgl1-mesa-dri libopenblas0-pthread"
 
 say() { echo "scaling-limits: $*" >&2; }
 fail() { say "error: $1"; say "remedy: $2"; exit 69; }
