@@ -1,1 +1,7 @@
-"""Meshes of the domains that the equations live on; the intervals so far are made where they are used."""
+"""Meshes of the domains that the equations live on: tori with a periodic topology; importing them needs FEniCSx."""
+
+from . import _compat
+from .drawing import draw_space
+from .torus import torus
+
+__all__ = ["draw_space", "torus"]

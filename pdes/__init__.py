@@ -1,6 +1,6 @@
 """The effective equations: forms in UFL, solved with PETSc."""
 
-from . import _compat
+from ..meshes import _compat
 from .billiard_forms import DeviationForm, EnergyForm, VarianceForm
 from .billiard_limits import Ordering, constancy_gap, linear_wave, ordering_time
 from .billiards import BilliardEquations, BilliardSolution

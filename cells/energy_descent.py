@@ -1,0 +1,93 @@
+"""Conjugate gradients for many small problems at once, stopped by what the energy still falls."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+FIRST_LOOK = 5  # iterations before the energy is looked at
+WINDOW = 4  # the fall over the last iterations, 1/WINDOW of all, stands for what is still to come
+CANCELLATION = 1e-4  # below this part of the first energy, differences of energies are not trusted
+
+Operator = Callable[[np.ndarray], np.ndarray]
+
+
+@dataclass(frozen=True, eq=False)
+class Descent:
+    """Minimisers u, (B, L, ...); whether all fell by less than the tolerance; iterations made."""
+
+    minimisers: np.ndarray
+    converged: bool
+    iterations: int
+
+
+def minimise(
+    apply: Operator,
+    precondition: Operator,
+    right_hand_side: np.ndarray,
+    energies: Operator,
+    start: np.ndarray,
+    tolerance: float,
+    iterations: int,
+) -> Descent:
+    """Minimise E(u) = E(0) - 2 b.u + u.Au for each of B x L columns, until E is within a relative tolerance.
+
+    The residual is not looked at: at high contrast it says nothing. In conjugate gradients E falls by
+    alpha_k r_k.z_k at step k, and the falls that are still to come sum up to the error (Hestenes and Stiefel).
+
+    Args:
+        apply: u -> Au for (B, L, ...).
+        precondition: r -> Pr, symmetric and positive semidefinite.
+        right_hand_side: b (B, L, ...).
+        energies: u -> E(u) (B, L), computed as a sum of squares.
+        start: E(0) (B, L).
+        tolerance: of E, relative.
+        iterations: at most that many.
+    """
+    shape = right_hand_side.shape
+    columns = (*shape[:2], *[1] * (len(shape) - 2))
+    u, r = np.zeros(shape), right_hand_side.copy()
+    z = precondition(r)
+    p, rz = z, _dot(r, z)
+    falls: list[np.ndarray] = []
+    current, converged, done = start.copy(), False, 0
+    for done in range(1, iterations + 1):
+        q = apply(p)
+        curvature = _dot(p, q)
+        step = np.divide(rz, curvature, out=np.zeros_like(rz), where=curvature > 0)
+        u += step.reshape(columns) * p
+        falls.append(step * rz)
+        current -= falls[-1]
+        if done >= FIRST_LOOK and _settled(falls, current, start, tolerance, energies, u):
+            converged = True
+            break
+        r -= step.reshape(columns) * q
+        z = precondition(r)
+        fresh = _dot(r, z)
+        ratio = np.divide(fresh, rz, out=np.zeros_like(rz), where=rz > 0)
+        p = z + ratio.reshape(columns) * p
+        rz = fresh
+    return Descent(u, converged, done)
+
+
+def _settled(
+    falls: list[np.ndarray],
+    current: np.ndarray,
+    start: np.ndarray,
+    tolerance: float,
+    energies: Operator,
+    u: np.ndarray,
+) -> bool:
+    """Whether the latest falls are below the tolerance of the energy that is left."""
+    window = sum(falls[-max(2, len(falls) // WINDOW) :])
+    if (current > CANCELLATION * start).all():
+        return bool((window <= tolerance * current).all())
+    return len(falls) % 3 == 0 and bool((window <= tolerance * energies(u)).all())
+
+
+def _dot(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """The scalar products of all columns (B, L)."""
+    count = a.shape[0] * a.shape[1]
+    return np.einsum("ij,ij->i", a.reshape(count, -1), b.reshape(count, -1)).reshape(a.shape[:2])

@@ -1,0 +1,121 @@
+"""Meshes of tori whose topology is periodic: the two sides of a period are the same facets, and no dof is a slave."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from typing import Any
+
+import basix.ufl
+import numpy as np
+import ufl
+from dolfinx.mesh import CellType, Mesh
+from mpi4py import MPI
+
+from ..particles import InvalidArgument
+from ..particles._checks import flag, real_array
+from . import _compat
+
+# the corners of a box of the lattice, numbered with x fastest, that make up each of its cells
+INTERVAL = ((0, 1),)
+TRIANGLES = ((0, 1, 3), (0, 2, 3))
+TETRAHEDRA = tuple((0, a, a | b, 7) for a, b in itertools.permutations((1, 2, 4), 2))
+SUBDIVISIONS = {
+    CellType.interval: INTERVAL,
+    CellType.triangle: TRIANGLES,
+    CellType.quadrilateral: ((0, 1, 2, 3),),
+    CellType.tetrahedron: TETRAHEDRA,
+    CellType.hexahedron: (tuple(range(8)),),
+}
+DIMENSIONS = {kind: max(map(max, corners)).bit_length() for kind, corners in SUBDIVISIONS.items()}
+BOXES = (CellType.interval, CellType.quadrilateral, CellType.hexahedron)
+
+
+def torus(
+    cells: Sequence[Any],
+    *,
+    cell_type: CellType | None = None,
+    periodic: bool | Sequence[bool] = True,
+    comm: MPI.Comm = MPI.COMM_WORLD,
+) -> Mesh:
+    """Make a mesh of the torus R^d / (L_1 Z x ... x L_d Z), d = 1, 2, 3, structured or graded.
+
+    The topology itself is periodic: spaces of any kind on the mesh are periodic without constraints, facet integrals cross
+    the seam, and no facet is exterior. Each cell has nodes of its own, with coordinates in [0, L_i] and not wrapped within
+    a cell. So interpolate periodic functions only, and draw a field through a discontinuous space (`draw_space`). A vertex
+    on the seam is found at 0 or at L_i, whichever cell is asked.
+
+    Args:
+        cells: for each direction the number of cells of a period of length 1, or the increasing break points
+            0 = x_0 < ... < x_n = L_i of a graded mesh. At least 3 cells in each periodic direction.
+        cell_type: a `dolfinx.mesh.CellType` of dimension d; None takes intervals, quadrilaterals or hexahedra.
+        periodic: True, or for each direction whether it is periodic (False leaves two walls).
+        comm: the communicator whose ranks share the mesh.
+
+    Returns:
+        A mesh for any use in dolfinx, in parallel too.
+
+    Raises:
+        InvalidArgument: too few cells, break points that do not increase from 0, or a cell type of another dimension.
+    """
+    nodes = [_break_points(i, value) for i, value in enumerate(cells)]
+    dim = len(nodes)
+    if dim not in (1, 2, 3):
+        raise InvalidArgument("cells", f"must have 1, 2 or 3 directions, not {dim}")
+    kind = BOXES[dim - 1] if cell_type is None else cell_type
+    if DIMENSIONS.get(kind) != dim:
+        raise InvalidArgument("cell_type", f"must be a CellType of dimension {dim}, not {kind!r}")
+    wraps = _wraps(periodic, dim)
+    counts = np.array([len(axis) - 1 for axis in nodes])
+    if (counts[wraps] < 3).any():
+        raise InvalidArgument("cells", f"must be at least 3 in each periodic direction, not {counts.tolist()}")
+    return _build(nodes, counts, wraps, kind, comm)
+
+
+def _build(nodes: list[np.ndarray], counts: np.ndarray, wraps: np.ndarray, kind: CellType, comm: MPI.Comm) -> Mesh:
+    dim = len(nodes)
+    subdivision = np.array(SUBDIVISIONS[kind])
+    corners = np.array([corner[::-1] for corner in itertools.product((0, 1), repeat=dim)])  # x fastest
+    vertices = np.where(wraps, counts, counts + 1)
+    box_strides = np.concatenate([[1], np.cumprod(counts[:-1])])
+    vertex_strides = np.concatenate([[1], np.cumprod(vertices[:-1])])
+
+    def anchors(boxes: np.ndarray) -> np.ndarray:
+        return (boxes[:, None] // box_strides) % counts
+
+    def domain() -> ufl.Mesh:
+        return ufl.Mesh(basix.ufl.element("Lagrange", kind.name, 1, shape=(dim,)))
+
+    if comm.rank == 0:
+        boxes = anchors(np.arange(counts.prod()))
+        numbers = ((boxes[:, None, :] + corners) % vertices) @ vertex_strides
+        topology = numbers[:, subdivision].reshape(-1, subdivision.shape[1])
+        at = np.stack(np.unravel_index(np.arange(vertices.prod()), vertices, order="F"), axis=1)
+        x = np.stack([axis[at[:, i]] for i, axis in enumerate(nodes)], axis=1)
+    else:
+        topology, x = np.zeros((0, subdivision.shape[1]), dtype=np.int64), np.zeros((0, dim))
+    wrapped = _compat.create_mesh(comm, topology.astype(np.int64), np.ascontiguousarray(x), domain())
+    box, part = np.divmod(np.asarray(wrapped.topology.original_cell_index, dtype=np.int64), len(subdivision))
+    places = anchors(box)[:, None, :] + corners[subdivision[part]]
+    unwrapped = np.stack([axis[places[..., i]] for i, axis in enumerate(nodes)], axis=-1)
+    return _compat.replace_geometry(wrapped, unwrapped, domain())
+
+
+def _break_points(direction: int, value: Any) -> np.ndarray:
+    name = f"cells[{direction}]"
+    if np.ndim(value) == 0:
+        count = np.asarray(value)
+        if not np.issubdtype(count.dtype, np.integer) or count < 1:
+            raise InvalidArgument(name, f"must be a positive integer or break points, not {value!r}")
+        return np.linspace(0.0, 1.0, int(count) + 1)
+    points = real_array(name, value)
+    if points.ndim != 1 or points.size < 2 or points[0] != 0.0 or (np.diff(points) <= 0).any():
+        raise InvalidArgument(name, "must be break points that increase from 0")
+    return points
+
+
+def _wraps(periodic: bool | Sequence[bool], dim: int) -> np.ndarray:
+    given = [periodic] * dim if isinstance(periodic, bool | np.bool_) else list(periodic)
+    if len(given) != dim:
+        raise InvalidArgument("periodic", f"must be a truth value or one for each of {dim} directions, not {periodic!r}")
+    return np.array([flag("periodic", value) for value in given])
