@@ -10,7 +10,7 @@ import numpy as np
 from .energy_descent import Descent, minimise
 from .tensor_space import TensorSpace
 
-ITERATIONS = 600
+ITERATIONS = 200
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,0 +1,93 @@
+"""Which scales of a potential talk to which: what of V1 belongs to each level, and what its cells really depend on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property, reduce
+from typing import Any
+
+import numpy as np
+import sympy
+
+from ..particles import MultiscalePotential
+from ..particles.multiscale_potential import lambdified
+
+
+@dataclass(frozen=True, eq=False)
+class Coupling:
+    """V1 = U_0 + U_1 + ... + U_N, where U_k holds the terms whose fastest variable is y_k.
+
+    exp(-U_j/sigma), j < k, is a constant factor of every cell of level k, so the cells of level k depend only on the slow
+    variables of U_k, ..., U_N: where two prefixes (x, y_1, ..., y_{k-1}) agree in those, one cell serves both. Variables
+    are numbered x_0, ..., x_{d-1}, y1_0, ... as the columns of a prefix.
+    """
+
+    potential: MultiscalePotential
+
+    @property
+    def dim(self) -> int:
+        """d."""
+        return self.potential.dim
+
+    @property
+    def levels(self) -> int:
+        """N."""
+        return self.potential.scales
+
+    @cached_property
+    def _own(self) -> list[sympy.Expr]:
+        """U_0, ..., U_N."""
+        terms: list[list[sympy.Expr]] = [[] for _ in range(self.levels + 1)]
+        for term in sympy.Add.make_args(sympy.expand_mul(self.potential.fluctuation_expression)):
+            columns = self._columns_of(term)
+            terms[max(columns, default=0) // self.dim].append(term)
+        return [reduce(sympy.Add, group, sympy.Integer(0)) for group in terms]
+
+    def _columns_of(self, expression: sympy.Expr) -> set[int]:
+        return {i for i, symbol in enumerate(self.potential.variables) if symbol in expression.free_symbols}
+
+    def has_terms(self, level: int) -> bool:
+        """Whether U_k is not 0."""
+        return self._own[level] != 0
+
+    @cached_property
+    def _functions(self) -> list[Callable[..., Any]]:
+        variables = self.potential.variables
+        return [lambdified(variables[: (k + 1) * self.dim], own) for k, own in enumerate(self._own)]
+
+    def exponent(self, level: int, prefix: np.ndarray, nodes: tuple[np.ndarray, ...]) -> np.ndarray:
+        """-U_k/sigma.
+
+        Args:
+            level: k.
+            prefix: x, y_1, ..., y_{k-1} of each cell (B, k d).
+            nodes: the d components of y_k, of shapes that broadcast to (...); none for k = 0.
+
+        Returns:
+            (B, ...), of length 1 along the axes on which U_k does not depend.
+        """
+        behind = [1] * (nodes[0].ndim if nodes else 0)
+        slow = [column.reshape(-1, *behind) for column in prefix.T]
+        values = np.asarray(self._functions[level](*slow, *[node[None] for node in nodes]), dtype=np.float64)
+        return -(values if values.ndim else values.reshape(1, *behind)) / self.potential.temperature
+
+    @cached_property
+    def columns(self) -> list[tuple[int, ...]]:
+        """For level k = 0, ..., N the columns of the prefix on which the effective tensor of its cells depends."""
+        result: list[tuple[int, ...]] = [()] * (self.levels + 2)
+        for k in range(self.levels, 0, -1):
+            needed = self._columns_of(self._own[k]) | set(result[k + 1])
+            result[k] = tuple(sorted(column for column in needed if column < k * self.dim))
+        return result
+
+    def sampled_axes(self, level: int) -> tuple[int, ...]:
+        """The components of y_k on which the tensor K_k depends other than through the factor exp(-U_k/sigma)."""
+        first = level * self.dim
+        if level >= self.levels:
+            return ()
+        return tuple(column - first for column in self.columns[level + 1] if column >= first)
+
+    def is_trivial(self, level: int) -> bool:
+        """Whether nothing depends on y_k: then theta_k = 0, and there is no cell to solve."""
+        return not self.has_terms(level) and not self.sampled_axes(level)

@@ -1,0 +1,155 @@
+"""The two ways to solve a cell problem: finite elements, and Fourier-Galerkin for smooth potentials at moderate contrast."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Protocol
+
+from ..particles import InvalidArgument
+from .line_space import LineSpace, elements, equidistant, fourier
+from .tensor_space import TensorSpace
+
+MODERATE = 10.0  # log of the contrast up to which Fourier-Galerkin is the faster of the two
+ADDITIONAL_POINTS = 5  # Gauss points in a cell, for the quadrature that checks the one of the solve
+
+
+class Route(Protocol):
+    """A sequence of spaces of growing dimension, for each d."""
+
+    @property
+    def name(self) -> str:
+        """What results say of it."""
+
+    def size(self, dim: int) -> int:
+        """How many spaces there are."""
+
+    def space(self, rung: int, dim: int) -> TensorSpace:
+        """The space number `rung`, the coarsest is 0."""
+
+    def checking_space(self, rung: int, dim: int) -> TensorSpace:
+        """The same functions with a better quadrature."""
+
+
+@dataclass(frozen=True)
+class FiniteElements:
+    """Continuous Lagrange elements on boxes, at any contrast.
+
+    Args:
+        degree: polynomial degree in each direction.
+        cells: numbers of cells in each direction, from the coarsest mesh to the finest.
+
+    Raises:
+        InvalidArgument: degree below 1, or numbers that are not positive and increasing.
+    """
+
+    degree: int = 8
+    cells: tuple[int, ...] = (2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 32, 40)
+
+    def __post_init__(self) -> None:
+        if self.degree < 1:
+            raise InvalidArgument("degree", f"must be at least 1, not {self.degree}")
+        if not self.cells or min(self.cells) < 1 or list(self.cells) != sorted(set(self.cells)):
+            raise InvalidArgument("cells", f"must be positive and increasing, not {self.cells}")
+
+    @property
+    def name(self) -> str:
+        """What results say of it."""
+        return "finite elements"
+
+    def size(self, dim: int) -> int:
+        """How many spaces there are; in three dimensions those that fit into memory."""
+        return len([n for n in self.cells if dim < 3 or n * self.degree <= 96])
+
+    def space(self, rung: int, dim: int) -> TensorSpace:
+        """The space number `rung`, the coarsest is 0."""
+        return _tensor_space(elements(self.degree, self.cells[rung]), dim)
+
+    def checking_space(self, rung: int, dim: int) -> TensorSpace:
+        """The same functions with a better quadrature."""
+        return _tensor_space(elements(self.degree, self.cells[rung], ADDITIONAL_POINTS), dim)
+
+
+@dataclass(frozen=True)
+class FourierGalerkin:
+    """Trigonometric polynomials with collocation, for smooth potentials at moderate contrast.
+
+    Args:
+        points: numbers of points in each direction, odd, from the coarsest grid to the finest.
+
+    Raises:
+        InvalidArgument: numbers that are not odd and increasing.
+    """
+
+    points: tuple[int, ...] = (7, 9, 11, 13, 15, 17, 19, 21, 25, 29, 33, 39, 45, 55, 65, 81, 97)
+
+    def __post_init__(self) -> None:
+        if not self.points or min(self.points) < 3 or list(self.points) != sorted(set(self.points)):
+            raise InvalidArgument("points", f"must be at least 3 and increasing, not {self.points}")
+        if any(n % 2 == 0 for n in self.points):
+            raise InvalidArgument("points", f"must be odd, not {self.points}")
+
+    @property
+    def name(self) -> str:
+        """What results say of it."""
+        return "Fourier-Galerkin"
+
+    def size(self, dim: int) -> int:
+        """How many spaces there are."""
+        return len(self.points)
+
+    def space(self, rung: int, dim: int) -> TensorSpace:
+        """The space number `rung`, the coarsest is 0."""
+        return _tensor_space(fourier(self.points[rung]), dim)
+
+    def checking_space(self, rung: int, dim: int) -> TensorSpace:
+        """A finer grid; its functions are not the same, so certificates are not made of it."""
+        raise InvalidArgument("route", "must be finite elements where bounds are wanted")
+
+
+@dataclass(frozen=True)
+class HarmonicMean:
+    """K_{k-1} = 1/int 1/K_k dy_k, exact in one dimension; what remains is the trapezoidal rule.
+
+    Args:
+        points: numbers of points, from the coarsest rule to the finest.
+
+    Source: Duncan, Duong and Pavliotis (2023), Proposition 1.
+    """
+
+    points: tuple[int, ...] = (8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 2048, 4096)
+
+    @property
+    def name(self) -> str:
+        """What results say of it."""
+        return "harmonic mean"
+
+    def size(self, dim: int) -> int:
+        """How many rules there are."""
+        return len(self.points)
+
+    def space(self, rung: int, dim: int) -> TensorSpace:
+        """The rule number `rung`, the coarsest is 0."""
+        return _tensor_space(equidistant(self.points[rung]), dim)
+
+    def checking_space(self, rung: int, dim: int) -> TensorSpace:
+        """Twice as many points."""
+        return _tensor_space(equidistant(2 * self.points[rung]), dim)
+
+
+def choose_route(log_contrast: float, dim: int, bounds: bool) -> Route:
+    """Return the exact formula in one dimension; else the route that is the faster one: Fourier-Galerkin at moderate contrast, if no bounds are wanted.
+
+    Args:
+        log_contrast: log of (largest / smallest) coefficient in a cell, osc(V1)/sigma for the fastest scale.
+        dim: d.
+        bounds: whether certified bounds are wanted, which come from conforming elements.
+    """
+    if dim == 1:
+        return HarmonicMean()
+    return FiniteElements() if bounds or log_contrast > MODERATE else FourierGalerkin()
+
+
+@lru_cache(maxsize=128)
+def _tensor_space(line: LineSpace, dim: int) -> TensorSpace:
+    return TensorSpace(line, dim)

@@ -1,0 +1,74 @@
+"""Logarithms and exponentials of symmetric positive definite tensors, many at once."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def components(dim: int) -> list[tuple[int, int]]:
+    """The pairs (i, j), i <= j, of the independent entries."""
+    return [(i, j) for i in range(dim) for j in range(i, dim)]
+
+
+def logarithm(tensor: np.ndarray) -> np.ndarray:
+    """log K of tensors (..., d, d)."""
+    values, vectors = np.linalg.eigh(tensor)
+    return (vectors * np.log(values)[..., None, :]) @ vectors.swapaxes(-1, -2)
+
+
+def exponential(log_tensor: np.ndarray) -> np.ndarray:
+    """exp L of symmetric tensors (..., d, d)."""
+    values, vectors = np.linalg.eigh(log_tensor)
+    return (vectors * np.exp(values)[..., None, :]) @ vectors.swapaxes(-1, -2)
+
+
+def exponential_field(entries: np.ndarray, dim: int) -> np.ndarray:
+    """exp L of a field.
+
+    Args:
+        entries: the independent entries of L (B, d (d + 1)/2, ...), in the order of `components`.
+        dim: d.
+
+    Returns:
+        exp L (B, d, d, ...).
+    """
+    if dim == 1:
+        return np.exp(entries)[:, None]
+    if dim == 2:
+        a, b, c = entries[:, 0], entries[:, 1], entries[:, 2]
+        middle, half = 0.5 * (a + c), 0.5 * (a - c)
+        spread, size = np.hypot(half, b), np.abs(half)
+        factor = np.exp(middle)
+        sinhc = factor * np.divide(np.sinh(spread), spread, out=np.ones_like(spread), where=spread > 1e-8)
+        large = factor * np.cosh(spread) + sinhc * size
+        gap = np.divide(b * b, spread + size, out=np.zeros_like(spread), where=spread > 0)  # spread - size
+        small = factor * np.exp(-spread) + sinhc * gap  # no cancellation, however anisotropic
+        result = np.empty((entries.shape[0], 2, 2, *entries.shape[2:]))
+        result[:, 0, 0], result[:, 1, 1] = np.where(half > 0, large, small), np.where(half > 0, small, large)
+        result[:, 0, 1] = result[:, 1, 0] = sinhc * b
+        return result
+    tensor = np.moveaxis(unpacked(entries, dim), (1, 2), (-2, -1))
+    return np.moveaxis(exponential(tensor), (-2, -1), (1, 2))
+
+
+def packed(tensor: np.ndarray) -> np.ndarray:
+    """The independent entries (..., d (d + 1)/2) of symmetric tensors (..., d, d)."""
+    rows, columns = zip(*components(tensor.shape[-1]))
+    return tensor[..., rows, columns]
+
+
+def unpacked(entries: np.ndarray, dim: int) -> np.ndarray:
+    """Symmetric tensors (B, d, d, ...) from entries (B, d (d + 1)/2, ...)."""
+    result = np.empty((entries.shape[0], dim, dim, *entries.shape[2:]))
+    for place, (i, j) in enumerate(components(dim)):
+        result[:, i, j] = result[:, j, i] = entries[:, place]
+    return result
+
+
+def relative_distance(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """The largest |log| of the eigenvalues of A^-1 B (...,), from log A and log B (..., d, d): the smallest c with
+    exp(-c) A <= B <= exp(c) A."""
+    values, vectors = np.linalg.eigh(first)
+    root = vectors * np.exp(-0.5 * values)[..., None, :]
+    pencil = root.swapaxes(-1, -2) @ exponential(second) @ root
+    return np.abs(np.log(np.maximum(np.linalg.eigvalsh(pencil), 1e-300))).max(axis=-1)
