@@ -7,7 +7,8 @@ from functools import cached_property
 
 import numpy as np
 
-from .energy_descent import Descent, minimise
+from .energy import energy, flux, with_units
+from .energy_descent import minimise
 from .tensor_space import TensorSpace
 
 ITERATIONS = 200
@@ -43,18 +44,17 @@ class CellProblem:
     def solve(self, tolerance: float, iterations: int = ITERATIONS) -> CellSolution:
         """Minimise the energy of each direction to a relative tolerance."""
         dim, cells = self.space.dim, self.coefficient.shape[0]
-        unit = np.zeros((cells, dim, *self.space.unknowns))
-        start = np.einsum("bii->bi", self.effective(unit)).copy()
-        pulls = self.space.divergence(self._flux(self._unit_gradients(cells)))
-        descent: Descent = minimise(
-            self.apply, self.precondition, -pulls, self._energies, start, tolerance, iterations
-        )
+        shape = (cells, dim, *self.space.weights.shape)
+        unit = flux(self._weighted, with_units([np.zeros(shape) for _ in range(dim)]))
+        start = np.stack([unit[i][:, i].reshape(cells, -1).sum(axis=1) for i in range(dim)], axis=1)
+        pulls = self.space.divergence(unit)
+        descent = minimise(self.apply, self.precondition, -pulls, self._energies, start, tolerance, iterations)
         tensor = self.effective(descent.minimisers)
         return CellSolution(descent.minimisers, tensor, descent.converged, descent.iterations)
 
     def apply(self, u: np.ndarray) -> np.ndarray:
-        """int grad phi . K grad u for each basis function phi."""
-        return self.space.divergence(self._flux(self.space.gradient(u)))
+        """Int grad phi . K grad u for each basis function phi."""
+        return self.space.divergence(flux(self._weighted, self.space.gradient(u)))
 
     def precondition(self, residual: np.ndarray) -> np.ndarray:
         """S A0^+ S r: the Laplacian of the torus, inverted in its modes, between square roots of diagonals."""
@@ -65,35 +65,15 @@ class CellProblem:
         return result
 
     def effective(self, correctors: np.ndarray) -> np.ndarray:
-        """int (I + grad theta)^T K (I + grad theta) (B, d, d), for any theta (B, d, n, ..., n)."""
-        gradients = self.space.gradient(correctors)
-        for i, gradient in enumerate(gradients):
-            gradient[:, i] += 1.0
-        flux = self._flux(gradients)
-        rows = correctors.shape[0], self.space.dim, -1
-        return sum(np.matmul(f.reshape(rows), g.reshape(rows).swapaxes(1, 2)) for f, g in zip(flux, gradients))
+        """Int (I + grad theta)^T K (I + grad theta) (B, d, d), for any theta (B, d, n, ..., n)."""
+        return energy(self._weighted, with_units(self.space.gradient(correctors)))
 
     def _energies(self, correctors: np.ndarray) -> np.ndarray:
         return np.einsum("bii->bi", self.effective(correctors))
 
-    def _unit_gradients(self, cells: int) -> list[np.ndarray]:
-        dim = self.space.dim
-        gradients = [np.zeros((cells, dim, *self.space.weights.shape)) for _ in range(dim)]
-        for i, gradient in enumerate(gradients):
-            gradient[:, i] = 1.0
-        return gradients
-
     @cached_property
     def _weighted(self) -> np.ndarray:
         return self.coefficient * self.space.weights
-
-    def _flux(self, gradients: list[np.ndarray]) -> list[np.ndarray]:
-        if self._weighted.ndim == self.space.dim + 1:
-            scalar = self._weighted[:, None]
-            return [scalar * gradient for gradient in gradients]
-        tensor = self._weighted[:, :, :, None]
-        dim = self.space.dim
-        return [sum(tensor[:, i, j] * gradients[j] for j in range(dim)) for i in range(dim)]  # type: ignore[misc]
 
     @cached_property
     def _scaling(self) -> np.ndarray:

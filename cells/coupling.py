@@ -27,7 +27,7 @@ class Coupling:
 
     @property
     def dim(self) -> int:
-        """d."""
+        """D."""
         return self.potential.dim
 
     @property

@@ -12,61 +12,86 @@ from functools import cached_property
 import numpy as np
 
 from .cell_problem import ITERATIONS, CellProblem
+from .energy import Field, energy, flux, with_units
 from .energy_descent import minimise
 from .errors import NotConverged
 from .line_space import LineSpace
 from .tensor_space import TensorSpace, along, transpose
 
-ROTATION = np.array([[0.0, -1.0], [1.0, 0.0]])
 
-
-def lower_bound(
-    space: TensorSpace, checking: TensorSpace, tensor: np.ndarray, tensor_checking: np.ndarray, tolerance: float
-) -> tuple[np.ndarray, np.ndarray]:
-    """Bound K_eff from below, with the quadrature of the solve and with a better one.
+def dual_potentials(space: TensorSpace, inverse: np.ndarray, tolerance: float) -> np.ndarray:
+    """Minimise the energy of divergence-free fluxes.
 
     Args:
         space: trial functions and quadrature.
-        checking: the same functions with a better quadrature.
-        tensor: K at the points of `space`, (B, q, ...) or (B, d, d, q, ...).
-        tensor_checking: K at the points of `checking`.
-        tolerance: of the dual energy, relative.
+        inverse: K^-1 at its points, (B, q, ...) or (B, d, d, q, ...).
+        tolerance: of the energies, relative.
 
     Returns:
-        The bound (B, d, d) with each of the two quadratures.
+        Potentials whose fluxes `dual_fields` gives: (B, 2, n, n) in the plane, (B, 3, 3, n, n, n) in space.
 
     Raises:
-        NotConverged: the dual energy still fell after the last iteration.
+        NotConverged: the energy still fell after the last iteration.
     """
-    dim = space.dim
-    inverse, inverse_checking = inverted(tensor, dim), inverted(tensor_checking, dim)
-    if dim == 2:
-        rotated, rotated_checking = _turned(inverse), _turned(inverse_checking)
-        solution = CellProblem(space, rotated).solve(tolerance)
+    if space.dim == 2:
+        solution = CellProblem(space, _turned(inverse)).solve(tolerance)
         potentials, converged = solution.correctors, solution.converged
-        energies = solution.effective, CellProblem(checking, rotated_checking).effective(potentials)
-        energies = tuple(ROTATION @ energy @ ROTATION.T for energy in energies)  # type: ignore[assignment]
     else:
-        problem = CurlProblem(space, inverse)
-        potentials, converged = problem.solve(tolerance)
-        energies = problem.complementary(potentials), CurlProblem(checking, inverse_checking).complementary(potentials)
+        potentials, converged = CurlProblem(space, inverse).solve(tolerance)
     if not converged:
-        raise NotConverged("the dual of a cell", "the energy still fell", "take a finer space or a lower contrast")
-    return np.linalg.inv(energies[0]), np.linalg.inv(energies[1])
+        raise NotConverged(
+            "the dual of a cell", f"the energy still fell after {ITERATIONS} iterations in {space.line.name}",
+            "take a finer space or a lower contrast",
+        )  # fmt: skip
+    return potentials
 
 
-def inverted(tensor: np.ndarray, dim: int) -> np.ndarray:
-    """K^-1 of a scalar or a tensor field, up to a constant factor of each cell where it would overflow."""
-    if tensor.ndim == dim + 1:
-        return 1.0 / tensor
-    return np.moveaxis(np.linalg.inv(np.moveaxis(tensor, (1, 2), (-2, -1))), (-2, -1), (1, 2))
+def dual_fields(space: TensorSpace, potentials: np.ndarray) -> Field:
+    """The fluxes without their means e_j, at the points of a space with the same functions."""
+    if space.dim == 3:
+        return curl(space, potentials)
+    x, y = space.gradient(potentials)
+    # R grad psi_1 has the mean R e_1 = e_2 added to it, and -R grad psi_2 the mean -R e_2 = e_1; R = [[0, -1], [1, 0]]
+    first = [y[:, 1], -x[:, 1]]
+    second = [-y[:, 0], x[:, 0]]
+    return [np.stack(pair, axis=1) for pair in zip(first, second)]
 
 
 def _turned(tensor: np.ndarray) -> np.ndarray:
     """R^T K R of a field in the plane."""
     if tensor.ndim == 3:
         return tensor
-    return np.einsum("ki,bkl...,lj->bij...", ROTATION, tensor, ROTATION)
+    turned = np.empty_like(tensor)
+    turned[:, 0, 0], turned[:, 1, 1] = tensor[:, 1, 1], tensor[:, 0, 0]
+    turned[:, 0, 1] = turned[:, 1, 0] = -tensor[:, 0, 1]
+    return turned
+
+
+def curl(space: TensorSpace, a: np.ndarray) -> Field:
+    """Curl A at the quadrature points, from the unknowns (B, L, 3, n, n, n) of A."""
+    slope = space.line.edge_derivative
+    result = []
+    for i in range(3):
+        part = along(slope, a[:, :, (i + 2) % 3], _axis(i + 1)) - along(slope, a[:, :, (i + 1) % 3], _axis(i + 2))
+        for axis in range(3):  # line space in its own direction, edge space across
+            part = along(space.line.values if axis == i else space.line.edge_values, part, _axis(axis))
+        result.append(part)
+    return result
+
+
+def curl_adjoint(space: TensorSpace, field: Field) -> np.ndarray:
+    """The adjoint of `curl`: int field . curl phi for each basis function phi, the weights being in the field."""
+    slope = transpose(space.line.edge_derivative)
+    parts = []
+    for i, part in enumerate(field):
+        for axis in range(3):
+            part = along(transpose(space.line.values if axis == i else space.line.edge_values), part, _axis(axis))
+        parts.append(part)
+    components = [
+        along(slope, parts[(j + 1) % 3], _axis(j + 2)) - along(slope, parts[(j + 2) % 3], _axis(j + 1))
+        for j in range(3)
+    ]
+    return np.stack(components, axis=2)
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,64 +113,22 @@ class CurlProblem:
         """Return A (B, 3, 3, n, n, n), one for each direction, and whether the energies settled."""
         cells = len(self.inverse)
         shape = (cells, 3, 3, *self.space.unknowns)
-        start = np.einsum("bii->bi", self.complementary(np.zeros(shape))).copy()
-        unit = np.zeros((cells, 3, 3, *self.space.weights.shape))
-        for j in range(3):
-            unit[:, j, j] = 1.0
-        pull = self._adjoint(self._flux(unit))
-        descent = minimise(
-            lambda a: self._adjoint(self._flux(self.curl(a))), self.precondition, -pull,
-            lambda a: np.einsum("bii->bi", self.complementary(a)), start, tolerance, iterations,
-        )  # fmt: skip
+        unit = flux(self._weighted, with_units([np.zeros((cells, 3, *self.space.weights.shape)) for _ in range(3)]))
+        start = np.stack([unit[i][:, i].reshape(cells, -1).sum(axis=1) for i in range(3)], axis=1)
+        pull = curl_adjoint(self.space, unit).reshape(shape)
+        descent = minimise(self.apply, self.precondition, -pull, self._energies, start, tolerance, iterations)
         return descent.minimisers, descent.converged
 
-    def complementary(self, potentials: np.ndarray) -> np.ndarray:
-        """int (e_i + curl A_i) . K^-1 (e_j + curl A_j) (B, 3, 3)."""
-        flux = self.curl(potentials)
-        for j in range(3):
-            flux[:, j, j] += 1.0
-        weighted = self._flux(flux)
-        rows = len(flux), 3, -1
-        return np.matmul(weighted.reshape(rows), flux.reshape(rows).swapaxes(1, 2))
+    def apply(self, a: np.ndarray) -> np.ndarray:
+        """Int curl phi . K^-1 curl A for each basis function phi."""
+        return curl_adjoint(self.space, flux(self._weighted, curl(self.space, a)))
 
-    def curl(self, a: np.ndarray) -> np.ndarray:
-        """curl A (B, L, 3, q, q, q) at the quadrature points, from unknowns (B, L, 3, n, n, n)."""
-        slope = self.space.line.edge_derivative
-        parts = [
-            along(slope, a[:, :, (i + 2) % 3], _axis(i + 1)) - along(slope, a[:, :, (i + 1) % 3], _axis(i + 2))
-            for i in range(3)
-        ]
-        return np.stack([self._evaluate(part, i) for i, part in enumerate(parts)], axis=2)
+    def _energies(self, a: np.ndarray) -> np.ndarray:
+        return np.einsum("bii->bi", energy(self._weighted, with_units(curl(self.space, a))))
 
-    def _evaluate(self, part: np.ndarray, normal: int) -> np.ndarray:
-        """Values of a component of a flux: line space in its own direction, edge space across."""
-        for axis in range(3):
-            part = along(self.space.line.values if axis == normal else self.space.line.edge_values, part, _axis(axis))
-        return part
-
-    def _adjoint(self, flux: np.ndarray) -> np.ndarray:
-        """The adjoint of `curl`."""
-        slope = transpose(self.space.line.edge_derivative)
-        parts = []
-        for i in range(3):
-            part = flux[:, :, i]
-            for axis in range(3):
-                matrix = self.space.line.values if axis == i else self.space.line.edge_values
-                part = along(transpose(matrix), part, _axis(axis))
-            parts.append(part)
-        return np.stack(
-            [
-                along(slope, parts[(j + 1) % 3], _axis(j + 2)) - along(slope, parts[(j + 2) % 3], _axis(j + 1))
-                for j in range(3)
-            ],
-            axis=2,
-        )
-
-    def _flux(self, flux: np.ndarray) -> np.ndarray:
-        weighted = self.inverse * self.space.weights
-        if weighted.ndim == 4:
-            return weighted[:, None, None] * flux
-        return np.einsum("bij...,blj...->bli...", weighted, flux)
+    @cached_property
+    def _weighted(self) -> np.ndarray:
+        return self.inverse * self.space.weights
 
     def precondition(self, residual: np.ndarray) -> np.ndarray:
         """S (curl curl)^+ S r, the pseudo-inverse in the modes of the exact sequence."""
@@ -184,13 +167,13 @@ class CurlProblem:
         weights = self.space.weights
         ones = np.broadcast_to(weights, (1, 3, *weights.shape))
         if self.inverse.ndim == 4:
-            mine = np.repeat((self.inverse * weights)[:, None], 3, axis=1)
+            mine = np.repeat(self._weighted[:, None], 3, axis=1)
         else:
-            mine = np.einsum("bii...->bi...", self.inverse) * weights
+            mine = np.einsum("bii...->bi...", self._weighted)
         return np.sqrt(self._diagonal(ones) / self._diagonal(mine))[:, None]
 
     def _diagonal(self, weighted: np.ndarray) -> np.ndarray:
-        """int |curl phi|^2 K^-1 for each basis function, without the terms that mix components."""
+        """Int |curl phi|^2 K^-1 for each basis function, without the terms that mix components."""
         line = self.space.line
         squares = [transpose(_squared(matrix, line)) for matrix in (line.values, line.derivatives, line.edge_values)]
         result = []

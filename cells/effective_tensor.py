@@ -16,8 +16,9 @@ from ..particles._sampling import default_workers
 from ..particles.multiscale_potential import points as checked_points
 from .coupling import Coupling
 from .errors import NotConverged
-from .planning import Plan, Planner, _difference
-from .recursion import LevelResult, Recursion
+from .levels import LevelResult, difference
+from .planning import Plan, Planner
+from .recursion import Recursion
 from .routes import Route
 from .symmetric import exponential
 
@@ -191,7 +192,7 @@ def _looked_at(
         return 0.0
     some = np.random.Generator(np.random.Philox(key=0)).choice(len(points), LOOKS, replace=False)
     finer = plan.refined(coupling, bounds)
-    return _difference(result.rows(some), Recursion(coupling, finer.levels, bounds, workers).effective(1, points[some]))
+    return difference(result.rows(some), Recursion(coupling, finer.levels, bounds, workers).effective(1, points[some]))
 
 
 def _gathered(result: LevelResult, count: int, comm: MPI.Comm) -> LevelResult:

@@ -6,9 +6,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from .basis_building import build_basis
 from .coupling import Coupling
 from .errors import NotConverged
-from .recursion import LevelPlan, LevelResult, Recursion, log_mean
+from .levels import LevelPlan, LevelResult, difference, log_mean
+from .recursion import Recursion
 from .routes import Route, choose_route
 from .symmetric import packed, relative_distance, unpacked
 from .tensor_space import TensorSpace
@@ -19,6 +21,9 @@ CANDIDATES = 64  # prefixes among which the hardest are taken
 PILOTS = 3  # prefixes on which spaces are tried
 TRIALS = 4  # points between the samples at which the interpolation is tried
 SAFETY = 2.0  # of the errors that are measured
+MANY = 300  # cells of a level, above which they are solved in the span of the correctors of a few
+TYPICAL = 15  # samples in a direction of the levels that are not planned yet
+HESITATION = 0.7  # power of the last ratio of changes that the next is trusted to have; elements slow down on fine meshes
 LOOSE = 30.0  # a quadrature whose error is that many tolerances is worth a solve
 COARSE = 64.0  # points in all directions of the grid on which the contrast is looked at
 
@@ -33,13 +38,14 @@ class Plan:
     error: float
 
     def refined(self, coupling: Coupling, bounds: bool) -> Plan:
-        """The plan with the next finer space and more samples at each level."""
+        """The plan with the next finer space and more samples at each level, and without spans."""
         levels, rungs = {}, {}
         for k, level in self.levels.items():
             rungs[k] = min(self.rungs[k] + 1, self.routes[k].size(coupling.dim) - 1)
             finer = [count for count in SAMPLE_COUNTS if count > level.samples]
             samples = finer[0] if coupling.sampled_axes(k) and finer else level.samples
-            levels[k] = replace(_with_space(level, self.routes[k], rungs[k], coupling.dim, bounds), samples=samples)
+            finer_level = _with_space(level, self.routes[k], rungs[k], coupling.dim, bounds)
+            levels[k] = replace(finer_level, samples=samples, basis=None)
         return Plan(levels, self.routes, rungs, self.error)
 
 
@@ -69,24 +75,56 @@ class Planner:
         routes: dict[int, Route] = {}
         rungs: dict[int, int] = {}
         error = 0.0
-        share = self.rtol / (2.0 * self.coupling.levels)
         for k in range(self.coupling.levels, 0, -1):
-            if self.coupling.is_trivial(k):
-                routes[k], rungs[k] = self.route or choose_route(0.0, self.coupling.dim, self.bounds), 0
-                levels[k] = self._level(routes[k], 0, 1, share)
-                continue
-            recursion = Recursion(self.coupling, levels, self.bounds, self.workers)
-            pilots, contrast = self._pilots(k)
-            samples, results, interpolation = self._choose_samples(k, recursion, pilots, share)
-            log_contrast = contrast + _spread(results)
-            routes[k] = self.route or choose_route(log_contrast, self.coupling.dim, self.bounds)
-            rungs[k], discretisation = self._choose_rung(k, recursion, pilots, results, samples, routes[k], share)
-            levels[k] = replace(self._level(routes[k], rungs[k], samples, share), interpolation=interpolation)
-            error += interpolation + discretisation
+            choice = self._choose(k, Recursion(self.coupling, levels, self.bounds, self.workers))
+            levels[k], routes[k], rungs[k] = choice.level, choice.route, choice.rung
+            error += choice.error
         return Plan(levels, routes, rungs, error)
 
-    def _level(self, route: Route, rung: int, samples: int, share: float) -> LevelPlan:
-        empty = LevelPlan(route.space(rung, self.coupling.dim), None, samples, 0.1 * share)
+    @property
+    def _share(self) -> float:
+        """What the space, the samples and the span of one level may each add to the error."""
+        return self.rtol / (3.0 * self.coupling.levels)
+
+    def _choose(self, level: int, recursion: Recursion) -> _Choice:
+        if self.coupling.is_trivial(level):
+            route = self._route(0.0)
+            return _Choice(self._level(route, 0, 1), route, 0, None, 0.0)
+        pilots, contrast = self._pilots(level)
+        axes = self.coupling.sampled_axes(level)
+        if not axes:
+            results = recursion.samples_of(level, pilots, 1)
+            choice = self._choose_rung(level, recursion, pilots, results, 1, contrast)
+        else:
+            choice = self._choose_samples(level, recursion, pilots, contrast)
+        if self.coupling.dim == 1 or self._expected_cells(level) <= MANY:
+            return choice
+        return self._with_basis(level, recursion, choice)
+
+    def _route(self, log_contrast: float) -> Route:
+        return self.route or choose_route(log_contrast, self.coupling.dim, self.bounds)
+
+    def _expected_cells(self, level: int) -> float:
+        """About how many distinct cells there will be."""
+        dim = self.coupling.dim
+        columns = self.coupling.columns[level]
+        points = len(self.points) if any(column < dim for column in columns) else 1
+        return points * float(TYPICAL) ** sum(column >= dim for column in columns)
+
+    def _with_basis(self, level: int, recursion: Recursion, choice: _Choice) -> _Choice:
+        generator = np.random.Generator(np.random.Philox(key=100 + level))
+
+        def draw(count: int) -> np.ndarray:
+            slow = self.points[generator.integers(len(self.points), size=count)]
+            return np.concatenate([slow, generator.random((count, (level - 1) * self.coupling.dim))], axis=1)
+
+        basis = build_basis(recursion, level, choice.level, draw, self._share)
+        if basis is None:
+            return choice
+        return replace(choice, level=replace(choice.level, basis=basis), error=choice.error + basis.error)
+
+    def _level(self, route: Route, rung: int, samples: int) -> LevelPlan:
+        empty = LevelPlan(route.space(rung, self.coupling.dim), None, samples, 0.1 * self._share)
         return _with_space(empty, route, rung, self.coupling.dim, self.bounds)
 
     def _pilots(self, level: int) -> tuple[np.ndarray, float]:
@@ -110,32 +148,48 @@ class Planner:
         chosen = order[: PILOTS - 1].tolist() + order[-1:].tolist()
         return prefix[sorted(set(chosen))], float(spread.max())
 
-    def _choose_samples(
-        self, level: int, recursion: Recursion, pilots: np.ndarray, share: float
-    ) -> tuple[int, LevelResult, float]:
-        """Choose the number of samples of y_k so that log K_k is right between them; return the samples, and the error."""
+    def _choose_samples(self, level: int, recursion: Recursion, pilots: np.ndarray, contrast: float) -> _Choice:
+        """Choose the number of samples of y_k by what more samples change in K_{k-1}.
+
+        That is much less than the error of K_k between the samples, since the oscillating error averages out. Bounds need
+        the latter to be small, and cost more samples.
+        """
         axes = self.coupling.sampled_axes(level)
-        if not axes:
-            return 1, recursion.samples_of(level, pilots, 1), 0.0
-        between = np.zeros((TRIALS, self.coupling.dim))
-        trial = np.arange(1, TRIALS + 1)[:, None] * np.array([0.754877666, 0.569840291, 0.430159709])
-        between[:, list(axes)] = trial[:, : len(axes)] % 1.0
-        true = recursion.effective(level + 1, recursion._extended(level, pilots, between))
-        tried: list[tuple[int, float]] = []
-        error = np.inf
+        between, true = self._trial_points(level, recursion, pilots) if self.bounds else (np.zeros((0, 0)), None)
+        ladder = _Ladder()
+        error, tried = np.inf, list[tuple[int, float]]()
         for count in SAMPLE_COUNTS:
-            if tried and count < _promising(tried, share):
+            if tried and count < _promising(tried, self._share):
                 continue
             results = recursion.samples_of(level, pilots, count)
-            error = SAFETY * _interpolation_error(results, true, between, count, axes, len(pilots))
-            if error <= share:
-                return count, results, error
-            tried.append((count, error))
+            if true is not None:
+                error = SAFETY * _interpolation_error(results, true, between, count, axes, len(pilots))
+                tried.append((count, error))
+                if error > self._share:
+                    continue
+            choice = self._choose_rung(level, recursion, pilots, results, count, contrast)
+            if true is not None:
+                return replace(
+                    choice, level=replace(choice.level, interpolation=error), error=choice.error + error
+                )
+            _, error = ladder.add(choice.pilots)
+            if error <= self._share:
+                return replace(choice, error=choice.error + error)
         raise NotConverged(
             f"interpolation of K_{level} in y_{level}",
             f"{SAMPLE_COUNTS[-1]} samples in each direction leave an error of {error:.1e}",
-            f"take rtol above {error * self.rtol / share:.1e} or raise the temperature",
+            f"take rtol above {error * self.rtol / self._share:.1e} or raise the temperature",
         )
+
+    def _trial_points(
+        self, level: int, recursion: Recursion, pilots: np.ndarray
+    ) -> tuple[np.ndarray, LevelResult]:
+        """Points between all samples, and K_k there."""
+        axes = list(self.coupling.sampled_axes(level))
+        between = np.zeros((TRIALS, self.coupling.dim))
+        trial = np.arange(1, TRIALS + 1)[:, None] * np.array([0.754877666, 0.569840291, 0.430159709])
+        between[:, axes] = trial[:, : len(axes)] % 1.0
+        return between, recursion.effective(level + 1, recursion.extended(level, pilots, between))
 
     def _choose_rung(
         self,
@@ -144,36 +198,34 @@ class Planner:
         pilots: np.ndarray,
         results: LevelResult,
         samples: int,
-        route: Route,
-        share: float,
-    ) -> tuple[int, float]:
-        """Choose the coarsest space whose tensor the next ones do not change; return its rung and error."""
-        last: LevelResult | None = None
-        change = before = np.inf
+        contrast: float,
+    ) -> _Choice:
+        """Choose the coarsest space whose tensor the next ones do not change."""
+        route = self._route(contrast + _spread(results))
+        ladder, error = _Ladder(), np.inf
         size = route.size(self.coupling.dim)
-        for rung in range(self._first_rung(level, pilots, route, share), size):
+        single = level == 1 and len(self.points) == 1
+        for rung in range(self._first_rung(level, pilots, route), size):
+            plan = self._level(route, rung, samples)
             try:
-                now = recursion.solve_cells(level, pilots, results, self._level(route, rung, samples, share))
+                now = recursion.solve_cells(level, pilots, results, plan)
             except NotConverged:
                 if rung == size - 1:
                     raise
-                last = None
+                ladder = _Ladder()
                 continue
-            if last is not None:
-                before, change = change, _difference(last, now)
-                expected = change * min(1.0, SAFETY * change / before) if np.isfinite(before) else change
-                if change <= share:
-                    return (rung - 1 if len(self.points) > 1 or level > 1 else rung), change
-                if expected <= share / SAFETY:
-                    return rung, SAFETY * expected
-            last = now
+            change, error = ladder.add(now)
+            if change <= self._share and not single:
+                return _Choice(self._level(route, rung - 1, samples), route, rung - 1, now, change)
+            if error <= self._share:
+                return _Choice(plan, route, rung, now, error)
         raise NotConverged(
             f"cells of level {level} by {route.name}",
-            f"the finest space, {route.space(size - 1, self.coupling.dim).line.name}, leaves an error of {change:.1e}",
+            f"the finest space, {route.space(size - 1, self.coupling.dim).line.name}, leaves an error of {error:.1e}",
             "take a larger rtol, raise the temperature, or give a route with finer spaces",
         )
 
-    def _first_rung(self, level: int, pilots: np.ndarray, route: Route, share: float) -> int:
+    def _first_rung(self, level: int, pilots: np.ndarray, route: Route) -> int:
         """Return the first space whose quadrature of exp(-U_k/sigma) and of its inverse is nearly good enough."""
         if not self.coupling.has_terms(level):
             return 0
@@ -181,7 +233,7 @@ class Planner:
         means = [self._means(level, pilots, route.space(0, self.coupling.dim))]
         for rung in range(size - 2):
             means.append(self._means(level, pilots, route.space(rung + 1, self.coupling.dim)))
-            if np.abs(means[-1] - means[-2]).max() <= LOOSE * share:
+            if np.abs(means[-1] - means[-2]).max() <= LOOSE * self._share:
                 return rung
         return size - 2
 
@@ -189,6 +241,37 @@ class Planner:
         exponents = self.coupling.exponent(level, pilots, space.nodes)
         full = np.broadcast_to(exponents, (len(exponents), *space.weights.shape))
         return np.stack([log_mean(full, space), log_mean(-full, space)])
+
+
+@dataclass(frozen=True, eq=False)
+class _Choice:
+    """The plan of a level with its error, and what it gives for the pilots."""
+
+    level: LevelPlan
+    route: Route
+    rung: int
+    pilots: LevelResult | None
+    error: float
+
+
+class _Ladder:
+    """Results in a sequence of spaces whose errors fall geometrically, or faster."""
+
+    def __init__(self) -> None:
+        self._last: LevelResult | None = None
+        self._change = np.inf
+
+    def add(self, result: LevelResult | None) -> tuple[float, float]:
+        """Return the change from the last result, about its error, and an estimate of the error of this one."""
+        assert result is not None  # levels that are not trivial have pilots
+        last, before = self._last, self._change
+        self._last = result
+        if last is None:
+            return np.inf, np.inf
+        self._change = difference(last, result)
+        if not np.isfinite(before) or not self._change:
+            return self._change, self._change
+        return self._change, SAFETY * self._change * min(1.0, self._change / before) ** HESITATION
 
 
 def _with_space(level: LevelPlan, route: Route, rung: int, dim: int, bounds: bool) -> LevelPlan:
@@ -220,12 +303,6 @@ def _interpolation_error(
     table = on_grid(results.log_partition.reshape(cells, -1, 1), count, axes, dim)
     errors.append(np.abs(interpolate_at(table, between).ravel() - true.log_partition).max())
     return float(max(errors))
-
-
-def _difference(first: LevelResult, second: LevelResult) -> float:
-    tensors = relative_distance(first.log_tensor, second.log_tensor).max()
-    lower = relative_distance(first.log_lower, second.log_lower).max()
-    return float(max(tensors, lower, np.abs(first.log_partition - second.log_partition).max()))
 
 
 def _spread(results: LevelResult) -> float:

@@ -11,19 +11,19 @@ def components(dim: int) -> list[tuple[int, int]]:
 
 
 def logarithm(tensor: np.ndarray) -> np.ndarray:
-    """log K of tensors (..., d, d)."""
+    """Log K of tensors (..., d, d)."""
     values, vectors = np.linalg.eigh(tensor)
     return (vectors * np.log(values)[..., None, :]) @ vectors.swapaxes(-1, -2)
 
 
 def exponential(log_tensor: np.ndarray) -> np.ndarray:
-    """exp L of symmetric tensors (..., d, d)."""
+    """Exp L of symmetric tensors (..., d, d)."""
     values, vectors = np.linalg.eigh(log_tensor)
     return (vectors * np.exp(values)[..., None, :]) @ vectors.swapaxes(-1, -2)
 
 
 def exponential_field(entries: np.ndarray, dim: int) -> np.ndarray:
-    """exp L of a field.
+    """Exp L of a field.
 
     Args:
         entries: the independent entries of L (B, d (d + 1)/2, ...), in the order of `components`.
@@ -67,7 +67,8 @@ def unpacked(entries: np.ndarray, dim: int) -> np.ndarray:
 
 def relative_distance(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """The largest |log| of the eigenvalues of A^-1 B (...,), from log A and log B (..., d, d): the smallest c with
-    exp(-c) A <= B <= exp(c) A."""
+    exp(-c) A <= B <= exp(c) A.
+    """
     values, vectors = np.linalg.eigh(first)
     root = vectors * np.exp(-0.5 * values)[..., None, :]
     pencil = root.swapaxes(-1, -2) @ exponential(second) @ root

@@ -112,7 +112,7 @@ class TensorSpace:
         return 1.0 / total
 
     def diagonal(self, tensor: np.ndarray) -> np.ndarray:
-        """int grad phi . K grad phi for each basis function phi.
+        """Int grad phi . K grad phi for each basis function phi.
 
         Args:
             tensor: K times the weights (B, d, d, q, ..., q), or a scalar K (B, q, ..., q).

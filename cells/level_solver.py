@@ -1,0 +1,138 @@
+"""The cells of one level: effective tensors, bounds, and the trial fields that reduced bases are made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .cell_problem import CellProblem
+from .dual_problem import dual_fields, dual_potentials
+from .energy import Field, energy, inverted, with_units
+from .errors import NotConverged
+from .levels import LevelBasis, LevelFields, LevelResult, coefficient, largest_exponent, log_mean
+from .symmetric import logarithm, relative_distance
+from .tensor_space import TensorSpace
+
+ROUNDING = 1e-12  # of an effective tensor, relative
+
+
+@dataclass(frozen=True, eq=False)
+class Trials:
+    """Fields that are minimisers of some cells, at the points of one quadrature or of two: (F, d, q, ...) each."""
+
+    primal: list[np.ndarray]
+    dual: list[np.ndarray]
+
+
+class Cells:
+    """The cells of a level for some prefixes, with K_k at the quadrature points.
+
+    Args:
+        fields: of the level.
+        prefix: x, y_1, ..., y_{k-1} of these cells (B, k d).
+        rows: which of the cells of `fields` they are.
+    """
+
+    def __init__(self, fields: LevelFields, prefix: np.ndarray, rows: slice) -> None:
+        self.fields, self.prefix, self.rows = fields, prefix, rows
+        self.plan, self.space = fields.plan, fields.plan.space
+        self.entries, self.log_z = fields.at(prefix, rows, self.space)
+        self.shift = largest_exponent(self.entries, fields.level)
+        self.shifts = self.shift[:, None, None] * np.eye(self.space.dim)
+
+    def tensor(self, space: TensorSpace | None = None, *, lower: bool = False) -> np.ndarray:
+        """exp(-shift) K_k, or its lower bound, at the points of a space, of that of the plan if none is given."""
+        if space is None and not lower:
+            return coefficient(self.entries, self.space.dim, self.shift)
+        entries = self.fields.at(self.prefix, self.rows, space or self.space, lower=lower)[0]
+        return coefficient(entries, self.space.dim, self.shift)
+
+    def correctors(self) -> tuple[np.ndarray, np.ndarray]:
+        """Correctors theta_k (B, d, n, ...) and their energies exp(-shift) K_{k-1} (B, d, d)."""
+        solution = CellProblem(self.space, self.tensor()).solve(self.plan.tolerance)
+        if not solution.converged:
+            raise NotConverged(
+                f"a cell of level {self.fields.level}",
+                f"the energy still fell after {solution.iterations} iterations in {self.space.line.name}",
+                "take a finer space or a lower contrast",
+            )
+        return solution.correctors, solution.effective
+
+    def result(self, bounds: bool) -> LevelResult:
+        """What these cells hand on."""
+        if self.space.dim == 1:
+            return self._harmonic_means(bounds)
+        if self.plan.basis is not None:
+            return self._in_the_span(self.plan.basis, bounds)
+        correctors, effective = self.correctors()
+        if not bounds:
+            return self._packed(effective)
+        checking = self._checking
+        better = energy(self.tensor(checking) * checking.weights, with_units(checking.gradient(correctors)))
+        below = inverted(self.tensor(lower=True), self.space.dim)
+        potentials = dual_potentials(self.space, below, self.plan.tolerance)
+        duals = []
+        for space, inverse in ((self.space, below), (checking, self._inverse_checking())):
+            duals.append(energy(inverse * space.weights, with_units(dual_fields(space, potentials))))
+        return self._bounded(effective, better, duals[0], duals[1])
+
+    def trials(self, bounds: bool) -> Trials:
+        """Gradients of correctors, and fluxes if bounds are wanted, at the points of both quadratures."""
+        spaces = [self.space, self._checking] if bounds else [self.space]
+        correctors, _ = self.correctors()
+        primal = [_flattened(space.gradient(correctors)) for space in spaces]
+        if not bounds:
+            return Trials(primal, [])
+        below = inverted(self.tensor(lower=True), self.space.dim)
+        potentials = dual_potentials(self.space, below, self.plan.tolerance)
+        return Trials(primal, [_flattened(dual_fields(space, potentials)) for space in spaces])
+
+    def _in_the_span(self, basis: LevelBasis, bounds: bool) -> LevelResult:
+        if not bounds:
+            return self._packed(basis.primal.energies(self.tensor())[0])
+        assert basis.dual is not None  # made together
+        energies = basis.primal.energies(self.tensor(), self.tensor(self._checking))
+        below = inverted(self.tensor(lower=True), self.space.dim)
+        return self._bounded(*energies, *basis.dual.energies(below, self._inverse_checking()))
+
+    def _harmonic_means(self, bounds: bool) -> LevelResult:
+        """In one dimension 1/K_{k-1} = int 1/K_k is exact, and what is left is quadrature."""
+        tensor = -log_mean(-self.entries[:, 0], self.space)[:, None, None]
+        result = LevelResult(tensor, log_mean(self.log_z, self.space), tensor, self.fields.slack[self.rows])
+        if not bounds:
+            return result
+        entries, _ = self.fields.at(self.prefix, self.rows, self._checking)
+        slack = np.abs(-log_mean(-entries[:, 0], self._checking) - tensor[:, 0, 0])
+        return LevelResult(tensor, result.log_partition, tensor, result.slack + slack + ROUNDING)
+
+    @property
+    def _checking(self) -> TensorSpace:
+        assert self.plan.checking is not None  # plans for bounds have one
+        return self.plan.checking
+
+    def _inverse_checking(self) -> np.ndarray:
+        return inverted(self.tensor(self._checking, lower=True), self.space.dim)
+
+    def _packed(self, effective: np.ndarray) -> LevelResult:
+        tensor = logarithm(effective) + self.shifts
+        return LevelResult(tensor, log_mean(self.log_z, self.space), tensor, self.fields.slack[self.rows])
+
+    def _bounded(
+        self, upper: np.ndarray, upper_better: np.ndarray, dual: np.ndarray, dual_better: np.ndarray
+    ) -> LevelResult:
+        """Energies of both trial fields with the better quadrature; what it changes goes into the slack."""
+        tensor, lower = logarithm(upper_better), -logarithm(dual_better)
+        slack = relative_distance(tensor, logarithm(upper)) + relative_distance(lower, -logarithm(dual))
+        return LevelResult(
+            tensor + self.shifts,
+            log_mean(self.log_z, self.space),
+            lower + self.shifts,
+            self.fields.slack[self.rows] + slack + ROUNDING,
+        )
+
+
+def _flattened(field: Field) -> np.ndarray:
+    """Fields (B, L, q, ...) by components as one array (B L, d, q, ...)."""
+    whole = np.stack(field, axis=2)
+    return whole.reshape(-1, *whole.shape[2:])
