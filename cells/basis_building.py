@@ -10,11 +10,12 @@ import numpy as np
 from .level_solver import Trials
 from .levels import LevelBasis, LevelPlan, difference
 from .recursion import Recursion
-from .reduced_basis import ReducedBasis, reduced_basis
+from .reduced_basis import LARGEST, ReducedBasis, reduced_basis
 
-SNAPSHOTS = (24, 48, 96, 192)  # cells whose correctors make a basis, more until it is good enough
+SNAPSHOTS = (24, 24, 48, 96)  # cells whose correctors join the basis, until it is good enough
 TESTS = 24  # other cells, on which it is tried
-SAFETY = 2.0  # of the error found on them
+SAFETY = 8.0  # of the largest error found on them; among thousands there are larger ones
+TRIMMINGS = (0.85, 0.85, 0.85, 0.85)  # parts of the last size that are tried
 TRUNCATION = 0.03  # singular values below this part of the square root of the accuracy are left out
 SMALLEST = 1e-7  # and those which rounding hides
 
@@ -39,21 +40,45 @@ def build_basis(
     whole = recursion.solve_cells(level, tests, samples, plan)
     trials: list[Trials] = []
     for count in SNAPSHOTS:
-        trials += recursion.trials(level, draw(count - sum(SNAPSHOTS[: SNAPSHOTS.index(count)][-1:])), plan)
-        scalar = level == recursion.coupling.levels
-        primal = _basis(plan, [trial.primal for trial in trials], accuracy, scalar)
-        dual = _basis(plan, [trial.dual for trial in trials], accuracy, scalar) if recursion.bounds else None
-        if primal is None or (recursion.bounds and dual is None):
+        trials += recursion.trials(level, draw(count), plan)
+
+        def tried(largest: int) -> LevelBasis | None:
+            basis = _bases(recursion, level, plan, trials, accuracy, largest)
+            if basis is None:
+                return None
+            found = recursion.solve_cells(level, tests, samples, replace(plan, basis=basis))
+            return replace(basis, error=SAFETY * difference(whole, found))
+
+        basis = tried(LARGEST)
+        if basis is None:
             return None
-        basis = LevelBasis(primal, dual, 0.0)
-        found = recursion.solve_cells(level, tests, samples, replace(plan, basis=basis))
-        error = SAFETY * difference(whole, found)
-        if error <= accuracy:
-            return replace(basis, error=error)
+        if basis.error <= accuracy:
+            return _trimmed(basis, tried, accuracy)
     return None
 
 
-def _basis(plan: LevelPlan, fields: list[list[np.ndarray]], accuracy: float, scalar: bool) -> ReducedBasis | None:
+def _trimmed(basis: LevelBasis, tried: Callable[[int], LevelBasis | None], accuracy: float) -> LevelBasis:
+    """Return a smaller basis that is still good enough: the work grows with the square of its size."""
+    for part in TRIMMINGS:
+        smaller = tried(int(part * basis.primal.size))
+        if smaller is None or smaller.error > accuracy:
+            break
+        basis = smaller
+    return basis
+
+
+def _bases(
+    recursion: Recursion, level: int, plan: LevelPlan, trials: list[Trials], accuracy: float, largest: int
+) -> LevelBasis | None:
+    scalar = level == recursion.coupling.levels
+    primal = _basis(plan, [trial.primal for trial in trials], accuracy, scalar, largest)
+    dual = _basis(plan, [trial.dual for trial in trials], accuracy, scalar, largest) if recursion.bounds else None
+    return None if primal is None or (recursion.bounds and dual is None) else LevelBasis(primal, dual, 0.0)
+
+
+def _basis(
+    plan: LevelPlan, fields: list[list[np.ndarray]], accuracy: float, scalar: bool, largest: int
+) -> ReducedBasis | None:
     parts = [np.concatenate(part) for part in zip(*fields)]
     return reduced_basis(
         parts[0],
@@ -62,4 +87,5 @@ def _basis(plan: LevelPlan, fields: list[list[np.ndarray]], accuracy: float, sca
         plan.checking,
         scalar=scalar,
         accuracy=max(SMALLEST, TRUNCATION * np.sqrt(accuracy)),
+        largest=largest,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property, reduce
+from functools import cached_property, lru_cache, reduce
 from typing import Any
 
 import numpy as np
@@ -91,3 +91,9 @@ class Coupling:
     def is_trivial(self, level: int) -> bool:
         """Whether nothing depends on y_k: then theta_k = 0, and there is no cell to solve."""
         return not self.has_terms(level) and not self.sampled_axes(level)
+
+
+@lru_cache(maxsize=16)
+def coupling_of(potential: MultiscalePotential) -> Coupling:
+    """The coupling of a potential, made once: its compiled terms are kept."""
+    return Coupling(potential)

@@ -14,7 +14,7 @@ from ..particles import InvalidArgument, MultiscalePotential
 from ..particles._checks import flag, integer, number
 from ..particles._sampling import default_workers
 from ..particles.multiscale_potential import points as checked_points
-from .coupling import Coupling
+from .coupling import Coupling, coupling_of
 from .errors import NotConverged
 from .levels import LevelResult, difference
 from .planning import Plan, Planner
@@ -147,7 +147,7 @@ def effective_tensor(
         raise InvalidArgument("rtol", f"must be at most 0.1, not {tolerance:g}")
     flag("bounds", bounds)
     threads = default_workers(comm) if workers is None else integer("workers", workers, 1)
-    coupling = Coupling(potential)
+    coupling = coupling_of(potential)
     result, plan, solves = _computed(coupling, positions, tolerance, bounds, route, threads, comm)
     return _assembled(coupling, positions, result, plan, solves, bounds)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 FIRST_LOOK = 5  # iterations before the energy is looked at
-WINDOW = 4  # the fall over the last iterations, 1/WINDOW of all, stands for what is still to come
+WINDOW = 4  # iterations, or the last 1/WINDOW of all if these are more, from which the ratio of the falls is taken
 CANCELLATION = 1e-4  # below this part of the first energy, differences of energies are not trusted
 
 Operator = Callable[[np.ndarray], np.ndarray]
@@ -80,11 +80,15 @@ def _settled(
     energies: Operator,
     u: np.ndarray,
 ) -> bool:
-    """Whether the latest falls are below the tolerance of the energy that is left."""
-    window = sum(falls[-max(2, len(falls) // WINDOW) :])
+    """Whether the falls that are still to come, a geometric series, are below the tolerance of the energy that is left."""
+    window = max(WINDOW, len(falls) // WINDOW)
+    latest = np.maximum(falls[-1], falls[-2])
+    earlier = np.maximum(falls[-window], falls[-window - 1])
+    ratio = np.divide(latest, earlier, out=np.zeros_like(latest), where=earlier > 0) ** (1.0 / (window - 1))
+    to_come = latest / np.maximum(1.0 - ratio, 1e-3)
     if (current > CANCELLATION * start).all():
-        return bool((window <= tolerance * current).all())
-    return len(falls) % 3 == 0 and bool((window <= tolerance * energies(u)).all())
+        return bool((to_come <= tolerance * current).all())
+    return len(falls) % 3 == 0 and bool((to_come <= tolerance * energies(u)).all())
 
 
 def _dot(a: np.ndarray, b: np.ndarray) -> np.ndarray:

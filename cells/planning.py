@@ -24,7 +24,7 @@ SAFETY = 2.0  # of the errors that are measured
 MANY = 300  # cells of a level, above which they are solved in the span of the correctors of a few
 TYPICAL = 15  # samples in a direction of the levels that are not planned yet
 HESITATION = 0.7  # power of the last ratio of changes that the next is trusted to have; elements slow down on fine meshes
-LOOSE = 30.0  # a quadrature whose error is that many tolerances is worth a solve
+LOOSE = 0.3  # a quadrature whose error is that many tolerances is worth a solve
 COARSE = 64.0  # points in all directions of the grid on which the contrast is looked at
 
 

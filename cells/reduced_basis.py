@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .symmetric import components
 from .tensor_space import TensorSpace
 
 LARGEST = 160  # fields in a basis
@@ -44,25 +45,28 @@ class ReducedBasis:
         """
         form = self._form(tensor, self.products)
         r = self.size
+        if checking is None or self.checking is None:
+            corner = np.linalg.cholesky(form)[:, r:, r:]  # the last block of the factor is that of the Schur complement
+            energies = corner @ corner.swapaxes(1, 2)
+            return energies, energies
+        form = _mirrored(form)
         parts = -np.linalg.solve(form[:, :r, :r], form[:, :r, r:])
         fields = np.concatenate([parts, np.broadcast_to(np.eye(self.dim), (len(parts), self.dim, self.dim))], axis=1)
-        energies = _folded(form, fields)
-        if checking is None or self.checking is None:
-            return energies, energies
-        return energies, _folded(self._form(checking, self.checking), fields)
+        return _folded(form, fields), _folded(_mirrored(self._form(checking, self.checking)), fields)
 
     def _form(self, tensor: np.ndarray, products: np.ndarray) -> np.ndarray:
-        """The matrices of the quadratic forms (B, r + d, r + d)."""
+        """The lower triangles of the matrices of the quadratic forms (B, r + d, r + d)."""
         cells, total = len(tensor), self.size + self.dim
         if self.scalar:
             flat = tensor.reshape(cells, -1)
         else:
-            pairs = [(i, j) for i in range(self.dim) for j in range(i, self.dim)]
-            flat = np.concatenate([tensor[:, i, j].reshape(cells, -1) for i, j in pairs], axis=1)
-        form = np.empty((cells, total, total))
-        upper = np.triu_indices(total)
-        form[:, upper[0], upper[1]] = flat @ products
-        form[:, upper[1], upper[0]] = form[:, upper[0], upper[1]]
+            flat = np.concatenate([tensor[:, i, j].reshape(cells, -1) for i, j in components(self.dim)], axis=1)
+        entries = flat @ products
+        form = np.zeros((cells, total, total))
+        first = 0
+        for row in range(total):
+            form[:, row, : row + 1] = entries[:, first : first + row + 1]
+            first += row + 1
         return form
 
 
@@ -74,6 +78,7 @@ def reduced_basis(
     *,
     scalar: bool,
     accuracy: float,
+    largest: int = LARGEST,
 ) -> ReducedBasis | None:
     """Make a basis of what many fields have in common.
 
@@ -84,6 +89,7 @@ def reduced_basis(
         checking: likewise.
         scalar: whether K is a scalar.
         accuracy: singular values below this part of the largest are left out.
+        largest: size of the basis.
 
     Returns:
         The basis, or None where it would not fit into memory.
@@ -91,7 +97,7 @@ def reduced_basis(
     dim = space.dim
     flat = fields.reshape(len(fields), dim, -1) * np.sqrt(space.weights.ravel())
     values, vectors = np.linalg.eigh(np.einsum("adq,bdq->ab", flat, flat, optimize=True))
-    keep = np.flatnonzero(values > accuracy**2 * values[-1])[::-1][:LARGEST]
+    keep = np.flatnonzero(values > accuracy**2 * values[-1])[::-1][:largest]
     if not keep.size:
         return None
     total = keep.size + dim
@@ -113,16 +119,23 @@ def _table(fields: np.ndarray, space: TensorSpace, scalar: bool) -> np.ndarray:
     for i in range(dim):
         units[i, i] = 1.0
     both = np.concatenate([fields, units]).reshape(len(fields) + dim, dim, -1)
-    first, second = np.triu_indices(len(both))
+    first, second = np.tril_indices(len(both))
     rows = []
-    for i in range(dim):
-        for j in range(i, dim):
-            product = both[first, i] * both[second, j]
-            if i != j:
-                product = product + both[first, j] * both[second, i]
-            if i == j or not scalar:
-                rows.append(product * space.weights.ravel())
+    for i, j in components(dim):
+        product = both[first, i] * both[second, j]
+        if i != j:
+            product = product + both[first, j] * both[second, i]
+        if i == j or not scalar:
+            rows.append(product * space.weights.ravel())
     return np.ascontiguousarray(sum(rows).T if scalar else np.concatenate([row.T for row in rows]))  # type: ignore[union-attr]
+
+
+def _mirrored(lower: np.ndarray) -> np.ndarray:
+    """Symmetric matrices from their lower triangles."""
+    diagonal = np.einsum("bii->bi", lower)
+    whole = lower + lower.swapaxes(1, 2)
+    np.einsum("bii->bi", whole)[...] = diagonal
+    return whole
 
 
 def _folded(form: np.ndarray, fields: np.ndarray) -> np.ndarray:

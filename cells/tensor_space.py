@@ -15,10 +15,12 @@ def along(matrix: np.ndarray | None, array: np.ndarray, axis: int) -> np.ndarray
     if matrix is None:
         return array
     if axis == -1:
-        return (array.reshape(-1, array.shape[-1]) @ matrix.T).reshape(*array.shape[:-1], matrix.shape[0])
+        return array @ matrix.T
+    if axis == -2:
+        return matrix @ array
     behind = array.shape[axis + 1 :]
-    flat = array.reshape(-1, array.shape[axis], int(np.prod(behind)))
-    return np.matmul(matrix, flat).reshape(*array.shape[:axis], matrix.shape[0], *behind)
+    flat = array.reshape(*array.shape[: axis + 1], -1)
+    return (matrix @ flat).reshape(*array.shape[:axis], matrix.shape[0], *behind)
 
 
 def along_all(matrices: list[np.ndarray | None], array: np.ndarray) -> np.ndarray:
