@@ -1,1 +1,23 @@
-"""Averages over tori: correctors and effective tensors. None of them yet."""
+"""Averages over tori: correctors and effective tensors of N-scale potentials; importing them needs FEniCSx."""
+
+from .corrector_forms import CorrectorForms
+from .corrector_problem import CorrectorProblem, CorrectorSolution
+from .correctors import CorrectorLevel, correctors
+from .effective_tensor import EffectiveTensor, effective_tensor
+from .errors import NotConverged
+from .routes import FiniteElements, FourierGalerkin, HarmonicMean, choose_route
+
+__all__ = [
+    "CorrectorForms",
+    "CorrectorLevel",
+    "CorrectorProblem",
+    "CorrectorSolution",
+    "EffectiveTensor",
+    "FiniteElements",
+    "FourierGalerkin",
+    "HarmonicMean",
+    "NotConverged",
+    "choose_route",
+    "correctors",
+    "effective_tensor",
+]

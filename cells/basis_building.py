@@ -1,4 +1,4 @@
-"""Spans for the cells of a level: correctors of some cells, until others are in their span to the accuracy asked for."""
+"""Spans for the cells of a level: correctors of some cells, until those of others are in their span."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def build_basis(
     for count in SNAPSHOTS:
         trials += recursion.trials(level, draw(count), plan)
 
-        def tried(largest: int) -> LevelBasis | None:
+        def tried(largest: int, trials: list[Trials] = trials) -> LevelBasis | None:
             basis = _bases(recursion, level, plan, trials, accuracy, largest)
             if basis is None:
                 return None

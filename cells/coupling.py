@@ -18,9 +18,9 @@ from ..particles.multiscale_potential import lambdified
 class Coupling:
     """V1 = U_0 + U_1 + ... + U_N, where U_k holds the terms whose fastest variable is y_k.
 
-    exp(-U_j/sigma), j < k, is a constant factor of every cell of level k, so the cells of level k depend only on the slow
-    variables of U_k, ..., U_N: where two prefixes (x, y_1, ..., y_{k-1}) agree in those, one cell serves both. Variables
-    are numbered x_0, ..., x_{d-1}, y1_0, ... as the columns of a prefix.
+    exp(-U_j/sigma), j < k, is a constant factor of every cell of level k, so the cells of level k depend only on the
+    slow variables of U_k, ..., U_N: where two prefixes (x, y_1, ..., y_{k-1}) agree in those, one cell serves both.
+    Variables are numbered x_0, ..., x_{d-1}, y1_0, ... as the columns of a prefix.
     """
 
     potential: MultiscalePotential

@@ -15,7 +15,7 @@ from ..particles._checks import flag, integer, number
 from ..particles._sampling import default_workers
 from ..particles.multiscale_potential import points as checked_points
 from .coupling import Coupling, coupling_of
-from .errors import NotConverged
+from .errors import NotConverged, on_all_ranks
 from .levels import LevelResult, difference
 from .planning import Plan, Planner
 from .recursion import Recursion
@@ -113,8 +113,8 @@ def effective_tensor(
     K_{k-1} = int K_k (I + grad theta_k) dy_k.
 
     Spaces and samples are chosen by trial so that the estimated error of M is below `rtol`. Cells that differ by a
-    constant factor are solved once: where V1 is a sum of a function of each scale, one cell for each level. The ranks of
-    `comm` share the points; all of them get the whole result.
+    constant factor are solved once: where V1 is a sum of a function of each scale, one cell for each level. The ranks
+    of `comm` share the points; all of them get the whole result.
 
     Args:
         potential: V0, V1, sigma.
@@ -169,10 +169,16 @@ def _computed(
     mine = distinct[comm.rank :: comm.size]
     aim = rtol
     for _ in range(REPLANS):
-        plan = comm.bcast(Planner(coupling, distinct, aim, bounds, route, workers).plan())
+        planner = Planner(coupling, distinct, aim, bounds, route, workers)
+        plan = comm.bcast(on_all_ranks(comm, planner.plan))  # the same on all ranks, even where rounding differs
         recursion = Recursion(coupling, plan.levels, bounds, workers)
-        result = recursion.effective(1, mine)
-        error = max(plan.error, comm.allreduce(_looked_at(coupling, mine, result, plan, bounds, workers), MPI.MAX))
+
+        def solved(recursion: Recursion = recursion, plan: Plan = plan) -> tuple[LevelResult, float]:
+            result = recursion.effective(1, mine)
+            return result, _looked_at(coupling, mine, result, plan, bounds, workers)
+
+        result, change = on_all_ranks(comm, solved)
+        error = max(plan.error, comm.allreduce(change, MPI.MAX))
         if error <= rtol:
             whole = _gathered(result, len(distinct), comm)
             solves = [comm.allreduce(recursion.solves.get(k, 0)) for k in range(1, coupling.levels + 1)]

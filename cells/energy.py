@@ -17,7 +17,7 @@ def flux(tensor: np.ndarray, field: Field) -> Field:
     if tensor.ndim == dim + 1:
         return [tensor[:, None] * component for component in field]
     spread = tensor[:, :, :, None]
-    return [sum(spread[:, i, j] * field[j] for j in range(dim)) for i in range(dim)]  # type: ignore[misc]
+    return [sum(spread[:, i, j] * field[j] for j in range(dim)) for i in range(dim)]
 
 
 def with_units(field: Field) -> Field:
@@ -30,9 +30,7 @@ def with_units(field: Field) -> Field:
 def energy(weighted: np.ndarray, field: Field) -> np.ndarray:
     """Int v_i . K v_j (B, L, L), the weights being in K already."""
     rows = *field[0].shape[:2], -1
-    parts = [
-        np.matmul(f.reshape(rows), v.reshape(rows).swapaxes(1, 2)) for f, v in zip(flux(weighted, field), field)
-    ]
+    parts = [np.matmul(f.reshape(rows), v.reshape(rows).swapaxes(1, 2)) for f, v in zip(flux(weighted, field), field)]
     return sum(parts[1:], parts[0])
 
 

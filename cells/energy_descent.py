@@ -12,6 +12,7 @@ WINDOW = 4  # iterations, or the last 1/WINDOW of all if these are more, from wh
 CANCELLATION = 1e-4  # below this part of the first energy, differences of energies are not trusted
 
 Operator = Callable[[np.ndarray], np.ndarray]
+Product = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,6 +32,7 @@ def minimise(
     start: np.ndarray,
     tolerance: float,
     iterations: int,
+    dot: Product | None = None,
 ) -> Descent:
     """Minimise E(u) = E(0) - 2 b.u + u.Au for each of B x L columns, until E is within a relative tolerance.
 
@@ -45,17 +47,19 @@ def minimise(
         start: E(0) (B, L).
         tolerance: of E, relative.
         iterations: at most that many.
+        dot: scalar products (B, L) of columns; None where each rank has whole columns.
     """
+    dot = dot or _dot
     shape = right_hand_side.shape
     columns = (*shape[:2], *[1] * (len(shape) - 2))
     u, r = np.zeros(shape), right_hand_side.copy()
     z = precondition(r)
-    p, rz = z, _dot(r, z)
+    p, rz = z, dot(r, z)
     falls: list[np.ndarray] = []
     current, converged, done = start.copy(), False, 0
     for done in range(1, iterations + 1):
         q = apply(p)
-        curvature = _dot(p, q)
+        curvature = dot(p, q)
         step = np.divide(rz, curvature, out=np.zeros_like(rz), where=curvature > 0)
         u += step.reshape(columns) * p
         falls.append(step * rz)
@@ -65,7 +69,7 @@ def minimise(
             break
         r -= step.reshape(columns) * q
         z = precondition(r)
-        fresh = _dot(r, z)
+        fresh = dot(r, z)
         ratio = np.divide(fresh, rz, out=np.zeros_like(rz), where=rz > 0)
         p = z + ratio.reshape(columns) * p
         rz = fresh
@@ -80,7 +84,7 @@ def _settled(
     energies: Operator,
     u: np.ndarray,
 ) -> bool:
-    """Whether the falls that are still to come, a geometric series, are below the tolerance of the energy that is left."""
+    """Whether the falls still to come, a geometric series, are below the tolerance of the energy that is left."""
     window = max(WINDOW, len(falls) // WINDOW)
     latest = np.maximum(falls[-1], falls[-2])
     earlier = np.maximum(falls[-window], falls[-window - 1])

@@ -18,7 +18,7 @@ OVERFLOW = 650.0  # log of the largest contrast whose coefficients are numbers
 
 @dataclass(frozen=True, eq=False)
 class LevelBasis:
-    """Spans for the cells of a level, and for their duals where bounds are wanted; the error that they leave, relative."""
+    """Spans for the cells of a level, and for their duals where bounds are wanted; the relative error they leave."""
 
     primal: ReducedBasis
     dual: ReducedBasis | None
@@ -64,9 +64,7 @@ class LevelResult:
 
     def rows(self, index: np.ndarray) -> LevelResult:
         """The results of some prefixes."""
-        return LevelResult(
-            self.log_tensor[index], self.log_partition[index], self.log_lower[index], self.slack[index]
-        )
+        return LevelResult(self.log_tensor[index], self.log_partition[index], self.log_lower[index], self.slack[index])
 
 
 def joined(parts: list[LevelResult]) -> LevelResult:
@@ -85,7 +83,8 @@ def difference(first: LevelResult, second: LevelResult) -> float:
 class LevelFields:
     """log K_k, its lower bound and log Z_k at the nodes of a space, for the cells of some prefixes.
 
-    K_k is handled as a scalar where it is one: at the fastest scale, and where the faster scales hand on a multiple of I.
+    K_k is handled as a scalar where it is one: at the fastest scale, and where the faster scales hand on a multiple of
+    I.
     """
 
     def __init__(self, coupling: Coupling, level: int, samples: LevelResult, cells: int, plan: LevelPlan) -> None:
@@ -103,7 +102,7 @@ class LevelFields:
     def at(
         self, prefix: np.ndarray, rows: slice, space: TensorSpace, *, lower: bool = False
     ) -> tuple[np.ndarray, np.ndarray]:
-        """The independent entries of log K_k (B, 1 or d (d+1)/2, q, ...), or of its lower bound, and log Z_k (B, q, ...)."""
+        """Entries of log K_k (B, 1 or d (d+1)/2, q, ...), or of its lower bound, and log Z_k (B, q, ...)."""
         own = self.coupling.exponent(self.level, prefix, space.nodes)
         values = interpolate(self.samples[rows], space.nodes)
         shape = (len(prefix), self.entries, *space.weights.shape)

@@ -90,17 +90,17 @@ def trigonometric(unknowns: int, points: np.ndarray) -> tuple[np.ndarray, np.nda
 
 def elements(degree: int, cells: int, extra: int = 1) -> LineSpace:
     """Make the continuous Lagrange elements of a degree on equal cells, with `degree + extra` Gauss points in each."""
-    return graded_elements(degree, tuple(np.linspace(0.0, 1.0, cells + 1).tolist()), extra)
+    return graded_elements(degree, tuple(i / cells for i in range(cells + 1)), extra)
 
 
 @lru_cache(maxsize=64)
 def graded_elements(degree: int, nodes: tuple[float, ...], extra: int = 1) -> LineSpace:
-    """Make the continuous Lagrange elements of a degree between break points 0 = x_0 < ... < x_n = 1, glued at the ends.
+    """Make the continuous Lagrange elements of a degree between break points 0 = x_0 < ... < x_n = 1, a circle.
 
     The elements are those of dolfinx: ("Lagrange", degree) on intervals, and on boxes their tensor products.
     """
-    rule, rule_weights = np.polynomial.legendre.leggauss(degree + extra)
-    rule, rule_weights = 0.5 * (rule + 1.0), 0.5 * rule_weights
+    gauss, gauss_weights = np.polynomial.legendre.leggauss(degree + extra)
+    rule, rule_weights = 0.5 * (gauss + 1.0), 0.5 * gauss_weights
     local, local_slopes = _tabulate(degree, rule, discontinuous=False)
     edge, _ = _tabulate(degree - 1, rule, discontinuous=True)
     sizes = np.diff(nodes)

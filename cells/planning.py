@@ -1,4 +1,4 @@
-"""Choice of space and samples for each level, by trial on a few cells, so that the tensor has the accuracy asked for."""
+"""Choice of space and samples for each level, by trial on a few cells."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from .basis_building import build_basis
 from .coupling import Coupling
 from .errors import NotConverged
 from .levels import LevelPlan, LevelResult, difference, log_mean
+from .line_space import equidistant
 from .recursion import Recursion
 from .routes import Route, choose_route
 from .symmetric import packed, relative_distance, unpacked
@@ -23,9 +24,9 @@ TRIALS = 4  # points between the samples at which the interpolation is tried
 SAFETY = 2.0  # of the errors that are measured
 MANY = 300  # cells of a level, above which they are solved in the span of the correctors of a few
 TYPICAL = 15  # samples in a direction of the levels that are not planned yet
-HESITATION = 0.7  # power of the last ratio of changes that the next is trusted to have; elements slow down on fine meshes
+HESITATION = 0.7  # power of the last ratio of changes that the next is trusted to have
 LOOSE = 0.3  # a quadrature whose error is that many tolerances is worth a solve
-COARSE = 64.0  # points in all directions of the grid on which the contrast is looked at
+COARSE = 24  # points in each direction of the grid on which the contrast is looked at
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,21 +139,19 @@ class Planner:
         prefix = prefix[np.sort(first)] if columns else prefix[:1]
         if not self.coupling.has_terms(level):
             return prefix[:PILOTS], 0.0
-        count = int(COARSE ** (2.0 / max(2, self.coupling.dim)))
-        ticks = np.meshgrid(*[np.arange(count) / count] * self.coupling.dim, indexing="ij", sparse=True)
-        exponents = self.coupling.exponent(level, prefix, tuple(ticks))
+        exponents = self.coupling.exponent(level, prefix, TensorSpace(equidistant(COARSE), self.coupling.dim).nodes)
         spread = np.ptp(exponents.reshape(len(exponents), -1), axis=1)
         if not np.isfinite(spread).all():
             raise NotConverged(f"level {level}", "the potential is not finite in a cell", "check the fluctuation there")
         order = np.argsort(-np.broadcast_to(spread, len(prefix)), kind="stable")
-        chosen = order[: PILOTS - 1].tolist() + order[-1:].tolist()
-        return prefix[sorted(set(chosen))], float(spread.max())
+        chosen = np.unique(np.append(order[: PILOTS - 1], order[-1]))
+        return prefix[chosen], float(spread.max())
 
     def _choose_samples(self, level: int, recursion: Recursion, pilots: np.ndarray, contrast: float) -> _Choice:
         """Choose the number of samples of y_k by what more samples change in K_{k-1}.
 
-        That is much less than the error of K_k between the samples, since the oscillating error averages out. Bounds need
-        the latter to be small, and cost more samples.
+        That is much less than the error of K_k between the samples, since the oscillating error averages out. Bounds
+        need the latter to be small, and cost more samples.
         """
         axes = self.coupling.sampled_axes(level)
         between, true = self._trial_points(level, recursion, pilots) if self.bounds else (np.zeros((0, 0)), None)
@@ -169,9 +168,7 @@ class Planner:
                     continue
             choice = self._choose_rung(level, recursion, pilots, results, count, contrast)
             if true is not None:
-                return replace(
-                    choice, level=replace(choice.level, interpolation=error), error=choice.error + error
-                )
+                return replace(choice, level=replace(choice.level, interpolation=error), error=choice.error + error)
             _, error = ladder.add(choice.pilots)
             if error <= self._share:
                 return replace(choice, error=choice.error + error)
@@ -181,9 +178,7 @@ class Planner:
             f"take rtol above {error * self.rtol / self._share:.1e} or raise the temperature",
         )
 
-    def _trial_points(
-        self, level: int, recursion: Recursion, pilots: np.ndarray
-    ) -> tuple[np.ndarray, LevelResult]:
+    def _trial_points(self, level: int, recursion: Recursion, pilots: np.ndarray) -> tuple[np.ndarray, LevelResult]:
         """Points between all samples, and K_k there."""
         axes = list(self.coupling.sampled_axes(level))
         between = np.zeros((TRIALS, self.coupling.dim))

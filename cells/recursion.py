@@ -1,4 +1,4 @@
-"""The recursion K_N -> theta_N -> K_{N-1} -> ... -> K_0 for many points at once, with spaces and samples that are given.
+"""The recursion K_N -> theta_N -> K_{N-1} -> ... -> K_0 for many points, with spaces and samples that are given.
 
 K_{k-1} is needed at all quadrature points of the cells of level k - 1. It is computed at a few, equidistant in y_{k-1},
 and log K_{k-1} is interpolated in between, apart from the factor exp(-U_{k-1}/sigma), which is known everywhere.
@@ -45,7 +45,7 @@ class Recursion:
 
     def effective(self, level: int, prefix: np.ndarray) -> LevelResult:
         """K_{k-1} for prefixes (x, y_1, ..., y_{k-1}) (B, k d); those that agree in what matters share a cell."""
-        if level > self.coupling.levels:
+        if level > self.coupling.levels or not len(prefix):
             return self._identity(len(prefix))
         columns = list(self.coupling.columns[level])
         _, first, inverse = np.unique(prefix[:, columns], axis=0, return_index=True, return_inverse=True)

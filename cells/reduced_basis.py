@@ -1,7 +1,7 @@
 """Thousands of cells of one family in the span of the correctors of a few of them.
 
-The energy of a field that is a combination of r given ones is a quadratic form with a small matrix, which is linear in K:
-one matrix product gives it for many cells. What comes out is never below the energy that the full space would give,
+The energy of a field that is a combination of r given ones is a quadratic form with a small matrix, which is linear in
+K: one matrix product gives it for many cells. What comes out is never below the energy that the full space would give,
 and above it by the square of the distance of the corrector to the span.
 """
 
@@ -127,7 +127,7 @@ def _table(fields: np.ndarray, space: TensorSpace, scalar: bool) -> np.ndarray:
             product = product + both[first, j] * both[second, i]
         if i == j or not scalar:
             rows.append(product * space.weights.ravel())
-    return np.ascontiguousarray(sum(rows).T if scalar else np.concatenate([row.T for row in rows]))  # type: ignore[union-attr]
+    return np.ascontiguousarray(sum(rows).T if scalar else np.concatenate([row.T for row in rows]))
 
 
 def _mirrored(lower: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""The two ways to solve a cell problem: finite elements, and Fourier-Galerkin for smooth potentials at moderate contrast."""
+"""The ways to solve a cell problem: finite elements at any contrast, Fourier-Galerkin at moderate contrast."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ class HarmonicMean:
 
 
 def choose_route(log_contrast: float, dim: int, bounds: bool) -> Route:
-    """Return the exact formula in one dimension; else the route that is the faster one: Fourier-Galerkin at moderate contrast, if no bounds are wanted.
+    """Return the exact formula in one dimension; else Fourier-Galerkin at moderate contrast if no bounds are wanted.
 
     Args:
         log_contrast: log of (largest / smallest) coefficient in a cell, osc(V1)/sigma for the fastest scale.

@@ -37,7 +37,7 @@ def transpose(matrix: np.ndarray | None) -> np.ndarray | None:
 
 @dataclass(frozen=True, eq=False)
 class TensorSpace:
-    """Functions on T^d: tensor products of line spaces, arrays (..., n, ..., n) of unknowns, (..., q, ..., q) of values.
+    """Tensor products of line spaces on T^d: arrays (..., n, ..., n) of unknowns, (..., q, ..., q) of values.
 
     Args:
         line: the same space in each direction.
@@ -109,9 +109,11 @@ class TensorSpace:
     @cached_property
     def inverse_frequencies(self) -> np.ndarray:
         """1/(lambda_i + lambda_j + ...) (n, ..., n), and 0 for the constant: the pseudo-inverse of the Laplacian."""
-        total = sum(np.meshgrid(*[self.line.frequencies] * self.dim, indexing="ij", sparse=True))
+        total = np.zeros(self.unknowns)
+        for frequencies in np.meshgrid(*[self.line.frequencies] * self.dim, indexing="ij", sparse=True):
+            total += frequencies
         total.flat[0] = np.inf
-        return 1.0 / total
+        return np.asarray(1.0 / total)
 
     def diagonal(self, tensor: np.ndarray) -> np.ndarray:
         """Int grad phi . K grad phi for each basis function phi.

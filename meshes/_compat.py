@@ -34,7 +34,7 @@ def check_version() -> None:
 
 
 def create_mesh(comm: MPI.Comm, cells: np.ndarray, x: np.ndarray, domain: ufl.Mesh) -> dolfinx_mesh.Mesh:
-    """Make a mesh from the vertices of its cells on rank 0; neighbouring cells are ghosts. Arguments changed order in 0.10."""
+    """Make a mesh from the vertices of its cells on rank 0; neighbours are ghosts. Arguments changed order in 0.10."""
     partitioner = _cell_partitioner(dolfinx_mesh.GhostMode.shared_facet)
     if list(inspect.signature(dolfinx_mesh.create_mesh).parameters)[2] == "x":
         return dolfinx_mesh.create_mesh(comm, cells, x, domain, partitioner)

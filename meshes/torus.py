@@ -40,10 +40,10 @@ def torus(
 ) -> Mesh:
     """Make a mesh of the torus R^d / (L_1 Z x ... x L_d Z), d = 1, 2, 3, structured or graded.
 
-    The topology itself is periodic: spaces of any kind on the mesh are periodic without constraints, facet integrals cross
-    the seam, and no facet is exterior. Each cell has nodes of its own, with coordinates in [0, L_i] and not wrapped within
-    a cell. So interpolate periodic functions only, and draw a field through a discontinuous space (`draw_space`). A vertex
-    on the seam is found at 0 or at L_i, whichever cell is asked.
+    The topology itself is periodic: spaces of any kind on the mesh are periodic without constraints, facet integrals
+    cross the seam, and no facet is exterior. Each cell has nodes of its own, with coordinates in [0, L_i] and not
+    wrapped within a cell. So interpolate periodic functions only, and draw a field through a discontinuous space
+    (`draw_space`). A vertex on the seam is found at 0 or at L_i, whichever cell is asked.
 
     Args:
         cells: for each direction the number of cells of a period of length 1, or the increasing break points
@@ -117,5 +117,7 @@ def _break_points(direction: int, value: Any) -> np.ndarray:
 def _wraps(periodic: bool | Sequence[bool], dim: int) -> np.ndarray:
     given = [periodic] * dim if isinstance(periodic, bool | np.bool_) else list(periodic)
     if len(given) != dim:
-        raise InvalidArgument("periodic", f"must be a truth value or one for each of {dim} directions, not {periodic!r}")
+        raise InvalidArgument(
+            "periodic", f"must be a truth value or one for each of {dim} directions, not {periodic!r}"
+        )
     return np.array([flag("periodic", value) for value in given])

@@ -45,7 +45,7 @@ def check_bounded(potential: MultiscalePotential) -> None:
     if (steps[1:] > 0.1 * max(largest[0], 1e-300)).all():
         raise InvalidArgument(
             "fluctuation",
-            f"must be bounded, but grows with x: up to {largest[0]:.3g} at |x| = 1, {largest[-1]:.3g} at |x| = {RADII[-1]:g}",
+            f"must be bounded, but grows with x: {largest[0]:.3g} at |x| = 1, {largest[-1]:.3g} at {RADII[-1]:g}",
         )
     _no_pole(potential, start)
 

@@ -32,7 +32,8 @@ class MultiscalePotential:
             component of each y.
 
     Raises:
-        InvalidArgument: an argument is out of range; an expression is not real, not smooth, not finite or has symbols of
+        InvalidArgument: an argument is out of range; an expression is not real, not smooth, not finite or has symbols
+        of
             its own; V1 is not 1-periodic in a fast variable or not bounded.
 
     Source: Duncan, Duong and Pavliotis (2023), equations (4), (8), Assumption 1.

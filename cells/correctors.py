@@ -1,0 +1,123 @@
+"""The whole hierarchy at one point: K_N, theta_N, K_{N-1}, ..., theta_1, K_0, as functions on meshes of tori."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from dolfinx import fem
+from mpi4py import MPI
+
+from ..meshes import torus
+from ..particles import InvalidArgument, MultiscalePotential
+from ..particles._checks import integer, number
+from ..particles.multiscale_potential import points as checked_points
+from .corrector_problem import CorrectorProblem
+from .coupling import Coupling, coupling_of
+from .errors import on_all_ranks
+from .levels import LevelResult
+from .planning import Planner
+from .recursion import Recursion
+from .symmetric import exponential, packed, unpacked
+from .torus_interpolation import interpolate_at, on_grid
+
+
+@dataclass(frozen=True, eq=False)
+class CorrectorLevel:
+    """One level of the recursion at given slow variables.
+
+    Args:
+        level: k.
+        prefix: x, y_1, ..., y_{k-1} (k d,).
+        tensor: K_k exp(-log_scale) as a function of y_k, from points (P, d) to (P, d, d).
+        correctors: theta_k^j, a dolfinx function for each direction j, of mean 0.
+        effective: K_{k-1} exp(-log_scale) (d, d), from the finite elements on this mesh.
+        log_scale: a number that keeps K_k in the range of double precision.
+    """
+
+    level: int
+    prefix: np.ndarray
+    tensor: LevelTensor
+    correctors: tuple[fem.Function, ...]
+    effective: np.ndarray
+    log_scale: float
+
+
+class LevelTensor:
+    """K_k exp(-log_scale) as a function of y_k (P, d) -> (P, d, d)."""
+
+    def __init__(self, coupling: Coupling, level: int, prefix: np.ndarray, samples: LevelResult, count: int) -> None:
+        self._coupling, self._level, self._prefix = coupling, level, prefix[None]
+        axes, dim = coupling.sampled_axes(level), coupling.dim
+        self._samples = on_grid(packed(samples.log_tensor)[None], count, axes, dim)
+        ticks = np.random.Generator(np.random.Philox(key=0)).random((512, dim))
+        self.log_scale = 0.0
+        self.log_scale = float(np.einsum("pii->pi", self.logarithm(ticks)).max())
+
+    def logarithm(self, y: np.ndarray) -> np.ndarray:
+        """log K_k - log_scale (P, d, d)."""
+        own = self._coupling.exponent(self._level, self._prefix, tuple(y.T))
+        entries = interpolate_at(self._samples, y)
+        tensor = np.moveaxis(unpacked(entries, self._coupling.dim)[0], -1, 0)
+        shift = np.broadcast_to(own[0] - self.log_scale, len(y))
+        return tensor + shift[:, None, None] * np.eye(self._coupling.dim)
+
+    def __call__(self, y: np.ndarray) -> np.ndarray:
+        """K_k exp(-log_scale) (P, d, d)."""
+        return exponential(self.logarithm(y))
+
+
+def correctors(
+    potential: MultiscalePotential,
+    point: Any,
+    fast: Sequence[Any] | None = None,
+    *,
+    rtol: float = 1e-8,
+    cells: int = 16,
+    degree: int = 4,
+    comm: MPI.Comm = MPI.COMM_WORLD,
+    petsc_options: dict[str, Any] | None = None,
+) -> list[CorrectorLevel]:
+    """div_{y_k}( K_k (grad theta_k + I) ) = 0 for k = N, ..., 1, at one x and given y_1, ..., y_{N-1}.
+
+    Args:
+        potential: V0, V1, sigma.
+        point: x (d,).
+        fast: y_1, ..., y_{N-1} (N - 1 arrays of d numbers), where the cells of the faster scales are; None: 0.
+        rtol: of the tensors K_k that the levels are made of.
+        cells: number of cells of the mesh of each torus in each direction, at least 3.
+        degree: of the Lagrange elements on it.
+        comm: its ranks share each mesh.
+        petsc_options: see `CorrectorProblem`.
+
+    Returns:
+        The levels k = 1, ..., N, in this order.
+
+    Raises:
+        InvalidArgument: wrong shapes or numbers out of range.
+        NotConverged: a solve did not reach its tolerance.
+
+    Source: Duncan, Duong and Pavliotis (2023), (15) to (17).
+    """
+    dim, levels = potential.dim, potential.scales
+    x = checked_points("point", np.reshape(point, (1, -1)), dim)
+    given = [np.zeros(dim)] * (levels - 1) if fast is None else list(fast)
+    if len(given) != levels - 1:
+        raise InvalidArgument("fast", f"must be {levels - 1} positions, for all scales but the last, not {len(given)}")
+    parts = [x[0], *[checked_points("fast", np.reshape(y, (1, -1)), dim)[0] for y in given]]
+    tolerance = number("rtol", rtol, above=0.0)
+    mesh = torus((integer("cells", cells, 3),) * dim, comm=comm)
+    problem = CorrectorProblem(mesh, degree, petsc_options=petsc_options)
+    coupling = coupling_of(potential)
+    plan = comm.bcast(on_all_ranks(comm, Planner(coupling, x, tolerance, False, None, 1).plan))
+    recursion = Recursion(coupling, plan.levels)
+    result = []
+    for k in range(1, levels + 1):
+        prefix = np.concatenate(parts[:k])
+        count = plan.levels[k].samples
+        tensor = LevelTensor(coupling, k, prefix, recursion.samples_of(k, prefix[None], count), count)
+        solution = problem.solve(tensor, 0.1 * tolerance)
+        result.append(CorrectorLevel(k, prefix, tensor, solution.correctors, solution.effective, tensor.log_scale))
+    return result
