@@ -19,13 +19,16 @@ from .line_space import LineSpace
 from .tensor_space import TensorSpace, along, transpose
 
 
-def dual_potentials(space: TensorSpace, inverse: np.ndarray, tolerance: float) -> np.ndarray:
+def dual_potentials(
+    space: TensorSpace, inverse: np.ndarray, tolerance: float, iterations: int = ITERATIONS
+) -> np.ndarray:
     """Minimise the energy of divergence-free fluxes.
 
     Args:
         space: trial functions and quadrature.
         inverse: K^-1 at its points, (B, q, ...) or (B, d, d, q, ...).
         tolerance: of the energies, relative.
+        iterations: at most that many.
 
     Returns:
         Potentials whose fluxes `dual_fields` gives: (B, 2, n, n) in the plane, (B, 3, 3, n, n, n) in space.
@@ -34,13 +37,13 @@ def dual_potentials(space: TensorSpace, inverse: np.ndarray, tolerance: float) -
         NotConverged: the energy still fell after the last iteration.
     """
     if space.dim == 2:
-        solution = CellProblem(space, _turned(inverse)).solve(tolerance)
+        solution = CellProblem(space, _turned(inverse)).solve(tolerance, iterations)
         potentials, converged = solution.correctors, solution.converged
     else:
-        potentials, converged = CurlProblem(space, inverse).solve(tolerance)
+        potentials, converged = CurlProblem(space, inverse).solve(tolerance, iterations)
     if not converged:
         raise NotConverged(
-            "the dual of a cell", f"the energy still fell after {ITERATIONS} iterations in {space.line.name}",
+            "the dual of a cell", f"the energy still fell after {iterations} iterations in {space.line.name}",
             "take a finer space or a lower contrast",
         )  # fmt: skip
     return potentials

@@ -50,7 +50,7 @@ class Cells:
 
     def correctors(self) -> tuple[np.ndarray, np.ndarray]:
         """Correctors theta_k (B, d, n, ...) and their energies exp(-shift) K_{k-1} (B, d, d)."""
-        solution = CellProblem(self.space, self.tensor()).solve(self.plan.tolerance)
+        solution = CellProblem(self.space, self.tensor()).solve(self.plan.tolerance, self.plan.iterations)
         if not solution.converged:
             raise NotConverged(
                 f"a cell of level {self.fields.level}",
@@ -71,7 +71,7 @@ class Cells:
         checking = self._checking
         better = energy(self.tensor(checking) * checking.weights, with_units(checking.gradient(correctors)))
         below = inverted(self.tensor(lower=True), self.space.dim)
-        potentials = dual_potentials(self.space, below, self.plan.tolerance)
+        potentials = dual_potentials(self.space, below, self.plan.tolerance, self.plan.iterations)
         duals = []
         for space, inverse in ((self.space, below), (checking, self._inverse_checking())):
             duals.append(energy(inverse * space.weights, with_units(dual_fields(space, potentials))))
@@ -85,7 +85,7 @@ class Cells:
         if not bounds:
             return Trials(primal, [])
         below = inverted(self.tensor(lower=True), self.space.dim)
-        potentials = dual_potentials(self.space, below, self.plan.tolerance)
+        potentials = dual_potentials(self.space, below, self.plan.tolerance, self.plan.iterations)
         return Trials(primal, [_flattened(dual_fields(space, potentials)) for space in spaces])
 
     def _in_the_span(self, basis: LevelBasis, bounds: bool) -> LevelResult:

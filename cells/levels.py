@@ -35,6 +35,7 @@ class LevelPlan:
         samples: number of points in each sampled component of y_k.
         tolerance: of the energy, relative.
         interpolation: measured error of log K_k between the samples.
+        iterations: of conjugate gradients, at most.
         basis: correctors in whose span the cells are solved, where there are very many; None: each in the whole space.
     """
 
@@ -44,6 +45,7 @@ class LevelPlan:
     tolerance: float
     interpolation: float = 0.0
     basis: LevelBasis | None = None
+    iterations: int = 400
 
 
 @dataclass(frozen=True, eq=False)

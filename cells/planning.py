@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from .tensor_space import TensorSpace
 from .torus_interpolation import interpolate_at, on_grid
 
 SAMPLE_COUNTS = (5, 7, 9, 11, 13, 15, 17, 19, 21, 25, 29, 33, 39, 45, 55, 65, 81, 97, 129)
+PATIENCE = 120  # iterations in a space that may be too coarse
 CANDIDATES = 64  # prefixes among which the hardest are taken
 PILOTS = 3  # prefixes on which spaces are tried
 TRIALS = 4  # points between the samples at which the interpolation is tried
@@ -31,12 +32,23 @@ COARSE = 24  # points in each direction of the grid on which the contrast is loo
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """Plans of the levels by k, the routes taken, and the error of the tensor that they leave, relative."""
+    """Plans of the levels.
+
+    Args:
+        levels: the plans by k.
+        routes: the routes taken.
+        rungs: the numbers of the spaces in them.
+        error: that they leave in the tensor, relative.
+        result: the tensor, where the trials were for the only point.
+        solves: then the numbers of distinct cells solved.
+    """
 
     levels: dict[int, LevelPlan]
     routes: dict[int, Route]
     rungs: dict[int, int]
     error: float
+    result: LevelResult | None = None
+    solves: dict[int, int] = field(default_factory=dict)
 
     def refined(self, coupling: Coupling, bounds: bool) -> Plan:
         """The plan with the next finer space and more samples at each level, and without spans."""
@@ -77,10 +89,13 @@ class Planner:
         rungs: dict[int, int] = {}
         error = 0.0
         for k in range(self.coupling.levels, 0, -1):
-            choice = self._choose(k, Recursion(self.coupling, levels, self.bounds, self.workers))
+            recursion = Recursion(self.coupling, levels, self.bounds, self.workers)
+            choice = self._choose(k, recursion)
             levels[k], routes[k], rungs[k] = choice.level, choice.route, choice.rung
-            error += choice.error
-        return Plan(levels, routes, rungs, error)
+            error += choice.error + levels[k].tolerance
+        if len(self.points) > 1 or choice.pilots is None:
+            return Plan(levels, routes, rungs, error)
+        return Plan(levels, routes, rungs, error, choice.pilots, recursion.solves | {1: 1})
 
     @property
     def _share(self) -> float:
@@ -160,6 +175,7 @@ class Planner:
         for count in SAMPLE_COUNTS:
             if tried and count < _promising(tried, self._share):
                 continue
+            recursion.solves.clear()
             results = recursion.samples_of(level, pilots, count)
             if true is not None:
                 error = SAFETY * _interpolation_error(results, true, between, count, axes, len(pilots))
@@ -202,8 +218,9 @@ class Planner:
         single = level == 1 and len(self.points) == 1
         for rung in range(self._first_rung(level, pilots, route), size):
             plan = self._level(route, rung, samples)
+            most = PATIENCE if rung < size - 1 else 10 * PATIENCE  # where a space is too coarse, iterations are many
             try:
-                now = recursion.solve_cells(level, pilots, results, plan)
+                now = recursion.solve_cells(level, pilots, results, replace(plan, iterations=most))
             except NotConverged:
                 if rung == size - 1:
                     raise
