@@ -49,7 +49,7 @@ class CorrectorProblem:
         mesh: of a torus, from `scaling_limits.meshes.torus`, shared by the ranks of its communicator.
         degree: of the Lagrange elements, at least 1.
         quadrature_degree: of the quadrature of K; None takes 2 degree + 2.
-        petsc_options: for the solver of A0, without prefix; by default a Cholesky factorisation, by MUMPS in parallel.
+        petsc_options: for the solver of A0, without prefix; by default an LU factorisation, by MUMPS in parallel.
 
     Raises:
         InvalidArgument: degree below 1.
@@ -204,7 +204,7 @@ def _factorised(matrix: PETSc.Mat, petsc_options: dict[str, Any] | None) -> PETS
     """A solver with the factors of a matrix, or with what the options say."""
     solver = PETSc.KSP().create(matrix.getComm())
     solver.setOptionsPrefix("corrector_")
-    options: dict[str, Any] = {"ksp_type": "preonly", "pc_type": "cholesky"}
+    options: dict[str, Any] = {"ksp_type": "preonly", "pc_type": "lu"}
     if matrix.getComm().size > 1:
         options["pc_factor_mat_solver_type"] = "mumps"
     database = PETSc.Options("corrector_")

@@ -88,7 +88,7 @@ class EffectiveTensor:
             InvalidArgument: it is not such a file.
         """
         try:
-            with np.load(path, allow_pickle=False) as file:
+            with open(path, "rb") as raw, np.load(raw, allow_pickle=False) as file:
                 content: dict[str, Any] = {name: file[name] for name in file.files}
                 content |= {name: content.get(name) for name in ("lower", "upper")}
                 content |= {name: tuple(content[name].tolist()) for name in ("routes", "spaces")}

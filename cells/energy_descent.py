@@ -36,8 +36,9 @@ def minimise(
 ) -> Descent:
     """Minimise E(u) = E(0) - 2 b.u + u.Au for each of B x L columns, until E is within a relative tolerance.
 
-    The residual is not looked at: at high contrast it says nothing. In conjugate gradients E falls by
-    alpha_k r_k.z_k at step k, and the falls that are still to come sum up to the error (Hestenes and Stiefel).
+    A cell all of whose columns have settled stays as it is, whatever the others do. The residual is not looked at: at
+    high contrast it says nothing. In conjugate gradients E falls by alpha_k r_k.z_k at step k, and the falls that are
+    still to come sum up to the error (Hestenes and Stiefel).
 
     Args:
         apply: u -> Au for (B, L, ...).
@@ -56,24 +57,25 @@ def minimise(
     z = precondition(r)
     p, rz = z, dot(r, z)
     falls: list[np.ndarray] = []
-    current, converged, done = start.copy(), False, 0
+    current, active, done = start.copy(), np.ones((shape[0], 1), dtype=bool), 0
     for done in range(1, iterations + 1):
         q = apply(p)
         curvature = dot(p, q)
-        step = np.divide(rz, curvature, out=np.zeros_like(rz), where=curvature > 0)
+        step = np.divide(rz, curvature, out=np.zeros_like(rz), where=active & (curvature > 0))
         u += step.reshape(columns) * p
         falls.append(step * rz)
         current -= falls[-1]
-        if done >= FIRST_LOOK and _settled(falls, current, start, tolerance, energies, u):
-            converged = True
-            break
+        if done >= FIRST_LOOK:
+            active &= ~_settled(falls, current, start, tolerance, energies, u).all(axis=1, keepdims=True)
+            if not active.any():
+                return Descent(u, True, done)
         r -= step.reshape(columns) * q
         z = precondition(r)
         fresh = dot(r, z)
         ratio = np.divide(fresh, rz, out=np.zeros_like(rz), where=rz > 0)
         p = z + ratio.reshape(columns) * p
         rz = fresh
-    return Descent(u, converged, done)
+    return Descent(u, False, done)
 
 
 def _settled(
@@ -83,7 +85,7 @@ def _settled(
     tolerance: float,
     energies: Operator,
     u: np.ndarray,
-) -> bool:
+) -> np.ndarray:
     """Whether the falls still to come, a geometric series, are below the tolerance of the energy that is left."""
     window = max(WINDOW, len(falls) // WINDOW)
     latest = np.maximum(falls[-1], falls[-2])
@@ -91,8 +93,10 @@ def _settled(
     ratio = np.divide(latest, earlier, out=np.zeros_like(latest), where=earlier > 0) ** (1.0 / (window - 1))
     to_come = latest / np.maximum(1.0 - ratio, 1e-3)
     if (current > CANCELLATION * start).all():
-        return bool((to_come <= tolerance * current).all())
-    return len(falls) % 3 == 0 and bool((to_come <= tolerance * energies(u)).all())
+        return to_come <= tolerance * current
+    if len(falls) % 3:
+        return np.zeros(current.shape, dtype=bool)
+    return to_come <= tolerance * energies(u)
 
 
 def _dot(a: np.ndarray, b: np.ndarray) -> np.ndarray:

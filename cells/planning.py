@@ -218,7 +218,7 @@ class Planner:
         single = level == 1 and len(self.points) == 1
         for rung in range(self._first_rung(level, pilots, route), size):
             plan = self._level(route, rung, samples)
-            most = PATIENCE if rung < size - 1 else 10 * PATIENCE  # where a space is too coarse, iterations are many
+            most = PATIENCE if rung < size - 1 else 5 * PATIENCE  # where a space is too coarse, iterations are many
             try:
                 now = recursion.solve_cells(level, pilots, results, replace(plan, iterations=most))
             except NotConverged:
