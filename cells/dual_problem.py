@@ -11,7 +11,6 @@ from functools import cached_property
 
 import numpy as np
 
-from .cell_problem import ITERATIONS, CellProblem
 from .energy import Field, energy, flux, with_units
 from .energy_descent import minimise
 from .errors import NotConverged
@@ -19,28 +18,22 @@ from .line_space import LineSpace
 from .tensor_space import TensorSpace, along, transpose
 
 
-def dual_potentials(
-    space: TensorSpace, inverse: np.ndarray, tolerance: float, iterations: int = ITERATIONS
-) -> np.ndarray:
-    """Minimise the energy of divergence-free fluxes.
+def dual_potentials(space: TensorSpace, inverse: np.ndarray, tolerance: float, iterations: int) -> np.ndarray:
+    """Minimise the energy of divergence-free fluxes in space; in the plane they minimise that of `turned` tensors.
 
     Args:
         space: trial functions and quadrature.
-        inverse: K^-1 at its points, (B, q, ...) or (B, d, d, q, ...).
+        inverse: K^-1 at its points, (B, q, q, q) or (B, 3, 3, q, q, q).
         tolerance: of the energies, relative.
         iterations: at most that many.
 
     Returns:
-        Potentials whose fluxes `dual_fields` gives: (B, 2, n, n) in the plane, (B, 3, 3, n, n, n) in space.
+        Potentials (B, 3, 3, n, n, n), whose fluxes `dual_fields` gives.
 
     Raises:
         NotConverged: the energy still fell after the last iteration.
     """
-    if space.dim == 2:
-        solution = CellProblem(space, _turned(inverse)).solve(tolerance, iterations)
-        potentials, converged = solution.correctors, solution.converged
-    else:
-        potentials, converged = CurlProblem(space, inverse).solve(tolerance, iterations)
+    potentials, converged = CurlProblem(space, inverse).solve(tolerance, iterations)
     if not converged:
         raise NotConverged(
             "the dual of a cell", f"the energy still fell after {iterations} iterations in {space.line.name}",
@@ -60,7 +53,7 @@ def dual_fields(space: TensorSpace, potentials: np.ndarray) -> Field:
     return [np.stack(pair, axis=1) for pair in zip(first, second)]
 
 
-def _turned(tensor: np.ndarray) -> np.ndarray:
+def turned(tensor: np.ndarray) -> np.ndarray:
     """R^T K R of a field in the plane."""
     if tensor.ndim == 3:
         return tensor
@@ -112,7 +105,7 @@ class CurlProblem:
     space: TensorSpace
     inverse: np.ndarray
 
-    def solve(self, tolerance: float, iterations: int = ITERATIONS) -> tuple[np.ndarray, bool]:
+    def solve(self, tolerance: float, iterations: int) -> tuple[np.ndarray, bool]:
         """Return A (B, 3, 3, n, n, n), one for each direction, and whether the energies settled."""
         cells = len(self.inverse)
         shape = (cells, 3, 3, *self.space.unknowns)

@@ -178,7 +178,9 @@ def _computed(
                 recursion.solves.update(plan.solves if comm.rank == 0 else {})
                 return plan.result.rows(np.arange(len(mine))), 0.0
             result = recursion.effective(1, mine)
-            return result, _looked_at(coupling, mine, result, plan, bounds, workers)
+            if bounds:
+                return result, result.gap()
+            return result, _looked_at(coupling, mine, result, plan, workers)
 
         result, change = on_all_ranks(comm, solved)
         error = max(plan.error, comm.allreduce(change, MPI.MAX))
@@ -193,15 +195,13 @@ def _computed(
     )  # fmt: skip
 
 
-def _looked_at(
-    coupling: Coupling, points: np.ndarray, result: LevelResult, plan: Plan, bounds: bool, workers: int
-) -> float:
+def _looked_at(coupling: Coupling, points: np.ndarray, result: LevelResult, plan: Plan, workers: int) -> float:
     """The change of the results at some points under a finer plan."""
     if len(points) < FEW:
         return 0.0
     some = np.random.Generator(np.random.Philox(key=0)).choice(len(points), LOOKS, replace=False)
-    finer = plan.refined(coupling, bounds)
-    return difference(result.rows(some), Recursion(coupling, finer.levels, bounds, workers).effective(1, points[some]))
+    finer = plan.refined(coupling)
+    return difference(result.rows(some), Recursion(coupling, finer.levels, False, workers).effective(1, points[some]))
 
 
 def _gathered(result: LevelResult, count: int, comm: MPI.Comm) -> LevelResult:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .cell_problem import CellProblem
-from .dual_problem import dual_fields, dual_potentials
+from .dual_problem import dual_fields, dual_potentials, turned
 from .energy import Field, energy, inverted, with_units
 from .errors import NotConverged
 from .levels import LevelBasis, LevelFields, LevelResult, coefficient, largest_exponent, log_mean
@@ -48,9 +48,21 @@ class Cells:
         entries = self.fields.at(self.prefix, self.rows, space or self.space, lower=lower)[0]
         return coefficient(entries, self.space.dim, self.shift)
 
-    def correctors(self) -> tuple[np.ndarray, np.ndarray]:
+    def minimisers(self) -> tuple[np.ndarray, np.ndarray]:
         """Correctors theta_k (B, d, n, ...) and their energies exp(-shift) K_{k-1} (B, d, d)."""
-        solution = CellProblem(self.space, self.tensor()).solve(self.plan.tolerance, self.plan.iterations)
+        return self._minimised(self.tensor())
+
+    def minimisers_and_duals(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Correctors, energies, and the potentials of the best fluxes; in the plane all are solved at once."""
+        below = inverted(self.tensor(lower=True), self.space.dim)
+        if self.space.dim == 3:
+            return *self.minimisers(), dual_potentials(self.space, below, self.plan.tolerance, self.plan.iterations)
+        solved, energies = self._minimised(np.concatenate([self.tensor(), turned(below)]))
+        cells = len(self.prefix)
+        return solved[:cells], energies[:cells], solved[cells:]
+
+    def _minimised(self, tensor: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        solution = CellProblem(self.space, tensor).solve(self.plan.tolerance, self.plan.iterations)
         if not solution.converged:
             raise NotConverged(
                 f"a cell of level {self.fields.level}",
@@ -65,13 +77,12 @@ class Cells:
             return self._harmonic_means(bounds)
         if self.plan.basis is not None:
             return self._in_the_span(self.plan.basis, bounds)
-        correctors, effective = self.correctors()
         if not bounds:
-            return self._packed(effective)
+            return self._packed(self.minimisers()[1])
+        correctors, effective, potentials = self.minimisers_and_duals()
         checking = self._checking
         better = energy(self.tensor(checking) * checking.weights, with_units(checking.gradient(correctors)))
         below = inverted(self.tensor(lower=True), self.space.dim)
-        potentials = dual_potentials(self.space, below, self.plan.tolerance, self.plan.iterations)
         duals = []
         for space, inverse in ((self.space, below), (checking, self._inverse_checking())):
             duals.append(energy(inverse * space.weights, with_units(dual_fields(space, potentials))))
@@ -79,14 +90,14 @@ class Cells:
 
     def trials(self, bounds: bool) -> Trials:
         """Gradients of correctors, and fluxes if bounds are wanted, at the points of both quadratures."""
-        spaces = [self.space, self._checking] if bounds else [self.space]
-        correctors, _ = self.correctors()
-        primal = [_flattened(space.gradient(correctors)) for space in spaces]
         if not bounds:
-            return Trials(primal, [])
-        below = inverted(self.tensor(lower=True), self.space.dim)
-        potentials = dual_potentials(self.space, below, self.plan.tolerance, self.plan.iterations)
-        return Trials(primal, [_flattened(dual_fields(space, potentials)) for space in spaces])
+            return Trials([_flattened(self.space.gradient(self.minimisers()[0]))], [])
+        correctors, _, potentials = self.minimisers_and_duals()
+        spaces = self.space, self._checking
+        return Trials(
+            [_flattened(space.gradient(correctors)) for space in spaces],
+            [_flattened(dual_fields(space, potentials)) for space in spaces],
+        )
 
     def _in_the_span(self, basis: LevelBasis, bounds: bool) -> LevelResult:
         if not bounds:

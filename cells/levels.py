@@ -64,6 +64,11 @@ class LevelResult:
     log_lower: np.ndarray
     slack: np.ndarray
 
+    def gap(self) -> float:
+        """The largest relative distance between the two bounds, and so a bound of the error."""
+        widened = self.log_tensor + 2.0 * self.slack[:, None, None] * np.eye(self.log_tensor.shape[-1])
+        return float(relative_distance(self.log_lower, widened).max(initial=0.0))
+
     def rows(self, index: np.ndarray) -> LevelResult:
         """The results of some prefixes."""
         return LevelResult(self.log_tensor[index], self.log_partition[index], self.log_lower[index], self.slack[index])

@@ -50,14 +50,14 @@ class Plan:
     result: LevelResult | None = None
     solves: dict[int, int] = field(default_factory=dict)
 
-    def refined(self, coupling: Coupling, bounds: bool) -> Plan:
+    def refined(self, coupling: Coupling) -> Plan:
         """The plan with the next finer space and more samples at each level, and without spans."""
         levels, rungs = {}, {}
         for k, level in self.levels.items():
             rungs[k] = min(self.rungs[k] + 1, self.routes[k].size(coupling.dim) - 1)
             finer = [count for count in SAMPLE_COUNTS if count > level.samples]
             samples = finer[0] if coupling.sampled_axes(k) and finer else level.samples
-            finer_level = _with_space(level, self.routes[k], rungs[k], coupling.dim, bounds)
+            finer_level = _with_space(level, self.routes[k], rungs[k], coupling.dim, False)
             levels[k] = replace(finer_level, samples=samples, basis=None)
         return Plan(levels, self.routes, rungs, self.error)
 
@@ -92,7 +92,7 @@ class Planner:
             recursion = Recursion(self.coupling, levels, self.bounds, self.workers)
             choice = self._choose(k, recursion)
             levels[k], routes[k], rungs[k] = choice.level, choice.route, choice.rung
-            error += choice.error + levels[k].tolerance
+            error = choice.error if self.bounds else error + choice.error + levels[k].tolerance
         if len(self.points) > 1 or choice.pilots is None:
             return Plan(levels, routes, rungs, error)
         return Plan(levels, routes, rungs, error, choice.pilots, recursion.solves | {1: 1})
@@ -118,7 +118,7 @@ class Planner:
         return self._with_basis(level, recursion, choice)
 
     def _route(self, log_contrast: float) -> Route:
-        return self.route or choose_route(log_contrast, self.coupling.dim, self.bounds)
+        return self.route or choose_route(log_contrast, self.rtol, self.coupling.dim, self.bounds)
 
     def _expected_cells(self, level: int) -> float:
         """About how many distinct cells there will be."""
@@ -184,7 +184,7 @@ class Planner:
                     continue
             choice = self._choose_rung(level, recursion, pilots, results, count, contrast)
             if true is not None:
-                return replace(choice, level=replace(choice.level, interpolation=error), error=choice.error + error)
+                return replace(choice, level=replace(choice.level, interpolation=error))
             _, error = ladder.add(choice.pilots)
             if error <= self._share:
                 return replace(choice, error=choice.error + error)
@@ -226,6 +226,11 @@ class Planner:
                     raise
                 ladder = _Ladder()
                 continue
+            if self.bounds:  # the gap between them is what is known of the error
+                error = now.gap()
+                if error <= self._allowed_gap(level):
+                    return _Choice(plan, route, rung, now, error)
+                continue
             change, error = ladder.add(now)
             if change <= self._share and not single:
                 return _Choice(self._level(route, rung - 1, samples), route, rung - 1, now, change)
@@ -236,6 +241,10 @@ class Planner:
             f"the finest space, {route.space(size - 1, self.coupling.dim).line.name}, leaves an error of {error:.1e}",
             "take a larger rtol, raise the temperature, or give a route with finer spaces",
         )
+
+    def _allowed_gap(self, level: int) -> float:
+        """How far apart the bounds of a level may be: each level adds to the gap of those before it."""
+        return self.rtol * (self.coupling.levels - level + 1) / self.coupling.levels
 
     def _first_rung(self, level: int, pilots: np.ndarray, route: Route) -> int:
         """Return the first space whose quadrature of exp(-U_k/sigma) and of its inverse is nearly good enough."""

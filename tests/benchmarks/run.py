@@ -6,8 +6,9 @@ from pathlib import Path
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "tools")]
 
 import balls
+import cell_problems
 import equations
 import lattice
 from table import print_table
 
-print_table([row for part in (balls, equations, lattice) for row in part.rows()])
+print_table([row for part in (balls, equations, lattice, cell_problems) for row in part.rows()])

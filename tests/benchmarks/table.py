@@ -33,13 +33,19 @@ def median_time(call, repeats=REPEATS):
 
 
 def faster(work, peer_name, ours, peer, unit, least):
-    """A row whose target is peer/ours >= least."""
-    return Row(work, peer_name, ours, peer, unit, f">= {least:g}x", peer / ours >= least)
+    """A row whose target is peer/ours >= least; None: no target."""
+    target = "" if least is None else f">= {least:g}x"
+    return Row(work, peer_name, ours, peer, unit, target, least is None or peer / ours >= least)
+
+
+def no_slower(work, peer_name, ours, peer, unit, most):
+    """A row whose target is ours <= most times the peer; None: no target."""
+    return faster(work, peer_name, ours, peer, unit, None if most is None else 1.0 / most)
 
 
 def print_table(rows):
     print(f"{'work':58} {'ours':>11} {'peer':>11}  {'ratio':>7} {'target':>9}      peer")
     for r in rows:
         ours, peer = (f"{v:.4g} {r.unit}" for v in (r.ours, r.peer))
-        mark = "met" if r.met else "MISSED"
+        mark = "" if not r.target else "met" if r.met else "MISSED"
         print(f"{r.work:58} {ours:>11} {peer:>11} {r.peer / r.ours:7.2f}x {r.target:>9} {mark:>6} {r.peer_name}")
