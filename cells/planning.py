@@ -140,7 +140,8 @@ class Planner:
         return replace(choice, level=replace(choice.level, basis=basis), error=choice.error + basis.error)
 
     def _level(self, route: Route, rung: int, samples: int) -> LevelPlan:
-        empty = LevelPlan(route.space(rung, self.coupling.dim), None, samples, 0.1 * self._share)
+        part = self.rtol / self.coupling.levels if self.bounds else self._share  # bounds contain what is left
+        empty = LevelPlan(route.space(rung, self.coupling.dim), None, samples, 0.1 * part)
         return _with_space(empty, route, rung, self.coupling.dim, self.bounds)
 
     def _pilots(self, level: int) -> tuple[np.ndarray, float]:
