@@ -11,8 +11,9 @@ help:
 env: ## set up FEniCSx and all the tools, and say what was chosen
 	@$(IN_ENV) --set-up
 
-demo: env ## the paper's experiment with pinned balls: a table, and pictures in out/
+demo: env ## pinned balls against their equations, and a certified effective tensor: tables, and pictures in out/
 	@$(IN_ENV) python docs/examples/pinned_billiards.py --runs 10000 --order-one-runs 400 --out out
+	@$(IN_ENV) python docs/examples/effective_tensor.py --out out
 
 lint: env
 	@$(IN_ENV) ruff check .

@@ -3,6 +3,10 @@
 from pathlib import Path
 
 OUT = str(Path(__file__).resolve().parents[1] / "out")
+OPTIONS = {
+    "pinned_billiards": ["--runs", "4000", "--order-one-runs", "100", "--out", OUT],
+    "effective_tensor": ["--out", OUT],
+}
 project = "scaling-limits"
 author = "The scaling-limits developers"
 extensions = ["myst_parser", "sphinx_gallery.gen_gallery", "sphinx.ext.mathjax"]
@@ -12,7 +16,7 @@ sphinx_gallery_conf = {
     "examples_dirs": "examples",
     "gallery_dirs": "gallery",
     "filename_pattern": r"\.py$",
-    "reset_argv": lambda gallery_conf, script_vars: ["--runs", "4000", "--order-one-runs", "100", "--out", OUT],
+    "reset_argv": lambda gallery_conf, script_vars: OPTIONS[Path(script_vars["src_file"]).stem],
     "matplotlib_animations": False,
     "show_memory": False,
     "download_all_examples": False,

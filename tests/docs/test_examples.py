@@ -45,6 +45,24 @@ def test_pinned_billiards(shared_folder, capsys):
         assert printed == ""
 
 
+def test_effective_tensor(shared_folder, capsys):
+    """The certificate of a coupled two-scale potential, and contrasts to 6e27; asserted in the example itself."""
+    found, rows = example("effective_tensor").main(shared_folder)
+    assert (np.linalg.eigvalsh(found.upper - found.lower) > 0).all()
+    assert (rows[:, 1:] < 1e-5).all()
+    assert rows[-1, 0] > 6e27
+    printed = capsys.readouterr().out
+    from mpi4py import MPI
+
+    if MPI.COMM_WORLD.rank == 0:
+        assert "interval of relative width" in printed
+        pictures = {p.name: p.stat().st_size for p in shared_folder.glob("*.png")}
+        assert {"tensor_ellipses.png", "correctors_1.png", "correctors_2.png", "certificate.png"} <= set(pictures)
+        assert min(pictures.values()) > 10_000
+    else:
+        assert printed == ""
+
+
 SURFACE = """
 import numpy as np, sys
 from scaling_limits.pdes.pictures import space_time_surface
