@@ -120,7 +120,7 @@ def effective_tensor(
         potential: V0, V1, sigma.
         points: macroscopic positions x (P, d).
         rtol: error of M, relative to M in the order of symmetric matrices, that is of each of its eigenvalues; between
-            1e-13 and 0.1.
+            1e-13 (1e-11 with bounds) and 0.1.
         bounds: also return lower <= M <= upper. They come from the energies of admissible fields and of admissible
             fluxes, so the error of the solve is inside; they are widened by the measured errors of quadrature and of
             interpolation between samples.
@@ -142,10 +142,10 @@ def effective_tensor(
     positions = checked_points("points", points, potential.dim)
     if not len(positions):
         raise InvalidArgument("points", "must not be empty")
-    tolerance = number("rtol", rtol, least=1e-13)
+    flag("bounds", bounds)
+    tolerance = number("rtol", rtol, least=1e-11 if bounds else 1e-13)
     if tolerance > 0.1:
         raise InvalidArgument("rtol", f"must be at most 0.1, not {tolerance:g}")
-    flag("bounds", bounds)
     threads = default_workers(comm) if workers is None else integer("workers", workers, 1)
     coupling = coupling_of(potential)
     result, plan, solves = _computed(coupling, positions, tolerance, bounds, route, threads, comm)

@@ -7,15 +7,15 @@ A Brownian particle in a potential with N = 2 fast scales,
 .. math:: dX = -\nabla V^\varepsilon(X)\,dt + \sqrt{2\sigma}\,dW, \qquad
           V^\varepsilon(x) = V_0(x) + V_1(x, x/\varepsilon, x/\varepsilon^2),
 
-moves for small :math:`\varepsilon` like a particle in the free energy :math:`\Psi = V_0 - \sigma \log Z_1` whose mobility
-is the tensor :math:`M(x) = K_0(x)/Z_1(x)`. It follows from one cell problem for each scale, the fastest first:
+moves for small :math:`\varepsilon` like a particle in the free energy :math:`\Psi = V_0 - \sigma \log Z_1` whose
+mobility is the tensor :math:`M(x) = K_0(x)/Z_1(x)`. It follows from a cell problem for each scale, the fastest first:
 
 .. math:: K_N = e^{-V_1/\sigma} I, \qquad
           \nabla_{y_k} \cdot \big( K_k (\nabla \theta_k + I) \big) = 0 \text{ on } T^d, \qquad
           K_{k-1} = \int K_k (I + \nabla \theta_k)\,dy_k .
 
-Here :math:`V_0` is the landscape of Mueller and Brown, as in figure 1 of Duncan, Duong and Pavliotis (2023), and the two
-fast scales act on one another and on :math:`x`: the ridges of the first lie across a direction that turns with it.
+Here :math:`V_0` is the landscape of Mueller and Brown, as in figure 1 of Duncan, Duong and Pavliotis (2023), and the
+two fast scales act on one another and on :math:`x`: the ridges of the first lie across a direction that turns with it.
 
 Run it as ``python docs/examples/effective_tensor.py --out out``.
 """
