@@ -7,11 +7,15 @@ from functools import cached_property
 
 import numpy as np
 
-from .energy import energy, flux, with_units
+from .basins import basins
+from .energy import Field, energy, flux, with_units
 from .energy_descent import minimise
 from .tensor_space import TensorSpace
 
 ITERATIONS = 200
+HIGH_CONTRAST = 9.0  # log, from which wells are told apart by a coarse problem
+LENIENCE = 10.0  # tolerances that steps between wells may leave
+SHIFT = 0.01  # of the Laplacian, part of (2 pi log contrast)^2
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,6 +26,21 @@ class CellSolution:
     effective: np.ndarray
     converged: bool
     iterations: int
+
+
+@dataclass(frozen=True, eq=False)
+class Wells:
+    """The wells of one cell: indicators Z (W, n, ...), K grad Z with weights, the inverse of int grad Z . K grad Z."""
+
+    indicators: np.ndarray
+    fluxes: Field
+    inverse: np.ndarray
+
+    def pull(self, field: Field) -> np.ndarray:
+        """int v_j . K grad Z_w (L, W); grad Z is 0 but between wells, where K is small, so this is accurate."""
+        axes = tuple(range(1, field[0].ndim - 1))
+        parts = [np.tensordot(v[0], f[0], axes=(axes, axes)) for v, f in zip(field, self.fluxes)]
+        return sum(parts[1:], parts[0])
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,26 +61,83 @@ class CellProblem:
     coefficient: np.ndarray
 
     def solve(self, tolerance: float, iterations: int = ITERATIONS) -> CellSolution:
-        """Minimise the energy of each direction to a relative tolerance."""
+        """Minimise the energy of each direction to a relative tolerance.
+
+        Where there are several wells, conjugate gradients may stop short of the last ones: between these the energy
+        falls late and at once. So the steps between wells are looked at, and join the preconditioner if they could
+        still lower the energy; from the first they would only bring rounding in.
+        """
         dim, cells = self.space.dim, self.coefficient.shape[0]
         shape = (cells, dim, *self.space.weights.shape)
         unit = flux(self._weighted, with_units([np.zeros(shape) for _ in range(dim)]))
         start = np.stack([unit[i][:, i].reshape(cells, -1).sum(axis=1) for i in range(dim)], axis=1)
         pulls = self.space.divergence(unit)
-        descent = minimise(self.apply, self.precondition, -pulls, self._energies, start, tolerance, iterations)
-        tensor = self.effective(descent.minimisers)
-        return CellSolution(descent.minimisers, tensor, descent.converged, descent.iterations)
+        done = 0
+        for preconditioner in (self.precondition, self._precondition_with_wells):
+            descent = minimise(self.apply, preconditioner, -pulls, self._energies, start, tolerance, iterations)
+            theta, done = descent.minimisers, done + descent.iterations
+            effective = self.effective(theta)
+            missed = self._missed_between_wells(theta) <= LENIENCE * tolerance * np.einsum("bii->bi", effective)
+            if not self._wells or (descent.converged and missed.all()):
+                break
+        return CellSolution(theta, effective, descent.converged and bool(missed.all()), done)
+
+    def _missed_between_wells(self, theta: np.ndarray) -> np.ndarray:
+        """By how much steps between wells could still lower the energy (B, d)."""
+        falls = np.zeros(theta.shape[:2])
+        for cell, wells in self._wells.items():
+            pull = wells.pull(with_units(self.space.gradient(theta[cell : cell + 1])))
+            falls[cell] = np.einsum("lw,wv,lv->l", pull, wells.inverse, pull)
+        return falls
+
+    def _precondition_with_wells(self, residual: np.ndarray) -> np.ndarray:
+        result = self.precondition(residual)
+        for cell, wells in self._wells.items():
+            flat = residual[cell].reshape(residual.shape[1], -1)
+            indicators = wells.indicators.reshape(len(wells.indicators), -1)
+            result[cell] += (flat @ indicators.T @ wells.inverse @ indicators).reshape(residual.shape[1:])
+        return result
 
     def apply(self, u: np.ndarray) -> np.ndarray:
         """Int grad phi . K grad u for each basis function phi."""
         return self.space.divergence(flux(self._weighted, self.space.gradient(u)))
 
     def precondition(self, residual: np.ndarray) -> np.ndarray:
-        """S A0^+ S r: the Laplacian of the torus, inverted in its modes, between square roots of diagonals."""
+        """S A0^-1 S r, a shifted Laplacian inverted in its modes between square roots of diagonals."""
         coefficients = self.space.modes_of(self._scaling * residual)
-        coefficients *= self.space.inverse_frequencies
+        coefficients *= self._inverse_frequencies
         result = self.space.from_modes(coefficients)
         result *= self._scaling
+        return result
+
+    @cached_property
+    def _inverse_frequencies(self) -> np.ndarray:
+        """1/(lambda + c) for each cell (B, 1, n, ..., n).
+
+        For a scalar K and u = sqrt(K) theta the operator is -Laplace + W with W = Laplace(sqrt K)/sqrt K, which grows
+        like the square of log K; c stands for W.
+        """
+        shift = SHIFT * (2.0 * np.pi * self._log_contrast) ** 2
+        return 1.0 / (self.space.frequencies + shift.reshape(-1, 1, *[1] * self.space.dim))
+
+    @cached_property
+    def _log_contrast(self) -> np.ndarray:
+        """log of the largest over the smallest K around an unknown (B,)."""
+        flat = self._scaling.reshape(len(self._scaling), -1)
+        return 2.0 * np.log(flat.max(axis=1) / flat.min(axis=1))
+
+    @cached_property
+    def _wells(self) -> dict[int, Wells]:
+        """The wells of the cells of high contrast that have several."""
+        result = {}
+        local = self._scaling[:, 0] ** -2
+        for cell in np.flatnonzero(self._log_contrast > HIGH_CONTRAST):
+            indicators = basins(local[cell])
+            if indicators is not None:
+                steps = self.space.gradient(indicators[None])
+                energies = energy(self._weighted[cell : cell + 1], steps)[0]
+                pulls = flux(self._weighted[cell : cell + 1], steps)
+                result[int(cell)] = Wells(indicators, pulls, np.linalg.pinv(energies, 1e-13, True))
         return result
 
     def effective(self, correctors: np.ndarray) -> np.ndarray:

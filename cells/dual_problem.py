@@ -131,7 +131,7 @@ class CurlProblem:
         modes = np.stack([self._to_modes(self._scaling[:, :, i] * residual[:, :, i], i) for i in range(3)], axis=2)
         waves = np.sqrt(self.space.line.frequencies)
         along_waves = sum(_shaped(waves, i) * modes[:, :, i] for i in range(3))
-        inverse = self.space.inverse_frequencies
+        inverse = 1.0 / self.space.frequencies
         modes = np.stack(
             [(modes[:, :, i] - _shaped(waves, i) * along_waves * inverse) * inverse for i in range(3)], axis=2
         )

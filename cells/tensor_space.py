@@ -107,13 +107,13 @@ class TensorSpace:
         return along_all([self._modes[0]] * self.dim, coefficients)
 
     @cached_property
-    def inverse_frequencies(self) -> np.ndarray:
-        """1/(lambda_i + lambda_j + ...) (n, ..., n), and 0 for the constant: the pseudo-inverse of the Laplacian."""
+    def frequencies(self) -> np.ndarray:
+        """lambda_i + lambda_j + ... (n, ..., n), what the Laplacian is in its modes; infinite for the constant."""
         total = np.zeros(self.unknowns)
         for frequencies in np.meshgrid(*[self.line.frequencies] * self.dim, indexing="ij", sparse=True):
             total += frequencies
         total.flat[0] = np.inf
-        return np.asarray(1.0 / total)
+        return total
 
     def diagonal(self, tensor: np.ndarray) -> np.ndarray:
         """Int grad phi . K grad phi for each basis function phi.

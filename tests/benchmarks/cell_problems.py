@@ -127,8 +127,8 @@ def thousand_cells():
 
     obvious_time = median_time(loop) / some * ROWS_OF_POINTS
     yield faster(
-        "1000 cells, 1e-8: finite elements", "dolfinx, a form and a matrix each, degree 4, 1e-6", times[1], obvious_time,
-        "s", 20,
+        "1000 cells, 1e-8: finite elements", "dolfinx, a form and a matrix each, degree 4, 1e-6", times[1],
+        obvious_time, "s", 20,
     )  # fmt: skip
 
 

@@ -153,6 +153,19 @@ def test_duality_at_low_temperature(sigma):
     assert found.routes == ("finite elements",)
 
 
+def test_many_wells_at_low_temperature():
+    """Six wells at a contrast of 3e21: conjugate gradients alone stop four times too high. The interval is the proof."""
+    potential = MultiscalePotential(
+        2, 1, 0.1, nothing, lambda x, y: wave(2 * y[0]) + wave(3 * y[1]) + wave(y[0] + y[1]) / 2
+    )
+    origin = [[0.0, 0.0]]
+    certified = effective_tensor(potential, origin, rtol=1e-3, bounds=True)
+    width = certified.upper[0] - certified.lower[0]
+    assert np.linalg.norm(width, 2) <= 2e-3 * certified.value[0].max()
+    alone = effective_tensor(potential, origin, rtol=1e-3).value[0]
+    assert np.abs(alone - certified.value[0]).max() <= 2e-3 * alone.max()
+
+
 def test_low_temperature_egg_carton_keeps_its_digits():
     """osc V1/sigma = 80, a contrast of 5e34."""
     found = effective_tensor(egg_carton(0.05), [[0.0, 0.0]], rtol=1e-5)

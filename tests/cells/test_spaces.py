@@ -8,6 +8,7 @@ from mpi4py import MPI
 from rates import assert_rate
 
 from scaling_limits.cells import FiniteElements, FourierGalerkin
+from scaling_limits.cells.basins import basins
 from scaling_limits.cells.cell_problem import CellProblem
 from scaling_limits.cells.dual_problem import CurlProblem, curl, curl_adjoint, dual_fields
 from scaling_limits.cells.energy import energy, inverted, with_units
@@ -204,6 +205,16 @@ def test_descent_says_when_it_has_not_converged():
     assert (short.converged, short.iterations) == (False, 3)
     whole = minimise(lambda u: u @ hilbert, lambda r: r, right, energies, start, 1e-12, 400)
     assert whole.converged
+
+
+def test_basins_are_those_of_the_maxima():
+    """cos 2x + cos 3y has six maxima: their basins are equal, disjoint, and one is left out."""
+    ticks = 2 * np.pi * np.arange(24) / 24
+    found = basins(np.exp(np.cos(2 * ticks[:, None]) + np.cos(3 * ticks[None, :])))
+    assert found.shape == (5, 24, 24)
+    assert set(found.sum(axis=0).ravel()) == {0.0, 1.0}
+    assert (np.abs(found.sum(axis=(1, 2)) - 96) <= 24).all()
+    assert basins(np.exp(np.cos(ticks[:, None]) + np.cos(ticks[None, :]))) is None
 
 
 def test_energies_are_sums_of_squares():

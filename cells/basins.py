@@ -1,0 +1,42 @@
+"""Basins of a coefficient: the wells of a cell, between which the energy hardly sees a difference."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+
+MOST = 24  # basins of a cell; with more, only the deepest are told apart
+
+
+def basins(local: np.ndarray) -> np.ndarray | None:
+    """Indicators of the basins of attraction of the maxima of K, on the periodic grid of the unknowns.
+
+    At low temperature theta + x is nearly constant in each of them, and what decides on K_eff is how it jumps from one
+    to the next: these are the directions in which conjugate gradients are slow, and which a coarse problem solves at
+    once.
+
+    Args:
+        local: the size of K around each unknown (n, ..., n).
+
+    Returns:
+        Indicators (W - 1, n, ..., n), without that of one basin, since all together are constant; None for one basin.
+    """
+    best, pointer = local, np.arange(local.size).reshape(local.shape)
+    numbers = pointer
+    for shift in itertools.product((-1, 0, 1), repeat=local.ndim):
+        moved = np.roll(local, shift, axis=tuple(range(local.ndim)))
+        higher = moved > best
+        best = np.where(higher, moved, best)
+        pointer = np.where(higher, np.roll(numbers, shift, axis=tuple(range(local.ndim))), pointer)
+    flat = pointer.ravel()
+    while True:
+        further = flat[flat]
+        if (further == flat).all():
+            break
+        flat = further
+    roots, labels = np.unique(flat, return_inverse=True)
+    if roots.size == 1:
+        return None
+    order = np.argsort(-local.ravel()[roots], kind="stable")[1:MOST]
+    return (labels.reshape(1, *local.shape) == order.reshape(-1, *[1] * local.ndim)).astype(np.float64)
