@@ -22,20 +22,16 @@ def basins(local: np.ndarray) -> np.ndarray | None:
     Returns:
         Indicators (W - 1, n, ..., n), without that of one basin, since all together are constant; None for one basin.
     """
-    best, pointer = local, np.arange(local.size).reshape(local.shape)
-    numbers = pointer
-    for shift in itertools.product((-1, 0, 1), repeat=local.ndim):
-        moved = np.roll(local, shift, axis=tuple(range(local.ndim)))
+    numbers = np.arange(local.size).reshape(local.shape)
+    best, pointer = local, numbers
+    for axis, step in itertools.product(range(local.ndim), (-1, 1)):
+        moved = np.roll(local, step, axis)
         higher = moved > best
-        best = np.where(higher, moved, best)
-        pointer = np.where(higher, np.roll(numbers, shift, axis=tuple(range(local.ndim))), pointer)
-    flat = pointer.ravel()
-    while True:
-        further = flat[flat]
-        if (further == flat).all():
-            break
-        flat = further
-    roots, labels = np.unique(flat, return_inverse=True)
+        best, pointer = np.where(higher, moved, best), np.where(higher, np.roll(numbers, step, axis), pointer)
+    target: np.ndarray = pointer.ravel()
+    while (target[target] != target).any():
+        target = target[target]
+    roots, labels = np.unique(target, return_inverse=True)
     if roots.size == 1:
         return None
     order = np.argsort(-local.ravel()[roots], kind="stable")[1:MOST]

@@ -13,7 +13,7 @@ from .energy_descent import minimise
 from .tensor_space import TensorSpace
 
 ITERATIONS = 200
-HIGH_CONTRAST = 9.0  # log, from which wells are told apart by a coarse problem
+HIGH_CONTRAST = 15.0  # log, from which wells are told apart by a coarse problem
 LENIENCE = 10.0  # tolerances that steps between wells may leave
 SHIFT = 0.01  # of the Laplacian, part of (2 pi log contrast)^2
 
@@ -76,17 +76,18 @@ class CellProblem:
         for preconditioner in (self.precondition, self._precondition_with_wells):
             descent = minimise(self.apply, preconditioner, -pulls, self._energies, start, tolerance, iterations)
             theta, done = descent.minimisers, done + descent.iterations
-            effective = self.effective(theta)
-            missed = self._missed_between_wells(theta) <= LENIENCE * tolerance * np.einsum("bii->bi", effective)
+            field = with_units(self.space.gradient(theta))
+            effective = energy(self._weighted, field)
+            missed = self._missed_between_wells(field) <= LENIENCE * tolerance * np.einsum("bii->bi", effective)
             if not self._wells or (descent.converged and missed.all()):
                 break
         return CellSolution(theta, effective, descent.converged and bool(missed.all()), done)
 
-    def _missed_between_wells(self, theta: np.ndarray) -> np.ndarray:
-        """By how much steps between wells could still lower the energy (B, d)."""
-        falls = np.zeros(theta.shape[:2])
+    def _missed_between_wells(self, field: Field) -> np.ndarray:
+        """By how much steps between wells could still lower the energy (B, d) of e + grad theta."""
+        falls = np.zeros(field[0].shape[:2])
         for cell, wells in self._wells.items():
-            pull = wells.pull(with_units(self.space.gradient(theta[cell : cell + 1])))
+            pull = wells.pull([component[cell : cell + 1] for component in field])
             falls[cell] = np.einsum("lw,wv,lv->l", pull, wells.inverse, pull)
         return falls
 

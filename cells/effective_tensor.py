@@ -19,12 +19,12 @@ from .errors import NotConverged, on_all_ranks
 from .levels import LevelResult, difference
 from .planning import Plan, Planner
 from .recursion import Recursion
-from .routes import Route
+from .routes import HarmonicMean, Route
 from .symmetric import exponential
 
 REPLANS = 3  # times that a plan is made finer after a look at points that it was not made for
 LOOKS = 2  # such points on each rank
-FEW = 8  # points, below which all are pilots or nearly so
+FEW = 4  # points, below which all are pilots
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,6 +107,7 @@ def effective_tensor(
     *,
     route: Route | None = None,
     workers: int | None = None,
+    progress: bool = False,
     comm: MPI.Comm = MPI.COMM_WORLD,
 ) -> EffectiveTensor:
     """M(x) = K_0(x)/Z_1(x), with K_N = exp(-V1/sigma) I, div_{y_k}( K_k (grad theta_k + I) ) = 0 on the torus T^d and
@@ -126,6 +127,7 @@ def effective_tensor(
             interpolation between samples.
         route: `FiniteElements(...)` or `FourierGalerkin(...)` for all levels; None chooses by contrast, for each level.
         workers: threads; None takes the cores that this process may use, shared among the ranks of `comm`.
+        progress: show a progress bar, at a terminal, on rank 0.
         comm: communicator.
 
     Returns:
@@ -147,8 +149,12 @@ def effective_tensor(
     if tolerance > 0.1:
         raise InvalidArgument("rtol", f"must be at most 0.1, not {tolerance:g}")
     threads = default_workers(comm) if workers is None else integer("workers", workers, 1)
+    if route is not None and (not isinstance(route, Route) or (isinstance(route, HarmonicMean) and potential.dim > 1)):
+        raise InvalidArgument("route", f"must be a route for {potential.dim} dimensions, not {route!r}")
     coupling = coupling_of(potential)
-    result, plan, solves = _computed(coupling, positions, tolerance, bounds, route, threads, comm)
+    result, plan, solves = _computed(
+        coupling, positions, tolerance, bounds, route, threads, flag("progress", progress), comm
+    )
     return _assembled(coupling, positions, result, plan, solves, bounds)
 
 
@@ -159,6 +165,7 @@ def _computed(
     bounds: bool,
     route: Route | None,
     workers: int,
+    progress: bool,
     comm: MPI.Comm,
 ) -> tuple[LevelResult, Plan, np.ndarray]:
     """Plan, solve on each rank for its share of the distinct points, and look whether the plan was good enough."""
@@ -171,7 +178,7 @@ def _computed(
     for _ in range(REPLANS):
         planner = Planner(coupling, distinct, aim, bounds, route, workers)
         plan = comm.bcast(on_all_ranks(comm, planner.plan))  # the same on all ranks, even where rounding differs
-        recursion = Recursion(coupling, plan.levels, bounds, workers)
+        recursion = Recursion(coupling, plan.levels, bounds, workers, progress=progress)
 
         def solved(recursion: Recursion = recursion, plan: Plan = plan) -> tuple[LevelResult, float]:
             if plan.result is not None:

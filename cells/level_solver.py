@@ -110,12 +110,12 @@ class Cells:
     def _harmonic_means(self, bounds: bool) -> LevelResult:
         """In one dimension 1/K_{k-1} = int 1/K_k is exact, and what is left is quadrature."""
         tensor = -log_mean(-self.entries[:, 0], self.space)[:, None, None]
-        result = LevelResult(tensor, log_mean(self.log_z, self.space), tensor, self.fields.slack[self.rows])
         if not bounds:
-            return result
+            return LevelResult(tensor, log_mean(self.log_z, self.space), tensor, self.fields.slack[self.rows])
         entries, _ = self.fields.at(self.prefix, self.rows, self._checking)
         slack = np.abs(-log_mean(-entries[:, 0], self._checking) - tensor[:, 0, 0])
-        return LevelResult(tensor, result.log_partition, tensor, result.slack + slack + ROUNDING)
+        partition, error = self._partition()
+        return LevelResult(tensor, partition, tensor, self.fields.slack[self.rows] + slack + error + ROUNDING)
 
     @property
     def _checking(self) -> TensorSpace:
@@ -135,12 +135,15 @@ class Cells:
         """Energies of both trial fields with the better quadrature; what it changes goes into the slack."""
         tensor, lower = logarithm(upper_better), -logarithm(dual_better)
         slack = relative_distance(tensor, logarithm(upper)) + relative_distance(lower, -logarithm(dual))
-        return LevelResult(
-            tensor + self.shifts,
-            log_mean(self.log_z, self.space),
-            lower + self.shifts,
-            self.fields.slack[self.rows] + slack + ROUNDING,
-        )
+        partition, error = self._partition()
+        slack = slack + error + self.fields.slack[self.rows] + ROUNDING
+        return LevelResult(tensor + self.shifts, partition, lower + self.shifts, slack)
+
+    def _partition(self) -> tuple[np.ndarray, np.ndarray]:
+        """log of the partition function of these cells, by the better quadrature, and what the other one errs."""
+        _, log_z = self.fields.at(self.prefix, self.rows, self._checking)
+        partition = log_mean(log_z, self._checking)
+        return partition, np.abs(partition - log_mean(self.log_z, self.space))
 
 
 def _flattened(field: Field) -> np.ndarray:

@@ -19,7 +19,8 @@ from .torus_interpolation import interpolate_at, on_grid
 
 SAMPLE_COUNTS = (5, 7, 9, 11, 13, 15, 17, 19, 21, 25, 29, 33, 39, 45, 55, 65, 81, 97, 129)
 PATIENCE = 120  # iterations in a space that may be too coarse
-CANDIDATES = 64  # prefixes among which the hardest are taken
+CANDIDATES = 64  # prefixes, at least, among which the hardest are taken
+MOST_VALUES = 2_000_000  # of the potential for that, at most, where there are many points
 PILOTS = 3  # prefixes on which spaces are tried
 TRIALS = 4  # points between the samples at which the interpolation is tried
 SAFETY = 2.0  # of the errors that are measured
@@ -147,15 +148,17 @@ class Planner:
     def _pilots(self, level: int) -> tuple[np.ndarray, float]:
         """Prefixes with the largest spread of U_k among many, and one of the others; and that spread, over sigma."""
         generator = np.random.Generator(np.random.Philox(key=level))
-        slow = self.points[np.linspace(0, len(self.points) - 1, CANDIDATES).astype(int)]
-        fast = generator.random((CANDIDATES, (level - 1) * self.coupling.dim))
+        grid = TensorSpace(equidistant(COARSE), self.coupling.dim)
+        count = max(CANDIDATES, min(len(self.points), MOST_VALUES // grid.weights.size))
+        slow = self.points[np.linspace(0, len(self.points) - 1, count).astype(int)]
+        fast = generator.random((count, (level - 1) * self.coupling.dim))
         prefix = np.concatenate([slow, fast], axis=1)
         columns = list(self.coupling.columns[level])
         _, first = np.unique(prefix[:, columns], axis=0, return_index=True)
         prefix = prefix[np.sort(first)] if columns else prefix[:1]
         if not self.coupling.has_terms(level):
             return prefix[:PILOTS], 0.0
-        exponents = self.coupling.exponent(level, prefix, TensorSpace(equidistant(COARSE), self.coupling.dim).nodes)
+        exponents = self.coupling.exponent(level, prefix, grid.nodes)
         spread = np.ptp(exponents.reshape(len(exponents), -1), axis=1)
         if not np.isfinite(spread).all():
             raise NotConverged(f"level {level}", "the potential is not finite in a cell", "check the fluctuation there")

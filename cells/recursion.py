@@ -6,16 +6,18 @@ and log K_{k-1} is interpolated in between, apart from the factor exp(-U_{k-1}/s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TypeVar
 
 import numpy as np
+from mpi4py import MPI
 
 from .coupling import Coupling
 from .level_solver import Cells, Trials
 from .levels import LevelFields, LevelPlan, LevelResult, joined
+from .progress import watched
 from .torus_interpolation import grid
 
 Result = TypeVar("Result")
@@ -33,6 +35,7 @@ class Recursion:
         bounds: whether lower bounds and slacks are computed.
         workers: threads for the cells of a level.
         solves: counts the distinct cells solved at each level, by k.
+        progress: whether a bar counts the groups of points x.
 
     Source: Duncan, Duong and Pavliotis (2023), (14) to (17).
     """
@@ -42,6 +45,7 @@ class Recursion:
     bounds: bool = False
     workers: int = 1
     solves: dict[int, int] = field(default_factory=dict)
+    progress: bool = False
 
     def effective(self, level: int, prefix: np.ndarray) -> LevelResult:
         """K_{k-1} for prefixes (x, y_1, ..., y_{k-1}) (B, k d); those that agree in what matters share a cell."""
@@ -55,7 +59,7 @@ class Recursion:
             result = self.effective(level + 1, self.extended(level, distinct, np.zeros((1, self.coupling.dim))))
         else:
             self.solves[level] = self.solves.get(level, 0) + len(distinct)
-            result = joined([self._solve(level, group) for group in self._groups(level, distinct)])
+            result = joined([self._solve(level, group) for group in self._watched_groups(level, distinct)])
         return result.rows(inverse.ravel())
 
     def samples_of(self, level: int, prefix: np.ndarray, count: int) -> LevelResult:
@@ -96,6 +100,10 @@ class Recursion:
         axes = len(self.coupling.sampled_axes(level))
         size = max(1, SAMPLES // self.plans[level].samples ** axes)
         yield from (prefix[i : i + size] for i in range(0, len(prefix), size))
+
+    def _watched_groups(self, level: int, prefix: np.ndarray) -> Iterable[np.ndarray]:
+        groups = list(self._groups(level, prefix))
+        return watched(groups, len(groups), self.progress and level == 1, MPI.COMM_WORLD, "group of points")
 
     def extended(self, level: int, prefix: np.ndarray, ticks: np.ndarray) -> np.ndarray:
         """Prefixes of the next level: each prefix with each value of y_k."""

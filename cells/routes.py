@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from ..particles import InvalidArgument
 from .line_space import LineSpace, elements, equidistant, fourier
@@ -16,6 +16,7 @@ FINER_CELLS = (4, 6, 8, 10, 12, 16, 20, 24, 32, 40, 48, 64)
 ADDITIONAL_POINTS = 5  # Gauss points in a cell, for the quadrature that checks the one of the solve
 
 
+@runtime_checkable
 class Route(Protocol):
     """A sequence of spaces of growing dimension, for each d."""
 

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 from mpi4py import MPI
 
+from ..cells.progress import watched
 from ..particles import InvalidArgument, PinnedBalls, _checks
 from .billiard_discretisation import BilliardSystem, Source, billiard_system, lobatto_points
 from .billiard_forms import BilliardForm, EnergyForm
 from .errors import NotConverged, Unresolved
-from .progress import watched
 from .rosenbrock import RODAS3, RODAS4, Rosenbrock, Statistics, Stepping
 
 Profile = Callable[[np.ndarray], Any]

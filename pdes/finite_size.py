@@ -20,11 +20,11 @@ import numpy as np
 from mpi4py import MPI
 from numba import njit
 
+from ..cells.progress import watched
 from ..particles import InvalidArgument, PinnedBalls, _checks
 from .chebyshev import RungeKuttaChebyshev
 from .correlated_lattice import correlated_rate
 from .gaussian_expectations import expectations
-from .progress import watched
 from .rosenbrock import Statistics
 from .tolerance import relative_error, restored
 

@@ -6,7 +6,7 @@ from fourier_cells import nested
 from mpi4py import MPI
 from sympy import cos, pi, sin, tanh
 
-from scaling_limits.cells import EffectiveTensor, FiniteElements, effective_tensor
+from scaling_limits.cells import EffectiveTensor, FiniteElements, FourierGalerkin, HarmonicMean, effective_tensor
 from scaling_limits.cells.coupling import Coupling
 from scaling_limits.particles import InvalidArgument, MultiscalePotential, fully_coupled
 
@@ -148,7 +148,8 @@ def test_results_are_saved_and_loaded(shared_folder):
     [
         ({"points": [0.0, 0.0]}, "points"), ({"points": [[0.0]]}, "points"), ({"points": [[np.nan, 0.0]]}, "points"),
         ({"points": np.zeros((0, 2))}, "points"), ({"rtol": 0.0}, "rtol"), ({"rtol": 1.0}, "rtol"),
-        ({"bounds": "yes"}, "bounds"), ({"workers": 0}, "workers"), ({"potential": 3}, "potential"),
+        ({"route": "elements"}, "route"), ({"route": HarmonicMean()}, "route"), ({"progress": 1}, "progress"),
+        ({"route": FourierGalerkin(), "bounds": True}, "route"), ({"bounds": "yes"}, "bounds"), ({"workers": 0}, "workers"), ({"potential": 3}, "potential"),
     ],
 )  # fmt: skip
 def test_bad_arguments_are_refused(changes, argument):

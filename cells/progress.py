@@ -1,4 +1,4 @@
-"""The progress bar of a solve in time."""
+"""The progress bar of long solves."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Any
 from mpi4py import MPI
 
 
-def watched(states: Iterable[Any], total: int, progress: bool, comm: MPI.Comm) -> Iterable[Any]:
+def watched(states: Iterable[Any], total: int, progress: bool, comm: MPI.Comm, unit: str = "time") -> Iterable[Any]:
     """Return the states, with a progress bar around them if it is wanted (only at a terminal, only on rank 0)."""
     if not progress or comm.rank > 0:
         return states
     from tqdm import tqdm
 
-    return tqdm(states, total=total, unit="time", disable=None, leave=False)
+    return tqdm(states, total=total, unit=unit, disable=None, leave=False)
