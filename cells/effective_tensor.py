@@ -23,8 +23,8 @@ from .routes import HarmonicMean, Route
 from .symmetric import exponential
 
 REPLANS = 3  # times that a plan is made finer after a look at points that it was not made for
-LOOKS = 2  # such points on each rank
-FEW = 4  # points, below which all are pilots
+LOOKS = 4  # such points, shared by the ranks
+FEW = 4  # one such point for so many, and none for fewer, which are all pilots
 
 
 @dataclass(frozen=True, eq=False)
@@ -187,7 +187,7 @@ def _computed(
             result = recursion.effective(1, mine)
             if bounds:
                 return result, result.gap()
-            return result, _looked_at(coupling, mine, result, plan, workers)
+            return result, _looked_at(coupling, mine, result, plan, workers, comm.size)
 
         result, change = on_all_ranks(comm, solved)
         error = max(plan.error, comm.allreduce(change, MPI.MAX))
@@ -202,11 +202,14 @@ def _computed(
     )  # fmt: skip
 
 
-def _looked_at(coupling: Coupling, points: np.ndarray, result: LevelResult, plan: Plan, workers: int) -> float:
-    """The change of the results at some points under a finer plan."""
-    if len(points) < FEW:
+def _looked_at(
+    coupling: Coupling, points: np.ndarray, result: LevelResult, plan: Plan, workers: int, ranks: int
+) -> float:
+    """The change of the results at some points under a finer plan; each rank looks at its part of them."""
+    looks = -(-min(LOOKS, len(points) * ranks // FEW) // ranks)
+    some = np.random.Generator(np.random.Philox(key=0)).choice(len(points), min(looks, len(points)), replace=False)
+    if not some.size:
         return 0.0
-    some = np.random.Generator(np.random.Philox(key=0)).choice(len(points), LOOKS, replace=False)
     finer = plan.refined(coupling)
     return difference(result.rows(some), Recursion(coupling, finer.levels, False, workers).effective(1, points[some]))
 
