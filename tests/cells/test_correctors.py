@@ -82,7 +82,7 @@ def test_one_problem_serves_many_tensors():
     first = problem.solve(layers)
     problem.solve(lambda y: 2 * np.ones(len(y))[:, None, None] * np.eye(2))
     again = problem.solve(layers)
-    np.testing.assert_allclose(again.effective, first.effective, rtol=1e-12)
+    np.testing.assert_allclose(again.effective, first.effective, rtol=1e-12, atol=1e-13)
     np.testing.assert_allclose(again.correctors[0].x.array, first.correctors[0].x.array, atol=1e-10)
     constant = problem.solve(lambda y: np.broadcast_to([[2.0, 0.5], [0.5, 1.0]], (len(y), 2, 2)))
     np.testing.assert_allclose(constant.effective, [[2.0, 0.5], [0.5, 1.0]], rtol=1e-13)
