@@ -141,6 +141,6 @@ def main(out):
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[1])
+    parser = argparse.ArgumentParser(description="Correctors, effective tensor and certificate of a rugged landscape.")
     parser.add_argument("--out", default="out", help="folder for the pictures")
     main(**vars(parser.parse_args()))
