@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -12,7 +13,7 @@ from .errors import NotConverged
 from .levels import LevelPlan, LevelResult, difference, log_mean
 from .line_space import equidistant
 from .recursion import Recursion
-from .routes import Route, choose_route
+from .routes import FiniteElements, FourierGalerkin, Route, choose_route
 from .symmetric import packed, relative_distance, unpacked
 from .tensor_space import TensorSpace
 from .torus_interpolation import interpolate_at, on_grid
@@ -176,8 +177,9 @@ class Planner:
         between, true = self._trial_points(level, recursion, pilots) if self.bounds else (np.zeros((0, 0)), None)
         ladder = _Ladder()
         error, tried = np.inf, list[tuple[int, float]]()
+        least = self._points_to_resolve(level, slower=True)
         for count in SAMPLE_COUNTS:
-            if tried and count < _promising(tried, self._share):
+            if count < least or (tried and count < _promising(tried, self._share)):
                 continue
             recursion.solves.clear()
             results = recursion.samples_of(level, pilots, count)
@@ -215,12 +217,32 @@ class Planner:
         samples: int,
         contrast: float,
     ) -> _Choice:
-        """Choose the coarsest space whose tensor the next ones do not change."""
+        """Choose a route, and in it a space; where Fourier-Galerkin was chosen and is not enough, elements may be."""
         route = self._route(contrast + _spread(results))
+        try:
+            return self._climb(level, recursion, pilots, results, samples, route)
+        except NotConverged:
+            if self.route is not None or not isinstance(route, FourierGalerkin):
+                raise
+        return self._climb(level, recursion, pilots, results, samples, FiniteElements())
+
+    def _climb(
+        self,
+        level: int,
+        recursion: Recursion,
+        pilots: np.ndarray,
+        results: LevelResult,
+        samples: int,
+        route: Route,
+    ) -> _Choice:
+        """Choose the coarsest space whose tensor the next ones do not change."""
         ladder, error = _Ladder(), np.inf
         size = route.size(self.coupling.dim)
         single = level == 1 and len(self.points) == 1
+        least = max(self._points_to_resolve(level, slower=False), self._points_to_resolve(level, slower=True))
         for rung in range(self._first_rung(level, pilots, route), size):
+            if route.space(rung, self.coupling.dim).line.points.size < least:
+                continue
             plan = self._level(route, rung, samples)
             most = PATIENCE if rung < size - 1 else 5 * PATIENCE  # where a space is too coarse, iterations are many
             try:
@@ -245,6 +267,18 @@ class Planner:
             f"the finest space, {route.space(size - 1, self.coupling.dim).line.name}, leaves an error of {error:.1e}",
             "take a larger rtol, raise the temperature, or give a route with finer spaces",
         )
+
+    def _points_to_resolve(self, level: int, *, slower: bool) -> int:
+        """Points in a direction that resolve the waves of U_k in y_k, or those of the faster levels in it."""
+        if (level, slower) not in self._resolving:
+            levels = range(level + 1, self.coupling.levels + 1) if slower else range(level, level + 1)
+            needed = self.coupling.points_to_resolve(levels, level, self.points, 0.1 * self.rtol)
+            self._resolving[level, slower] = needed
+        return self._resolving[level, slower]
+
+    @cached_property
+    def _resolving(self) -> dict[tuple[int, bool], int]:
+        return {}
 
     def _allowed_gap(self, level: int) -> float:
         """How far apart the bounds of a level may be: each level adds to the gap of those before it."""

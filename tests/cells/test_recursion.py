@@ -93,6 +93,25 @@ def test_potentials_that_do_not_depend_on_a_scale():
     np.testing.assert_allclose(nothing.value, np.broadcast_to(np.eye(3), (2, 3, 3)), atol=1e-14)
 
 
+def test_waves_are_not_taken_for_slower_ones():
+    """cos 32 pi y looks like cos 2 pi y on 15 points, and on 17 as well; on 5 and 7 samples of y_1, cos 12 pi y does."""
+    fast = MultiscalePotential(2, 1, 1.0, bowl, lambda x, y: wave(16 * y[0]) + wave(y[0]))
+    found = effective_tensor(fast, [[0.0, 0.0]], rtol=1e-4).value[0]
+    ticks = np.arange(4000) / 4000
+    exponents = np.cos(32 * np.pi * ticks) + np.cos(2 * np.pi * ticks)
+    expected = 1 / (np.exp(exponents).mean() * np.exp(-exponents).mean())
+    np.testing.assert_allclose(found, np.diag([expected, 1.0]), atol=1e-4)
+    coupled = MultiscalePotential(
+        1, 2, 0.5, bowl, lambda x, y, z: (1 + wave(6 * y[0]) / 2 + wave(y[0]) / 2) * wave(z[0])
+    )
+    y, z = np.meshgrid(np.arange(400) / 400, np.arange(64) / 64, indexing="ij")
+    height = 1 + np.cos(12 * np.pi * y) / 2 + np.cos(2 * np.pi * y) / 2
+    exponents = 2 * height * np.cos(2 * np.pi * z)
+    expected = 1 / (np.exp(exponents).mean() * np.exp(-exponents).mean())
+    found = effective_tensor(coupled, [[0.0]], rtol=1e-8).value
+    np.testing.assert_allclose(found, [[[expected]]], rtol=1e-8)
+
+
 def test_terms_go_to_the_level_of_their_fastest_variable():
     coupling = Coupling(STRONG)
     assert coupling.columns[2] == (0, 1, 2, 3)
