@@ -37,16 +37,22 @@ class Cells:
     def __init__(self, fields: LevelFields, prefix: np.ndarray, rows: slice) -> None:
         self.fields, self.prefix, self.rows = fields, prefix, rows
         self.plan, self.space = fields.plan, fields.plan.space
-        self.entries, self.log_z = fields.at(prefix, rows, self.space)
+        self._values: dict[tuple[bool, bool], tuple[np.ndarray, np.ndarray]] = {}
+        self.entries, self.log_z = self.at()
         self.shift = largest_exponent(self.entries, fields.level)
         self.shifts = self.shift[:, None, None] * np.eye(self.space.dim)
 
-    def tensor(self, space: TensorSpace | None = None, *, lower: bool = False) -> np.ndarray:
-        """exp(-shift) K_k, or its lower bound, at the points of a space, of that of the plan if none is given."""
-        if space is None and not lower:
-            return coefficient(self.entries, self.space.dim, self.shift)
-        entries = self.fields.at(self.prefix, self.rows, space or self.space, lower=lower)[0]
-        return coefficient(entries, self.space.dim, self.shift)
+    def at(self, *, checking: bool = False, lower: bool = False) -> tuple[np.ndarray, np.ndarray]:
+        """log K_k, or its lower bound, and log Z_k at the points of one of the two quadratures; computed once."""
+        key = checking, lower and not self.fields.exact
+        if key not in self._values:
+            space = self._checking if checking else self.space
+            self._values[key] = self.fields.at(self.prefix, self.rows, space, lower=key[1])
+        return self._values[key]
+
+    def tensor(self, *, checking: bool = False, lower: bool = False) -> np.ndarray:
+        """exp(-shift) K_k, or its lower bound, at the points of one of the two quadratures."""
+        return coefficient(self.at(checking=checking, lower=lower)[0], self.space.dim, self.shift)
 
     def minimisers(self) -> tuple[np.ndarray, np.ndarray]:
         """Correctors theta_k (B, d, n, ...) and their energies exp(-shift) K_{k-1} (B, d, d)."""
@@ -81,7 +87,7 @@ class Cells:
             return self._packed(self.minimisers()[1])
         correctors, effective, potentials = self.minimisers_and_duals()
         checking = self._checking
-        better = energy(self.tensor(checking) * checking.weights, with_units(checking.gradient(correctors)))
+        better = energy(self.tensor(checking=True) * checking.weights, with_units(checking.gradient(correctors)))
         below = inverted(self.tensor(lower=True), self.space.dim)
         duals = []
         for space, inverse in ((self.space, below), (checking, self._inverse_checking())):
@@ -103,7 +109,7 @@ class Cells:
         if not bounds:
             return self._packed(basis.primal.energies(self.tensor())[0])
         assert basis.dual is not None  # made together
-        energies = basis.primal.energies(self.tensor(), self.tensor(self._checking))
+        energies = basis.primal.energies(self.tensor(), self.tensor(checking=True))
         below = inverted(self.tensor(lower=True), self.space.dim)
         return self._bounded(*energies, *basis.dual.energies(below, self._inverse_checking()))
 
@@ -112,7 +118,7 @@ class Cells:
         tensor = -log_mean(-self.entries[:, 0], self.space)[:, None, None]
         if not bounds:
             return LevelResult(tensor, log_mean(self.log_z, self.space), tensor, self.fields.slack[self.rows])
-        entries, _ = self.fields.at(self.prefix, self.rows, self._checking)
+        entries, _ = self.at(checking=True)
         slack = np.abs(-log_mean(-entries[:, 0], self._checking) - tensor[:, 0, 0])
         partition, error = self._partition()
         return LevelResult(tensor, partition, tensor, self.fields.slack[self.rows] + slack + error + ROUNDING)
@@ -123,7 +129,7 @@ class Cells:
         return self.plan.checking
 
     def _inverse_checking(self) -> np.ndarray:
-        return inverted(self.tensor(self._checking, lower=True), self.space.dim)
+        return inverted(self.tensor(checking=True, lower=True), self.space.dim)
 
     def _packed(self, effective: np.ndarray) -> LevelResult:
         tensor = logarithm(effective) + self.shifts
@@ -141,7 +147,7 @@ class Cells:
 
     def _partition(self) -> tuple[np.ndarray, np.ndarray]:
         """log of the partition function of these cells, by the better quadrature, and what the other one errs."""
-        _, log_z = self.fields.at(self.prefix, self.rows, self._checking)
+        _, log_z = self.at(checking=True)
         partition = log_mean(log_z, self._checking)
         return partition, np.abs(partition - log_mean(self.log_z, self.space))
 

@@ -97,7 +97,8 @@ class LevelFields:
     def __init__(self, coupling: Coupling, level: int, samples: LevelResult, cells: int, plan: LevelPlan) -> None:
         self.coupling, self.level, self.plan = coupling, level, plan
         dim, axes = coupling.dim, coupling.sampled_axes(level)
-        self.scalar = _isotropic(samples.log_tensor) and _isotropic(samples.log_lower)
+        self.exact = samples.log_lower is samples.log_tensor  # K_k is its own lower bound, at the fastest scale
+        self.scalar = _isotropic(samples.log_tensor) and (self.exact or _isotropic(samples.log_lower))
         tensors = (samples.log_tensor, samples.log_lower)
         entries = [tensor[:, 0, :1] if self.scalar else packed(tensor) for tensor in tensors]
         self.entries = entries[0].shape[1]
