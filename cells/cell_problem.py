@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from .basins import basins
-from .energy import Field, energy, flux, with_units
+from .energy import Field, energy, flux, flux_of_units, with_units
 from .energy_descent import minimise
 from .tensor_space import TensorSpace
 
@@ -67,11 +67,8 @@ class CellProblem:
         falls late and at once. So the steps between wells are looked at, and join the preconditioner if they could
         still lower the energy; from the first they would only bring rounding in.
         """
-        dim, cells = self.space.dim, self.coefficient.shape[0]
-        shape = (cells, dim, *self.space.weights.shape)
-        unit = flux(self._weighted, with_units([np.zeros(shape) for _ in range(dim)]))
-        start = np.stack([unit[i][:, i].reshape(cells, -1).sum(axis=1) for i in range(dim)], axis=1)
-        pulls = self.space.divergence(unit)
+        units, start = flux_of_units(self._weighted, self.space.dim)
+        pulls = self.space.divergence(units)
         done = 0
         for preconditioner in (self.precondition, self._precondition_with_wells):
             descent = minimise(self.apply, preconditioner, -pulls, self._energies, start, tolerance, iterations)
@@ -100,7 +97,7 @@ class CellProblem:
         return result
 
     def apply(self, u: np.ndarray) -> np.ndarray:
-        """Int grad phi . K grad u for each basis function phi."""
+        """int grad phi . K grad u for each basis function phi."""
         return self.space.divergence(flux(self._weighted, self.space.gradient(u)))
 
     def precondition(self, residual: np.ndarray) -> np.ndarray:
@@ -142,7 +139,7 @@ class CellProblem:
         return result
 
     def effective(self, correctors: np.ndarray) -> np.ndarray:
-        """Int (I + grad theta)^T K (I + grad theta) (B, d, d), for any theta (B, d, n, ..., n)."""
+        """int (I + grad theta)^T K (I + grad theta) (B, d, d), for any theta (B, d, n, ..., n)."""
         return energy(self._weighted, with_units(self.space.gradient(correctors)))
 
     def _energies(self, correctors: np.ndarray) -> np.ndarray:

@@ -20,6 +20,7 @@ from ..particles._checks import integer, number
 from .corrector_forms import CorrectorForms, reference_operator
 from .energy_descent import minimise
 from .errors import NotConverged
+from .krylov import configured
 
 ITERATIONS = 500
 TensorField = Callable[[np.ndarray], np.ndarray]
@@ -202,18 +203,9 @@ class CorrectorProblem:
 
 def _factorised(matrix: PETSc.Mat, petsc_options: dict[str, Any] | None) -> PETSc.KSP:
     """A solver with the factors of a matrix, or with what the options say."""
-    solver = PETSc.KSP().create(matrix.getComm())
-    solver.setOptionsPrefix("corrector_")
     options: dict[str, Any] = {"ksp_type": "preonly", "pc_type": "lu"}
     if matrix.getComm().size > 1:
         options["pc_factor_mat_solver_type"] = "mumps"
-    database = PETSc.Options("corrector_")
-    chosen = options | (petsc_options or {})
-    for name, value in chosen.items():
-        database[name] = value
-    solver.setOperators(matrix)
-    solver.setFromOptions()
-    for name in chosen:
-        del database[name]
+    solver = configured(matrix, "corrector_", options, petsc_options)
     solver.setUp()
     return solver

@@ -11,7 +11,7 @@ from functools import cached_property
 
 import numpy as np
 
-from .energy import Field, energy, flux, with_units
+from .energy import Field, energy, flux, flux_of_units, with_units
 from .energy_descent import minimise
 from .errors import NotConverged
 from .line_space import LineSpace
@@ -64,7 +64,7 @@ def turned(tensor: np.ndarray) -> np.ndarray:
 
 
 def curl(space: TensorSpace, a: np.ndarray) -> Field:
-    """Curl A at the quadrature points, from the unknowns (B, L, 3, n, n, n) of A."""
+    """curl A at the quadrature points, from the unknowns (B, L, 3, n, n, n) of A."""
     slope = space.line.edge_derivative
     result = []
     for i in range(3):
@@ -107,16 +107,13 @@ class CurlProblem:
 
     def solve(self, tolerance: float, iterations: int) -> tuple[np.ndarray, bool]:
         """Return A (B, 3, 3, n, n, n), one for each direction, and whether the energies settled."""
-        cells = len(self.inverse)
-        shape = (cells, 3, 3, *self.space.unknowns)
-        unit = flux(self._weighted, with_units([np.zeros((cells, 3, *self.space.weights.shape)) for _ in range(3)]))
-        start = np.stack([unit[i][:, i].reshape(cells, -1).sum(axis=1) for i in range(3)], axis=1)
-        pull = curl_adjoint(self.space, unit).reshape(shape)
-        descent = minimise(self.apply, self.precondition, -pull, self._energies, start, tolerance, iterations)
+        units, start = flux_of_units(self._weighted, 3)
+        pulls = curl_adjoint(self.space, units)
+        descent = minimise(self.apply, self.precondition, -pulls, self._energies, start, tolerance, iterations)
         return descent.minimisers, descent.converged
 
     def apply(self, a: np.ndarray) -> np.ndarray:
-        """Int curl phi . K^-1 curl A for each basis function phi."""
+        """int curl phi . K^-1 curl A for each basis function phi."""
         return curl_adjoint(self.space, flux(self._weighted, curl(self.space, a)))
 
     def _energies(self, a: np.ndarray) -> np.ndarray:
@@ -169,7 +166,7 @@ class CurlProblem:
         return np.sqrt(self._diagonal(ones) / self._diagonal(mine))[:, None]
 
     def _diagonal(self, weighted: np.ndarray) -> np.ndarray:
-        """Int |curl phi|^2 K^-1 for each basis function, without the terms that mix components."""
+        """int |curl phi|^2 K^-1 for each basis function, without the terms that mix components."""
         line = self.space.line
         squares = [transpose(_squared(matrix, line)) for matrix in (line.values, line.derivatives, line.edge_values)]
         result = []

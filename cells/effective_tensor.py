@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +11,7 @@ from mpi4py import MPI
 
 from ..particles import InvalidArgument, MultiscalePotential
 from ..particles._checks import flag, integer, number
+from ..particles._files import save_arrays
 from ..particles._sampling import default_workers
 from ..particles.multiscale_potential import points as checked_points
 from .coupling import Coupling, coupling_of
@@ -67,15 +67,7 @@ class EffectiveTensor:
         Args:
             path: the file; an existing one is replaced.
         """
-        target = Path(path)
-        content = {name: value for name, value in vars(self).items() if value is not None}
-        partial = target.with_name(f".{target.name}.{os.getpid()}")
-        try:
-            with open(partial, "wb") as file:
-                np.savez(file, **content)
-            os.replace(partial, target)
-        finally:
-            partial.unlink(missing_ok=True)
+        save_arrays(path, {name: value for name, value in vars(self).items() if value is not None})
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> EffectiveTensor:

@@ -27,8 +27,16 @@ def with_units(field: Field) -> Field:
     return field
 
 
+def flux_of_units(weighted: np.ndarray, dim: int) -> tuple[Field, np.ndarray]:
+    """K e_j (B, d, q, ...) by components, and the energies int e_j . K e_j (B, d), the weights being in K already."""
+    shape = (len(weighted), dim, *weighted.shape[-dim:])
+    units = flux(weighted, with_units([np.zeros(shape) for _ in range(dim)]))
+    sums = [units[i][:, i].reshape(len(weighted), -1).sum(axis=1) for i in range(dim)]
+    return units, np.stack(sums, axis=1)
+
+
 def energy(weighted: np.ndarray, field: Field) -> np.ndarray:
-    """Int v_i . K v_j (B, L, L), the weights being in K already."""
+    """int v_i . K v_j (B, L, L), the weights being in K already."""
     rows = *field[0].shape[:2], -1
     parts = [np.matmul(f.reshape(rows), v.reshape(rows).swapaxes(1, 2)) for f, v in zip(flux(weighted, field), field)]
     return sum(parts[1:], parts[0])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -60,10 +61,10 @@ class Cells:
 
     def minimisers_and_duals(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Correctors, energies, and the potentials of the best fluxes; in the plane all are solved at once."""
-        below = inverted(self.tensor(lower=True), self.space.dim)
         if self.space.dim == 3:
-            return *self.minimisers(), dual_potentials(self.space, below, self.plan.tolerance, self.plan.iterations)
-        solved, energies = self._minimised(np.concatenate([self.tensor(), turned(below)]))
+            plan = self.plan
+            return *self.minimisers(), dual_potentials(self.space, self._inverse, plan.tolerance, plan.iterations)
+        solved, energies = self._minimised(np.concatenate([self.tensor(), turned(self._inverse)]))
         cells = len(self.prefix)
         return solved[:cells], energies[:cells], solved[cells:]
 
@@ -88,9 +89,8 @@ class Cells:
         correctors, effective, potentials = self.minimisers_and_duals()
         checking = self._checking
         better = energy(self.tensor(checking=True) * checking.weights, with_units(checking.gradient(correctors)))
-        below = inverted(self.tensor(lower=True), self.space.dim)
         duals = []
-        for space, inverse in ((self.space, below), (checking, self._inverse_checking())):
+        for space, inverse in ((self.space, self._inverse), (checking, self._inverse_checking)):
             duals.append(energy(inverse * space.weights, with_units(dual_fields(space, potentials))))
         return self._bounded(effective, better, duals[0], duals[1])
 
@@ -110,8 +110,7 @@ class Cells:
             return self._packed(basis.primal.energies(self.tensor())[0])
         assert basis.dual is not None  # made together
         energies = basis.primal.energies(self.tensor(), self.tensor(checking=True))
-        below = inverted(self.tensor(lower=True), self.space.dim)
-        return self._bounded(*energies, *basis.dual.energies(below, self._inverse_checking()))
+        return self._bounded(*energies, *basis.dual.energies(self._inverse, self._inverse_checking))
 
     def _harmonic_means(self, bounds: bool) -> LevelResult:
         """In one dimension 1/K_{k-1} = int 1/K_k is exact, and what is left is quadrature."""
@@ -128,6 +127,11 @@ class Cells:
         assert self.plan.checking is not None  # plans for bounds have one
         return self.plan.checking
 
+    @cached_property
+    def _inverse(self) -> np.ndarray:
+        return inverted(self.tensor(lower=True), self.space.dim)
+
+    @cached_property
     def _inverse_checking(self) -> np.ndarray:
         return inverted(self.tensor(checking=True, lower=True), self.space.dim)
 

@@ -152,7 +152,7 @@ def largest_exponent(entries: np.ndarray, level: int) -> np.ndarray:
 
 
 def log_mean(exponents: np.ndarray, space: TensorSpace) -> np.ndarray:
-    """Log of the integral of exp over the torus (B,), for exponents (B, q, ...)."""
+    """log of the integral of exp over the torus (B,), for exponents (B, q, ...)."""
     flat = exponents.reshape(len(exponents), -1)
     top = flat.max(axis=1)
     return top + np.log(np.exp(flat - top[:, None]) @ space.weights.ravel())

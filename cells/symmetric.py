@@ -11,19 +11,19 @@ def components(dim: int) -> list[tuple[int, int]]:
 
 
 def logarithm(tensor: np.ndarray) -> np.ndarray:
-    """Log K of tensors (..., d, d)."""
+    """log K of tensors (..., d, d)."""
     values, vectors = np.linalg.eigh(tensor)
     return (vectors * np.log(values)[..., None, :]) @ vectors.swapaxes(-1, -2)
 
 
 def exponential(log_tensor: np.ndarray) -> np.ndarray:
-    """Exp L of symmetric tensors (..., d, d)."""
+    """exp L of symmetric tensors (..., d, d)."""
     values, vectors = np.linalg.eigh(log_tensor)
     return (vectors * np.exp(values)[..., None, :]) @ vectors.swapaxes(-1, -2)
 
 
 def exponential_field(entries: np.ndarray, dim: int) -> np.ndarray:
-    """Exp L of a field.
+    """exp L of a field.
 
     Args:
         entries: the independent entries of L (B, d (d + 1)/2, ...), in the order of `components`.

@@ -116,7 +116,7 @@ class TensorSpace:
         return total
 
     def diagonal(self, tensor: np.ndarray) -> np.ndarray:
-        """Int grad phi . K grad phi for each basis function phi.
+        """int grad phi . K grad phi for each basis function phi.
 
         Args:
             tensor: K times the weights (B, d, d, q, ..., q), or a scalar K (B, q, ..., q).

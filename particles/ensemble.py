@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import zipfile
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from . import _checks
 from ._collisions import POWERS
+from ._files import save_arrays
 from ._sampling import Request, Tally, add_runs, collision_rate, joined, pilot
 from .errors import InvalidArgument
 
@@ -275,16 +275,9 @@ class Ensemble:
         Args:
             path: name of the file, taken as it is.
         """
-        target = Path(path)
-        partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
         fields = {f"request_{k}": v for k, v in asdict(self.request).items()}
         fields |= {f"tally_{k}": v for k, v in asdict(self.tally).items()}
-        try:
-            with open(partial, "wb") as file:
-                np.savez(file, format=FORMAT, **fields)
-            os.replace(partial, target)
-        finally:
-            partial.unlink(missing_ok=True)
+        save_arrays(path, {"format": FORMAT} | fields)
 
 
 def load(path: str | os.PathLike[str]) -> Ensemble:

@@ -45,7 +45,7 @@ def _travelling(equations: BilliardEquations, place: np.ndarray, sign: float) ->
 
 
 def constancy_gap(solution: BilliardSolution) -> np.ndarray:
-    """Int (mu^2 + sigma^2) dx - (int mu dx)^2 >= 0, shape (T,): what Proposition 4.2 rests on.
+    """int (mu^2 + sigma^2) dx - (int mu dx)^2 >= 0, shape (T,): what Proposition 4.2 rests on.
 
     If mu is not constant and sigma = 0 at first, the gap is positive then, and stays as it is where both invariants do:
     mu cannot become constant while sigma vanishes.

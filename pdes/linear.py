@@ -9,6 +9,8 @@ from dolfinx import fem
 from dolfinx.fem import petsc as fem_petsc
 from petsc4py import PETSc
 
+from ..cells.krylov import configured
+
 
 class DirectSolver:
     """A matrix that is assembled again and again from one form, and its factors.
@@ -31,16 +33,7 @@ class DirectSolver:
             if comm.size == 1
             else {"pc_factor_mat_solver_type": "mumps"}
         )
-        self.ksp = PETSc.KSP().create(comm)
-        self.ksp.setOptionsPrefix(prefix)
-        database = PETSc.Options(prefix)
-        chosen = options | (petsc_options or {})
-        for name, value in chosen.items():
-            database[name] = value
-        self.ksp.setOperators(self.matrix)
-        self.ksp.setFromOptions()
-        for name in chosen:
-            del database[name]
+        self.ksp = configured(self.matrix, prefix, options, petsc_options)
 
     def assemble(self) -> None:
         """Assemble the matrix anew."""

@@ -68,8 +68,7 @@ def test_every_level_of_the_hierarchy(potential):
     assert [level.level for level in levels] == [1, 2]
     found = levels[0].effective * np.exp(levels[0].log_scale)
     tensor = effective_tensor(potential, [x])
-    own = np.exp(-(potential.temperature**-1) * 0.0)
-    np.testing.assert_allclose(found * own, tensor.value[0] * tensor.partition[0], rtol=1e-7, atol=1e-7)
+    np.testing.assert_allclose(found, tensor.value[0] * tensor.partition[0], rtol=1e-7, atol=1e-7)
     at_prefix = levels[0].tensor(np.array(fast))[0] * np.exp(levels[0].log_scale)
     inner = levels[1].effective * np.exp(levels[1].log_scale)
     ratio = at_prefix / inner  # the factor exp(-U_1/sigma), the same in all entries
