@@ -3,6 +3,7 @@
 from .corrector_forms import CorrectorForms
 from .corrector_problem import CorrectorProblem, CorrectorSolution
 from .correctors import CorrectorLevel, correctors
+from .effective_coefficients import EffectiveCoefficients, effective_coefficients
 from .effective_tensor import EffectiveTensor, effective_tensor
 from .errors import NotConverged
 from .routes import FiniteElements, FourierGalerkin, HarmonicMean, choose_route
@@ -12,6 +13,7 @@ __all__ = [
     "CorrectorLevel",
     "CorrectorProblem",
     "CorrectorSolution",
+    "EffectiveCoefficients",
     "EffectiveTensor",
     "FiniteElements",
     "FourierGalerkin",
@@ -19,5 +21,6 @@ __all__ = [
     "NotConverged",
     "choose_route",
     "correctors",
+    "effective_coefficients",
     "effective_tensor",
 ]

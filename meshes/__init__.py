@@ -1,7 +1,9 @@
 """Meshes of the domains that the equations live on: tori with a periodic topology; importing them needs FEniCSx."""
 
 from . import _compat as _compat
+from .box import Lattice, box, lattice
 from .drawing import draw_space
+from .evaluation import evaluate
 from .torus import torus
 
-__all__ = ["draw_space", "torus"]
+__all__ = ["Lattice", "box", "draw_space", "evaluate", "lattice", "torus"]

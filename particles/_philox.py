@@ -23,6 +23,9 @@ class Purpose(IntEnum):
 
     COLLISIONS = 0
     INITIAL_STATE = 1
+    LANGEVIN = 2
+    EFFECTIVE_LANGEVIN = 3
+    SIGNS = 4
 
 
 @njit(inline="always")

@@ -1,0 +1,173 @@
+"""Meshes of boxes, with walls or periodic, and the lattice of their nodes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from dolfinx import fem
+from dolfinx.mesh import CellType, Mesh
+from mpi4py import MPI
+
+from ..particles import InvalidArgument
+from ..particles._checks import flag, integer, real_array
+from .torus import torus
+
+
+def box(
+    bounds: Any,
+    cells: Sequence[Any],
+    *,
+    periodic: bool | Sequence[bool] = False,
+    cell_type: CellType | None = None,
+    comm: MPI.Comm = MPI.COMM_WORLD,
+) -> Mesh:
+    """Make a mesh of the box [a_1, b_1] x ... x [a_d, b_d], d = 1, 2, 3; a periodic direction has no walls.
+
+    Args:
+        bounds: (a_i, b_i) for each direction (d, 2).
+        cells: for each direction the number of cells, or increasing break points from a_i to b_i.
+        periodic: True, or for each direction whether it is periodic; see `torus` for what that means of a mesh.
+        cell_type: a `dolfinx.mesh.CellType` of dimension d; None takes intervals, quadrilaterals or hexahedra.
+        comm: the communicator whose ranks share the mesh.
+
+    Returns:
+        A mesh for any use in dolfinx, in parallel too.
+
+    Raises:
+        InvalidArgument: an empty box, too few cells, break points that do not lead from a_i to b_i.
+    """
+    limits = checked_bounds("bounds", bounds)
+    if len(cells) != len(limits):
+        raise InvalidArgument("cells", f"must be given for each of {len(limits)} directions, not {cells!r}")
+    axes = []
+    for i, ((low, high), value) in enumerate(zip(limits, cells)):
+        if np.ndim(value) == 0:
+            axis = np.linspace(0.0, high - low, integer(f"cells[{i}]", value, 1) + 1)
+        else:
+            axis = real_array(f"cells[{i}]", value) - low
+            if axis.ndim != 1 or axis.size < 2 or not np.allclose(axis[[0, -1]], (0.0, high - low), atol=1e-12):
+                raise InvalidArgument(f"cells[{i}]", f"must be break points from {low:g} to {high:g}")
+            axis[0] = 0.0
+        axes.append(axis)
+    mesh = torus(axes, periodic=periodic, cell_type=cell_type, comm=comm)
+    mesh.geometry.x[:, : len(limits)] += limits[:, 0]
+    return mesh
+
+
+def checked_bounds(name: str, value: Any) -> np.ndarray:
+    """Return the bounds (d, 2) of a box that is not empty, d = 1, 2, 3."""
+    limits = real_array(name, value)
+    if limits.ndim != 2 or limits.shape[1:] != (2,) or len(limits) not in (1, 2, 3):
+        raise InvalidArgument(name, f"must be a pair (a, b) for each of 1, 2 or 3 directions, not {value!r}")
+    if (limits[:, 0] >= limits[:, 1]).any():
+        raise InvalidArgument(name, "each pair (a, b) must have a < b")
+    return limits
+
+
+@dataclass(frozen=True, eq=False)
+class Lattice:
+    """The equidistant nodes of a box, numbered in C order; each rank has a run of them.
+
+    Args:
+        bounds: of the box (d, 2).
+        cells: for each direction the number of cells (d,).
+        periodic: for each direction (d,).
+        comm: the ranks that share the nodes.
+    """
+
+    bounds: np.ndarray
+    cells: tuple[int, ...]
+    periodic: tuple[bool, ...]
+    comm: MPI.Comm
+
+    @property
+    def dim(self) -> int:
+        """D."""
+        return len(self.cells)
+
+    @cached_property
+    def spacing(self) -> np.ndarray:
+        """h (d,)."""
+        return (self.bounds[:, 1] - self.bounds[:, 0]) / self.cells
+
+    @cached_property
+    def shape(self) -> tuple[int, ...]:
+        """Nodes along each direction."""
+        return tuple(n + (not wraps) for n, wraps in zip(self.cells, self.periodic))
+
+    @property
+    def size(self) -> int:
+        """Nodes in all."""
+        return int(np.prod(self.shape))
+
+    @cached_property
+    def ends(self) -> np.ndarray:
+        """The first node of each rank, and behind them the number of nodes (ranks + 1,)."""
+        return np.arange(self.comm.size + 1) * self.size // self.comm.size
+
+    @property
+    def own(self) -> slice:
+        """The nodes of this rank."""
+        return slice(int(self.ends[self.comm.rank]), int(self.ends[self.comm.rank + 1]))
+
+    @cached_property
+    def index(self) -> np.ndarray:
+        """The places (m, d) of the nodes of this rank."""
+        return np.stack(np.unravel_index(np.arange(self.own.start, self.own.stop), self.shape), axis=1)
+
+    @cached_property
+    def points(self) -> np.ndarray:
+        """The coordinates (m, d) of the nodes of this rank."""
+        return self.bounds[:, 0] + self.index * self.spacing
+
+    @cached_property
+    def volumes(self) -> np.ndarray:
+        """The volume (m,) that belongs to each node: the product of h_i, halved for each wall it is on."""
+        walls = ~np.array(self.periodic) & ((self.index == 0) | (self.index == np.array(self.shape) - 1))
+        return np.prod(self.spacing) * 0.5 ** walls.sum(axis=1)
+
+    def flat(self, index: np.ndarray) -> np.ndarray:
+        """Places (..., d) as numbers in C order."""
+        return np.ravel_multi_index(tuple(np.moveaxis(index, -1, 0)), self.shape)
+
+    def whole(self, values: np.ndarray) -> np.ndarray:
+        """Values (m, ...) at the nodes of each rank as the field at all nodes, on all ranks."""
+        return np.concatenate(self.comm.allgather(values)) if self.comm.size > 1 else values
+
+    @cached_property
+    def space(self) -> fem.FunctionSpace:
+        """Continuous elements of degree 1 on the mesh of the box; one degree of freedom for each node."""
+        mesh = box(self.bounds, self.cells, periodic=self.periodic, comm=self.comm)
+        return fem.functionspace(mesh, ("Lagrange", 1))
+
+    def function(self, field: np.ndarray, name: str) -> fem.Function:
+        """The finite element function of a field at all nodes."""
+        x = self.space.tabulate_dof_coordinates()[:, : self.dim]
+        index = np.rint((x - self.bounds[:, 0]) / self.spacing).astype(np.int64) % self.shape
+        result = fem.Function(self.space, name=name)
+        result.x.array[:] = field[self.flat(index)]
+        return result
+
+
+def lattice(bounds: Any, cells: Any, periodic: bool | Sequence[bool], comm: MPI.Comm) -> Lattice:
+    """Check what describes a lattice, and make it.
+
+    Raises:
+        InvalidArgument: an empty box, or too few cells.
+    """
+    limits = checked_bounds("box", bounds)
+    given = [cells] if np.ndim(cells) == 0 else list(cells)
+    counts = tuple(integer(f"cells[{i}]", n, 1) for i, n in enumerate(given))
+    if len(counts) != len(limits):
+        raise InvalidArgument("cells", f"must be given for each of {len(limits)} directions, not {cells!r}")
+    one = isinstance(periodic, bool | np.bool_)
+    wraps = tuple(flag("periodic", value) for value in ([periodic] * len(limits) if one else periodic))  # type: ignore[union-attr]
+    if len(wraps) != len(limits):
+        raise InvalidArgument("periodic", f"must be given for each of {len(limits)} directions, not {periodic!r}")
+    if any(wrap and n < 3 for wrap, n in zip(wraps, counts)):
+        raise InvalidArgument("cells", f"must be at least 3 in each periodic direction, not {counts}")
+    return Lattice(limits, counts, wraps, comm)

@@ -1,0 +1,269 @@
+"""Brownian particles in an N-scale potential at finite scale separation: samples of the full dynamics."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from . import _checks
+from ._compiled_potential import gradient_of
+from ._curvature import largest_curvature
+from ._langevin_kernels import passage_stepper, tile_stepper
+from ._normal_tiles import TILE, fill_tile
+from ._philox import Purpose, key_words
+from .errors import InvalidArgument
+from .langevin_schemes import LEIMKUHLER_MATTHEWS, STOCHASTIC_HEUN, LangevinScheme
+from .multiscale_potential import MultiscalePotential
+from .paths import Paths, Unstable, over_tiles
+
+STEP = 0.2  # of 1/max |Hessian|: effective tensors are right to about 1e-3 with it
+LARGEST_STEP = 1.0  # of the same; Heun is stable to 2 on a parabola, and wrong long before
+PASSAGE_STEPS = 4096  # between two looks at the limit
+LIMIT_STEPS = 2**40
+
+
+@dataclass(frozen=True)
+class Langevin:
+    """dX = -grad V_epsilon(X) dt + sqrt(2 sigma) dW, V_epsilon(x) = V0(x) + V1(x, x/epsilon, ..., x/epsilon^N).
+
+    Args:
+        potential: V0, V1, sigma.
+        epsilon: the scale separation, positive.
+
+    Raises:
+        InvalidArgument: not a potential, or epsilon is not positive.
+
+    Source: Duncan, Duong and Pavliotis (2023), equation (8).
+    """
+
+    potential: MultiscalePotential
+    epsilon: float
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.potential, MultiscalePotential):
+            raise InvalidArgument("potential", f"must be a MultiscalePotential, not {type(self.potential).__name__}")
+        object.__setattr__(self, "epsilon", _checks.number("epsilon", self.epsilon, above=0.0))
+
+    def sample(
+        self,
+        initial: Any,
+        times: Any,
+        paths: int,
+        seed: int,
+        step: float | None = None,
+        *,
+        workers: int | None = None,
+        progress: bool = False,
+        comm: Any = None,
+    ) -> Paths:
+        """X at times, by the stochastic Heun scheme, of weak order 2.
+
+        Args:
+            initial: X(0), of all paths (d,) or of each (paths, d).
+            times: snapshots (T,), not negative, not decreasing.
+            paths: number of independent paths P.
+            seed: of the random numbers; a path has the same ones whatever the number of paths, threads and ranks.
+            step: largest time step; None takes 0.2 of the smallest time scale 1/max |Hessian V_epsilon|.
+            workers: threads; None takes the cores that this process may use.
+            progress: show a progress bar, at a terminal, on rank 0.
+            comm: an mpi4py communicator whose ranks share the paths; all get the whole result.
+
+        Returns:
+            The positions (T, P, d), and the step that was taken.
+
+        Raises:
+            InvalidArgument: an argument out of range; a step that is not stable.
+            Unstable: a path has left all bounds; take a smaller step.
+        """
+        return self._sampled(STOCHASTIC_HEUN, initial, times, paths, seed, step, workers, progress, comm)
+
+    def equilibrium(
+        self,
+        initial: Any,
+        times: Any,
+        paths: int,
+        seed: int,
+        step: float | None = None,
+        *,
+        workers: int | None = None,
+        progress: bool = False,
+        comm: Any = None,
+    ) -> Paths:
+        """X at late times, for averages over the stationary law only, by the scheme of Leimkuhler and Matthews.
+
+        It evaluates the gradient once a step, and its stationary averages are of order 2; on the way there it is of
+        order 1 only, so use `sample` for anything that depends on time. Times should be past the relaxation time.
+
+        Args:
+            initial: X(0), of all paths (d,) or of each (paths, d).
+            times: snapshots (T,), not negative, not decreasing.
+            paths: number of independent paths P.
+            seed: of the random numbers.
+            step: largest time step; None takes 0.2 of the smallest time scale.
+            workers: threads; None takes the cores that this process may use.
+            progress: show a progress bar, at a terminal, on rank 0.
+            comm: an mpi4py communicator whose ranks share the paths; all get the whole result.
+
+        Returns:
+            The positions (T, P, d), and the step that was taken.
+
+        Raises:
+            InvalidArgument: an argument out of range; a step that is not stable.
+            Unstable: a path has left all bounds; take a smaller step.
+
+        Source: Leimkuhler and Matthews, Appl. Math. Res. Express (2013) 34.
+        """
+        return self._sampled(LEIMKUHLER_MATTHEWS, initial, times, paths, seed, step, workers, progress, comm)
+
+    def first_passage_times(
+        self,
+        initial: Any,
+        target: Callable[[np.ndarray], np.ndarray],
+        paths: int,
+        seed: int,
+        step: float | None = None,
+        *,
+        limit: float = math.inf,
+        workers: int | None = None,
+        progress: bool = False,
+        comm: Any = None,
+    ) -> np.ndarray:
+        """inf {t : X(t) in the target}, by the stochastic Heun scheme.
+
+        Paths are looked at after every step, so that boundaries seem farther away by about 0.58 sqrt(2 sigma step): the
+        times are too long by a part of order sqrt(step).
+
+        Args:
+            initial: X(0), of all paths (d,) or of each (paths, d).
+            target: the set, from points (P, d) to truth values (P,); numpy functions that numba can compile.
+            paths: number of independent paths P.
+            seed: of the random numbers.
+            step: time step; None takes 0.2 of the smallest time scale.
+            limit: time after which a path is given up.
+            workers: threads; None takes the cores that this process may use.
+            progress: show a progress bar, at a terminal, on rank 0.
+            comm: an mpi4py communicator whose ranks share the paths; all get the whole result.
+
+        Returns:
+            The times (P,); infinite for paths that did not arrive before the limit.
+
+        Raises:
+            InvalidArgument: an argument out of range; a step that is not stable; a target that cannot be compiled.
+            Unstable: a path has left all bounds; take a smaller step.
+        """
+        start, number, keys = self._checked(initial, paths, seed)
+        h = self._checked_step(step, start)
+        limit = _checks.number("limit", limit, above=0.0) if limit != math.inf else limit
+        compiled = _compiled_target(target, start)
+        most = LIMIT_STEPS if limit == math.inf else max(int(limit / h), 1)
+        reach = passage_stepper(gradient_of(self.potential), compiled)
+
+        def tile(index: int) -> np.ndarray:
+            members = np.arange(index * TILE, min((index + 1) * TILE, number))
+            x = np.ascontiguousarray(start[members].T)
+            taken = np.full(number, -1, dtype=np.int64)
+            taken[members[np.asarray(target(start[members]), dtype=bool)]] = 0
+            going = members[taken[members] < 0].copy()
+            x = np.ascontiguousarray(start[going].T)
+            count, done = len(going), 0
+            while count and done < most:
+                steps = min(PASSAGE_STEPS, most - done)
+                count = reach(
+                    x, going, count, taken, done, steps, h, self.potential.temperature, self._scales,
+                    np.uint64(Purpose.LANGEVIN), *keys,
+                )  # fmt: skip
+                done += steps
+                Unstable.check(x[:, :count], h)
+            return np.where(taken[members] < 0, np.inf, taken[members] * h)
+
+        return np.concatenate(over_tiles(tile, number, workers, progress, comm))
+
+    @property
+    def _scales(self) -> tuple[float, ...]:
+        return tuple(self.epsilon ** -(k + 1) for k in range(self.potential.scales))
+
+    def _checked(self, initial: Any, paths: Any, seed: Any) -> tuple[np.ndarray, int, tuple[np.uint64, np.uint64]]:
+        number = _checks.integer("paths", paths, 1, 2**33)
+        start = _checks.real_array("initial", initial)
+        dim = self.potential.dim
+        if start.shape not in ((dim,), (number, dim)):
+            raise InvalidArgument("initial", f"must have the shape ({dim},) or ({number}, {dim}), not {start.shape}")
+        return np.broadcast_to(start, (number, dim)), number, key_words(_checks.seed(seed))
+
+    def _checked_step(self, step: float | None, start: np.ndarray) -> float:
+        curvature = largest_curvature(self.potential, self.epsilon, start)
+        if step is None:
+            return STEP / curvature
+        h = _checks.number("step", step, above=0.0)
+        if h * curvature > LARGEST_STEP:
+            raise InvalidArgument(
+                "step",
+                f"{h:.3g} is not stable: the largest curvature of the potential is {curvature:.3g}, so take at most "
+                f"{LARGEST_STEP / curvature:.3g}, or leave it out for {STEP / curvature:.3g}",
+            )
+        return h
+
+    def _sampled(
+        self, scheme: LangevinScheme, initial: Any, times: Any, paths: Any, seed: Any, step: float | None,
+        workers: int | None, progress: bool, comm: Any,
+    ) -> Paths:  # fmt: skip
+        start, number, keys = self._checked(initial, paths, seed)
+        snapshots = _checks.times(times)
+        h = self._checked_step(step, start)
+        spans = np.diff(snapshots, prepend=0.0)
+        steps = np.ceil(spans / h * (1 - 1e-12)).astype(np.int64)
+        advance = tile_stepper(gradient_of(self.potential))
+        purpose = np.uint64(Purpose.LANGEVIN)
+
+        def tile(index: int) -> np.ndarray:
+            members = np.arange(index * TILE, min((index + 1) * TILE, number))
+            x = np.empty((self.potential.dim, TILE))
+            x[:] = start[members[-1]][:, None]
+            x[:, : len(members)] = start[members].T
+            old = np.empty_like(x)
+            work = np.empty(TILE // 2), np.empty(TILE // 2)
+            for i in range(len(x)):
+                fill_tile(old[i], 0, i, index, purpose, *keys, *work)
+            result, first = np.empty((len(snapshots), len(members), len(x))), 0
+            for k, (span, count) in enumerate(zip(spans, steps)):
+                if count:
+                    advance(
+                        x, old, scheme.averages_noise, first, count, span / count, self.potential.temperature,
+                        self._scales, index, purpose, *keys,
+                    )  # fmt: skip
+                first += count
+                result[k] = x[:, : len(members)].T
+                Unstable.check(result[k], h)
+            return result
+
+        positions = np.concatenate(over_tiles(tile, number, workers, progress, comm), axis=1)
+        taken = float((spans[steps > 0] / steps[steps > 0]).max(initial=0.0)) or h
+        return Paths(snapshots, positions, taken, int(seed))
+
+
+_TARGETS: dict[Any, Any] = {}
+
+
+def _compiled_target(target: Any, start: np.ndarray) -> Any:
+    """The target as a function that kernels can call."""
+    if not callable(target):
+        raise InvalidArgument("target", f"must be a callable from points (P, d) to truth values (P,), not {target!r}")
+    from numba import njit
+    from numba.core.errors import NumbaError
+
+    hits = np.asarray(target(start[:2]))
+    if hits.shape != (len(start[:2]),) or hits.dtype != bool:
+        raise InvalidArgument("target", f"must return truth values (P,), not {hits.dtype} of shape {hits.shape}")
+    if target not in _TARGETS:
+        compiled = njit(nogil=True)(target)
+        try:
+            compiled(np.ascontiguousarray(start[:2].T).T)
+        except NumbaError as error:
+            reason = str(error).strip().splitlines()[0]
+            raise InvalidArgument("target", f"must be something that numba can compile: {reason}") from None
+        _TARGETS[target] = compiled
+    return _TARGETS[target]

@@ -1,0 +1,135 @@
+"""Samples of paths, and how they are shared by threads and ranks."""
+
+from __future__ import annotations
+
+import os
+import zipfile
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from . import _checks
+from ._files import save_arrays
+from ._normal_tiles import TILE
+from ._sampling import default_workers
+from .errors import InvalidArgument
+
+FORMAT = 1
+ASTRAY = 1e6  # positions beyond it, in units of length, are taken for an instability
+
+
+class Unstable(RuntimeError):
+    """A path has left all bounds, because the time step was too large where it went."""
+
+    @staticmethod
+    def check(x: np.ndarray, step: float) -> None:
+        """Raise if a position is not finite, or absurdly far away."""
+        if not (np.abs(x) < ASTRAY).all():
+            raise Unstable(f"a path has left all bounds with the time step {step:.3g}. Remedy: take a smaller step.")
+
+
+@dataclass(frozen=True, eq=False)
+class Paths:
+    """Positions of P independent paths at T times.
+
+    Args:
+        times: (T,).
+        positions: X (T, P, d).
+        step: the largest time step that was taken.
+        seed: of the random numbers.
+    """
+
+    times: np.ndarray
+    positions: np.ndarray
+    step: float
+    seed: int
+
+    @property
+    def mean(self) -> np.ndarray:
+        """E X (T, d)."""
+        return self.positions.mean(axis=1)
+
+    def average(self, observable: Callable[[np.ndarray], Any]) -> tuple[np.ndarray, np.ndarray]:
+        """E f(X) at the times, and its standard error.
+
+        Args:
+            observable: f, from points (P, d) to values (P,).
+
+        Returns:
+            The means and the standard errors (T,), (T,).
+        """
+        values = np.array([np.broadcast_to(observable(x), (len(x),)) for x in self.positions], dtype=float)
+        return values.mean(axis=1), values.std(axis=1, ddof=1) / np.sqrt(values.shape[1])
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write everything to an .npz file; nothing half-written is left behind.
+
+        Args:
+            path: the file; an existing one is replaced.
+        """
+        save_arrays(path, {"format": FORMAT, **vars(self)})
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Paths:
+        """Read what `save` wrote.
+
+        Args:
+            path: the file.
+
+        Raises:
+            FileNotFoundError: there is no such file.
+            InvalidArgument: it is not such a file.
+        """
+        try:
+            with open(path, "rb") as raw, np.load(raw, allow_pickle=False) as file:
+                content = {name: file[name] for name in file.files}
+            if int(content.pop("format")) != FORMAT:
+                raise ValueError("another format")
+            step, seed = float(content.pop("step")), int(content.pop("seed"))
+            return cls(step=step, seed=seed, **content)
+        except FileNotFoundError:
+            raise
+        except (OSError, ValueError, EOFError, KeyError, TypeError, zipfile.BadZipFile) as error:
+            raise InvalidArgument("path", f"{os.fspath(path)} is not a file that Paths.save wrote: {error}") from error
+
+
+def over_tiles(
+    work: Callable[[int], np.ndarray], paths: int, workers: int | None, progress: bool, comm: Any
+) -> list[np.ndarray]:
+    """Do the tiles of all paths, shared by threads and ranks, and return what they give in the order of the tiles.
+
+    An error on one rank is raised on all of them.
+    """
+    threads = default_workers(comm) if workers is None else _checks.integer("workers", workers, 1)
+    rank, size = (0, 1) if comm is None else (comm.rank, comm.size)
+    mine = range(-(-paths // TILE))[rank::size]
+    bar = None
+    if _checks.flag("progress", progress) and rank == 0:
+        from tqdm import tqdm
+
+        bar = tqdm(total=len(mine), unit="tile", disable=None, leave=False)
+    results: list[np.ndarray] = []
+    failure: Exception | None = None
+    with ThreadPoolExecutor(threads) as pool:
+        try:
+            for result in pool.map(work, mine):
+                results.append(result)
+                if bar is not None:
+                    bar.update()
+        except Exception as error:
+            pool.shutdown(wait=True, cancel_futures=True)
+            failure = error
+    if bar is not None:
+        bar.close()
+    if comm is None:
+        if failure is not None:
+            raise failure
+        return results
+    parts = comm.allgather(failure or results)
+    failures = [part for part in parts if isinstance(part, Exception)]
+    if failures:
+        raise failures[0]
+    return [parts[tile % size][tile // size] for tile in range(-(-paths // TILE))]

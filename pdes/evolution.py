@@ -1,0 +1,208 @@
+"""Densities in time: implicit steps that keep mass, sign and equilibrium, and never raise the free energy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from mpi4py import MPI
+
+from .edge_scheme import EdgeScheme
+from .errors import NotConverged
+from .resolvent_schemes import ResolventScheme
+from .resolvents import Resolvents
+from .rosenbrock import Statistics
+
+DEEPEST_LEVEL = 60  # halvings of the way between two snapshots
+EVEN = 1e-22  # relative entropies below it are rounding; a state that is so close to equilibrium is left alone
+SAFETY = 0.8
+
+
+@dataclass(frozen=True)
+class Clock:
+    """Where a solve is: after `position` of 2^level equal steps between snapshots `interval` - 1 and `interval`."""
+
+    interval: int = 0
+    level: int = 0
+    position: int = 0
+
+    def halved(self, times: int) -> Clock:
+        """The same place, with steps 2^times times shorter."""
+        return replace(self, level=self.level + times, position=self.position << times)
+
+    def doubled(self) -> Clock:
+        """The same place, with steps twice as long, where that is possible."""
+        if self.level == 0 or self.position % 2:
+            return self
+        return replace(self, level=self.level - 1, position=self.position // 2)
+
+
+@dataclass(frozen=True)
+class Stepper:
+    """How steps are chosen.
+
+    Args:
+        scheme: of the steps.
+        rtol: largest error of a step, in total variation; None takes steps of the given size.
+        step: largest size of all steps, or None.
+    """
+
+    scheme: ResolventScheme
+    rtol: float | None
+    step: float | None
+
+
+@dataclass
+class Journey:
+    """The state between two steps, and what has been seen so far: all that a checkpoint holds.
+
+    Args:
+        state: s = r/sqrt(m) on this rank.
+        clock: the place in time.
+        length: size of the last step kept, 0 for none.
+        entropy: H of the state.
+        seen: for each snapshot behind, the probabilities r at the nodes of this rank.
+        entropies: H there.
+        statistics: steps kept and refused.
+    """
+
+    state: np.ndarray
+    clock: Clock = field(default_factory=Clock)
+    length: float = 0.0
+    entropy: float = np.inf
+    seen: list[np.ndarray] = field(default_factory=list)
+    entropies: list[float] = field(default_factory=list)
+    statistics: Statistics = field(default_factory=Statistics)
+
+
+class Evolution:
+    """d_t s = -S s, with the probabilities r = sqrt(m) s >= 0.
+
+    Args:
+        scheme: S and m.
+        stepper: how steps are chosen.
+        petsc_options: of the linear solver, without prefix.
+    """
+
+    def __init__(self, scheme: EdgeScheme, stepper: Stepper, petsc_options: dict[str, Any] | None) -> None:
+        self._edges, self._stepper = scheme, stepper
+        self._comm = scheme.lattice.comm
+        self._root = scheme.root
+        self._resolvents = Resolvents(scheme.matrix(), scheme.root, scheme.lattice.dim, "fokker_planck_", petsc_options)
+        self._partition = self._sum(scheme.root**2)
+
+    def _sum(self, values: np.ndarray) -> float:
+        return float(self._comm.allreduce(float(values.sum())))
+
+    def entropy(self, state: np.ndarray) -> float:
+        """H = sum r log(r/r_eq) >= 0, the relative entropy; near 0 it keeps its digits."""
+        inside = self._root > 0
+        ratio = np.where(inside, state * self._partition / np.where(inside, self._root, 1.0), 0.0)
+        weight, share = self._root**2 / self._partition, state * self._root
+        excess = ratio - 1.0
+        small = np.abs(excess) < 1e-4
+        x = np.where(small, excess, 0.0)
+        series = x**2 * (0.5 - x / 6 + x**2 / 12 - x**3 / 20)  # of (1 + x) log(1 + x) - x
+        logarithms = np.log(np.where(share > 0, ratio, 1.0))
+        return self._sum(np.where(small, weight * series, share * logarithms - (share - weight)))
+
+    def start(self, probabilities: np.ndarray) -> Journey:
+        """The journey of probabilities r at the nodes of this rank, which add up to 1."""
+        state = np.where(self._root > 0, probabilities / np.where(self._root > 0, self._root, 1.0), 0.0)
+        return Journey(state=state, entropy=self.entropy(state))
+
+    def go(self, journey: Journey, times: np.ndarray, after_step: Any) -> None:
+        """Take the journey to the last of the times; `after_step` is called after every step and snapshot.
+
+        Raises:
+            NotConverged: no step is small enough, or a step of the given size is too large for the scheme.
+        """
+        begins = np.concatenate([[0.0], times[:-1]])
+        while journey.clock.interval < len(times):
+            i = journey.clock.interval
+            span = float(times[i] - begins[i])
+            if journey.clock == Clock(i) and span > 0:
+                journey.clock = Clock(i, self._first_level(journey, span))
+            while span > 0 and journey.clock.position < 1 << journey.clock.level:
+                self._advance(journey, span, float(times[i]))
+                after_step(journey)
+            journey.seen.append(journey.state * self._root)
+            journey.entropies.append(journey.entropy)
+            journey.clock = Clock(i + 1)
+            after_step(journey)
+        journey.statistics.factorisations += self._resolvents.factorisations
+
+    def _first_level(self, journey: Journey, span: float) -> int:
+        """The level whose step is about that of before; at the very start the one that an explicit look suggests."""
+        wanted = self._stepper.step
+        if self._stepper.rtol is not None:
+            guess = journey.length or self._explicit_guess(journey.state)
+            wanted = guess if wanted is None else min(guess, wanted)
+        assert wanted is not None
+        return min(max(0, int(np.ceil(np.log2(span / wanted) - 1e-9))), DEEPEST_LEVEL) if wanted < span else 0
+
+    def _explicit_guess(self, state: np.ndarray) -> float:
+        rate = self._sum(np.abs(self._resolvents.applied(state)) * self._root)
+        assert self._stepper.rtol is not None
+        return float(self._stepper.rtol ** (1 / max(self._stepper.scheme.order, 2)) / max(rate, 1e-300))
+
+    def _advance(self, journey: Journey, span: float, until: float) -> None:
+        """Take one step, after as many halvings as it needs."""
+        scheme, clock = self._stepper.scheme, journey.clock
+        h = span / (1 << clock.level)
+        stages = [journey.state]
+        for _ in range(scheme.order):
+            stages.append(self._resolvents.solve(scheme.gamma * h, stages[-1]))
+        new = np.tensordot(scheme.weights, stages[1:], axes=1)
+        error = 0.0
+        if self._stepper.rtol is not None:
+            estimate = np.tensordot(scheme.estimate, stages, axes=1)
+            error = self._sum(np.abs(estimate) * self._root) / self._stepper.rtol
+        kept, entropy, reason = self._accepted(journey, new)
+        if reason or error > 1.0:
+            journey.statistics.refused += 1
+            self._refuse(journey, error, reason, h, until)
+            return
+        journey.state, journey.entropy, journey.length = kept, entropy, h
+        journey.statistics.keep(h)
+        journey.clock = replace(clock, position=clock.position + 1)
+        growth = SAFETY * max(error, 1e-30) ** (-1 / scheme.order)
+        longer = self._stepper.step is None or 2 * h <= self._stepper.step * (1 + 1e-9)
+        if self._stepper.rtol is not None and growth >= 2.0 and longer:
+            journey.clock = journey.clock.doubled()
+
+    def _refuse(self, journey: Journey, error: float, reason: str, h: float, until: float) -> None:
+        if self._stepper.rtol is None or journey.clock.level >= DEEPEST_LEVEL:
+            remedy = "take a smaller step, or IMPLICIT_EULER" if self._stepper.rtol is None else "take a larger rtol"
+            raise NotConverged(
+                "the evolution of the density", reason or f"the error is {error:.1g} times rtol", remedy,
+                time=until, step=h,
+            )  # fmt: skip
+        halvings = 1 if error <= 1.0 else int(np.ceil(np.log2(error ** (1 / self._stepper.scheme.order) / SAFETY)))
+        journey.clock = journey.clock.halved(min(max(halvings, 1), 8))
+
+    def _accepted(self, journey: Journey, new: np.ndarray) -> tuple[np.ndarray, float, str]:
+        """The new state with r >= 0 and mass 1, its entropy, and why it cannot be had.
+
+        Where a sum of resolvents is negative, it is so by less than the error of the step; it becomes 0 there, and the
+        rest is scaled to the mass that was there.
+        """
+        positive = np.maximum(new, 0.0)
+        total, kept = self._sum(new * self._root), self._sum(positive * self._root)
+        allowed = self._stepper.rtol or 1e-3
+        if not kept - total <= allowed or not abs(total - 1.0) <= 1e-6:
+            return new, np.inf, f"the density is negative on {kept - total:.1e} of its mass"
+        positive /= kept
+        entropy = self.entropy(positive)
+        if entropy <= journey.entropy:
+            return positive, entropy, ""
+        if entropy <= EVEN:
+            return journey.state, journey.entropy, ""
+        return new, np.inf, f"the relative entropy rises from {journey.entropy:.6e} to {entropy:.6e}"
+
+
+def probabilities_of(initial: np.ndarray, volumes: np.ndarray, comm: MPI.Comm) -> tuple[np.ndarray, float]:
+    """Probabilities r (m,) at the nodes, which add up to 1, and the integral of what was given."""
+    total = float(comm.allreduce(float((initial * volumes).sum())))
+    return (initial * volumes / total if total > 0 else initial), total

@@ -1,0 +1,287 @@
+"""Fokker-Planck equations of reversible diffusions: d_t rho = div(M (rho grad Psi + sigma grad rho)) in a box."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import warnings
+from collections.abc import Callable
+from dataclasses import KW_ONLY, dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from mpi4py import MPI
+
+from ..meshes.box import Lattice, lattice
+from ..particles import InvalidArgument
+from ..particles._checks import flag, integer, number, real_array
+from ..particles._checks import times as checked_times
+from . import hitting
+from .density import FLOOR, Density
+from .edge_scheme import Coefficients, EdgeScheme
+from .errors import Unresolved
+from .evolution import Evolution, Stepper, probabilities_of
+from .evolved import Evolved, SnapshotBar
+from .journeys import Checkpoint
+from .quadrature import moments, points_per_direction
+from .resolvent_schemes import RESOLVENT4, ResolventScheme
+from .spectrum import Modes, slowest
+
+PERIOD_RTOL = 1e-8  # of what should be the same on both sides of a period
+FACES = 16  # random points of a face at which that is looked at
+
+
+@dataclass(frozen=True, eq=False)
+class FokkerPlanck:
+    """d_t rho = div(M (rho grad Psi + sigma grad rho)), without flux through the walls of a box; equilibrium is
+    exp(-Psi/sigma).
+
+    Densities live on the nodes of a lattice, with exponentially fitted conductances along edges: mass, positivity,
+    equilibrium and the decay of the free energy hold exactly for every tensor M (`edge_scheme`). Rates are found with
+    elements of high degree (`spectrum`).
+
+    Args:
+        coefficients: M(x), Psi(x) and sigma; anything with `mobility`, `free_energy` and `temperature`.
+        box: (a_i, b_i) for each direction (d, 2), d = 1, 2, 3.
+        cells: number of cells along each direction (d,).
+        rtol: relative error of rates, and of each step of an evolution (in total variation).
+        periodic: True, or for each direction whether it has no walls.
+        comm: the ranks that share the work.
+        petsc_options: of the linear solver of evolutions and hitting problems, without prefix.
+
+    Raises:
+        InvalidArgument: an argument out of range; coefficients that are not periodic where the box is.
+
+    Source: Duncan, Duong and Pavliotis (2023), Theorem 1, with V0 as part of Psi.
+    """
+
+    coefficients: Coefficients
+    box: Any
+    cells: Any
+    rtol: float = 1e-6
+    _: KW_ONLY
+    periodic: Any = False
+    comm: MPI.Comm = field(default_factory=lambda: MPI.COMM_WORLD, repr=False)
+    petsc_options: dict[str, Any] | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        if number("rtol", self.rtol, above=0.0) > 0.1:
+            raise InvalidArgument("rtol", f"must be at most 0.1, not {self.rtol:g}")
+        number("temperature", self.coefficients.temperature, above=0.0)
+        self._check_periods()
+
+    @cached_property
+    def lattice(self) -> Lattice:
+        """The nodes."""
+        return lattice(self.box, self.cells, self.periodic, self.comm)
+
+    @cached_property
+    def scheme(self) -> EdgeScheme:
+        """The generator on the nodes; `scheme.edges.widest` is 1 where neighbours are enough for a monotone scheme."""
+        return EdgeScheme(self.lattice, self.coefficients)
+
+    @property
+    def dim(self) -> int:
+        """D."""
+        return self.lattice.dim
+
+    def _check_periods(self) -> None:
+        generator = np.random.Generator(np.random.Philox(key=FACES))
+        low, high = self.lattice.bounds.T
+        for i in np.flatnonzero(self.lattice.periodic):
+            sides = np.repeat((low + (high - low) * generator.random((FACES, self.dim)))[None], 2, axis=0)
+            sides[0, :, i], sides[1, :, i] = low[i], high[i]
+            exponents = [self.exponent(x) for x in sides]
+            tensors = [self.coefficients.mobility(x) for x in sides]
+            scale = max(1.0, float(np.abs(exponents[0]).max()))
+            if np.abs(exponents[0] - exponents[1]).max() > PERIOD_RTOL * scale:
+                raise InvalidArgument("periodic", f"Psi is not the same at both ends of direction {i}")
+            if np.abs(tensors[0] - tensors[1]).max() > max(PERIOD_RTOL, 4 * self.rtol) * np.abs(tensors[0]).max():
+                raise InvalidArgument("periodic", f"M is not the same at both ends of direction {i}")
+
+    def exponent(self, points: np.ndarray) -> np.ndarray:
+        """Psi/sigma (P,) at points (P, d)."""
+        return np.asarray(self.coefficients.free_energy(points), dtype=float) / self.coefficients.temperature
+
+    @cached_property
+    def _log_partition(self) -> float:
+        """log Z, Z = int exp(-Psi/sigma) over the box."""
+        lowest, order = self.scheme.lowest, points_per_direction(self.lattice)
+
+        def boltzmann(x: np.ndarray) -> np.ndarray:
+            return np.exp(-np.maximum(self.exponent(x) - lowest, FLOOR))
+
+        found, coarser = (float(moments(self.lattice, boltzmann, n)[0]) for n in (order, order - 1))
+        if abs(found - coarser) > max(self.rtol, 1e-12) * found and self.comm.rank == 0:
+            known = abs(1 - coarser / found)
+            message = f"exp(-Psi/sigma) varies too much in a cell: its integral is known to {known:.1e} only"
+            warnings.warn(f"{message}; take more cells", Unresolved, stacklevel=3)
+        return float(np.log(found)) - lowest
+
+    def stationary(self) -> Density:
+        """rho = exp(-Psi/sigma)/Z, the equilibrium; not exp(-Psi/sigma)/M.
+
+        Returns:
+            The density. Its mass is that of another quadrature than the one for Z.
+
+        Warns:
+            Unresolved: the cells are too large to integrate exp(-Psi/sigma) to rtol.
+
+        Source: Duncan, Duong and Pavliotis (2023), below (18).
+        """
+        log_partition = self._log_partition
+        order = points_per_direction(self.lattice) + 1
+        found = moments(self.lattice, lambda x: np.exp(-self.exponent(x) - log_partition), order)
+        uniform = np.full(self.lattice.size, -log_partition)
+        return Density(self.lattice, self.exponent, uniform, float(found[0]), found[1:])
+
+    def evolve(
+        self,
+        initial: Callable[[np.ndarray], Any],
+        times: Any,
+        *,
+        scheme: ResolventScheme = RESOLVENT4,
+        step: float | None = None,
+        checkpoint: str | os.PathLike[str] | None = None,
+        checkpoint_every: float = 60.0,
+        progress: bool = False,
+    ) -> Evolved:
+        """d_t rho = div(M (rho grad Psi + sigma grad rho)), rho(0) given.
+
+        Args:
+            initial: rho(0), from points (P, d) to values (P,) >= 0; it is normalised.
+            times: snapshots (T,), not negative, not decreasing.
+            scheme: of the time steps; it declares its order.
+            step: steps of this size, or a little less so that they end at the times; None chooses them by `rtol`.
+            checkpoint: a file from which an interrupted evolution goes on, on any number of ranks.
+            checkpoint_every: seconds between two writings of it.
+            progress: show a progress bar, at a terminal, on rank 0.
+
+        Returns:
+            The densities, mass, free energy and minimum at the times.
+
+        Raises:
+            InvalidArgument: an argument out of range; a density that is negative, not finite or 0 at all nodes; a
+                checkpoint of another problem.
+            NotConverged: no step is small enough.
+        """
+        snapshots = checked_times(times)
+        stepper = self._stepper(scheme, step)
+        values = self._checked_density(initial)
+        probabilities, total = probabilities_of(values, self.lattice.volumes, self.comm)
+        if total <= 0:
+            raise InvalidArgument("initial", "is 0 at all nodes; take more cells, or a wider density")
+        evolution = Evolution(self.scheme, stepper, self.petsc_options)
+        keeper = Checkpoint(checkpoint, checkpoint_every, self.lattice, self._problem(values, snapshots, stepper))
+        journey = keeper.begin(evolution.start(probabilities))
+        bar = SnapshotBar(snapshots, flag("progress", progress) and self.comm.rank == 0)
+
+        def after_step(journey: Any) -> None:
+            bar.update(journey.clock)
+            keeper.after_step(journey)
+
+        evolution.go(journey, snapshots, after_step)
+        keeper.write(journey)
+        bar.close()
+        seen = np.array([self.lattice.whole(field) for field in journey.seen])
+        return Evolved(self, snapshots, seen, np.array(journey.entropies), journey.statistics)
+
+    def _stepper(self, scheme: ResolventScheme, step: float | None) -> Stepper:
+        if not isinstance(scheme, ResolventScheme):
+            raise InvalidArgument("scheme", f"must be a ResolventScheme, not {scheme!r}")
+        if step is not None:
+            return Stepper(scheme, None, number("step", step, above=0.0))
+        if scheme.order < 2:
+            raise InvalidArgument("step", f"must be given for {scheme.name}, which cannot estimate its error")
+        return Stepper(scheme, self.rtol, None)
+
+    def _checked_density(self, initial: Callable[[np.ndarray], Any]) -> np.ndarray:
+        if not callable(initial):
+            raise InvalidArgument("initial", f"must be a callable from points (P, d) to values (P,), not {initial!r}")
+        points = self.lattice.points
+        problem = None
+        values = np.zeros(len(points))
+        try:
+            values = real_array("initial", np.broadcast_to(initial(points), (len(points),)))
+            if (values < 0).any():
+                problem = InvalidArgument("initial", f"must not be negative, but is {values.min():g} somewhere")
+        except ValueError as error:  # InvalidArgument is one
+            problem = error if isinstance(error, InvalidArgument) else InvalidArgument("initial", str(error))
+        problems = [error for error in self.comm.allgather(problem) if error is not None]
+        if problems:
+            raise problems[0]
+        return values
+
+    def _problem(self, initial: np.ndarray, times: np.ndarray, stepper: Stepper) -> str:
+        parts = [self.lattice.bounds, np.array(self.lattice.cells), np.array(self.lattice.periodic), times]
+        parts += [np.round(self.scheme.exponent, 6), self.lattice.whole(initial)]
+        text = f"{stepper} {self.coefficients.temperature!r}".encode()
+        return hashlib.sha256(text + b"".join(np.ascontiguousarray(part).tobytes() for part in parts)).hexdigest()
+
+    def spectrum(self, k: int) -> np.ndarray:
+        """-div(sigma pi M grad f) = lambda pi f, pi = exp(-Psi/sigma): the k smallest decay rates, 0 first.
+
+        Args:
+            k: how many.
+
+        Returns:
+            lambda (k,), in units of 1/time, not decreasing.
+
+        Raises:
+            InvalidArgument: k out of range.
+            NotConverged: the eigensolver failed.
+
+        Warns:
+            Unresolved: elements of the highest degree that is affordable leave an error above rtol.
+        """
+        return self.modes(k).rates
+
+    def modes(self, k: int) -> Modes:
+        """The k slowest modes: rates, and eigenfunctions f as finite element functions; see `spectrum`."""
+        return slowest(self, integer("k", k, 1))
+
+    def mean_first_passage_time(self, target: Callable[[np.ndarray], Any]) -> Any:
+        """-div(sigma pi M grad T) = pi outside of the target, T = 0 in it: the mean time to reach it.
+
+        Args:
+            target: the set, from points (P, d) to truth values (P,); its boundary is found by bisection.
+
+        Returns:
+            T as a field; `T.at(points)` in units of time.
+
+        Raises:
+            InvalidArgument: not such a callable, no node in the target, or all of them.
+        """
+        return hitting.mean_first_passage_time(self, target)
+
+    def committor(self, a: Callable[[np.ndarray], Any], b: Callable[[np.ndarray], Any]) -> Any:
+        """-div(sigma pi M grad q) = 0 between two sets, q = 0 in a and 1 in b: the probability to reach b before a.
+
+        Args:
+            a: the set of reactants, from points (P, d) to truth values (P,).
+            b: that of products.
+
+        Returns:
+            q as a field; `q.at(points)`, in [0, 1].
+
+        Raises:
+            InvalidArgument: not such callables, an empty set, or sets that meet.
+        """
+        return hitting.committor(self, a, b)
+
+    def poisson(self, source: Callable[[np.ndarray], Any]) -> Any:
+        """-div(sigma pi M grad f) = pi (g - <g>), <f> = 0: the Poisson equation of the generator.
+
+        The asymptotic variance of time averages of g is 2 <f g>.
+
+        Args:
+            source: g, from points (P, d) to values (P,).
+
+        Returns:
+            f as a field.
+
+        Raises:
+            InvalidArgument: not such a callable, or values that are not finite.
+        """
+        return hitting.poisson(self, source)

@@ -1,0 +1,113 @@
+"""Checkpoints of an evolution: whole files, in the order of the lattice, so that any number of ranks goes on."""
+
+from __future__ import annotations
+
+import os
+import time
+import zipfile
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+
+from ..meshes.box import Lattice
+from ..particles import InvalidArgument
+from ..particles._checks import number
+from ..particles._files import save_arrays
+from .evolution import Clock, Journey
+from .rosenbrock import Statistics
+
+FORMAT = 1
+
+
+class Checkpoint:
+    """A file that is written every so often, and read at the start if it is there.
+
+    Args:
+        path: of the file, on a disk of rank 0; None never writes.
+        every: seconds between two writings; 0 writes after every step.
+        lattice: the nodes.
+        problem: a text that tells problems apart.
+
+    Raises:
+        InvalidArgument: `every` is negative.
+    """
+
+    def __init__(self, path: str | os.PathLike[str] | None, every: float, lattice: Lattice, problem: str) -> None:
+        self._path = None if path is None else Path(path)
+        self._every = number("every", every, least=0.0)
+        self._lattice, self._problem = lattice, problem
+        self._written = time.monotonic()
+
+    def begin(self, journey: Journey) -> Journey:
+        """The journey of the file, or the given one where there is none; collective.
+
+        Raises:
+            InvalidArgument: the file is damaged, or belongs to another problem.
+        """
+        if self._path is None:
+            return journey
+        found: dict[str, np.ndarray] | InvalidArgument | None = None
+        if self._lattice.comm.rank == 0:
+            found = self._read(self._path)
+        found = self._lattice.comm.bcast(found)
+        if isinstance(found, InvalidArgument):
+            raise found
+        return journey if found is None else self._journey(found)
+
+    def _read(self, path: Path) -> dict[str, np.ndarray] | InvalidArgument | None:
+        try:
+            with open(path, "rb") as raw, np.load(raw, allow_pickle=False) as file:
+                content = {name: file[name] for name in file.files}
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
+            return InvalidArgument("checkpoint", f"{path} is not a whole checkpoint ({error}); remove it")
+        if int(content.get("format", -1)) != FORMAT or str(content.get("problem")) != self._problem:
+            return InvalidArgument("checkpoint", f"{path} belongs to another problem; remove or rename it")
+        return content
+
+    def _journey(self, content: dict[str, np.ndarray]) -> Journey:
+        own = self._lattice.own
+        names = Statistics.__dataclass_fields__
+        counts = {k: v.item() for k, v in zip(names, content["statistics"])}
+        whole = {"steps", "refused", "evaluations", "factorisations"}
+        return Journey(
+            state=content["state"][own],
+            clock=Clock(*(int(value) for value in content["clock"])),
+            length=float(content["length"]),
+            entropy=float(content["entropy"]),
+            seen=[field[own] for field in content["seen"]],
+            entropies=[float(value) for value in content["entropies"]],
+            statistics=Statistics(**{k: int(v) if k in whole else v for k, v in counts.items()}),
+        )
+
+    def after_step(self, journey: Journey) -> None:
+        """Write, if it is time to; collective."""
+        if self._path is None:
+            return
+        due = self._lattice.comm.bcast(time.monotonic() - self._written >= self._every)
+        if due:
+            self.write(journey)
+
+    def write(self, journey: Journey) -> None:
+        """Write the file; it replaces the old one when it is whole. Collective."""
+        if self._path is None:
+            return
+        state = self._lattice.whole(journey.state)
+        seen = [self._lattice.whole(field) for field in journey.seen]
+        if self._lattice.comm.rank == 0:
+            clock = journey.clock
+            content = {
+                "format": FORMAT,
+                "problem": self._problem,
+                "state": state,
+                "clock": np.array([clock.interval, clock.level, clock.position], dtype=np.int64),
+                "length": journey.length,
+                "entropy": journey.entropy,
+                "seen": np.array(seen).reshape(-1, self._lattice.size),
+                "entropies": np.array(journey.entropies),
+                "statistics": np.array(list(asdict(journey.statistics).values()), dtype=float),
+            }
+            save_arrays(self._path, content)
+        self._written = time.monotonic()

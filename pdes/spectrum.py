@@ -1,0 +1,134 @@
+"""The slowest modes of a reversible diffusion, with elements of growing degree."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from dolfinx import fem
+from petsc4py import PETSc
+from slepc4py import SLEPc
+
+from ..meshes.box import box
+from ..particles import InvalidArgument
+from .errors import NotConverged, Unresolved
+from .generator_forms import GeneratorForms
+
+if TYPE_CHECKING:
+    from .fokker_planck import FokkerPlanck
+
+DEGREES = (2, 4, 6, 8)
+MOST_UNKNOWNS = {1: 400_000, 2: 200_000, 3: 60_000}
+SPECTRUM_RTOL = 1e-8  # the rates are at least so accurate where the elements can be
+SHIFT = 1e-6  # of the diffusive rate sigma M/L^2: how far below 0 the shift is
+
+
+@dataclass(frozen=True, eq=False)
+class Modes:
+    """-L f_k = lambda_k f_k.
+
+    Args:
+        rates: lambda (k,), 0 first, in units of 1/time.
+        functions: f_k, with int pi f_k^2 = int pi, the first of them 1.
+        errors: the change of the rates from the last degree but one (k,).
+        degree: of the elements.
+    """
+
+    rates: np.ndarray
+    functions: list[fem.Function]
+    errors: np.ndarray
+    degree: int
+
+
+def slowest(equation: FokkerPlanck, k: int) -> Modes:
+    """Raise the degree until the rates agree, or there are too many unknowns; see `FokkerPlanck.spectrum`."""
+    grid = equation.lattice
+    if k > grid.size // 2:
+        raise InvalidArgument("k", f"must be at most half the number of nodes, {grid.size // 2}, not {k}")
+    mesh = box(grid.bounds, grid.cells, periodic=grid.periodic, comm=grid.comm)
+    aim = min(equation.rtol, SPECTRUM_RTOL)
+    found: Modes | None = None
+    for degree in DEGREES:
+        if found is not None and np.prod(grid.cells) * float(degree) ** grid.dim > MOST_UNKNOWNS[grid.dim]:
+            break
+        forms = GeneratorForms(mesh, equation.coefficients, equation.scheme.lowest, degree)
+        rates, functions = _solved(forms, k, equation)
+        errors = np.full(k, np.inf) if found is None else np.abs(rates - found.rates)
+        errors[0] = 0.0
+        found = Modes(rates, functions, errors, degree)
+        if (errors <= aim * rates).all():
+            return found
+    assert found is not None
+    worst = float((found.errors[1:] / found.rates[1:]).max(initial=0.0))
+    if worst > equation.rtol and grid.comm.rank == 0:
+        message = f"rates changed by {worst:.1e} from the last degree but one to degree {found.degree}; take more cells"
+        warnings.warn(message, Unresolved, stacklevel=4)
+    return found
+
+
+def _solved(forms: GeneratorForms, k: int, equation: FokkerPlanck) -> tuple[np.ndarray, list[fem.Function]]:
+    energy, product, roots = forms.matrices()
+    one = roots.copy()
+    product_of_one = product.createVecLeft()
+    product.mult(one, product_of_one)
+    one.scale(1.0 / np.sqrt(one.dot(product_of_one)))
+    functions = [fem.Function(forms.space, name="f_0")]
+    functions[0].x.array[:] = 1.0
+    rates = [0.0]
+    if k > 1:
+        solver = _eigensolver(energy, product, one, k - 1, _diffusive_rate(equation))
+        solver.solve()
+        if solver.getConverged() < k - 1:
+            raise NotConverged(
+                "the eigenvalue problem", f"SLEPc found {solver.getConverged()} of {k - 1} modes", "ask for fewer modes"
+            )
+        norm = forms.integral(forms.product(functions[0], functions[0]))
+        vector = energy.createVecRight()
+        for i in range(k - 1):
+            solver.getEigenvector(i, vector)
+            function = fem.Function(forms.space, name=f"f_{i + 1}")
+            count = forms.space.dofmap.index_map.size_local
+            function.x.array[:count] = vector.array / roots.array
+            function.x.scatter_forward()
+            size = forms.integral(forms.product(function, function))
+            rates.append(forms.integral(forms.energy(function, function)) / size)
+            function.x.array[:] *= np.sqrt(norm / size)
+            functions.append(function)
+        solver.destroy()
+    order = np.argsort(rates, kind="stable")
+    return np.array(rates)[order], [functions[i] for i in order]
+
+
+def _diffusive_rate(equation: FokkerPlanck) -> float:
+    """Sigma M/L^2, a rate that the slow ones are compared with."""
+    grid = equation.lattice
+    mobility = equation.coefficients.mobility(grid.bounds.mean(axis=1)[None])[0]
+    length = float((grid.bounds[:, 1] - grid.bounds[:, 0]).max())
+    return float(equation.coefficients.temperature * np.trace(mobility) / grid.dim / length**2)
+
+
+def _eigensolver(energy: PETSc.Mat, product: PETSc.Mat, one: PETSc.Vec, count: int, rate: float) -> SLEPc.EPS:
+    """Shift and invert just below 0, with the mode of rate 0 known beforehand."""
+    comm = energy.getComm()
+    solver = SLEPc.EPS().create(comm)
+    solver.setOptionsPrefix("fokker_planck_spectrum_")
+    solver.setOperators(energy, product)
+    solver.setProblemType(SLEPc.EPS.ProblemType.GHEP)
+    solver.setDimensions(count)
+    solver.setDeflationSpace([one])
+    solver.setTarget(-SHIFT * rate)
+    solver.setWhichEigenpairs(SLEPc.EPS.Which.TARGET_MAGNITUDE)
+    solver.setTolerances(tol=1e-11, max_it=500)
+    transform = solver.getST()
+    transform.setType(SLEPc.ST.Type.SINVERT)
+    factors = transform.getKSP()
+    factors.setType("preonly")
+    if comm.size == 1 and PETSc.Sys.hasExternalPackage("cholmod"):
+        factors.getPC().setType("cholesky")
+        factors.getPC().setFactorSolverType("cholmod")
+    else:
+        factors.getPC().setType("lu")
+        factors.getPC().setFactorSolverType("mumps")
+    return solver
