@@ -13,7 +13,8 @@ Comp. 68 (1999) 1429). No conductance is negative, for any tensor: densities sta
 and exp(-Psi/sigma) is stationary, all exactly.
 
 Unknowns are s = r/sqrt(m), with r the probability at a node and m = |x| pi. In them the generator is the symmetric
-matrix -S, whose entries depend on differences of Psi only: nothing overflows where pi is 1e-300.
+matrix -S, whose entries depend on differences of Psi only: nothing overflows where pi is 1e-300. Where it is below
+exp(-1300) of its maximum, no path goes, and there is a wall.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from ..meshes.box import Lattice
 from ..particles import InvalidArgument
 from .lattice_basis import decomposition
 
-DEEPEST = 1300.0  # of (Psi - min Psi)/sigma: beyond it sqrt(pi) is not a number
+HIGHEST = 1300.0  # of (Psi - min Psi)/sigma; beyond it sqrt(pi) is not a number, and there is a wall
 
 
 class Coefficients(Protocol):
@@ -63,6 +64,13 @@ class Edges:
     step: np.ndarray
     weight: np.ndarray
     widest: int
+
+    def among(self, nodes: np.ndarray) -> Edges:
+        """The edges that have both ends among some nodes, given as truth values (size,)."""
+        if nodes.all():
+            return self
+        kept = nodes[self.tail] & nodes[self.head]
+        return Edges(self.tail[kept], self.head[kept], self.step[kept], self.weight[kept], self.widest)
 
 
 def edges(lattice: Lattice, tensors: np.ndarray) -> Edges:
@@ -126,7 +134,7 @@ class EdgeScheme:
         coefficients: M, Psi, sigma.
 
     Raises:
-        InvalidArgument: Psi/sigma spans more than double precision does; M is not positive definite.
+        InvalidArgument: Psi is not finite, or M is not positive definite.
     """
 
     def __init__(self, lattice: Lattice, coefficients: Coefficients) -> None:
@@ -135,20 +143,18 @@ class EdgeScheme:
         mine = np.asarray(coefficients.free_energy(lattice.points), dtype=float) / self.temperature
         tensors = np.asarray(coefficients.mobility(lattice.points), dtype=float)
         self.exponent = lattice.whole(mine)  # Psi/sigma on the whole lattice, above its minimum
+        self._check(tensors)
         self.lowest = float(self.exponent.min())
         self.exponent -= self.lowest
-        self._check(tensors)
-        self.edges = edges(lattice, tensors)
+        self.alive = self.exponent <= HIGHEST
+        self.edges = edges(lattice, tensors).among(self.alive)
         self.volumes = lattice.whole(lattice.volumes)
-        self.root = np.sqrt(lattice.volumes) * np.exp(-0.5 * self.exponent[lattice.own])  # sqrt(m)
+        own = self.exponent[lattice.own]
+        self.root = np.where(own <= HIGHEST, np.sqrt(lattice.volumes) * np.exp(-0.5 * own), 0.0)  # sqrt(m)
 
     def _check(self, tensors: np.ndarray) -> None:
-        if not np.isfinite(self.exponent).all() or self.exponent.max() > DEEPEST:
-            raise InvalidArgument(
-                "box",
-                f"Psi/sigma spans {self.exponent.max():.3g} on it, and {DEEPEST:g} is what double precision holds; "
-                "take a smaller box or a higher temperature",
-            )
+        if not np.isfinite(self.exponent).all():
+            raise InvalidArgument("free_energy", "Psi must be finite everywhere in the box")
         definite = (
             bool(np.isfinite(tensors).all() and (np.linalg.eigvalsh(tensors) > 0).all()) if len(tensors) else True
         )

@@ -19,7 +19,7 @@ from ..particles._checks import flag, integer, number, real_array
 from ..particles._checks import times as checked_times
 from . import hitting
 from .density import FLOOR, Density
-from .edge_scheme import Coefficients, EdgeScheme
+from .edge_scheme import HIGHEST, Coefficients, EdgeScheme
 from .errors import Unresolved
 from .evolution import Evolution, Stepper, probabilities_of
 from .evolved import Evolved, SnapshotBar
@@ -29,6 +29,7 @@ from .resolvent_schemes import RESOLVENT4, ResolventScheme
 from .spectrum import Modes, slowest
 
 PERIOD_RTOL = 1e-8  # of what should be the same on both sides of a period
+BEYOND = 1e-12  # of the initial mass, behind walls where no path goes
 FACES = 16  # random points of a face at which that is looked at
 
 
@@ -172,6 +173,12 @@ class FokkerPlanck:
         probabilities, total = probabilities_of(values, self.lattice.volumes, self.comm)
         if total <= 0:
             raise InvalidArgument("initial", "is 0 at all nodes; take more cells, or a wider density")
+        beyond = self.comm.allreduce(float(probabilities[self.scheme.root == 0].sum()))
+        if beyond > 0:
+            if beyond > BEYOND:
+                message = f"puts {beyond:.1e} of its mass where exp(-Psi/sigma) is below exp(-{HIGHEST:g}) of its maximum"
+                raise InvalidArgument("initial", message)
+            probabilities = np.where(self.scheme.root > 0, probabilities, 0.0) / (1.0 - beyond)
         evolution = Evolution(self.scheme, stepper, self.petsc_options)
         keeper = Checkpoint(checkpoint, checkpoint_every, self.lattice, self._problem(values, snapshots, stepper))
         journey = keeper.begin(evolution.start(probabilities))

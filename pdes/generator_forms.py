@@ -1,6 +1,6 @@
 """The generator in UFL: int sigma pi <M grad f, grad g> and int pi f g, with elements of any degree.
 
-pi is evaluated at quadrature points, relative to its largest value; where it is below 1e-250 of that, degrees of
+pi is evaluated at quadrature points, relative to its largest value; where it is below 1e-100 of that, degrees of
 freedom are taken out, as behind a wall.
 """
 
@@ -21,7 +21,7 @@ from petsc4py import PETSc
 
 from .edge_scheme import Coefficients
 
-NEGLIGIBLE = 1e-250
+NEGLIGIBLE = 1e-100  # 230 in units of sigma
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,7 +88,7 @@ class GeneratorForms:
 
     def matrices(self) -> tuple[PETSc.Mat, PETSc.Mat, PETSc.Vec]:
         """The matrices of energy and product, and the roots of the diagonal of the second; both are divided by it from
-        both sides, so that their entries are of order one wherever pi is.
+        both sides, so that their entries are of order one wherever pi is. Roots are infinite where pi is negligible.
         """
         f, g = ufl.TrialFunction(self.space), ufl.TestFunction(self.space)
         energy, product = (fem_petsc.assemble_matrix(fem.form(form(f, g))) for form in (self.energy, self.product))
@@ -101,9 +101,9 @@ class GeneratorForms:
         empty = np.flatnonzero(~(diagonal.array > NEGLIGIBLE * largest)).astype(PETSc.IntType)
         roots = diagonal.copy()
         roots.array[:] = np.sqrt(diagonal.array)
-        roots.array[empty] = 1.0
+        roots.array[empty] = np.inf
         inverse = roots.copy()
-        inverse.reciprocal()
+        inverse.array[:] = 1.0 / roots.array
         energy.diagonalScale(inverse, inverse)
         product.diagonalScale(inverse, inverse)
         if comm.allreduce(empty.size):

@@ -1,7 +1,8 @@
 """Hitting problems of a reversible diffusion: mean first passage times, committors, and its Poisson equation.
 
 On a line with elements of high degree, on a mesh that ends where the sets do. In the plane and in space on the lattice,
-with edges that are cut where they enter a set: of second order, and monotone, so that committors are in [0, 1].
+with edges that are cut where they enter a set: of second order, and monotone, so that committors are in [0, 1]. Where
+exp(-Psi/sigma) is nothing, fields are not a number.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from ..particles._checks import real_array
 from .density import LatticeField, inside
 from .edge_scheme import bernoulli, symmetric_bernoulli
 from .errors import NotConverged, Unresolved
-from .generator_forms import GeneratorForms
+from .generator_forms import NEGLIGIBLE, GeneratorForms
 from .resolvents import default_options
 
 if TYPE_CHECKING:
@@ -44,10 +45,12 @@ class LineField:
     Args:
         lattice: of the interval.
         function: f.
+        known: whether f is known at points (P, 1): where exp(-Psi/sigma) is not negligible.
     """
 
     lattice: Lattice
     function: fem.Function
+    known: Indicator
 
     def at(self, points: Any) -> np.ndarray:
         """f(x); collective.
@@ -56,12 +59,13 @@ class LineField:
             points: x (P, 1), in the box.
 
         Returns:
-            f (P,).
+            f (P,); not a number where exp(-Psi/sigma) is nothing.
 
         Raises:
             InvalidArgument: a wrong shape, or a point outside of the box.
         """
-        return evaluate(self.function, inside(self.lattice, points))
+        x = inside(self.lattice, points)
+        return np.where(self.known(x), evaluate(self.function, x), np.nan)
 
 
 def mean_first_passage_time(equation: FokkerPlanck, target: Any) -> LatticeField | LineField:
@@ -90,7 +94,7 @@ def poisson(equation: FokkerPlanck, source: Any) -> LatticeField:
     right = matrix.createVecLeft()
     right.array[:] = scheme.root * (values - mean)
     matrix.zeroRowsColumns(mine, diag=1.0, x=matrix.createVecRight(), b=right)
-    solution = _solve(matrix, right.array.copy(), equation) / scheme.root
+    solution = _solve(matrix, right.array.copy(), equation) / np.where(scheme.root > 0, scheme.root, np.inf)
     solution -= grid.comm.allreduce(float((scheme.root**2 * solution).sum())) / total
     return LatticeField(grid, grid.whole(solution), ())
 
@@ -152,7 +156,8 @@ def _on_a_line(equation: FokkerPlanck, sets: Sets, names: tuple[str, ...], sourc
                 message = f"the solution changed by {change:.1e} with the degree of the elements; take more cells"
                 warnings.warn(message, Unresolved, stacklevel=5)
         previous = values
-    return LineField(grid, function)
+    highest = equation.scheme.lowest - np.log(NEGLIGIBLE)
+    return LineField(grid, function, lambda x: equation.exponent(x) < highest)
 
 
 def _ends(indicator: Indicator, looks: np.ndarray, mask: np.ndarray) -> np.ndarray:
@@ -172,14 +177,16 @@ def _solved_on_mesh(forms: GeneratorForms, sets: Sets, source: float, equation: 
     cells = np.arange(mesh.topology.index_map(1).size_local + mesh.topology.index_map(1).num_ghosts)
     middles = mesh.geometry.x[mesh.geometry.dofmap].mean(axis=1)[:, :1]
     fixed, right = energy.createVecRight(), product.createVecLeft()
-    product.mult(roots, right)
+    one = roots.copy()
+    one.array[np.isinf(one.array)] = 0.0
+    product.mult(one, right)
     right.scale(source)
     rows: list[np.ndarray] = []
     count, first = space.dofmap.index_map.size_local, energy.getOwnershipRange()[0]
     for indicator, value in sets:
         dofs = np.unique(space.dofmap.list[cells[indicator(middles)]]) if len(cells) else np.zeros(0, dtype=np.int32)
         local = dofs[dofs < count]
-        fixed.array[local] = value * roots.array[local]
+        fixed.array[local] = value * one.array[local]
         rows.append(local)
     mine = np.unique(np.concatenate(rows)).astype(PETSc.IntType) + first
     energy.zeroRowsColumns(mine, diag=1.0, x=fixed, b=right)
@@ -219,8 +226,8 @@ def _on_a_lattice(equation: FokkerPlanck, sets: Sets, names: tuple[str, ...], so
     across = np.where(between, -weight * symmetric_bernoulli(difference) / np.sqrt(volume_tail * volume_head), 0.0)
     matrix = scheme.assembled(tail, head, across, out, back)
     diagonal = matrix.getDiagonal()
-    held = place[grid.own] >= 0
-    diagonal.array[held] = 1.0
+    held, lost = place[grid.own] >= 0, scheme.root == 0
+    diagonal.array[held | lost] = 1.0
     matrix.setDiagonal(diagonal)
     values = np.array([value for _, value in sets])
     gain = np.bincount(tail, np.where(out_of, out * values[place[head]], 0.0), grid.size)
@@ -228,7 +235,8 @@ def _on_a_lattice(equation: FokkerPlanck, sets: Sets, names: tuple[str, ...], so
     gain = grid.comm.allreduce(gain)[grid.own]
     right = np.where(held, values[place[grid.own]] * scheme.root, (source + gain) * scheme.root)
     solution = _solve(matrix, right, equation)
-    nodal = np.where(scheme.root > 0, solution / np.where(scheme.root > 0, scheme.root, 1.0), 0.0)
+    nodal = np.where(lost, np.nan, solution / np.where(lost, 1.0, scheme.root))
+    nodal[held] = values[place[grid.own][held]]
     return LatticeField(grid, grid.whole(nodal), sets)
 
 

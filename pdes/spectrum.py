@@ -71,6 +71,7 @@ def slowest(equation: FokkerPlanck, k: int) -> Modes:
 def _solved(forms: GeneratorForms, k: int, equation: FokkerPlanck) -> tuple[np.ndarray, list[fem.Function]]:
     energy, product, roots = forms.matrices()
     one = roots.copy()
+    one.array[np.isinf(one.array)] = 0.0
     product_of_one = product.createVecLeft()
     product.mult(one, product_of_one)
     one.scale(1.0 / np.sqrt(one.dot(product_of_one)))

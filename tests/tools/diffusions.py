@@ -1,0 +1,67 @@
+"""Coefficients and potentials that several tests of Fokker-Planck equations use, and oracles by other methods."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy import linalg
+from sympy import cos, pi, sin
+
+from scaling_limits.particles import MultiscalePotential
+
+
+@dataclass(frozen=True)
+class Given:
+    """M and Psi as plain callables of points (P, d)."""
+
+    mobility: Any
+    free_energy: Any
+    temperature: float = 1.0
+
+
+def rotated(angle, first, second):
+    """Tensors with the given eigenvalues, the first along the angle; all of shape (P,)."""
+    c, s = np.cos(angle), np.sin(angle)
+    rotation = np.stack([np.stack([c, -s], -1), np.stack([s, c], -1)], -2)
+    values = np.stack([first, second], -1)
+    return (rotation * values[:, None, :]) @ rotation.swapaxes(-1, -2)
+
+
+def double_well(temperature=0.5):
+    """A double well with N = 2 scales of ruggedness that act on one another, and x on both."""
+    return MultiscalePotential(
+        1, 2, temperature,
+        lambda x: (x[0] ** 2 - 1) ** 2,
+        lambda x, y, z: (1 + sin(x[0]) / 2) * cos(2 * pi * y[0]) / 2 + (1 + cos(2 * pi * y[0]) / 2) * cos(2 * pi * z[0]) / 4,
+    )  # fmt: skip
+
+
+def averages_on_a_line(potential, x, count=64):
+    """Z1(x) and the integral of exp(V1/sigma), of N = 2 scales on a line, by the trapezoidal rule (P,), (P,)."""
+    ticks = np.arange(count) / count
+    y, z = (grid.ravel() for grid in np.meshgrid(ticks, ticks))
+    rows = [potential.fluctuation_at(np.full((y.size, 1), xi), y[:, None], z[:, None]) for xi in np.ravel(x)]
+    exponents = np.array(rows) / potential.temperature
+    return np.exp(-exponents).mean(axis=1), np.exp(exponents).mean(axis=1)
+
+
+def chebyshev(n):
+    """Points on [-1, 1] and the matrix that differentiates there."""
+    x = np.cos(np.pi * np.arange(n + 1) / n)
+    c = np.r_[2.0, np.ones(n - 1), 2.0] * (-1.0) ** np.arange(n + 1)
+    d = np.outer(c, 1 / c) / (x[:, None] - x[None, :] + np.eye(n + 1))
+    return x, d - np.diag(d.sum(axis=1))
+
+
+def rates_on_a_line(weight, conductivity, low, high, n=160):
+    """Smallest eigenvalues of -(c f')' = lambda w f on [low, high] without flux at the ends, by Chebyshev collocation.
+
+    f' = 0 at both ends is used to eliminate the values there.
+    """
+    x, d = chebyshev(n)
+    x, d = low + 0.5 * (x + 1) * (high - low), d * 2 / (high - low)
+    operator = -d @ (conductivity(x)[:, None] * d) / weight(x)[:, None]
+    ends, inner = [0, n], np.arange(1, n)
+    lift = -np.linalg.solve(d[np.ix_(ends, ends)], d[np.ix_(ends, inner)])
+    reduced = operator[np.ix_(inner, inner)] + operator[np.ix_(inner, ends)] @ lift
+    return np.sort(linalg.eigvals(reduced).real)
