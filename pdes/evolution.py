@@ -98,14 +98,16 @@ class Evolution:
     def entropy(self, state: np.ndarray) -> float:
         """H = sum r log(r/r_eq) >= 0, the relative entropy; near 0 it keeps its digits."""
         inside = self._root > 0
-        ratio = np.where(inside, state * self._partition / np.where(inside, self._root, 1.0), 0.0)
+        root = np.where(inside, self._root, 1.0)
+        with np.errstate(over="ignore"):
+            ratio = np.where(inside, state * self._partition / root, 0.0)
         weight, share = self._root**2 / self._partition, state * self._root
         excess = ratio - 1.0
         small = np.abs(excess) < 1e-4
         x = np.where(small, excess, 0.0)
         series = x**2 * (0.5 - x / 6 + x**2 / 12 - x**3 / 20)  # of (1 + x) log(1 + x) - x
-        logarithms = np.log(np.where(share > 0, ratio, 1.0))
-        return self._sum(np.where(small, weight * series, share * logarithms - (share - weight)))
+        logarithms = np.log(np.where(share > 0, state, 1.0)) + np.log(self._partition) - np.log(root)
+        return self._sum(np.where(small, weight * series, np.where(share > 0, share * logarithms, 0.0) - (share - weight)))
 
     def start(self, probabilities: np.ndarray) -> Journey:
         """The journey of probabilities r at the nodes of this rank, which add up to 1."""

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from .fokker_planck import FokkerPlanck
 
 DEGREES = (2, 4, 6, 8)
-MOST_UNKNOWNS = {1: 400_000, 2: 200_000, 3: 60_000}
+LOW_DEGREES = (1, 2)  # where the higher ones would be too expensive
+MOST_UNKNOWNS = {1: 400_000, 2: 200_000, 3: 20_000}
 SPECTRUM_RTOL = 1e-8  # the rates are at least so accurate where the elements can be
 SHIFT = 1e-6  # of the diffusive rate sigma M/L^2: how far below 0 the shift is
 
@@ -49,12 +50,16 @@ def slowest(equation: FokkerPlanck, k: int) -> Modes:
         raise InvalidArgument("k", f"must be at most half the number of nodes, {grid.size // 2}, not {k}")
     mesh = box(grid.bounds, grid.cells, periodic=grid.periodic, comm=grid.comm)
     aim = min(equation.rtol, SPECTRUM_RTOL)
+    affordable = [p for p in DEGREES if np.prod(grid.cells) * float(p) ** grid.dim <= MOST_UNKNOWNS[grid.dim]]
     found: Modes | None = None
-    for degree in DEGREES:
-        if found is not None and np.prod(grid.cells) * float(degree) ** grid.dim > MOST_UNKNOWNS[grid.dim]:
-            break
+    for degree in affordable if len(affordable) > 1 else LOW_DEGREES:
         forms = GeneratorForms(mesh, equation.coefficients, equation.scheme.lowest, degree)
-        rates, functions = _solved(forms, k, equation)
+        try:
+            rates, functions = _solved(forms, k, equation)
+        except NotConverged:
+            if found is None:
+                raise
+            break
         errors = np.full(k, np.inf) if found is None else np.abs(rates - found.rates)
         errors[0] = 0.0
         found = Modes(rates, functions, errors, degree)
@@ -63,7 +68,7 @@ def slowest(equation: FokkerPlanck, k: int) -> Modes:
     assert found is not None
     worst = float((found.errors[1:] / found.rates[1:]).max(initial=0.0))
     if worst > equation.rtol and grid.comm.rank == 0:
-        message = f"rates changed by {worst:.1e} from the last degree but one to degree {found.degree}; take more cells"
+        message = f"rates are known to about {worst:.1e} only, with degree {found.degree}; take more cells"
         warnings.warn(message, Unresolved, stacklevel=4)
     return found
 
@@ -80,7 +85,14 @@ def _solved(forms: GeneratorForms, k: int, equation: FokkerPlanck) -> tuple[np.n
     rates = [0.0]
     if k > 1:
         solver = _eigensolver(energy, product, one, k - 1, _diffusive_rate(equation))
-        solver.solve()
+        try:
+            solver.solve()
+        except PETSc.Error as error:
+            solver.incRef()  # SLEPc cannot take it apart in this state
+            raise NotConverged(
+                "the eigenvalue problem", f"PETSc error {error.ierr}: exp(-Psi/sigma) varies too much in a cell",
+                "take more cells",
+            ) from error  # fmt: skip
         if solver.getConverged() < k - 1:
             raise NotConverged(
                 "the eigenvalue problem", f"SLEPc found {solver.getConverged()} of {k - 1} modes", "ask for fewer modes"
@@ -93,6 +105,8 @@ def _solved(forms: GeneratorForms, k: int, equation: FokkerPlanck) -> tuple[np.n
             count = forms.space.dofmap.index_map.size_local
             function.x.array[:count] = vector.array / roots.array
             function.x.scatter_forward()
+            mean = forms.integral(forms.product(function, functions[0])) / norm
+            function.x.array[:] -= mean  # SLEPc deflates in another inner product
             size = forms.integral(forms.product(function, function))
             rates.append(forms.integral(forms.energy(function, function)) / size)
             function.x.array[:] *= np.sqrt(norm / size)

@@ -369,7 +369,9 @@ def test_boxes_of_any_size():
     np.testing.assert_allclose(small.spectrum(3), large.spectrum(3), rtol=1e-6)
     runs = [fp.evolve(gaussian([-1.0], [[0.01]]), [1.0]).at(x)[0] for fp in (small, large)]
     np.testing.assert_allclose(*runs, rtol=1e-6, atol=1e-9)
-    times = [fp.mean_first_passage_time(lambda x: x[:, 0] > 0.9).at(x) for fp in (small, large)]
-    np.testing.assert_allclose(*times, rtol=1e-7)
     with pytest.raises(InvalidArgument, match="initial"):
         large.evolve(gaussian([3.9], [[0.01]]), [1.0])
+    small, large = (EffectiveFokkerPlanck(double_well(0.1), [(-a, a)], (n,)) for a, n in ((2.5, 250), (5, 500)))
+    times = [fp.mean_first_passage_time(lambda x: x[:, 0] > 0.9) for fp in (small, large)]
+    np.testing.assert_allclose(times[0].at(x), times[1].at(x), rtol=1e-6)
+    assert np.isnan(times[1].at([[-4.5]])).all()

@@ -53,15 +53,18 @@ def chebyshev(n):
     return x, d - np.diag(d.sum(axis=1))
 
 
-def rates_on_a_line(weight, conductivity, low, high, n=160):
-    """Smallest eigenvalues of -(c f')' = lambda w f on [low, high] without flux at the ends, by Chebyshev collocation.
+def rates_on_a_line(slope, mobility, low, high, n):
+    """Smallest eigenvalues of -(c w f')' = lambda w f without flux at the ends, in the form of Schroedinger: for
+    g = sqrt(w) f the energy is int c (g' - (log w)'/2 g)^2, with Chebyshev points and their quadrature.
 
-    f' = 0 at both ends is used to eliminate the values there.
+    slope: (log w)'; mobility: c; n + 1 points.
     """
     x, d = chebyshev(n)
-    x, d = low + 0.5 * (x + 1) * (high - low), d * 2 / (high - low)
-    operator = -d @ (conductivity(x)[:, None] * d) / weight(x)[:, None]
-    ends, inner = [0, n], np.arange(1, n)
-    lift = -np.linalg.solve(d[np.ix_(ends, ends)], d[np.ix_(ends, inner)])
-    reduced = operator[np.ix_(inner, inner)] + operator[np.ix_(inner, ends)] @ lift
-    return np.sort(linalg.eigvals(reduced).real)
+    k = np.arange(0, n + 1, 2)
+    moments = np.cos(np.outer(np.arange(n + 1) * np.pi / n, k)) * (2.0 / (1 - k**2)) * np.where((k == 0) | (k == n), 1, 2)
+    weights = moments.sum(axis=1) / n * np.where((np.arange(n + 1) % n) == 0, 0.5, 1.0)
+    x, d, weights = low + 0.5 * (x + 1) * (high - low), d * 2 / (high - low), weights * 0.5 * (high - low)
+    root = np.sqrt(weights)
+    form = np.sqrt(mobility(x))[:, None] * (d - np.diag(0.5 * slope(x)))
+    scaled = root[:, None] * form / root[None, :]
+    return np.sort(linalg.svdvals(scaled) ** 2)
