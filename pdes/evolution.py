@@ -107,7 +107,9 @@ class Evolution:
         x = np.where(small, excess, 0.0)
         series = x**2 * (0.5 - x / 6 + x**2 / 12 - x**3 / 20)  # of (1 + x) log(1 + x) - x
         logarithms = np.log(np.where(share > 0, state, 1.0)) + np.log(self._partition) - np.log(root)
-        return self._sum(np.where(small, weight * series, np.where(share > 0, share * logarithms, 0.0) - (share - weight)))
+        return self._sum(
+            np.where(small, weight * series, np.where(share > 0, share * logarithms, 0.0) - (share - weight))
+        )
 
     def start(self, probabilities: np.ndarray) -> Journey:
         """The journey of probabilities r at the nodes of this rank, which add up to 1."""

@@ -176,7 +176,9 @@ class FokkerPlanck:
         beyond = self.comm.allreduce(float(probabilities[self.scheme.root == 0].sum()))
         if beyond > 0:
             if beyond > BEYOND:
-                message = f"puts {beyond:.1e} of its mass where exp(-Psi/sigma) is below exp(-{HIGHEST:g}) of its maximum"
+                message = (
+                    f"puts {beyond:.1e} of its mass where exp(-Psi/sigma) is below exp(-{HIGHEST:g}) of its maximum"
+                )
                 raise InvalidArgument("initial", message)
             probabilities = np.where(self.scheme.root > 0, probabilities, 0.0) / (1.0 - beyond)
         evolution = Evolution(self.scheme, stepper, self.petsc_options)

@@ -254,7 +254,9 @@ def _check_balance(
     flow = (rates[0] * share[tail])[enters[0]].sum() + (rates[1] * share[head])[enters[1]].sum()
     flow, made = grid.comm.allreduce(np.array([flow, (free**2).sum()]))
     if abs(flow / made - 1) > max(equation.rtol, 1e-9) and grid.comm.rank == 0:
-        warnings.warn(f"times are known to about {abs(flow / made - 1):.0e} only; take {LOST}", Unresolved, stacklevel=6)
+        warnings.warn(
+            f"times are known to about {abs(flow / made - 1):.0e} only; take {LOST}", Unresolved, stacklevel=6
+        )
 
 
 def _cut(indicator: Indicator, grid: Lattice, start: np.ndarray, along: np.ndarray) -> np.ndarray:

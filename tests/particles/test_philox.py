@@ -62,4 +62,10 @@ def test_half_circle_polynomials():
 
 def test_registry_of_purposes_is_frozen():
     """A purpose that has been given keeps its number: streams change only with a major version."""
-    assert {p.name: int(p) for p in _philox.Purpose} == {"COLLISIONS": 0, "INITIAL_STATE": 1}
+    assert {p.name: int(p) for p in _philox.Purpose} == {
+        "COLLISIONS": 0,
+        "INITIAL_STATE": 1,
+        "LANGEVIN": 2,
+        "EFFECTIVE_LANGEVIN": 3,
+        "SIGNS": 4,
+    }

@@ -103,7 +103,9 @@ def test_the_same_as_finite_elements(sign):
     mesh = box(grid.bounds, grid.cells, cell_type=CellType.triangle, comm=COMM)
     space = fem.functionspace(mesh, ("Lagrange", 1))
     u, v = ufl.TrialFunction(space), ufl.TestFunction(space)
-    stiffness = fem_petsc.assemble_matrix(fem.form(ufl.inner(ufl.as_matrix(tensor.tolist()) * ufl.grad(u), ufl.grad(v)) * ufl.dx))
+    stiffness = fem_petsc.assemble_matrix(
+        fem.form(ufl.inner(ufl.as_matrix(tensor.tolist()) * ufl.grad(u), ufl.grad(v)) * ufl.dx)
+    )
     stiffness.assemble()
     count = space.dofmap.index_map.size_local
     places = np.rint((space.tabulate_dof_coordinates()[:count, :2] - grid.bounds[:, 0]) / grid.spacing).astype(int)

@@ -38,12 +38,16 @@ def test_equilibrium_is_not_divided_by_the_mobility():
     expected = np.array([boltzmann(t) for t in x[:, 0]]) / partition
     np.testing.assert_allclose(rho.at(x), expected, rtol=1e-10)
     assert abs(rho.mass - 1) < 1e-12
-    assert rho.mean()[0] == pytest.approx(integrate.quad(lambda t: t * boltzmann(t), -4, 4, limit=200)[0] / partition, rel=1e-10)
+    assert rho.mean()[0] == pytest.approx(
+        integrate.quad(lambda t: t * boltzmann(t), -4, 4, limit=200)[0] / partition, rel=1e-10
+    )
     late = fp.evolve(gaussian([1.0], [[0.1]]), [1e6])
     np.testing.assert_allclose(late.at(x)[0], expected, rtol=1e-8)
     mobility = fp.coefficients.mobility(x)[:, 0, 0]
     ito = expected / mobility
-    assert np.abs(late.at(x)[0] / ito / (late.at(x)[0] / ito).mean() - 1).max() > 0.1  # the wrong law is seen to be wrong
+    assert (
+        np.abs(late.at(x)[0] / ito / (late.at(x)[0] / ito).mean() - 1).max() > 0.1
+    )  # the wrong law is seen to be wrong
 
 
 def test_equilibrium_is_stationary():
@@ -131,7 +135,9 @@ def test_gaussians_at_second_order(contrast):
     tensor = rotated(np.array([0.5]), np.ones(1), np.full(1, contrast))[0]
     stiffness = np.array([[1.0, 0.3], [0.3, 2.0]])
     given = Given(
-        lambda x: np.repeat(tensor[None], len(x), axis=0), lambda x: 0.5 * np.einsum("pi,ij,pj->p", x, stiffness, x), 0.3
+        lambda x: np.repeat(tensor[None], len(x), axis=0),
+        lambda x: 0.5 * np.einsum("pi,ij,pj->p", x, stiffness, x),
+        0.3,
     )
     mean, covariance = np.array([0.6, -0.4]), np.array([[0.3, 0.1], [0.1, 0.25]])
     end = gaussian(*ornstein_uhlenbeck(tensor, stiffness, 0.3, mean, covariance, 0.5))
@@ -151,7 +157,12 @@ def manufactured(n):
 
     x, y = sympy.symbols("x y")
     psi = sympy.cos(2 * pi * x) / 2 + sympy.sin(2 * pi * (x - y)) / 4
-    tensor = sympy.Matrix([[2 + sympy.sin(2 * pi * y), sympy.cos(2 * pi * x) / 2], [sympy.cos(2 * pi * x) / 2, 1 + sympy.cos(2 * pi * (x + y)) / 3]])
+    tensor = sympy.Matrix(
+        [
+            [2 + sympy.sin(2 * pi * y), sympy.cos(2 * pi * x) / 2],
+            [sympy.cos(2 * pi * x) / 2, 1 + sympy.cos(2 * pi * (x + y)) / 3],
+        ]
+    )
     f = sympy.sin(2 * pi * x) * sympy.cos(2 * pi * y)
     weight = sympy.exp(-psi / sympy.Rational(1, 2))
     flux = weight * tensor * sympy.Matrix([f.diff(x), f.diff(y)]) / 2
@@ -180,7 +191,9 @@ def test_manufactured_solution():
 @pytest.mark.parametrize("scheme", [IMPLICIT_EULER, RESOLVENT2, RESOLVENT3, RESOLVENT4], ids=lambda s: s.name)
 def test_declared_orders(scheme):
     """Against the exponential of the matrix; the slope is the order that the scheme declares."""
-    fp = FokkerPlanck(Given(lambda x: np.ones((len(x), 1, 1)), lambda x: np.cos(x[:, 0])), [(0, 2 * np.pi)], (16,), periodic=True)
+    fp = FokkerPlanck(
+        Given(lambda x: np.ones((len(x), 1, 1)), lambda x: np.cos(x[:, 0])), [(0, 2 * np.pi)], (16,), periodic=True
+    )
     matrix = fp.scheme.matrix()
     rows = np.arange(*matrix.getOwnershipRange(), dtype=np.int32)
     whole = np.concatenate(fp.comm.allgather(matrix.getValues(rows, np.arange(16, dtype=np.int32))))
@@ -222,7 +235,7 @@ def test_evolution_against_the_slow_modes():
     potential = double_well(0.3)
     fp = EffectiveFokkerPlanck(potential, [(-2, 2)], (1600,), rtol=1e-8)
     run = fp.evolve(gaussian([-1.0], [[0.02]]), [20.0, 30.0])
-    left = lambda p: p.reshape(-1)[: 801].sum() - 0.5 * p.reshape(-1)[800]  # noqa: E731
+    left = lambda p: p.reshape(-1)[:801].sum() - 0.5 * p.reshape(-1)[800]  # noqa: E731
     limit = left(fp.evolve(gaussian([-1.0], [[0.02]]), [1e5]).probabilities[0])
     excess = [left(p) - limit for p in run.probabilities]
     assert np.log(excess[0] / excess[1]) / 10 == pytest.approx(fp.spectrum(2)[1], rel=2e-5)
@@ -269,7 +282,9 @@ def test_one_rank_or_many():
     x = np.linspace(-3, 3, 11)[:, None]
     times = [fp.mean_first_passage_time(target).at(x) for fp in (together, alone)]
     np.testing.assert_allclose(*times, rtol=1e-8)
-    twisted = [FokkerPlanck(TWISTED, [(0, 1)] * 2, (16, 12), periodic=True, comm=c) for c in (MPI.COMM_WORLD, MPI.COMM_SELF)]
+    twisted = [
+        FokkerPlanck(TWISTED, [(0, 1)] * 2, (16, 12), periodic=True, comm=c) for c in (MPI.COMM_WORLD, MPI.COMM_SELF)
+    ]
     a, b = (fp.evolve(lambda x: 1.0 * (x[:, 0] < 0.3), [0.1, 1.0]).probabilities for fp in twisted)
     np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-14)
 
@@ -348,7 +363,9 @@ def test_wrong_evolutions(arguments, name):
 
 def test_noise_induced_wells():
     """Coupling to x makes two wells where V0 has one: Psi is not V0, and the density goes there."""
-    coupled = MultiscalePotential(1, 1, 0.3, lambda x: x[0] ** 2 / 2, lambda x, y: 2 * cos(pi * x[0] / 3) ** 2 * sin(2 * pi * y[0]))
+    coupled = MultiscalePotential(
+        1, 1, 0.3, lambda x: x[0] ** 2 / 2, lambda x, y: 2 * cos(pi * x[0] / 3) ** 2 * sin(2 * pi * y[0])
+    )
     fp = EffectiveFokkerPlanck(coupled, [(-3, 3)], (300,))
     separable = EffectiveFokkerPlanck(egg_carton(0.3, dim=1), [(-3, 3)], (300,))
     x = np.linspace(-3, 3, 601)[:, None]

@@ -19,7 +19,11 @@ def line_of(potential, low, high, count=4001):
     x = np.linspace(low, high, count)
     partition, inverse = averages_on_a_line(potential, x, 48)
     smooth = CubicSpline(x, np.stack([np.log(partition), -np.log(partition * inverse)], axis=1))
-    weight = lambda t: np.exp(smooth(t)[..., 0] - potential.confining_at(np.reshape(t, (-1, 1))).reshape(np.shape(t)) / potential.temperature)  # noqa: E731
+
+    def weight(t):
+        confining = potential.confining_at(np.reshape(t, (-1, 1))).reshape(np.shape(t))
+        return np.exp(smooth(t)[..., 0] - confining / potential.temperature)
+
     return weight, lambda t: np.exp(smooth(t)[..., 1])
 
 
@@ -54,7 +58,10 @@ def test_spectral_gap_against_chebyshev():
     low, high, sigma = -2.2, 2.2, WELL.temperature
     x = np.linspace(low, high, 4001)
     partition, inverse = averages_on_a_line(WELL, x, 48)
-    slope_of_partition, mobility = CubicSpline(x, np.log(partition)).derivative(), CubicSpline(x, 1 / (partition * inverse))
+    slope_of_partition, mobility = (
+        CubicSpline(x, np.log(partition)).derivative(),
+        CubicSpline(x, 1 / (partition * inverse)),
+    )
     slope = lambda t: slope_of_partition(t) - 4 * t * (t**2 - 1) / sigma  # noqa: E731 - of log w = -Psi/sigma
     expected, check = (rates_on_a_line(slope, lambda t: sigma * mobility(t), low, high, n)[1:5] for n in (120, 100))
     np.testing.assert_allclose(expected, check, rtol=1e-8)  # the oracle has converged
@@ -68,7 +75,9 @@ def test_ornstein_uhlenbeck_rates():
     tensor = rotated(np.array([0.5]), np.ones(1), np.full(1, 0.25))[0]
     stiffness = np.diag([1.0, 2.0])
     given = Given(
-        lambda x: np.repeat(tensor[None], len(x), axis=0), lambda x: 0.5 * np.einsum("pi,ij,pj->p", x, stiffness, x), 0.2
+        lambda x: np.repeat(tensor[None], len(x), axis=0),
+        lambda x: 0.5 * np.einsum("pi,ij,pj->p", x, stiffness, x),
+        0.2,
     )
     fp = FokkerPlanck(given, [(-3.5, 3.5), (-2.8, 2.8)], (28, 28), rtol=1e-5)
     slow, fast = np.sort(np.linalg.eigvals(tensor @ stiffness).real)
@@ -86,8 +95,13 @@ def test_rare_transitions():
     fp = EffectiveFokkerPlanck(potential, [(-1.8, 1.8)], (200,))
     weight, mobility = line_of(potential, -1.8, 1.8)
     scale = weight(-1.0)
-    wells = [integrate.quad(lambda x: weight(x) / scale, *ends, epsabs=0, epsrel=1e-11, limit=400)[0] for ends in ((-1.8, 0.0), (0.0, 1.8))]
-    barrier = integrate.quad(lambda x: scale / (0.05 * mobility(x) * weight(x)), -1.0, 1.0, epsabs=0, epsrel=1e-11, limit=400)[0]
+    wells = [
+        integrate.quad(lambda x: weight(x) / scale, *ends, epsabs=0, epsrel=1e-11, limit=400)[0]
+        for ends in ((-1.8, 0.0), (0.0, 1.8))
+    ]
+    barrier = integrate.quad(
+        lambda x: scale / (0.05 * mobility(x) * weight(x)), -1.0, 1.0, epsabs=0, epsrel=1e-11, limit=400
+    )[0]
     leading = (1 / wells[0] + 1 / wells[1]) / barrier
     gap = fp.spectrum(2)[1]
     assert gap < 1e-15
@@ -101,7 +115,7 @@ def test_proposition_4_bounds():
         x, y = (grid.ravel()[:, None] for grid in np.meshgrid(np.linspace(-5, 5, 201), np.arange(200) / 200))
         oscillation = np.ptp(potential.fluctuation_at(x, y))
         effective = EffectiveFokkerPlanck(potential, [(-7, 7)], (200,)).spectrum(2)[1]
-        full = Given(lambda x: np.ones((len(x), 1, 1)), lambda x: potential.full_at(x, 0.2), temperature)
+        full = Given(lambda x: np.ones((len(x), 1, 1)), lambda x, v=potential: v.full_at(x, 0.2), temperature)
         rate = FokkerPlanck(full, [(-7, 7)], (700,)).spectrum(2)[1]
         assert np.exp(-2 * oscillation / temperature) <= effective <= 1
         assert np.exp(-oscillation / temperature) <= rate

@@ -61,7 +61,9 @@ def rates_on_a_line(slope, mobility, low, high, n):
     """
     x, d = chebyshev(n)
     k = np.arange(0, n + 1, 2)
-    moments = np.cos(np.outer(np.arange(n + 1) * np.pi / n, k)) * (2.0 / (1 - k**2)) * np.where((k == 0) | (k == n), 1, 2)
+    moments = (
+        np.cos(np.outer(np.arange(n + 1) * np.pi / n, k)) * (2.0 / (1 - k**2)) * np.where((k == 0) | (k == n), 1, 2)
+    )
     weights = moments.sum(axis=1) / n * np.where((np.arange(n + 1) % n) == 0, 0.5, 1.0)
     x, d, weights = low + 0.5 * (x + 1) * (high - low), d * 2 / (high - low), weights * 0.5 * (high - low)
     root = np.sqrt(weights)

@@ -1,0 +1,138 @@
+"""Interrupted evolutions: they go on, on any number of ranks, and nothing half-written is ever read."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from mpi4py import MPI
+
+from scaling_limits.particles import InvalidArgument, fully_coupled
+from scaling_limits.pdes import EffectiveFokkerPlanck
+from scaling_limits.pdes.evolution import Evolution
+
+TIMES = [0.5, 1.0, 4.0]
+PROBLEM = """
+import sys
+import numpy as np
+from scaling_limits.particles import fully_coupled
+from scaling_limits.pdes import EffectiveFokkerPlanck
+fp = EffectiveFokkerPlanck(fully_coupled(1.0, dim=2, scales=1), [(-3, 3)] * 2, (20, 16))
+start = lambda x: np.exp(-10 * ((x - 0.5) ** 2).sum(axis=1))
+"""
+RUN = (
+    PROBLEM
+    + """
+run = fp.evolve(start, [0.5, 1.0, 4.0], checkpoint=sys.argv[1], checkpoint_every=0)
+if fp.comm.rank == 0:
+    np.savez(sys.argv[2], probabilities=run.probabilities, entropy=run.entropy, steps=run.statistics.steps)
+"""
+)
+
+
+def equation(comm=MPI.COMM_WORLD):
+    return EffectiveFokkerPlanck(fully_coupled(1.0, dim=2, scales=1), [(-3, 3)] * 2, (20, 16), comm=comm)
+
+
+def start(x):
+    return np.exp(-10 * ((x - 0.5) ** 2).sum(axis=1))
+
+
+class Interrupted(Exception):
+    pass
+
+
+def interrupted_after(steps, monkeypatch, **arguments):
+    """Evolve, and fail after some steps."""
+    done, original = [], Evolution._advance
+
+    def advance(self, journey, span, until):
+        if len(done) == steps:
+            raise Interrupted
+        done.append(1)
+        original(self, journey, span, until)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Evolution, "_advance", advance)
+        with pytest.raises(Interrupted):
+            equation().evolve(start, TIMES, **arguments)
+
+
+@pytest.mark.parametrize("steps", [1, 20, 60])
+def test_the_same_result_after_an_interruption(shared_folder, monkeypatch, steps):
+    file = shared_folder / "checkpoint.npz"
+    whole = equation().evolve(start, TIMES)
+    assert whole.statistics.steps > 70
+    interrupted_after(steps, monkeypatch, checkpoint=file, checkpoint_every=0)
+    assert file.exists()
+    again = equation().evolve(start, TIMES, checkpoint=file)
+    assert np.abs(again.probabilities - whole.probabilities).max() < 1e-12
+    assert np.abs(again.entropy - whole.entropy).max() < 1e-12
+    assert again.statistics.steps == whole.statistics.steps
+    finished = equation().evolve(start, TIMES, checkpoint=file)  # nothing is left to do
+    assert (finished.probabilities == again.probabilities).all()
+
+
+def test_intervals_between_writings(shared_folder, monkeypatch):
+    """Nothing is written before the interval is over; the end always is."""
+    file = shared_folder / "rare.npz"
+    interrupted_after(20, monkeypatch, checkpoint=file, checkpoint_every=3600.0)
+    assert not file.exists()
+    equation().evolve(start, TIMES, checkpoint=file, checkpoint_every=3600.0)
+    MPI.COMM_WORLD.barrier()
+    assert file.exists()
+
+
+def test_damaged_and_foreign_files(shared_folder, monkeypatch):
+    file = shared_folder / "checkpoint.npz"
+    interrupted_after(30, monkeypatch, checkpoint=file, checkpoint_every=0)
+    with pytest.raises(InvalidArgument, match="another problem"):
+        equation().evolve(start, [0.5, 1.0, 5.0], checkpoint=file)
+    with pytest.raises(InvalidArgument, match="another problem"):
+        equation().evolve(lambda x: start(x) ** 2, TIMES, checkpoint=file)
+    MPI.COMM_WORLD.barrier()
+    content = file.read_bytes()
+    MPI.COMM_WORLD.barrier()
+    for part in (content[: len(content) // 2], content[:200] + b"?" * 64 + content[264:], b""):
+        if MPI.COMM_WORLD.rank == 0:
+            file.write_bytes(part)
+        MPI.COMM_WORLD.barrier()
+        with pytest.raises(InvalidArgument, match="checkpoint"):
+            equation().evolve(start, TIMES, checkpoint=file)
+        MPI.COMM_WORLD.barrier()
+
+
+def ranks(count, *arguments):
+    return ["mpirun", "-n", str(count), sys.executable, *arguments]
+
+
+@pytest.mark.serial
+def test_kill_and_go_on_with_another_number_of_ranks(tmp_path):
+    """kill -9 while files are written, again and again; each time what is there loads, and the end is that of one run."""
+    script, file, result = tmp_path / "run.py", tmp_path / "checkpoint.npz", tmp_path / "result.npz"
+    script.write_text(RUN)
+    for attempt in range(3):
+        process = subprocess.Popen([sys.executable, str(script), str(file), str(result)])
+        deadline = time.monotonic() + 60
+        seen = file.stat().st_mtime_ns if file.exists() else 0
+        while process.poll() is None and time.monotonic() < deadline:
+            if file.exists() and file.stat().st_mtime_ns != seen:
+                time.sleep(0.02 * attempt)
+                break
+            time.sleep(0.001)
+        process.kill()
+        process.wait()
+        assert file.exists()
+        with np.load(file) as content:
+            assert content["state"].shape == (21 * 17,)
+    subprocess.run(ranks(2, str(script), str(file), str(result)), check=True, timeout=120)
+    whole = equation(MPI.COMM_SELF).evolve(start, TIMES)
+    with np.load(result) as content:
+        assert np.abs(content["probabilities"] - whole.probabilities).max() < 1e-12
+        assert np.abs(content["entropy"] - whole.entropy).max() < 1e-12
+    left = {p.name for p in Path(tmp_path).iterdir()} - {"run.py", "checkpoint.npz", "result.npz"}
+    assert all(
+        name.startswith(".") for name in left
+    )  # partial files of killed processes are never taken for whole ones
