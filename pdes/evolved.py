@@ -96,7 +96,7 @@ class SnapshotBar:
     def update(self, clock: Any) -> None:
         """Show how far the clock is."""
         if self._bar is not None:
-            part = clock.position / (1 << clock.level)
+            part = clock.position / max(clock.count, 1)
             self._bar.n = round(min(clock.interval + part, self._bar.total), 2)
             self._bar.refresh()
 

@@ -102,7 +102,7 @@ class Checkpoint:
                 "format": FORMAT,
                 "problem": self._problem,
                 "state": state,
-                "clock": np.array([clock.interval, clock.level, clock.position], dtype=np.int64),
+                "clock": np.array([clock.interval, clock.count, clock.position], dtype=np.int64),
                 "length": journey.length,
                 "entropy": journey.entropy,
                 "seen": np.array(seen).reshape(-1, self._lattice.size),

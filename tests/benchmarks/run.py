@@ -7,8 +7,10 @@ sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "too
 
 import balls
 import cell_problems
+import densities
 import equations
+import langevin
 import lattice
 from table import print_table
 
-print_table([row for part in (balls, equations, lattice, cell_problems) for row in part.rows()])
+print_table([row for part in (balls, equations, lattice, cell_problems, densities, langevin) for row in part.rows()])
