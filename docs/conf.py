@@ -6,6 +6,9 @@ OUT = str(Path(__file__).resolve().parents[1] / "out")
 OPTIONS = {
     "pinned_billiards": ["--runs", "4000", "--order-one-runs", "100", "--out", OUT],
     "effective_tensor": ["--out", OUT],
+    "mueller_brown": ["--paths", "256", "--frames", "24", "--out", OUT],
+    "zwanzig": ["--paths", "512", "--out", OUT],
+    "noise_induced_transition": ["--paths", "1024", "--out", OUT],
 }
 project = "scaling-limits"
 author = "The scaling-limits developers"

@@ -64,6 +64,12 @@ class Evolved:
         """
         return np.array([self[i].at(points) for i in range(len(self))])
 
+    @cached_property
+    def volumes(self) -> np.ndarray:
+        """The volume that belongs to each node (size,)."""
+        lattice = self.equation.lattice
+        return lattice.whole(lattice.volumes)
+
     @property
     def mass(self) -> np.ndarray:
         """int rho (T,)."""
@@ -72,8 +78,7 @@ class Evolved:
     @cached_property
     def minimum(self) -> np.ndarray:
         """The least rho of all nodes (T,), in units of 1/volume."""
-        lattice = self.equation.lattice
-        return (self.probabilities / lattice.whole(lattice.volumes)).min(axis=1)
+        return (self.probabilities / self.volumes).min(axis=1)
 
     @cached_property
     def free_energy(self) -> np.ndarray:

@@ -1,6 +1,6 @@
 """The generator in UFL: int sigma pi <M grad f, grad g> and int pi f g, with elements of any degree.
 
-pi is evaluated at quadrature points, relative to its largest value; where it is below 1e-100 of that, degrees of
+pi is evaluated at quadrature points, relative to its largest value; where it is below 1e-30 of that, degrees of
 freedom are taken out, as behind a wall.
 """
 
@@ -21,7 +21,7 @@ from petsc4py import PETSc
 
 from .edge_scheme import Coefficients
 
-NEGLIGIBLE = 1e-100  # 230 in units of sigma
+NEGLIGIBLE = 1e-30  # 69 in units of sigma; steep walls beyond it would make matrices indefinite
 
 
 @dataclass(frozen=True, eq=False)

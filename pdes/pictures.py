@@ -10,8 +10,10 @@ import numpy as np
 
 from ..meshes.pictures import NoDisplay, display
 from ..particles import InvalidArgument
+from .density import Density
+from .evolved import Evolved
 
-__all__ = ["NoDisplay", "space_time_surface"]
+__all__ = ["NoDisplay", "density_animation", "density_surface", "space_time_surface"]
 
 
 def space_time_surface(
@@ -57,4 +59,104 @@ def space_time_surface(
         plotter.camera_position = [(-1.35, -1.5, 1.3), (0.5, 0.5, 0.1), (0.0, 0.0, 1.0)]
         plotter.screenshot(os.fspath(path))
         plotter.close()
+    return Path(path)
+
+
+def _plane(density: Density) -> tuple[np.ndarray, np.ndarray]:
+    """Grid lines (X,), (Y,) of a density in the plane."""
+    if density.lattice.dim != 2:
+        raise InvalidArgument("density", f"must be one in the plane, not in {density.lattice.dim} dimensions")
+    x, y = (np.linspace(*ends, n) for ends, n in zip(density.lattice.bounds, density.lattice.shape))
+    return x, y
+
+
+def density_surface(path: str | os.PathLike[str], density: Density, *, height: float = 0.4) -> Path | None:
+    """Draw rho(x), d = 2, as a surface over the plane, coloured by log rho down to 1e-6 of its maximum.
+
+    Args:
+        path: the PNG file to write.
+        density: rho; its values must be there already (`density.values` is collective).
+        height: of the surface, in units of the width of the plane.
+
+    Returns:
+        The path, or None (with a `NoDisplay` warning) where pyvista cannot draw.
+
+    Raises:
+        InvalidArgument: a density that is not in the plane.
+    """
+    x, y = _plane(density)
+    values = density.values
+    with display() as possible:
+        if not possible:
+            return None
+        import pyvista
+
+        span = (x - x[0]) / np.ptp(x), (y - y[0]) / np.ptp(y)
+        grid = pyvista.StructuredGrid(*np.meshgrid(*span, indexing="ij"), height * values / values.max())
+        grid["log10 rho"] = np.log10(np.maximum(values, 1e-6 * values.max())).ravel(order="F")
+        bar = {"color": "black", "title": "log10 rho\n", "vertical": True, "height": 0.6}
+        bar |= {"position_x": 0.9, "position_y": 0.2}
+        plotter = pyvista.Plotter(off_screen=True, window_size=(1100, 800))
+        plotter.add_mesh(grid, scalars="log10 rho", cmap="magma", smooth_shading=True, scalar_bar_args=bar)
+        plotter.set_background("white")
+        plotter.show_grid(
+            xtitle="x", ytitle="y", ztitle="rho", color="black", n_ylabels=3, n_zlabels=3, fmt="%.3g",
+            axes_ranges=[x[0], x[-1], y[0], y[-1], 0.0, float(values.max())],
+        )  # fmt: skip
+        plotter.camera_position = [(-1.2, -1.6, 1.5), (0.5, 0.5, 0.1), (0.0, 0.0, 1.0)]
+        plotter.screenshot(os.fspath(path))
+        plotter.close()
+    return Path(path)
+
+
+def density_animation(
+    path: str | os.PathLike[str],
+    run: Evolved,
+    landscape: Any = None,
+    *,
+    frames_per_second: int = 8,
+) -> Path:
+    """Draw the densities of an evolution, d = 2, as an animation (GIF): one frame for each time.
+
+    Args:
+        path: the GIF file to write.
+        run: the evolution; drawn by the process that calls, without communication if its densities have been read.
+        landscape: a field over the nodes (X, Y) whose contours are drawn too, or None.
+        frames_per_second: speed.
+
+    Returns:
+        The path.
+
+    Raises:
+        InvalidArgument: densities that are not in the plane, or a landscape of another shape.
+    """
+    import matplotlib.pyplot as plt
+    from matplotlib.animation import FuncAnimation, PillowWriter
+
+    x, y = _plane(run[0])
+    shape, volumes = (x.size, y.size), run.volumes
+    if landscape is not None and np.shape(landscape) != shape:
+        raise InvalidArgument("landscape", f"must have the shape {shape}, not {np.shape(landscape)}")
+    values = [(p / volumes).reshape(shape) for p in run.probabilities]
+    figure, axes = plt.subplots(figsize=(5.6, 5), layout="constrained")
+    top = np.log10(max(v.max() for v in values))
+    extent = (float(x[0]), float(x[-1]), float(y[0]), float(y[-1]))
+
+    def shown(i: int) -> np.ndarray:
+        return np.log10(np.maximum(values[i], 10 ** (top - 6))).T
+
+    image = axes.imshow(shown(0), vmin=top - 5, vmax=top, origin="lower", extent=extent, cmap="magma", aspect="auto")
+    figure.colorbar(image, ax=axes, label="log10 rho")
+    if landscape is not None:
+        axes.contour(x, y, np.asarray(landscape).T, levels=14, colors="white", linewidths=0.5, alpha=0.5)
+
+    def draw(i: int) -> tuple[Any, ...]:
+        image.set_data(shown(i))
+        axes.set_title(f"t = {run.times[i]:.3g}")
+        return (image,)
+
+    FuncAnimation(figure, draw, frames=len(run)).save(
+        os.fspath(path), writer=PillowWriter(fps=frames_per_second), dpi=80
+    )
+    plt.close(figure)
     return Path(path)

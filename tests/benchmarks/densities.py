@@ -63,7 +63,7 @@ def fipy_run():
 
     def run(cells, steps):
         h = (BOX[1] - BOX[0]) / cells
-        mesh = Grid2D(nx=cells, ny=cells, dx=h, dy=h) + ((BOX[0],), (BOX[0],))
+        mesh = Grid2D(nx=cells, ny=cells, dx=h, dy=h) + ((BOX[0],), (BOX[0],))  # noqa: RUF005 - moves it
         x = np.stack(mesh.cellCenters.value, axis=-1)
         rho = CellVariable(mesh=mesh, value=gaussian(x))
         psi = CellVariable(mesh=mesh, value=0.5 * (x**2).sum(axis=1))

@@ -96,3 +96,38 @@ def test_surface_refuses_what_it_cannot_draw(tmp_path):
     for values in (np.zeros((2, 4)), np.full((2, 3), np.nan)):
         with pytest.raises(InvalidArgument, match="values"):
             space_time_surface(tmp_path / "x.png", np.arange(3.0), np.arange(2.0), values, label="u")
+
+
+def drawn(folder, names):
+    """The pictures are there, and not empty; only rank 0 looks."""
+    from mpi4py import MPI
+
+    if MPI.COMM_WORLD.rank == 0:
+        sizes = {p.name: p.stat().st_size for p in folder.iterdir()}
+        assert names <= set(sizes)
+        assert min(sizes[name] for name in names) > 10_000
+
+
+def test_mueller_brown(shared_folder, capsys):
+    """Density, rates and the passage time against samples; asserted in the example itself."""
+    rates, expected, times = example("mueller_brown").main(shared_folder, paths=64, frames=6, cells=(48, 45))
+    assert rates[1] > 1 / expected  # both ways count
+    assert np.isfinite(times).all()
+    drawn(shared_folder, {"mueller_landscape.png", "mueller_tensor.png", "mueller_density.gif", "mueller_density.png", "mueller_passage.png"})  # fmt: skip
+    from mpi4py import MPI
+
+    assert ("mean first passage time" in capsys.readouterr().out) == (MPI.COMM_WORLD.rank == 0)
+
+
+def test_zwanzig(shared_folder):
+    rows, found = example("zwanzig").main(shared_folder, paths=256)
+    assert (rows[:, 2] > rows[:, 1]).all()
+    assert len(found) == 3
+    drawn(shared_folder, {"zwanzig.png"})
+
+
+def test_noise_induced_transition(shared_folder):
+    minima, rows = example("noise_induced_transition").main(shared_folder, paths=512)
+    assert [len(places) for places in minima] == [2] * 18 + [1] * 6
+    assert set(rows) == {"coupled", "separable"}
+    drawn(shared_folder, {"noise_induced_transition.png"})
