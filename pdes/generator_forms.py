@@ -1,7 +1,7 @@
 """The generator in UFL: int sigma pi <M grad f, grad g> and int pi f g, with elements of any degree.
 
-pi is evaluated at quadrature points, relative to its largest value; where it is below 1e-30 of that, degrees of
-freedom are taken out, as behind a wall.
+pi is evaluated at quadrature points, relative to its largest value; cells in which it is below 1e-30 of that are taken
+out, as behind a wall without flux.
 """
 
 from __future__ import annotations
@@ -52,6 +52,11 @@ class GeneratorForms:
             "dx", domain=self.mesh, metadata={"quadrature_degree": self._order, "quadrature_rule": "default"}
         )
 
+    @cached_property
+    def _rule(self) -> np.ndarray:
+        """The quadrature points of the reference cell."""
+        return basix.make_quadrature(self.mesh.basix_cell(), self._order)[0]
+
     @property
     def _order(self) -> int:
         return 2 * self.degree + 4
@@ -67,6 +72,8 @@ class GeneratorForms:
         points = self._quadrature_points()
         sigma = float(self.coefficients.temperature)
         pi = np.exp(self.lowest - np.asarray(self.coefficients.free_energy(points), dtype=float) / sigma)
+        pi = pi.reshape(-1, self._rule.shape[0])
+        pi = np.where(pi.max(axis=1, keepdims=True) > NEGLIGIBLE, pi, 0.0).ravel()
         measure.x.array[:] = pi
         conductivity.x.array[:] = (sigma * pi[:, None, None] * self.coefficients.mobility(points)).ravel()
         return measure, conductivity
@@ -74,8 +81,7 @@ class GeneratorForms:
     def _quadrature_points(self) -> np.ndarray:
         cells = self.mesh.topology.index_map(self.mesh.topology.dim)
         count, dim = cells.size_local + cells.num_ghosts, self.mesh.topology.dim
-        rule = basix.make_quadrature(self.mesh.basix_cell(), self._order)[0]
-        x = fem.Expression(ufl.SpatialCoordinate(self.mesh), rule)
+        x = fem.Expression(ufl.SpatialCoordinate(self.mesh), self._rule)
         return np.asarray(x.eval(self.mesh, np.arange(count, dtype=np.int32))).reshape(-1, dim)
 
     def energy(self, f: Any, g: Any) -> ufl.Form:
@@ -96,9 +102,8 @@ class GeneratorForms:
         product.assemble()
         diagonal = product.getDiagonal()
         comm = self.mesh.comm
-        largest = comm.allreduce(diagonal.array.max(initial=0.0), MPI.MAX)
         first = diagonal.getOwnershipRange()[0]
-        empty = np.flatnonzero(~(diagonal.array > NEGLIGIBLE * largest)).astype(PETSc.IntType)
+        empty = np.flatnonzero(~(diagonal.array > 0)).astype(PETSc.IntType)
         roots = diagonal.copy()
         roots.array[:] = np.sqrt(diagonal.array)
         roots.array[empty] = np.inf

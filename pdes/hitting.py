@@ -146,7 +146,7 @@ def _on_a_line(equation: FokkerPlanck, sets: Sets, names: tuple[str, ...], sourc
     far[[0, -1]] = True
     points = np.unique(np.concatenate([nodes[far], ends[(ends > low + tiny) & (ends < high - tiny)]]))
     mesh = box(grid.bounds, [points], periodic=grid.periodic, comm=grid.comm)
-    highest = equation.scheme.lowest - 0.9 * np.log(NEGLIGIBLE)
+    highest = equation.scheme.lowest - np.log(NEGLIGIBLE)
     previous: np.ndarray | None = None
     for degree in LINE_DEGREES:
         forms = GeneratorForms(mesh, equation.coefficients, equation.scheme.lowest, degree)

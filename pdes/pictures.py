@@ -66,7 +66,7 @@ def _plane(density: Density) -> tuple[np.ndarray, np.ndarray]:
     """Grid lines (X,), (Y,) of a density in the plane."""
     if density.lattice.dim != 2:
         raise InvalidArgument("density", f"must be one in the plane, not in {density.lattice.dim} dimensions")
-    x, y = (np.linspace(*ends, n) for ends, n in zip(density.lattice.bounds, density.lattice.shape))
+    x, y = (np.linspace(low, high, n) for (low, high), n in zip(density.lattice.bounds, density.lattice.shape))
     return x, y
 
 

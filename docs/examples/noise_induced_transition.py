@@ -2,15 +2,15 @@ r"""
 A noise-induced transition: ruggedness that depends on the position
 ===================================================================
 
-A parabola with fluctuations, :math:`V^\varepsilon(x) = x^2/2 + h(x)\cos(2\pi x/\varepsilon)`. If the height :math:`h` is
-constant (a *separable* potential), the equilibrium density for :math:`\varepsilon\to 0` is the Gaussian of the parabola, and
-only the mobility knows of the fluctuations. If it is not (a *coupled* potential), the free energy is
+A parabola with fluctuations, :math:`V^\varepsilon(x) = x^2/2 + h(x)\cos(2\pi x/\varepsilon)`. If the height :math:`h`
+is constant (a *separable* potential), the equilibrium density for :math:`\varepsilon\to 0` is the Gaussian of the
+parabola, and only the mobility knows of the fluctuations. If it is not (a *coupled* potential), the free energy is
 
 .. math:: \Psi(x) = \frac{x^2}{2} - \sigma \log I_0\Big(\frac{h(x)}{\sigma}\Big).
 
-With :math:`h(x) = a x/\sqrt{1+x^2}` it is a single well above :math:`\sigma_c = a^2/2` and a double well below: the number
-of states of the particle is a matter of temperature (sections 3.1 and 4 of Duncan, Duong and Pavliotis, 2023; Duncan,
-Kalliadasis, Pavliotis and Pradas, 2016).
+With :math:`h(x) = a x/\sqrt{1+x^2}` it is a single well above :math:`\sigma_c = a^2/2` and a double well below: the
+number of states of the particle is a matter of temperature (sections 3.1 and 4 of Duncan, Duong and Pavliotis, 2023;
+Duncan, Kalliadasis, Pavliotis and Pradas, 2016).
 
 Run it as ``python docs/examples/noise_induced_transition.py --out out``.
 """
@@ -66,9 +66,8 @@ def diagram():
     below, above = states(0.98 * critical), states(1.02 * critical)
     assert len(below) == 2
     assert len(above) == 1
-    say(
-        f"sigma_c = {critical:.4f}: minima {np.round(below, 3).tolist()} just below, {np.round(above, 3).tolist()} above"
-    )
+    places = [np.round(found, 3).tolist() for found in (below, above)]
+    say(f"sigma_c = {critical:.4f}: minima {places[0]} just below, {places[1]} above")
     temperatures = np.linspace(0.25, 1.4, 24)
     return temperatures, [states(sigma) for sigma in temperatures]
 

@@ -2,8 +2,9 @@ r"""
 Zwanzig's rough potential: how ruggedness slows diffusion
 =========================================================
 
-Zwanzig (1988) asked how a rough potential, :math:`V^\varepsilon(x) = V_0(x) + a\cos(2\pi x/\varepsilon)`, changes the
-time it takes to go from one well of :math:`V_0` to the other. The free energy is :math:`V_0` itself, and the mobility is
+Zwanzig (1988) asked how a rough potential, :math:`V^\varepsilon(x) = V_0(x) + a\cos(2\pi x/\varepsilon)`, changes
+the time it takes to go from one well of :math:`V_0` to the other. The free energy is :math:`V_0` itself, and the
+mobility is
 
 .. math:: M = \frac{1}{Z_1 \hat Z_1} = \frac{1}{I_0(a/\sigma)^2}, \qquad
           Z_1 = \int_0^1 e^{-a\cos(2\pi y)/\sigma}\,dy, \quad \hat Z_1 = \int_0^1 e^{a\cos(2\pi y)/\sigma}\,dy,
