@@ -88,8 +88,7 @@ class Density:
     @cached_property
     def values(self) -> np.ndarray:
         """Rho at all nodes, in the shape of the lattice."""
-        own = np.exp(self.log_ratio[self.lattice.own] - self.exponent(self.lattice.points))
-        return self.lattice.whole(own).reshape(self.lattice.shape)
+        return np.exp(self.log_ratio - self.exponent(self.nodes)).reshape(self.lattice.shape)
 
     @cached_property
     def function(self) -> fem.Function:

@@ -148,7 +148,7 @@ class EdgeScheme:
         self.exponent -= self.lowest
         self.alive = self.exponent <= HIGHEST
         self.edges = edges(lattice, tensors).among(self.alive)
-        self.volumes = lattice.whole(lattice.volumes)
+        self.volumes = lattice.whole(lattice.volumes)  # of all nodes
         own = self.exponent[lattice.own]
         self.root = np.where(own <= HIGHEST, np.sqrt(lattice.volumes) * np.exp(-0.5 * own), 0.0)  # sqrt(m)
 

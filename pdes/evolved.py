@@ -39,10 +39,10 @@ class Evolved:
 
     def __getitem__(self, index: int) -> Density:
         """The density at a time."""
-        lattice = self.equation.lattice
+        lattice, scheme = self.equation.lattice, self.equation.scheme
         with np.errstate(divide="ignore"):
-            own = np.log(self.probabilities[index][lattice.own] / lattice.volumes)
-        ratio = lattice.whole(np.maximum(own, FLOOR) + self.equation.exponent(lattice.points))
+            logarithms = np.log(self.probabilities[index] / scheme.volumes)
+        ratio = np.maximum(logarithms, FLOOR) + scheme.exponent + scheme.lowest
         weights = self.probabilities[index].reshape(lattice.shape)
         centre = []
         for i, (low, h) in enumerate(zip(lattice.bounds[:, 0], lattice.spacing)):
@@ -64,11 +64,10 @@ class Evolved:
         """
         return np.array([self[i].at(points) for i in range(len(self))])
 
-    @cached_property
+    @property
     def volumes(self) -> np.ndarray:
         """The volume that belongs to each node (size,)."""
-        lattice = self.equation.lattice
-        return lattice.whole(lattice.volumes)
+        return self.equation.scheme.volumes
 
     @property
     def mass(self) -> np.ndarray:
@@ -84,7 +83,7 @@ class Evolved:
     def free_energy(self) -> np.ndarray:
         """F = int rho Psi + sigma int rho log rho = sigma H - sigma log Z of the lattice (T,), an energy."""
         scheme, sigma = self.equation.scheme, self.equation.coefficients.temperature
-        log_partition = np.log(self.equation.comm.allreduce(float((scheme.root**2).sum()))) - scheme.lowest
+        log_partition = np.log((scheme.volumes * np.exp(-scheme.exponent)).sum()) - scheme.lowest
         return sigma * self.entropy - sigma * log_partition
 
 

@@ -75,7 +75,7 @@ def density_surface(path: str | os.PathLike[str], density: Density, *, height: f
 
     Args:
         path: the PNG file to write.
-        density: rho; its values must be there already (`density.values` is collective).
+        density: rho.
         height: of the surface, in units of the width of the plane.
 
     Returns:
@@ -120,7 +120,7 @@ def density_animation(
 
     Args:
         path: the GIF file to write.
-        run: the evolution; drawn by the process that calls, without communication if its densities have been read.
+        run: the evolution; drawn by the process that calls, without communication.
         landscape: a field over the nodes (X, Y) whose contours are drawn too, or None.
         frames_per_second: speed.
 

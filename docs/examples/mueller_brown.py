@@ -146,7 +146,6 @@ def main(out, paths=1024, frames=40, cells=(96, 90)):
     slow = rates(equation)
     expected, times = passage_time(equation, paths)
     late = run[len(run) - 1]
-    late.values, run.volumes  # noqa: B018 - read by all ranks, drawn by one
     if MPI.COMM_WORLD.rank == 0:
         out = Path(out)
         out.mkdir(parents=True, exist_ok=True)
