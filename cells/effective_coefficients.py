@@ -22,7 +22,7 @@ from ..particles._files import save_arrays
 from ..particles.multiscale_potential import lambdified
 from ..particles.multiscale_potential import points as checked_points
 from .effective_tensor import effective_tensor
-from .errors import NotConverged
+from .errors import NotConverged, on_all_ranks
 from .symmetric import logarithm, packed, relative_distance, unpacked
 
 FIRST_DEGREE = 8
@@ -252,8 +252,8 @@ def effective_coefficients(
         if kept is not None:
             return kept
     found = _computed(potential, bounds, rtol, flag("progress", progress), comm)
-    if path is not None and comm.rank == 0:
-        found.save(path)
+    if path is not None:
+        on_all_ranks(comm, lambda: found.save(path) if comm.rank == 0 else None)
     return found
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..cells.errors import on_all_ranks
 from ..meshes.box import Lattice
 from ..particles import InvalidArgument
 from ..particles._checks import number
@@ -92,22 +93,26 @@ class Checkpoint:
 
     def write(self, journey: Journey) -> None:
         """Write the file; it replaces the old one when it is whole. Collective."""
-        if self._path is None:
+        if (path := self._path) is None:
             return
         state = self._lattice.whole(journey.state)
         seen = [self._lattice.whole(field) for field in journey.seen]
-        if self._lattice.comm.rank == 0:
-            clock = journey.clock
-            content = {
-                "format": FORMAT,
-                "problem": self._problem,
-                "state": state,
-                "clock": np.array([clock.interval, clock.count, clock.position], dtype=np.int64),
-                "length": journey.length,
-                "entropy": journey.entropy,
-                "seen": np.array(seen).reshape(-1, self._lattice.size),
-                "entropies": np.array(journey.entropies),
-                "statistics": np.array(list(asdict(journey.statistics).values()), dtype=float),
-            }
-            save_arrays(self._path, content)
+        clock = journey.clock
+        content = {
+            "format": FORMAT,
+            "problem": self._problem,
+            "state": state,
+            "clock": np.array([clock.interval, clock.count, clock.position], dtype=np.int64),
+            "length": journey.length,
+            "entropy": journey.entropy,
+            "seen": np.array(seen).reshape(-1, self._lattice.size),
+            "entropies": np.array(journey.entropies),
+            "statistics": np.array(list(asdict(journey.statistics).values()), dtype=float),
+        }
+
+        def save() -> None:
+            if self._lattice.comm.rank == 0:
+                save_arrays(path, content)
+
+        on_all_ranks(self._lattice.comm, save)  # a full disk stops all of them
         self._written = time.monotonic()

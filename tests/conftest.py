@@ -6,6 +6,7 @@ import io
 import tempfile
 
 import pytest
+from _pytest.faulthandler import fault_handler_stderr_fd_key
 
 try:
     from mpi4py import MPI
@@ -42,9 +43,10 @@ def pytest_unconfigure(config):
 
 
 @pytest.fixture(autouse=True)
-def no_endless_hang():
+def no_endless_hang(request):
     """A collective call that only some ranks make shows where it hangs, and ends."""
-    faulthandler.dump_traceback_later(300, exit=True)
+    terminal = request.config.stash.get(fault_handler_stderr_fd_key, 2)  # that of the process, not what is captured
+    faulthandler.dump_traceback_later(120, exit=True, file=terminal)
     yield
     faulthandler.cancel_dump_traceback_later()
     gc.collect()  # PETSc objects are destroyed collectively
