@@ -296,6 +296,9 @@ def test_first_passage():
     late = sampler.first_passage_times([0.0], target, 600, 2, step=h, limit=0.5)
     assert (np.isinf(late) == (found[:600] > 0.5)).all()
     assert (sampler.first_passage_times([2.0], target, 3, 2, step=h) == 0).all()
+    cold = MultiscalePotential(1, 1, 1e-12, lambda x: x[0] ** 2 / 2, lambda x, y: 0)
+    slide = Langevin(cold, 1.0).first_passage_times([1.0], lambda x: x[:, 0] < 0.95, 3, 1, step=0.01)
+    np.testing.assert_allclose(slide, 0.06)  # (1 - h + h^2/2)^n is below 0.95 from n = 6 on
 
 
 def test_steps():

@@ -1,5 +1,7 @@
 """Effective Fokker-Planck equations: equilibrium, evolution and its structure, against exact solutions and quadrature."""
 
+import math
+
 import numpy as np
 import pytest
 from diffusions import Given, double_well, rotated
@@ -19,6 +21,7 @@ from scaling_limits.pdes import (
     NotConverged,
     Unresolved,
 )
+from scaling_limits.pdes.evolution import Evolution, Stepper
 
 LINE = fully_coupled(0.5, dim=1, scales=2)
 
@@ -219,6 +222,11 @@ def test_schemes_are_stable(scheme):
     assert scheme.estimate.sum() == pytest.approx(0, abs=1e-12)
     for h in (0.1, 0.05):
         assert abs(values(-h) - np.exp(-h)) < h ** (scheme.order + 1)
+    last = (
+        sum(b * math.comb(j + scheme.order, scheme.order) for j, b in enumerate(scheme.weights))
+        * scheme.gamma**scheme.order
+    )
+    assert last == pytest.approx(1 / math.factorial(scheme.order), abs=1e-12)  # what the choice of the pole is for
 
 
 def test_adaptive_steps_meet_the_tolerance():
@@ -397,3 +405,40 @@ def test_boxes_of_any_size():
     times = [fp.mean_first_passage_time(lambda x: x[:, 0] > 0.9) for fp in (small, large)]
     np.testing.assert_allclose(times[0].at(x), times[1].at(x), rtol=1e-6)
     assert np.isnan(times[1].at([[-4.5]])).all()
+
+
+FLAT = Given(lambda x: np.ones((len(x), 1, 1)), lambda x: 0 * x[:, 0])
+
+
+def test_negative_sums_of_resolvents_are_cut():
+    """Loose tolerances and a density at one node: the bare sums are negative, what is kept is not, and has mass 1."""
+    fp = FokkerPlanck(FLAT, [(0, 1)], (64,), rtol=0.05)
+    start = lambda x: 1.0 * (np.abs(x[:, 0] - 0.5) < 1e-9)  # noqa: E731
+    evolution = Evolution(fp.scheme, Stepper(RESOLVENT4, 0.05, None), None)
+    state = evolution.start(start(fp.lattice.points)).state
+    stages = [state]
+    for _ in range(4):
+        stages.append(evolution._resolvents.solve(RESOLVENT4.gamma * 3e-4, stages[-1]))
+    bare = fp.lattice.whole(np.tensordot(RESOLVENT4.weights, stages[1:], axes=1))
+    assert bare.min() < -1e-6 * bare.max()
+    run = fp.evolve(start, np.geomspace(1e-5, 1, 40))
+    assert run.minimum.min() >= 0
+    assert np.abs(run.mass - 1).max() < 1e-13
+    assert (np.diff(run.entropy) <= 0).all()
+    assert fp.evolve(start, [3e-4], scheme=RESOLVENT4, step=3e-4).minimum[0] >= 0
+
+
+def test_a_step_that_raises_the_free_energy_is_refused():
+    fp = FokkerPlanck(FLAT, [(0, 1)], (16,))
+    evolution = Evolution(fp.scheme, Stepper(RESOLVENT4, 1e-6, None), None)
+    even = fp.lattice.volumes.copy()
+    journey = evolution.start(even * (1 + 0.1 * np.cos(np.pi * fp.lattice.points[:, 0])))
+    worse = evolution.start(even * (1 + 0.2 * np.cos(np.pi * fp.lattice.points[:, 0]))).state
+    assert "entropy rises" in evolution._accepted(journey, worse)[2]
+    kept, entropy, reason = evolution._accepted(journey, evolution.start(even).state)
+    assert (reason, entropy < 1e-28) == ("", True)
+    journey.state, journey.entropy = kept, entropy
+    almost = evolution.start(even * (1 + 1e-14 * np.cos(np.pi * fp.lattice.points[:, 0]))).state
+    _, entropy, reason = evolution._accepted(journey, almost)
+    assert reason == ""
+    assert entropy <= journey.entropy
