@@ -69,6 +69,12 @@ def replace_geometry(mesh: dolfinx_mesh.Mesh, x: np.ndarray, domain: ufl.Mesh) -
     return dolfinx_mesh.Mesh(_cpp.mesh.Mesh_float64(mesh.comm, mesh.topology._cpp_object, geometry), domain)
 
 
+def geometry_dofmap(mesh: dolfinx_mesh.Mesh) -> np.ndarray:
+    """Return the nodes of each cell of this rank, with ghosts; an attribute of another name from 0.11 on."""
+    geometry = mesh.geometry
+    return geometry.dofmaps[0] if hasattr(geometry, "dofmaps") else geometry.dofmap
+
+
 def interpolation_points(space: fem.FunctionSpace) -> np.ndarray:
     """Return the reference points at which a function is evaluated to interpolate it; a method before 0.10."""
     points = space.element.interpolation_points

@@ -17,6 +17,7 @@ from dolfinx import fem
 from petsc4py import PETSc
 
 from ..cells.krylov import configured
+from ..meshes._compat import geometry_dofmap
 from ..meshes.box import Lattice, box
 from ..meshes.evaluation import evaluate
 from ..particles import InvalidArgument
@@ -177,7 +178,7 @@ def _solved_on_mesh(forms: GeneratorForms, sets: Sets, source: float, equation: 
     energy, product, roots = forms.matrices()
     space, mesh = forms.space, forms.mesh
     cells = np.arange(mesh.topology.index_map(1).size_local + mesh.topology.index_map(1).num_ghosts)
-    middles = mesh.geometry.x[mesh.geometry.dofmap].mean(axis=1)[:, :1]
+    middles = mesh.geometry.x[geometry_dofmap(mesh)].mean(axis=1)[:, :1]
     fixed, right = energy.createVecRight(), product.createVecLeft()
     one = roots.copy()
     one.array[np.isinf(one.array)] = 0.0

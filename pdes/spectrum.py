@@ -87,10 +87,10 @@ def _solved(forms: GeneratorForms, k: int, equation: FokkerPlanck) -> tuple[np.n
         solver = _eigensolver(energy, product, one, k - 1, _diffusive_rate(equation))
         try:
             solver.solve()
-        except PETSc.Error as error:
+        except (PETSc.Error, SystemError) as error:  # slepc4py 3.25 raises the second
             solver.incRef()  # SLEPc cannot take it apart in this state
             raise NotConverged(
-                "the eigenvalue problem", f"PETSc error {error.ierr}: exp(-Psi/sigma) varies too much in a cell",
+                "the eigenvalue problem", "SLEPc gave up; exp(-Psi/sigma) varies too much in a cell",
                 "take more cells",
             ) from error  # fmt: skip
         if solver.getConverged() < k - 1:
