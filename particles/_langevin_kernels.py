@@ -54,10 +54,10 @@ def tile_stepper(gradient: Callable[..., Any]) -> Callable[..., Any]:
 
 @lru_cache(maxsize=32)
 def passage_stepper(gradient: Callable[..., Any], target: Callable[..., Any]) -> Callable[..., Any]:
-    """reach(x, paths, count, taken, first, steps, h, sigma, scales, purpose, k0, k1) for some paths of any tiles.
+    """reach(x, paths, count, taken, first, steps, h, sigma, scales, purpose, k0, k1) for some paths of one tile.
 
     Paths that have entered the target leave the front of the arrays: x (d, n) and paths (n,) hold the rest, whose
-    number is returned. `taken`, by path, receives the number of steps.
+    number is returned. `taken` (TILE,), by place in the tile, receives the number of steps.
     """
 
     @njit(**COMPILED)
@@ -84,7 +84,7 @@ def passage_stepper(gradient: Callable[..., Any], target: Callable[..., Any]) ->
             left = 0
             for j in range(count):
                 if hits[j]:
-                    taken[paths[j]] = step + 1
+                    taken[paths[j] % TILE] = step + 1
                 else:
                     if left < j:
                         paths[left] = paths[j]

@@ -13,7 +13,7 @@ from . import _checks
 from ._normal_tiles import PAIRS, TILE, fill_tile
 from ._philox import Purpose, key_words
 from .errors import InvalidArgument
-from .paths import Paths, Unstable, over_tiles
+from .paths import Paths, Unstable, checked_start, even_steps, longest_step, over_tiles
 
 Field = Callable[[np.ndarray], np.ndarray]
 
@@ -130,19 +130,13 @@ class EffectiveLangevin:
             InvalidArgument: an argument out of range, or a start outside of the box.
             Unstable: a position is not finite; take a smaller step.
         """
-        number = _checks.integer("paths", paths, 1, 2**33)
-        start = _checks.real_array("initial", initial)
-        if start.shape not in ((self.dim,), (number, self.dim)):
-            raise InvalidArgument(
-                "initial", f"must have the shape ({self.dim},) or ({number}, {self.dim}), not {start.shape}"
-            )
+        start = checked_start(initial, paths, self.dim)
+        number = len(start)
         if ((start < self.bounds[:, 0]) | (start > self.bounds[:, 1])).any():
             raise InvalidArgument("initial", f"must be in the box {self.bounds.tolist()}")
-        start = np.broadcast_to(start, (number, self.dim))
         snapshots, h = _checks.times(times), _checks.number("step", step, above=0.0)
         keys = key_words(_checks.seed(seed))
-        spans = np.diff(snapshots, prepend=0.0)
-        steps = np.ceil(spans / h * (1 - 1e-12)).astype(np.int64)
+        spans, steps = even_steps(snapshots, h)
 
         def tile(index: int) -> np.ndarray:
             members = slice(index * TILE, min((index + 1) * TILE, number))
@@ -159,8 +153,7 @@ class EffectiveLangevin:
             return result
 
         positions = np.concatenate(over_tiles(tile, number, workers, progress, comm), axis=1)
-        taken = float((spans[steps > 0] / steps[steps > 0]).max(initial=0.0)) or h
-        return Paths(snapshots, positions, taken, int(seed))
+        return Paths(snapshots, positions, longest_step(spans, steps) or h, int(seed))
 
     def _numbers(
         self, step: int, tile: int, count: int, keys: tuple[np.uint64, np.uint64]

@@ -18,7 +18,7 @@ from ._philox import Purpose, key_words
 from .errors import InvalidArgument
 from .langevin_schemes import LEIMKUHLER_MATTHEWS, STOCHASTIC_HEUN, LangevinScheme
 from .multiscale_potential import MultiscalePotential
-from .paths import Paths, Unstable, over_tiles
+from .paths import Paths, Unstable, checked_start, even_steps, longest_step, over_tiles
 
 STEP = 0.2  # of 1/max |Hessian|: effective tensors are right to about 1e-3 with it
 LARGEST_STEP = 1.0  # of the same; Heun is stable to 2 on a parabola, and wrong long before
@@ -164,10 +164,10 @@ class Langevin:
 
         def tile(index: int) -> np.ndarray:
             members = np.arange(index * TILE, min((index + 1) * TILE, number))
-            x = np.ascontiguousarray(start[members].T)
-            taken = np.full(number, -1, dtype=np.int64)
-            taken[members[np.asarray(target(start[members]), dtype=bool)]] = 0
-            going = members[taken[members] < 0].copy()
+            arrived = np.asarray(target(start[members]), dtype=bool)
+            taken = np.full(TILE, -1, dtype=np.int64)
+            taken[: len(members)][arrived] = 0
+            going = members[~arrived]
             x = np.ascontiguousarray(start[going].T)
             count, done = len(going), 0
             while count and done < most:
@@ -178,7 +178,8 @@ class Langevin:
                 )  # fmt: skip
                 done += steps
                 Unstable.check(x[:, :count], h)
-            return np.where(taken[members] < 0, np.inf, taken[members] * h)
+            steps_of_each = taken[: len(members)]
+            return np.where(steps_of_each < 0, np.inf, steps_of_each * h)
 
         return np.concatenate(over_tiles(tile, number, workers, progress, comm))
 
@@ -187,12 +188,8 @@ class Langevin:
         return tuple(self.epsilon ** -(k + 1) for k in range(self.potential.scales))
 
     def _checked(self, initial: Any, paths: Any, seed: Any) -> tuple[np.ndarray, int, tuple[np.uint64, np.uint64]]:
-        number = _checks.integer("paths", paths, 1, 2**33)
-        start = _checks.real_array("initial", initial)
-        dim = self.potential.dim
-        if start.shape not in ((dim,), (number, dim)):
-            raise InvalidArgument("initial", f"must have the shape ({dim},) or ({number}, {dim}), not {start.shape}")
-        return np.broadcast_to(start, (number, dim)), number, key_words(_checks.seed(seed))
+        start = checked_start(initial, paths, self.potential.dim)
+        return start, len(start), key_words(_checks.seed(seed))
 
     def _checked_step(self, step: float | None, start: np.ndarray) -> float:
         curvature = largest_curvature(self.potential, self.epsilon, start)
@@ -214,8 +211,7 @@ class Langevin:
         start, number, keys = self._checked(initial, paths, seed)
         snapshots = _checks.times(times)
         h = self._checked_step(step, start)
-        spans = np.diff(snapshots, prepend=0.0)
-        steps = np.ceil(spans / h * (1 - 1e-12)).astype(np.int64)
+        spans, steps = even_steps(snapshots, h)
         advance = tile_stepper(gradient_of(self.potential))
         purpose = np.uint64(Purpose.LANGEVIN)
 
@@ -241,8 +237,7 @@ class Langevin:
             return result
 
         positions = np.concatenate(over_tiles(tile, number, workers, progress, comm), axis=1)
-        taken = float((spans[steps > 0] / steps[steps > 0]).max(initial=0.0)) or h
-        return Paths(snapshots, positions, taken, int(seed))
+        return Paths(snapshots, positions, longest_step(spans, steps) or h, int(seed))
 
 
 _TARGETS: dict[Any, Any] = {}

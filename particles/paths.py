@@ -96,6 +96,26 @@ class Paths:
             raise InvalidArgument("path", f"{os.fspath(path)} is not a file that Paths.save wrote: {error}") from error
 
 
+def checked_start(initial: Any, paths: Any, dim: int) -> np.ndarray:
+    """Return X(0) of each path (paths, d), from that of all of them (d,) or of each."""
+    number = _checks.integer("paths", paths, 1, 2**33)
+    start = _checks.real_array("initial", initial)
+    if start.shape not in ((dim,), (number, dim)):
+        raise InvalidArgument("initial", f"must have the shape ({dim},) or ({number}, {dim}), not {start.shape}")
+    return np.broadcast_to(start, (number, dim))
+
+
+def even_steps(times: np.ndarray, largest: float) -> tuple[np.ndarray, np.ndarray]:
+    """The ways (T,) between snapshots from 0 on, and the numbers (T,) of equal steps, none above the largest."""
+    spans = np.diff(times, prepend=0.0)
+    return spans, np.ceil(spans / largest * (1 - 1e-12)).astype(np.int64)
+
+
+def longest_step(spans: np.ndarray, steps: np.ndarray) -> float:
+    """The largest step of those of `even_steps`; 0 where there is none."""
+    return float((spans[steps > 0] / steps[steps > 0]).max(initial=0.0))
+
+
 def over_tiles(
     work: Callable[[int], np.ndarray], paths: int, workers: int | None, progress: bool, comm: Any
 ) -> list[np.ndarray]:

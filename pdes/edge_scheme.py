@@ -163,12 +163,20 @@ class EdgeScheme:
 
     def matrix(self) -> PETSc.Mat:
         """S, symmetric and positive semidefinite, with kernel sqrt(m); in units of rate."""
+        return self.assembled(self.edges.tail, self.edges.head, *self.rates())
+
+    def rates(self, part: np.ndarray | float = 1.0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """What edges have to give to S: (x, y) and (y, x); (x, x); (y, y).
+
+        Args:
+            part: of an edge that is left of it, (E,) or 1; a cut edge has one free end, and only its entry is of use.
+        """
         tail, head, weight = self.edges.tail, self.edges.head, self.temperature * self.edges.weight
         difference = self.exponent[head] - self.exponent[tail]
         across = -weight * symmetric_bernoulli(difference) / np.sqrt(self.volumes[tail] * self.volumes[head])
-        out = weight * bernoulli(difference) / self.volumes[tail]
-        back = weight * bernoulli(-difference) / self.volumes[head]
-        return self.assembled(tail, head, across, out, back)
+        out = weight / part * bernoulli(part * difference) / self.volumes[tail]
+        back = weight / part * bernoulli(-part * difference) / self.volumes[head]
+        return across, out, back
 
     def assembled(
         self, tail: np.ndarray, head: np.ndarray, across: np.ndarray, out: np.ndarray, back: np.ndarray

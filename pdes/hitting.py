@@ -23,7 +23,6 @@ from ..meshes.evaluation import evaluate
 from ..particles import InvalidArgument
 from ..particles._checks import real_array
 from .density import LatticeField, inside
-from .edge_scheme import bernoulli, symmetric_bernoulli
 from .errors import NotConverged, Unresolved
 from .generator_forms import NEGLIGIBLE, GeneratorForms
 from .resolvents import default_options
@@ -210,11 +209,7 @@ def _on_a_lattice(equation: FokkerPlanck, sets: Sets, names: tuple[str, ...], so
     for number, mask in enumerate(masks):
         place[mask] = number
     tail, head = scheme.edges.tail, scheme.edges.head
-    weight = scheme.temperature * scheme.edges.weight
-    difference = scheme.exponent[head] - scheme.exponent[tail]
-    volume_tail, volume_head = scheme.volumes[tail], scheme.volumes[head]
     free_tail, free_head = place[tail] < 0, place[head] < 0
-    between = free_tail & free_head
     part = np.ones(len(tail))  # of the edge, from its free end to the set
     out_of, into = free_tail & ~free_head, ~free_tail & free_head
     position = grid.bounds[:, 0] + np.stack(np.unravel_index(tail, grid.shape), axis=1) * grid.spacing
@@ -224,9 +219,10 @@ def _on_a_lattice(equation: FokkerPlanck, sets: Sets, names: tuple[str, ...], so
         part[some] = _cut(indicator, grid, position[some], along[some])
         some = np.flatnonzero(into & (place[tail] == number))
         part[some] = _cut(indicator, grid, position[some] + along[some], -along[some])
-    out = np.where(free_tail, weight / part * bernoulli(part * difference) / volume_tail, 0.0)
-    back = np.where(free_head, weight / part * bernoulli(-part * difference) / volume_head, 0.0)
-    across = np.where(between, -weight * symmetric_bernoulli(difference) / np.sqrt(volume_tail * volume_head), 0.0)
+    across, out, back = (
+        np.where(free, rate, 0.0)
+        for free, rate in zip((free_tail & free_head, free_tail, free_head), scheme.rates(part))
+    )
     matrix = scheme.assembled(tail, head, across, out, back)
     diagonal = matrix.getDiagonal()
     held, lost = place[grid.own] >= 0, scheme.root == 0
