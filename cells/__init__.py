@@ -1,5 +1,6 @@
 """Averages over tori: correctors and effective tensors of N-scale potentials; importing them needs FEniCSx."""
 
+from .averaged_dissipation import AveragedDissipation, averaged_dissipation
 from .corrector_forms import CorrectorForms
 from .corrector_problem import CorrectorProblem, CorrectorSolution
 from .correctors import CorrectorLevel, correctors
@@ -9,6 +10,7 @@ from .errors import NotConverged
 from .routes import FiniteElements, FourierGalerkin, HarmonicMean, choose_route
 
 __all__ = [
+    "AveragedDissipation",
     "CorrectorForms",
     "CorrectorLevel",
     "CorrectorProblem",
@@ -19,6 +21,7 @@ __all__ = [
     "FourierGalerkin",
     "HarmonicMean",
     "NotConverged",
+    "averaged_dissipation",
     "choose_route",
     "correctors",
     "effective_coefficients",

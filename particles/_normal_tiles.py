@@ -1,8 +1,9 @@
 """Normal numbers for tiles of paths: the layout by which every path has a stream of its own.
 
-A tile holds 2 PAIRS paths. The two numbers that one block of Philox gives (Box and Muller) go to the paths j and
-j + PAIRS of a tile; the counter is (step, component of the position, number of the pair, purpose). So a number depends
-on the seed, the path, the step and the component, and on nothing else.
+One block of Philox gives two numbers (Box and Muller), with the counter (step, component, number of the pair, purpose).
+For rotators they are the real and the imaginary part of the noise of a site (the component) of a member (the pair).
+A tile of positions holds 2 PAIRS paths; the two numbers go to the paths j and j + PAIRS. So a number depends on the
+seed, the path, the step and the component, and on nothing else.
 """
 
 from __future__ import annotations
@@ -48,28 +49,46 @@ def _logarithm(f):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy", boundscheck=False)
-def fill_tile(z, step, component, tile, purpose, k0, k1, uniform, exponent):  # type: ignore[no-untyped-def]
-    """Fill z (TILE,) with the numbers of a tile at a step; uniform, exponent (PAIRS,) are work space."""
+def fill_pairs(x, y, low, high, first, last, k0, k1, uniform, exponent):  # type: ignore[no-untyped-def]
+    """Fill x and y (n,) with the two numbers of each of the pairs first, first + 1, ...
+
+    The counter of a pair is (low, high, pair, last), words of 32 bits; uniform, exponent (n,) are work space.
+    """
+    n = x.shape[0]
     bits = uniform.view(np.int64)
-    low = np.uint64(step) & MASK
-    high = (np.uint64(step) >> np.uint64(32)) | (np.uint64(component) << np.uint64(28))
-    first = np.uint64(tile) * np.uint64(PAIRS)
-    for j in range(PAIRS):
-        c0, c1, c2, c3 = philox(low, high, first + np.uint64(j), purpose, k0, k1)
+    for j in range(n):
+        c0, c1, c2, c3 = philox(low, high, np.uint64(first) + np.uint64(j), last, k0, k1)
         c, s = half_circle(np.float64(np.int64((c2 << np.uint64(32)) | c3)) * 2.0**-64)
         sign = 1.0 - 2.0 * np.float64(np.int64(c1 & np.uint64(1)))
-        z[j] = c * sign
-        z[j + PAIRS] = s * sign
+        x[j] = c * sign
+        y[j] = s * sign
         uniform[j] = (np.float64(np.int64((c0 << np.uint64(20)) | (c1 >> np.uint64(12)))) + 0.5) * 2.0**-52
-    for j in range(PAIRS):
+    for j in range(n):
         b = bits[j]
         e = (b - SQRT_HALF_BITS) >> 52
         bits[j] = b - (e << 52)
         exponent[j] = np.float64(e)
-    for j in range(PAIRS):
+    for j in range(n):
         radius = math.sqrt(-2.0 * (exponent[j] * LN2 + _logarithm(uniform[j] - 1.0)))
-        z[j] *= radius
-        z[j + PAIRS] *= radius
+        x[j] *= radius
+        y[j] *= radius
+
+
+@njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy", boundscheck=False)
+def fill_tile(z, step, component, tile, purpose, k0, k1, uniform, exponent):  # type: ignore[no-untyped-def]
+    """Fill z (TILE,) with the numbers of a tile at a step; uniform, exponent (PAIRS,) are work space."""
+    low = np.uint64(step) & MASK
+    high = (np.uint64(step) >> np.uint64(32)) | (np.uint64(component) << np.uint64(28))
+    first = np.uint64(tile) * np.uint64(PAIRS)
+    fill_pairs(z[:PAIRS], z[PAIRS:], low, high, first, purpose, k0, k1, uniform, exponent)
+
+
+@njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy", boundscheck=False)
+def fill_site(x, y, step, site, member, purpose, k0, k1, uniform, exponent):  # type: ignore[no-untyped-def]
+    """Fill x and y (n,) with the noise of one site for the members from `member` on; uniform, exponent (n,) are work space."""
+    low = np.uint64(step) & MASK
+    last = purpose | ((np.uint64(step) >> np.uint64(32)) << np.uint64(8))
+    fill_pairs(x, y, low, np.uint64(site), member, last, k0, k1, uniform, exponent)
 
 
 @njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy", boundscheck=False)

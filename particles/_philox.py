@@ -26,6 +26,8 @@ class Purpose(IntEnum):
     LANGEVIN = 2
     EFFECTIVE_LANGEVIN = 3
     SIGNS = 4
+    ROTATORS = 5
+    TRANSPORT = 6
 
 
 @njit(inline="always")

@@ -117,15 +117,16 @@ def longest_step(spans: np.ndarray, steps: np.ndarray) -> float:
 
 
 def over_tiles(
-    work: Callable[[int], np.ndarray], paths: int, workers: int | None, progress: bool, comm: Any
+    work: Callable[[int], np.ndarray], paths: int, workers: int | None, progress: bool, comm: Any, width: int = TILE
 ) -> list[np.ndarray]:
     """Do the tiles of all paths, shared by threads and ranks, and return what they give in the order of the tiles.
 
-    An error on one rank is raised on all of them.
+    A tile has `width` paths. An error on one rank is raised on all of them.
     """
     threads = default_workers(comm) if workers is None else _checks.integer("workers", workers, 1)
     rank, size = (0, 1) if comm is None else (comm.rank, comm.size)
-    mine = range(-(-paths // TILE))[rank::size]
+    tiles = range(-(-paths // width))
+    mine = tiles[rank::size]
     bar = None
     if _checks.flag("progress", progress) and rank == 0:
         from tqdm import tqdm
@@ -152,4 +153,4 @@ def over_tiles(
     failures = [part for part in parts if isinstance(part, Exception)]
     if failures:
         raise failures[0]
-    return [parts[tile % size][tile // size] for tile in range(-(-paths // TILE))]
+    return [parts[tile % size][tile // size] for tile in tiles]

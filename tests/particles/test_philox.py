@@ -68,4 +68,6 @@ def test_registry_of_purposes_is_frozen():
         "LANGEVIN": 2,
         "EFFECTIVE_LANGEVIN": 3,
         "SIGNS": 4,
+        "ROTATORS": 5,
+        "TRANSPORT": 6,
     }

@@ -1,0 +1,116 @@
+"""Finite regions of the lattice Z^d: sites, bonds between neighbours, and their colouring into matchings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from . import _checks
+from .errors import InvalidArgument
+
+MOST_SITES = 2**24
+
+
+@dataclass(frozen=True, eq=False)
+class LatticeRegion:
+    """A finite set of sites of Z^d, d = 1, 2, 3; neighbours are at distance 1.
+
+    Args:
+        sites: the coordinates (N, d), integers, all different.
+
+    Raises:
+        InvalidArgument: no sites, coordinates that are no integers, a site that occurs twice.
+    """
+
+    sites: np.ndarray
+
+    def __post_init__(self) -> None:
+        given = np.array(self.sites)
+        if given.ndim == 1:
+            given = given[:, None]
+        if given.ndim != 2 or given.shape[0] < 1 or given.shape[1] not in (1, 2, 3):
+            raise InvalidArgument("sites", f"must be coordinates (N, d), d = 1, 2, 3, not of shape {given.shape}")
+        if not np.issubdtype(given.dtype, np.integer):
+            raise InvalidArgument("sites", f"must be integers, not {given.dtype}")
+        if len(np.unique(given, axis=0)) < len(given):
+            raise InvalidArgument("sites", "must all be different")
+        object.__setattr__(self, "sites", given.astype(np.int64))
+
+    @classmethod
+    def box(cls, shape: Any) -> LatticeRegion:
+        """All sites of a box, in C order.
+
+        Args:
+            shape: number of sites along each direction (d,).
+
+        Raises:
+            InvalidArgument: not 1, 2 or 3 positive integers.
+        """
+        extents = [shape] if np.ndim(shape) == 0 else list(shape)
+        if len(extents) not in (1, 2, 3):
+            raise InvalidArgument("shape", f"must have 1, 2 or 3 directions, not {len(extents)}")
+        counts = [_checks.integer("shape", n, 1, MOST_SITES) for n in extents]
+        if np.prod(np.array(counts, dtype=float)) > MOST_SITES:
+            raise InvalidArgument("shape", f"must have at most {MOST_SITES} sites")
+        return cls(np.stack(np.unravel_index(np.arange(int(np.prod(counts))), counts), axis=1))
+
+    @property
+    def size(self) -> int:
+        """N."""
+        return len(self.sites)
+
+    @property
+    def dim(self) -> int:
+        """D."""
+        return int(self.sites.shape[1])
+
+    @cached_property
+    def _places(self) -> dict[tuple[int, ...], int]:
+        return {tuple(site): i for i, site in enumerate(self.sites.tolist())}
+
+    @cached_property
+    def parity(self) -> np.ndarray:
+        """(-1)^|j|, |j| = |j_1| + ... + |j_d| (N,)."""
+        return np.where(np.abs(self.sites).sum(axis=1) % 2 == 0, 1.0, -1.0)
+
+    def shifted(self, offset: Any) -> np.ndarray:
+        """The number of the site j + offset for each site j, -1 where there is none (N,)."""
+        step = np.asarray(offset, dtype=np.int64)
+        return np.array([self._places.get(tuple(site), -1) for site in (self.sites + step).tolist()], dtype=np.int64)
+
+    @cached_property
+    def colours(self) -> tuple[np.ndarray, ...]:
+        """Bonds (B_c, 2) of each colour; those of one colour have no site in common. At most 2 d colours."""
+        found = []
+        for axis in range(self.dim):
+            head = self.shifted(np.eye(self.dim, dtype=np.int64)[axis])
+            tail = np.flatnonzero(head >= 0)
+            for side in (0, 1):
+                chosen = tail[self.sites[tail, axis] % 2 == side]
+                if chosen.size:
+                    found.append(np.stack([chosen, head[chosen]], axis=1))
+        return tuple(found)
+
+    @cached_property
+    def bonds(self) -> np.ndarray:
+        """All pairs of neighbours (B, 2), each once."""
+        return np.concatenate([np.empty((0, 2), dtype=np.int64), *self.colours])
+
+    @cached_property
+    def neighbours(self) -> tuple[np.ndarray, ...]:
+        """The numbers of the neighbours of each site."""
+        found: list[list[int]] = [[] for _ in range(self.size)]
+        for j, k in self.bonds.tolist():
+            found[j].append(k)
+            found[k].append(j)
+        return tuple(np.array(sorted(near), dtype=np.int64) for near in found)
+
+    def within(self, centre: np.ndarray, radius: int) -> np.ndarray:
+        """Whether each site is at a distance |k - j| of at most `radius` from some of the sites `centre` (N,)."""
+        mask = np.zeros(self.size, dtype=bool)
+        for j in np.atleast_1d(centre):
+            mask |= np.abs(self.sites - self.sites[j]).sum(axis=1) <= radius
+        return mask

@@ -1,0 +1,102 @@
+"""Samples of the transport equation for actions, through the effective equation in C^N, which is regular."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from . import _checks
+from ._drift_kernels import LANES
+from ._philox import Purpose, key_words
+from ._rotator_kernels import thermostat_stepper, transport_stepper
+from ._rotator_steps import action_scale, chosen_slow_step
+from .errors import InvalidArgument
+from .paths import Unstable, even_steps, longest_step, over_tiles
+from .rotator_ensemble import RotatorEnsemble, checked_amplitudes, tile_of
+from .rotator_lattice import RotatorLattice
+
+
+@dataclass(frozen=True)
+class TransportProcess:
+    """dv_j = K_j(v) d tau + sqrt(T_j) dbeta_j,  I_j = |v_j|^2/2; then dI_j = (R_j(I) + T_j) d tau + sqrt(2 I_j T_j) dB_j.
+
+    The equation for the actions has a square root that is not Lipschitz at 0; the one for v is regular.
+
+    Args:
+        lattice: the rotators whose limit it is; their epsilon, frequency and coupling do not matter.
+
+    Raises:
+        InvalidArgument: not a lattice, or its g has no average.
+
+    Source: Dymov, equations (2.8) and (4.35), Proposition 4.9.
+    """
+
+    lattice: RotatorLattice
+    weak_order: ClassVar[int] = 2
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.lattice, RotatorLattice):
+            raise InvalidArgument("lattice", f"must be a RotatorLattice, not {type(self.lattice).__name__}")
+
+    def sample(
+        self,
+        initial: Any,
+        times: Any,
+        runs: int,
+        seed: int,
+        step: float | None = None,
+        *,
+        workers: int | None = None,
+        progress: bool = False,
+        comm: Any = None,
+    ) -> RotatorEnsemble:
+        """V at slow times. For linear damping each way between two times is one step, exact in law; for diagonal
+        dissipation its exact flow is split from the noise; else Heun's scheme: weak order 2.
+
+        Args:
+            initial: v(0), complex, of all members (N,) or of each (runs, N); only its modulus matters for actions.
+            times: snapshots tau (T,), not negative, not decreasing.
+            runs: number of independent members P.
+            seed: of the random numbers; a member has the same ones whatever the number of members, threads and ranks.
+            step: largest step of the slow time; None takes 0.04 of the time scale of the dissipation.
+            workers: threads; None takes the cores that this process may use.
+            progress: show a progress bar, at a terminal, on rank 0.
+            comm: an mpi4py communicator whose ranks share the members; all get the whole result.
+
+        Returns:
+            The amplitudes (T, P, N), with actions, and the step that was taken.
+
+        Raises:
+            InvalidArgument: an argument out of range; a step that is too large.
+            Unstable: a member has left all bounds; take a smaller step.
+        """
+        region, temperature = self.lattice.region, self.lattice.temperature
+        start = checked_amplitudes(initial, runs, region.size)
+        snapshots, keys = _checks.times(times), key_words(_checks.seed(seed))
+        averaged = self.lattice.dissipation.averaged(region)
+        drift = averaged.drift(region)
+        h = chosen_slow_step(averaged, region, action_scale(averaged, temperature, start), step)
+        exact_in_law = drift.radial == 2 and step is None
+        spans, steps = even_steps(snapshots, float(snapshots[-1]) if exact_in_law and snapshots[-1] > 0 else h)
+        advance = transport_stepper(thermostat_stepper(drift.slope, drift.radial))
+
+        def tile(index: int) -> np.ndarray:
+            members = slice(index * LANES, min((index + 1) * LANES, len(start)))
+            x, y = tile_of(start, members, LANES)
+            result = np.empty((len(snapshots), members.stop - members.start, region.size), dtype=np.complex128)
+            noise = 0
+            for k, (span, count) in enumerate(zip(spans, steps)):
+                if count:
+                    advance(
+                        x, y, count, span / count, temperature, noise, members.start, np.uint64(Purpose.TRANSPORT), *keys,
+                        drift.whole, drift.real,
+                    )  # fmt: skip
+                noise += count
+                result[k].real, result[k].imag = x[:, : len(result[k])].T, y[:, : len(result[k])].T
+                Unstable.check(result[k], h)
+            return result
+
+        parts = over_tiles(tile, len(start), workers, progress, comm, LANES)
+        return RotatorEnsemble(snapshots, np.concatenate(parts, axis=1), longest_step(spans, steps) or h, int(seed))
