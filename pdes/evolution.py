@@ -132,11 +132,15 @@ class Evolution:
                 self._advance(journey, span, float(times[i]))
                 after_step(journey)
             journey.entropy = self._at_snapshot(journey)
-            journey.seen.append(journey.state * self._root)
+            journey.seen.append(self._shown(journey.state))
             journey.entropies.append(journey.entropy)
             journey.clock = Clock(i + 1)
             after_step(journey)
         journey.statistics.factorisations += self._resolvents.factorisations
+
+    def _shown(self, state: np.ndarray) -> np.ndarray:
+        """What a snapshot keeps of a state: the probabilities."""
+        return state * self._root
 
     def _at_snapshot(self, journey: Journey) -> float:
         """H of the state; the steps of implicit Euler cannot raise it, so it is looked at here only."""

@@ -1,4 +1,4 @@
-"""Solves with 1 + c S for a few values of c, whose factors are kept."""
+"""Solves with 1 + c S, or B + c A, for a few values of c, whose factors are kept."""
 
 from __future__ import annotations
 
@@ -32,28 +32,44 @@ def default_options(comm: MPI.Comm, dim: int, size: int) -> dict[str, Any]:
     return {"ksp_type": "preonly", "pc_type": "cholesky", "pc_factor_mat_solver_type": package}
 
 
+def general_options(comm: MPI.Comm, dim: int, size: int) -> dict[str, Any]:
+    """The same for matrices that are not symmetric: LU, else GMRES with algebraic multigrid."""
+    if dim == 3 and size > 3 * LARGEST_DIRECT_3D:
+        multigrid = {"pc_type": "hypre", "pc_hypre_type": "boomeramg"} if hypre() else {"pc_type": "gamg"}
+        return {"ksp_type": "gmres", "ksp_rtol": 1e-11, "ksp_max_it": 300, "ksp_gmres_restart": 60, **multigrid}
+    package = "mumps" if PETSc.Sys.hasExternalPackage("mumps") else "petsc"
+    return {"ksp_type": "preonly", "pc_type": "lu", "pc_factor_mat_solver_type": package}
+
+
+def hypre() -> bool:
+    """Whether PETSc has hypre."""
+    return bool(PETSc.Sys.hasExternalPackage("hypre"))
+
+
 class Resolvents:
-    """(1 + c S)^-1.
+    """(1 + c S)^-1, or (B + c A)^-1 B.
 
     Args:
-        matrix: S, symmetric and positive semidefinite.
+        matrix: S, symmetric and positive semidefinite; or A.
         near_kernel: what S (nearly) takes to 0, on the rows of this rank.
         dim: dimension of space, which decides on the solver.
         prefix: of the PETSc options.
         petsc_options: options that take precedence, without the prefix.
+        product: B, symmetric and positive; A need not be symmetric then.
     """
 
     def __init__(
-        self, matrix: PETSc.Mat, near_kernel: np.ndarray, dim: int, prefix: str, petsc_options: dict[str, Any] | None
-    ) -> None:
-        self._matrix, self._near_kernel = matrix, near_kernel
+        self, matrix: PETSc.Mat, near_kernel: np.ndarray, dim: int, prefix: str, petsc_options: dict[str, Any] | None,
+        product: PETSc.Mat | None = None,
+    ) -> None:  # fmt: skip
+        self._matrix, self._near_kernel, self._product = matrix, near_kernel, product
         self._dim, self._prefix, self._options = dim, prefix, petsc_options
         self._solvers: OrderedDict[float, PETSc.KSP] = OrderedDict()
         self._right, self._left = matrix.createVecs()
         self.factorisations = 0
 
     def solve(self, c: float, right_hand_side: np.ndarray) -> np.ndarray:
-        """Return the solution of (1 + c S) x = b, on the rows of this rank.
+        """Return the solution of (1 + c S) x = b, or (B + c A) x = B b, on the rows of this rank.
 
         Args:
             c: not negative; values that agree to 1e-12 count as one.
@@ -64,6 +80,9 @@ class Resolvents:
         """
         solver = self._solver(c)
         self._right.array[:] = right_hand_side
+        if self._product is not None:
+            self._product.mult(self._right, self._left)
+            self._left.copy(self._right)
         solver.solve(self._right, self._left)
         result = self._left.array.copy()
         finite = self._matrix.getComm().tompi4py().allreduce(bool(np.isfinite(result).all()), MPI.LAND)
@@ -88,15 +107,19 @@ class Resolvents:
                 return self._solvers[kept]
         matrix = self._matrix.copy()
         matrix.scale(c)
-        diagonal = matrix.getDiagonal()
-        diagonal.shift(1.0)
-        matrix.setDiagonal(diagonal)
-        matrix.setOption(PETSc.Mat.Option.SPD, True)
-        near_kernel = matrix.createVecRight()
-        near_kernel.array[:] = self._near_kernel
-        near_kernel.normalize()
-        matrix.setNearNullSpace(PETSc.NullSpace().create(vectors=[near_kernel], comm=matrix.getComm()))
-        options = default_options(matrix.getComm().tompi4py(), self._dim, matrix.getSize()[0])
+        choose = default_options if self._product is None else general_options
+        options = choose(matrix.getComm().tompi4py(), self._dim, matrix.getSize()[0])
+        if self._product is not None:
+            matrix.axpy(1.0, self._product, PETSc.Mat.Structure.SAME_NONZERO_PATTERN)
+        else:
+            diagonal = matrix.getDiagonal()
+            diagonal.shift(1.0)
+            matrix.setDiagonal(diagonal)
+            matrix.setOption(PETSc.Mat.Option.SPD, True)
+            near_kernel = matrix.createVecRight()
+            near_kernel.array[:] = self._near_kernel
+            near_kernel.normalize()
+            matrix.setNearNullSpace(PETSc.NullSpace().create(vectors=[near_kernel], comm=matrix.getComm()))
         solver = configured(matrix, self._prefix, options, self._options)
         solver.setUp()
         self.factorisations += 1

@@ -1,0 +1,62 @@
+"""Actions that do not act on one another: N equations of one action, each in detailed balance.
+
+In u = p/w the generator of a site is (1/w) d (w T I d u): symmetric in the inner product with weight w. Its matrices are
+small, and time is exact.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import linalg
+
+from .action_space import ActionAxis, ActionSpace, OwnLaws, WideLaws
+
+
+def modes(axis: ActionAxis, temperature: float) -> tuple[np.ndarray, np.ndarray]:
+    """The rates (n,), not decreasing, and the modes (n, n) of one site: int w T I f' g' = lambda int w f g."""
+    points, shares, _ = axis.quadrature
+    energy = axis.slopes.T @ ((temperature * shares * points)[:, None] * axis.slopes)
+    scale = np.sqrt(np.diag(axis.mass))
+    rates, vectors = linalg.eigh(energy / np.outer(scale, scale), axis.mass / np.outer(scale, scale))
+    rates[0] = 0.0
+    return np.maximum(rates, 0.0), vectors / scale[:, None]
+
+
+def propagators(axis: ActionAxis, laws: OwnLaws, site: int, times: np.ndarray) -> list[np.ndarray]:
+    """exp(-tau B^-1 A) (n, n) of one site at the times."""
+    temperature = float(laws.temperature[site])
+    if not isinstance(laws, WideLaws):
+        rates, vectors = modes(axis, temperature)
+        return [(vectors * np.exp(-rates * time)) @ (vectors.T @ axis.mass) for time in times]
+    points, shares, basis = axis.quadrature
+    alone = np.zeros((points.size, len(laws.temperature)))
+    alone[:, site] = points
+    excess = temperature * laws.slope(site, points) - laws.dissipation.rate(alone)[:, site]
+    flux = temperature * axis.slopes + excess[:, None] * basis
+    outflow = axis.slopes.T @ ((shares * points)[:, None] * flux)
+    scale = np.sqrt(np.diag(axis.mass))
+    generator = np.linalg.solve(axis.mass / np.outer(scale, scale), outflow / np.outer(scale, scale))
+    return [linalg.expm(-time * generator) / scale[:, None] * scale for time in times]
+
+
+def evolved(space: ActionSpace, laws: OwnLaws, start: np.ndarray, times: np.ndarray) -> tuple[np.ndarray, float]:
+    """The fields (T, size) at the times, not negative at the nodes and of mass 1, and the largest mass that was cut."""
+    steps = [propagators(axis, laws, j, times) for j, axis in enumerate(space.axes)]
+    fields, undershoot = [], 0.0
+    for k in range(len(times)):
+        field = start.reshape(space.shape)
+        for i, step in enumerate(steps):
+            field = np.moveaxis(np.tensordot(step[k], field, axes=(1, i)), 0, i)
+        positive = np.maximum(field, 0.0)
+        cut = abs(float(space.contract(positive - field, list(space.ones))))
+        undershoot = max(undershoot, cut)
+        fields.append((positive / float(space.contract(positive, list(space.ones)))).ravel())
+    return np.array(fields), undershoot
+
+
+def rates(space: ActionSpace, temperature: np.ndarray, count: int) -> np.ndarray:
+    """The smallest sums of one rate of each site (count,)."""
+    sums = np.zeros(1)
+    for axis, t in zip(space.axes, temperature):
+        sums = np.sort(np.add.outer(sums, modes(axis, t)[0][: count + 1]).ravel())[: count + 1]
+    return sums[:count]

@@ -1,0 +1,367 @@
+"""The Fokker-Planck equation of the transport equation for the actions of rotators."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import warnings
+from collections.abc import Callable
+from dataclasses import KW_ONLY, dataclass, field, replace
+from functools import cached_property, partial
+from typing import Any
+
+import numpy as np
+from mpi4py import MPI
+
+from ..cells.averaged_dissipation import averaged_dissipation
+from ..particles import InvalidArgument, RotatorLattice
+from ..particles._checks import flag, integer, number
+from ..particles._checks import times as checked_times
+from . import coupled_actions, separable_actions
+from .action_box import checked_upper, own_tail, own_upper
+from .action_density import ActionDensity, EvolvedActions
+from .action_evolution import ActionEvolution
+from .action_space import ActionAxis, ActionSpace, OwnLaws, WideLaws, graded
+from .errors import Unresolved
+from .evolution import Stepper
+from .evolved import SnapshotBar
+from .journeys import Checkpoint
+from .resolvent_schemes import RESOLVENT4, ResolventScheme
+from .rosenbrock import Statistics
+from .transport_forms import TransportForms
+
+TAIL = 1e-24  # mass beyond the box: rates of modes that grow like powers need it so small
+COUPLED_TAIL = 1e-14  # the same where sites act on one another
+COUPLED = {1: (32, 8), 2: (16, 6), 3: (10, 3)}  # cells and degree, for N
+SEPARABLE = {1: (32, 8), 2: (24, 8), 3: (16, 6)}
+MOST_COUPLED = {1: 4000, 2: 80_000, 3: 40_000}  # nodes; degrees go down to 1 before there are more
+MOST_SEPARABLE = {1: 4000, 2: 1_000_000, 3: 2_000_000}
+WIDENINGS = 12
+BEYOND = 1e-10  # of the initial mass, outside of the box
+CUT = 1e-6  # of it, where the box was given
+WIDTHS = 25.0  # of the weight for wide densities, in a box
+
+
+@dataclass(frozen=True, eq=False)
+class TransportFokkerPlanck:
+    """d_tau p = - sum_j d_j (R_j p - T_j I_j d_j p) for the density p of N = 1, 2, 3 actions.
+
+    The flux vanishes at I_j = 0 by itself; at I_j = U_j it is set to 0. Densities are w u, with u in elements of high degree
+    and w the product of the laws that the sites would have alone (`action_space`). Where R_j depends on I_j only, the
+    equation falls apart into N equations of one action, and time is exact.
+
+    Args:
+        lattice: the rotators; only their dissipation and temperatures matter.
+        upper: U, one for all or one for each action (N,); None takes boxes beyond which the stationary mass is below 1e-24
+            (1e-14 where sites act on one another), and wider ones for evolutions that start hot.
+        cells: number of cells, one for all or one for each action; None takes 32, 16 or 10 for N = 1, 2, 3 (32, 24 or 16
+            where R_j depends on I_j only).
+        degree: of the elements; None takes 8, 6 or 3, or less where there are many cells.
+        wide: take exponentials as w, for densities that are much wider than the stationary one.
+        rtol: error of each step of an evolution, in total variation; where time is exact it does not matter.
+        comm: the ranks that share the work.
+        petsc_options: of the linear solvers, without prefix.
+
+    Raises:
+        InvalidArgument: an argument out of range; more than 3 sites; a dissipation that does not confine the actions.
+
+    Source: Dymov, equation (2.8).
+    """
+
+    lattice: RotatorLattice
+    upper: Any = None
+    cells: Any = None
+    _: KW_ONLY
+    degree: int | None = None
+    wide: bool = False
+    rtol: float = 1e-6
+    comm: MPI.Comm = field(default_factory=lambda: MPI.COMM_WORLD, repr=False)
+    petsc_options: dict[str, Any] | None = field(default=None, repr=False)
+    sized: bool = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.lattice, RotatorLattice):
+            raise InvalidArgument("lattice", f"must be a RotatorLattice, not {type(self.lattice).__name__}")
+        if self.dim not in (1, 2, 3):
+            message = f"must have 1, 2 or 3 sites, not {self.dim}; TransportProcess samples any number"
+            raise InvalidArgument("lattice", message)
+        number("rtol", self.rtol, above=0.0)
+        flag("wide", self.wide)
+        given = checked_upper(self.upper, self.dim)
+        usual = (SEPARABLE if self.separable else COUPLED)[self.dim]
+        counts = usual[0] if self.cells is None else self.cells
+        counts = [counts] * self.dim if np.ndim(counts) == 0 else list(counts)
+        if len(counts) != self.dim:
+            raise InvalidArgument("cells", f"must be given for each of {self.dim} actions, not {self.cells!r}")
+        counts = [integer(f"cells[{j}]", n, 1) for j, n in enumerate(counts)]
+        object.__setattr__(self, "sized", given is None)
+        object.__setattr__(self, "cells", tuple(counts))
+        object.__setattr__(self, "degree", self._checked_degree(counts, usual[1]))
+        if given is None:
+            own = OwnLaws(averaged_dissipation(self.lattice), self.lattice.temperature)
+            given = np.array([own_upper(own, j, TAIL if self.separable else COUPLED_TAIL) for j in range(self.dim)])
+            given = given if self.separable else self._widened(given)
+        object.__setattr__(self, "upper", given)
+
+    def _checked_degree(self, counts: list[int], usual: int) -> int:
+        if self.degree is not None:
+            return integer("degree", self.degree, 1, 12)
+        most = MOST_SEPARABLE[self.dim] if self.separable else MOST_COUPLED[self.dim]
+        best = usual
+        while best > 1 and np.prod([n * best + 1.0 for n in counts]) > most:
+            best -= 1
+        return best
+
+    def _widened(self, upper: np.ndarray) -> np.ndarray:
+        """The box for sites that act on one another: wider, until a coarse stationary law ends before it does."""
+        coarse = {2: (8, 4), 3: (6, 2)}[self.dim]
+        for _ in range(WIDENINGS):
+            trial = TransportFokkerPlanck(self.lattice, upper, coarse[0], degree=coarse[1], comm=self.comm)
+            tails = trial.tail
+            if (tails <= COUPLED_TAIL).all():
+                break
+            upper = np.where(tails > COUPLED_TAIL, 1.15 * upper, upper)
+        return upper
+
+    @property
+    def dim(self) -> int:
+        """N."""
+        return self.lattice.size
+
+    @cached_property
+    def separable(self) -> bool:
+        """Whether R_j depends on I_j only, as with diagonal and linear dissipation."""
+        return self.dim == 1 or self.lattice.dissipation.separates(self.lattice.region)
+
+    @cached_property
+    def laws(self) -> OwnLaws:
+        """R, T and the weights w_j."""
+        own = OwnLaws(averaged_dissipation(self.lattice), self.lattice.temperature)
+        return WideLaws(own.dissipation, own.temperature, self.upper / WIDTHS) if self.wide else own
+
+    @cached_property
+    def space(self) -> ActionSpace:
+        """The elements, and the weight w."""
+        assert self.degree is not None
+        axes = [
+            ActionAxis(graded(upper, cells), self.degree, partial(self.laws.logarithm, j))
+            for j, (upper, cells) in enumerate(zip(self.upper, self.cells))
+        ]
+        return ActionSpace(tuple(axes), self.comm)
+
+    @cached_property
+    def forms(self) -> TransportForms:
+        """The forms in UFL."""
+        return TransportForms(self.space, self.laws)
+
+    @cached_property
+    def _matrices(self) -> tuple[Any, Any, np.ndarray]:
+        return self.forms.matrices()
+
+    @cached_property
+    def tail(self) -> np.ndarray:
+        """The stationary mass beyond U_j (N,): where sites do not act on one another by quadrature, else as its decay at
+        the end of the box has it.
+        """
+        if self.separable:
+            own = OwnLaws(self.laws.dissipation, self.laws.temperature)
+            return np.array([own_tail(own, j, float(u)) for j, u in enumerate(self.upper)])
+        rho = self.stationary()
+        result = []
+        for j, u in enumerate(self.upper):
+            near, end = rho.marginal(j, np.array([0.97 * u, u]))
+            decay = np.log(max(near, 1e-300) / max(end, 1e-300)) / (0.03 * u)
+            result.append(end / decay if decay > 0 else 1.0)
+        return np.array(result)
+
+    @cached_property
+    def _stationary(self) -> ActionDensity:
+        if self.separable:
+            own, u = OwnLaws(self.laws.dissipation, self.laws.temperature), np.ones(())
+            for j, axis in enumerate(self.space.axes):
+                u = np.multiply.outer(u, np.exp(own.logarithm(j, axis.nodes) - axis.logarithm(axis.nodes)))
+            u = u.ravel()
+        else:
+            u = coupled_actions.stationary(self.space, *self._matrices, self.petsc_options)
+        return ActionDensity(self.space, u / self.space.contract(u, list(self.space.ones)))
+
+    def stationary(self) -> ActionDensity:
+        """sum_j d_j (R_j p - T_j I_j d_j p) = 0, int p = 1.
+
+        Returns:
+            The density, with its moments and marginals.
+
+        Raises:
+            NotConverged: the linear solver failed.
+
+        Source: Dymov, Theorem 2.3; for diagonal dissipation p is prop. to prod_j exp(-(2/(p T_j)) (2 I_j)^(p/2)).
+        """
+        return self._stationary
+
+    def evolve(
+        self,
+        initial: Callable[[np.ndarray], Any],
+        times: Any,
+        *,
+        scheme: ResolventScheme = RESOLVENT4,
+        step: float | None = None,
+        checkpoint: str | os.PathLike[str] | None = None,
+        checkpoint_every: float = 60.0,
+        progress: bool = False,
+    ) -> EvolvedActions:
+        """d_tau p = - sum_j d_j (R_j p - T_j I_j d_j p), p(0) given.
+
+        Args:
+            initial: p(0), from points I (P, N) to values (P,) >= 0; it is normalised.
+            times: snapshots tau (T,), not negative, not decreasing.
+            scheme: of the time steps, where sites act on one another.
+            step: steps of this size, or a little less so that they end at the times; None chooses them by `rtol`.
+            checkpoint: a file from which an interrupted evolution goes on, where sites act on one another.
+            checkpoint_every: seconds between two writings of it.
+            progress: show a progress bar, at a terminal, on rank 0.
+
+        Returns:
+            The densities, mass, mean, minimum and relative entropy at the times.
+
+        Raises:
+            InvalidArgument: an argument out of range; a density that is negative, not finite, 0 everywhere or beyond the
+                box; a checkpoint of another problem.
+            NotConverged: no step is small enough.
+
+        Warns:
+            Unresolved: the cells are too large for the initial density.
+        """
+        snapshots = checked_times(times)
+        if not isinstance(scheme, ResolventScheme):
+            raise InvalidArgument("scheme", f"must be a ResolventScheme, not {scheme!r}")
+        if step is None and scheme.order < 2 and not self.separable:
+            raise InvalidArgument("step", f"must be given for {scheme.name}, which cannot estimate its error")
+        size = None if step is None else number("step", step, above=0.0)
+        stepper = Stepper(scheme, self.rtol if size is None else None, size)
+        options = {"scheme": scheme, "step": step, "checkpoint": checkpoint, "checkpoint_every": checkpoint_every}
+        if (wider := self._wider(initial)) is not None:
+            return wider.evolve(initial, times, progress=progress, **options)  # type: ignore[arg-type]
+        start = self._projected(initial)
+        if self.separable:
+            fields, undershoot = separable_actions.evolved(self.space, self.laws, start, snapshots)
+            return self._checked(EvolvedActions(self, snapshots, fields, undershoot, Statistics()))
+        evolution = ActionEvolution(self.space, *self._matrices, stepper, self.petsc_options)
+        problem = self._problem(start, snapshots, stepper)
+        keeper = Checkpoint(checkpoint, checkpoint_every, self.space, problem)  # type: ignore[arg-type]
+        journey = keeper.begin(evolution.begin(start))
+        bar = SnapshotBar(snapshots, flag("progress", progress) and self.comm.rank == 0)
+
+        def after_step(journey: Any) -> None:
+            bar.update(journey.clock)
+            keeper.after_step(journey)
+
+        evolution.go(journey, snapshots, after_step)
+        keeper.write(journey)
+        bar.close()
+        fields = np.array([self.space.whole(seen) for seen in journey.seen])
+        return self._checked(EvolvedActions(self, snapshots, fields, evolution.undershoot, journey.statistics))
+
+    def _checked(self, run: EvolvedActions) -> EvolvedActions:
+        if run.undershoot > 1e-3 and self.comm.rank == 0:
+            message = f"the density was negative on {run.undershoot:.1e} of its mass in a step, and was set to 0 there"
+            warnings.warn(f"{message}; take more cells", Unresolved, stacklevel=3)
+        return run
+
+    def _wider(self, initial: Callable[[np.ndarray], Any]) -> TransportFokkerPlanck | None:
+        """The equation in a box that holds the initial density, or None if this one does or was given.
+
+        Raises:
+            InvalidArgument: the box was given, and does not hold it.
+        """
+        if not callable(initial):
+            raise InvalidArgument("initial", f"must be a callable from points (P, {self.dim}) to values (P,)")
+        beyond = self._beyond(initial)
+        if beyond <= (BEYOND if self.sized else CUT):
+            return None
+        if not self.sized:
+            message = f"has {beyond:.1e} of its mass outside of [0, U], U = {np.round(self.upper, 3)}"
+            raise InvalidArgument("initial", f"{message}; give a larger `upper`, or none")
+        upper = self.upper
+        for _ in range(WIDENINGS):
+            upper = 1.5 * upper
+            wider = replace(self, upper=upper, wide=True)
+            if wider._beyond(initial) <= CUT:
+                return wider
+        raise InvalidArgument("initial", f"has mass beyond U = {np.round(upper, 3)}; is it integrable?")
+
+    def _beyond(self, initial: Callable[[np.ndarray], Any]) -> float:
+        """The part of the initial mass that is beyond one of the U_j, up to 2 U_j."""
+        inside = self._mass_of(self._density_on_grid(initial, None))
+        if not inside > 0:
+            raise InvalidArgument("initial", "is 0 at all quadrature points; take more cells, or a wider density")
+        outside = sum(self._mass_of(self._density_on_grid(initial, j)) for j in range(self.dim))
+        return outside / (inside + outside)
+
+    def _projected(self, initial: Callable[[np.ndarray], Any]) -> np.ndarray:
+        """The field u (size,) of the initial density, of mass 1."""
+        field = self.space.projected(self._density_on_grid(initial, None))
+        return field / float(self.space.contract(field, list(self.space.ones)))
+
+    def _density_on_grid(self, initial: Callable[[np.ndarray], Any], beyond: int | None) -> np.ndarray:
+        """The initial density at the quadrature points, of which one coordinate may be taken beyond U."""
+        offset = np.zeros(self.dim)
+        if beyond is not None:
+            offset[beyond] = self.upper[beyond]
+
+        def checked(points: np.ndarray) -> np.ndarray:
+            try:
+                values = np.array(np.broadcast_to(initial(points + offset), (len(points),)), dtype=np.float64)
+            except (TypeError, ValueError) as error:
+                raise InvalidArgument("initial", f"must return one number for each point: {error}") from None
+            if not np.isfinite(values).all():
+                raise InvalidArgument("initial", "must be finite; it contains NaN or infinity")
+            if (values < 0).any():
+                raise InvalidArgument("initial", f"must not be negative, but is {values.min():g} somewhere")
+            return values
+
+        return self.space.on_grid(checked)
+
+    def _mass_of(self, values: np.ndarray) -> float:
+        result = values
+        for axis in self.space.axes:
+            points, shares, _ = axis.quadrature
+            result = np.tensordot(shares * np.exp(-axis.logarithm(points)), result, axes=(0, 0))
+        return float(result)
+
+    def _problem(self, start: np.ndarray, times: np.ndarray, stepper: Stepper) -> str:
+        parts = [self.upper, np.array(self.cells), self.laws.temperature, times, np.round(start, 8)]
+        text = f"{stepper} {self.degree} {self.lattice.dissipation!r}".encode()
+        return hashlib.sha256(text + b"".join(np.ascontiguousarray(part).tobytes() for part in parts)).hexdigest()
+
+    def spectrum(self, k: int) -> np.ndarray:
+        """-L p = lambda p, L p = -sum_j d_j (R_j p - T_j I_j d_j p): the k slowest rates, 0 first.
+
+        Args:
+            k: how many.
+
+        Returns:
+            lambda (k,), in units of 1/slow time, real parts not decreasing; complex where sites act on one another without
+            detailed balance and some of the rates are.
+
+        Raises:
+            InvalidArgument: k out of range.
+            NotConverged: the eigensolver failed.
+        """
+        count = integer("k", k, 1, max(self.space.size // 4, 1))
+        if self.separable:
+            if self.wide:
+                return replace(self, upper=None, wide=False).spectrum(count)
+            return separable_actions.rates(self.space, self.laws.temperature, count)
+        return coupled_actions.rates(self.space, *self._matrices, count)
+
+    def flow(self, density: ActionDensity | None = None) -> np.ndarray:
+        """E Theta (B,): the mean flow of actions through the bonds `lattice.region.bonds` (section 4.4).
+
+        Args:
+            density: of the actions; None takes the stationary one.
+
+        Raises:
+            InvalidArgument: a dissipation that declares no flow.
+        """
+        rho = self.stationary() if density is None else density
+        return np.asarray(rho.expectation(partial(self.lattice.dissipation.flow, self.lattice.region)))
