@@ -18,8 +18,8 @@ CHUNK = 2**14  # points at a time
 class AveragedDissipation:
     """R_j(I) = <g_j(u) . u_j> = K_j(v) . v_j,  K_j(v) = int exp(-i theta_j) g_j(Psi_theta v) d theta.
 
-    Averages are trapezoidal sums over the angles on which g_j . u_j depends: exact for polynomials, with degree + 2 angles
-    for each site.
+    Averages are trapezoidal sums over the angles on which g_j . u_j depends: exact for polynomials, with degree + 2
+    angles for each site.
 
     Args:
         lattice: the rotators.

@@ -146,7 +146,7 @@ def _custom(function: Any) -> Callable[..., Any]:
                 dx[j, n] = value.real
                 dy[j, n] = value.imag
 
-    return slope  # type: ignore[no-any-return]
+    return slope
 
 
 def custom_drift(function: Any) -> Drift:
@@ -180,7 +180,7 @@ def _custom_averaged(function: Any) -> Callable[..., Any]:
                 dx[j, n] = total.real
                 dy[j, n] = total.imag
 
-    return slope  # type: ignore[no-any-return]
+    return slope
 
 
 def custom_averaged_drift(function: Any, nodes: int, dependencies: list[np.ndarray]) -> Drift:

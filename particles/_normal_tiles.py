@@ -85,7 +85,9 @@ def fill_tile(z, step, component, tile, purpose, k0, k1, uniform, exponent):  # 
 
 @njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy", boundscheck=False)
 def fill_site(x, y, step, site, member, purpose, k0, k1, uniform, exponent):  # type: ignore[no-untyped-def]
-    """Fill x and y (n,) with the noise of one site for the members from `member` on; uniform, exponent (n,) are work space."""
+    """Fill x and y (n,) with the noise of one site for the members from `member` on; uniform, exponent (n,) are work
+    space.
+    """
     low = np.uint64(step) & MASK
     last = purpose | ((np.uint64(step) >> np.uint64(32)) << np.uint64(8))
     fill_pairs(x, y, low, np.uint64(site), member, last, k0, k1, uniform, exponent)

@@ -4,10 +4,10 @@
     C(h)  bonds of one colour: u_j - u_k turns by 2 epsilon^a G'(|u_j - u_k|^2) h, u_j + u_k stays
     H(d)  thermostat      du_j = g_j(u) d tau + sqrt(T_j) d beta_j over the slow time d
 
-A step of the Hamiltonian part is R(h/2) C_1(h/2) ... C_n(h) ... C_1(h/2) R(h/2): each part is exact, and keeps the sum of
-actions. Thermostats act after every m of them: H(d/2) [steps]^m H(d) [steps]^m ... H(d/2), d = epsilon m h. Where g is
-radial its flow is exact, H(d) = flow(d/2) noise(d) flow(d/2) (for p = 2 an exact step in law); else H is Heun's scheme.
-Weak order 2.
+A step of the Hamiltonian part is R(h/2) C_1(h/2) ... C_n(h) ... C_1(h/2) R(h/2): each part is exact, and keeps the
+sum of actions. Thermostats act after every m of them: H(d/2) [steps]^m H(d) [steps]^m ... H(d/2), d = epsilon m h.
+Where g is radial its flow is exact, H(d) = flow(d/2) noise(d) flow(d/2) (for p = 2 an exact step in law); else H is
+Heun's scheme. Weak order 2.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ def full_circle(t):  # type: ignore[no-untyped-def]
 def hamiltonian_stepper(frequency: Any, coupling: Any) -> Callable[..., Any]:
     """steps(x, y, spins, pairs, ends, strength, h, count): steps of the Hamiltonian part, of size h.
 
-    frequency, coupling: f and G', compiled; pairs (B, 2) by colours, whose ends are at ends (colours + 1,); strength: of
-    the coupling, epsilon^a.
+    frequency, coupling: f and G', compiled; pairs (B, 2) by colours, whose ends are at ends (colours + 1,);
+    strength: of the coupling, epsilon^a.
     """
 
     @njit(**COMPILED)
@@ -81,7 +81,7 @@ def hamiltonian_stepper(frequency: Any, coupling: Any) -> Callable[..., Any]:
                 turn_bonds(x, y, pairs, ends[c], ends[c + 1], 0.5 * angle)
             rotate(x, y, spins, h if i < count - 1 else 0.5 * h)
 
-    return steps  # type: ignore[no-any-return]
+    return steps
 
 
 @njit(inline="always")
@@ -142,12 +142,14 @@ def thermostat_stepper(slope: Callable[..., Any], p: int) -> Callable[..., Any]:
                     a[n] *= factor
                     b[n] *= factor
 
-    return heat  # type: ignore[no-any-return]
+    return heat
 
 
 @lru_cache(maxsize=64)
 def lattice_stepper(steps: Callable[..., Any], heat: Callable[..., Any]) -> Callable[..., Any]:
-    """advance(x, y, blocks, m, h, epsilon, strength, ...): `blocks` times m Hamiltonian steps, thermostats around them."""
+    """advance(x, y, blocks, m, h, epsilon, strength, ...): `blocks` times m Hamiltonian steps, thermostats around
+    them.
+    """
 
     @njit(**COMPILED)
     def advance(  # type: ignore[no-untyped-def]
@@ -177,7 +179,7 @@ def lattice_stepper(steps: Callable[..., Any], heat: Callable[..., Any]) -> Call
             last = i == blocks - 1
             heat(x, y, temperature, 0.5 * d if last else d, noise + i + 1, first, purpose, k0, k1, whole, real)
 
-    return advance  # type: ignore[no-any-return]
+    return advance
 
 
 @lru_cache(maxsize=64)
@@ -189,4 +191,4 @@ def transport_stepper(heat: Callable[..., Any]) -> Callable[..., Any]:
         for i in range(steps):
             heat(x, y, temperature, d, noise + i, first, purpose, k0, k1, whole, real)
 
-    return advance  # type: ignore[no-any-return]
+    return advance

@@ -68,7 +68,7 @@ def _over_array(function: Any) -> Callable[[np.ndarray], np.ndarray]:
             result[i] = function(x[i])
         return result
 
-    return values  # type: ignore[no-any-return]
+    return values
 
 
 def values_of(function: Any, x: Any) -> np.ndarray:

@@ -18,12 +18,13 @@ CHUNK = 4096  # members at a time
 def canonical_variables(
     lattice: RotatorLattice, amplitudes: Any, *, steps: int = 8, inverse: bool = False
 ) -> np.ndarray:
-    """V = X^{-1}(u), X^s the flow of epsilon^a Phi, dv/ds = i epsilon^a grad Phi(v), with
+    """V = X^{-1}(u), where X^s is the flow of the Hamiltonian epsilon^a Phi, dv/ds = i epsilon^a grad Phi(v).
 
         Phi = sum_{bonds} int_0^theta (G - <G>) d theta' / (2 (f_j - f_k)),    theta = arg u_j - arg u_k.
 
-    In v the Hamiltonian has no terms of order epsilon^a that depend on angles: |u - v| and |I - J| are of order epsilon^a,
-    J = |v|^2/2 changes only on the slow time, and converges faster. Bonds that touch a defect are left out (section 7.2).
+    In v the Hamiltonian has no terms of order epsilon^a that depend on angles: |u - v| and |I - J| are of order
+    epsilon^a, J = |v|^2/2 changes only on the slow time, and converges faster. Bonds that touch a defect are left
+    out (section 7.2).
 
     Args:
         lattice: the rotators.
@@ -87,8 +88,8 @@ def _derivative(function: Any, x: np.ndarray) -> np.ndarray:
 def _bond(coupling: Any, u: np.ndarray, w: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """S = 1/2 int_0^theta (G - <G>) of one bond (P,), and its gradients with respect to u and w.
 
-    With |u - w|^2 = A - B cos(theta), A = |u|^2 + |w|^2, B = 2 |u| |w|, the Fourier coefficients of G' cos and G' sin in
-    theta give those of G and of its derivatives; G itself is not needed.
+    With |u - w|^2 = A - B cos(theta), A = |u|^2 + |w|^2, B = 2 |u| |w|, the Fourier coefficients of G' cos and G'
+    sin in theta give those of G and of its derivatives; G itself is not needed.
     """
     size, other = np.abs(u), np.abs(w)
     along, across = (np.where(m > 0, z / np.where(m > 0, m, 1.0), 1.0) for z, m in ((u, size), (w, other)))

@@ -19,8 +19,8 @@ class Dissipation(ABC):
 
     Attributes:
         power: p; g grows like |u|^(p-1).
-        degree: the degree of g as a polynomial in u and its conjugate, 0 where g_j . u_j does not depend on angles, None
-            where it is not known.
+        degree: the degree of g as a polynomial in u and its conjugate, 0 where g_j . u_j does not depend on angles,
+            None where it is not known.
     """
 
     power: int
@@ -46,7 +46,7 @@ class Dissipation(ABC):
         """Whether R_j(I) is known to depend on I_j only."""
         return False
 
-    def check(self, region: LatticeRegion) -> None:
+    def check(self, region: LatticeRegion) -> None:  # noqa: B027 - most fit every region
         """Raise InvalidArgument where the dissipation does not fit the region."""
 
     def flow(self, region: LatticeRegion, actions: np.ndarray) -> np.ndarray:
@@ -183,8 +183,8 @@ class LinearDissipation(Dissipation):
 @dataclass(frozen=True)
 class DirectedDissipation(Dissipation):
     """g_j(u) = (|u_{j+1}|^2 - |u_{j-1}|^2 - |u_j|^2) u_j / 4, with u = 0 outside of the region, so that
-    R_j(I) = I_{j+1} I_j - I_{j-1} I_j - I_j^2: dissipation that carries a flow of actions Theta(j) = 2 I_{j+1} I_j from the
-    site j + 1 to j. In the plane and in space, j + 1 and j - 1 are the neighbours along the first direction.
+    R_j(I) = I_{j+1} I_j - I_{j-1} I_j - I_j^2: dissipation that carries a flow of actions Theta(j) = 2 I_{j+1} I_j
+    from the site j + 1 to j. In the plane and in space, j + 1 and j - 1 are the neighbours along the first direction.
 
     Source: Dymov, section 4.4, example 2 (p = 4).
     """

@@ -52,9 +52,9 @@ class PolynomialDissipation(Dissipation):
     """g_j(u) a polynomial in u_k and conj(u_k), |k - j| <= 1; u is 0 outside of the region.
 
     Args:
-        polynomial: from u to a sympy expression, where u(offset) is the amplitude at the site j + offset (u() or u(0) at
-            j itself, u(1), u(-1), and u(0, 1) and so on in the plane), and sympy's conjugate and Abs(u)**2 may be used;
-            one for all sites, or a list with one for each.
+        polynomial: from u to a sympy expression, where u(offset) is the amplitude at the site j + offset (u() or
+            u(0) at j itself, u(1), u(-1), and u(0, 1) and so on in the plane), and sympy's conjugate and Abs(u)**2
+            may be used; one for all sites, or a list with one for each.
         power: p, the degree of g plus one; None takes the degree that is found.
 
     Raises:
@@ -198,7 +198,7 @@ class CustomDissipation(Dissipation):
                     result[i, j] = function(j, u[i])
             return result
 
-        return values  # type: ignore[no-any-return]
+        return values
 
     def _compiled(self, size: int) -> Any:
         trial = np.full(size, 0.3 + 0.4j)
@@ -225,8 +225,8 @@ class CustomDissipation(Dissipation):
         return custom_drift(self._compiled(region.size))
 
     def dependencies(self, region: LatticeRegion, site: int) -> np.ndarray:
-        """The sites whose angles change exp(-i theta_j) g_j at random amplitudes; not the site itself, where turning all of
-        them together changes nothing.
+        """The sites whose angles change exp(-i theta_j) g_j at random amplitudes; not the site itself, where turning
+        all of them together changes nothing.
         """
         (u,) = _random_amplitudes(region.size, 1)
         expected = self.at(region, u)[:, site]
@@ -301,8 +301,8 @@ def average_of_site(
 
 
 def angles_needed(dissipation: Dissipation, region: LatticeRegion) -> int:
-    """The number of angles for each site: degree + 2 where the degree is known, else as many as leave the average where two
-    more numbers of them put it.
+    """The number of angles for each site: degree + 2 where the degree is known, else as many as leave the average
+    where two more numbers of them put it.
 
     Raises:
         InvalidArgument: the average does not settle.

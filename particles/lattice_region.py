@@ -14,6 +14,10 @@ from .errors import InvalidArgument
 MOST_SITES = 2**24
 
 
+def _key(site: np.ndarray) -> tuple[int, ...]:
+    return tuple(int(x) for x in site)
+
+
 @dataclass(frozen=True, eq=False)
 class LatticeRegion:
     """A finite set of sites of Z^d, d = 1, 2, 3; neighbours are at distance 1.
@@ -69,7 +73,7 @@ class LatticeRegion:
 
     @cached_property
     def _places(self) -> dict[tuple[int, ...], int]:
-        return {tuple(site): i for i, site in enumerate(self.sites.tolist())}
+        return {_key(site): i for i, site in enumerate(self.sites)}
 
     @cached_property
     def parity(self) -> np.ndarray:
@@ -79,7 +83,7 @@ class LatticeRegion:
     def shifted(self, offset: Any) -> np.ndarray:
         """The number of the site j + offset for each site j, -1 where there is none (N,)."""
         step = np.asarray(offset, dtype=np.int64)
-        return np.array([self._places.get(tuple(site), -1) for site in (self.sites + step).tolist()], dtype=np.int64)
+        return np.array([self._places.get(_key(site), -1) for site in self.sites + step], dtype=np.int64)
 
     @cached_property
     def colours(self) -> tuple[np.ndarray, ...]:
@@ -103,9 +107,9 @@ class LatticeRegion:
     def neighbours(self) -> tuple[np.ndarray, ...]:
         """The numbers of the neighbours of each site."""
         found: list[list[int]] = [[] for _ in range(self.size)]
-        for j, k in self.bonds.tolist():
-            found[j].append(k)
-            found[k].append(j)
+        for j, k in self.bonds:
+            found[j].append(int(k))
+            found[k].append(int(j))
         return tuple(np.array(sorted(near), dtype=np.int64) for near in found)
 
     def within(self, centre: np.ndarray, radius: int) -> np.ndarray:

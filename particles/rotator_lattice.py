@@ -40,8 +40,8 @@ class RotatorLattice:
         coupling_exponent: a >= 1/2.
 
     Raises:
-        InvalidArgument: an argument out of range, f that is not positive (HF), g that is not local or does not dissipate
-            (Hg).
+        InvalidArgument: an argument out of range, f that is not positive (HF), g that is not local or does not
+            dissipate (Hg).
 
     Warns:
         AssumptionWarning: HF, HG or Hg seems to be violated; `assumptions` says what was found.
@@ -108,7 +108,9 @@ class RotatorLattice:
 
     @cached_property
     def good_sites(self) -> np.ndarray:
-        """The sites C_G at a distance of at least 3 from defects and their neighbours (N,): there the limit holds (7.3)."""
+        """The sites C_G at a distance of at least 3 from defects and their neighbours (N,): there the limit holds
+        (7.3).
+        """
         if not self.defects.any():
             return np.ones(self.size, dtype=bool)
         closure = self.region.within(np.flatnonzero(self.defects), 1)
@@ -168,9 +170,9 @@ class RotatorLattice:
             for k, (span, count) in enumerate(zip(spans, blocks)):
                 if count:
                     advance(
-                        x, y, count, chosen.between, span / (count * chosen.between), self.epsilon, strength, self.spins,
-                        self.region.bonds, ends, self.temperature, noise, members.start, np.uint64(Purpose.ROTATORS),
-                        *keys, drift.whole, drift.real,
+                        x, y, count, chosen.between, span / (count * chosen.between), self.epsilon, strength,
+                        self.spins, self.region.bonds, ends, self.temperature, noise, members.start,
+                        np.uint64(Purpose.ROTATORS), *keys, drift.whole, drift.real,
                     )  # fmt: skip
                     noise += count + 1
                 result[k].real, result[k].imag = x[:, : len(result[k])].T, y[:, : len(result[k])].T

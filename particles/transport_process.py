@@ -20,7 +20,8 @@ from .rotator_lattice import RotatorLattice
 
 @dataclass(frozen=True)
 class TransportProcess:
-    """dv_j = K_j(v) d tau + sqrt(T_j) dbeta_j,  I_j = |v_j|^2/2; then dI_j = (R_j(I) + T_j) d tau + sqrt(2 I_j T_j) dB_j.
+    """dv_j = K_j(v) d tau + sqrt(T_j) dbeta_j,  I_j = |v_j|^2/2; then dI_j = (R_j(I) + T_j) d tau + sqrt(2 I_j T_j)
+    dB_j.
 
     The equation for the actions has a square root that is not Lipschitz at 0; the one for v is regular.
 
@@ -90,8 +91,8 @@ class TransportProcess:
             for k, (span, count) in enumerate(zip(spans, steps)):
                 if count:
                     advance(
-                        x, y, count, span / count, temperature, noise, members.start, np.uint64(Purpose.TRANSPORT), *keys,
-                        drift.whole, drift.real,
+                        x, y, count, span / count, temperature, noise, members.start, np.uint64(Purpose.TRANSPORT),
+                        *keys, drift.whole, drift.real,
                     )  # fmt: skip
                 noise += count
                 result[k].real, result[k].imag = x[:, : len(result[k])].T, y[:, : len(result[k])].T

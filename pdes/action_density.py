@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -125,7 +126,7 @@ class ActionDensity:
         nodes, weights = np.polynomial.legendre.leggauss(8)
         parts = max(1, -(-2000 // max(len(x), 1)))
         fine = np.concatenate(
-            [np.linspace(a, b, parts, endpoint=False) for a, b in zip(ends[:-1], ends[1:])] + [ends[-1:]]
+            [np.linspace(a, b, parts, endpoint=False) for a, b in itertools.pairwise(ends)] + [ends[-1:]]
         )
         width = np.diff(fine)
         places = (fine[:-1, None] + 0.5 * width[:, None] * (nodes + 1)).ravel()

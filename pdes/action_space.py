@@ -1,7 +1,8 @@
 """Functions of N actions: tensor products of Lagrange elements on [0, U_1] x ... x [0, U_N], with a weight.
 
-Densities are p = w u, with w = w_1(I_1) ... w_N(I_N), w_j = exp(int_0^{I_j} R_j(0, .., I, .., 0)/(T_j I) dI), the law that each
-site would have alone, and u in the space. Where sites do not act on one another, u is constant in equilibrium.
+Densities are p = w u, with w = w_1(I_1) ... w_N(I_N), w_j = exp(int_0^{I_j} R_j(0, .., I, .., 0)/(T_j I) dI), the
+law that each site would have alone, and u in the space. Where sites do not act on one another, u is constant in
+equilibrium.
 """
 
 from __future__ import annotations
@@ -259,7 +260,9 @@ class ActionSpace:
         return np.exp(np.sum([each_once(axis.logarithm, points[:, i]) for i, axis in enumerate(self.axes)], axis=0))
 
     def on_grid(self, function: Callable[[np.ndarray], Any]) -> np.ndarray:
-        """A function of points (P, N) at all quadrature points, in the shape of their grid (with what it returns more)."""
+        """A function of points (P, N) at all quadrature points, in the shape of their grid (with what it returns
+        more).
+        """
         grids = np.meshgrid(*[axis.quadrature[0] for axis in self.axes], indexing="ij")
         points = np.stack([g.ravel() for g in grids], axis=1)
         values = np.asarray(function(points))

@@ -15,6 +15,7 @@ from .resolvents import general_options
 
 SHIFT = 1e-8  # of the size of the entries of A
 ITERATIONS = 6
+ROUNDING = 1e-8  # of the entries of A: where the law of sites alone is stationary, its outflow is rounding
 STATIONARY_RTOL = 1e-11  # of the outflow A u, against that of u = 1
 COMPLEX = 1e-9  # a rate whose imaginary part is smaller counts as real
 
@@ -22,7 +23,8 @@ COMPLEX = 1e-9  # a rate whose imaginary part is smaller counts as real
 def stationary(
     space: ActionSpace, outflow: PETSc.Mat, product: PETSc.Mat, roots: np.ndarray, petsc_options: dict[str, Any] | None
 ) -> np.ndarray:
-    """The field u (size,) with A u = 0: by inverse iteration where A + delta B can be factored, else u = 1 + d, A d = -A 1.
+    """The field u (size,) with A u = 0: by inverse iteration where A + delta B can be factored, else u = 1 + d, A d
+    = -A 1.
 
     Raises:
         NotConverged: the linear solver failed.
@@ -37,7 +39,7 @@ def stationary(
     one.array[:] = roots
     state, flow = one.duplicate(), one.duplicate()
     outflow.mult(one, right)
-    scale = right.norm()
+    scale = right.norm() + ROUNDING * outflow.norm(PETSc.NormType.NORM_INFINITY) * one.norm()
     if direct:
         one.copy(state)
         for _ in range(ITERATIONS):

@@ -21,7 +21,8 @@ TAIL = 1e-14
 
 @dataclass(frozen=True, eq=False)
 class RadialPotential:
-    """Psi(v) = -int_0^I R/(2 I') dI', I = |v|^2/2, whose gradient is minus the radial part of K; mobility 1, sigma = T/2.
+    """Psi(v) = -int_0^I R/(2 I') dI', I = |v|^2/2, whose gradient is minus the radial part of K; mobility 1, sigma =
+    T/2.
 
     Args:
         laws: of the one rotator.
@@ -47,8 +48,8 @@ class RadialPotential:
 class EffectivePlane(FokkerPlanck):
     """d_tau rho = -div(K rho) + (T/2) Laplace rho for the amplitude v of one rotator, in the plane.
 
-    Its image under I = |v|^2/2 is the transport equation (Proposition 4.9). K turns with v; the part of it along circles
-    moves mass around them only, and is left out.
+    Its image under I = |v|^2/2 is the transport equation (Proposition 4.9). K turns with v; the part of it along
+    circles moves mass around them only, and is left out.
 
     Args:
         lattice: one rotator; only its dissipation and temperature matter.

@@ -1,7 +1,7 @@
 """Actions that do not act on one another: N equations of one action, each in detailed balance.
 
-In u = p/w the generator of a site is (1/w) d (w T I d u): symmetric in the inner product with weight w. Its matrices are
-small, and time is exact.
+In u = p/w the generator of a site is (1/w) d (w T I d u): symmetric in the inner product with weight w. Its matrices
+are small, and time is exact.
 """
 
 from __future__ import annotations
@@ -44,10 +44,10 @@ def evolved(space: ActionSpace, laws: OwnLaws, start: np.ndarray, times: np.ndar
     steps = [propagators(axis, laws, j, times) for j, axis in enumerate(space.axes)]
     fields, undershoot = [], 0.0
     for k in range(len(times)):
-        field = start.reshape(space.shape)
+        field: np.ndarray = start.reshape(space.shape)
         for i, step in enumerate(steps):
             field = np.moveaxis(np.tensordot(step[k], field, axes=(1, i)), 0, i)
-        positive = np.maximum(field, 0.0)
+        positive: np.ndarray = np.maximum(field, 0.0)
         cut = abs(float(space.contract(positive - field, list(space.ones))))
         undershoot = max(undershoot, cut)
         fields.append((positive / float(space.contract(positive, list(space.ones)))).ravel())
@@ -56,7 +56,7 @@ def evolved(space: ActionSpace, laws: OwnLaws, start: np.ndarray, times: np.ndar
 
 def rates(space: ActionSpace, temperature: np.ndarray, count: int) -> np.ndarray:
     """The smallest sums of one rate of each site (count,)."""
-    sums = np.zeros(1)
+    sums: np.ndarray = np.zeros(1)
     for axis, t in zip(space.axes, temperature):
         sums = np.sort(np.add.outer(sums, modes(axis, t)[0][: count + 1]).ravel())[: count + 1]
     return sums[:count]

@@ -46,16 +46,16 @@ WIDTHS = 25.0  # of the weight for wide densities, in a box
 class TransportFokkerPlanck:
     """d_tau p = - sum_j d_j (R_j p - T_j I_j d_j p) for the density p of N = 1, 2, 3 actions.
 
-    The flux vanishes at I_j = 0 by itself; at I_j = U_j it is set to 0. Densities are w u, with u in elements of high degree
-    and w the product of the laws that the sites would have alone (`action_space`). Where R_j depends on I_j only, the
-    equation falls apart into N equations of one action, and time is exact.
+    The flux vanishes at I_j = 0 by itself; at I_j = U_j it is set to 0. Densities are w u, with u in elements of
+    high degree and w the product of the laws that the sites would have alone (`action_space`). Where R_j depends on
+    I_j only, the equation falls apart into N equations of one action, and time is exact.
 
     Args:
         lattice: the rotators; only their dissipation and temperatures matter.
-        upper: U, one for all or one for each action (N,); None takes boxes beyond which the stationary mass is below 1e-24
-            (1e-14 where sites act on one another), and wider ones for evolutions that start hot.
-        cells: number of cells, one for all or one for each action; None takes 32, 16 or 10 for N = 1, 2, 3 (32, 24 or 16
-            where R_j depends on I_j only).
+        upper: U, one for all or one for each action (N,); None takes boxes beyond which the stationary mass is below
+            1e-24 (1e-14 where sites act on one another), and wider ones for evolutions that start hot.
+        cells: number of cells, one for all or one for each action; None takes 32, 16 or 10 for N = 1, 2, 3 (32, 24
+            or 16 where R_j depends on I_j only).
         degree: of the elements; None takes 8, 6 or 3, or less where there are many cells.
         wide: take exponentials as w, for densities that are much wider than the stationary one.
         rtol: error of each step of an evolution, in total variation; where time is exact it does not matter.
@@ -89,7 +89,7 @@ class TransportFokkerPlanck:
         flag("wide", self.wide)
         given = checked_upper(self.upper, self.dim)
         usual = (SEPARABLE if self.separable else COUPLED)[self.dim]
-        counts = usual[0] if self.cells is None else self.cells
+        counts: Any = usual[0] if self.cells is None else self.cells
         counts = [counts] * self.dim if np.ndim(counts) == 0 else list(counts)
         if len(counts) != self.dim:
             raise InvalidArgument("cells", f"must be given for each of {self.dim} actions, not {self.cells!r}")
@@ -160,8 +160,8 @@ class TransportFokkerPlanck:
 
     @cached_property
     def tail(self) -> np.ndarray:
-        """The stationary mass beyond U_j (N,): where sites do not act on one another by quadrature, else as its decay at
-        the end of the box has it.
+        """The stationary mass beyond U_j (N,): where sites do not act on one another by quadrature, else as its
+        decay at the end of the box has it.
         """
         if self.separable:
             own = OwnLaws(self.laws.dissipation, self.laws.temperature)
@@ -177,7 +177,8 @@ class TransportFokkerPlanck:
     @cached_property
     def _stationary(self) -> ActionDensity:
         if self.separable:
-            own, u = OwnLaws(self.laws.dissipation, self.laws.temperature), np.ones(())
+            own = OwnLaws(self.laws.dissipation, self.laws.temperature)
+            u: np.ndarray = np.ones(())
             for j, axis in enumerate(self.space.axes):
                 u = np.multiply.outer(u, np.exp(own.logarithm(j, axis.nodes) - axis.logarithm(axis.nodes)))
             u = u.ravel()
@@ -224,8 +225,8 @@ class TransportFokkerPlanck:
             The densities, mass, mean, minimum and relative entropy at the times.
 
         Raises:
-            InvalidArgument: an argument out of range; a density that is negative, not finite, 0 everywhere or beyond the
-                box; a checkpoint of another problem.
+            InvalidArgument: an argument out of range; a density that is negative, not finite, 0 everywhere or beyond
+                the box; a checkpoint of another problem.
             NotConverged: no step is small enough.
 
         Warns:
@@ -285,7 +286,7 @@ class TransportFokkerPlanck:
         for _ in range(WIDENINGS):
             upper = 1.5 * upper
             wider = replace(self, upper=upper, wide=True)
-            if wider._beyond(initial) <= CUT:
+            if wider._beyond(initial) <= BEYOND:
                 return wider
         raise InvalidArgument("initial", f"has mass beyond U = {np.round(upper, 3)}; is it integrable?")
 
@@ -340,8 +341,8 @@ class TransportFokkerPlanck:
             k: how many.
 
         Returns:
-            lambda (k,), in units of 1/slow time, real parts not decreasing; complex where sites act on one another without
-            detailed balance and some of the rates are.
+            lambda (k,), in units of 1/slow time, real parts not decreasing; complex where sites act on one another
+            without detailed balance and some of the rates are.
 
         Raises:
             InvalidArgument: k out of range.

@@ -89,8 +89,8 @@ class TransportForms:
         return self.coefficients[0] * u * q * self.dx
 
     def matrices(self) -> tuple[PETSc.Mat, PETSc.Mat, np.ndarray]:
-        """The matrices of both forms, divided from both sides by the roots of the diagonal of the second, and these roots,
-        for the degrees of freedom of this rank.
+        """The matrices of both forms, divided from both sides by the roots of the diagonal of the second, and these
+        roots, for the degrees of freedom of this rank.
         """
         u, q = ufl.TrialFunction(self.space.space), ufl.TestFunction(self.space.space)
         outflow, product = (fem_petsc.assemble_matrix(fem.form(form(u, q))) for form in (self.outflow, self.product))
