@@ -9,6 +9,9 @@ OPTIONS = {
     "mueller_brown": ["--paths", "256", "--frames", "24", "--out", OUT],
     "zwanzig": ["--paths", "512", "--out", OUT],
     "noise_induced_transition": ["--paths", "1024", "--out", OUT],
+    "hot_cold_chain": ["--out", OUT],
+    "rotators_epsilon": ["--out", OUT],
+    "rotators_defect": ["--out", OUT],
 }
 project = "scaling-limits"
 author = "The scaling-limits developers"

@@ -99,9 +99,15 @@ class LatticeRegion:
         return tuple(found)
 
     @cached_property
-    def bonds(self) -> np.ndarray:
-        """All pairs of neighbours (B, 2), each once."""
+    def coloured_bonds(self) -> np.ndarray:
+        """All pairs of neighbours (B, 2), colour by colour."""
         return np.concatenate([np.empty((0, 2), dtype=np.int64), *self.colours])
+
+    @cached_property
+    def bonds(self) -> np.ndarray:
+        """All pairs (j, k) of neighbours (B, 2), each once, k one step further along a direction; in the order of j."""
+        pairs = self.coloured_bonds
+        return pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))]
 
     @cached_property
     def neighbours(self) -> tuple[np.ndarray, ...]:

@@ -171,7 +171,7 @@ class RotatorLattice:
                 if count:
                     advance(
                         x, y, count, chosen.between, span / (count * chosen.between), self.epsilon, strength,
-                        self.spins, self.region.bonds, ends, self.temperature, noise, members.start,
+                        self.spins, self.region.coloured_bonds, ends, self.temperature, noise, members.start,
                         np.uint64(Purpose.ROTATORS), *keys, drift.whole, drift.real,
                     )  # fmt: skip
                     noise += count + 1

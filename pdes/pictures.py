@@ -10,10 +10,11 @@ import numpy as np
 
 from ..meshes.pictures import NoDisplay, display
 from ..particles import InvalidArgument
+from .action_density import ActionDensity
 from .density import Density
 from .evolved import Evolved
 
-__all__ = ["NoDisplay", "density_animation", "density_surface", "space_time_surface"]
+__all__ = ["NoDisplay", "action_surface", "density_animation", "density_surface", "space_time_surface"]
 
 
 def space_time_surface(
@@ -85,25 +86,61 @@ def density_surface(path: str | os.PathLike[str], density: Density, *, height: f
         InvalidArgument: a density that is not in the plane.
     """
     x, y = _plane(density)
-    values = density.values
+    return _surface(path, x, y, density.values, ("x", "y", "rho"), height)
+
+
+def action_surface(
+    path: str | os.PathLike[str], density: ActionDensity, *, coverage: float = 0.999, height: float = 0.4
+) -> Path | None:
+    """Draw p(I_1, I_2) as a surface over the plane of two actions, coloured by log p down to 1e-6 of its maximum.
+
+    Args:
+        path: the PNG file to write.
+        density: p, of N = 2 actions.
+        coverage: the part of each marginal that the picture shows.
+        height: of the surface, in units of the width of the plane.
+
+    Returns:
+        The path, or None (with a `NoDisplay` warning) where pyvista cannot draw.
+
+    Raises:
+        InvalidArgument: a density of another number of actions.
+    """
+    if density.space.dim != 2:
+        raise InvalidArgument("density", f"must be one of two actions, not of {density.space.dim}")
+    ends = []
+    for j, upper in enumerate(density.space.upper):
+        places = np.linspace(0.0, upper, 401)
+        ends.append(places[np.searchsorted(density.distribution(j, places), coverage).clip(1, 400)])
+    x, y = (np.linspace(0.0, end, 121) for end in ends)
+    points = np.stack(np.meshgrid(x, y, indexing="ij"), axis=-1).reshape(-1, 2)
+    values = density.at(points).reshape(x.size, y.size)
+    return _surface(path, x, y, values, ("I1", "I2", "p"), height, (2.5, 2.0, 1.4))
+
+
+def _surface(
+    path: str | os.PathLike[str], x: np.ndarray, y: np.ndarray, values: np.ndarray, names: tuple[str, str, str],
+    height: float, seen_from: tuple[float, float, float] = (-1.2, -1.6, 1.5),
+) -> Path | None:  # fmt: skip
     with display() as possible:
         if not possible:
             return None
         import pyvista
 
+        title = f"log10 {names[2]}"
         span = (x - x[0]) / np.ptp(x), (y - y[0]) / np.ptp(y)
         grid = pyvista.StructuredGrid(*np.meshgrid(*span, indexing="ij"), height * values / values.max())
-        grid["log10 rho"] = np.log10(np.maximum(values, 1e-6 * values.max())).ravel(order="F")
-        bar = {"color": "black", "title": "log10 rho\n", "vertical": True, "height": 0.6}
+        grid[title] = np.log10(np.maximum(values, 1e-6 * values.max())).ravel(order="F")
+        bar = {"color": "black", "title": f"{title}\n", "vertical": True, "height": 0.6}
         bar |= {"position_x": 0.9, "position_y": 0.2}
         plotter = pyvista.Plotter(off_screen=True, window_size=(1100, 800))
-        plotter.add_mesh(grid, scalars="log10 rho", cmap="magma", smooth_shading=True, scalar_bar_args=bar)
+        plotter.add_mesh(grid, scalars=title, cmap="magma", smooth_shading=True, scalar_bar_args=bar)
         plotter.set_background("white")
         plotter.show_grid(
-            xtitle="x", ytitle="y", ztitle="rho", color="black", n_ylabels=3, n_zlabels=3, fmt="%.3g",
+            xtitle=names[0], ytitle=names[1], ztitle=names[2], color="black", n_ylabels=3, n_zlabels=3, fmt="%.3g",
             axes_ranges=[x[0], x[-1], y[0], y[-1], 0.0, float(values.max())],
         )  # fmt: skip
-        plotter.camera_position = [(-1.2, -1.6, 1.5), (0.5, 0.5, 0.1), (0.0, 0.0, 1.0)]
+        plotter.camera_position = [seen_from, (0.5, 0.5, 0.1), (0.0, 0.0, 1.0)]
         plotter.screenshot(os.fspath(path))
         plotter.close()
     return Path(path)

@@ -38,7 +38,8 @@ MOST_COUPLED = {1: 4000, 2: 80_000, 3: 40_000}  # nodes; degrees go down to 1 be
 MOST_SEPARABLE = {1: 4000, 2: 1_000_000, 3: 2_000_000}
 WIDENINGS = 12
 BEYOND = 1e-10  # of the initial mass, outside of the box
-CUT = 1e-6  # of it, where the box was given
+CUT = 1e-6  # of it, where the box was given: more is said
+REFUSED = 1e-2  # of it: more is refused
 WIDTHS = 25.0  # of the weight for wide densities, in a box
 
 
@@ -230,7 +231,7 @@ class TransportFokkerPlanck:
             NotConverged: no step is small enough.
 
         Warns:
-            Unresolved: the cells are too large for the initial density.
+            Unresolved: the cells are too large for the initial density, or the given box cuts some of it off.
         """
         snapshots = checked_times(times)
         if not isinstance(scheme, ResolventScheme):
@@ -281,7 +282,11 @@ class TransportFokkerPlanck:
             return None
         if not self.sized:
             message = f"has {beyond:.1e} of its mass outside of [0, U], U = {np.round(self.upper, 3)}"
-            raise InvalidArgument("initial", f"{message}; give a larger `upper`, or none")
+            if beyond > REFUSED:
+                raise InvalidArgument("initial", f"{message}; give a larger `upper`, or none")
+            if self.comm.rank == 0:
+                warnings.warn(f"the initial density {message}, which is cut off", Unresolved, stacklevel=4)
+            return None
         upper = self.upper
         for _ in range(WIDENINGS):
             upper = 1.5 * upper

@@ -11,6 +11,9 @@ import densities
 import equations
 import langevin
 import lattice
+import rotators
 from table import print_table
 
-print_table([row for part in (balls, equations, lattice, cell_problems, densities, langevin) for row in part.rows()])
+print_table(
+    [row for part in (balls, equations, lattice, cell_problems, densities, langevin, rotators) for row in part.rows()]
+)

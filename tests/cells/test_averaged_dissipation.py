@@ -89,7 +89,7 @@ def test_functions_whose_degree_is_not_known():
 
     def smooth(j, u):
         near = u[j + 1] if j + 1 < u.size else 0.0 * u[j]
-        return -abs(u[j]) ** 2 * u[j] + 0.5 * u[j] / (3 + abs(u[j] + near) ** 2)
+        return -(abs(u[j]) ** 2) * u[j] + 0.5 * u[j] / (3 + abs(u[j] + near) ** 2)
 
     lattice = lattice_of(CustomDissipation(smooth, 4), 2)
     found = averaged_dissipation(lattice)(np.array([[0.4, 0.9]]))[0]

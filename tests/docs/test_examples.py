@@ -126,6 +126,31 @@ def test_zwanzig(shared_folder):
     drawn(shared_folder, {"zwanzig.png"})
 
 
+def test_hot_cold_chain(shared_folder, capsys):
+    """Densities, samples and the balance of flows; asserted in the example itself."""
+    rho, sample, flow = example("hot_cold_chain").main(shared_folder, members=4096, size=8, chain_members=2048)
+    assert rho.mean().shape == (2,)
+    assert sample.actions.shape == (1, 4096, 2)
+    assert (np.diff(flow)[2:] < 0).all()
+    drawn(shared_folder, {"rotators_density.png", "rotators_marginals.png", "rotators_chain.png"})
+    from mpi4py import MPI
+
+    assert ("rates" in capsys.readouterr().out) == (MPI.COMM_WORLD.rank == 0)
+
+
+def test_rotators_epsilon(shared_folder):
+    found = example("rotators_epsilon").main(shared_folder, actions=32_768, sizes=(4, 16))
+    assert (found[:, -1] < 0.5 * found[:, 0]).all()
+    drawn(shared_folder, {"rotators_epsilon.png"})
+
+
+def test_rotators_defect(shared_folder):
+    relative, _, lattice = example("rotators_defect").main(shared_folder, members=512)
+    assert relative.shape == (81,)
+    assert lattice.defects.sum() == 1
+    drawn(shared_folder, {"rotators_defect.png"})
+
+
 def test_noise_induced_transition(shared_folder):
     minima, rows = example("noise_induced_transition").main(shared_folder, paths=512)
     assert [len(places) for places in minima] == [2] * 18 + [1] * 6

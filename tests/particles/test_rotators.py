@@ -41,7 +41,10 @@ def test_bonds_of_boxes(shape):
     expected = sum(np.prod(shape) // n * (n - 1) for n in shape)
     assert len(region.bonds) == expected
     assert len({tuple(sorted(b)) for b in region.bonds.tolist()}) == expected
-    assert np.abs(region.sites[region.bonds[:, 0]] - region.sites[region.bonds[:, 1]]).sum(axis=1).tolist() == [1] * expected
+    assert (
+        np.abs(region.sites[region.bonds[:, 0]] - region.sites[region.bonds[:, 1]]).sum(axis=1).tolist()
+        == [1] * expected
+    )
     assert len(region.colours) <= 2 * len(shape)
     assert all(len(np.unique(c)) == c.size for c in region.colours)
     assert (region.parity[region.bonds[:, 0]] == -region.parity[region.bonds[:, 1]]).all()
@@ -65,7 +68,7 @@ def hamiltonian(lattice, u, h, count, coupling=None):
     x, y = u.real.copy(), u.imag.copy()
     ends = np.cumsum([0] + [len(c) for c in lattice.region.colours])
     strength = lattice.epsilon**lattice.coupling_exponent
-    steps(x, y, lattice.spins, lattice.region.bonds, ends, strength, h, count)
+    steps(x, y, lattice.spins, lattice.region.coloured_bonds, ends, strength, h, count)
     return x + 1j * y
 
 
@@ -93,7 +96,9 @@ def test_hamiltonian_part(shape):
     assert np.abs((np.abs(forth) ** 2).sum(axis=0) / (np.abs(u) ** 2).sum(axis=0) - 1).max() < 1e-13
     energy = lattice.local_energy(u.T).sum(axis=1)
     counts = np.array([80, 160, 320])
-    errors = [np.abs(lattice.local_energy(hamiltonian(lattice, u, 2 / n, n).T).sum(axis=1) - energy).mean() for n in counts]
+    errors = [
+        np.abs(lattice.local_energy(hamiltonian(lattice, u, 2 / n, n).T).sum(axis=1) - energy).mean() for n in counts
+    ]
     assert_rate(1 / counts, errors, 2.0, slack=0.1, cap=5e-5)
 
 
@@ -110,7 +115,9 @@ def test_two_rotators_against_an_ordinary_differential_equation():
 
     exact = solve_ivp(right, (0, 1), u, rtol=1e-11, atol=1e-12).y[:, -1]
     counts = np.array([16, 32, 64])
-    errors = [np.abs(hamiltonian(lattice, np.repeat(u[:, None], LANES, 1), 1 / n, n)[:, 0] - exact).max() for n in counts]
+    errors = [
+        np.abs(hamiltonian(lattice, np.repeat(u[:, None], LANES, 1), 1 / n, n)[:, 0] - exact).max() for n in counts
+    ]
     assert_rate(1 / counts, errors, 2.0, slack=0.1, cap=2e-4)
 
 
@@ -188,7 +195,11 @@ def test_local_energy_tends_to_that_of_rotation():
     """Corollary 4.7: the law of H_j tends to that of F_j(2 I_j)/2: Wasserstein distances fall like epsilon^a."""
     law = linear_law(1.0, 0.5, 1.0)
     generator = np.random.Generator(np.random.Philox(key=4))
-    limit = np.sort(alternating(3, 1.0).rotation_energy(np.resize(law.rvs(200_000, random_state=generator), (200_000, 1)).repeat(3, 1))[:, 1])
+    limit = np.sort(
+        alternating(3, 1.0).rotation_energy(
+            np.resize(law.rvs(200_000, random_state=generator), (200_000, 1)).repeat(3, 1)
+        )[:, 1]
+    )
     epsilons, found = np.array([0.16, 0.04, 0.01]), []
     for epsilon in epsilons:
         lattice = alternating(3, epsilon, temperatures=(1.0,))
@@ -272,7 +283,12 @@ def test_regions_in_the_plane_and_in_space():
     """Two and three dimensions, and any set of sites: actions follow the limit without coupling (5 standard errors)."""
     for where in ({"shape": (2, 3)}, {"shape": (2, 1, 2)}, {"shape": None, "sites": [[0, 0], [1, 0], [1, 1], [4, 4]]}):
         lattice = RotatorLattice(
-            frequency=slow, coupling=no_coupling, dissipation=DiagonalDissipation(2), temperature=0.7, epsilon=0.1, **where
+            frequency=slow,
+            coupling=no_coupling,
+            dissipation=DiagonalDissipation(2),
+            temperature=0.7,
+            epsilon=0.1,
+            **where,
         )
         ensemble = lattice.sample(np.ones(lattice.size), [0.5], 2048, seed=3, comm=WORLD)
         assert_mean(ensemble.mean[0], 0.35 + 0.15 * np.exp(-1.0), ensemble.standard_error[0])

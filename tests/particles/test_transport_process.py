@@ -29,7 +29,9 @@ except ImportError:
 
 
 def lattice_of(dissipation, size=3, temperature=(2.0, 1.0, 0.5), epsilon=0.1):
-    return RotatorLattice((size,), FREQUENCIES[dissipation.power], weak, dissipation, np.resize(temperature, size), epsilon)
+    return RotatorLattice(
+        (size,), FREQUENCIES[dissipation.power], weak, dissipation, np.resize(temperature, size), epsilon
+    )
 
 
 def noise(site, step, seed):
@@ -99,7 +101,9 @@ def test_averaging_drops_what_turns():
 
     def mixed(j, u):
         beside = u[j + 1] if j + 1 < u.size else 0.0 * u[j]
-        return -abs(u[j]) ** 2 * u[j] + 0.1 * beside**2 * np.conj(u[j]) + 0.2 * abs(beside) ** 2 * u[j] + 0.05 * beside
+        return (
+            -(abs(u[j]) ** 2) * u[j] + 0.1 * beside**2 * np.conj(u[j]) + 0.2 * abs(beside) ** 2 * u[j] + 0.05 * beside
+        )
 
     written = PolynomialDissipation(
         lambda u: -(Abs(u()) ** 2) * u() + 0.1 * u(1) ** 2 * conjugate(u()) + 0.2 * Abs(u(1)) ** 2 * u() + 0.05 * u(1)
@@ -126,7 +130,9 @@ def transferred(step, h, count, start, points=64, nodes=24):
     z = (x[:, None] + 1j * x[None, :]).ravel()
     after = np.minimum(np.abs(step(r[:, None] + 0j, z[None, :], h)), radius)
     basis = np.polynomial.chebyshev.chebvander(2 * after / radius - 1, points - 1)
-    operator = np.einsum("q,pqk->pk", weights, basis) @ np.linalg.inv(np.polynomial.chebyshev.chebvander(2 * r / radius - 1, points - 1))
+    operator = np.einsum("q,pqk->pk", weights, basis) @ np.linalg.inv(
+        np.polynomial.chebyshev.chebvander(2 * r / radius - 1, points - 1)
+    )
     at = np.polynomial.chebyshev.chebvander([2 * start / radius - 1], points - 1) @ np.linalg.inv(
         np.polynomial.chebyshev.chebvander(2 * r / radius - 1, points - 1)
     )

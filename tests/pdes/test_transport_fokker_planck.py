@@ -249,7 +249,10 @@ def test_evolution_against_samples():
     sample = TransportProcess(lattice).sample(initial, [0.1, 0.5], 100_000, seed=4)
     assert_mean(sample.mean, run.mean, sample.standard_error)
     steps = [
-        np.abs(equation.evolve(lambda x: np.exp(-2 * x.sum(axis=1)), [0.5], scheme=IMPLICIT_EULER, step=h).mean - run.mean[1]).max()
+        np.abs(
+            equation.evolve(lambda x: np.exp(-2 * x.sum(axis=1)), [0.5], scheme=IMPLICIT_EULER, step=h).mean
+            - run.mean[1]
+        ).max()
         for h in (0.05, 0.025)
     ]
     assert 1.7 < steps[0] / steps[1] < 2.3
