@@ -64,8 +64,9 @@ def two_actions(out, members, epsilon):
     equation = TransportFokkerPlanck(lattice)
     rho = equation.stationary()
     rates = equation.spectrum(3)
-    say(f"two sites: E I = {np.round(rho.mean(), 5)}, correlation {rho.covariance()[0, 1]:.4f}, rates
-    {np.round(rates, 4)}") sample = lattice.sample(np.ones(2), [3.0], members, seed=1, comm=MPI.COMM_WORLD)
+    say(f"two sites: E I = {np.round(rho.mean(), 5)}, covariance {rho.covariance()[0, 1]:.4f}")
+    say(f"  slowest rates {np.round(rates, 4)}")
+    sample = lattice.sample(np.ones(2), [3.0], members, seed=1, comm=MPI.COMM_WORLD)
     say(f"  {members} members of the lattice at epsilon = {epsilon}: {np.round(sample.mean[0], 4)}"
         f" +- {np.round(sample.standard_error[0], 4)}")  # fmt: skip
     assert np.abs(rho.mean() - [1.23647515, 0.29651006]).max() < 1e-6
@@ -93,8 +94,9 @@ def two_actions(out, members, epsilon):
 def long_chain(out, size, members):
     lattice = chain(size, 0.01)
     scale = np.sqrt(lattice.temperature) + 0j
-    sample = TransportProcess(lattice).sample(scale, [12.0, 14.0, 16.0], members, seed=2, step=0.05,
-    comm=MPI.COMM_WORLD) actions = sample.actions
+    times = [12.0, 14.0, 16.0]
+    sample = TransportProcess(lattice).sample(scale, times, members, seed=2, step=0.05, comm=MPI.COMM_WORLD)
+    actions = sample.actions
     flow = lattice.dissipation.flow(lattice.region, actions).mean(axis=(0, 1))
     padded = np.concatenate([[0.0], flow, [0.0]])
     uptake = (actions**2).mean(axis=(0, 1)) - lattice.temperature

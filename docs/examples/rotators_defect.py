@@ -4,8 +4,8 @@ A lattice with a defect: what a rotator of the wrong spin does to its surroundin
 
 In a sheet of rotators with alternated spins one turns the wrong way: with its neighbours. The two are in resonance, the
 potential of order :math:`\sqrt\varepsilon` acts between them on a time much shorter than that of the thermostats,
-and their actions mix. Far enough away, on the sites :math:`\mathcal C_G` at a distance of at least 3 from the defect and its
-neighbours, the transport equation holds as if nothing had happened (Dymov, section 7.2, Theorem 7.1).
+and their actions mix. Far enough away, on the sites :math:`\mathcal C_G` at a distance of at least 3 from the defect
+and its neighbours, the transport equation holds as if nothing had happened (Dymov, section 7.2, Theorem 7.1).
 
 Run it as ``python docs/examples/rotators_defect.py --out out``.
 """
@@ -35,8 +35,8 @@ def coupling(x):
 
 
 # %%
-# A checkerboard of hot and cold sites: hot ones turn to the left, cold ones to the right, but for the one in the
-middle. # Linear damping, so that each action relaxes to T/2 in the limit, whatever the others do.
+# A checkerboard of hot and cold sites: hot ones turn to the left, cold ones to the right, but for one in the middle.
+# Linear damping, so that each action relaxes to T/2 in the limit, whatever the others do.
 
 
 def sheet(width, epsilon, defect=True):
@@ -63,9 +63,9 @@ def main(out, members=2048, width=9, epsilon=0.003, time=1.0):
     near = lattice.region.within(np.array([middle]), 1)
     good = lattice.good_sites
     if RANK == 0:
-        print(f"relative deviation of E I from the limit, epsilon = {epsilon}: defect {relative[middle]:+.2f}, its
-              neighbours" f" {relative[near].min():+.2f} to {relative[near].max():+.2f}, good sites
-              {np.abs(relative[good]).max():.2f} at" f" most (statistical error {error.mean():.2f})")  # fmt: skip
+        print(f"relative deviation of E I from the limit, epsilon = {epsilon}:")
+        print(f"  the defect {relative[middle]:+.2f}, with its neighbours up to {relative[near].max():+.2f}")
+        print(f"  good sites at most {np.abs(relative[good]).max():.2f} (statistical error {error.mean():.2f})")
     assert (np.abs(relative[good]) < 5 * error[good] + 0.04).all()
     assert np.abs(relative[middle]) > 10 * error[middle]
     if RANK == 0:

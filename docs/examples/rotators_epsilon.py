@@ -3,9 +3,9 @@ Rotators as epsilon goes to 0: a measured rate, whatever the number of sites
 ============================================================================
 
 A chain of hot and cold rotators in turn, with linear damping. At :math:`\tau=\varepsilon t=1` the limit of each
-action is known in closed form (noncentral :math:`\chi^2`); the Wasserstein distance of the sampled actions from it falls with
-:math:`\varepsilon`, in the same way for 4, 16 and 64 sites (Dymov, Theorem 2.2: uniformly in N). The potential does
-not enter the limit, but it does enter the distance.
+action is known in closed form (noncentral :math:`\chi^2`); the Wasserstein distance of the sampled actions from it
+falls with :math:`\varepsilon`, in the same way for 4, 16 and 64 sites (Dymov, Theorem 2.2: uniformly in N). The
+potential does not enter the limit, but it does enter the distance.
 
 The canonical change of variables :math:`u\to v` of Theorem 3.1 explains why: along a trajectory without thermostats the
 actions of :math:`u` wobble by order :math:`\sqrt\varepsilon`, those of :math:`v` by order :math:`\varepsilon` only.
@@ -88,8 +88,8 @@ def trajectory(epsilon=0.0025):
     v = canonical_variables(lattice, u)
     wobble = [np.ptp(0.5 * np.abs(z) ** 2, axis=0).max() for z in (u, v)]
     if RANK == 0:
-        print(f"without thermostats, epsilon = {epsilon}: actions of u wobble by {wobble[0]:.4f}, of v by
-    {wobble[1]:.5f}") assert wobble[1] < 0.2 * wobble[0]
+        print(f"no thermostats, epsilon = {epsilon}: actions of u wobble by {wobble[0]:.4f}, of v by {wobble[1]:.5f}")
+    assert wobble[1] < 0.2 * wobble[0]
     return times, 0.5 * np.abs(u) ** 2, 0.5 * np.abs(v) ** 2
 
 
@@ -103,8 +103,9 @@ def main(out, actions=131_072, sizes=(4, 16, 64)):
         figure, axes = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
         for size, row, mark in zip(sizes, found, "os^"):
             axes[0].loglog(epsilons, row, f"{mark}-", label=f"N = {size}")
-        axes[0].loglog(epsilons, found[0, 0] * np.sqrt(epsilons / epsilons[0]), ":", color="grey",
-        label=r"$\sqrt{\varepsilon}$") axes[0].set(xlabel=r"$\varepsilon$", ylabel="Wasserstein distance of actions from the limit")
+        root = found[0, 0] * np.sqrt(epsilons / epsilons[0])
+        axes[0].loglog(epsilons, root, ":", color="grey", label=r"$\sqrt{\varepsilon}$")
+        axes[0].set(xlabel=r"$\varepsilon$", ylabel="Wasserstein distance of actions from the limit")
         axes[0].legend()
         for j, colour in enumerate(("tab:blue", "tab:orange")):
             axes[1].plot(times, plain[:, j], color=colour, linewidth=0.8, label=f"$I_{j + 1}$, of u")

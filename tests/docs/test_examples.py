@@ -108,6 +108,7 @@ def drawn(folder, names):
         assert min(sizes[name] for name in names) > 10_000
 
 
+@pytest.mark.serial  # its equation and its samples run on two ranks in their own tests
 def test_mueller_brown(shared_folder, capsys):
     """Density, rates and the passage time against samples; asserted in the example itself."""
     rates, expected, times = example("mueller_brown").main(shared_folder, paths=64, frames=6, cells=(48, 45))
@@ -151,6 +152,7 @@ def test_rotators_defect(shared_folder):
     drawn(shared_folder, {"rotators_defect.png"})
 
 
+@pytest.mark.serial
 def test_noise_induced_transition(shared_folder):
     minima, rows = example("noise_induced_transition").main(shared_folder, paths=512)
     assert [len(places) for places in minima] == [2] * 18 + [1] * 6

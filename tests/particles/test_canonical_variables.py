@@ -24,7 +24,8 @@ def generator_of(lattice, u):
         mean = integrate.quad(potential, 0, 2 * np.pi, epsabs=1e-13)[0] / (2 * np.pi)
         theta = np.angle(u[j] * np.conj(u[k]))
         f = lattice.spins * slow(np.abs(u) ** 2)
-        total += 0.5 * integrate.quad(lambda t: potential(t) - mean, 0, theta, epsabs=1e-13)[0] / (f[j] - f[k])
+        part = integrate.quad(potential, 0, theta, epsabs=1e-13)[0] - mean * theta
+        total += 0.5 * part / (f[j] - f[k])
     return total
 
 

@@ -113,7 +113,7 @@ def test_kill_and_go_on_with_another_number_of_ranks(tmp_path):
     """kill -9 while files are written, again and again; each time what is there loads, and the end is that of one run."""
     script, file, result = tmp_path / "run.py", tmp_path / "checkpoint.npz", tmp_path / "result.npz"
     script.write_text(RUN)
-    for attempt in range(3):
+    for attempt in range(2):
         process = subprocess.Popen([sys.executable, str(script), str(file), str(result)])
         deadline = time.monotonic() + 60
         seen = file.stat().st_mtime_ns if file.exists() else 0

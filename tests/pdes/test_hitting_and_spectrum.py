@@ -150,6 +150,7 @@ def test_a_slanted_strip_with_drift(contrast):
     assert np.nanmax(q.values) <= 1
 
 
+@pytest.mark.serial  # half a minute; its parts run on two ranks elsewhere
 def test_in_space():
     """d = 3: the time out of a ball; and the committor of two separable wells is that of a line."""
     flat = Given(lambda x: np.repeat(np.eye(3)[None], len(x), axis=0), lambda x: np.zeros(len(x)), 1.0)

@@ -61,6 +61,7 @@ def test_particles_and_densities_agree_and_converge():
     assert_rate(EPSILONS, gaps, 1.0, slack=0.25, cap=0.02)
 
 
+@pytest.mark.serial  # samplers and solvers run on two ranks in their own tests
 def test_effective_particles_agree_with_the_density():
     """M depends on x: the mean, the square and the histogram of effective particles, false alarm 1e-6 each."""
     fp = EffectiveFokkerPlanck(fully_coupled(1.0, dim=2, scales=2), [(-4, 4)] * 2, (96, 96), rtol=1e-5)
