@@ -19,6 +19,8 @@ from scaling_limits.particles import (
     RotatorLattice,
 )
 
+pytestmark = pytest.mark.serial  # nothing here communicates
+
 ACTIONS = np.random.default_rng(1).random((20, 3)) * 2
 ACTIONS[0] = 0.0
 

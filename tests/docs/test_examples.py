@@ -139,12 +139,14 @@ def test_hot_cold_chain(shared_folder, capsys):
     assert ("rates" in capsys.readouterr().out) == (MPI.COMM_WORLD.rank == 0)
 
 
+@pytest.mark.serial
 def test_rotators_epsilon(shared_folder):
     found = example("rotators_epsilon").main(shared_folder, actions=32_768, sizes=(4, 16))
     assert (found[:, -1] < 0.5 * found[:, 0]).all()
     drawn(shared_folder, {"rotators_epsilon.png"})
 
 
+@pytest.mark.serial
 def test_rotators_defect(shared_folder):
     relative, _, lattice = example("rotators_defect").main(shared_folder, members=512)
     assert relative.shape == (81,)

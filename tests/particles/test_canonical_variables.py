@@ -9,6 +9,8 @@ from scipy import integrate
 from scaling_limits.particles import DiagonalDissipation, InvalidArgument, RotatorLattice, canonical_variables
 from scaling_limits.particles.canonical_variables import generator_gradient
 
+pytestmark = pytest.mark.serial  # nothing here communicates
+
 
 def random(shape, seed=0):
     generator = np.random.default_rng(seed)

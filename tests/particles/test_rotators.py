@@ -34,6 +34,7 @@ except ImportError:
 # ---- regions ----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.serial
 @pytest.mark.parametrize("shape", [(1,), (7,), (3, 4), (2, 3, 4)])
 def test_bonds_of_boxes(shape):
     """Each pair of neighbours once, in at most 2 d colours without common sites; parities of neighbours differ."""
@@ -51,6 +52,7 @@ def test_bonds_of_boxes(shape):
     assert [len(near) for near in region.neighbours] == [(region.bonds == j).sum() for j in range(region.size)]
 
 
+@pytest.mark.serial
 def test_any_region():
     """An L of five sites with negative coordinates, and sites without neighbours."""
     region = LatticeRegion(np.array([[0, 0], [0, 1], [0, -1], [1, -1], [5, 5]]))
@@ -86,6 +88,7 @@ def test_sum_of_actions_over_a_million_steps():
     assert np.abs(np.abs(v) - np.abs(u)).max() > 0.1  # something happened
 
 
+@pytest.mark.serial
 @pytest.mark.parametrize("shape", [(6,), (3, 3), (2, 2, 2)])
 def test_hamiltonian_part(shape):
     """Reversible in time; of order 2, judged by the energy; the sum of actions stays."""
@@ -102,6 +105,7 @@ def test_hamiltonian_part(shape):
     assert_rate(1 / counts, errors, 2.0, slack=0.1, cap=5e-5)
 
 
+@pytest.mark.serial
 def test_two_rotators_against_an_ordinary_differential_equation():
     from scipy.integrate import solve_ivp
 
@@ -191,6 +195,7 @@ def test_angles_become_uniform_from_one_phase():
         assert_uniform(ensemble.angles[1, :, j] / (2 * np.pi) + 0.5)
 
 
+@pytest.mark.serial
 def test_local_energy_tends_to_that_of_rotation():
     """Corollary 4.7: the law of H_j tends to that of F_j(2 I_j)/2: Wasserstein distances fall like epsilon^a."""
     law = linear_law(1.0, 0.5, 1.0)
@@ -212,6 +217,7 @@ def test_local_energy_tends_to_that_of_rotation():
     assert found[-1] < 0.15
 
 
+@pytest.mark.serial
 def test_local_energy_in_closed_form():
     lattice = RotatorLattice((3,), slow, weak, DiagonalDissipation(2), 1.0, 0.09)
     u = np.array([[0.5 + 1j, -0.3j, 1.2]])
@@ -267,6 +273,7 @@ def test_members_do_not_depend_on_workers_ranks_or_their_number():
     assert np.array_equal(one.amplitudes, same.amplitudes)
 
 
+@pytest.mark.serial
 def test_ensembles_on_disk(tmp_path):
     ensemble = alternating(3, 0.1).sample(np.ones(3), [0.0, 0.1], 10, seed=1)
     ensemble.save(tmp_path / "e.npz")
@@ -302,6 +309,7 @@ GOOD = {
 }  # fmt: skip
 
 
+@pytest.mark.serial
 @pytest.mark.parametrize(
     ("argument", "value"),
     [
@@ -320,6 +328,7 @@ def test_bad_lattices(argument, value):
         RotatorLattice(**GOOD | {given: value})
 
 
+@pytest.mark.serial
 @pytest.mark.parametrize(
     ("argument", "value"),
     [
@@ -335,6 +344,7 @@ def test_bad_samples(sampler, argument, value):
         sampler.sample(**good | {argument: value})
 
 
+@pytest.mark.serial
 def test_a_process_needs_a_lattice():
     with pytest.raises(InvalidArgument, match="lattice"):
         TransportProcess(None)
@@ -348,6 +358,7 @@ def test_a_process_needs_a_lattice():
             PolynomialDissipation(bad)
 
 
+@pytest.mark.serial
 def test_assumptions_are_named():
     """HF: f must be positive, and grow; HG; Hg: |b| beyond what dissipates."""
     with pytest.warns(AssumptionWarning, match="HF"):

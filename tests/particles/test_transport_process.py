@@ -60,6 +60,7 @@ def heun_step(v, z, drift, temperature, h):
     return v + w + 0.5 * h * (drift(v) + drift(v + w + h * drift(v)))
 
 
+@pytest.mark.serial
 @pytest.mark.parametrize("p", [2, 3, 4, 6])
 def test_radial_kernels(p):
     """Two steps of the kernel are those of the formula, for the same noise."""
@@ -81,6 +82,7 @@ def example2(j, u):
     return 0.25 * (after - before - abs(u[j]) ** 2) * u[j]
 
 
+@pytest.mark.serial
 @pytest.mark.parametrize("dissipation", [DirectedDissipation(), EXAMPLE2, CustomDissipation(example2, 4)])
 def test_heun_kernels(dissipation):
     """Example 2 written in three ways: two steps of the kernel are those of the formula, for the same noise."""
@@ -96,6 +98,7 @@ def test_heun_kernels(dissipation):
     assert np.abs(found.amplitudes[0] - v).max() < 1e-13
 
 
+@pytest.mark.serial
 def test_averaging_drops_what_turns():
     """Resonant monomials stay: K of a mixed polynomial is that of its resonant part, whichever way it is averaged."""
 
@@ -139,6 +142,7 @@ def transferred(step, h, count, start, points=64, nodes=24):
     return np.array([(at @ np.linalg.matrix_power(operator, count) @ f)[0] for f in (r**2 / 2, np.exp(-(r**2) / 2))])
 
 
+@pytest.mark.serial
 @pytest.mark.parametrize("scheme", ["split", "Heun"])
 def test_weak_order_without_noise(scheme):
     """Both schemes are of the declared weak order for p = 4, T = 1."""

@@ -46,6 +46,7 @@ def grid(upper, dim, points):
     return points, np.prod(np.stack(np.meshgrid(*shares, indexing="ij"), axis=-1), axis=-1).ravel()
 
 
+@pytest.mark.serial
 @pytest.mark.parametrize("dim", [1, 2, 3])
 @pytest.mark.parametrize("p", [2, 3, 4])
 def test_stationary_law_in_closed_form(p, dim):
@@ -92,6 +93,7 @@ def bump(points):
     return np.exp(-3 * ((points - 0.6) ** 2).sum(axis=1))
 
 
+@pytest.mark.serial
 @pytest.mark.parametrize("dim", [1, 2])
 def test_mean_of_linear_damping(dim):
     """p = 2: d E I/d tau = T - 2 E I, along the way: 1e-8; linear coupling of neighbours changes nothing (example 1)."""
@@ -121,6 +123,7 @@ def test_coupled_solver_keeps_the_mean_of_linear_damping():
     assert np.abs(equation.spectrum(3) - [0, 2, 2]).max() < 1e-7
 
 
+@pytest.mark.serial
 @pytest.mark.parametrize("dim", [1, 2, 3])
 def test_rates_of_linear_damping(dim):
     """Laguerre polynomials: the rates are 2 times all sums of integers."""
@@ -129,6 +132,7 @@ def test_rates_of_linear_damping(dim):
     assert np.abs(rates - 2 * np.array(expected)).max() < 1e-7
 
 
+@pytest.mark.serial
 def test_rates_of_nonlinear_damping():
     """p = 4, one site: Chebyshev collocation in |v|, where the generator is T/2 (f'' + f'/r) - r^3 f'."""
     points, radius, t = 90, 3.6, 0.7
@@ -148,6 +152,7 @@ def test_rates_of_nonlinear_damping():
     assert np.abs(found - np.maximum(expected, 0)).max() < 1e-6
 
 
+@pytest.mark.serial
 def test_evolution_in_closed_form():
     """p = 2: from the law of a Gaussian amplitude, noncentral chi squared at all times; pointwise 1e-8."""
     start = linear_law(0.7, 0.5, 0.2)
@@ -161,6 +166,7 @@ def test_evolution_in_closed_form():
         assert np.abs(run[i].distribution(0, x) - exact.cdf(x)).max() < 1e-8
 
 
+@pytest.mark.serial
 def test_hot_start():
     """A start much wider than the stationary law widens the box: mean of p = 2, and a law of p = 4 against samples."""
     hot = lambda x: np.exp(-x.sum(axis=1) / 1.5)  # noqa: E731 - mean 1.5
@@ -299,6 +305,7 @@ def test_checkpoint(tmp_path):
 # ---- one rotator in the plane -------------------------------------------------------------------------------------------
 
 
+@pytest.mark.serial
 def test_image_of_the_plane():
     """Proposition 4.9 for densities: the law of |v|^2/2 under the equation in the plane is that of the actions; order 2."""
     lattice = lattice_of(DiagonalDissipation(4), [0.7])
@@ -361,6 +368,7 @@ def test_unresolved_starts_say_so():
 ONE = RotatorLattice((1,), FREQUENCIES[2], weak, DiagonalDissipation(2), 1.0, 0.1)
 
 
+@pytest.mark.serial
 @pytest.mark.parametrize(
     ("argument", "value"),
     [("lattice", None), ("upper", -1.0), ("upper", [1.0, 2.0]), ("upper", np.nan), ("cells", 0), ("cells", (3, 3)),
@@ -372,6 +380,7 @@ def test_bad_equations(argument, value):
         TransportFokkerPlanck(**{"lattice": ONE} | {argument: value})
 
 
+@pytest.mark.serial
 @pytest.mark.parametrize(
     ("argument", "value"),
     [("initial", 3), ("initial", lambda x: -x[:, 0]), ("initial", lambda x: np.full(len(x), np.nan)),
