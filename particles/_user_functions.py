@@ -71,6 +71,15 @@ def _over_array(function: Any) -> Callable[[np.ndarray], np.ndarray]:
     return values
 
 
+@lru_cache(maxsize=256)
+def _item_of(function: Any) -> Any:
+    @njit(error_model="numpy")
+    def item(x):  # type: ignore[no-untyped-def]
+        return function(x).item()
+
+    return item
+
+
 def values_of(function: Any, x: Any) -> np.ndarray:
     """A compiled real function at every entry of an array."""
     array = np.asarray(x, dtype=np.float64)
@@ -81,6 +90,9 @@ def function_of_square(name: str, function: Any) -> Any:
     """Return f, a function of |u|^2, compiled; its values must be real numbers."""
     made = compiled(name, function, 1.0, example="lambda x: 1 + x")
     value = made(1.0)
+    if isinstance(value, np.ndarray) and value.shape == ():  # numpy functions such as where and ones_like
+        made = _item_of(made)
+        value = made(1.0)
     if not isinstance(value, int | float | np.floating | np.integer):
         raise InvalidArgument(name, f"must return a real number for a number |u|^2, not {type(value).__name__}")
     return made

@@ -70,6 +70,7 @@ class PolynomialDissipation(Dissipation):
 
     def _init(self, monomials: tuple[tuple[Monomial, ...], ...], power: int | None) -> None:
         self.monomials = monomials
+        self._last: tuple[LatticeRegion, list[tuple[int, complex, list[tuple[int, bool]]]]] | None = None
         self.degree = max((m.degree for one in monomials for m in one), default=0)
         self.power = max(self.degree + 1, 2) if power is None else _checks.integer("power", power, 2)
 
@@ -84,7 +85,9 @@ class PolynomialDissipation(Dissipation):
             raise InvalidArgument("polynomial", f"has offsets of more than {region.dim} directions")
 
     def _placed(self, region: LatticeRegion) -> list[tuple[int, complex, list[tuple[int, bool]]]]:
-        """The monomials of all sites, without those that reach out of the region."""
+        """The monomials of all sites, without those that reach out of the region; kept for the last region."""
+        if self._last is not None and self._last[0] is region:
+            return self._last[1]
         found: list[tuple[int, complex, list[tuple[int, bool]]]] = []
         reach: dict[tuple[int, ...], np.ndarray] = {}
         for j in range(region.size):
@@ -97,6 +100,7 @@ class PolynomialDissipation(Dissipation):
                     factors += [(k, False)] * a + [(k, True)] * b
                 if all(k >= 0 for k, _ in factors):
                     found.append((j, monomial.coefficient, factors))
+        self._last = region, found
         return found
 
     def at(self, region: LatticeRegion, u: np.ndarray) -> np.ndarray:

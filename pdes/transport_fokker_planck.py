@@ -22,7 +22,7 @@ from .action_box import checked_upper, own_tail, own_upper
 from .action_density import ActionDensity, EvolvedActions
 from .action_evolution import ActionEvolution
 from .action_space import ActionAxis, ActionSpace, OwnLaws, WideLaws, graded
-from .errors import Unresolved
+from .errors import NotConverged, Unresolved
 from .evolution import Stepper
 from .evolved import SnapshotBar
 from .journeys import Checkpoint
@@ -65,6 +65,7 @@ class TransportFokkerPlanck:
 
     Raises:
         InvalidArgument: an argument out of range; more than 3 sites; a dissipation that does not confine the actions.
+        NotConverged: no box holds the stationary law.
 
     Source: Dymov, equation (2.8).
     """
@@ -114,15 +115,23 @@ class TransportFokkerPlanck:
         return best
 
     def _widened(self, upper: np.ndarray) -> np.ndarray:
-        """The box for sites that act on one another: wider, until a coarse stationary law ends before it does."""
+        """The box for sites that act on one another: wider, until a coarse stationary law ends before it does.
+
+        Raises:
+            NotConverged: it does not.
+        """
         coarse = {2: (8, 4), 3: (6, 2)}[self.dim]
         for _ in range(WIDENINGS):
             trial = TransportFokkerPlanck(self.lattice, upper, coarse[0], degree=coarse[1], comm=self.comm)
             tails = trial.tail
             if (tails <= COUPLED_TAIL).all():
-                break
+                return upper
             upper = np.where(tails > COUPLED_TAIL, 1.15 * upper, upper)
-        return upper
+        raise NotConverged(
+            "the search for a box of the actions",
+            f"there are tails of {tails.max():.1e} beyond U = {np.round(upper, 2)}",
+            "check that the dissipation confines the actions (Hg), or give `upper`",
+        )
 
     @property
     def dim(self) -> int:

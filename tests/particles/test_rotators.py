@@ -374,6 +374,14 @@ def test_assumptions_are_named():
     RotatorLattice((2,), slow, weak, DiagonalDissipation(4), 1.0, 0.1, coupling_exponent=1.0)  # HF is not needed
 
 
+@pytest.mark.serial
+def test_functions_of_numpy():
+    """f and G' may be written as for arrays."""
+    plain = RotatorLattice(**GOOD).sample(np.ones(4), [0.05], 3, 1)
+    written = GOOD | {"coupling": lambda x: np.where(x > -1, 1 / (1 + x), 0.0) * np.ones_like(x)}
+    assert np.abs(RotatorLattice(**written).sample(np.ones(4), [0.05], 3, 1).amplitudes - plain.amplitudes).max() < 1e-10
+
+
 def test_weaker_coupling_converges_faster():
     """a = 1: the deviation from the limit at epsilon = 0.1 is smaller than with a = 1/2."""
     exact = np.array([linear_law(t, 0.5, 1.0).mean() for t in (2.0, 0.5, 2.0, 0.5)])
