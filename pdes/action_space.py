@@ -22,6 +22,7 @@ from ..meshes.box import box
 
 GRADING = 1.5  # cells are narrower near I = 0, where most of the mass is
 EXPONENT_NODES = 24  # of Gauss's rule for log w
+MANY_CELLS = 41  # in narrower ones w varies little, and fewer points of quadrature do
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,7 +123,8 @@ class ActionAxis:
     @cached_property
     def quadrature(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Points (Q,), weights times w (Q,), and the basis there (Q, size)."""
-        nodes, weights = np.polynomial.legendre.leggauss(self.degree + 6)
+        extra = 6 if len(self.breaks) <= MANY_CELLS else 2
+        nodes, weights = np.polynomial.legendre.leggauss(self.degree + extra)
         width = np.diff(self.breaks)
         points = (self.breaks[:-1, None] + 0.5 * width[:, None] * (nodes + 1.0)).ravel()
         shares = (0.5 * width[:, None] * weights).ravel() * np.exp(self.logarithm(points))

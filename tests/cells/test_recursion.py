@@ -36,6 +36,7 @@ def of_fast_variables(potential, x):
     return fluctuation
 
 
+@pytest.mark.serial
 @pytest.mark.parametrize("route", [None, FiniteElements()], ids=["chosen", "elements"])
 @pytest.mark.parametrize("potential", [fully_coupled(0.5), STRONG], ids=["gallery", "strong"])
 def test_two_coupled_scales_against_nested_fourier(potential, route):

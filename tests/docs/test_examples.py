@@ -19,6 +19,7 @@ def example(name):
     return module
 
 
+@pytest.mark.serial
 def test_pinned_billiards(shared_folder, capsys):
     """The differences that the paper's rescaled curves hide: 7-10 % of the PDE, 3-5 % of the finite-size equations."""
     columns = example("pinned_billiards").main(runs=3000, order_one_runs=40, out=shared_folder, progress=False)
@@ -120,6 +121,7 @@ def test_mueller_brown(shared_folder, capsys):
     assert ("mean first passage time" in capsys.readouterr().out) == (MPI.COMM_WORLD.rank == 0)
 
 
+@pytest.mark.serial
 def test_zwanzig(shared_folder):
     rows, found = example("zwanzig").main(shared_folder, paths=256)
     assert (rows[:, 2] > rows[:, 1]).all()

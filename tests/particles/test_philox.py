@@ -7,6 +7,7 @@ from numba import njit
 from scipy import stats
 
 from scaling_limits.particles import _philox
+from scaling_limits.particles._normal_tiles import fill_site
 from scaling_limits.particles._philox import Purpose, fill_normals, half_circle, key_words, philox
 
 
@@ -71,3 +72,20 @@ def test_registry_of_purposes_is_frozen():
         "ROTATORS": 5,
         "TRANSPORT": 6,
     }
+
+
+def test_noise_of_sites_has_all_bits_of_its_counter():
+    """Steps beyond 2^32, many sites and members: no two of these streams begin alike, and each is normal."""
+    seen = set()
+    for step in (0, 5, 2**32 + 5, 2**33):
+        for site in (0, 1, 70_000):
+            for member in (0, 128, 2**30):
+                z, w = np.empty(64), np.empty(64)
+                fill_site(z, w, step, site, member, np.uint64(5), *key_words(3), np.empty(64), np.empty(64))
+                seen |= {z[0], w[0]}
+                assert np.isfinite(z).all()
+    assert len(seen) == 2 * 4 * 3 * 3
+    z, w = np.empty(100_000), np.empty(100_000)
+    fill_site(z, w, 1, 2, 3, np.uint64(6), *key_words(3), np.empty(100_000), np.empty(100_000))
+    assert stats.kstest(np.concatenate([z, w]), "norm").pvalue >= 1e-6
+    assert_mean(np.mean(z * w), 0, 1 / np.sqrt(z.size))

@@ -379,7 +379,9 @@ def test_functions_of_numpy():
     """f and G' may be written as for arrays."""
     plain = RotatorLattice(**GOOD).sample(np.ones(4), [0.05], 3, 1)
     written = GOOD | {"coupling": lambda x: np.where(x > -1, 1 / (1 + x), 0.0) * np.ones_like(x)}
-    assert np.abs(RotatorLattice(**written).sample(np.ones(4), [0.05], 3, 1).amplitudes - plain.amplitudes).max() < 1e-10
+    assert (
+        np.abs(RotatorLattice(**written).sample(np.ones(4), [0.05], 3, 1).amplitudes - plain.amplitudes).max() < 1e-10
+    )
 
 
 def test_weaker_coupling_converges_faster():

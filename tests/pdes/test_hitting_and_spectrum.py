@@ -163,6 +163,7 @@ def test_in_space():
     np.testing.assert_allclose(gap[1:], one, rtol=1e-4)
 
 
+@pytest.mark.serial
 def test_mueller_brown():
     """Two deep wells: the gap is the sum of both passage rates, committors are in [0, 1], and times are symmetric sums."""
     fp = EffectiveFokkerPlanck(mueller_brown(15.0, coupling=0.4), [(-1.5, 1.2), (-0.4, 2.0)], (64, 56), rtol=1e-4)

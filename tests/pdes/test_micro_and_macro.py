@@ -38,6 +38,7 @@ def averages(run):
     return np.array([[p @ f(nodes) for f in OBSERVABLES] for p in run.probabilities])
 
 
+@pytest.mark.serial
 def test_particles_and_densities_agree_and_converge():
     """From a point x0 + epsilon/4, where the corrector is largest, E f(X_t) at finite epsilon, three ways.
 
