@@ -23,8 +23,8 @@ lint: env
 	@$(IN_ENV) sh -c 'cd tests && exec mypy --config-file ../pyproject.toml -p scaling_limits.particles -p scaling_limits.meshes \
 	  -p scaling_limits.cells -p scaling_limits.pdes'
 
-test: lint ## ruff, mypy, and the tests, serially and on two ranks; from a place where the bare checkout is not importable
-	@cd tests && SAFEPATH=1 ../in-env python -m pytest
+test: lint ## ruff, mypy, and the tests, serially (two halves side by side) and on two ranks; from a place where the bare checkout is not importable
+	@cd tests && SAFEPATH=1 ../in-env sh side_by_side
 	@cd tests && SAFEPATH=1 timeout 1200 ../in-env $(MPIRUN) python -m pytest --color=no -m "not serial"
 
 bench: env ## ours against peers in the same run: one table of ratios
