@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import zipfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from . import _checks
-from ._files import save_arrays
+from ._files import load_arrays, save_arrays
 from ._normal_tiles import TILE
 from ._sampling import default_workers
 from .errors import InvalidArgument
@@ -83,17 +82,8 @@ class Paths:
             FileNotFoundError: there is no such file.
             InvalidArgument: it is not such a file.
         """
-        try:
-            with open(path, "rb") as raw, np.load(raw, allow_pickle=False) as file:
-                content = {name: file[name] for name in file.files}
-            if int(content.pop("format")) != FORMAT:
-                raise ValueError("another format")
-            step, seed = float(content.pop("step")), int(content.pop("seed"))
-            return cls(step=step, seed=seed, **content)
-        except FileNotFoundError:
-            raise
-        except (OSError, ValueError, EOFError, KeyError, TypeError, zipfile.BadZipFile) as error:
-            raise InvalidArgument("path", f"{os.fspath(path)} is not a file that Paths.save wrote: {error}") from error
+        content = load_arrays(path, FORMAT, {"times", "positions", "step", "seed"}, "Paths.save")
+        return cls(content["times"], content["positions"], float(content["step"]), int(content["seed"]))
 
 
 def checked_start(initial: Any, paths: Any, dim: int) -> np.ndarray:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import zipfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -11,8 +11,10 @@ from typing import Any
 import numpy as np
 
 from . import _checks
-from ._files import save_arrays
+from ._drift_kernels import LANES
+from ._files import load_arrays, save_arrays
 from .errors import InvalidArgument
+from .paths import Unstable, over_tiles
 
 FORMAT = 1
 
@@ -73,18 +75,8 @@ class RotatorEnsemble:
             FileNotFoundError: there is no such file.
             InvalidArgument: it is not such a file.
         """
-        try:
-            with open(path, "rb") as raw, np.load(raw, allow_pickle=False) as file:
-                content = {name: file[name] for name in file.files}
-            if int(content.pop("format")) != FORMAT or content["amplitudes"].ndim != 3:
-                raise ValueError("another format")
-            step, seed = float(content.pop("step")), int(content.pop("seed"))
-            return cls(step=step, seed=seed, **content)
-        except FileNotFoundError:
-            raise
-        except (OSError, ValueError, EOFError, KeyError, TypeError, zipfile.BadZipFile) as error:
-            message = f"{os.fspath(path)} is not a file that RotatorEnsemble.save wrote: {error}"
-            raise InvalidArgument("path", message) from error
+        content = load_arrays(path, FORMAT, {"times", "amplitudes", "step", "seed"}, "RotatorEnsemble.save")
+        return cls(content["times"], content["amplitudes"], float(content["step"]), int(content["seed"]))
 
 
 def checked_amplitudes(initial: Any, runs: Any, size: int) -> np.ndarray:
@@ -101,10 +93,35 @@ def checked_amplitudes(initial: Any, runs: Any, size: int) -> np.ndarray:
     return np.broadcast_to(start, (number, size))
 
 
-def tile_of(start: np.ndarray, members: slice, lanes: int) -> tuple[np.ndarray, np.ndarray]:
-    """Real and imaginary parts (N, lanes) of some members; lanes that are left over repeat the last."""
-    chosen = start[members]
-    x, y = np.empty((2, start.shape[1], lanes))
-    x[:], y[:] = chosen[-1].real[:, None], chosen[-1].imag[:, None]
-    x[:, : len(chosen)], y[:, : len(chosen)] = chosen.real.T, chosen.imag.T
-    return x, y
+def sampled(
+    start: np.ndarray, counts: np.ndarray, advance: Callable[..., int], step: float, workers: int | None,
+    progress: bool, comm: Any,
+) -> np.ndarray:  # fmt: skip
+    """The amplitudes (T, P, N) of all members, tile by tile.
+
+    Args:
+        start: u(0) (P, N).
+        counts: the numbers of steps (T,) before each snapshot.
+        advance: from x, y (N, LANES), the number of a snapshot, the number of noises used so far and the first member
+            of the tile; it takes x + i y there, and returns how many noises it has used.
+        step: for the message where a member leaves all bounds.
+        workers: threads, or None.
+        progress: whether to show a progress bar.
+        comm: the ranks that share the members, or None.
+    """
+
+    def tile(index: int) -> np.ndarray:
+        chosen = start[index * LANES : (index + 1) * LANES]
+        x, y = np.empty((2, start.shape[1], LANES))
+        x[:], y[:] = chosen[-1].real[:, None], chosen[-1].imag[:, None]  # lanes that are left over repeat the last
+        x[:, : len(chosen)], y[:, : len(chosen)] = chosen.real.T, chosen.imag.T
+        result = np.empty((len(counts), *chosen.shape), dtype=np.complex128)
+        noises = 0
+        for k, count in enumerate(counts):
+            if count:
+                noises += advance(x, y, k, noises, index * LANES)
+            result[k].real, result[k].imag = x[:, : len(chosen)].T, y[:, : len(chosen)].T
+            Unstable.check(result[k], step)
+        return result
+
+    return np.concatenate(over_tiles(tile, len(start), workers, progress, comm, LANES), axis=1)

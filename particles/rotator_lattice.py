@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from . import _checks
-from ._drift_kernels import LANES
 from ._philox import Purpose, key_words
 from ._rotator_assumptions import Assumption, checked_assumptions
 from ._rotator_kernels import hamiltonian_stepper, lattice_stepper, thermostat_stepper
@@ -19,8 +18,8 @@ from ._user_functions import function_of_square, values_of
 from .dissipations import Dissipation
 from .errors import InvalidArgument
 from .lattice_region import LatticeRegion
-from .paths import Unstable, even_steps, longest_step, over_tiles
-from .rotator_ensemble import RotatorEnsemble, checked_amplitudes, tile_of
+from .paths import even_steps, longest_step
+from .rotator_ensemble import RotatorEnsemble, checked_amplitudes, sampled
 
 
 @dataclass(frozen=True, eq=False)
@@ -162,26 +161,17 @@ class RotatorLattice:
         ends = np.cumsum([0] + [len(bonds) for bonds in self.region.colours])
         strength = self.epsilon**self.coupling_exponent
 
-        def tile(index: int) -> np.ndarray:
-            members = slice(index * LANES, min((index + 1) * LANES, len(start)))
-            x, y = tile_of(start, members, LANES)
-            result = np.empty((len(snapshots), members.stop - members.start, self.size), dtype=np.complex128)
-            noise = 0
-            for k, (span, count) in enumerate(zip(spans, blocks)):
-                if count:
-                    advance(
-                        x, y, count, chosen.between, span / (count * chosen.between), self.epsilon, strength,
-                        self.spins, self.region.coloured_bonds, ends, self.temperature, noise, members.start,
-                        np.uint64(Purpose.ROTATORS), *keys, drift.whole, drift.real,
-                    )  # fmt: skip
-                    noise += count + 1
-                result[k].real, result[k].imag = x[:, : len(result[k])].T, y[:, : len(result[k])].T
-                Unstable.check(result[k], chosen.h)
-            return result
+        def advanced(x: np.ndarray, y: np.ndarray, k: int, noises: int, member: int) -> int:
+            count, h = int(blocks[k]), spans[k] / (blocks[k] * chosen.between)
+            advance(
+                x, y, count, chosen.between, h, self.epsilon, strength, self.spins, self.region.coloured_bonds, ends,
+                self.temperature, noises, member, np.uint64(Purpose.ROTATORS), *keys, drift.whole, drift.real,
+            )  # fmt: skip
+            return count + 1
 
-        parts = over_tiles(tile, len(start), workers, progress, comm, LANES)
+        amplitudes = sampled(start, blocks, advanced, chosen.h, workers, progress, comm)
         taken = longest_step(spans, blocks) / chosen.between or chosen.h
-        return RotatorEnsemble(snapshots, np.concatenate(parts, axis=1), taken, int(seed))
+        return RotatorEnsemble(snapshots, amplitudes, taken, int(seed))
 
     def local_energy(self, amplitudes: Any) -> np.ndarray:
         """H_j = F_j(|u_j|^2)/2 + (epsilon^a/4) sum_{|k-j|=1} G(|u_j-u_k|^2), with F_j(0) = G(0) = 0.

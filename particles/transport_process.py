@@ -8,13 +8,12 @@ from typing import Any, ClassVar
 import numpy as np
 
 from . import _checks
-from ._drift_kernels import LANES
 from ._philox import Purpose, key_words
 from ._rotator_kernels import thermostat_stepper, transport_stepper
 from ._rotator_steps import action_scale, chosen_slow_step
 from .errors import InvalidArgument
-from .paths import Unstable, even_steps, longest_step, over_tiles
-from .rotator_ensemble import RotatorEnsemble, checked_amplitudes, tile_of
+from .paths import even_steps, longest_step
+from .rotator_ensemble import RotatorEnsemble, checked_amplitudes, sampled
 from .rotator_lattice import RotatorLattice
 
 
@@ -83,21 +82,13 @@ class TransportProcess:
         spans, steps = even_steps(snapshots, float(snapshots[-1]) if exact_in_law and snapshots[-1] > 0 else h)
         advance = transport_stepper(thermostat_stepper(drift.slope, drift.radial))
 
-        def tile(index: int) -> np.ndarray:
-            members = slice(index * LANES, min((index + 1) * LANES, len(start)))
-            x, y = tile_of(start, members, LANES)
-            result = np.empty((len(snapshots), members.stop - members.start, region.size), dtype=np.complex128)
-            noise = 0
-            for k, (span, count) in enumerate(zip(spans, steps)):
-                if count:
-                    advance(
-                        x, y, count, span / count, temperature, noise, members.start, np.uint64(Purpose.TRANSPORT),
-                        *keys, drift.whole, drift.real,
-                    )  # fmt: skip
-                noise += count
-                result[k].real, result[k].imag = x[:, : len(result[k])].T, y[:, : len(result[k])].T
-                Unstable.check(result[k], h)
-            return result
+        def advanced(x: np.ndarray, y: np.ndarray, k: int, noises: int, member: int) -> int:
+            count = int(steps[k])
+            advance(
+                x, y, count, spans[k] / count, temperature, noises, member, np.uint64(Purpose.TRANSPORT), *keys,
+                drift.whole, drift.real,
+            )  # fmt: skip
+            return count
 
-        parts = over_tiles(tile, len(start), workers, progress, comm, LANES)
-        return RotatorEnsemble(snapshots, np.concatenate(parts, axis=1), longest_step(spans, steps) or h, int(seed))
+        amplitudes = sampled(start, steps, advanced, h, workers, progress, comm)
+        return RotatorEnsemble(snapshots, amplitudes, longest_step(spans, steps) or h, int(seed))
