@@ -13,7 +13,7 @@ from dolfinx import fem
 
 from ..particles import InvalidArgument
 from ..particles._checks import integer, real_array
-from .action_space import ActionSpace
+from .action_space import ActionSpace, product_of
 from .rosenbrock import Statistics
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class ActionDensity:
     @property
     def mass(self) -> float:
         """int p."""
-        return float(self.space.contract(self.field, list(self.space.ones)))
+        return self.space.mass(self.field)
 
     def mean(self) -> np.ndarray:
         """E I (N,)."""
@@ -138,14 +138,12 @@ class ActionDensity:
     @property
     def minimum(self) -> float:
         """The least p at the nodes."""
-        return float(max(self.field.min(), 0.0)) if self.field.min() <= 0 else float(self.values.min())
+        return float(self.values.min())
 
     @cached_property
     def values(self) -> np.ndarray:
         """P at all nodes, in the shape of the grid."""
-        weight = np.ones(())
-        for axis in self.space.axes:
-            weight = np.multiply.outer(weight, np.exp(axis.logarithm(axis.nodes)))
+        weight = product_of(np.exp(axis.logarithm(axis.nodes)) for axis in self.space.axes)
         return np.maximum(self.field.reshape(self.space.shape), 0.0) * weight
 
     @property

@@ -8,7 +8,7 @@ import numpy as np
 from petsc4py import PETSc
 
 from ..particles import InvalidArgument
-from .action_space import ActionSpace
+from .action_space import ActionSpace, product_of
 from .evolution import Evolution, Journey, Stepper
 from .resolvents import Resolvents
 
@@ -32,10 +32,7 @@ class ActionEvolution(Evolution):
         petsc_options: dict[str, Any] | None,
     ) -> None:  # fmt: skip
         self._space, self._stepper, self._comm, self._roots = space, stepper, space.comm, roots
-        volumes = np.ones(())
-        for one in space.ones:
-            volumes = np.multiply.outer(volumes, one)
-        self._root = volumes.ravel()[space.own] / roots
+        self._root = product_of(space.ones).ravel()[space.own] / roots
         self._resolvents = Resolvents(outflow, roots, space.dim, "transport_", petsc_options, product)
         self.undershoot = 0.0
 

@@ -7,9 +7,9 @@ equilibrium.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, reduce
 from typing import Any
 
 import basix
@@ -121,13 +121,19 @@ class ActionAxis:
         return element * self.degree, self._basis((points - self.breaks[element]) / width)
 
     @cached_property
-    def quadrature(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Points (Q,), weights times w (Q,), and the basis there (Q, size)."""
+    def rule(self) -> tuple[np.ndarray, np.ndarray]:
+        """Gauss's points (Q,) and weights (Q,), without w."""
         extra = 6 if len(self.breaks) <= MANY_CELLS else 2
         nodes, weights = np.polynomial.legendre.leggauss(self.degree + extra)
         width = np.diff(self.breaks)
         points = (self.breaks[:-1, None] + 0.5 * width[:, None] * (nodes + 1.0)).ravel()
-        shares = (0.5 * width[:, None] * weights).ravel() * np.exp(self.logarithm(points))
+        return points, (0.5 * width[:, None] * weights).ravel()
+
+    @cached_property
+    def quadrature(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Points (Q,), weights times w (Q,), and the basis there (Q, size)."""
+        points, lengths = self.rule
+        shares = lengths * np.exp(self.logarithm(points))
         first, values = self.local(points)
         basis = np.zeros((points.size, self.size))
         for a in range(self.degree + 1):
@@ -247,6 +253,14 @@ class ActionSpace:
         """int w_j phi_a for each axis."""
         return [axis.moment(np.ones_like) for axis in self.axes]
 
+    def mass(self, field: np.ndarray) -> float:
+        """int w u."""
+        return float(self.contract(field, list(self.ones)))
+
+    def normalised(self, field: np.ndarray) -> np.ndarray:
+        """The multiple (size,) of a field for which int w u = 1."""
+        return field.ravel() / self.mass(field)
+
     def interpolated(self, field: np.ndarray, points: np.ndarray) -> np.ndarray:
         """U at points (P, N), within the box."""
         found = [axis.local(points[:, i]) for i, axis in enumerate(self.axes)]
@@ -279,21 +293,32 @@ class ActionSpace:
 
     def integrals(self, values: np.ndarray) -> Any:
         """int w f of values (Q_1, .., Q_N, ...) at all quadrature points."""
-        result = values
-        for axis in self.axes:
-            result = np.tensordot(axis.quadrature[1], result, axes=(0, 0))
-        return result
+        return _summed(values, [axis.quadrature[1] for axis in self.axes])
+
+    def plain_integral(self, values: np.ndarray) -> float:
+        """int f of values (Q_1, .., Q_N) at all quadrature points."""
+        return float(_summed(values, [axis.rule[1] for axis in self.axes]))
 
     def projected(self, density: np.ndarray) -> np.ndarray:
         """The field u whose w u has the same integrals with all functions of the space as a density on the grid."""
         result = density
         for i, axis in enumerate(self.axes):
-            points, shares, basis = axis.quadrature
-            plain = basis * (shares * np.exp(-axis.logarithm(points)))[:, None]
+            plain = axis.quadrature[2] * axis.rule[1][:, None]
             scale = np.sqrt(np.diag(axis.mass))
             solver = np.linalg.solve(axis.mass / np.outer(scale, scale), plain.T / scale[:, None]) / scale[:, None]
             result = np.moveaxis(np.tensordot(solver, result, axes=(1, i)), 0, i)
         return result.ravel()
+
+
+def _summed(values: np.ndarray, weights: list[np.ndarray]) -> Any:
+    for weight in weights:
+        values = np.tensordot(weight, values, axes=(0, 0))
+    return values
+
+
+def product_of(factors: Iterable[np.ndarray]) -> np.ndarray:
+    """The field f_1(I_1) ... f_N(I_N) of one factor (size_j,) for each axis, in the shape of the space."""
+    return reduce(np.multiply.outer, factors)
 
 
 def each_once(function: Callable[[np.ndarray], np.ndarray], values: np.ndarray) -> np.ndarray:

@@ -70,7 +70,7 @@ def _shift(outflow: PETSc.Mat) -> float:
     return SHIFT * float(outflow.norm(PETSc.NormType.NORM_INFINITY))
 
 
-def rates(space: ActionSpace, outflow: PETSc.Mat, product: PETSc.Mat, roots: np.ndarray, count: int) -> np.ndarray:
+def rates(space: ActionSpace, outflow: PETSc.Mat, product: PETSc.Mat, count: int) -> np.ndarray:
     """The rates of smallest real part (count,), by shift and invert; complex where some are.
 
     Raises:

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from mpi4py import MPI
 
+from ..particles import InvalidArgument
+from ..particles._checks import number
 from .edge_scheme import EdgeScheme
 from .errors import NotConverged
 from .resolvent_schemes import ResolventScheme
@@ -51,6 +53,27 @@ class Stepper:
     scheme: ResolventScheme
     rtol: float | None
     step: float | None
+
+    @classmethod
+    def chosen(cls, scheme: Any, step: Any, rtol: float, *, exact: bool = False) -> Stepper:
+        """Steps of the given size, or chosen by rtol where none is given.
+
+        Args:
+            scheme: of the steps.
+            step: their largest size, or None.
+            rtol: error of a step, if they are chosen.
+            exact: whether time is exact, so that no step is needed whatever the scheme.
+
+        Raises:
+            InvalidArgument: not a scheme, one that cannot estimate its error without a step, or a step <= 0.
+        """
+        if not isinstance(scheme, ResolventScheme):
+            raise InvalidArgument("scheme", f"must be a ResolventScheme, not {scheme!r}")
+        if step is not None:
+            return cls(scheme, None, number("step", step, above=0.0))
+        if scheme.order < 2 and not exact:
+            raise InvalidArgument("step", f"must be given for {scheme.name}, which cannot estimate its error")
+        return cls(scheme, rtol, None)
 
 
 @dataclass

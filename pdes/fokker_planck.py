@@ -15,14 +15,14 @@ from mpi4py import MPI
 
 from ..meshes.box import Lattice, lattice
 from ..particles import InvalidArgument
-from ..particles._checks import flag, integer, number, real_array
+from ..particles._checks import integer, number, real_array
 from ..particles._checks import times as checked_times
 from . import hitting
 from .density import FLOOR, Density
 from .edge_scheme import HIGHEST, Coefficients, EdgeScheme
 from .errors import Unresolved
 from .evolution import Evolution, Stepper, probabilities_of
-from .evolved import Evolved, SnapshotBar
+from .evolved import Evolved
 from .journeys import Checkpoint
 from .quadrature import moments, points_per_direction
 from .resolvent_schemes import RESOLVENT4, ResolventScheme
@@ -168,7 +168,7 @@ class FokkerPlanck:
             NotConverged: no step is small enough.
         """
         snapshots = checked_times(times)
-        stepper = self._stepper(scheme, step)
+        stepper = Stepper.chosen(scheme, step, self.rtol)
         values = self._checked_density(initial)
         probabilities, total = probabilities_of(values, self.lattice.volumes, self.comm)
         if total <= 0:
@@ -183,27 +183,9 @@ class FokkerPlanck:
             probabilities = np.where(self.scheme.root > 0, probabilities, 0.0) / (1.0 - beyond)
         evolution = Evolution(self.scheme, stepper, self.petsc_options)
         keeper = Checkpoint(checkpoint, checkpoint_every, self.lattice, self._problem(values, snapshots, stepper))
-        journey = keeper.begin(evolution.start(probabilities))
-        bar = SnapshotBar(snapshots, flag("progress", progress) and self.comm.rank == 0)
-
-        def after_step(journey: Any) -> None:
-            bar.update(journey.clock)
-            keeper.after_step(journey)
-
-        evolution.go(journey, snapshots, after_step)
-        keeper.write(journey)
-        bar.close()
+        journey = keeper.travel(evolution, evolution.start(probabilities), snapshots, progress)
         seen = np.array([self.lattice.whole(field) for field in journey.seen])
         return Evolved(self, snapshots, seen, np.array(journey.entropies), journey.statistics)
-
-    def _stepper(self, scheme: ResolventScheme, step: float | None) -> Stepper:
-        if not isinstance(scheme, ResolventScheme):
-            raise InvalidArgument("scheme", f"must be a ResolventScheme, not {scheme!r}")
-        if step is not None:
-            return Stepper(scheme, None, number("step", step, above=0.0))
-        if scheme.order < 2:
-            raise InvalidArgument("step", f"must be given for {scheme.name}, which cannot estimate its error")
-        return Stepper(scheme, self.rtol, None)
 
     def _checked_density(self, initial: Callable[[np.ndarray], Any]) -> np.ndarray:
         if not callable(initial):

@@ -7,18 +7,39 @@ import time
 import zipfile
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
+from mpi4py import MPI
 
 from ..cells.errors import on_all_ranks
-from ..meshes.box import Lattice
 from ..particles import InvalidArgument
-from ..particles._checks import number
+from ..particles._checks import flag, number
 from ..particles._files import save_arrays
-from .evolution import Clock, Journey
+from .evolution import Clock, Evolution, Journey
+from .evolved import SnapshotBar
 from .rosenbrock import Statistics
 
 FORMAT = 1
+
+
+class Nodes(Protocol):
+    """Where a field lives: what each rank has of it, and all of it in an order that does not depend on the ranks."""
+
+    @property
+    def comm(self) -> MPI.Comm:
+        """The ranks."""
+
+    @property
+    def size(self) -> int:
+        """Values in all."""
+
+    @property
+    def own(self) -> Any:
+        """The places of this rank's values."""
+
+    def whole(self, values: np.ndarray) -> np.ndarray:
+        """All values, on all ranks."""
 
 
 class Checkpoint:
@@ -27,14 +48,14 @@ class Checkpoint:
     Args:
         path: of the file, on a disk of rank 0; None never writes.
         every: seconds between two writings; 0 writes after every step.
-        lattice: the nodes.
+        lattice: where the state lives.
         problem: a text that tells problems apart.
 
     Raises:
         InvalidArgument: `every` is negative.
     """
 
-    def __init__(self, path: str | os.PathLike[str] | None, every: float, lattice: Lattice, problem: str) -> None:
+    def __init__(self, path: str | os.PathLike[str] | None, every: float, lattice: Nodes, problem: str) -> None:
         self._path = None if path is None else Path(path)
         self._every = number("every", every, least=0.0)
         self._lattice, self._problem = lattice, problem
@@ -116,3 +137,28 @@ class Checkpoint:
 
         on_all_ranks(self._lattice.comm, save)  # a full disk stops all of them
         self._written = time.monotonic()
+
+    def travel(self, evolution: Evolution, start: Journey, times: np.ndarray, progress: bool) -> Journey:
+        """The journey to the last of the times, from the file or else from a start; collective.
+
+        Args:
+            evolution: what takes the steps.
+            start: the journey where there is no file.
+            times: snapshots (T,).
+            progress: show a progress bar, at a terminal, on rank 0.
+
+        Raises:
+            InvalidArgument: the file is damaged, or belongs to another problem.
+            NotConverged: no step is small enough.
+        """
+        journey = self.begin(start)
+        bar = SnapshotBar(times, flag("progress", progress) and self._lattice.comm.rank == 0)
+
+        def after_step(journey: Journey) -> None:
+            bar.update(journey.clock)
+            self.after_step(journey)
+
+        evolution.go(journey, times, after_step)
+        self.write(journey)
+        bar.close()
+        return journey

@@ -35,15 +35,11 @@ def default_options(comm: MPI.Comm, dim: int, size: int) -> dict[str, Any]:
 def general_options(comm: MPI.Comm, dim: int, size: int) -> dict[str, Any]:
     """The same for matrices that are not symmetric: LU, else GMRES with algebraic multigrid."""
     if dim == 3 and size > 3 * LARGEST_DIRECT_3D:
-        multigrid = {"pc_type": "hypre", "pc_hypre_type": "boomeramg"} if hypre() else {"pc_type": "gamg"}
+        hypre = PETSc.Sys.hasExternalPackage("hypre")
+        multigrid = {"pc_type": "hypre", "pc_hypre_type": "boomeramg"} if hypre else {"pc_type": "gamg"}
         return {"ksp_type": "gmres", "ksp_rtol": 1e-11, "ksp_max_it": 300, "ksp_gmres_restart": 60, **multigrid}
     package = "mumps" if PETSc.Sys.hasExternalPackage("mumps") else "petsc"
     return {"ksp_type": "preonly", "pc_type": "lu", "pc_factor_mat_solver_type": package}
-
-
-def hypre() -> bool:
-    """Whether PETSc has hypre."""
-    return bool(PETSc.Sys.hasExternalPackage("hypre"))
 
 
 class Resolvents:

@@ -48,9 +48,8 @@ def evolved(space: ActionSpace, laws: OwnLaws, start: np.ndarray, times: np.ndar
         for i, step in enumerate(steps):
             field = np.moveaxis(np.tensordot(step[k], field, axes=(1, i)), 0, i)
         positive: np.ndarray = np.maximum(field, 0.0)
-        cut = abs(float(space.contract(positive - field, list(space.ones))))
-        undershoot = max(undershoot, cut)
-        fields.append((positive / float(space.contract(positive, list(space.ones)))).ravel())
+        undershoot = max(undershoot, abs(space.mass(positive - field)))
+        fields.append(space.normalised(positive))
     return np.array(fields), undershoot
 
 

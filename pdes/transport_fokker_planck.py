@@ -21,10 +21,9 @@ from . import coupled_actions, separable_actions
 from .action_box import checked_upper, own_tail, own_upper
 from .action_density import ActionDensity, EvolvedActions
 from .action_evolution import ActionEvolution
-from .action_space import ActionAxis, ActionSpace, OwnLaws, WideLaws, graded
+from .action_space import ActionAxis, ActionSpace, OwnLaws, WideLaws, graded, product_of
 from .errors import NotConverged, Unresolved
 from .evolution import Stepper
-from .evolved import SnapshotBar
 from .journeys import Checkpoint
 from .resolvent_schemes import RESOLVENT4, ResolventScheme
 from .rosenbrock import Statistics
@@ -100,8 +99,8 @@ class TransportFokkerPlanck:
         object.__setattr__(self, "cells", tuple(counts))
         object.__setattr__(self, "degree", self._checked_degree(counts, usual[1]))
         if given is None:
-            own = OwnLaws(averaged_dissipation(self.lattice), self.lattice.temperature)
-            given = np.array([own_upper(own, j, TAIL if self.separable else COUPLED_TAIL) for j in range(self.dim)])
+            tail = TAIL if self.separable else COUPLED_TAIL
+            given = np.array([own_upper(self.own_laws, j, tail) for j in range(self.dim)])
             given = given if self.separable else self._widened(given)
         object.__setattr__(self, "upper", given)
 
@@ -144,9 +143,14 @@ class TransportFokkerPlanck:
         return self.dim == 1 or self.lattice.dissipation.separates(self.lattice.region)
 
     @cached_property
+    def own_laws(self) -> OwnLaws:
+        """R, T and the laws of sites alone."""
+        return OwnLaws(averaged_dissipation(self.lattice), self.lattice.temperature)
+
+    @cached_property
     def laws(self) -> OwnLaws:
         """R, T and the weights w_j."""
-        own = OwnLaws(averaged_dissipation(self.lattice), self.lattice.temperature)
+        own = self.own_laws
         return WideLaws(own.dissipation, own.temperature, self.upper / WIDTHS) if self.wide else own
 
     @cached_property
@@ -174,8 +178,7 @@ class TransportFokkerPlanck:
         decay at the end of the box has it.
         """
         if self.separable:
-            own = OwnLaws(self.laws.dissipation, self.laws.temperature)
-            return np.array([own_tail(own, j, float(u)) for j, u in enumerate(self.upper)])
+            return np.array([own_tail(self.own_laws, j, float(u)) for j, u in enumerate(self.upper)])
         rho = self.stationary()
         result = []
         for j, u in enumerate(self.upper):
@@ -187,14 +190,14 @@ class TransportFokkerPlanck:
     @cached_property
     def _stationary(self) -> ActionDensity:
         if self.separable:
-            own = OwnLaws(self.laws.dissipation, self.laws.temperature)
-            u: np.ndarray = np.ones(())
-            for j, axis in enumerate(self.space.axes):
-                u = np.multiply.outer(u, np.exp(own.logarithm(j, axis.nodes) - axis.logarithm(axis.nodes)))
-            u = u.ravel()
+            own = self.own_laws
+            u = product_of(
+                np.exp(own.logarithm(j, axis.nodes) - axis.logarithm(axis.nodes))
+                for j, axis in enumerate(self.space.axes)
+            )
         else:
             u = coupled_actions.stationary(self.space, *self._matrices, self.petsc_options)
-        return ActionDensity(self.space, u / self.space.contract(u, list(self.space.ones)))
+        return ActionDensity(self.space, self.space.normalised(u))
 
     def stationary(self) -> ActionDensity:
         """sum_j d_j (R_j p - T_j I_j d_j p) = 0, int p = 1.
@@ -243,32 +246,18 @@ class TransportFokkerPlanck:
             Unresolved: the cells are too large for the initial density, or the given box cuts some of it off.
         """
         snapshots = checked_times(times)
-        if not isinstance(scheme, ResolventScheme):
-            raise InvalidArgument("scheme", f"must be a ResolventScheme, not {scheme!r}")
-        if step is None and scheme.order < 2 and not self.separable:
-            raise InvalidArgument("step", f"must be given for {scheme.name}, which cannot estimate its error")
-        size = None if step is None else number("step", step, above=0.0)
-        stepper = Stepper(scheme, self.rtol if size is None else None, size)
+        stepper = Stepper.chosen(scheme, step, self.rtol, exact=self.separable)
         options = {"scheme": scheme, "step": step, "checkpoint": checkpoint, "checkpoint_every": checkpoint_every}
-        if (wider := self._wider(initial)) is not None:
+        values = self._density_on_grid(initial, None)
+        if (wider := self._wider(initial, values)) is not None:
             return wider.evolve(initial, times, progress=progress, **options)  # type: ignore[arg-type]
-        start = self._projected(initial)
+        start = self.space.normalised(self.space.projected(values))
         if self.separable:
             fields, undershoot = separable_actions.evolved(self.space, self.laws, start, snapshots)
             return self._checked(EvolvedActions(self, snapshots, fields, undershoot, Statistics()))
         evolution = ActionEvolution(self.space, *self._matrices, stepper, self.petsc_options)
-        problem = self._problem(start, snapshots, stepper)
-        keeper = Checkpoint(checkpoint, checkpoint_every, self.space, problem)  # type: ignore[arg-type]
-        journey = keeper.begin(evolution.begin(start))
-        bar = SnapshotBar(snapshots, flag("progress", progress) and self.comm.rank == 0)
-
-        def after_step(journey: Any) -> None:
-            bar.update(journey.clock)
-            keeper.after_step(journey)
-
-        evolution.go(journey, snapshots, after_step)
-        keeper.write(journey)
-        bar.close()
+        keeper = Checkpoint(checkpoint, checkpoint_every, self.space, self._problem(start, snapshots, stepper))
+        journey = keeper.travel(evolution, evolution.begin(start), snapshots, progress)
         fields = np.array([self.space.whole(seen) for seen in journey.seen])
         return self._checked(EvolvedActions(self, snapshots, fields, evolution.undershoot, journey.statistics))
 
@@ -278,15 +267,13 @@ class TransportFokkerPlanck:
             warnings.warn(f"{message}; take more cells", Unresolved, stacklevel=3)
         return run
 
-    def _wider(self, initial: Callable[[np.ndarray], Any]) -> TransportFokkerPlanck | None:
+    def _wider(self, initial: Callable[[np.ndarray], Any], values: np.ndarray) -> TransportFokkerPlanck | None:
         """The equation in a box that holds the initial density, or None if this one does or was given.
 
         Raises:
             InvalidArgument: the box was given, and does not hold it.
         """
-        if not callable(initial):
-            raise InvalidArgument("initial", f"must be a callable from points (P, {self.dim}) to values (P,)")
-        beyond = self._beyond(initial)
+        beyond = self._beyond(initial, values)
         if beyond <= (BEYOND if self.sized else CUT):
             return None
         if not self.sized:
@@ -300,25 +287,22 @@ class TransportFokkerPlanck:
         for _ in range(WIDENINGS):
             upper = 1.5 * upper
             wider = replace(self, upper=upper, wide=True)
-            if wider._beyond(initial) <= BEYOND:
+            if wider._beyond(initial, wider._density_on_grid(initial, None)) <= BEYOND:
                 return wider
         raise InvalidArgument("initial", f"has mass beyond U = {np.round(upper, 3)}; is it integrable?")
 
-    def _beyond(self, initial: Callable[[np.ndarray], Any]) -> float:
-        """The part of the initial mass that is beyond one of the U_j, up to 2 U_j."""
-        inside = self._mass_of(self._density_on_grid(initial, None))
+    def _beyond(self, initial: Callable[[np.ndarray], Any], values: np.ndarray) -> float:
+        """The part of the initial mass that is beyond one of the U_j, up to 2 U_j; `values` are those in the box."""
+        inside = self.space.plain_integral(values)
         if not inside > 0:
             raise InvalidArgument("initial", "is 0 at all quadrature points; take more cells, or a wider density")
-        outside = sum(self._mass_of(self._density_on_grid(initial, j)) for j in range(self.dim))
+        outside = sum(self.space.plain_integral(self._density_on_grid(initial, j)) for j in range(self.dim))
         return outside / (inside + outside)
-
-    def _projected(self, initial: Callable[[np.ndarray], Any]) -> np.ndarray:
-        """The field u (size,) of the initial density, of mass 1."""
-        field = self.space.projected(self._density_on_grid(initial, None))
-        return field / float(self.space.contract(field, list(self.space.ones)))
 
     def _density_on_grid(self, initial: Callable[[np.ndarray], Any], beyond: int | None) -> np.ndarray:
         """The initial density at the quadrature points, of which one coordinate may be taken beyond U."""
+        if not callable(initial):
+            raise InvalidArgument("initial", f"must be a callable from points (P, {self.dim}) to values (P,)")
         offset = np.zeros(self.dim)
         if beyond is not None:
             offset[beyond] = self.upper[beyond]
@@ -335,13 +319,6 @@ class TransportFokkerPlanck:
             return values
 
         return self.space.on_grid(checked)
-
-    def _mass_of(self, values: np.ndarray) -> float:
-        result = values
-        for axis in self.space.axes:
-            points, shares, _ = axis.quadrature
-            result = np.tensordot(shares * np.exp(-axis.logarithm(points)), result, axes=(0, 0))
-        return float(result)
 
     def _problem(self, start: np.ndarray, times: np.ndarray, stepper: Stepper) -> str:
         parts = [self.upper, np.array(self.cells), self.laws.temperature, times, np.round(start, 8)]
@@ -367,7 +344,7 @@ class TransportFokkerPlanck:
             if self.wide:
                 return replace(self, upper=None, wide=False).spectrum(count)
             return separable_actions.rates(self.space, self.laws.temperature, count)
-        return coupled_actions.rates(self.space, *self._matrices, count)
+        return coupled_actions.rates(self.space, *self._matrices[:2], count)
 
     def flow(self, density: ActionDensity | None = None) -> np.ndarray:
         """E Theta (B,): the mean flow of actions through the bonds `lattice.region.bonds` (section 4.4).
