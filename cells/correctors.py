@@ -14,9 +14,9 @@ from ..meshes import torus
 from ..particles import InvalidArgument, MultiscalePotential
 from ..particles._checks import integer, number
 from ..particles.multiscale_potential import points as checked_points
+from ..particles.ranks import on_all_ranks
 from .corrector_problem import CorrectorProblem
 from .coupling import Coupling, coupling_of
-from .errors import on_all_ranks
 from .levels import LevelResult
 from .planning import Planner
 from .recursion import Recursion

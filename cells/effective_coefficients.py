@@ -18,16 +18,18 @@ from scipy import fft
 from ..meshes.box import checked_bounds
 from ..particles import InvalidArgument, MultiscalePotential
 from ..particles._checks import flag, number
-from ..particles._files import save_arrays
+from ..particles._files import load_arrays, save_arrays
 from ..particles.multiscale_potential import lambdified
 from ..particles.multiscale_potential import points as checked_points
+from ..particles.ranks import on_all_ranks
 from .effective_tensor import effective_tensor
-from .errors import NotConverged, on_all_ranks
+from .errors import NotConverged
 from .symmetric import logarithm, packed, relative_distance, unpacked
 
 FIRST_DEGREE = 8
 MOST_POINTS = 20_000  # cells solved, all directions together
 CHECKS = 8  # random points at which the interpolant is held against the cells themselves
+KIND = "EffectiveCoefficients"
 FORMAT = 1  # of the cached files
 LINE_RTOL = 1e-11  # in one dimension, where tensors are quadratures and cost next to nothing
 
@@ -180,7 +182,13 @@ class EffectiveCoefficients:
         Args:
             path: the file; an existing one is replaced.
         """
-        content = {"format": FORMAT, "bounds": self.bounds, "axes": np.array(self.axes, dtype=int), "error": self.error}
+        content = {
+            "kind": KIND,
+            "format": FORMAT,
+            "bounds": self.bounds,
+            "axes": np.array(self.axes, dtype=int),
+            "error": self.error,
+        }
         save_arrays(path, content | {"polynomials": self.polynomials, "problem": _fingerprint(self.potential)})
 
     @classmethod
@@ -195,18 +203,11 @@ class EffectiveCoefficients:
             FileNotFoundError: there is no such file.
             InvalidArgument: it is not such a file, or it belongs to another potential.
         """
-        try:
-            with open(path, "rb") as raw, np.load(raw, allow_pickle=False) as file:
-                content = {name: file[name] for name in file.files}
-            if int(content["format"]) != FORMAT or str(content["problem"]) != _fingerprint(potential):
-                raise InvalidArgument("path", f"{path} belongs to another potential or format")
-            axes = tuple(int(axis) for axis in content["axes"])
-            return cls(potential, content["bounds"], axes, content["polynomials"], float(content["error"]))
-        except (FileNotFoundError, InvalidArgument):
-            raise
-        except Exception as error:
-            message = f"{path} is not a file that EffectiveCoefficients.save wrote: {error}"
-            raise InvalidArgument("path", message) from error
+        content = load_arrays(path, KIND, FORMAT, {"bounds", "axes", "error", "polynomials", "problem"})
+        if str(content["problem"]) != _fingerprint(potential):
+            raise InvalidArgument("path", f"{path} belongs to another potential")
+        axes = tuple(int(axis) for axis in content["axes"])
+        return cls(potential, content["bounds"], axes, content["polynomials"], float(content["error"]))
 
 
 def effective_coefficients(

@@ -11,17 +11,19 @@ from mpi4py import MPI
 
 from ..particles import InvalidArgument, MultiscalePotential
 from ..particles._checks import flag, integer, number
-from ..particles._files import save_arrays
-from ..particles._sampling import default_workers
+from ..particles._files import load_arrays, save_arrays
 from ..particles.multiscale_potential import points as checked_points
+from ..particles.ranks import on_all_ranks
+from ..particles.workers import default_workers
 from .coupling import Coupling, coupling_of
-from .errors import NotConverged, on_all_ranks
+from .errors import NotConverged
 from .levels import LevelResult, difference
 from .planning import Plan, Planner
 from .recursion import Recursion
 from .routes import HarmonicMean, Route
 from .symmetric import exponential
 
+FORMAT = 1  # of the files; 0 had no number
 REPLANS = 3  # times that a plan is made finer after a look at points that it was not made for
 LOOKS = 4  # such points, shared by the ranks
 FEW = 4  # one such point for so many, and none for fewer, which are all pilots
@@ -67,7 +69,8 @@ class EffectiveTensor:
         Args:
             path: the file; an existing one is replaced.
         """
-        save_arrays(path, {name: value for name, value in vars(self).items() if value is not None})
+        content = {name: value for name, value in vars(self).items() if value is not None}
+        save_arrays(path, {"kind": "EffectiveTensor", "format": FORMAT, **content})
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> EffectiveTensor:
@@ -77,18 +80,15 @@ class EffectiveTensor:
             path: the file.
 
         Raises:
+            FileNotFoundError: there is no such file.
             InvalidArgument: it is not such a file.
         """
-        try:
-            with open(path, "rb") as raw, np.load(raw, allow_pickle=False) as file:
-                content: dict[str, Any] = {name: file[name] for name in file.files}
-                content |= {name: content.get(name) for name in ("lower", "upper")}
-                content |= {name: tuple(content[name].tolist()) for name in ("routes", "spaces")}
-                return cls(**content | {"error": float(content["error"])})
-        except FileNotFoundError:
-            raise
-        except Exception as error:
-            raise InvalidArgument("path", f"{path} is not a file that EffectiveTensor.save wrote: {error}") from error
+        bounds = {"lower", "upper"}
+        names = set(cls.__dataclass_fields__) - bounds
+        content: dict[str, Any] = load_arrays(path, "EffectiveTensor", {0, FORMAT}, names, bounds)
+        content |= {name: content.get(name) for name in bounds}
+        content |= {name: tuple(content[name].tolist()) for name in ("routes", "spaces")}
+        return cls(**content | {"error": float(content["error"])})
 
 
 def effective_tensor(

@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
-from typing import Any, TypeVar
-
-from mpi4py import MPI
-
-Result = TypeVar("Result")
+from typing import Any
 
 
 class NotConverged(RuntimeError):
@@ -32,21 +27,3 @@ class NotConverged(RuntimeError):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return partial(type(self), time=self.time, step=self.step), (self.what, self.reason, self.remedy)
-
-
-def on_all_ranks(comm: MPI.Comm, work: Callable[[], Result]) -> Result:
-    """Do what each rank can do alone; if it fails on one of them, the others raise the same error and do not wait.
-
-    Args:
-        comm: the ranks; collective.
-        work: without arguments, and without communication.
-    """
-    failure: Exception | None = None
-    try:
-        result = work()
-    except Exception as error:
-        failure = error
-    failures = [error for error in comm.allgather(failure) if error is not None]
-    if failures:
-        raise failures[0]
-    return result

@@ -18,6 +18,7 @@ from .potential_gallery import egg_carton, fully_coupled, laminate, mueller_brow
 from .rotator_ensemble import RotatorEnsemble
 from .rotator_lattice import RotatorLattice
 from .transport_process import TransportProcess
+from .workers import LongRun
 
 __all__ = [
     "LEIMKUHLER_MATTHEWS",
@@ -35,6 +36,7 @@ __all__ = [
     "LangevinScheme",
     "LatticeRegion",
     "LinearDissipation",
+    "LongRun",
     "MultiscalePotential",
     "Paths",
     "PinnedBalls",

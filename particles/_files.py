@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,12 @@ from .errors import InvalidArgument
 
 
 def save_arrays(path: str | os.PathLike[str], fields: dict[str, Any]) -> None:
-    """Write fields to an .npz file; an existing one is replaced, and nothing half-written is left behind."""
+    """Write fields to an .npz file; an existing one is replaced, and nothing half-written is left behind.
+
+    Args:
+        path: the file.
+        fields: with "kind", the name of what is saved, and "format", the number of its layout.
+    """
     target = Path(path)
     partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
     try:
@@ -24,27 +30,78 @@ def save_arrays(path: str | os.PathLike[str], fields: dict[str, Any]) -> None:
         partial.unlink(missing_ok=True)
 
 
-def load_arrays(path: str | os.PathLike[str], format_: int, names: set[str], writer: str) -> dict[str, np.ndarray]:
-    """Read the fields that `save_arrays` wrote, without their format.
+def target(name: str, path: Any) -> Path:
+    """Return the path of a file that is to be written; asked before any work, so that none is lost.
+
+    Raises:
+        InvalidArgument: not a path, no name of a file, a folder, or in a folder that is not there.
+    """
+    try:
+        found = Path(os.fspath(path))
+    except TypeError:
+        raise InvalidArgument(name, f"must be the path of a file, not {path!r}") from None
+    if not found.name:
+        raise InvalidArgument(name, f"must be the path of a file, not {os.fspath(path)!r}")
+    if found.is_dir():
+        raise InvalidArgument(name, f"must be the path of a file, but {found} is a folder")
+    if not found.parent.is_dir():
+        raise InvalidArgument(name, f"must be in a folder that is there; make {found.parent} first")
+    return found
+
+
+def load_arrays(
+    path: Any,
+    kind: str,
+    formats: int | set[int],
+    names: set[str],
+    optional: set[str] | None = None,
+    argument: str = "path",
+) -> dict[str, np.ndarray]:
+    """Read the fields that `save_arrays` wrote, without their kind and format.
 
     Args:
         path: the file.
-        format_: the number that its field "format" must have.
+        kind: what must be saved there; files without a field "kind" are told apart by their names.
+        formats: the numbers that its field "format" may have; 0 where there may be no such field.
         names: of the fields that it must have besides.
-        writer: what writes such files, for the message.
+        optional: names of fields that it may have.
+        argument: the name of the argument that carries the path, for the message.
 
     Raises:
         FileNotFoundError: there is no such file.
         InvalidArgument: it is not such a file.
     """
     try:
-        with open(path, "rb") as raw, np.load(raw, allow_pickle=False) as file:
-            content = {name: file[name] for name in file.files}
-        if int(content.pop("format")) != format_ or set(content) != names:
-            raise ValueError("another format")
-        return content
+        place = os.fspath(path)
+    except TypeError:
+        raise InvalidArgument(argument, f"must be the path of a file, not {path!r}") from None
+    try:
+        with open(place, "rb") as raw:
+            whole = zipfile.is_zipfile(raw)
+            raw.seek(0)
+            if not whole:
+                raise InvalidArgument(
+                    argument, f"{place} is not a file that {kind} was saved in: no whole .npz archive"
+                )
+            with np.load(raw, allow_pickle=False) as file:
+                content = {name: file[name] for name in file.files}
     except FileNotFoundError:
         raise
-    except (OSError, ValueError, EOFError, KeyError, TypeError, zipfile.BadZipFile) as error:
-        message = f"{os.fspath(path)} is not a file that {writer} wrote: {error}"
-        raise InvalidArgument("path", message) from error
+    except (OSError, ValueError, EOFError, KeyError, TypeError, zipfile.BadZipFile, zlib.error) as error:
+        if isinstance(error, InvalidArgument):
+            raise
+        raise InvalidArgument(
+            argument, f"{place} is damaged, or not a file that {kind} was saved in: {error}"
+        ) from error
+    found, format_ = str(content.pop("kind", kind)), content.pop("format", None)
+    present = set(content)
+    if found != kind or not names <= present <= names | (optional or set()):
+        known = f"holds {found}" if found != kind else "holds something else"
+        raise InvalidArgument(argument, f"{place} {known}, not {kind}")
+    allowed = {formats} if isinstance(formats, int) else formats
+    number = 0 if format_ is None else int(format_)
+    if number not in allowed:
+        raise InvalidArgument(
+            argument, f"{place} is of another format ({number}) than {sorted(allowed)} of this version"
+        )
+    return content

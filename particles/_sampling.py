@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
-from collections import deque
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,6 +12,7 @@ import numpy as np
 from . import _checks
 from ._collisions import POWERS, add_moments, run_chunk
 from ._philox import key_words
+from .workers import Stop, default_workers, in_order
 
 PILOT_RUNS = 32  # runs whose mean is subtracted before products are summed, so that small variances keep their digits
 
@@ -157,30 +156,6 @@ def _make_chunk(
     return _Chunk(first, sums, kept, pairs, final if request.keep_states else final[:0], drift)
 
 
-def _in_order(pool: ThreadPoolExecutor, make: Callable[[int], Any], items: list[int], ahead: int) -> Iterator[Any]:
-    """Yield make(item) in the order of the items, with at most `ahead` of them under way."""
-    waiting: deque[Future[Any]] = deque()
-    try:
-        for item in items:
-            waiting.append(pool.submit(make, item))
-            if len(waiting) >= ahead:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-    finally:
-        for future in waiting:
-            future.cancel()
-
-
-def default_workers(comm: Any = None) -> int:
-    """Return the cores that this process may use, shared among the ranks of a communicator."""
-    try:
-        cores = len(os.sched_getaffinity(0))
-    except AttributeError:  # not Linux
-        cores = os.cpu_count() or 1
-    return max(1, cores // (1 if comm is None else comm.size))
-
-
 def _bar(total: int, done: int, progress: bool) -> Any:
     if not progress:
         return None
@@ -222,11 +197,10 @@ def add_runs(
     firsts = list(range(growing.runs, runs, step))
     bar = _bar(runs, growing.runs, progress and rank == 0)
 
-    def make(first: int) -> _Chunk:
+    def make(first: int, stop: Stop) -> _Chunk:
         return _make_chunk(request, tally.reference, first, min(step, runs - first), start, entry)
 
-    with ThreadPoolExecutor(workers) as pool:
-        mine = _in_order(pool, make, firsts[rank::size], workers + 1)
+    with closing(in_order(make, firsts[rank::size], workers)) as mine:
         for _ in range(0, len(firsts), size):
             chunk = next(mine, None)
             for part in [chunk] if comm is None else comm.allgather(chunk):

@@ -14,6 +14,7 @@ from ._normal_tiles import PAIRS, TILE, fill_tile
 from ._philox import Purpose, key_words
 from .errors import InvalidArgument
 from .paths import Paths, Unstable, checked_start, even_steps, longest_step, over_tiles
+from .workers import Stop
 
 Field = Callable[[np.ndarray], np.ndarray]
 
@@ -138,12 +139,13 @@ class EffectiveLangevin:
         keys = key_words(_checks.seed(seed))
         spans, steps = even_steps(snapshots, h)
 
-        def tile(index: int) -> np.ndarray:
+        def tile(index: int, stop: Stop) -> np.ndarray:
             members = slice(index * TILE, min((index + 1) * TILE, number))
             x, first = start[members].copy(), 0
             result = np.empty((len(snapshots), *x.shape))
             for k, (span, count) in enumerate(zip(spans, steps)):
                 for n in range(first, first + count):
+                    stop.check()
                     z, signs = self._numbers(n, index, len(x), keys)
                     x = self.step(x, z, signs, span / count)
                     Unstable.check(x, h)

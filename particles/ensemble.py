@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import zipfile
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -11,10 +10,11 @@ import numpy as np
 
 from . import _checks
 from ._collisions import POWERS
-from ._files import save_arrays
+from ._files import load_arrays, save_arrays
 from ._sampling import Request, Tally, add_runs, collision_rate, joined, pilot
 from .errors import InvalidArgument
 
+PARTS: dict[str, Any] = {"request_": Request, "tally_": Tally}  # what a file holds, by the beginnings of the names
 FORMAT = 1  # of the files; raised when a file of the old kind can no longer be read
 NOISELESS = 1e-6  # sites whose std is below this part of the largest carry no noise to speak of
 
@@ -275,9 +275,9 @@ class Ensemble:
         Args:
             path: name of the file, taken as it is.
         """
-        fields = {f"request_{k}": v for k, v in asdict(self.request).items()}
-        fields |= {f"tally_{k}": v for k, v in asdict(self.tally).items()}
-        save_arrays(path, {"format": FORMAT} | fields)
+        parts: Any = zip(PARTS, (self.request, self.tally))
+        fields = {f"{prefix}{name}": value for prefix, part in parts for name, value in asdict(part).items()}
+        save_arrays(path, {"kind": "Ensemble", "format": FORMAT} | fields)
 
 
 def load(path: str | os.PathLike[str]) -> Ensemble:
@@ -290,21 +290,18 @@ def load(path: str | os.PathLike[str]) -> Ensemble:
         FileNotFoundError: there is no such file.
         InvalidArgument: the file is no ensemble, is damaged, or is of another format.
     """
-    try:
-        with open(path, "rb") as raw, np.load(raw, allow_pickle=False) as file:
-            data = dict(file)
-    except FileNotFoundError:
-        raise
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
-        raise InvalidArgument("path", f"{os.fspath(path)} is not a whole ensemble file ({error})") from error
-    if int(data.pop("format", -1)) != FORMAT:
-        raise InvalidArgument("path", f"{os.fspath(path)} is not an ensemble file of format {FORMAT}")
+    return _read(path, "path")
 
-    def part(prefix: str) -> dict[str, Any]:
+
+def _read(path: str | os.PathLike[str], argument: str) -> Ensemble:
+    names = {f"{prefix}{name}" for prefix, part in PARTS.items() for name in part.__dataclass_fields__}
+    data = load_arrays(path, "Ensemble", FORMAT, names, argument=argument)
+
+    def fields(prefix: str) -> dict[str, Any]:
         chosen = {k.removeprefix(prefix): v for k, v in data.items() if k.startswith(prefix)}
         return {k: v.item() if v.shape == () else v for k, v in chosen.items()}
 
-    return Ensemble(Request(**part("request_")), Tally(**part("tally_")))
+    return Ensemble(*(part(**fields(prefix)) for prefix, part in PARTS.items()))
 
 
 def sample_ensemble(
@@ -319,7 +316,7 @@ def sample_ensemble(
     """Make an ensemble, or finish the one that a checkpoint holds; see `PinnedBalls.sample`."""
     tally = None
     if checkpoint is not None and os.path.exists(checkpoint):
-        found = load(checkpoint)
+        found = _read(checkpoint, "checkpoint")
         if not found.request.same_as(request) or found.runs > runs:
             raise InvalidArgument(
                 "checkpoint", f"{os.fspath(checkpoint)} belongs to another request; remove or rename it"

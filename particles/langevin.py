@@ -19,10 +19,11 @@ from .errors import InvalidArgument
 from .langevin_schemes import LEIMKUHLER_MATTHEWS, STOCHASTIC_HEUN, LangevinScheme
 from .multiscale_potential import MultiscalePotential
 from .paths import Paths, Unstable, checked_start, even_steps, longest_step, over_tiles
+from .workers import Stop
 
 STEP = 0.2  # of 1/max |Hessian|: effective tensors are right to about 1e-3 with it
 LARGEST_STEP = 1.0  # of the same; Heun is stable to 2 on a parabola, and wrong long before
-PASSAGE_STEPS = 4096  # between two looks at the limit
+SLICE = 1024  # steps of a tile between two looks at an interrupt
 LIMIT_STEPS = 2**40
 
 
@@ -162,7 +163,7 @@ class Langevin:
         most = LIMIT_STEPS if limit == math.inf else max(int(limit / h), 1)
         reach = passage_stepper(gradient_of(self.potential), compiled)
 
-        def tile(index: int) -> np.ndarray:
+        def tile(index: int, stop: Stop) -> np.ndarray:
             members = np.arange(index * TILE, min((index + 1) * TILE, number))
             arrived = np.asarray(target(start[members]), dtype=bool)
             taken = np.full(TILE, -1, dtype=np.int64)
@@ -171,7 +172,8 @@ class Langevin:
             x = np.ascontiguousarray(start[going].T)
             count, done = len(going), 0
             while count and done < most:
-                steps = min(PASSAGE_STEPS, most - done)
+                stop.check()
+                steps = min(SLICE, most - done)
                 count = reach(
                     x, going, count, taken, done, steps, h, self.potential.temperature, self._scales,
                     np.uint64(Purpose.LANGEVIN), *keys,
@@ -215,7 +217,7 @@ class Langevin:
         advance = tile_stepper(gradient_of(self.potential))
         purpose = np.uint64(Purpose.LANGEVIN)
 
-        def tile(index: int) -> np.ndarray:
+        def tile(index: int, stop: Stop) -> np.ndarray:
             members = np.arange(index * TILE, min((index + 1) * TILE, number))
             x = np.empty((self.potential.dim, TILE))
             x[:] = start[members[-1]][:, None]
@@ -226,9 +228,9 @@ class Langevin:
                 fill_tile(old[i], 0, i, index, purpose, *keys, *work)
             result, first = np.empty((len(snapshots), len(members), len(x))), 0
             for k, (span, count) in enumerate(zip(spans, steps)):
-                if count:
+                for done, some in stop.slices(int(count), SLICE):
                     advance(
-                        x, old, scheme.averages_noise, first, count, span / count, self.potential.temperature,
+                        x, old, scheme.averages_noise, first + done, some, span / count, self.potential.temperature,
                         self._scales, index, purpose, *keys,
                     )  # fmt: skip
                 first += count

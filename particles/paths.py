@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,10 +13,12 @@ import numpy as np
 from . import _checks
 from ._files import load_arrays, save_arrays
 from ._normal_tiles import TILE
-from ._sampling import default_workers
 from .errors import InvalidArgument
+from .ranks import on_all_ranks
+from .workers import Stop, default_workers, in_order
 
 FORMAT = 1
+MOST_STEPS = 2**40  # of a path; the counters of random numbers have 64 bits, the time of users fewer
 ASTRAY = 1e6  # positions beyond it, in units of length, are taken for an instability
 
 
@@ -69,7 +71,7 @@ class Paths:
         Args:
             path: the file; an existing one is replaced.
         """
-        save_arrays(path, {"format": FORMAT, **vars(self)})
+        save_arrays(path, {"kind": "Paths", "format": FORMAT, **vars(self)})
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Paths:
@@ -82,7 +84,7 @@ class Paths:
             FileNotFoundError: there is no such file.
             InvalidArgument: it is not such a file.
         """
-        content = load_arrays(path, FORMAT, {"times", "positions", "step", "seed"}, "Paths.save")
+        content = load_arrays(path, "Paths", FORMAT, {"times", "positions", "step", "seed"})
         return cls(content["times"], content["positions"], float(content["step"]), int(content["seed"]))
 
 
@@ -98,7 +100,12 @@ def checked_start(initial: Any, paths: Any, dim: int) -> np.ndarray:
 def even_steps(times: np.ndarray, largest: float) -> tuple[np.ndarray, np.ndarray]:
     """The ways (T,) between snapshots from 0 on, and the numbers (T,) of equal steps, none above the largest."""
     spans = np.diff(times, prepend=0.0)
-    return spans, np.ceil(spans / largest * (1 - 1e-12)).astype(np.int64)
+    steps = np.ceil(spans / largest * (1 - 1e-12))
+    if steps.sum() > MOST_STEPS:
+        raise InvalidArgument(
+            "times", f"take {steps.sum():.2g} steps of {largest:.3g}, more than {MOST_STEPS:.2g}: no computer does that"
+        )
+    return spans, steps.astype(np.int64)
 
 
 def longest_step(spans: np.ndarray, steps: np.ndarray) -> float:
@@ -107,40 +114,35 @@ def longest_step(spans: np.ndarray, steps: np.ndarray) -> float:
 
 
 def over_tiles(
-    work: Callable[[int], np.ndarray], paths: int, workers: int | None, progress: bool, comm: Any, width: int = TILE
-) -> list[np.ndarray]:
+    work: Callable[[int, Stop], np.ndarray], paths: int, workers: int | None, progress: bool, comm: Any,
+    width: int = TILE,
+) -> list[np.ndarray]:  # fmt: skip
     """Do the tiles of all paths, shared by threads and ranks, and return what they give in the order of the tiles.
 
-    A tile has `width` paths. An error on one rank is raised on all of them.
+    An error on one rank is raised on all of them; Ctrl-C ends all threads.
+
+    Args:
+        work: from the number of a tile and a signal to stop, which it looks at often, to the results of the tile.
+        paths: in all.
+        workers: threads, or None.
+        progress: whether to show a progress bar.
+        comm: the ranks that share the tiles, or None.
+        width: paths in a tile.
     """
     threads = default_workers(comm) if workers is None else _checks.integer("workers", workers, 1)
     rank, size = (0, 1) if comm is None else (comm.rank, comm.size)
     tiles = range(-(-paths // width))
     mine = tiles[rank::size]
-    bar = None
-    if _checks.flag("progress", progress) and rank == 0:
+    wanted = _checks.flag("progress", progress) and rank == 0
+
+    def done() -> list[np.ndarray]:
         from tqdm import tqdm
 
-        bar = tqdm(total=len(mine), unit="tile", disable=None, leave=False)
-    results: list[np.ndarray] = []
-    failure: Exception | None = None
-    with ThreadPoolExecutor(threads) as pool:
-        try:
-            for result in pool.map(work, mine):
-                results.append(result)
-                if bar is not None:
-                    bar.update()
-        except Exception as error:
-            pool.shutdown(wait=True, cancel_futures=True)
-            failure = error
-    if bar is not None:
-        bar.close()
+        with closing(in_order(work, mine, threads)) as results:
+            return list(tqdm(results, total=len(mine), unit="tile", disable=None if wanted else True, leave=False))
+
+    results = on_all_ranks(comm, done)
     if comm is None:
-        if failure is not None:
-            raise failure
         return results
-    parts = comm.allgather(failure or results)
-    failures = [part for part in parts if isinstance(part, Exception)]
-    if failures:
-        raise failures[0]
+    parts = comm.allgather(results)
     return [parts[tile % size][tile // size] for tile in tiles]

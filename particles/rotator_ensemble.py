@@ -15,6 +15,7 @@ from ._drift_kernels import LANES
 from ._files import load_arrays, save_arrays
 from .errors import InvalidArgument
 from .paths import Unstable, over_tiles
+from .workers import Stop
 
 FORMAT = 1
 
@@ -62,7 +63,7 @@ class RotatorEnsemble:
             path: the file; an existing one is replaced.
         """
         content = {"times": self.times, "amplitudes": self.amplitudes, "step": self.step, "seed": self.seed}
-        save_arrays(path, {"format": FORMAT, **content})
+        save_arrays(path, {"kind": "RotatorEnsemble", "format": FORMAT, **content})
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> RotatorEnsemble:
@@ -75,7 +76,7 @@ class RotatorEnsemble:
             FileNotFoundError: there is no such file.
             InvalidArgument: it is not such a file.
         """
-        content = load_arrays(path, FORMAT, {"times", "amplitudes", "step", "seed"}, "RotatorEnsemble.save")
+        content = load_arrays(path, "RotatorEnsemble", FORMAT, {"times", "amplitudes", "step", "seed"})
         return cls(content["times"], content["amplitudes"], float(content["step"]), int(content["seed"]))
 
 
@@ -110,7 +111,7 @@ def sampled(
         comm: the ranks that share the members, or None.
     """
 
-    def tile(index: int) -> np.ndarray:
+    def tile(index: int, stop: Stop) -> np.ndarray:
         chosen = start[index * LANES : (index + 1) * LANES]
         x, y = np.empty((2, start.shape[1], LANES))
         x[:], y[:] = chosen[-1].real[:, None], chosen[-1].imag[:, None]  # lanes that are left over repeat the last
@@ -118,6 +119,7 @@ def sampled(
         result = np.empty((len(counts), *chosen.shape), dtype=np.complex128)
         noises = 0
         for k, count in enumerate(counts):
+            stop.check()
             if count:
                 noises += advance(x, y, k, noises, index * LANES)
             result[k].real, result[k].imag = x[:, : len(chosen)].T, y[:, : len(chosen)].T

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-import zipfile
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Protocol
@@ -12,15 +11,17 @@ from typing import Any, Protocol
 import numpy as np
 from mpi4py import MPI
 
-from ..cells.errors import on_all_ranks
 from ..particles import InvalidArgument
 from ..particles._checks import flag, number
-from ..particles._files import save_arrays
+from ..particles._files import load_arrays, save_arrays, target
+from ..particles.ranks import on_all_ranks
 from .evolution import Clock, Evolution, Journey
 from .evolved import SnapshotBar
 from .rosenbrock import Statistics
 
+KIND = "checkpoint of an evolution"
 FORMAT = 1
+FIELDS = {"problem", "state", "clock", "length", "entropy", "seen", "entropies", "statistics"}
 
 
 class Nodes(Protocol):
@@ -52,11 +53,11 @@ class Checkpoint:
         problem: a text that tells problems apart.
 
     Raises:
-        InvalidArgument: `every` is negative.
+        InvalidArgument: `every` is negative; a path that no file can be written to.
     """
 
     def __init__(self, path: str | os.PathLike[str] | None, every: float, lattice: Nodes, problem: str) -> None:
-        self._path = None if path is None else Path(path)
+        self._path = None if path is None else on_all_ranks(lattice.comm, lambda: target("checkpoint", path))
         self._every = number("every", every, least=0.0)
         self._lattice, self._problem = lattice, problem
         self._written = time.monotonic()
@@ -69,24 +70,17 @@ class Checkpoint:
         """
         if self._path is None:
             return journey
-        found: dict[str, np.ndarray] | InvalidArgument | None = None
-        if self._lattice.comm.rank == 0:
-            found = self._read(self._path)
-        found = self._lattice.comm.bcast(found)
-        if isinstance(found, InvalidArgument):
-            raise found
+        comm, path = self._lattice.comm, self._path
+        found = comm.bcast(on_all_ranks(comm, lambda: self._read(path) if comm.rank == 0 else None))
         return journey if found is None else self._journey(found)
 
-    def _read(self, path: Path) -> dict[str, np.ndarray] | InvalidArgument | None:
+    def _read(self, path: Path) -> dict[str, np.ndarray] | None:
         try:
-            with open(path, "rb") as raw, np.load(raw, allow_pickle=False) as file:
-                content = {name: file[name] for name in file.files}
+            content = load_arrays(path, KIND, FORMAT, FIELDS, argument="checkpoint")
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
-            return InvalidArgument("checkpoint", f"{path} is not a whole checkpoint ({error}); remove it")
-        if int(content.get("format", -1)) != FORMAT or str(content.get("problem")) != self._problem:
-            return InvalidArgument("checkpoint", f"{path} belongs to another problem; remove or rename it")
+        if str(content["problem"]) != self._problem:
+            raise InvalidArgument("checkpoint", f"{path} belongs to another problem; remove or rename it")
         return content
 
     def _journey(self, content: dict[str, np.ndarray]) -> Journey:
@@ -120,6 +114,7 @@ class Checkpoint:
         seen = [self._lattice.whole(field) for field in journey.seen]
         clock = journey.clock
         content = {
+            "kind": KIND,
             "format": FORMAT,
             "problem": self._problem,
             "state": state,

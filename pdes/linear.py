@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ from dolfinx import fem
 from dolfinx.fem import petsc as fem_petsc
 from petsc4py import PETSc
 
-from ..cells.krylov import configured
+from ..cells.krylov import checked_options, configured
 
 
 class DirectSolver:
@@ -26,14 +27,18 @@ class DirectSolver:
         self.matrix = fem_petsc.create_matrix(form)
         self.matrix.setOption(PETSc.Mat.Option.NEW_NONZERO_ALLOCATION_ERR, True)
         self._right, self._left = self.matrix.createVecs()
-        comm = self.matrix.getComm()
+        self._prefix, self._options = prefix, checked_options(petsc_options)
+
+    @cached_property
+    def ksp(self) -> PETSc.KSP:
+        """The solver, made when the matrix has values."""
         options: dict[str, Any] = {"ksp_type": "preonly", "pc_type": "lu"}
         options |= (
             {"pc_factor_mat_ordering_type": "natural", "pc_factor_shift_type": "none"}
-            if comm.size == 1
+            if self.matrix.getComm().size == 1
             else {"pc_factor_mat_solver_type": "mumps"}
         )
-        self.ksp = configured(self.matrix, prefix, options, petsc_options)
+        return configured(self.matrix, self._prefix, options, self._options)
 
     def assemble(self) -> None:
         """Assemble the matrix anew."""

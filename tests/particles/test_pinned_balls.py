@@ -209,7 +209,7 @@ def test_damaged_files_are_refused(tmp_path, content):
         ("n", 2),
         ("n", 10.5),
         ("n", "many"),
-        ("mean", 3.0),
+        ("mean", "3.0"),
         ("mean", lambda x: x[:-1]),
         ("mean", lambda x: x * np.nan),
         ("mean", lambda x: x * 1j),

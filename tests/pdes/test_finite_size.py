@@ -204,7 +204,7 @@ def test_tolerance_and_ranks():
 
 @pytest.mark.parametrize(
     ("argument", "value"),
-    [("n", 2), ("n", "ten"), ("mean", 0.0), ("std", lambda x: -1.0 - x), ("std", lambda x: x * np.nan)],
+    [("n", 2), ("n", "ten"), ("mean", "0.0"), ("std", lambda x: -1.0 - x), ("std", lambda x: x * np.nan)],
 )
 def test_bad_equations(argument, value):
     arguments = {"n": 50, "mean": lambda x: x, "std": lambda x: 1 + x}

@@ -1,0 +1,108 @@
+"""Threads that share a list of tasks, in order, and that end soon after an error or an interrupt."""
+
+from __future__ import annotations
+
+import os
+import threading
+import warnings
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, TypeVar
+
+Result = TypeVar("Result")
+
+LONG = 600.0  # seconds; what takes longer is said beforehand
+
+
+class Stopped(Exception):
+    """The task is to end, since another has failed or the user has interrupted."""
+
+
+class Stop:
+    """A signal to all tasks of one list that they are to end.
+
+    A task asks for it between pieces of its work that take well below a second.
+    """
+
+    def __init__(self) -> None:
+        self._event = threading.Event()
+
+    def set(self) -> None:
+        """From now on every task that looks ends."""
+        self._event.set()
+
+    def check(self) -> None:
+        """Raise Stopped, if the signal is set."""
+        if self._event.is_set():
+            raise Stopped
+
+    def slices(self, count: int, size: int) -> Iterator[tuple[int, int]]:
+        """Yield (first, number) of slices that make up 0 .. count-1, none longer than `size`.
+
+        Raises:
+            Stopped: between two slices, if the signal is set.
+        """
+        for first in range(0, count, size):
+            self.check()
+            yield first, min(size, count - first)
+
+
+def in_order(
+    make: Callable[[Any, Stop], Result], items: Iterable[Any], workers: int, ahead: int | None = None
+) -> Generator[Result, None, None]:
+    """Yield make(item, stop) in the order of the items, made by threads.
+
+    When a task fails, or the one who takes the results is interrupted (Ctrl-C), the others are told to stop and no new
+    one is begun.
+
+    Args:
+        make: the task; it calls `stop.check()` or goes by `stop.slices()` at least every half second.
+        items: one for each task.
+        workers: number of threads.
+        ahead: most results that wait to be taken or are under way; None for one more than there are threads.
+    """
+    stop = Stop()
+    waiting: deque[Future[Result]] = deque()
+    pool = ThreadPoolExecutor(workers)
+    try:
+        for item in items:
+            waiting.append(pool.submit(make, item, stop))
+            if len(waiting) >= (workers + 1 if ahead is None else ahead):
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        stop.set()
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+class LongRun(UserWarning):
+    """A call that will take very long, judged by the number of its steps; it can be interrupted."""
+
+
+def warn_if_long(what: str, seconds: float, workers: int, remedy: str) -> None:
+    """Warn of a call that will take more than ten minutes.
+
+    Args:
+        what: the number of steps, and of what.
+        seconds: what they take on one core, roughly.
+        workers: threads that share them, on all ranks.
+        remedy: what makes it shorter.
+    """
+    if seconds / workers > LONG:
+        hours = seconds / workers / 3600
+        warnings.warn(
+            f"{what} take about {hours:.2g} hours on {workers} cores; {remedy}, or stop it with Ctrl-C",
+            LongRun,
+            stacklevel=4,
+        )
+
+
+def default_workers(comm: Any = None) -> int:
+    """Return the cores that this process may use, shared among the ranks of a communicator."""
+    try:
+        cores = len(os.sched_getaffinity(0))
+    except AttributeError:  # not Linux
+        cores = os.cpu_count() or 1
+    return max(1, cores // (1 if comm is None else comm.size))
