@@ -16,10 +16,10 @@ Profile = Callable[[np.ndarray], Any]
 def integer(name: str, value: Any, minimum: int, maximum: int | None = None) -> int:
     """Return an integer within [minimum, maximum]; True and False are none."""
     try:
-        number = operator.index(value)
+        number = None if isinstance(value, bool | np.bool_) else operator.index(value)
     except TypeError:
         number = None
-    if number is None or isinstance(value, bool | np.bool_):
+    if number is None:
         raise InvalidArgument(name, f"must be an integer, not {shown(value)}")
     if number < minimum or (maximum is not None and number > maximum):
         limit = f"at least {minimum}" if maximum is None else f"between {minimum} and {maximum}"
@@ -188,7 +188,7 @@ def _hint(error: Exception, points: np.ndarray) -> str:
         return "; it must take arrays: use numpy.where instead of if, & instead of and"
     if ("can be converted to" in text and "scalar" in text) or "cannot convert" in text.lower():
         return "; it must take arrays: use numpy's functions instead of math's"
-    if "loop of ufunc" in text or "sympy" in text.lower() or "Cannot convert expression" in text:
+    if any(word in text for word in ("loop of ufunc", "ympy", "Cannot convert expression", "NDimArray")):
         return "; use numpy's functions in it instead of sympy's"
     if points.ndim == 2 and ("broadcast" in text or "out of bounds" in text):
         return "; points are (P, d): the first coordinate is x[:, 0], not x[0]"

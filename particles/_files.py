@@ -80,19 +80,13 @@ def load_arrays(
             whole = zipfile.is_zipfile(raw)
             raw.seek(0)
             if not whole:
-                raise InvalidArgument(
-                    argument, f"{place} is not a file that {kind} was saved in: no whole .npz archive"
-                )
+                raise zipfile.BadZipFile("no whole .npz archive")
             with np.load(raw, allow_pickle=False) as file:
                 content = {name: file[name] for name in file.files}
     except FileNotFoundError:
         raise
     except (OSError, ValueError, EOFError, KeyError, TypeError, zipfile.BadZipFile, zlib.error) as error:
-        if isinstance(error, InvalidArgument):
-            raise
-        raise InvalidArgument(
-            argument, f"{place} is damaged, or not a file that {kind} was saved in: {error}"
-        ) from error
+        raise InvalidArgument(argument, f"{place} is not a file that {kind} was saved in: {error}") from error
     found, format_ = str(content.pop("kind", kind)), content.pop("format", None)
     present = set(content)
     if found != kind or not names <= present <= names | (optional or set()):
@@ -101,7 +95,5 @@ def load_arrays(
     allowed = {formats} if isinstance(formats, int) else formats
     number = 0 if format_ is None else int(format_)
     if number not in allowed:
-        raise InvalidArgument(
-            argument, f"{place} is of another format ({number}) than {sorted(allowed)} of this version"
-        )
+        raise InvalidArgument(argument, f"{place} is of format {number}; this version reads {sorted(allowed)}")
     return content
