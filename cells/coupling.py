@@ -11,7 +11,7 @@ import numpy as np
 import sympy
 
 from ..particles import MultiscalePotential
-from ..particles.multiscale_potential import lambdified
+from ..particles.potential_expressions import lambdified
 
 WAVES = 512  # points of a line on which waves are counted
 LINES = 8  # such lines, in random places

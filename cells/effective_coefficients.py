@@ -19,8 +19,8 @@ from ..meshes.box import checked_bounds
 from ..particles import InvalidArgument, MultiscalePotential
 from ..particles._checks import flag, number
 from ..particles._files import load_arrays, save_arrays
-from ..particles.multiscale_potential import lambdified
 from ..particles.multiscale_potential import points as checked_points
+from ..particles.potential_expressions import lambdified
 from ..particles.ranks import on_all_ranks
 from .effective_tensor import effective_tensor
 from .errors import NotConverged
