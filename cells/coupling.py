@@ -41,11 +41,26 @@ class Coupling:
     @cached_property
     def _own(self) -> list[sympy.Expr]:
         """U_0, ..., U_N."""
-        terms: list[list[sympy.Expr]] = [[] for _ in range(self.levels + 1)]
-        for term in sympy.Add.make_args(sympy.expand_mul(self.potential.fluctuation_expression)):
-            columns = self._columns_of(term)
-            terms[max(columns, default=0) // self.dim].append(term)
-        return [reduce(sympy.Add, group, sympy.Integer(0)) for group in terms]
+        parts = self._split(self.potential.fluctuation_expression)
+        return [parts.get(k, sympy.Integer(0)) for k in range(self.levels + 1)]
+
+    def _split(self, expression: sympy.Expr) -> dict[int, sympy.Expr]:
+        """An expression as a sum of parts, by the scale of the fastest variable in the terms of each.
+
+        Products are multiplied out by these parts only, not by their terms: a product of m sums has 2^m terms.
+        """
+        if expression.is_Add:
+            groups: dict[int, list[sympy.Expr]] = {}
+            for term in expression.args:
+                for level, part in self._split(term).items():
+                    groups.setdefault(level, []).append(part)
+            return {level: sympy.Add(*group) for level, group in groups.items()}
+        if expression.is_Mul and self._level_of(expression) > 0:
+            return reduce(_product, [self._split(factor) for factor in expression.args])
+        return {self._level_of(expression): expression}
+
+    def _level_of(self, expression: sympy.Expr) -> int:
+        return max(self._columns_of(expression), default=0) // self.dim
 
     def _columns_of(self, expression: sympy.Expr) -> set[int]:
         return {i for i, symbol in enumerate(self.potential.variables) if symbol in expression.free_symbols}
@@ -127,3 +142,16 @@ class Coupling:
 def coupling_of(potential: MultiscalePotential) -> Coupling:
     """The coupling of a potential, made once: its compiled terms are kept."""
     return Coupling(potential)
+
+
+def _product(first: dict[int, sympy.Expr], second: dict[int, sympy.Expr]) -> dict[int, sympy.Expr]:
+    """The parts of a product from those of its factors: what belongs to scales i and j belongs to the faster of them."""
+    slower_first, slower_second = sympy.Integer(0), sympy.Integer(0)
+    result = {}
+    for level in sorted(first.keys() | second.keys()):
+        mine, other = first.get(level, sympy.Integer(0)), second.get(level, sympy.Integer(0))
+        part = mine * (slower_second + other) + slower_first * other
+        slower_first, slower_second = slower_first + mine, slower_second + other
+        if part != 0:
+            result[level] = part
+    return result
