@@ -21,7 +21,12 @@ SMALLEST = 1e-7  # and those which rounding hides
 
 
 def build_basis(
-    recursion: Recursion, level: int, plan: LevelPlan, draw: Callable[[int], np.ndarray], accuracy: float
+    recursion: Recursion,
+    level: int,
+    plan: LevelPlan,
+    draw: Callable[[int], np.ndarray],
+    accuracy: float,
+    strata: np.ndarray,
 ) -> LevelBasis | None:
     """Make a basis for the cells of a level.
 
@@ -31,14 +36,15 @@ def build_basis(
         plan: of the level, without a basis.
         draw: returns random prefixes, as many as it is told.
         accuracy: relative error of K_{k-1} that the span may leave.
+        strata: prefixes of all contrasts, in their order: every other one joins the snapshots, and the rest the tests.
 
     Returns:
         The basis, or None where none of a reasonable size is good enough.
     """
-    tests = draw(TESTS)
+    tests = np.concatenate([draw(TESTS), strata[::2]])
     samples = recursion.samples_of(level, tests, plan.samples)
     whole = recursion.solve_cells(level, tests, samples, plan)
-    trials: list[Trials] = []
+    trials = recursion.trials(level, strata[1::2], plan)
     for count in SNAPSHOTS:
         trials += recursion.trials(level, draw(count), plan)
 

@@ -145,7 +145,7 @@ def coupling_of(potential: MultiscalePotential) -> Coupling:
 
 
 def _product(first: dict[int, sympy.Expr], second: dict[int, sympy.Expr]) -> dict[int, sympy.Expr]:
-    """The parts of a product from those of its factors: what belongs to scales i and j belongs to the faster of them."""
+    """The parts of a product from those of its factors: what belongs to two scales belongs to the faster of them."""
     slower_first, slower_second = sympy.Integer(0), sympy.Integer(0)
     result = {}
     for level in sorted(first.keys() | second.keys()):

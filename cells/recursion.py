@@ -7,21 +7,23 @@ and log K_{k-1} is interpolated in between, apart from the factor exp(-U_{k-1}/s
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 import numpy as np
 from mpi4py import MPI
 
+from ..particles.workers import Stop, in_order
 from .coupling import Coupling
 from .level_solver import Cells, Trials
 from .levels import LevelFields, LevelPlan, LevelResult, joined
 from .progress import watched
 from .torus_interpolation import grid
+from .trials import interpolation_errors, trial_points
 
 Result = TypeVar("Result")
 CHUNK = 40_000  # unknowns of a chunk of cells: their arrays stay in the cache
+TRIALS = 4  # points between the samples at which the interpolation is tried
 SAMPLES = 4096  # cells of the next level for which memory is taken at once
 
 
@@ -36,6 +38,7 @@ class Recursion:
         workers: threads for the cells of a level.
         solves: counts the distinct cells solved at each level, by k.
         progress: whether a bar counts the groups of points x.
+        watch: whether slacks are computed without bounds too, from what the interpolation errs in each cell.
 
     Source: Duncan, Duong and Pavliotis (2023), (14) to (17).
     """
@@ -46,6 +49,7 @@ class Recursion:
     workers: int = 1
     solves: dict[int, int] = field(default_factory=dict)
     progress: bool = False
+    watch: bool = False
 
     def effective(self, level: int, prefix: np.ndarray) -> LevelResult:
         """K_{k-1} for prefixes (x, y_1, ..., y_{k-1}) (B, k d); those that agree in what matters share a cell."""
@@ -83,17 +87,22 @@ class Recursion:
         size = max(1, CHUNK // (plan.space.dim * plan.space.line.points.size**plan.space.dim))
         chunks = [slice(i, i + size) for i in range(0, len(prefix), size)]
 
-        def one(rows: slice) -> Result:
-            return work(Cells(fields, prefix[rows], rows))
+        def one(rows: slice, stop: Stop) -> Result:
+            return work(Cells(fields, prefix[rows], rows, stop))
 
         if self.workers > 1 and len(chunks) > 1:
-            with ThreadPoolExecutor(self.workers) as pool:
-                return list(pool.map(one, chunks))
-        return [one(rows) for rows in chunks]
+            return list(in_order(one, chunks, self.workers))
+        return [one(rows, Stop()) for rows in chunks]
 
     def _solve(self, level: int, prefix: np.ndarray) -> LevelResult:
         plan = self.plans[level]
         samples = self.samples_of(level, prefix, plan.samples)
+        axes = self.coupling.sampled_axes(level)
+        if axes and (self.bounds or self.watch):  # the plan was made for other cells
+            between = trial_points(TRIALS, axes, self.coupling.dim)
+            true = self.effective(level + 1, self.extended(level, prefix, between))
+            errors = interpolation_errors(samples, true, between, plan.samples, axes, len(prefix))
+            plan = replace(plan, interpolation=np.maximum(plan.interpolation, errors))
         return self.solve_cells(level, prefix, samples, plan)
 
     def _groups(self, level: int, prefix: np.ndarray) -> Iterator[np.ndarray]:
