@@ -35,6 +35,7 @@ class LevelPlan:
         samples: number of points in each sampled component of y_k.
         tolerance: of the energy, relative.
         interpolation: measured error of log K_k between the samples, of all cells or of each (B,).
+        allowed: error of log K_k between the samples in one cell, above which that cell gets more samples.
         iterations: of conjugate gradients, at most.
         basis: correctors in whose span the cells are solved, where there are very many; None: each in the whole space.
     """
@@ -46,6 +47,7 @@ class LevelPlan:
     interpolation: float | np.ndarray = 0.0
     basis: LevelBasis | None = None
     iterations: int = 400
+    allowed: float = np.inf
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,28 +8,21 @@ from functools import cached_property
 import numpy as np
 
 from .basis_building import build_basis
+from .candidates import Candidates
 from .coupling import Coupling
 from .errors import NotConverged
 from .levels import LevelPlan, LevelResult, difference, log_mean
-from .line_space import equidistant
-from .recursion import TRIALS, Recursion
+from .recursion import SAMPLE_COUNTS, TRIALS, Recursion
 from .routes import FiniteElements, FourierGalerkin, Route, choose_route, comparison_space
 from .tensor_space import TensorSpace
 from .trials import SAFETY, Ladder, interpolation_errors, promising, spread, trial_points
 
-SAMPLE_COUNTS = (5, 7, 9, 11, 13, 15, 17, 19, 21, 25, 29, 33, 39, 45, 55, 65, 81, 97, 129)
 PATIENCE = 120  # iterations in a space that may be too coarse
-CANDIDATES = 64  # prefixes, at least, among which the hardest are taken
-MOST_VALUES = 2_000_000  # of the potential for that, at most, where there are many points
-PILOTS = 3  # prefixes on which spaces are tried
-OF_EACH_HARD = 16  # candidates with the same x, where the plan of a faster level has to be better there
-STRATA = 24  # cells that represent all contrasts where there are many
 MANY = 300  # cells of a level, above which they are solved in the span of the correctors of a few
 TYPICAL = 15  # samples in a direction of the levels that are not planned yet
 STALLED = 0.5  # part of the last gap above which conjugate gradients are suspected of having stopped too early
 TIGHTER = 0.01  # part of the tolerance that is then tried
 LOOSE = 0.3  # a quadrature whose error is that many tolerances is worth a solve
-COARSE = 24  # points in each direction of the grid on which the contrast is looked at
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,7 +103,7 @@ class Planner:
         if self.coupling.is_trivial(level):
             route = self._route(0.0)
             return _Choice(self._level(route, 0, 1), route, 0, None, 0.0)
-        pilots, contrast = self._pilots(level)
+        pilots, contrast = self._candidates.pilots(level)
         axes = self.coupling.sampled_axes(level)
         if not axes:
             results = recursion.samples_of(level, pilots, 1)
@@ -138,57 +131,21 @@ class Planner:
             slow = self.points[generator.integers(len(self.points), size=count)]
             return np.concatenate([slow, generator.random((count, (level - 1) * self.coupling.dim))], axis=1)
 
-        basis = build_basis(recursion, level, choice.level, draw, self._share, self._strata(level))
+        basis = build_basis(recursion, level, choice.level, draw, self._share, self._candidates.strata(level))
         if basis is None:
             return choice
         return replace(choice, level=replace(choice.level, basis=basis), error=choice.error + basis.error)
 
-    def _strata(self, level: int) -> np.ndarray:
-        """Prefixes from the least to the largest spread of U_k, which random ones may all miss."""
-        prefix, spreads = self._candidates(level)
-        order = np.argsort(spreads, kind="stable")
-        places = np.searchsorted(spreads[order], np.linspace(spreads.min(), spreads.max(), STRATA))
-        return prefix[order[np.minimum(places, len(order) - 1)]]
+    @cached_property
+    def _candidates(self) -> Candidates:
+        none = np.zeros((0, self.coupling.dim))
+        return Candidates(self.coupling, self.points, none if self.hard is None else self.hard)
 
     def _level(self, route: Route, rung: int, samples: int) -> LevelPlan:
         part = self.rtol / self.coupling.levels if self.bounds else self._share  # bounds contain what is left
-        empty = LevelPlan(route.space(rung, self.coupling.dim), None, samples, 0.1 * part)
+        allowed = self._share if self.bounds else np.inf
+        empty = LevelPlan(route.space(rung, self.coupling.dim), None, samples, 0.1 * part, allowed=allowed)
         return _with_space(empty, route, rung, self.coupling.dim, self.bounds)
-
-    def _pilots(self, level: int) -> tuple[np.ndarray, float]:
-        """Prefixes with the largest spread of U_k among many, one of the others, and those of hard points.
-
-        Returns:
-            The prefixes, and the largest spread over sigma.
-        """
-        prefix, spreads = self._candidates(level)
-        order = np.argsort(-spreads, kind="stable")
-        chosen = {*order[: PILOTS - 1], order[-1]}
-        for point in () if self.hard is None else self.hard:
-            same = np.flatnonzero((prefix[:, : self.coupling.dim] == point).all(axis=1))
-            chosen |= {same[spreads[same].argmax()]} if same.size else set()
-        return prefix[sorted(chosen)], float(spreads.max())
-
-    def _candidates(self, level: int) -> tuple[np.ndarray, np.ndarray]:
-        """Many prefixes that differ in what matters, and the spreads of U_k/sigma in their cells."""
-        generator = np.random.Generator(np.random.Philox(key=level))
-        grid = TensorSpace(equidistant(COARSE), self.coupling.dim)
-        count = max(CANDIDATES, min(len(self.points), MOST_VALUES // grid.weights.size))
-        slow = self.points[np.linspace(0, len(self.points) - 1, count).astype(int)]
-        if self.hard is not None:
-            slow = np.concatenate([slow, np.repeat(self.hard, OF_EACH_HARD if level > 1 else 1, axis=0)])
-        fast = generator.random((len(slow), (level - 1) * self.coupling.dim))
-        prefix = np.concatenate([slow, fast], axis=1)
-        columns = list(self.coupling.columns[level])
-        _, first = np.unique(prefix[:, columns], axis=0, return_index=True)
-        prefix = prefix[np.sort(first)] if columns else prefix[:1]
-        if not self.coupling.has_terms(level):
-            return prefix, np.zeros(len(prefix))
-        exponents = self.coupling.exponent(level, prefix, grid.nodes)
-        spreads = np.ptp(exponents.reshape(len(exponents), -1), axis=1)
-        if not np.isfinite(spreads).all():
-            raise NotConverged(f"level {level}", "the potential is not finite in a cell", "check the fluctuation there")
-        return prefix, np.broadcast_to(spreads, len(prefix))
 
     def _choose_samples(self, level: int, recursion: Recursion, pilots: np.ndarray, contrast: float) -> _Choice:
         """Choose the number of samples of y_k by what more samples change in K_{k-1}.
