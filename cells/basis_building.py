@@ -13,7 +13,7 @@ from .recursion import Recursion
 from .reduced_basis import LARGEST, ReducedBasis, reduced_basis
 
 SNAPSHOTS = (24, 24, 48, 96)  # cells whose correctors join the basis, until it is good enough
-TESTS = 24  # other cells, on which it is tried
+TESTS = 24  # other cells, on which it is tried; of these and of the first snapshots, half are of all contrasts
 SAFETY = 8.0  # of the largest error found on them; among thousands there are larger ones
 TRIMMINGS = (0.85, 0.85, 0.85, 0.85)  # parts of the last size that are tried
 TRUNCATION = 0.03  # singular values below this part of the square root of the accuracy are left out
@@ -41,12 +41,14 @@ def build_basis(
     Returns:
         The basis, or None where none of a reasonable size is good enough.
     """
-    tests = np.concatenate([draw(TESTS), strata[::2]])
+    mine, others = strata[1::2], strata[::2]
+    tests = np.concatenate([draw(TESTS - len(others)), others])
     samples = recursion.samples_of(level, tests, plan.samples)
     whole = recursion.solve_cells(level, tests, samples, plan)
-    trials = recursion.trials(level, strata[1::2], plan)
+    trials: list[Trials] = []
     for count in SNAPSHOTS:
-        trials += recursion.trials(level, draw(count), plan)
+        some = draw(count) if trials else np.concatenate([draw(count - len(mine)), mine])
+        trials += recursion.trials(level, some, plan)
 
         def tried(largest: int, trials: list[Trials] = trials) -> LevelBasis | None:
             basis = _bases(recursion, level, plan, trials, accuracy, largest)
