@@ -48,7 +48,8 @@ def check_bounded(potential: MultiscalePotential) -> None:
     A V1 that is bounded may rise over any number of decades of x, but not over the last ones of `FAR`.
     """
     start = _sample(potential, NEAR)
-    _finite("confining", potential._evaluate(potential._confining, start[:, : potential.dim]))
+    with np.errstate(all="ignore"):
+        _finite("confining", potential._evaluate(potential._confining, start[:, : potential.dim]))
     near, *far = [_largest(potential, _sample(potential, radius)) for radius in (NEAR, *FAR)]
     if all(after > (1.0 + GROWTH) * before for before, after in pairwise(far)):
         raise InvalidArgument(

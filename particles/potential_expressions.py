@@ -72,7 +72,7 @@ def _hint(error: Exception, dim: int) -> str:
     text = str(error)
     if "ufunc" in text or "Cannot convert expression to float" in text or "must be real number" in text:
         return "; use sympy's functions in it, such as sympy.cos, instead of numpy's or math's"
-    if "tuple" in text and isinstance(error, TypeError):
+    if isinstance(error, TypeError) and ("tuple" in text or "sequence" in text):
         return "; x is a tuple of symbols, also for dim = 1: its first component is x[0]"
     if isinstance(error, IndexError):
         return f"; x and each y have {dim} components, for dim = {dim}"
