@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from .coupling import Coupling
-from .errors import NotConverged
+from .levels import not_finite
 from .line_space import equidistant
 from .tensor_space import TensorSpace
 
@@ -91,7 +91,7 @@ class Candidates:
         exponents = self.coupling.exponent(level, prefix, self._grid.nodes)
         spreads = np.ptp(exponents.reshape(len(exponents), -1), axis=1)
         if not np.isfinite(spreads).all():
-            raise NotConverged(f"level {level}", "the potential is not finite in a cell", "check the fluctuation there")
+            raise not_finite(level)
         return np.broadcast_to(spreads, len(prefix))
 
     def _faster_spread(self, level: int, prefix: np.ndarray) -> np.ndarray:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.polynomial import chebyshev
 from scipy import fft
 
-CHUNK = 65536  # points that are evaluated at once
+CHUNK = 4_000_000  # values of polynomials that are computed at once
 
 
 def chebyshev_points(degrees: Sequence[int]) -> np.ndarray:
@@ -58,8 +58,9 @@ def evaluated(
         place = list(axes).index(along)
         polynomials = chebyshev.chebder(polynomials, scl=2 / (high[place] - low[place]), axis=1 + place)
     result = np.empty((len(polynomials), len(x)))
-    for start in range(0, len(x), CHUNK):
-        part = slice(start, start + CHUNK)
+    size = max(64, CHUNK // max(polynomials.shape[1:]))
+    for start in range(0, len(x), size):
+        part = slice(start, start + size)
         bases = [chebyshev.chebvander(scaled[part, i], n - 1) for i, n in enumerate(polynomials.shape[1:])]
         value = np.tensordot(bases[0], polynomials, axes=(1, 1))  # (P, F, ...)
         for base in bases[1:]:

@@ -87,8 +87,9 @@ class Coupling:
         """
         behind = [1] * (nodes[0].ndim if nodes else 0)
         slow = [column.reshape(-1, *behind) for column in prefix.T]
-        values = np.asarray(self._functions[level](*slow, *[node[None] for node in nodes]), dtype=np.float64)
-        return -(values if values.ndim else values.reshape(1, *behind)) / self.potential.temperature
+        with np.errstate(all="ignore"):  # what is not finite is looked for by those who ask
+            values = np.asarray(self._functions[level](*slow, *[node[None] for node in nodes]), dtype=np.float64)
+            return -(values if values.ndim else values.reshape(1, *behind)) / self.potential.temperature
 
     def points_to_resolve(self, levels: range, of: int, positions: np.ndarray, accuracy: float) -> int:
         """The least number of equidistant points that tell the waves of U_j in y_k, j in `levels`, from others.

@@ -153,14 +153,20 @@ def largest_exponent(entries: np.ndarray, level: int) -> np.ndarray:
         flat = flat[:, [i for i, (a, b) in enumerate(components(2 if entries.shape[1] == 3 else 3)) if a == b]]
     top, bottom = flat.max(axis=(1, 2)), flat.min(axis=(1, 2))
     if not np.isfinite(top - bottom).all():
-        raise NotConverged(f"level {level}", "the potential is not finite in a cell", "check the fluctuation there")
+        raise not_finite(level)
     if (top - bottom > OVERFLOW).any():
         raise NotConverged(
             f"level {level}",
-            f"the contrast exp({(top - bottom).max():.0f}) is beyond the range of double precision",
+            f"the contrast exp({(top - bottom).max():.4g}) is beyond the range of double precision",
             "raise the temperature",
         )
     return top
+
+
+def not_finite(level: int) -> NotConverged:
+    """What is said of a cell in which V1/sigma is no number."""
+    remedy = "raise the temperature, or check the fluctuation there"
+    return NotConverged(f"level {level}", "the potential over the temperature is not finite in a cell", remedy)
 
 
 def log_mean(exponents: np.ndarray, space: TensorSpace) -> np.ndarray:
