@@ -42,7 +42,7 @@ ONE_POINT = {
 def test_bounds_of_one_point_hold_what_the_interpolation_errs(name, rtol):
     potential = ONE_POINT[name]
     (exact,) = on_a_line(potential, [0.0], 400)
-    found = effective_tensor(potential, [0.0], rtol, bounds=True, comm=MPI.COMM_SELF)
+    found = effective_tensor(potential, [[0.0]], rtol, bounds=True, comm=MPI.COMM_SELF)
     assert found.lower.item() <= exact * (1 + 1e-13)
     assert found.upper.item() >= exact * (1 - 1e-13)
     assert found.upper.item() / found.lower.item() - 1 <= 2 * rtol
@@ -73,9 +73,10 @@ def inner_bump(height):
 )
 def test_cells_that_the_contrast_of_a_level_does_not_betray(potential, x, count, rtol):
     exact = on_a_line(potential, x, count)
-    found = effective_tensor(potential, x, rtol)
+    points = np.reshape(x, (-1, 1))
+    found = effective_tensor(potential, points, rtol)
     assert np.abs(found.value.ravel() / exact - 1).max() <= rtol
-    bounded = effective_tensor(potential, x, rtol, bounds=True)
+    bounded = effective_tensor(potential, points, rtol, bounds=True)
     assert (bounded.lower.ravel() <= exact * (1 + 1e-12)).all()
     assert (bounded.upper.ravel() >= exact * (1 - 1e-12)).all()
     assert bounded.error <= rtol
@@ -102,7 +103,7 @@ def test_waves_of_powers_of_two_are_not_taken_for_constants(number):
     """Both quadratures of the harmonic mean had numbers of points that divide one another."""
     potential = MultiscalePotential(1, 1, 1.0, nothing, lambda x, y: wave(number * y[0]) / 2)
     try:
-        found = effective_tensor(potential, [0.0], 1e-6, bounds=True, comm=MPI.COMM_SELF)
+        found = effective_tensor(potential, [[0.0]], 1e-6, bounds=True, comm=MPI.COMM_SELF)
     except NotConverged:
         return
     exact = 1 / iv(0, 0.5) ** 2
@@ -112,12 +113,12 @@ def test_waves_of_powers_of_two_are_not_taken_for_constants(number):
 def test_coefficients_see_a_narrow_bump():
     """8 Chebyshev points and 8 random ones see nothing of it; where V1 is interpolated worst, M is checked."""
     potential = MultiscalePotential(
-        1, 1, 1.0, nothing, lambda x, y: (Rational(1, 2) + exp(-300 * (x[0] + Rational(6, 5)) ** 2)) * wave(y[0])
+        1, 1, 1.0, nothing, lambda x, y: (Rational(1, 2) + exp(-900 * (x[0] + Rational(6, 5)) ** 2)) * wave(y[0])
     )
-    found = effective_coefficients(potential, [(-4, 4)], 1e-5)
+    found = effective_coefficients(potential, [(-6, 6)], 1e-5)
     x = np.linspace(-1.4, -1.0, 41)
-    exact = 1 / iv(0, 0.5 + np.exp(-300 * (x + 1.2) ** 2)) ** 2
-    assert np.abs(found.mobility(x).ravel() / exact - 1).max() <= 1e-5
+    exact = 1 / iv(0, 0.5 + np.exp(-900 * (x + 1.2) ** 2)) ** 2
+    assert np.abs(found.mobility(x[:, None]).ravel() / exact - 1).max() <= 1e-5
 
 
 def test_coefficients_on_a_line_take_rtol_where_more_is_too_much():
@@ -127,20 +128,21 @@ def test_coefficients_on_a_line_take_rtol_where_more_is_too_much():
     assert 1e-11 < found.error <= 2e-3
     x = np.linspace(-0.02, 0.02, 41)
     exact = 1 / iv(0, (2 + np.tanh(400 * x)) / 4) ** 2
-    assert np.abs(found.mobility(x).ravel() / exact - 1).max() <= 1e-3
+    assert np.abs(found.mobility(x[:, None]).ravel() / exact - 1).max() <= 1e-3
 
 
 def test_a_loose_tolerance_is_granted_where_a_tight_one_is():
-    """Two narrow wells: conjugate gradients that stop too early may not keep the bounds apart for ever."""
-    well = lambda y, a, b: exp(150 * (cos(2 * pi * (y[0] - a)) + cos(2 * pi * (y[1] - b)) - 2))  # noqa: E731
+    """A narrow well: conjugate gradients that stop too early may not keep the bounds apart on all meshes."""
     potential = MultiscalePotential(
         2, 1, 1.0, nothing,
-        lambda x, y: -5 * well(y, Rational(1, 5), Rational(3, 5)) - 6 * well(y, Rational(7, 10), Rational(1, 10)) + wave(y[1]) / 2,
+        lambda x, y: wave(y[1]) / 2
+        - 8 * exp(179 * (wave(y[0] - Rational(17, 40)) + wave(y[1] - Rational(1, 4)) - 2)),
     )  # fmt: skip
-    tight = effective_tensor(potential, [[0.0, 0.0]], 1e-5, bounds=True, comm=MPI.COMM_SELF)
-    loose = effective_tensor(potential, [[0.0, 0.0]], 2e-2, bounds=True, comm=MPI.COMM_SELF)
-    assert np.linalg.eigvalsh(tight.lower[0] - loose.lower[0]).min() >= -1e-5
-    assert np.linalg.eigvalsh(loose.upper[0] - tight.upper[0]).min() >= -1e-5
+    tight = effective_tensor(potential, [[0.0, 0.0]], 1e-4, bounds=True, comm=MPI.COMM_SELF)
+    loose = effective_tensor(potential, [[0.0, 0.0]], 1e-2, bounds=True, comm=MPI.COMM_SELF)
+    assert loose.error <= 1e-2
+    assert np.linalg.eigvalsh(tight.lower[0] - loose.lower[0]).min() >= -1e-4
+    assert np.linalg.eigvalsh(loose.upper[0] - tight.upper[0]).min() >= -1e-4
 
 
 def test_products_are_not_multiplied_out():
@@ -148,7 +150,7 @@ def test_products_are_not_multiplied_out():
     factors = lambda y: Mul(*[1 + wave(j * y[0] + Rational(1, j + 2)) / 15 for j in range(1, 21)])  # noqa: E731
     potential = MultiscalePotential(1, 1, 1.0, nothing, lambda x, y: factors(y))
     begin = time.process_time()
-    found = effective_tensor(potential, [0.0], 1e-9, comm=MPI.COMM_SELF)
+    found = effective_tensor(potential, [[0.0]], 1e-9, comm=MPI.COMM_SELF)
     assert time.process_time() - begin < 5.0
     assert found.value.item() == pytest.approx(on_a_line(potential, [0.0], 2048)[0], rel=1e-9)
 
@@ -174,10 +176,10 @@ def test_the_parts_of_products_go_to_their_scales():
 def test_a_hot_and_a_frozen_potential():
     """Temperatures of 1e300 and 1e-300: no barrier, and a refusal of one line."""
     make = lambda temperature: MultiscalePotential(1, 1, temperature, nothing, lambda x, y: wave(y[0]))  # noqa: E731
-    assert effective_tensor(make(1e300), [0.0]).value.item() == pytest.approx(1.0, rel=1e-12)
+    assert effective_tensor(make(1e300), [[0.0]]).value.item() == pytest.approx(1.0, rel=1e-12)
     for cold in (1e-4, 1e-300, 1e-309):
         with pytest.raises(NotConverged, match="raise the temperature") as caught:
-            effective_tensor(make(cold), [0.0])
+            effective_tensor(make(cold), [[0.0]])
         assert len(str(caught.value)) < 200
 
 
