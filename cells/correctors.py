@@ -144,11 +144,8 @@ def _fast_positions(potential: MultiscalePotential, fast: Any) -> list[np.ndarra
     count = potential.scales - 1
     if fast is None:
         return [np.zeros(potential.dim)] * count
-    try:
-        given = list(fast)
-    except TypeError:
-        given = [None]
-    if len(given) != count or isinstance(fast, str):
+    given = list(fast) if hasattr(fast, "__iter__") and not isinstance(fast, str) else None
+    if given is None or len(given) != count:
         raise InvalidArgument("fast", f"must be {count} positions, for all scales but the last, not {shown(fast)}")
     return [_position("fast", y, potential.dim) for y in given]
 

@@ -52,13 +52,9 @@ def unit(y):
     return np.broadcast_to(np.eye(2), (len(y), 2, 2))
 
 
-def ellipses(path="tensors.png", points=((0.0, 0.0),), tensors=(np.eye(2),), landscape=None, size=1.0):
+def ellipses(path="tensors.png", points=((0.0, 0.0),), tensors=(((1.0, 0.0), (0.0, 1.0)),), landscape=None, size=1.0):
     plane = (np.arange(3.0), np.arange(3.0), np.zeros((3, 3))) if landscape is None else landscape
     return tensor_ellipses(path, points, tensors, plane, size=size)
-
-
-def points_at(**others):
-    return coefficients(**others)
 
 
 CALLS = {
@@ -114,7 +110,7 @@ CALLS = {
     "points of the mean are negative": (lambda: HarmonicMean((-8, 8)), "points", "at least 1"),
     "points of the mean are a number": (lambda: HarmonicMean(16), "points", "tuple of integers"),
     "points of the mean are empty": (lambda: HarmonicMean(()), "points", "at least one"),
-    "box is none": (lambda: coefficients(box=None), "box", "pair"),
+    "box is none": (lambda: coefficients(box=None), "box", "real numbers"),
     "box is empty inside": (lambda: coefficients(box=[(1, 1)]), "box", "a < b"),
     "box of the plane": (lambda: coefficients(box=[(0, 1), (0, 1)]), "box", "1 directions"),
     "box is infinite": (lambda: coefficients(box=[(0, np.inf)]), "box", "finite"),
@@ -171,7 +167,7 @@ CALLS = {
     "K is a tensor": (lambda: solved(np.eye(2)), "tensor", "callable"),
     "K is none": (lambda: solved(None), "tensor", "callable"),
     "K is a scalar": (lambda: solved(lambda y: np.ones(len(y))), "tensor", "as many values"),
-    "K by components of dolfinx": (lambda: solved(lambda x: x[0] + x[1] + x[40]), "tensor", "x[:, 0]"),
+    "K by components of dolfinx": (lambda: solved(lambda x: x[0] + x[1] + x[200]), "tensor", "x[:, 0]"),
     "K is complex": (lambda: solved(lambda y: 1j * unit(y)), "tensor", "real numbers"),
     "K is infinite": (lambda: solved(lambda y: np.inf * np.ones((len(y), 2, 2))), "tensor", "finite"),
     "K is indefinite": (lambda: solved(lambda y: unit(y) * [1, -1]), "tensor", "positive definite"),
