@@ -219,7 +219,8 @@ def _computed(request: _Request, comm: MPI.Comm) -> tuple[LevelResult, Plan, np.
     distinct = points[first] if columns else points[:1]
     inverse = inverse.ravel() if columns else np.zeros(len(points), dtype=int)
     mine = distinct[comm.rank :: comm.size]
-    aim, error, hard = request.rtol, np.inf, np.zeros((0, coupling.dim))
+    aim, error = request.rtol, np.inf
+    hard: np.ndarray = np.zeros((0, coupling.dim))
     for attempt in range(REPLANS):
         planner = Planner(coupling, distinct, aim, request.bounds, request.route, request.workers, hard)
         try:

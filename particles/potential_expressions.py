@@ -116,7 +116,7 @@ def lambdified(symbols: Sequence[sympy.Symbol], expression: Any, name: str = "po
             reason = f"cannot be computed by numpy: {type(error).__name__}: {str(error).strip()[:100]}"
         raise InvalidArgument(name, reason) from error
     if modules == "numpy":
-        return function  # type: ignore[no-any-return]
+        return function
     return lambda *values: _real(function(*values))
 
 
