@@ -20,6 +20,7 @@ from .trials import SAFETY, Ladder, interpolation_errors, promising, spread, tri
 PATIENCE = 120  # iterations in a space that may be too coarse
 MANY = 300  # cells of a level, above which they are solved in the span of the correctors of a few
 TYPICAL = 15  # samples in a direction of the levels that are not planned yet
+FINER = 1.5  # times the samples, for a look: a few more may miss the same wave
 STALLED = 0.5  # part of the last gap above which conjugate gradients are suspected of having stopped too early
 TIGHTER = 0.01  # part of the tolerance that is then tried
 LOOSE = 0.3  # a quadrature whose error is that many tolerances is worth a solve
@@ -46,11 +47,11 @@ class Plan:
     solves: dict[int, int] = field(default_factory=dict)
 
     def refined(self, coupling: Coupling) -> Plan:
-        """The plan with the next finer space and more samples at each level, and without spans."""
+        """The plan with the next finer space and clearly more samples at each level, and without spans."""
         levels, rungs = {}, {}
         for k, level in self.levels.items():
             rungs[k] = min(self.rungs[k] + 1, self.routes[k].size(coupling.dim) - 1)
-            finer = [count for count in SAMPLE_COUNTS if count > level.samples]
+            finer = [count for count in SAMPLE_COUNTS if count >= FINER * level.samples]
             samples = finer[0] if coupling.sampled_axes(k) and finer else level.samples
             finer_level = _with_space(level, self.routes[k], rungs[k], coupling.dim, False)
             levels[k] = replace(finer_level, samples=samples, basis=None)
