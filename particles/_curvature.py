@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 import sympy
 
-from .multiscale_potential import MultiscalePotential
-from .potential_expressions import lambdified
+from .multiscale_potential import MultiscalePotential, lambdified
 
 SAMPLES = 4096
 HIGH = 20.0  # in units of sigma: how far above its start a path may climb
