@@ -6,7 +6,7 @@ from .corrector_problem import CorrectorProblem, CorrectorSolution
 from .correctors import CorrectorLevel, correctors
 from .effective_coefficients import EffectiveCoefficients, effective_coefficients
 from .effective_tensor import EffectiveTensor, effective_tensor
-from .errors import NotConverged
+from .errors import NotConverged, Unresolved
 from .routes import FiniteElements, FourierGalerkin, HarmonicMean, choose_route
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "FourierGalerkin",
     "HarmonicMean",
     "NotConverged",
+    "Unresolved",
     "averaged_dissipation",
     "choose_route",
     "correctors",

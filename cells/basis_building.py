@@ -13,7 +13,7 @@ from .recursion import Recursion
 from .reduced_basis import LARGEST, ReducedBasis, reduced_basis
 
 SNAPSHOTS = (24, 24, 48, 96)  # cells whose correctors join the basis, until it is good enough
-TESTS = 24  # other cells, on which it is tried
+TESTS = 24  # other cells, on which it is tried; of these and of the first snapshots, half are of all contrasts
 SAFETY = 8.0  # of the largest error found on them; among thousands there are larger ones
 TRIMMINGS = (0.85, 0.85, 0.85, 0.85)  # parts of the last size that are tried
 TRUNCATION = 0.03  # singular values below this part of the square root of the accuracy are left out
@@ -21,7 +21,12 @@ SMALLEST = 1e-7  # and those which rounding hides
 
 
 def build_basis(
-    recursion: Recursion, level: int, plan: LevelPlan, draw: Callable[[int], np.ndarray], accuracy: float
+    recursion: Recursion,
+    level: int,
+    plan: LevelPlan,
+    draw: Callable[[int], np.ndarray],
+    accuracy: float,
+    strata: np.ndarray,
 ) -> LevelBasis | None:
     """Make a basis for the cells of a level.
 
@@ -31,16 +36,19 @@ def build_basis(
         plan: of the level, without a basis.
         draw: returns random prefixes, as many as it is told.
         accuracy: relative error of K_{k-1} that the span may leave.
+        strata: prefixes of all contrasts, in their order: every other one joins the snapshots, and the rest the tests.
 
     Returns:
         The basis, or None where none of a reasonable size is good enough.
     """
-    tests = draw(TESTS)
+    mine, others = strata[1::2], strata[::2]
+    tests = np.concatenate([draw(TESTS - len(others)), others])
     samples = recursion.samples_of(level, tests, plan.samples)
     whole = recursion.solve_cells(level, tests, samples, plan)
     trials: list[Trials] = []
     for count in SNAPSHOTS:
-        trials += recursion.trials(level, draw(count), plan)
+        some = draw(count) if trials else np.concatenate([draw(count - len(mine)), mine])
+        trials += recursion.trials(level, some, plan)
 
         def tried(largest: int, trials: list[Trials] = trials) -> LevelBasis | None:
             basis = _bases(recursion, level, plan, trials, accuracy, largest)

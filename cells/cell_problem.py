@@ -7,6 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
+from ..particles.workers import Stop
 from .basins import basins
 from .energy import Field, energy, flux, flux_of_units, with_units
 from .energy_descent import minimise
@@ -60,7 +61,7 @@ class CellProblem:
     space: TensorSpace
     coefficient: np.ndarray
 
-    def solve(self, tolerance: float, iterations: int = ITERATIONS) -> CellSolution:
+    def solve(self, tolerance: float, iterations: int = ITERATIONS, stop: Stop | None = None) -> CellSolution:
         """Minimise the energy of each direction to a relative tolerance.
 
         Where there are several wells, conjugate gradients may stop short of the last ones: between these the energy
@@ -71,7 +72,9 @@ class CellProblem:
         pulls = self.space.divergence(units)
         done = 0
         for preconditioner in (self.precondition, self._precondition_with_wells):
-            descent = minimise(self.apply, preconditioner, -pulls, self._energies, start, tolerance, iterations)
+            descent = minimise(
+                self.apply, preconditioner, -pulls, self._energies, start, tolerance, iterations, stop=stop
+            )
             theta, done = descent.minimisers, done + descent.iterations
             field = with_units(self.space.gradient(theta))
             effective = energy(self._weighted, field)

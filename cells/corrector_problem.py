@@ -11,12 +11,13 @@ import numpy as np
 import ufl
 from dolfinx import fem
 from dolfinx.fem import petsc as fem_petsc
-from dolfinx.mesh import Mesh
+from dolfinx.mesh import Mesh, exterior_facet_indices
 from petsc4py import PETSc
 
 from ..meshes._compat import interpolation_points
 from ..particles import InvalidArgument
-from ..particles._checks import integer, number
+from ..particles._checks import evaluated, integer, number, shown
+from ..particles.ranks import on_all_ranks
 from .corrector_forms import CorrectorForms, reference_operator
 from .energy_descent import minimise
 from .errors import NotConverged
@@ -53,7 +54,7 @@ class CorrectorProblem:
         petsc_options: for the solver of A0, without prefix; by default an LU factorisation, by MUMPS in parallel.
 
     Raises:
-        InvalidArgument: degree below 1.
+        InvalidArgument: no mesh, one that is no torus, degree below 1, or options that PETSc does not know.
 
     Source: Duncan, Duong and Pavliotis (2023), (15), (16).
     """
@@ -66,6 +67,7 @@ class CorrectorProblem:
         quadrature_degree: int | None = None,
         petsc_options: dict[str, Any] | None = None,
     ) -> None:
+        _check_mesh(mesh)
         degree = integer("degree", degree, 1)
         order = 2 * degree + 2 if quadrature_degree is None else integer("quadrature_degree", quadrature_degree, 1)
         self.mesh, self.dim = mesh, mesh.geometry.dim
@@ -108,6 +110,8 @@ class CorrectorProblem:
             NotConverged: the energy still falls after 500 iterations.
         """
         tolerance = number("rtol", rtol, above=0.0)
+        if tolerance > 1.0:
+            raise InvalidArgument("rtol", f"must be at most 1, not {tolerance:g}")
         self.tensor.x.array[:] = self._checked(tensor)
         self._matrix.zeroEntries()
         fem_petsc.assemble_matrix(self._matrix, self._energy)
@@ -148,14 +152,20 @@ class CorrectorProblem:
         return np.asarray(expression.eval(self.mesh, cells)).reshape(cells.size, -1, self.dim)
 
     def _checked(self, tensor: TensorField) -> np.ndarray:
-        values = np.asarray(tensor(self._places.reshape(-1, self.dim)), dtype=np.float64)
-        good: bool = values.shape == (self._places.size // self.dim, self.dim, self.dim)
-        good = good and bool(np.isfinite(values).all() and np.allclose(values, values.swapaxes(1, 2), rtol=1e-10))
-        good = good and bool((np.linalg.eigvalsh(values) > 0).all())
-        if not self.mesh.comm.allreduce(int(good)) == self.mesh.comm.size:
-            raise InvalidArgument(
-                "tensor", f"must return finite, symmetric, positive definite tensors (P, {self.dim}, {self.dim})"
-            )
+        """K at the quadrature points of this rank; what is wrong on one rank is raised on all."""
+
+        def checked() -> np.ndarray:
+            if not callable(tensor):
+                raise InvalidArgument("tensor", f"must be a callable, not {shown(tensor)}")
+            values = evaluated("tensor", tensor, self._places.reshape(-1, self.dim), (self.dim, self.dim))
+            scale = np.abs(values).max(axis=(1, 2), keepdims=True, initial=0.0)
+            if (np.abs(values - values.swapaxes(1, 2)) > 1e-10 * scale).any():
+                raise InvalidArgument("tensor", "must return symmetric tensors")
+            if not (np.linalg.eigvalsh(values) > 0).all():
+                raise InvalidArgument("tensor", "must return positive definite tensors")
+            return values
+
+        values = on_all_ranks(self.mesh.comm, checked)
         dofs = self._tensor_space.dofmap.list.ravel()
         result = np.empty((dofs.size, self.dim**2))
         result[dofs] = values.reshape(-1, self.dim**2)
@@ -199,6 +209,14 @@ class CorrectorProblem:
 
     def _mean(self, theta: fem.Function) -> float:
         return self.mesh.comm.allreduce(fem.assemble_scalar(fem.form(theta * ufl.dx)))
+
+
+def _check_mesh(mesh: Any) -> None:
+    if not isinstance(mesh, Mesh):
+        raise InvalidArgument("mesh", f"must be a mesh of a torus from scaling_limits.meshes, not {shown(mesh)}")
+    mesh.topology.create_connectivity(mesh.topology.dim - 1, mesh.topology.dim)
+    if mesh.comm.allreduce(len(exterior_facet_indices(mesh.topology))):
+        raise InvalidArgument("mesh", "must be of a torus, from scaling_limits.meshes.torus; this one has a boundary")
 
 
 def _factorised(matrix: PETSc.Mat, petsc_options: dict[str, Any] | None) -> PETSc.KSP:

@@ -12,11 +12,11 @@ from mpi4py import MPI
 
 from ..meshes import torus
 from ..particles import InvalidArgument, MultiscalePotential
-from ..particles._checks import integer, number
-from ..particles.multiscale_potential import points as checked_points
-from ..particles.ranks import on_all_ranks
+from ..particles._checks import integer, number, real_array, shown
+from ..particles.ranks import on_all_ranks, same_on_all_ranks
 from .corrector_problem import CorrectorProblem
 from .coupling import Coupling, coupling_of
+from .fingerprints import checked_comm, fingerprint
 from .levels import LevelResult
 from .planning import Planner
 from .recursion import Recursion
@@ -33,7 +33,8 @@ class CorrectorLevel:
         prefix: x, y_1, ..., y_{k-1} (k d,).
         tensor: K_k exp(-log_scale) as a function of y_k, from points (P, d) to (P, d, d).
         correctors: theta_k^j, a dolfinx function for each direction j, of mean 0.
-        effective: K_{k-1} exp(-log_scale) (d, d), from the finite elements on this mesh.
+        effective: K_{k-1} exp(-log_scale) (d, d), from the finite elements on this mesh, whose error `rtol` does not
+            bound.
         log_scale: a number that keeps K_k in the range of double precision.
     """
 
@@ -86,7 +87,7 @@ def correctors(
         potential: V0, V1, sigma.
         point: x (d,).
         fast: y_1, ..., y_{N-1} (N - 1 arrays of d numbers), where the cells of the faster scales are; None: 0.
-        rtol: of the tensors K_k that the levels are made of.
+        rtol: of the tensors K_k that the levels are made of, between 1e-13 and 0.1.
         cells: number of cells of the mesh of each torus in each direction, at least 3.
         degree: of the Lagrange elements on it.
         comm: its ranks share each mesh.
@@ -96,28 +97,59 @@ def correctors(
         The levels k = 1, ..., N, in this order.
 
     Raises:
-        InvalidArgument: wrong shapes or numbers out of range.
+        InvalidArgument: wrong shapes or numbers out of range, or not the same on all ranks.
         NotConverged: a solve did not reach its tolerance.
 
     Source: Duncan, Duong and Pavliotis (2023), (15) to (17).
     """
-    dim, levels = potential.dim, potential.scales
-    x = checked_points("point", np.reshape(point, (1, -1)), dim)
-    given = [np.zeros(dim)] * (levels - 1) if fast is None else list(fast)
-    if len(given) != levels - 1:
-        raise InvalidArgument("fast", f"must be {levels - 1} positions, for all scales but the last, not {len(given)}")
-    parts = [x[0], *[checked_points("fast", np.reshape(y, (1, -1)), dim)[0] for y in given]]
-    tolerance = number("rtol", rtol, above=0.0)
-    mesh = torus((integer("cells", cells, 3),) * dim, comm=comm)
-    problem = CorrectorProblem(mesh, degree, petsc_options=petsc_options)
+
+    def checked() -> tuple[list[np.ndarray], float, int, int]:
+        if not isinstance(potential, MultiscalePotential):
+            raise InvalidArgument("potential", f"must be a MultiscalePotential, not {type(potential).__name__}")
+        parts = [_position("point", point, potential.dim), *_fast_positions(potential, fast)]
+        tolerance = number("rtol", rtol, least=1e-13)
+        if tolerance > 0.1:
+            raise InvalidArgument("rtol", f"must be at most 0.1, not {tolerance:g}")
+        return parts, tolerance, integer("cells", cells, 3), integer("degree", degree, 1)
+
+    parts, tolerance, number_of_cells, order = on_all_ranks(checked_comm(comm), checked)
+    same_on_all_ranks(
+        comm, potential=fingerprint(potential), point=parts[0], fast=np.array(parts), rtol=tolerance,
+        cells=number_of_cells, degree=order,
+    )  # fmt: skip
+    mesh = torus((number_of_cells,) * potential.dim, comm=comm)
+    problem = CorrectorProblem(mesh, order, petsc_options=petsc_options)
     coupling = coupling_of(potential)
-    plan = comm.bcast(on_all_ranks(comm, Planner(coupling, x, tolerance, False, None, 1).plan))
+    plan = comm.bcast(on_all_ranks(comm, Planner(coupling, parts[0][None], tolerance, False, None, 1).plan))
     recursion = Recursion(coupling, plan.levels)
     result = []
-    for k in range(1, levels + 1):
+    for k in range(1, potential.scales + 1):
         prefix = np.concatenate(parts[:k])
-        count = plan.levels[k].samples
-        tensor = LevelTensor(coupling, k, prefix, recursion.samples_of(k, prefix[None], count), count)
+        tensor = on_all_ranks(comm, lambda: _level_tensor(recursion, k, prefix))  # noqa: B023 - called at once
         solution = problem.solve(tensor, 0.1 * tolerance)
         result.append(CorrectorLevel(k, prefix, tensor, solution.correctors, solution.effective, tensor.log_scale))
     return result
+
+
+def _position(name: str, value: Any, dim: int) -> np.ndarray:
+    """One position (d,)."""
+    position = real_array(name, value).ravel()
+    if position.shape != (dim,):
+        raise InvalidArgument(name, f"must be a position of {dim} numbers, not {shown(value)}")
+    return position
+
+
+def _fast_positions(potential: MultiscalePotential, fast: Any) -> list[np.ndarray]:
+    """y_1, ..., y_{N-1}."""
+    count = potential.scales - 1
+    if fast is None:
+        return [np.zeros(potential.dim)] * count
+    given = list(fast) if hasattr(fast, "__iter__") and not isinstance(fast, str) else None
+    if given is None or len(given) != count:
+        raise InvalidArgument("fast", f"must be {count} positions, for all scales but the last, not {shown(fast)}")
+    return [_position("fast", y, potential.dim) for y in given]
+
+
+def _level_tensor(recursion: Recursion, level: int, prefix: np.ndarray) -> LevelTensor:
+    count = recursion.plans[level].samples
+    return LevelTensor(recursion.coupling, level, prefix, recursion.samples_of(level, prefix[None], count), count)

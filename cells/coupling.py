@@ -11,7 +11,7 @@ import numpy as np
 import sympy
 
 from ..particles import MultiscalePotential
-from ..particles.multiscale_potential import lambdified
+from ..particles.potential_expressions import lambdified
 
 WAVES = 512  # points of a line on which waves are counted
 LINES = 8  # such lines, in random places
@@ -41,11 +41,26 @@ class Coupling:
     @cached_property
     def _own(self) -> list[sympy.Expr]:
         """U_0, ..., U_N."""
-        terms: list[list[sympy.Expr]] = [[] for _ in range(self.levels + 1)]
-        for term in sympy.Add.make_args(sympy.expand_mul(self.potential.fluctuation_expression)):
-            columns = self._columns_of(term)
-            terms[max(columns, default=0) // self.dim].append(term)
-        return [reduce(sympy.Add, group, sympy.Integer(0)) for group in terms]
+        parts = self._split(self.potential.fluctuation_expression)
+        return [parts.get(k, sympy.Integer(0)) for k in range(self.levels + 1)]
+
+    def _split(self, expression: sympy.Expr) -> dict[int, sympy.Expr]:
+        """An expression as a sum of parts, by the scale of the fastest variable in the terms of each.
+
+        Products are multiplied out by these parts only, not by their terms: a product of m sums has 2^m terms.
+        """
+        if expression.is_Add:
+            groups: dict[int, list[sympy.Expr]] = {}
+            for term in expression.args:
+                for level, part in self._split(term).items():
+                    groups.setdefault(level, []).append(part)
+            return {level: sympy.Add(*group) for level, group in groups.items()}
+        if expression.is_Mul and self._level_of(expression) > 0:
+            return reduce(_product, [self._split(factor) for factor in expression.args])
+        return {self._level_of(expression): expression}
+
+    def _level_of(self, expression: sympy.Expr) -> int:
+        return max(self._columns_of(expression), default=0) // self.dim
 
     def _columns_of(self, expression: sympy.Expr) -> set[int]:
         return {i for i, symbol in enumerate(self.potential.variables) if symbol in expression.free_symbols}
@@ -72,8 +87,9 @@ class Coupling:
         """
         behind = [1] * (nodes[0].ndim if nodes else 0)
         slow = [column.reshape(-1, *behind) for column in prefix.T]
-        values = np.asarray(self._functions[level](*slow, *[node[None] for node in nodes]), dtype=np.float64)
-        return -(values if values.ndim else values.reshape(1, *behind)) / self.potential.temperature
+        with np.errstate(all="ignore"):  # what is not finite is looked for by those who ask
+            values = np.asarray(self._functions[level](*slow, *[node[None] for node in nodes]), dtype=np.float64)
+            return -(values if values.ndim else values.reshape(1, *behind)) / self.potential.temperature
 
     def points_to_resolve(self, levels: range, of: int, positions: np.ndarray, accuracy: float) -> int:
         """The least number of equidistant points that tell the waves of U_j in y_k, j in `levels`, from others.
@@ -127,3 +143,16 @@ class Coupling:
 def coupling_of(potential: MultiscalePotential) -> Coupling:
     """The coupling of a potential, made once: its compiled terms are kept."""
     return Coupling(potential)
+
+
+def _product(first: dict[int, sympy.Expr], second: dict[int, sympy.Expr]) -> dict[int, sympy.Expr]:
+    """The parts of a product from those of its factors: what belongs to two scales belongs to the faster of them."""
+    slower_first, slower_second = sympy.Integer(0), sympy.Integer(0)
+    result = {}
+    for level in sorted(first.keys() | second.keys()):
+        mine, other = first.get(level, sympy.Integer(0)), second.get(level, sympy.Integer(0))
+        part = mine * (slower_second + other) + slower_first * other
+        slower_first, slower_second = slower_first + mine, slower_second + other
+        if part != 0:
+            result[level] = part
+    return result

@@ -11,6 +11,7 @@ from functools import cached_property
 
 import numpy as np
 
+from ..particles.workers import Stop
 from .energy import Field, energy, flux, flux_of_units, with_units
 from .energy_descent import minimise
 from .errors import NotConverged
@@ -18,7 +19,9 @@ from .line_space import LineSpace
 from .tensor_space import TensorSpace, along, transpose
 
 
-def dual_potentials(space: TensorSpace, inverse: np.ndarray, tolerance: float, iterations: int) -> np.ndarray:
+def dual_potentials(
+    space: TensorSpace, inverse: np.ndarray, tolerance: float, iterations: int, stop: Stop | None = None
+) -> np.ndarray:
     """Minimise the energy of divergence-free fluxes in space; in the plane they minimise that of `turned` tensors.
 
     Args:
@@ -26,6 +29,7 @@ def dual_potentials(space: TensorSpace, inverse: np.ndarray, tolerance: float, i
         inverse: K^-1 at its points, (B, q, q, q) or (B, 3, 3, q, q, q).
         tolerance: of the energies, relative.
         iterations: at most that many.
+        stop: what ends the solve in a thread.
 
     Returns:
         Potentials (B, 3, 3, n, n, n), whose fluxes `dual_fields` gives.
@@ -33,7 +37,7 @@ def dual_potentials(space: TensorSpace, inverse: np.ndarray, tolerance: float, i
     Raises:
         NotConverged: the energy still fell after the last iteration.
     """
-    potentials, converged = CurlProblem(space, inverse).solve(tolerance, iterations)
+    potentials, converged = CurlProblem(space, inverse).solve(tolerance, iterations, stop)
     if not converged:
         raise NotConverged(
             "the dual of a cell", f"the energy still fell after {iterations} iterations in {space.line.name}",
@@ -105,11 +109,13 @@ class CurlProblem:
     space: TensorSpace
     inverse: np.ndarray
 
-    def solve(self, tolerance: float, iterations: int) -> tuple[np.ndarray, bool]:
+    def solve(self, tolerance: float, iterations: int, stop: Stop | None = None) -> tuple[np.ndarray, bool]:
         """Return A (B, 3, 3, n, n, n), one for each direction, and whether the energies settled."""
         units, start = flux_of_units(self._weighted, 3)
         pulls = curl_adjoint(self.space, units)
-        descent = minimise(self.apply, self.precondition, -pulls, self._energies, start, tolerance, iterations)
+        descent = minimise(
+            self.apply, self.precondition, -pulls, self._energies, start, tolerance, iterations, stop=stop
+        )
         return descent.minimisers, descent.converged
 
     def apply(self, a: np.ndarray) -> np.ndarray:

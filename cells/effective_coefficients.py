@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import tempfile
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,25 +13,30 @@ from typing import Any
 import numpy as np
 import sympy
 from mpi4py import MPI
-from numpy.polynomial import chebyshev
-from scipy import fft
 
 from ..meshes.box import checked_bounds
 from ..particles import InvalidArgument, MultiscalePotential
-from ..particles._checks import flag, number
-from ..particles._files import load_arrays, save_arrays
-from ..particles.multiscale_potential import lambdified
+from ..particles._checks import flag, number, shown
+from ..particles._files import load_arrays, save_arrays, target
 from ..particles.multiscale_potential import points as checked_points
-from ..particles.ranks import on_all_ranks
+from ..particles.potential_expressions import lambdified
+from ..particles.ranks import on_all_ranks, same_on_all_ranks
+from .chebyshev_fields import chebyshev_points, coefficients, evaluated, tail
 from .effective_tensor import effective_tensor
 from .errors import NotConverged
-from .symmetric import logarithm, packed, relative_distance, unpacked
+from .fingerprints import checked_comm, fingerprint
+from .symmetric import derivative_of_exponential, logarithm, packed, relative_distance, unpacked
 
 FIRST_DEGREE = 8
 MOST_POINTS = 20_000  # cells solved, all directions together
+MOST_ON_A_LINE = 5_000  # in one dimension, for more than was asked for
 CHECKS = 8  # random points at which the interpolant is held against the cells themselves
 KIND = "EffectiveCoefficients"
+MANY = 4096  # points at which V1 is interpolated, to find where M may be
+FAST_POSITIONS = 8  # at which it is
+SUSPICIOUS = 4  # of those points, at which the interpolant is checked
 FORMAT = 1  # of the cached files
+METHOD = 2  # of computing what they hold; a file that another method made is not read
 LINE_RTOL = 1e-11  # in one dimension, where tensors are quadratures and cost next to nothing
 
 
@@ -118,7 +124,7 @@ class EffectiveCoefficients:
         for axis in self.axes:
             slopes = self._fields(x, along=axis)
             gradient[:, axis] -= self.temperature * slopes[-1]
-            divergence += _derivative_of_exponential(values, vectors, unpacked(slopes[:-1].T, self.dim))[:, axis]
+            divergence += derivative_of_exponential(values, vectors, unpacked(slopes[:-1].T, self.dim))[:, axis]
         return self.temperature * divergence - np.einsum("pij,pj->pi", mobility, gradient)
 
     def noise(self, points: Any) -> np.ndarray:
@@ -158,29 +164,16 @@ class EffectiveCoefficients:
 
     def _fields(self, x: np.ndarray, along: int | None = None) -> np.ndarray:
         """Entries of log M and log Z1 (F, P), or their derivatives along an axis."""
-        polynomials = self.polynomials
-        if not self.axes:
-            return np.repeat(polynomials[:, None], len(x), axis=1)
-        low, high = self.bounds[list(self.axes)].T
-        scaled = np.clip(2 * (x[:, list(self.axes)] - low) / (high - low) - 1, -1.0, 1.0)
-        if along is not None:
-            place = self.axes.index(along)
-            polynomials = chebyshev.chebder(polynomials, scl=2 / (high[place] - low[place]), axis=1 + place)
-        result = np.empty((len(polynomials), len(x)))
-        for start in range(0, len(x), 65536):
-            part = slice(start, start + 65536)
-            bases = [chebyshev.chebvander(scaled[part, i], n - 1) for i, n in enumerate(polynomials.shape[1:])]
-            value = np.tensordot(bases[0], polynomials, axes=(1, 1))  # (P, F, ...)
-            for base in bases[1:]:
-                value = np.einsum("pn,pfn...->pf...", base, value, optimize=True)
-            result[:, part] = value.T
-        return result
+        return evaluated(self.polynomials, self.bounds, self.axes, x, along)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the polynomials to an .npz file; nothing half-written is left behind.
 
         Args:
             path: the file; an existing one is replaced.
+
+        Raises:
+            InvalidArgument: no path, or one in a folder that is not there.
         """
         content = {
             "kind": KIND,
@@ -189,7 +182,8 @@ class EffectiveCoefficients:
             "axes": np.array(self.axes, dtype=int),
             "error": self.error,
         }
-        save_arrays(path, content | {"polynomials": self.polynomials, "problem": _fingerprint(self.potential)})
+        content |= {"polynomials": self.polynomials, "problem": fingerprint(self.potential)}
+        save_arrays(target("path", path), content)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], potential: MultiscalePotential) -> EffectiveCoefficients:
@@ -201,13 +195,19 @@ class EffectiveCoefficients:
 
         Raises:
             FileNotFoundError: there is no such file.
-            InvalidArgument: it is not such a file, or it belongs to another potential.
+            InvalidArgument: it is not such a file, or it belongs to another potential; or `potential` is none.
         """
+        _checked_potential(potential)
         content = load_arrays(path, KIND, FORMAT, {"bounds", "axes", "error", "polynomials", "problem"})
-        if str(content["problem"]) != _fingerprint(potential):
+        if str(content["problem"]) != fingerprint(potential):
             raise InvalidArgument("path", f"{path} belongs to another potential")
-        axes = tuple(int(axis) for axis in content["axes"])
-        return cls(potential, content["bounds"], axes, content["polynomials"], float(content["error"]))
+        bounds, axes, polynomials, error = (content[name] for name in ("bounds", "axes", "polynomials", "error"))
+        fields = 1 + potential.dim * (potential.dim + 1) // 2
+        good = bounds.shape == (potential.dim, 2) and axes.ndim == 1 and error.shape == ()
+        good = good and polynomials.shape[:1] == (fields,) and polynomials.ndim == 1 + len(axes)
+        if not good or not all(np.isfinite(values).all() for values in (bounds, polynomials, error)):
+            raise InvalidArgument("path", f"{path} is damaged: its arrays do not belong together")
+        return cls(potential, bounds, tuple(int(axis) for axis in axes), polynomials, float(error))
 
 
 def effective_coefficients(
@@ -222,7 +222,8 @@ def effective_coefficients(
     """M(x) and Psi(x) in a box, from cell problems at Chebyshev points.
 
     The degree along each axis grows until the last third of the coefficients is below the tolerance; then the
-    interpolant is held against cell problems at random points.
+    interpolant is held against cell problems at random points, and at those of many where V1 itself, at some fast
+    positions, is interpolated worst. In one dimension 1e-11 is aimed at, and rtol where that is too much.
 
     Args:
         potential: V0, V1, sigma.
@@ -236,96 +237,106 @@ def effective_coefficients(
         The coefficients, the same on all ranks.
 
     Raises:
-        InvalidArgument: an argument out of range.
+        InvalidArgument: an argument out of range, or not the same on all ranks; a cache that cannot be written.
         NotConverged: the coefficients vary too much for polynomials in this box.
     """
-    if not isinstance(potential, MultiscalePotential):
-        raise InvalidArgument("potential", f"must be a MultiscalePotential, not {type(potential).__name__}")
-    bounds = checked_bounds("box", box)
-    if len(bounds) != potential.dim:
-        raise InvalidArgument("box", f"must have {potential.dim} directions, like the potential, not {len(bounds)}")
-    rtol = number("rtol", rtol, least=1e-12)
-    if rtol > 0.1:
-        raise InvalidArgument("rtol", f"must be at most 0.1, not {rtol:g}")
-    path = None if cache is None else _cached_file(Path(cache), potential, bounds, rtol, comm)
-    if path is not None:
-        kept = _read(path, potential, comm)
-        if kept is not None:
-            return kept
-    found = _computed(potential, bounds, rtol, flag("progress", progress), comm)
+
+    def checked() -> tuple[np.ndarray, float, Path | None, bool]:
+        _checked_potential(potential)
+        bounds = checked_bounds("box", box)
+        if len(bounds) != potential.dim:
+            raise InvalidArgument("box", f"must have {potential.dim} directions, like the potential, not {len(bounds)}")
+        tolerance = number("rtol", rtol, least=1e-12)
+        if tolerance > 0.1:
+            raise InvalidArgument("rtol", f"must be at most 0.1, not {tolerance:g}")
+        path = None if cache is None else _cached_file(cache, potential, bounds, tolerance, comm)
+        return bounds, tolerance, path, flag("progress", progress)
+
+    bounds, tolerance, path, bar = on_all_ranks(checked_comm(comm), checked)
+    same_on_all_ranks(
+        comm, potential=fingerprint(potential), box=bounds, rtol=tolerance, cache=None if path is None else path.name
+    )
+    kept = None if path is None else _read(path, potential, bounds, comm)
+    if kept is not None:
+        return kept
+    found = _computed(potential, bounds, tolerance, bar, comm)
     if path is not None:
         on_all_ranks(comm, lambda: found.save(path) if comm.rank == 0 else None)
     return found
 
 
+def _checked_potential(potential: Any) -> None:
+    if not isinstance(potential, MultiscalePotential):
+        raise InvalidArgument("potential", f"must be a MultiscalePotential, not {type(potential).__name__}")
+
+
 def _computed(
     potential: MultiscalePotential, bounds: np.ndarray, rtol: float, progress: bool, comm: MPI.Comm
+) -> EffectiveCoefficients:
+    if potential.dim == 1 and rtol > LINE_RTOL:
+        try:
+            return _interpolated(potential, bounds, LINE_RTOL, MOST_ON_A_LINE, progress, comm)
+        except NotConverged:  # more than was asked for
+            pass
+    return _interpolated(potential, bounds, rtol, MOST_POINTS, progress, comm)
+
+
+def _interpolated(
+    potential: MultiscalePotential, bounds: np.ndarray, rtol: float, most: int, progress: bool, comm: MPI.Comm
 ) -> EffectiveCoefficients:
     axes = tuple(
         i for i, symbol in enumerate(potential.slow) if symbol in potential.fluctuation_expression.free_symbols
     )
-    aim = min(rtol, LINE_RTOL) if potential.dim == 1 else rtol
     low, high = bounds[list(axes)].T if axes else (np.zeros(0), np.zeros(0))
     cell_error = 0.0
 
     def sampled(x: np.ndarray) -> np.ndarray:
         nonlocal cell_error
-        found = effective_tensor(potential, x, max(0.5 * aim, 1e-13), progress=progress, comm=comm)
+        found = effective_tensor(potential, x, max(0.5 * rtol, 1e-13), progress=progress, comm=comm)
         cell_error = max(cell_error, found.error)
         return np.concatenate([packed(logarithm(found.value)), found.log_partition[:, None]], axis=1).T
 
-    def placed(scaled: np.ndarray) -> np.ndarray:
-        x = np.repeat(bounds.mean(axis=1)[None], len(scaled), axis=0)
-        x[:, list(axes)] = low + 0.5 * (scaled + 1) * (high - low)
-        return x
-
     degrees = [FIRST_DEGREE] * len(axes)
     while True:
-        if np.prod(degrees) > MOST_POINTS:
+        if np.prod(degrees) > most:
             raise _too_many(bounds, rtol, degrees)
-        nodes = [np.cos(np.pi * (np.arange(n) + 0.5) / n) for n in degrees]
-        grid = (
-            np.stack(np.meshgrid(*nodes, indexing="ij"), axis=-1).reshape(-1, len(axes)) if axes else np.zeros((1, 0))
-        )
-        values = sampled(placed(grid)).reshape(-1, *degrees)
-        polynomials = _coefficients(values)
-        tails = [_tail(polynomials, i) for i in range(len(axes))]
-        slow = [i for i, tail in enumerate(tails) if tail > 0.25 * aim]
+        scaled = chebyshev_points(degrees)
+        x = np.repeat(bounds.mean(axis=1)[None], len(scaled), axis=0)
+        x[:, list(axes)] = low + 0.5 * (scaled + 1) * (high - low)
+        polynomials = coefficients(sampled(x).reshape(-1, *degrees))
+        slow = [i for i in range(len(axes)) if tail(polynomials, i) > 0.25 * rtol]
         if not slow:
             found = EffectiveCoefficients(potential, bounds, axes, polynomials, 0.0)
-            error = _measured(found, sampled, comm) if axes else 0.0
-            if error <= aim:
+            error = _measured(found, x, sampled, comm) if axes else 0.0
+            if error <= rtol:
                 return EffectiveCoefficients(potential, bounds, axes, polynomials, error + cell_error)
             slow = list(range(len(axes)))
         for i in slow:
             degrees[i] = 3 * degrees[i] // 2
 
 
-def _coefficients(values: np.ndarray) -> np.ndarray:
-    """Chebyshev coefficients of values at Chebyshev points (F, n_1, ...)."""
-    for axis in range(1, values.ndim):
-        n = values.shape[axis]
-        values = fft.dct(values, type=2, axis=axis) / n
-        values[(slice(None),) * axis + (0,)] *= 0.5
-    return values
-
-
-def _tail(polynomials: np.ndarray, axis: int) -> float:
-    """The largest coefficient among the last third along an axis, summed over the others."""
-    n = polynomials.shape[1 + axis]
-    last = np.take(np.abs(polynomials), range(2 * n // 3, n), axis=1 + axis)
-    return float(last.reshape(len(polynomials), -1).max())
-
-
-def _measured(found: EffectiveCoefficients, sampled: Any, comm: MPI.Comm) -> float:
-    """The largest relative error of M and Z1 at random points of the box."""
+def _measured(found: EffectiveCoefficients, nodes: np.ndarray, sampled: Any, comm: MPI.Comm) -> float:
+    """The largest relative error of M and Z1 at random points of the box, and at suspicious ones."""
     generator = np.random.Generator(np.random.Philox(key=CHECKS))
     low, high = found.bounds.T
     x = low + (high - low) * generator.random((CHECKS, found.dim))
+    x = np.concatenate([x, comm.bcast(_suspicious(found, nodes))])
     exact, interpolated = sampled(x), found._fields(x)
     matrices = (unpacked(entries[:-1].T, found.dim) for entries in (exact, interpolated))
     error = max(relative_distance(*matrices).max(), np.abs(exact[-1] - interpolated[-1]).max())
     return float(comm.bcast(error))
+
+
+def _suspicious(found: EffectiveCoefficients, nodes: np.ndarray) -> np.ndarray:
+    """The points (S, d), of many, at which V1 is interpolated worst from the same nodes, at some fast positions."""
+    generator = np.random.Generator(np.random.Philox(key=MANY))
+    low, high = found.bounds.T
+    x = low + (high - low) * generator.random((MANY, found.dim))
+    fast = generator.random((FAST_POSITIONS, found.potential.scales, found.dim))
+    at = lambda places: np.array([found.potential.fluctuation_at(places, *y[:, None]) for y in fast])  # noqa: E731
+    polynomials = coefficients(at(nodes).reshape(-1, *found.polynomials.shape[1:]))
+    errors = np.abs(evaluated(polynomials, found.bounds, found.axes, x) - at(x)).max(axis=0)
+    return x[np.argsort(-errors, kind="stable")[:SUSPICIOUS]]
 
 
 def _too_many(bounds: np.ndarray, rtol: float, degrees: list[int]) -> NotConverged:
@@ -336,37 +347,32 @@ def _too_many(bounds: np.ndarray, rtol: float, degrees: list[int]) -> NotConverg
     )
 
 
-def _derivative_of_exponential(values: np.ndarray, vectors: np.ndarray, direction: np.ndarray) -> np.ndarray:
-    """D exp(L)[E] for L = Q diag(values) Q^T and symmetric E (P, d, d)."""
-    first, second = values[:, :, None], values[:, None, :]
-    half = 0.5 * (first - second)
-    sinhc = np.divide(np.sinh(half), half, out=np.ones_like(half), where=np.abs(half) > 1e-8)
-    turned = vectors.swapaxes(-1, -2) @ direction @ vectors
-    return vectors @ (turned * np.exp(0.5 * (first + second)) * sinhc) @ vectors.swapaxes(-1, -2)
-
-
-def _fingerprint(potential: MultiscalePotential) -> str:
-    text = (
-        f"{potential.dim} {potential.scales} {potential.temperature!r} {sympy.srepr(potential.fluctuation_expression)}"
-    )
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _cached_file(folder: Path, potential: MultiscalePotential, bounds: np.ndarray, rtol: float, comm: MPI.Comm) -> Path:
-    if comm.rank == 0:
-        folder.mkdir(parents=True, exist_ok=True)
-    text = f"{_fingerprint(potential)} {bounds.tolist()} {rtol!r} {FORMAT}"
+def _cached_file(cache: Any, potential: MultiscalePotential, bounds: np.ndarray, rtol: float, comm: MPI.Comm) -> Path:
+    """The file of a problem in a folder, which rank 0 makes and tries to write in before any work."""
+    try:
+        folder = Path(os.fspath(cache))
+        if comm.rank == 0:
+            folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=folder):
+                pass
+    except (TypeError, ValueError, OSError) as error:
+        raise InvalidArgument("cache", f"must be a folder that can be written, not {shown(cache)}: {error}") from error
+    text = f"{fingerprint(potential)} {bounds.tolist()} {rtol!r} {FORMAT} {METHOD}"
     return folder / f"coefficients-{hashlib.sha256(text.encode()).hexdigest()[:24]}.npz"
 
 
-def _read(path: Path, potential: MultiscalePotential, comm: MPI.Comm) -> EffectiveCoefficients | None:
-    """What rank 0 finds; the others need not see the same disk. None where there is nothing or it is damaged."""
-    parts = None
-    if comm.rank == 0:
+def _read(
+    path: Path, potential: MultiscalePotential, bounds: np.ndarray, comm: MPI.Comm
+) -> EffectiveCoefficients | None:
+    """What rank 0 finds; the others need not see the same disk. None where there is nothing, or of another problem."""
+
+    def read() -> tuple[Any, ...] | None:
         try:
-            kept = EffectiveCoefficients.load(path, potential)
-            parts = (kept.bounds, kept.axes, kept.polynomials, kept.error)
-        except (FileNotFoundError, InvalidArgument):
-            parts = None
-    parts = comm.bcast(parts)
+            kept = EffectiveCoefficients.load(path, potential) if comm.rank == 0 else None
+        except (OSError, InvalidArgument):
+            return None
+        same = kept is not None and np.array_equal(kept.bounds, bounds)
+        return (kept.bounds, kept.axes, kept.polynomials, kept.error) if kept is not None and same else None
+
+    parts = comm.bcast(on_all_ranks(comm, read))
     return None if parts is None else EffectiveCoefficients(potential, *parts)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,22 +11,24 @@ import numpy as np
 from mpi4py import MPI
 
 from ..particles import InvalidArgument, MultiscalePotential
-from ..particles._checks import flag, integer, number
-from ..particles._files import load_arrays, save_arrays
+from ..particles._checks import flag, integer, number, shown
+from ..particles._files import load_arrays, save_arrays, target
 from ..particles.multiscale_potential import points as checked_points
-from ..particles.ranks import on_all_ranks
+from ..particles.ranks import on_all_ranks, same_on_all_ranks
 from ..particles.workers import default_workers
 from .coupling import Coupling, coupling_of
-from .errors import NotConverged
-from .levels import LevelResult, difference
+from .errors import NotConverged, Unresolved
+from .fingerprints import checked_comm, fingerprint
+from .levels import LevelResult, differences
 from .planning import Plan, Planner
 from .recursion import Recursion
-from .routes import HarmonicMean, Route
+from .routes import FourierGalerkin, HarmonicMean, Route
 from .symmetric import exponential
 
 FORMAT = 1  # of the files; 0 had no number
+LEAST, LEAST_WITH_BOUNDS = 1e-13, 1e-11  # rtol that rounding leaves
 REPLANS = 3  # times that a plan is made finer after a look at points that it was not made for
-LOOKS = 4  # such points, shared by the ranks
+LOOKS = 4  # such points, shared by the ranks, and as many as half of them besides
 FEW = 4  # one such point for so many, and none for fewer, which are all pilots
 
 
@@ -41,7 +44,7 @@ class EffectiveTensor:
         log_partition: log Z_1 (P,).
         free_energy: Psi = V0 - sigma log Z_1 (P,), in the unit of energy.
         cell_solves: number of distinct cells solved at each level 1, ..., N (N,), all ranks together.
-        error: the estimated relative error of M.
+        error: the estimated relative error of M; infinite where the only space of a route had nothing to compare with.
         routes: how the cells of each level were solved (N,).
         spaces: in which space, for each level (N,).
     """
@@ -68,9 +71,12 @@ class EffectiveTensor:
 
         Args:
             path: the file; an existing one is replaced.
+
+        Raises:
+            InvalidArgument: no path, or one in a folder that is not there.
         """
         content = {name: value for name, value in vars(self).items() if value is not None}
-        save_arrays(path, {"kind": "EffectiveTensor", "format": FORMAT, **content})
+        save_arrays(target("path", path), {"kind": "EffectiveTensor", "format": FORMAT, **content})
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> EffectiveTensor:
@@ -118,6 +124,7 @@ def effective_tensor(
             fluxes, so the error of the solve is inside; they are widened by the measured errors of quadrature and of
             interpolation between samples.
         route: `FiniteElements(...)` or `FourierGalerkin(...)` for all levels; None chooses by contrast, for each level.
+            Where a route has one space, that is taken whatever its error, which a finer one measures.
         workers: threads; None takes the cores that this process may use, shared among the ranks of `comm`.
         progress: show a progress bar, at a terminal, on rank 0.
         comm: communicator.
@@ -126,84 +133,157 @@ def effective_tensor(
         The tensor, and what belongs to it.
 
     Raises:
-        InvalidArgument: points of a wrong shape or not finite, rtol or another argument out of range.
+        InvalidArgument: points of a wrong shape or not finite; rtol or another argument out of range; one of them is
+            not the same on all ranks; V0 is not finite at a point.
         NotConverged: no space is fine enough for rtol, or the contrast is beyond the range of double precision.
+
+    Warns:
+        Unresolved: the only space of a route leaves an error above rtol, or one that is not known.
 
     Source: Duncan, Duong and Pavliotis (2023), Theorem 1: (13) to (17); bounds after Lemma 2 and its dual.
     """
+    request = on_all_ranks(
+        checked_comm(comm), lambda: _checked(potential, points, rtol, bounds, route, workers, progress, comm)
+    )
+    same_on_all_ranks(
+        comm, potential=fingerprint(request.coupling.potential), points=request.points, rtol=request.rtol,
+        bounds=request.bounds, route=type(request.route).__name__,
+    )  # fmt: skip
+    result, plan, solves = _computed(request, comm)
+    if not plan.error <= request.rtol:
+        warnings.warn(_unresolved(plan, request.rtol), Unresolved, stacklevel=2)
+    return on_all_ranks(comm, lambda: _assembled(request, result, plan, solves))
+
+
+def _unresolved(plan: Plan, rtol: float) -> str:
+    known = f"leaves a relative error of about {plan.error:.1e} in M"
+    if not np.isfinite(plan.error):
+        known = "leaves an error in M that is not known, since no other space could be compared with it"
+    space = plan.levels[1].space.line.name
+    return f"the only space of the route, {space}, {known}; rtol is {rtol:g}. Give the route finer spaces, or no route"
+
+
+@dataclass(frozen=True, eq=False)
+class _Request:
+    """The arguments of `effective_tensor`, checked."""
+
+    coupling: Coupling
+    points: np.ndarray
+    rtol: float
+    bounds: bool
+    route: Route | None
+    workers: int
+    progress: bool
+
+    @property
+    def forced(self) -> bool:
+        """Whether there is no choice of a space; without bounds its error is no reason to refuse."""
+        return self.route is not None and not self.bounds and self.route.size(self.coupling.dim) == 1
+
+
+def _checked(
+    potential: Any, points: Any, rtol: Any, bounds: Any, route: Any, workers: Any, progress: Any, comm: MPI.Comm
+) -> _Request:
     if not isinstance(potential, MultiscalePotential):
         raise InvalidArgument("potential", f"must be a MultiscalePotential, not {type(potential).__name__}")
     positions = checked_points("points", points, potential.dim)
     if not len(positions):
         raise InvalidArgument("points", "must not be empty")
-    flag("bounds", bounds)
-    tolerance = number("rtol", rtol, least=1e-11 if bounds else 1e-13)
+    tolerance = number("rtol", rtol, least=LEAST_WITH_BOUNDS if flag("bounds", bounds) else LEAST)
     if tolerance > 0.1:
         raise InvalidArgument("rtol", f"must be at most 0.1, not {tolerance:g}")
     threads = default_workers(comm) if workers is None else integer("workers", workers, 1)
-    if route is not None and (not isinstance(route, Route) or (isinstance(route, HarmonicMean) and potential.dim > 1)):
-        raise InvalidArgument("route", f"must be a route for {potential.dim} dimensions, not {route!r}")
-    coupling = coupling_of(potential)
-    result, plan, solves = _computed(
-        coupling, positions, tolerance, bounds, route, threads, flag("progress", progress), comm
+    if route is not None:
+        fits = isinstance(route, Route) and not isinstance(route, type)
+        if not fits or (isinstance(route, HarmonicMean) and potential.dim > 1):
+            raise InvalidArgument("route", f"must be a route for {potential.dim} dimensions, not {shown(route)}")
+        if route.size(potential.dim) < 1:
+            raise InvalidArgument(
+                "route", f"has no space that fits into memory in {potential.dim} dimensions: {route!r}"
+            )
+        if bounds and isinstance(route, FourierGalerkin):
+            raise InvalidArgument("route", "must be finite elements where bounds are wanted")
+    return _Request(
+        coupling_of(potential), positions, tolerance, bool(bounds), route, threads, flag("progress", progress)
     )
-    return _assembled(coupling, positions, result, plan, solves, bounds)
 
 
-def _computed(
-    coupling: Coupling,
-    points: np.ndarray,
-    rtol: float,
-    bounds: bool,
-    route: Route | None,
-    workers: int,
-    progress: bool,
-    comm: MPI.Comm,
-) -> tuple[LevelResult, Plan, np.ndarray]:
-    """Plan, solve on each rank for its share of the distinct points, and look whether the plan was good enough."""
+def _computed(request: _Request, comm: MPI.Comm) -> tuple[LevelResult, Plan, np.ndarray]:
+    """Plan, solve on each rank for its share of the distinct points, and look whether the plan was good enough.
+
+    Where it was not, the next plan is tried on the point at which it failed, too.
+    """
+    coupling, points = request.coupling, request.points
     columns = list(coupling.columns[1])
     _, first, inverse = np.unique(points[:, columns], axis=0, return_index=True, return_inverse=True)
     distinct = points[first] if columns else points[:1]
     inverse = inverse.ravel() if columns else np.zeros(len(points), dtype=int)
     mine = distinct[comm.rank :: comm.size]
-    aim = rtol
-    for _ in range(REPLANS):
-        planner = Planner(coupling, distinct, aim, bounds, route, workers)
-        plan = comm.bcast(on_all_ranks(comm, planner.plan))  # the same on all ranks, even where rounding differs
-        recursion = Recursion(coupling, plan.levels, bounds, workers, progress=progress)
-
-        def solved(recursion: Recursion = recursion, plan: Plan = plan) -> tuple[LevelResult, float]:
-            if plan.result is not None:
-                recursion.solves.update(plan.solves if comm.rank == 0 else {})
-                return plan.result.rows(np.arange(len(mine))), 0.0
-            result = recursion.effective(1, mine)
-            if bounds:
-                return result, result.gap()
-            return result, _looked_at(coupling, mine, result, plan, workers, comm.size)
-
-        result, change = on_all_ranks(comm, solved)
-        error = max(plan.error, comm.allreduce(change, MPI.MAX))
-        if error <= rtol:
+    aim, error = request.rtol, np.inf
+    hard: np.ndarray = np.zeros((0, coupling.dim))
+    for attempt in range(REPLANS):
+        planner = Planner(coupling, distinct, aim, request.bounds, request.route, request.workers, hard)
+        try:
+            plan = comm.bcast(on_all_ranks(comm, planner.plan))  # the same on all ranks, even where rounding differs
+        except NotConverged as failure:
+            if not attempt:
+                raise
+            raise _missed(request.rtol, error, hard[-1], f"and a finer one fails: {failure.reason}") from failure
+        recursion = Recursion(
+            coupling, plan.levels, request.bounds, request.workers, progress=request.progress, watch=True
+        )
+        result, change, place = on_all_ranks(comm, lambda: _solved(request, mine, plan, recursion, comm))  # noqa: B023
+        change, place = max(comm.allgather((change, tuple(place))))
+        error = max(plan.error, change)
+        if error <= request.rtol or request.forced:
             whole = _gathered(result, len(distinct), comm)
             solves = [comm.allreduce(recursion.solves.get(k, 0)) for k in range(1, coupling.levels + 1)]
             return whole.rows(inverse), Plan(plan.levels, plan.routes, plan.rungs, error), np.array(solves)
-        aim *= min(0.5, rtol / error)
-    raise NotConverged(
-        "the effective tensor", f"the error is {error:.1e} at some points after {REPLANS} plans",
-        "take a larger rtol, or fewer points at a time",
-    )  # fmt: skip
+        hard = np.concatenate([hard, [place]])
+        floor = min(request.rtol, LEAST_WITH_BOUNDS if request.bounds else LEAST)
+        aim = max(floor, aim * min(0.5, max(0.1, request.rtol / error)))
+    raise _missed(request.rtol, error, hard[-1], f"and so do {REPLANS - 1} finer ones")
+
+
+def _missed(rtol: float, error: float, place: np.ndarray, more: str) -> NotConverged:
+    return NotConverged(
+        "the effective tensor",
+        f"the plan for rtol = {rtol:g} leaves an error of {error:.1e} at x = {np.round(place, 6).tolist()}, {more}",
+        "take a larger rtol, or the points around that one by themselves",
+    )
+
+
+def _solved(
+    request: _Request, mine: np.ndarray, plan: Plan, recursion: Recursion, comm: MPI.Comm
+) -> tuple[LevelResult, float, np.ndarray]:
+    """The results for the points of this rank, the largest error seen in them, and where."""
+    if plan.result is not None:
+        recursion.solves.update(plan.solves if comm.rank == 0 else {})
+        return plan.result.rows(np.arange(len(mine))), 0.0, np.zeros(request.coupling.dim)
+    result = recursion.effective(1, mine)
+    some, errors = np.arange(len(mine)), result.gaps()
+    if not request.bounds:
+        some, errors = _looked_at(request.coupling, mine, result, plan, request.workers, comm.size)
+    if not len(some):
+        return result, 0.0, np.zeros(request.coupling.dim)
+    return result, float(errors.max()), mine[some[errors.argmax()]]
 
 
 def _looked_at(
     coupling: Coupling, points: np.ndarray, result: LevelResult, plan: Plan, workers: int, ranks: int
-) -> float:
-    """The change of the results at some points under a finer plan; each rank looks at its part of them."""
-    looks = -(-min(LOOKS, len(points) * ranks // FEW) // ranks)
-    some = np.random.Generator(np.random.Philox(key=0)).choice(len(points), min(looks, len(points)), replace=False)
+) -> tuple[np.ndarray, np.ndarray]:
+    """Some points, and the changes of their results under a finer plan; each rank looks at its part of them.
+
+    Half of the points are random, the others those at which the interpolation between samples errs most.
+    """
+    looks = min(-(-min(LOOKS, len(points) * ranks // FEW) // ranks), len(points))
+    some = np.random.Generator(np.random.Philox(key=0)).choice(len(points), looks, replace=False)
+    worst = np.argsort(-result.slack, kind="stable")[: -(-len(some) // 2)]
+    some = np.unique(np.append(some, worst[result.slack[worst] > 0]))
     if not some.size:
-        return 0.0
-    finer = plan.refined(coupling)
-    return difference(result.rows(some), Recursion(coupling, finer.levels, False, workers).effective(1, points[some]))
+        return some, np.zeros(0)
+    finer = Recursion(coupling, plan.refined(coupling).levels, False, workers).effective(1, points[some])
+    return some, differences(result.rows(some), finer)
 
 
 def _gathered(result: LevelResult, count: int, comm: MPI.Comm) -> LevelResult:
@@ -218,10 +298,14 @@ def _gathered(result: LevelResult, count: int, comm: MPI.Comm) -> LevelResult:
     return LevelResult(*whole)
 
 
-def _assembled(
-    coupling: Coupling, points: np.ndarray, result: LevelResult, plan: Plan, solves: np.ndarray, bounds: bool
-) -> EffectiveTensor:
+def _assembled(request: _Request, result: LevelResult, plan: Plan, solves: np.ndarray) -> EffectiveTensor:
+    coupling, points, bounds = request.coupling, request.points, request.bounds
     potential = coupling.potential
+    with np.errstate(all="ignore"):
+        confining = potential.confining_at(points)
+    if not np.isfinite(confining).all():
+        place = points[np.flatnonzero(~np.isfinite(confining))[0]].tolist()
+        raise InvalidArgument("points", f"must be where V0 is finite and real; it is not at x = {place}")
     ratio = result.log_partition[:, None, None] * np.eye(coupling.dim)
     slack = result.slack[:, None, None] * np.eye(coupling.dim)
     value = exponential(result.log_tensor - ratio)
@@ -233,7 +317,7 @@ def _assembled(
         lower=exponential(result.log_lower - ratio - slack) if bounds else None,
         upper=exponential(result.log_tensor - ratio + slack) if bounds else None,
         log_partition=log_partition,
-        free_energy=potential.confining_at(points) - potential.temperature * log_partition,
+        free_energy=confining - potential.temperature * log_partition,
         cell_solves=solves,
         error=plan.error,
         routes=tuple(plan.routes[k].name for k in sorted(plan.routes)),

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..particles.workers import Stop
+
 FIRST_LOOK = 5  # iterations before the energy is looked at
 WINDOW = 4  # iterations, or the last 1/WINDOW of all if these are more, from which the ratio of the falls is taken
 CANCELLATION = 1e-4  # below this part of the first energy, differences of energies are not trusted
@@ -33,6 +35,7 @@ def minimise(
     tolerance: float,
     iterations: int,
     dot: Product | None = None,
+    stop: Stop | None = None,
 ) -> Descent:
     """Minimise E(u) = E(0) - 2 b.u + u.Au for each of B x L columns, until E is within a relative tolerance.
 
@@ -49,6 +52,7 @@ def minimise(
         tolerance: of E, relative.
         iterations: at most that many.
         dot: scalar products (B, L) of columns; None where each rank has whole columns.
+        stop: asked before each iteration whether to go on.
     """
     dot = dot or _dot
     shape = right_hand_side.shape
@@ -59,6 +63,8 @@ def minimise(
     falls: list[np.ndarray] = []
     current, active, done = start.copy(), np.ones((shape[0], 1), dtype=bool), 0
     for done in range(1, iterations + 1):
+        if stop is not None:
+            stop.check()
         q = apply(p)
         curvature = dot(p, q)
         step = np.divide(rz, curvature, out=np.zeros_like(rz), where=active & (curvature > 0))

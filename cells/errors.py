@@ -6,6 +6,10 @@ from functools import partial
 from typing import Any
 
 
+class Unresolved(UserWarning):
+    """The mesh is too coarse for what was asked; there is a result, and its error is above the tolerance or unknown."""
+
+
 class NotConverged(RuntimeError):
     """A solve that did not reach its tolerance; the message names the place, the reason and the remedy.
 

@@ -7,6 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
+from ..particles.workers import Stop
 from .cell_problem import CellProblem
 from .dual_problem import dual_fields, dual_potentials, turned
 from .energy import Field, energy, inverted, with_units
@@ -33,10 +34,12 @@ class Cells:
         fields: of the level.
         prefix: x, y_1, ..., y_{k-1} of these cells (B, k d).
         rows: which of the cells of `fields` they are.
+        stop: what ends a solve in a thread.
     """
 
-    def __init__(self, fields: LevelFields, prefix: np.ndarray, rows: slice) -> None:
-        self.fields, self.prefix, self.rows = fields, prefix, rows
+    def __init__(self, fields: LevelFields, prefix: np.ndarray, rows: slice, stop: Stop) -> None:
+        self.fields, self.prefix, self.rows, self._stop = fields, prefix, rows, stop
+        stop.check()
         self.plan, self.space = fields.plan, fields.plan.space
         self._values: dict[tuple[bool, bool], tuple[np.ndarray, np.ndarray]] = {}
         self.entries, self.log_z = self.at()
@@ -63,13 +66,14 @@ class Cells:
         """Correctors, energies, and the potentials of the best fluxes; in the plane all are solved at once."""
         if self.space.dim == 3:
             plan = self.plan
-            return *self.minimisers(), dual_potentials(self.space, self._inverse, plan.tolerance, plan.iterations)
+            minimisers = self.minimisers()
+            return *minimisers, dual_potentials(self.space, self._inverse, plan.tolerance, plan.iterations, self._stop)
         solved, energies = self._minimised(np.concatenate([self.tensor(), turned(self._inverse)]))
         cells = len(self.prefix)
         return solved[:cells], energies[:cells], solved[cells:]
 
     def _minimised(self, tensor: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        solution = CellProblem(self.space, tensor).solve(self.plan.tolerance, self.plan.iterations)
+        solution = CellProblem(self.space, tensor).solve(self.plan.tolerance, self.plan.iterations, self._stop)
         if not solution.converged:
             raise NotConverged(
                 f"a cell of level {self.fields.level}",

@@ -34,7 +34,8 @@ class LevelPlan:
         checking: the same functions with a better quadrature, where bounds are wanted.
         samples: number of points in each sampled component of y_k.
         tolerance: of the energy, relative.
-        interpolation: measured error of log K_k between the samples.
+        interpolation: measured error of log K_k between the samples, of all cells or of each (B,).
+        allowed: error of log K_k between the samples in one cell, above which that cell gets more samples.
         iterations: of conjugate gradients, at most.
         basis: correctors in whose span the cells are solved, where there are very many; None: each in the whole space.
     """
@@ -43,9 +44,10 @@ class LevelPlan:
     checking: TensorSpace | None
     samples: int
     tolerance: float
-    interpolation: float = 0.0
+    interpolation: float | np.ndarray = 0.0
     basis: LevelBasis | None = None
     iterations: int = 400
+    allowed: float = np.inf
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +58,8 @@ class LevelResult:
         log_tensor: log K_{k-1} (B, d, d).
         log_partition: log of the integral over y_k, ..., y_N (B,).
         log_lower: log of a lower bound of K_{k-1} (B, d, d); the same array as log_tensor where none is wanted.
-        slack: log of the factor between log_tensor and an upper bound, from quadrature and interpolation (B,).
+        slack: log of the factor between log_tensor and an upper bound, from quadrature and interpolation (B,); without
+            bounds, from interpolation where it is watched.
     """
 
     log_tensor: np.ndarray
@@ -64,10 +67,14 @@ class LevelResult:
     log_lower: np.ndarray
     slack: np.ndarray
 
-    def gap(self) -> float:
-        """The largest relative distance between the two bounds, and so a bound of the error."""
+    def gaps(self) -> np.ndarray:
+        """The relative distances (B,) between the two bounds, and so bounds of the errors."""
         widened = self.log_tensor + 2.0 * self.slack[:, None, None] * np.eye(self.log_tensor.shape[-1])
-        return float(relative_distance(self.log_lower, widened).max(initial=0.0))
+        return relative_distance(self.log_lower, widened)
+
+    def gap(self) -> float:
+        """The largest of these distances."""
+        return float(self.gaps().max(initial=0.0))
 
     def rows(self, index: np.ndarray) -> LevelResult:
         """The results of some prefixes."""
@@ -80,11 +87,16 @@ def joined(parts: list[LevelResult]) -> LevelResult:
     return LevelResult(*[np.concatenate([getattr(part, name) for part in parts]) for name in names])
 
 
+def differences(first: LevelResult, second: LevelResult) -> np.ndarray:
+    """The relative differences (B,), the largest of the tensors, their lower bounds and the partition functions."""
+    tensors = relative_distance(first.log_tensor, second.log_tensor)
+    lower = relative_distance(first.log_lower, second.log_lower)
+    return np.max([tensors, lower, np.abs(first.log_partition - second.log_partition)], axis=0)
+
+
 def difference(first: LevelResult, second: LevelResult) -> float:
-    """The largest relative difference of the tensors, of their lower bounds and of the partition functions."""
-    tensors = relative_distance(first.log_tensor, second.log_tensor).max()
-    lower = relative_distance(first.log_lower, second.log_lower).max()
-    return float(max(tensors, lower, np.abs(first.log_partition - second.log_partition).max()))
+    """The largest of these differences."""
+    return float(differences(first, second).max())
 
 
 class LevelFields:
@@ -141,14 +153,20 @@ def largest_exponent(entries: np.ndarray, level: int) -> np.ndarray:
         flat = flat[:, [i for i, (a, b) in enumerate(components(2 if entries.shape[1] == 3 else 3)) if a == b]]
     top, bottom = flat.max(axis=(1, 2)), flat.min(axis=(1, 2))
     if not np.isfinite(top - bottom).all():
-        raise NotConverged(f"level {level}", "the potential is not finite in a cell", "check the fluctuation there")
+        raise not_finite(level)
     if (top - bottom > OVERFLOW).any():
         raise NotConverged(
             f"level {level}",
-            f"the contrast exp({(top - bottom).max():.0f}) is beyond the range of double precision",
+            f"the contrast exp({(top - bottom).max():.4g}) is beyond the range of double precision",
             "raise the temperature",
         )
     return top
+
+
+def not_finite(level: int) -> NotConverged:
+    """What is said of a cell in which V1/sigma is no number."""
+    remedy = "raise the temperature, or check the fluctuation there"
+    return NotConverged(f"level {level}", "the potential over the temperature is not finite in a cell", remedy)
 
 
 def log_mean(exponents: np.ndarray, space: TensorSpace) -> np.ndarray:

@@ -11,7 +11,8 @@ import numpy as np
 from ..meshes import draw_space
 from ..meshes.pictures import display
 from ..particles import InvalidArgument
-from ..particles._checks import real_array
+from ..particles._checks import number, real_array, shown
+from ..particles._files import target
 from .correctors import CorrectorLevel
 
 CIRCLE = 48  # corners of an ellipse
@@ -40,13 +41,24 @@ def tensor_ellipses(
         The path, or None (with a `NoDisplay` warning) where pyvista cannot draw.
 
     Raises:
-        InvalidArgument: the shapes do not match, or a value is not finite.
+        InvalidArgument: the shapes do not match, a value is not finite, a tensor is not symmetric and positive, or the
+            file cannot be in that folder.
     """
+    place = target("path", path)
     places = real_array("points", points)
+    if places.shape[1:] != (2,):
+        raise InvalidArgument("points", f"must have the shape (P, 2), not {places.shape}")
     matrices = real_array("tensors", tensors, (len(places), 2, 2))
+    if np.abs(matrices - matrices.swapaxes(1, 2)).max(initial=0.0) > 1e-8 * np.abs(matrices).max(initial=0.0):
+        raise InvalidArgument("tensors", "must be symmetric")
+    if not (np.linalg.eigvalsh(matrices) > 0).all():
+        raise InvalidArgument("tensors", "must be positive definite")
+    size = number("size", size, above=0.0)
+    if not isinstance(landscape, tuple | list) or len(landscape) != 3:
+        raise InvalidArgument("landscape", f"must be (x, y, values), not {shown(landscape)}")
     x, y, field = (real_array("landscape", part) for part in landscape)
-    if places.shape[1:] != (2,) or field.shape != (x.size, y.size):
-        raise InvalidArgument("landscape", f"must be a field (X, Y) with its lines, and points (P, 2): {field.shape}")
+    if x.ndim != 1 or y.ndim != 1 or field.shape != (x.size, y.size):
+        raise InvalidArgument("landscape", f"must be lines (X,), (Y,) with a field (X, Y), which is {field.shape}")
     with display() as possible:
         if not possible:
             return None
@@ -63,9 +75,9 @@ def tensor_ellipses(
         plotter.view_xy()
         plotter.show_bounds(location="outer", color="black", xtitle="x", ytitle="y", fmt="%.1f")
         plotter.camera.zoom(1.05)
-        plotter.screenshot(os.fspath(path))
+        plotter.screenshot(place)
         plotter.close()
-    return Path(path)
+    return place
 
 
 def corrector_fields(path: str | os.PathLike[str], level: CorrectorLevel) -> Path | None:
@@ -79,8 +91,12 @@ def corrector_fields(path: str | os.PathLike[str], level: CorrectorLevel) -> Pat
         The path, or None (with a `NoDisplay` warning) where pyvista cannot draw.
 
     Raises:
-        InvalidArgument: the torus is not of dimension 2, or its mesh is shared by several ranks.
+        InvalidArgument: no level, its torus is not of dimension 2, its mesh is shared by several ranks, or the file
+            cannot be in that folder.
     """
+    place = target("path", path)
+    if not isinstance(level, CorrectorLevel):
+        raise InvalidArgument("level", f"must be one of the levels that correctors returns, not {shown(level)}")
     mesh = level.correctors[0].function_space.mesh
     if mesh.topology.dim != 2 or mesh.comm.size > 1:
         raise InvalidArgument("level", "must be in the plane, on a mesh of one rank")
@@ -110,9 +126,9 @@ def corrector_fields(path: str | os.PathLike[str], level: CorrectorLevel) -> Pat
             plotter.camera_position = "iso"
             plotter.camera.zoom(0.85)
         plotter.set_background("white")
-        plotter.screenshot(os.fspath(path))
+        plotter.screenshot(place)
         plotter.close()
-    return Path(path)
+    return place
 
 
 def _ellipses(places: np.ndarray, matrices: np.ndarray, size: float) -> Any:

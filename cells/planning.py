@@ -8,28 +8,22 @@ from functools import cached_property
 import numpy as np
 
 from .basis_building import build_basis
+from .candidates import Candidates
 from .coupling import Coupling
 from .errors import NotConverged
 from .levels import LevelPlan, LevelResult, difference, log_mean
-from .line_space import equidistant
-from .recursion import Recursion
-from .routes import FiniteElements, FourierGalerkin, Route, choose_route
-from .symmetric import packed, relative_distance, unpacked
+from .recursion import SAMPLE_COUNTS, TRIALS, Recursion
+from .routes import FiniteElements, FourierGalerkin, Route, choose_route, comparison_space
 from .tensor_space import TensorSpace
-from .torus_interpolation import interpolate_at, on_grid
+from .trials import SAFETY, Ladder, interpolation_errors, promising, spread, trial_points
 
-SAMPLE_COUNTS = (5, 7, 9, 11, 13, 15, 17, 19, 21, 25, 29, 33, 39, 45, 55, 65, 81, 97, 129)
 PATIENCE = 120  # iterations in a space that may be too coarse
-CANDIDATES = 64  # prefixes, at least, among which the hardest are taken
-MOST_VALUES = 2_000_000  # of the potential for that, at most, where there are many points
-PILOTS = 3  # prefixes on which spaces are tried
-TRIALS = 4  # points between the samples at which the interpolation is tried
-SAFETY = 2.0  # of the errors that are measured
 MANY = 300  # cells of a level, above which they are solved in the span of the correctors of a few
 TYPICAL = 15  # samples in a direction of the levels that are not planned yet
-HESITATION = 0.7  # power of the last ratio of changes that the next is trusted to have
+FINER = 1.5  # times the samples, for a look: a few more may miss the same wave
+STALLED = 0.5  # part of the last gap above which conjugate gradients are suspected of having stopped too early
+TIGHTER = 0.01  # part of the tolerance that is then tried
 LOOSE = 0.3  # a quadrature whose error is that many tolerances is worth a solve
-COARSE = 24  # points in each direction of the grid on which the contrast is looked at
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,11 +47,11 @@ class Plan:
     solves: dict[int, int] = field(default_factory=dict)
 
     def refined(self, coupling: Coupling) -> Plan:
-        """The plan with the next finer space and more samples at each level, and without spans."""
+        """The plan with the next finer space and clearly more samples at each level, and without spans."""
         levels, rungs = {}, {}
         for k, level in self.levels.items():
             rungs[k] = min(self.rungs[k] + 1, self.routes[k].size(coupling.dim) - 1)
-            finer = [count for count in SAMPLE_COUNTS if count > level.samples]
+            finer = [count for count in SAMPLE_COUNTS if count >= FINER * level.samples]
             samples = finer[0] if coupling.sampled_axes(k) and finer else level.samples
             finer_level = _with_space(level, self.routes[k], rungs[k], coupling.dim, False)
             levels[k] = replace(finer_level, samples=samples, basis=None)
@@ -75,6 +69,7 @@ class Planner:
         bounds: whether bounds are wanted.
         route: for all levels, or None to choose.
         workers: threads.
+        hard: points (F, d) that an earlier plan was not good enough for; spaces are tried on them too.
     """
 
     coupling: Coupling
@@ -83,6 +78,7 @@ class Planner:
     bounds: bool
     route: Route | None
     workers: int
+    hard: np.ndarray | None = None
 
     def plan(self) -> Plan:
         """Return the plan; raises NotConverged where no space or no number of samples is enough."""
@@ -108,7 +104,7 @@ class Planner:
         if self.coupling.is_trivial(level):
             route = self._route(0.0)
             return _Choice(self._level(route, 0, 1), route, 0, None, 0.0)
-        pilots, contrast = self._pilots(level)
+        pilots, contrast = self._candidates.pilots(level)
         axes = self.coupling.sampled_axes(level)
         if not axes:
             results = recursion.samples_of(level, pilots, 1)
@@ -136,36 +132,21 @@ class Planner:
             slow = self.points[generator.integers(len(self.points), size=count)]
             return np.concatenate([slow, generator.random((count, (level - 1) * self.coupling.dim))], axis=1)
 
-        basis = build_basis(recursion, level, choice.level, draw, self._share)
+        basis = build_basis(recursion, level, choice.level, draw, self._share, self._candidates.strata(level))
         if basis is None:
             return choice
         return replace(choice, level=replace(choice.level, basis=basis), error=choice.error + basis.error)
 
+    @cached_property
+    def _candidates(self) -> Candidates:
+        none = np.zeros((0, self.coupling.dim))
+        return Candidates(self.coupling, self.points, none if self.hard is None else self.hard)
+
     def _level(self, route: Route, rung: int, samples: int) -> LevelPlan:
         part = self.rtol / self.coupling.levels if self.bounds else self._share  # bounds contain what is left
-        empty = LevelPlan(route.space(rung, self.coupling.dim), None, samples, 0.1 * part)
+        allowed = self._share if self.bounds else np.inf
+        empty = LevelPlan(route.space(rung, self.coupling.dim), None, samples, 0.1 * part, allowed=allowed)
         return _with_space(empty, route, rung, self.coupling.dim, self.bounds)
-
-    def _pilots(self, level: int) -> tuple[np.ndarray, float]:
-        """Prefixes with the largest spread of U_k among many, and one of the others; and that spread, over sigma."""
-        generator = np.random.Generator(np.random.Philox(key=level))
-        grid = TensorSpace(equidistant(COARSE), self.coupling.dim)
-        count = max(CANDIDATES, min(len(self.points), MOST_VALUES // grid.weights.size))
-        slow = self.points[np.linspace(0, len(self.points) - 1, count).astype(int)]
-        fast = generator.random((count, (level - 1) * self.coupling.dim))
-        prefix = np.concatenate([slow, fast], axis=1)
-        columns = list(self.coupling.columns[level])
-        _, first = np.unique(prefix[:, columns], axis=0, return_index=True)
-        prefix = prefix[np.sort(first)] if columns else prefix[:1]
-        if not self.coupling.has_terms(level):
-            return prefix[:PILOTS], 0.0
-        exponents = self.coupling.exponent(level, prefix, grid.nodes)
-        spread = np.ptp(exponents.reshape(len(exponents), -1), axis=1)
-        if not np.isfinite(spread).all():
-            raise NotConverged(f"level {level}", "the potential is not finite in a cell", "check the fluctuation there")
-        order = np.argsort(-np.broadcast_to(spread, len(prefix)), kind="stable")
-        chosen = np.unique(np.append(order[: PILOTS - 1], order[-1]))
-        return prefix[chosen], float(spread.max())
 
     def _choose_samples(self, level: int, recursion: Recursion, pilots: np.ndarray, contrast: float) -> _Choice:
         """Choose the number of samples of y_k by what more samples change in K_{k-1}.
@@ -174,23 +155,26 @@ class Planner:
         need the latter to be small, and cost more samples.
         """
         axes = self.coupling.sampled_axes(level)
-        between, true = self._trial_points(level, recursion, pilots) if self.bounds else (np.zeros((0, 0)), None)
-        ladder = _Ladder()
+        between, true = trial_points(TRIALS, axes, self.coupling.dim), None
+        if self.bounds:
+            true = recursion.effective(level + 1, recursion.extended(level, pilots, between))
+        ladder = Ladder()
         error, tried = np.inf, list[tuple[int, float]]()
         least = self._points_to_resolve(level, slower=True)
         for count in SAMPLE_COUNTS:
-            if count < least or (tried and count < _promising(tried, self._share)):
+            if count < least or (tried and count < promising(tried, self._share)):
                 continue
             recursion.solves.clear()
             results = recursion.samples_of(level, pilots, count)
             if true is not None:
-                error = SAFETY * _interpolation_error(results, true, between, count, axes, len(pilots))
+                error = float(interpolation_errors(results, true, between, count, axes, len(pilots)).max())
                 tried.append((count, error))
                 if error > self._share:
                     continue
-            choice = self._choose_rung(level, recursion, pilots, results, count, contrast)
+            interpolation = 0.0 if true is None else error
+            choice = self._choose_rung(level, recursion, pilots, results, count, contrast, interpolation)
             if true is not None:
-                return replace(choice, level=replace(choice.level, interpolation=error))
+                return choice
             _, error = ladder.add(choice.pilots)
             if error <= self._share:
                 return replace(choice, error=choice.error + error)
@@ -200,14 +184,6 @@ class Planner:
             f"take rtol above {error * self.rtol / self._share:.1e} or raise the temperature",
         )
 
-    def _trial_points(self, level: int, recursion: Recursion, pilots: np.ndarray) -> tuple[np.ndarray, LevelResult]:
-        """Points between all samples, and K_k there."""
-        axes = list(self.coupling.sampled_axes(level))
-        between = np.zeros((TRIALS, self.coupling.dim))
-        trial = np.arange(1, TRIALS + 1)[:, None] * np.array([0.754877666, 0.569840291, 0.430159709])
-        between[:, axes] = trial[:, : len(axes)] % 1.0
-        return between, recursion.effective(level + 1, recursion.extended(level, pilots, between))
-
     def _choose_rung(
         self,
         level: int,
@@ -216,15 +192,39 @@ class Planner:
         results: LevelResult,
         samples: int,
         contrast: float,
+        interpolation: float = 0.0,
     ) -> _Choice:
         """Choose a route, and in it a space; where Fourier-Galerkin was chosen and is not enough, elements may be."""
-        route = self._route(contrast + _spread(results))
+        route = self._route(contrast + spread(results))
+        if route.size(self.coupling.dim) == 1 and not self.bounds:
+            return self._only(level, recursion, pilots, results, samples, route)
         try:
-            return self._climb(level, recursion, pilots, results, samples, route)
+            return self._climb(level, recursion, pilots, results, samples, route, interpolation)
         except NotConverged:
             if self.route is not None or not isinstance(route, FourierGalerkin):
                 raise
-        return self._climb(level, recursion, pilots, results, samples, FiniteElements())
+        return self._climb(level, recursion, pilots, results, samples, FiniteElements(), interpolation)
+
+    def _only(
+        self, level: int, recursion: Recursion, pilots: np.ndarray, results: LevelResult, samples: int, route: Route
+    ) -> _Choice:
+        """The only space of a route: its error is what another one changes, and unknown where there is none."""
+        plan = self._level(route, 0, samples)
+        patient = replace(plan, iterations=5 * PATIENCE)
+        now = recursion.solve_cells(level, pilots, results, patient)
+        other = comparison_space(route, self._least_points(level), self.coupling.dim)
+        error = np.inf
+        if other is not None:
+            try:
+                known = recursion.solve_cells(level, pilots, results, replace(patient, space=other))
+                error = SAFETY * difference(now, known)
+            except NotConverged:
+                pass
+        return _Choice(plan, route, 0, now, error)
+
+    def _least_points(self, level: int) -> int:
+        """Points in a direction that resolve all waves of V1 in y_k."""
+        return max(self._points_to_resolve(level, slower=False), self._points_to_resolve(level, slower=True))
 
     def _climb(
         self,
@@ -234,39 +234,74 @@ class Planner:
         results: LevelResult,
         samples: int,
         route: Route,
+        interpolation: float,
     ) -> _Choice:
-        """Choose the coarsest space whose tensor the next ones do not change."""
-        ladder, error = _Ladder(), np.inf
+        """Choose the coarsest space whose tensor the next ones do not change, or whose bounds are close enough."""
+        ladder, error = Ladder(), np.inf
         size = route.size(self.coupling.dim)
         single = level == 1 and len(self.points) == 1
-        least = max(self._points_to_resolve(level, slower=False), self._points_to_resolve(level, slower=True))
+        least, part = self._least_points(level), 1.0
         for rung in range(self._first_rung(level, pilots, route), size):
             if route.space(rung, self.coupling.dim).line.points.size < least:
                 continue
-            plan = self._level(route, rung, samples)
+            plan = replace(self._level(route, rung, samples), interpolation=interpolation)
             most = PATIENCE if rung < size - 1 else 5 * PATIENCE  # where a space is too coarse, iterations are many
             try:
+                if self.bounds:  # the gap between them is what is known of the error
+                    now, part = self._narrowed(
+                        level, recursion, pilots, results, replace(plan, iterations=most), part, error
+                    )
+                    error = now.gap()
+                    if error <= self._allowed_gap(level):
+                        return _Choice(replace(plan, tolerance=part * plan.tolerance), route, rung, now, error)
+                    continue
                 now = recursion.solve_cells(level, pilots, results, replace(plan, iterations=most))
             except NotConverged:
                 if rung == size - 1:
                     raise
-                ladder = _Ladder()
-                continue
-            if self.bounds:  # the gap between them is what is known of the error
-                error = now.gap()
-                if error <= self._allowed_gap(level):
-                    return _Choice(plan, route, rung, now, error)
+                ladder = Ladder()
                 continue
             change, error = ladder.add(now)
             if change <= self._share and not single:
                 return _Choice(self._level(route, rung - 1, samples), route, rung - 1, now, change)
             if error <= self._share:
                 return _Choice(plan, route, rung, now, error)
-        raise NotConverged(
-            f"cells of level {level} by {route.name}",
-            f"the finest space, {route.space(size - 1, self.coupling.dim).line.name}, leaves an error of {error:.1e}",
-            "take a larger rtol, raise the temperature, or give a route with finer spaces",
-        )
+        raise self._too_coarse(level, route, least, error)
+
+    def _narrowed(
+        self,
+        level: int,
+        recursion: Recursion,
+        pilots: np.ndarray,
+        results: LevelResult,
+        plan: LevelPlan,
+        part: float,
+        before: float,
+    ) -> tuple[LevelResult, float]:
+        """Solve with a part of the tolerance, and with less where a finer space hardly brought the bounds together.
+
+        Between narrow wells the energy falls late and at once, so that conjugate gradients may stop too early; then no
+        space helps. What quadrature and interpolation add to the gap is not theirs.
+        """
+        now = recursion.solve_cells(level, pilots, results, replace(plan, tolerance=part * plan.tolerance))
+        of_solver = now.gap() - 2.0 * float(now.slack.max())
+        if of_solver > max(STALLED * before, 0.5 * self._allowed_gap(level)):
+            part *= TIGHTER
+            now = recursion.solve_cells(level, pilots, results, replace(plan, tolerance=part * plan.tolerance))
+        return now, part
+
+    def _too_coarse(self, level: int, route: Route, least: int, error: float) -> NotConverged:
+        finest = route.space(route.size(self.coupling.dim) - 1, self.coupling.dim).line
+        what, remedy = f"cells of level {level} by {route.name}", "give a route with finer spaces"
+        if finest.points.size < least:
+            reason = f"waves of V1 need {least} points in a direction, and the finest space, {finest.name}, has fewer"
+        elif not np.isfinite(error):
+            reason = f"only the finest space, {finest.name}, resolves the waves of V1: its error is not known"
+        else:
+            allowed = self._allowed_gap(level) if self.bounds else self._share
+            reason = f"the finest space, {finest.name}, leaves an error of {error:.1e}; {allowed:.1e} is allowed"
+            remedy = "take a larger rtol, raise the temperature, or give a route with finer spaces"
+        return NotConverged(what, reason, remedy)
 
     def _points_to_resolve(self, level: int, *, slower: bool) -> int:
         """Points in a direction that resolve the waves of U_k in y_k, or those of the faster levels in it."""
@@ -294,7 +329,7 @@ class Planner:
             means.append(self._means(level, pilots, route.space(rung + 1, self.coupling.dim)))
             if np.abs(means[-1] - means[-2]).max() <= LOOSE * self._share:
                 return rung
-        return size - 2
+        return max(0, size - 2)
 
     def _means(self, level: int, pilots: np.ndarray, space: TensorSpace) -> np.ndarray:
         exponents = self.coupling.exponent(level, pilots, space.nodes)
@@ -313,57 +348,6 @@ class _Choice:
     error: float
 
 
-class _Ladder:
-    """Results in a sequence of spaces whose errors fall geometrically, or faster."""
-
-    def __init__(self) -> None:
-        self._last: LevelResult | None = None
-        self._change = np.inf
-
-    def add(self, result: LevelResult | None) -> tuple[float, float]:
-        """Return the change from the last result, about its error, and an estimate of the error of this one."""
-        assert result is not None  # levels that are not trivial have pilots
-        last, before = self._last, self._change
-        self._last = result
-        if last is None:
-            return np.inf, np.inf
-        self._change = difference(last, result)
-        if not np.isfinite(before) or not self._change:
-            return self._change, self._change
-        return self._change, SAFETY * self._change * min(1.0, self._change / before) ** HESITATION
-
-
 def _with_space(level: LevelPlan, route: Route, rung: int, dim: int, bounds: bool) -> LevelPlan:
     checking = route.checking_space(rung, dim) if bounds else None
     return replace(level, space=route.space(rung, dim), checking=checking)
-
-
-def _promising(tried: list[tuple[int, float]], share: float) -> float:
-    """The number of samples at which an error that falls geometrically would be small enough, or a little less."""
-    if len(tried) < 2:
-        return tried[-1][0] + 1
-    (count, error), (next_count, next_error) = tried[-2:]
-    rate = np.log(error / next_error) / (next_count - count)
-    if rate <= 0:
-        return next_count + 1
-    return next_count + min(np.log(next_error / share) / rate - 1.0, next_count)
-
-
-def _interpolation_error(
-    results: LevelResult, true: LevelResult, between: np.ndarray, count: int, axes: tuple[int, ...], cells: int
-) -> float:
-    """The largest relative error of K_k, of its lower bound and of Z_k at trial points."""
-    dim = between.shape[1]
-    errors = []
-    for samples, exact in ((results.log_tensor, true.log_tensor), (results.log_lower, true.log_lower)):
-        table = on_grid(packed(samples).reshape(cells, -1, dim * (dim + 1) // 2), count, axes, dim)
-        found = np.moveaxis(unpacked(interpolate_at(table, between), dim), -1, 1).reshape(-1, dim, dim)
-        errors.append(relative_distance(found, exact).max())
-    table = on_grid(results.log_partition.reshape(cells, -1, 1), count, axes, dim)
-    errors.append(np.abs(interpolate_at(table, between).ravel() - true.log_partition).max())
-    return float(max(errors))
-
-
-def _spread(results: LevelResult) -> float:
-    diagonal = np.einsum("bii->bi", results.log_tensor)
-    return float(np.ptp(diagonal)) if len(diagonal) else 0.0

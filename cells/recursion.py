@@ -7,21 +7,24 @@ and log K_{k-1} is interpolated in between, apart from the factor exp(-U_{k-1}/s
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 import numpy as np
 from mpi4py import MPI
 
+from ..particles.workers import Stop, in_order
 from .coupling import Coupling
 from .level_solver import Cells, Trials
 from .levels import LevelFields, LevelPlan, LevelResult, joined
 from .progress import watched
 from .torus_interpolation import grid
+from .trials import interpolation_errors, trial_points
 
 Result = TypeVar("Result")
 CHUNK = 40_000  # unknowns of a chunk of cells: their arrays stay in the cache
+SAMPLE_COUNTS = (5, 7, 9, 11, 13, 15, 17, 19, 21, 25, 29, 33, 39, 45, 55, 65, 81, 97, 129)
+TRIALS = 4  # points between the samples at which the interpolation is tried
 SAMPLES = 4096  # cells of the next level for which memory is taken at once
 
 
@@ -36,6 +39,7 @@ class Recursion:
         workers: threads for the cells of a level.
         solves: counts the distinct cells solved at each level, by k.
         progress: whether a bar counts the groups of points x.
+        watch: whether slacks are computed without bounds too, from what the interpolation errs in each cell.
 
     Source: Duncan, Duong and Pavliotis (2023), (14) to (17).
     """
@@ -46,6 +50,7 @@ class Recursion:
     workers: int = 1
     solves: dict[int, int] = field(default_factory=dict)
     progress: bool = False
+    watch: bool = False
 
     def effective(self, level: int, prefix: np.ndarray) -> LevelResult:
         """K_{k-1} for prefixes (x, y_1, ..., y_{k-1}) (B, k d); those that agree in what matters share a cell."""
@@ -59,7 +64,9 @@ class Recursion:
             result = self.effective(level + 1, self.extended(level, distinct, np.zeros((1, self.coupling.dim))))
         else:
             self.solves[level] = self.solves.get(level, 0) + len(distinct)
-            result = joined([self._solve(level, group) for group in self._watched_groups(level, distinct)])
+            result = joined(
+                [self._solve(level, group, self.plans[level]) for group in self._watched_groups(level, distinct)]
+            )
         return result.rows(inverse.ravel())
 
     def samples_of(self, level: int, prefix: np.ndarray, count: int) -> LevelResult:
@@ -83,18 +90,33 @@ class Recursion:
         size = max(1, CHUNK // (plan.space.dim * plan.space.line.points.size**plan.space.dim))
         chunks = [slice(i, i + size) for i in range(0, len(prefix), size)]
 
-        def one(rows: slice) -> Result:
-            return work(Cells(fields, prefix[rows], rows))
+        def one(rows: slice, stop: Stop) -> Result:
+            return work(Cells(fields, prefix[rows], rows, stop))
 
         if self.workers > 1 and len(chunks) > 1:
-            with ThreadPoolExecutor(self.workers) as pool:
-                return list(pool.map(one, chunks))
-        return [one(rows) for rows in chunks]
+            return list(in_order(one, chunks, self.workers))
+        return [one(rows, Stop()) for rows in chunks]
 
-    def _solve(self, level: int, prefix: np.ndarray) -> LevelResult:
-        plan = self.plans[level]
+    def _solve(self, level: int, prefix: np.ndarray, plan: LevelPlan) -> LevelResult:
         samples = self.samples_of(level, prefix, plan.samples)
+        axes = self.coupling.sampled_axes(level)
+        if axes and (self.bounds or self.watch):  # the plan was made for other cells
+            between = trial_points(TRIALS, axes, self.coupling.dim)
+            true = self.effective(level + 1, self.extended(level, prefix, between))
+            errors = interpolation_errors(samples, true, between, plan.samples, axes, len(prefix))
+            more = next((count for count in SAMPLE_COUNTS if count > plan.samples), None)
+            if more is not None and (errors > plan.allowed).any():
+                return self._split(level, prefix, plan, errors > plan.allowed, more)
+            plan = replace(plan, interpolation=np.maximum(plan.interpolation, errors))
         return self.solve_cells(level, prefix, samples, plan)
+
+    def _split(self, level: int, prefix: np.ndarray, plan: LevelPlan, poor: np.ndarray, more: int) -> LevelResult:
+        """Solve the cells in which the samples are too few with more of them, and the others as planned."""
+        parts = []
+        for rows, samples in ((~poor, plan.samples), (poor, more)):
+            if rows.any():
+                parts.append(self._solve(level, prefix[rows], replace(plan, samples=samples)))
+        return joined(parts).rows(np.argsort(np.argsort(poor, kind="stable"), kind="stable"))
 
     def _groups(self, level: int, prefix: np.ndarray) -> Iterator[np.ndarray]:
         axes = len(self.coupling.sampled_axes(level))

@@ -22,6 +22,15 @@ def exponential(log_tensor: np.ndarray) -> np.ndarray:
     return (vectors * np.exp(values)[..., None, :]) @ vectors.swapaxes(-1, -2)
 
 
+def derivative_of_exponential(values: np.ndarray, vectors: np.ndarray, direction: np.ndarray) -> np.ndarray:
+    """D exp(L)[E] for L = Q diag(values) Q^T and symmetric E (P, d, d)."""
+    first, second = values[:, :, None], values[:, None, :]
+    half = 0.5 * (first - second)
+    sinhc = np.divide(np.sinh(half), half, out=np.ones_like(half), where=np.abs(half) > 1e-8)
+    turned = vectors.swapaxes(-1, -2) @ direction @ vectors
+    return vectors @ (turned * np.exp(0.5 * (first + second)) * sinhc) @ vectors.swapaxes(-1, -2)
+
+
 def exponential_field(entries: np.ndarray, dim: int) -> np.ndarray:
     """exp L of a field.
 

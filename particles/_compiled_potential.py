@@ -19,6 +19,7 @@ from sympy.printing.pycode import PythonCodePrinter
 
 from ._philox import FAST, half_circle
 from .multiscale_potential import MultiscalePotential
+from .potential_expressions import check_compilable
 
 
 @njit(inline="always")
@@ -71,6 +72,9 @@ def gradient_of(potential: MultiscalePotential) -> Callable[..., Any]:
     """A compiled function gradient(x, out, count, scales) for positions x (d, n), of which the first `count` are done.
 
     scales are (epsilon^-1, ..., epsilon^-N).
+
+    Raises:
+        InvalidArgument: the compiler does not know a function in the gradient.
     """
     scales = sympy.symbols(f"scale1:{potential.scales + 1}", positive=True)
     slow = potential.slow
@@ -80,7 +84,9 @@ def gradient_of(potential: MultiscalePotential) -> Callable[..., Any]:
         for symbol, position in zip(variables, slow)
     }
     full = potential.confining_expression + potential.fluctuation_expression.subs(on_diagonal, simultaneous=True)
-    source = _source([sympy.diff(full, symbol) for symbol in slow], slow, scales)
+    components = [sympy.diff(full, symbol) for symbol in slow]
+    check_compilable(components)
+    source = _source(components, slow, scales)
     namespace: dict[str, Any] = {"math": math, "circle": circle, "exponential": exponential}
     exec(compile(source, f"<gradient of {potential!r}>", "exec"), namespace)
     return njit(fastmath=FAST, error_model="numpy", boundscheck=False)(namespace["gradient"])

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
 import sympy
 
+from ._checks import shown
 from .errors import InvalidArgument
 
 if TYPE_CHECKING:
@@ -18,7 +20,11 @@ KINKS = (
 )  # fmt: skip
 SAMPLES = 512  # of each check
 RATIONAL = 24  # sampled too: multiples of 1/24, where poles of the usual trigonometric functions are
-RADII = (1.0, 10.0, 100.0, 1000.0)  # of x, to see V1 grow
+NEAR = 1.0  # size of x for all checks but that of growth
+FAR = (1e3, 1e6, 1e9, 1e12)  # sizes of x between which a function that is not bounded grows each time
+GROWTH = 0.1  # relative, from one of them to the next: log |x| has 0.33 in the last step
+OVERFLOWS = 64  # points at which double precision overflows, and numbers of a larger range are tried
+BOUNDED = "a bounded function in place of x, such as L*tanh(x/L), which is close to x for |x| well below L"
 ZOOMS = 40  # halvings of a box around the largest value, to see a pole
 ROUNDING = 1e-8  # relative: two values of a periodic function one period apart
 
@@ -28,7 +34,7 @@ def check_smooth(name: str, expression: sympy.Expr, symbols: tuple[sympy.Symbol,
     if strange := expression.free_symbols - set(symbols):
         raise InvalidArgument(name, f"has symbols that are not its arguments: {sorted(map(str, strange))}")
     if expression.has(sympy.nan, sympy.oo, -sympy.oo, sympy.zoo):
-        raise InvalidArgument(name, f"must be finite, not {expression}")
+        raise InvalidArgument(name, f"must be finite, not {shown(expression)}")
     if expression.has(sympy.I):
         raise InvalidArgument(name, "must be real")
     kinks = [kind.__name__ for kind in KINKS if expression.has(kind)]
@@ -37,22 +43,26 @@ def check_smooth(name: str, expression: sympy.Expr, symbols: tuple[sympy.Symbol,
 
 
 def check_bounded(potential: MultiscalePotential) -> None:
-    """Raise unless V0 is finite near the origin and V1 is finite and bounded, as Assumption 1 of the paper demands."""
-    start = _sample(potential, RADII[0])
-    _finite("confining", potential._evaluate(potential._confining, start[:, : potential.dim]))
-    largest = [_largest(potential, _sample(potential, radius)) for radius in RADII]
-    steps = np.diff(largest)
-    if (steps[1:] > 0.1 * max(largest[0], 1e-300)).all():
+    """Raise unless V0 is finite near the origin and V1 is finite and bounded, as Assumption 1 of the paper demands.
+
+    A V1 that is bounded may rise over any number of decades of x, but not over the last ones of `FAR`.
+    """
+    start = _sample(potential, NEAR)
+    with np.errstate(all="ignore"):
+        _finite("confining", potential._evaluate(potential._confining, start[:, : potential.dim]))
+    near, *far = [_largest(potential, _sample(potential, radius)) for radius in (NEAR, *FAR)]
+    if all(after > (1.0 + GROWTH) * before for before, after in pairwise(far)):
         raise InvalidArgument(
             "fluctuation",
-            f"must be bounded, but grows with x: {largest[0]:.3g} at |x| = 1, {largest[-1]:.3g} at {RADII[-1]:g}",
+            f"must be bounded, but grows with x: {near:.3g} at |x| = 1, {far[-1]:.3g} at {FAR[-1]:g}; "
+            f"where it is not needed everywhere, write it with {BOUNDED}",
         )
     _no_pole(potential, start)
 
 
 def check_periodic(potential: MultiscalePotential) -> None:
     """Raise unless V1 is 1-periodic in each component of each fast variable."""
-    sample = _sample(potential, RADII[0])
+    sample = _sample(potential, NEAR)
     values = potential._evaluate(potential._fluctuation, sample)
     scale = np.abs(values).max() + np.ptp(values)
     for column in range(potential.dim, sample.shape[1]):
@@ -78,14 +88,30 @@ def _sample(potential: MultiscalePotential, radius: float) -> np.ndarray:
 
 def _finite(name: str, values: np.ndarray) -> None:
     if not np.isfinite(values).all():
-        raise InvalidArgument(name, "must be finite and real, but is NaN or infinite at some points")
+        more = "; where it is not needed everywhere, write it with " + BOUNDED if name == "fluctuation" else ""
+        raise InvalidArgument(name, f"must be finite and real, but is NaN or infinite at some points{more}")
 
 
 def _largest(potential: MultiscalePotential, sample: np.ndarray) -> float:
+    """The largest |V1|; what overflows on the way to a finite value, such as exp(x)/(1 + exp(x)), is finite."""
     with np.errstate(all="ignore"):
         values = potential._evaluate(potential._fluctuation, sample)
-    _finite("fluctuation", values)
+    lost = np.flatnonzero(~np.isfinite(values))
+    if lost.size:
+        lost = lost[:: -(-lost.size // OVERFLOWS)]
+        again = np.array([_with_wide_exponents(potential, sample[row]) for row in lost])
+        _finite("fluctuation", again)
+        values = np.append(values[np.isfinite(values)], again)
     return float(np.abs(values).max())
+
+
+def _with_wide_exponents(potential: MultiscalePotential, place: np.ndarray) -> float:
+    """V1 at one place by sympy, whose numbers do not overflow; NaN where it is not real or beyond double precision."""
+    numbers = {symbol: sympy.Float(float(value)) for symbol, value in zip(potential.variables, place)}
+    try:
+        return float(potential.fluctuation_expression.evalf(subs=numbers))
+    except (ArithmeticError, TypeError, ValueError, NotImplementedError):
+        return float("nan")
 
 
 def _no_pole(potential: MultiscalePotential, sample: np.ndarray) -> None:

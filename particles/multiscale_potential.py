@@ -13,15 +13,15 @@ import sympy
 from . import _checks
 from ._potential_checks import check_bounded, check_periodic, check_smooth
 from .errors import InvalidArgument
+from .potential_expressions import Symbols, check_compilable, check_computable, expression_of, lambdified
 
-Symbols = tuple[sympy.Symbol, ...]
 
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class MultiscalePotential:
     """V_epsilon(x) = V0(x) + V1(x, x/epsilon, ..., x/epsilon^N), with V1 smooth, bounded and 1-periodic in each y_k.
 
-    A Brownian particle in it obeys dX = -grad V_epsilon(X) dt + sqrt(2 sigma) dW.
+    A Brownian particle in it obeys dX = -grad V_epsilon(X) dt + sqrt(2 sigma) dW. Two potentials are equal where d, N,
+    sigma and both expressions are, whatever functions these came from.
 
     Args:
         dim: dimension d of space, 1, 2 or 3.
@@ -32,9 +32,9 @@ class MultiscalePotential:
             component of each y.
 
     Raises:
-        InvalidArgument: an argument is out of range; an expression is not real, not smooth, not finite or has symbols
-        of
-            its own; V1 is not 1-periodic in a fast variable or not bounded.
+        InvalidArgument: an argument is out of range; an expression is not real, not smooth, not finite, has symbols of
+            its own or functions that neither numpy nor scipy computes; V1 is not 1-periodic in a fast variable or not
+            bounded.
 
     Source: Duncan, Duong and Pavliotis (2023), equations (4), (8), Assumption 1.
     """
@@ -52,8 +52,20 @@ class MultiscalePotential:
         set_field("temperature", _checks.number("temperature", self.temperature, above=0.0))
         check_smooth("confining", self.confining_expression, self.slow)
         check_smooth("fluctuation", self.fluctuation_expression, self.variables)
+        check_computable("confining", self.confining_expression, self.slow)
+        check_computable("fluctuation", self.fluctuation_expression, self.variables)
         check_bounded(self)
         check_periodic(self)
+
+    @cached_property
+    def _identity(self) -> tuple[Any, ...]:
+        return self.dim, self.scales, self.temperature, self.confining_expression, self.fluctuation_expression
+
+    def __eq__(self, other: object) -> bool:
+        return self._identity == other._identity if isinstance(other, MultiscalePotential) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self._identity)
 
     @cached_property
     def slow(self) -> Symbols:
@@ -73,12 +85,12 @@ class MultiscalePotential:
     @cached_property
     def confining_expression(self) -> sympy.Expr:
         """V0 in the symbols `slow`."""
-        return _expression("confining", self.confining, (self.slow,))
+        return expression_of("confining", self.confining, (self.slow,))
 
     @cached_property
     def fluctuation_expression(self) -> sympy.Expr:
         """V1 in the symbols `slow` and `fast`."""
-        return _expression("fluctuation", self.fluctuation, (self.slow, *self.fast))
+        return expression_of("fluctuation", self.fluctuation, (self.slow, *self.fast))
 
     def confining_at(self, x: Any) -> np.ndarray:
         """V0(x).
@@ -172,6 +184,9 @@ class MultiscalePotential:
         """grad V_epsilon as a function that numba compiles: gradient(x, epsilon, out), for one position x (d,).
 
         It writes the d components into `out` and can be called from other compiled code.
+
+        Raises:
+            InvalidArgument: the compiler does not know a function in the gradient.
         """
         import numba
 
@@ -183,6 +198,7 @@ class MultiscalePotential:
         }
         full = self.confining_expression + self.fluctuation_expression.subs(on_diagonal, simultaneous=True)
         components = [sympy.diff(full, symbol) for symbol in self.slow]
+        check_compilable(components)
         scalars = numba.njit(sympy.lambdify([*self.slow, epsilon], tuple(components), modules="math", cse=True))
         dim = self.dim
         if dim == 1:
@@ -202,21 +218,21 @@ class MultiscalePotential:
 
     @cached_property
     def _confining(self) -> Callable[..., Any]:
-        return lambdified(self.slow, self.confining_expression)
+        return lambdified(self.slow, self.confining_expression, "confining")
 
     @cached_property
     def _fluctuation(self) -> Callable[..., Any]:
-        return lambdified(self.variables, self.fluctuation_expression)
+        return lambdified(self.variables, self.fluctuation_expression, "fluctuation")
 
     @cached_property
     def _confining_gradient(self) -> list[Callable[..., Any]]:
-        return [lambdified(self.slow, sympy.diff(self.confining_expression, symbol)) for symbol in self.slow]
+        slopes = [sympy.diff(self.confining_expression, symbol) for symbol in self.slow]
+        return [lambdified(self.slow, slope, "confining") for slope in slopes]
 
     @cached_property
     def _fluctuation_gradient(self) -> list[Callable[..., Any]]:
-        return [
-            lambdified(self.variables, sympy.diff(self.fluctuation_expression, symbol)) for symbol in self.variables
-        ]
+        slopes = [sympy.diff(self.fluctuation_expression, symbol) for symbol in self.variables]
+        return [lambdified(self.variables, slope, "fluctuation") for slope in slopes]
 
     def _evaluate(self, function: Callable[..., Any], variables: np.ndarray) -> np.ndarray:
         return np.broadcast_to(function(*variables.T), variables.shape[:1]).astype(np.float64)
@@ -240,27 +256,10 @@ class MultiscalePotential:
 
 
 def points(name: str, value: Any, dim: int) -> np.ndarray:
-    """Return points (P, d) of finite numbers."""
+    """Return points (P, d) of finite numbers; in one dimension (P,) is taken for (P, 1)."""
     array = _checks.real_array(name, value)
+    if dim == 1 and array.ndim == 1:
+        return array[:, None]
     if array.ndim != 2 or array.shape[1] != dim:
         raise InvalidArgument(name, f"must have the shape (P, {dim}), not {array.shape}")
     return array
-
-
-def lambdified(symbols: Sequence[sympy.Symbol], expression: sympy.Expr) -> Callable[..., Any]:
-    """Return a vectorised numpy function of an expression; what several terms share is computed once."""
-    return sympy.lambdify(list(symbols), expression, modules="numpy", cse=True)
-
-
-def _expression(name: str, function: Callable[..., Any], arguments: tuple[Symbols, ...]) -> sympy.Expr:
-    if not callable(function):
-        raise InvalidArgument(name, f"must be a callable from sympy symbols to an expression, not {function!r}")
-    try:
-        expression = sympy.sympify(function(*arguments))
-    except (TypeError, ValueError, IndexError, AttributeError, sympy.SympifyError) as error:
-        raise InvalidArgument(
-            name, f"must map {len(arguments)} tuples of {len(arguments[0])} sympy symbols to an expression: {error}"
-        ) from error
-    if not isinstance(expression, sympy.Expr):
-        raise InvalidArgument(name, f"must return one sympy expression, not {type(expression).__name__}")
-    return expression

@@ -81,7 +81,7 @@ def self_similar(temperature: float, amplitudes: Sequence[float], *, dim: int = 
     Raises:
         InvalidArgument: an argument out of range.
     """
-    heights = [_checks.number("amplitudes", a) for a in amplitudes]
+    heights = [_checks.number("amplitudes", a) for a in _listed("amplitudes", amplitudes, "numbers")]
 
     def fluctuation(_: Any, *y: Any) -> sympy.Expr:
         return sympy.Add(*[a * wave(component) for a, scale in zip(heights, y) for component in scale])
@@ -105,9 +105,12 @@ def laminate(
     Raises:
         InvalidArgument: an argument out of range.
     """
-    normals = [tuple(_checks.integer("directions", m, -100, 100) for m in normal) for normal in directions]
+    vectors = [_listed("directions", entry, "vectors") for entry in _listed("directions", directions, "vectors")]
+    normals = [tuple(_checks.integer("directions", m, -100, 100) for m in vector) for vector in vectors]
     if len({len(normal) for normal in normals}) != 1 or any(not any(normal) for normal in normals):
         raise InvalidArgument("directions", "must be vectors of one dimension that are not 0")
+    if len(normals[0]) > 3:
+        raise InvalidArgument("directions", f"must be vectors of dimension 1, 2 or 3, not {len(normals[0])}")
     c = _fraction("modulation", modulation)
 
     def fluctuation(_: Any, *y: Any) -> sympy.Expr:
@@ -151,3 +154,13 @@ def _fraction(name: str, value: float) -> float:
     if number >= 1.0:
         raise InvalidArgument(name, f"must be below 1, not {number:g}")
     return number
+
+
+def _listed(name: str, values: Any, kind: str) -> list[Any]:
+    """The entries of a list that is not empty."""
+    if isinstance(values, str | bytes) or not hasattr(values, "__iter__"):
+        raise InvalidArgument(name, f"must be a list of {kind}, not {_checks.shown(values)}")
+    entries = list(values)
+    if not entries:
+        raise InvalidArgument(name, f"must be a list of {kind}, at least one")
+    return entries

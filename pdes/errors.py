@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from ..cells.errors import NotConverged
+from ..cells.errors import NotConverged, Unresolved
 
 __all__ = ["NotConverged", "Unresolved"]
-
-
-class Unresolved(UserWarning):
-    """The mesh is too coarse for a scale of the equation; the solution is bounded, but smeared at that scale."""

@@ -17,7 +17,7 @@ from .resolvents import Resolvents
 from .rosenbrock import Statistics
 
 MOST_STEPS = 2**60  # between two snapshots
-EVEN = 1e-22  # relative entropies below it are rounding; a state that is so close to equilibrium is left alone
+EVEN = 1e-20  # relative entropies below it are rounding (of 1e-10); a state so close to equilibrium is left alone
 SAFETY = 0.8
 
 
