@@ -111,7 +111,7 @@ take() {  # DIRECTORY: keeps it from being removed while this process and its ch
 remove_unused() {  # KEEP: what was built for other lists of packages, if unused for 30 days; leftovers of builds after a day
   local path name
   for path in "$base"/*-[0-9]*; do
-    name=${path##*/}; name=${name%.removed}; name=${name%.partial}
+    name=${path##*/}; name=${name%%.*}
     [ -d "$path" ] && [ ! -L "$path" ] && [ "$base/$name" != "$1" ] || continue
     case $path in
       *.removed | *.partial) [ -n "$(find "$path" -maxdepth 0 -mtime +0)" ] || continue ;;

@@ -83,15 +83,17 @@ try_root() {  # a new one; where it cannot be built, commands go on in the previ
 # --- building ----------------------------------------------------------------------------------------------
 
 build_root() {  # under another name, and moved to its own when whole
-  local mirror partial=$root.partial debootstrap
+  local mirror partial=$root.$$.partial borrowed
   mirror=$(debian_mirror) || true
   [ -n "$mirror" ] || fail "no FEniCSx here, and no Debian mirror in /etc/apt to build a private root from" "$other_ways"
-  [ "$(id -u)" = 0 ] || fail "no FEniCSx here, and building a private Debian root takes the rights of root" \
-    "run 'make env' as root, or $other_ways"
-  as_root unshare --mount true 2>/dev/null || fail "this machine allows no private mount namespace" "$other_ways"
+  as_root unshare --mount true 2>/dev/null || {
+    [ "$(id -u)" != 0 ] || fail "this machine allows no private mount namespace" "$other_ways"
+    fail "no FEniCSx here, and building a private Debian root takes the rights of root, or user namespaces, which this
+machine does not allow" "run 'make env' as root, or $other_ways"
+  }
   say "building a private Debian root ($suite) in $root: some minutes, 3 GB, once"; built=yes
   : > "$log"
-  clear_away "$partial"
+  rm -rf --one-file-system "$root".*.partial 2>> "$log"  # left by builds that were ended; ours has another name
   bootstrap "$partial"
   furnish "$partial" || fail "the private root could not be furnished: $(last_words "$log" 3)" "check the network; the log is $log"
   mark > "$partial/.whole"
@@ -104,53 +106,60 @@ build_root() {  # under another name, and moved to its own when whole
 
 other_ways='install dolfinx >= 0.9 with your package manager or with conda (environment.yml)'
 
-clear_away() {  # DIRECTORY: what a build left that was ended; what is mounted in it stays, and is named
-  rm -rf --one-file-system "$1" 2>> "$log"
-  [ ! -e "$1" ] || fail "$1, left by a set-up that was ended, cannot be removed: $(last_words "$log")" \
-    "unmount what is mounted in it (findmnt lists it) and try again"
-}
-
-bootstrap() {  # ROOT: a minimal Debian, in a mount namespace of its own, so that nothing stays mounted however it ends
-  get_debootstrap || fail "debootstrap could not be fetched: $(last_words "$log")" "check the network and /etc/apt"
-  as_root unshare --mount --propagation private "${debootstrap[@]}" --variant=minbase --include=ca-certificates \
-    "$suite" "$1" "$mirror" >> "$log" 2>&1 || {
+bootstrap() {  # ROOT: a minimal Debian
+  borrow debootstrap /usr/sbin/debootstrap
+  in_build_namespace "$1" bootstrap_devices env "PATH=$borrowed/usr/sbin:$borrowed/usr/bin:$PATH:/usr/sbin:/sbin" \
+    "LD_LIBRARY_PATH=$(echo "$borrowed"/usr/lib/*-linux-gnu)" "DEBOOTSTRAP_DIR=$borrowed/usr/share/debootstrap" \
+    debootstrap --variant=minbase --include=ca-certificates "$suite" "$1" "$mirror" >> "$log" 2>&1 || {
       tail -n 20 "$1/debootstrap/debootstrap.log" >> "$log" 2>/dev/null
       fail "debootstrap failed: $(last_words "$log" 3)" "check the network; the log is $log"
     }
 }
 
-get_debootstrap() {  # sets debootstrap, the command; that of the host, or one unpacked in a folder of ours
-  local folder=$base/borrowed/debootstrap library
-  debootstrap=(debootstrap)
-  ! command -v debootstrap >/dev/null 2>&1 || return 0
-  [ -e "$folder/usr/sbin/debootstrap" ] || borrow debootstrap "$folder" >> "$log" 2>&1 || return 1
-  library=$(echo "$folder"/usr/lib/*-linux-gnu)
-  debootstrap=(env "PATH=$folder/usr/bin:$PATH:/usr/sbin:/sbin" "LD_LIBRARY_PATH=$library" "DEBOOTSTRAP_DIR=$folder/usr/share/debootstrap"
-    "$folder/usr/sbin/debootstrap")
-}
-
-borrow() {  # PACKAGE FOLDER: unpacks a package of the host's release and what it needs that the host lacks; installs nothing
-  local work=$2.partial deb apt
+borrow() {  # PACKAGE FILE: sets borrowed, before which FILE is found: nothing if the host has it, else a folder of ours
+  local work apt  # the package, and what it needs that the host lacks, is unpacked there: nothing is installed
+  borrowed=; [ ! -x "$2" ] || return 0
+  borrowed=$base/borrowed/$1 work=$base/borrowed/$1.partial
+  [ ! -x "$borrowed$2" ] || return 0
   rm -rf "$work"; mkdir -p "$work/apt/lists/partial" "$work/apt/archives/partial"
   echo "deb $mirror $(os_release VERSION_CODENAME) main" > "$work/apt/sources.list"
   apt=(apt-get -qq -y -o "Dir::State::lists=$work/apt/lists" -o "Dir::Cache=$work/apt" -o "Dir::Etc::sourcelist=$work/apt/sources.list"
     -o Dir::Etc::sourceparts=/dev/null -o APT::Sandbox::User=root -o Debug::NoLocking=1)
-  "${apt[@]}" update && "${apt[@]}" --no-install-recommends --download-only install "$1" || return 1
-  for deb in "$work"/apt/archives/*.deb; do dpkg-deb -x "$deb" "$work" || return 1; done
-  rm -rf "$work/apt" "$2" && mv -T "$work" "$2"
+  {
+    "${apt[@]}" update && "${apt[@]}" --no-install-recommends --download-only install "$1" \
+      && printf '%s\0' "$work"/apt/archives/*.deb | xargs -0 -I{} dpkg-deb -x {} "$work" \
+      && [ -x "$work$2" ] && rm -rf "$work/apt" "$borrowed" && mv -T "$work" "$borrowed"
+  } >> "$log" 2>&1 || fail "the Debian package $1 could not be fetched: $(last_words "$log" 3)" "check the network and $apt_folder"
+}
+
+in_build_namespace() {  # ROOT PREPARE COMMAND...: where nothing stays mounted, however it ends
+  local inside=$1 fakeroot=() library=; shift
+  if [ "$(id -u)" != 0 ]; then  # only one user is there in our user namespace: other owners of files are make-believe
+    borrow fakeroot /usr/bin/fakeroot-sysv
+    library=$(echo "$borrowed"/usr/lib/*/libfakeroot/libfakeroot-sysv.so)
+    fakeroot=(env FAKEROOTDONTTRYCHOWN=1 container=lxc "$borrowed/usr/bin/fakeroot-sysv" -l "$library" -f "$borrowed/usr/bin/faked-sysv" --)
+  fi
+  (
+    [ -z "$library" ] || exec 9>&-  # a daemon of fakeroot's outlives a build that is killed, and must not hold our lock
+    as_root unshare --mount --propagation private -- bash -c '. "$1"; inside=$2 library=$3 prepare=$4 shared=(); shift 4
+      [ -z "$library" ] || share "${library%/*}"
+      "$prepare" || exit 69
+      exec "$@"' build "$here/.ci/enter_root" "$inside" "$library" "$1" "${fakeroot[@]}" "${@:2}"
+  )
 }
 
 furnish() {  # ROOT: Debian's packages, then those of PyPI in $tools_inside
   cp /etc/ssl/certs/ca-certificates.crt "$1/etc/ssl/certs/host.crt" 2>/dev/null \
     || cp "$1/etc/ssl/certs/ca-certificates.crt" "$1/etc/ssl/certs/host.crt"
   (umask 077; apt-config dump 2>/dev/null | grep -i '^Acquire::https\?::Proxy ' > "$1/etc/apt/apt.conf.d/99host")
+  [ "$(id -u)" = 0 ] || echo 'APT::Sandbox::User "root";' >> "$1/etc/apt/apt.conf.d/99host"
   # a mirror of sid may be refreshed less often than its index stays valid
   local fresh=; [ "$suite" = trixie ] || fresh="-o Acquire::Check-Valid-Until=false"
   in_bare_root "$1" sh -c "apt-get update -qq $fresh && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq \
     --no-install-recommends $(echo $debian_packages) && apt-get clean" >> "$log" 2>&1 < /dev/null || return 1
   (
     # by the environment and not on a command line, where a password in them could be read by everybody
-    while IFS= read -r setting; do export "${setting%%=*}" "$setting"; done < <(host_pip_settings)
+    while IFS= read -r setting; do export "$setting"; done < <(host_pip_settings)
     make_tools "$tools_inside" in_bare_root "$1" python3
   ) >> "$log" 2>&1
 }
@@ -158,13 +167,7 @@ furnish() {  # ROOT: Debian's packages, then those of PyPI in $tools_inside
 # --- entering ----------------------------------------------------------------------------------------------
 
 in_bare_root() {  # ROOT COMMAND...: the root alone, with its own /tmp and /run: what is installed sees no service of the host
-  local inside=$1; shift
-  as_root unshare --mount --propagation private -- bash -c '
-    . "$1"; inside=$2; shift 2
-    for path in /proc /sys /dev; do mount --rbind "$path" "$inside$path" || exit; done
-    share_file /etc/resolv.conf; share_file /etc/hosts
-    clean_environment pip
-    exec chroot "$inside" env -C / HOME=/root PIP_NO_CACHE_DIR=1 "$@"' in_bare_root "$here/.ci/enter_root" "$inside" "$@"
+  in_build_namespace "$1" bare_root chroot "$1" env -C / HOME=/root PIP_NO_CACHE_DIR=1 "${@:2}"
 }
 
 in_root() {  # ROOT COMMAND...: with the folders of the host in their places; does not return
