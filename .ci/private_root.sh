@@ -57,7 +57,7 @@ previous_root() {  # prints the root of this suite that was used last, whatever 
 }
 
 try_root() {  # a new one; where it cannot be built, commands go on in the previous one, and are told so
-  local name log failed previous reason
+  local name log failed previous
   name=$(root_name) log=$base/build-$name.log failed=$base/failed-$name
   root=$base/$name
   lock "$name"
@@ -67,14 +67,17 @@ try_root() {  # a new one; where it cannot be built, commands go on in the previ
       build_root
     elif [ -n "${set_up-}" ]; then
       (build_root) || { touch "$failed"; say "the previous root $previous works as before, for what it holds"; exit 69; }
+      built=yes
     elif [ -n "$(find "$failed" -mmin -60 2>/dev/null)" ] || ! (build_root); then
       [ -n "$(find "$failed" -mmin -60 2>/dev/null)" ] || touch "$failed"
       say "warning: no root for the present list of packages; going on in the previous one, $previous;" \
         "'$here/in-env --set-up' tries again"
       name=${previous##*/} root=$previous
       lock "$name"
+    else
+      built=yes
     fi
-    [ "$root" = "$previous" ] || { rm -f "$failed"; built=yes; }
+    [ -z "$built" ] || rm -f "$failed"
   fi
   take "$root" || fail "$root has gone" "try again"
   kind=root; chosen="private Debian root ($suite) $root"
@@ -95,7 +98,8 @@ machine does not allow" "run 'make env' as root, or $other_ways"
   : > "$log"
   rm -rf --one-file-system "$root".*.partial 2>> "$log"  # left by builds that were ended; ours has another name
   bootstrap "$partial"
-  furnish "$partial" || fail "the private root could not be furnished: $(last_words "$log" 3)" "check the network; the log is $log"
+  furnish "$partial" || rm -rf --one-file-system "$partial"
+  [ -e "$partial" ] || fail "the private root could not be furnished: $(last_words "$log" 3)" "check the network; the log is $log"
   mark > "$partial/.whole"
   [ ! -L "$root" ] || rm "$root"
   mv -T "$partial" "$root" || fail "$partial cannot be moved to $root" "remove $root"
@@ -112,6 +116,7 @@ bootstrap() {  # ROOT: a minimal Debian
     "LD_LIBRARY_PATH=$(echo "$borrowed"/usr/lib/*-linux-gnu)" "DEBOOTSTRAP_DIR=$borrowed/usr/share/debootstrap" \
     debootstrap --variant=minbase --include=ca-certificates "$suite" "$1" "$mirror" >> "$log" 2>&1 || {
       tail -n 20 "$1/debootstrap/debootstrap.log" >> "$log" 2>/dev/null
+      rm -rf --one-file-system "$1"
       fail "debootstrap failed: $(last_words "$log" 3)" "check the network; the log is $log"
     }
 }
@@ -124,7 +129,7 @@ borrow() {  # PACKAGE FILE: sets borrowed, before which FILE is found: nothing i
   rm -rf "$work"; mkdir -p "$work/apt/lists/partial" "$work/apt/archives/partial"
   echo "deb $mirror $(os_release VERSION_CODENAME) main" > "$work/apt/sources.list"
   apt=(apt-get -qq -y -o "Dir::State::lists=$work/apt/lists" -o "Dir::Cache=$work/apt" -o "Dir::Etc::sourcelist=$work/apt/sources.list"
-    -o Dir::Etc::sourceparts=/dev/null -o APT::Sandbox::User=root -o Debug::NoLocking=1)
+    -o Dir::Etc::sourceparts=/dev/null -o APT::Sandbox::User=root -o APT::Update::Error-Mode=any -o Debug::NoLocking=1)
   {
     "${apt[@]}" update && "${apt[@]}" --no-install-recommends --download-only install "$1" \
       && printf '%s\0' "$work"/apt/archives/*.deb | xargs -0 -I{} dpkg-deb -x {} "$work" \
