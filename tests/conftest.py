@@ -42,6 +42,12 @@ def pytest_unconfigure(config):
         print(f"rank {MPI.COMM_WORLD.rank}:\n{text.getvalue()}", flush=True)
 
 
+def pytest_collection_finish():
+    """What the imports made stays to the end: it need not be looked through after every test."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(autouse=True)
 def no_endless_hang(request):
     """A collective call that only some ranks make shows where it hangs, and ends."""

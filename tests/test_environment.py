@@ -80,9 +80,16 @@ def test_set_up_says_what_is_missing(tmp_path, override, error):
 
 def test_each_list_of_packages_has_its_root(tmp_path):
     """Two checkouts with different lists take turns, and each root is built once."""
-    script = BUILDER + LIST + "for THE_LIST in 111 222 111 222; do ensure_environment; echo $kind ${root##*/} $built; done"
+    script = (
+        BUILDER + LIST + "for THE_LIST in 111 222 111 222; do ensure_environment; echo $kind ${root##*/} $built; done"
+    )
     done = shell(script, XDG_CACHE_HOME=str(tmp_path))
-    assert done.stdout.splitlines() == ["root trixie-111 yes", "root trixie-222 yes", "root trixie-111", "root trixie-222"]
+    assert done.stdout.splitlines() == [
+        "root trixie-111 yes",
+        "root trixie-222 yes",
+        "root trixie-111",
+        "root trixie-222",
+    ]
     assert (tmp_path / "scaling-limits" / "calls").read_text().split() == ["bootstrap"] * 2
 
 
@@ -118,7 +125,9 @@ def test_partial_root_is_never_taken_for_a_whole_one(tmp_path):
     done = shell(BUILDER + LIST + fresh + "ensure_environment; echo $kind $built", XDG_CACHE_HOME=str(tmp_path))
     assert done.stdout.strip() == "root yes", done.stderr
     assert [path.name for path in cache.glob("trixie-111*")] == ["trixie-111"]
-    again = shell(BUILDER + LIST + "furnish() { exit 9; }\nensure_environment; echo $kind $built", XDG_CACHE_HOME=str(tmp_path))
+    again = shell(
+        BUILDER + LIST + "furnish() { exit 9; }\nensure_environment; echo $kind $built", XDG_CACHE_HOME=str(tmp_path)
+    )
     assert again.stdout.strip() == "root"
 
 
@@ -187,10 +196,14 @@ def test_second_set_up_says_that_it_waits(tmp_path):
 @pytest.mark.parametrize(("answer", "calls"), [("", []), ("no", []), ("yes", ["update", "install"])])
 def test_nothing_is_installed_on_the_system_unasked(tmp_path, answer, calls):
     """A script, which has no terminal to be asked on, goes on to the ways that leave the system as it is."""
-    script = BUILDER + LIST + (
-        ". $here/.ci/environment.sh; archive_has_fenicsx() { :; }; try_conda() { return 1; }; whole_root() { return 1; }\n"
-        'apt-get() { echo "$1" >> "$base/apt"; }; env() { shift; "$@"; }; try_root() { kind=root; }\n'
-        "try_host() { [ -e $base/apt ] && kind=host; }; id() { echo 0; }\nensure_environment; echo $kind"
+    script = (
+        BUILDER
+        + LIST
+        + (
+            ". $here/.ci/environment.sh; archive_has_fenicsx() { :; }; try_conda() { return 1; }; whole_root() { return 1; }\n"
+            'apt-get() { echo "$1" >> "$base/apt"; }; env() { shift; "$@"; }; try_root() { kind=root; }\n'
+            "try_host() { [ -e $base/apt ] && kind=host; }; id() { echo 0; }\nensure_environment; echo $kind"
+        )
     )
     done = shell(script, XDG_CACHE_HOME=str(tmp_path), SCALING_LIMITS_INSTALL=answer)
     assert done.stdout.strip() == ("host" if answer == "yes" else "root"), done.stderr
@@ -200,12 +213,20 @@ def test_nothing_is_installed_on_the_system_unasked(tmp_path, answer, calls):
 
 
 def test_password_of_the_index_is_on_no_command_line(tmp_path):
-    script = BUILDER + LIST + (
-        ". $here/.ci/private_root.sh; apt-config() { :; }; mkdir -p $base/r/etc/ssl/certs $base/r/etc/apt/apt.conf.d\n"
-        "name=x; log=$base/log; touch $base/r/etc/ssl/certs/ca-certificates.crt\n"
-        'in_bare_root() { echo "$*" >> $base/commands; echo "$PIP_INDEX_URL" >> $base/seen; }; furnish $base/r'
+    script = (
+        BUILDER
+        + LIST
+        + (
+            ". $here/.ci/private_root.sh; apt-config() { :; }; mkdir -p $base/r/etc/ssl/certs $base/r/etc/apt/apt.conf.d\n"
+            "name=x; log=$base/log; touch $base/r/etc/ssl/certs/ca-certificates.crt\n"
+            'in_bare_root() { echo "$*" >> $base/commands; echo "$PIP_INDEX_URL" >> $base/seen; }; furnish $base/r'
+        )
     )
-    done = shell(f"mkdir -p {tmp_path}/scaling-limits;" + script, XDG_CACHE_HOME=str(tmp_path), PIP_INDEX_URL="https://u:secret@x/s")
+    done = shell(
+        f"mkdir -p {tmp_path}/scaling-limits;" + script,
+        XDG_CACHE_HOME=str(tmp_path),
+        PIP_INDEX_URL="https://u:secret@x/s",
+    )
     assert "secret" not in (tmp_path / "scaling-limits" / "commands").read_text(), done.stderr
     assert "https://u:secret@x/s" in (tmp_path / "scaling-limits" / "seen").read_text()
 
@@ -230,5 +251,3 @@ def test_command_runner_passes_everything_through():
     done = subprocess.run([runner, "sh", "-c", 'cat; echo "$1"; exit 7', "-", "a  b"], input="in\n", text=True, capture_output=True)  # fmt: skip
     assert (done.stdout, done.returncode) == ("in\na  b\n", 7)
     assert subprocess.run([runner], capture_output=True).returncode == 64
-
-

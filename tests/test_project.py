@@ -1,5 +1,6 @@
 """The project itself: what is installed, what the set-up chooses, what the repository must not hold."""
 
+import ast
 import os
 import re
 import shutil
@@ -59,3 +60,48 @@ def test_no_registry_stands_in_the_repository():
 def test_rooms_are_small(folder):
     for path in (ROOT / folder).glob("*.py"):
         assert len(path.read_text().splitlines()) <= 400, path
+
+
+def compiled_names(tree):
+    """The names that functions compiled by numba read, and what constants of their file are made of."""
+    made = {
+        t.id: node.value
+        for node in tree.body
+        if isinstance(node, ast.Assign)
+        for t in node.targets
+        if isinstance(t, ast.Name)
+    }
+    kernels = [
+        node
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef) and any("njit" in ast.unparse(one) for one in node.decorator_list)
+    ]
+    names, queue = set(), list(kernels)
+    while queue:
+        for node in ast.walk(queue.pop()):
+            if isinstance(node, ast.Name) and node.id not in names:
+                names.add(node.id)
+                queue += [made[node.id]] if node.id in made else []
+    return names
+
+
+def test_compiled_functions_read_files_that_speak_of_numba_only():
+    """In-env keys numba's cache by the text of these files: numba itself does not see that a function which is called changed."""
+    keyed = {path for path in ROOT.glob("*/*.py") if "numba" in path.read_text()}
+    seen = 0
+    for path in keyed:
+        if path.parent.name not in ("particles", "meshes", "cells", "pdes"):
+            continue
+        tree = ast.parse(path.read_text())
+        names = compiled_names(tree)
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ImportFrom) and node.level:
+                folder = path.parents[node.level - 1]
+                for one in node.names:
+                    if (one.asname or one.name) in names:
+                        source = folder.joinpath(*(node.module or one.name).split(".")).with_suffix(".py")
+                        assert source in keyed, (
+                            f"{path.name} compiles {one.name} of {source}, which the key does not hold"
+                        )
+                        seen += 1
+    assert seen > 10
