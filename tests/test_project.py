@@ -1,6 +1,7 @@
 """The project itself: what is installed, what the set-up chooses, what the repository must not hold."""
 
 import ast
+import json
 import os
 import re
 import shutil
@@ -105,3 +106,28 @@ def test_compiled_functions_read_files_that_speak_of_numba_only():
                         )
                         seen += 1
     assert seen > 10
+
+
+COLLECT = """
+import collections, json, pytest
+from daily import daily
+def count(items): return collections.Counter(item.nodeid.split("::")[0].removeprefix("tests/") for item in items)
+class Count:
+    def pytest_collection_finish(self, session): print("\\n=", json.dumps([count(session.items), count(daily(session.items))]))
+raise SystemExit(pytest.main(["--collect-only", "-qq"], plugins=[Count()]))
+"""
+
+
+def test_daily_tests_cover_every_module():
+    command = [sys.executable, "-c", COLLECT]
+    path = os.pathsep.join((os.environ.get("PYTHONPATH", ""), str(ROOT / "tests" / "tools")))
+    environment = os.environ | {"PYTHONPATH": path}
+    done = subprocess.run(command, cwd=ROOT / "tests", env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    every, daily = json.loads(next(line for line in done.stdout.splitlines() if line.startswith("= "))[2:])
+    assert {name.split("/")[0] for name in daily} >= {"particles", "meshes", "cells", "pdes", "test_environment.py"}
+    assert set(daily) == set(every)
+    for name, number in daily.items():
+        if "test_bad_input_" in name or "/" not in name:
+            assert number == every[name]
+    assert 100 < sum(daily.values()) < sum(every.values())
