@@ -99,13 +99,13 @@ host_pip_settings() {  # prints the host's own pip index and proxy, as NAME=VALU
 
 # --- one at a time, and what nobody uses -------------------------------------------------------------------
 
-lock() {  # NAME: holds $base/lock-NAME on descriptor 9, and says so when somebody else has it
-  exec 9> "$base/lock-$1" || fail "$base cannot be written" "set XDG_CACHE_HOME to a folder that can be written"
-  flock -w 1 9 || { say "another set-up is at work in $base: waiting for it"; flock 9; }
+lock() {  # NAME: holds $base/lock-NAME on descriptor 199 (low ones are the user's), and says so when somebody else has it
+  exec 199> "$base/lock-$1" || fail "$base cannot be written" "set XDG_CACHE_HOME to a folder that can be written"
+  flock -w 1 199 || { say "another set-up is at work in $base: waiting for it"; flock 199; }
 }
 
 take() {  # DIRECTORY: keeps it from being removed while this process and its children live, and notes that it is used
-  exec 8< "$1/.whole" && flock -s 8 && { touch -c "$1/.whole" 2>/dev/null || true; }
+  exec 198< "$1/.whole" && flock -s 198 && { touch -c "$1/.whole" 2>/dev/null || true; }
 }
 
 remove_unused() {  # KEEP: what was built for other lists of packages, if unused for 30 days; leftovers of builds after a day
@@ -118,8 +118,8 @@ remove_unused() {  # KEEP: what was built for other lists of packages, if unused
       *) [ -n "$(find "$path/.whole" -mtime +30 2>/dev/null)" ] || continue ;;
     esac
     (
-      exec 9> "$base/lock-$name" && flock -n 9 || exit
-      [ ! -e "$path/.whole" ] || { exec 8< "$path/.whole" && flock -n 8 || exit; }
+      exec 199> "$base/lock-$name" && flock -n 199 || exit
+      [ ! -e "$path/.whole" ] || { exec 198< "$path/.whole" && flock -n 198 || exit; }
       case $path in *.removed) gone=$path ;; *) gone=$base/$name.removed; mv -T "$path" "$gone" || exit ;; esac
       rm -rf --one-file-system "$gone"
     )
@@ -205,5 +205,5 @@ ensure_environment() {  # sets kind, chosen, tools or root, built
   else
     whole_root || try_root
   fi
-  exec 9>&-
+  exec 199>&-
 }

@@ -145,7 +145,7 @@ in_build_namespace() {  # ROOT PREPARE COMMAND...: where nothing stays mounted, 
     fakeroot=(env FAKEROOTDONTTRYCHOWN=1 container=lxc "$borrowed/usr/bin/fakeroot-sysv" -l "$library" -f "$borrowed/usr/bin/faked-sysv" --)
   fi
   (
-    [ -z "$library" ] || exec 9>&-  # a daemon of fakeroot's outlives a build that is killed, and must not hold our lock
+    [ -z "$library" ] || exec 199>&-  # a daemon of fakeroot's outlives a build that is killed, and must not hold our lock
     as_root unshare --mount --propagation private -- bash -c '. "$1"; inside=$2 library=$3 prepare=$4 shared=(); shift 4
       [ -z "$library" ] || share "${library%/*}"
       "$prepare" || exit 69

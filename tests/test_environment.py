@@ -251,3 +251,17 @@ def test_command_runner_passes_everything_through():
     done = subprocess.run([runner, "sh", "-c", 'cat; echo "$1"; exit 7', "-", "a  b"], input="in\n", text=True, capture_output=True)  # fmt: skip
     assert (done.stdout, done.returncode) == ("in\na  b\n", 7)
     assert subprocess.run([runner], capture_output=True).returncode == 64
+    assert subprocess.run([runner, "--set-up"], capture_output=True).returncode == 0
+
+
+def test_command_runner_explains_itself():
+    runner = str(ROOT / "in-env")
+    shown = subprocess.run([runner, "--help"], capture_output=True, text=True)
+    assert shown.returncode == 0
+    assert all(
+        word in shown.stdout for word in ("--set-up", "SUITE", "PYTHON", "SCALING_LIMITS_INSTALL", "XDG_CACHE_HOME")
+    )
+    assert "set -u" not in shown.stdout
+    wrong = subprocess.run([runner, "--no-such-option"], capture_output=True, text=True)
+    assert (wrong.returncode, wrong.stdout) == (64, "")
+    assert "--set-up" in wrong.stderr
