@@ -46,6 +46,11 @@ mark() {  # changes when the list of packages does
     | cksum | cut -d' ' -f1
 }
 
+state_of_kernels() {  # changes when a file that speaks of numba does: numba looks at the age of a function's own file, and not of
+  # those of the functions that it calls, which are such files too (a test follows them); an edit elsewhere compiles nothing
+  grep -lZ numba "$here"/*/*.py | xargs -0 -r cat | cksum | cut -d' ' -f1
+}
+
 archive_has_fenicsx() {  # does the archive of this system itself carry dolfinx >= 0.9?
   command -v apt-get >/dev/null 2>&1 || return 1
   local candidate
@@ -166,7 +171,7 @@ try_apt() {
 
 whole_conda() {
   tools=$base/conda-$(mark)
-  [ -e "$tools/.whole" ] && take "$tools" || return 1
+  [ -e "$tools/.whole" ] && lock "${tools##*/}" && [ -e "$tools/.whole" ] && take "$tools" || return 1
   kind=conda; chosen="conda environment $tools"
 }
 

@@ -245,6 +245,20 @@ def test_conda_is_taken_before_a_private_root(tmp_path):
     assert "--file" in (tmp_path / "calls").read_text()
 
 
+def test_kernels_are_compiled_again_for_their_own_files_only(tmp_path):
+    for name, text in (("kernels", "from numba import njit"), ("forms", "import ufl")):
+        (tmp_path / "pdes").mkdir(exist_ok=True)
+        (tmp_path / "pdes" / f"{name}.py").write_text(text)
+    script = f"""
+    here={tmp_path}; state_of_kernels
+    echo '# edited' >> $here/pdes/forms.py; state_of_kernels
+    echo '# edited' >> $here/pdes/kernels.py; state_of_kernels
+    echo 'import numba' > $here/pdes/more.py; state_of_kernels"""
+    first, other_edited, edited, more = shell(script).stdout.split()
+    assert first == other_edited
+    assert len({first, edited, more}) == 3
+
+
 def test_command_runner_passes_everything_through():
     """Standard input, arguments with spaces, the exit status."""
     runner = str(ROOT / "in-env")
