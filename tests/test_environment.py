@@ -1,6 +1,7 @@
 """What the set-up chooses, builds and keeps, with stubs for what takes long; and the way into a private root."""
 
 import os
+import pwd
 import subprocess
 from pathlib import Path
 
@@ -76,6 +77,14 @@ def test_set_up_says_what_is_missing(tmp_path, override, error):
     assert error in done.stderr
     assert "remedy:" in done.stderr
     assert not (tmp_path / "scaling-limits" / "trixie-111").exists()
+
+
+def test_cache_without_a_home_or_with_a_relative_name():
+    """HOME may be unset, or the top folder; the standard has relative names of the cache ignored."""
+    own = Path("~" + pwd.getpwuid(os.getuid()).pw_name).expanduser()
+    for script, folder in (("unset HOME XDG_CACHE_HOME", own), ("HOME=/; XDG_CACHE_HOME=relative", Path("/"))):
+        done = shell(f'{script}; . "$here/.ci/environment.sh"; echo $base')
+        assert done.stdout.strip() == str(folder / ".cache" / "scaling-limits"), done.stderr
 
 
 def test_each_list_of_packages_has_its_root(tmp_path):
