@@ -126,7 +126,7 @@ def test_daily_tests_cover_every_module():
     assert done.returncode == 0, done.stdout + done.stderr
     every, daily = json.loads(next(line for line in done.stdout.splitlines() if line.startswith("= "))[2:])
     assert {name.split("/")[0] for name in daily} >= {"particles", "meshes", "cells", "pdes", "test_environment.py"}
-    assert set(daily) == set(every)
+    assert set(daily) == {name for name in every if not name.startswith("docs/")}
     for name, number in daily.items():
         if "test_bad_input_" in name or "/" not in name:
             assert number == every[name]

@@ -9,10 +9,10 @@ def daily(items: Iterable[pytest.Item]) -> list[pytest.Item]:
     """Some tests of every module, chosen by what is quick.
 
     All of test_bad_input_*.py and of the modules beside the folders; elsewhere the first case of every test that runs on
-    two ranks too, since what is long is marked serial; where a module has none of these, its first test.
+    two ranks too, since what is long is marked serial; where a module has none of these, its first test. No examples.
     """
     modules: dict[object, list[pytest.Item]] = {}
-    for item in items:
+    for item in (item for item in items if item.path.parent.name != "docs"):
         modules.setdefault(item.path, []).append(item)
     return [item for path, tests in modules.items() for item in _of_module(path, tests)]
 
