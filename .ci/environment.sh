@@ -1,12 +1,12 @@
 # Finds or builds the environment that the project runs in; sourced by in-env, which sets $here (the checkout).
-# Order: the host's own FEniCSx >= 0.9; apt; conda; a private Debian root entered by chroot.
-# Whatever is built lives under $base, and a stamp that is written last says that it is whole.
+# Order: the host's own FEniCSx >= 0.9; what was built before; apt, when it may; conda; a private Debian root entered by chroot.
+# Whatever is built lives under $base, by itself for each list of packages; a stamp, .whole, that is written last says
+# that it is whole. What is whole is never changed, only left for another, and removed when nobody has used it for a month.
 
-base=${XDG_CACHE_HOME:-$HOME/.cache}/scaling-limits
+home=${HOME:-$(unset HOME; echo ~)}
+case ${XDG_CACHE_HOME-} in /*) base=$XDG_CACHE_HOME/scaling-limits ;; *) base=${home%/}/.cache/scaling-limits ;; esac
 suite=${SUITE:-trixie}
 apt_folder=${APT_FOLDER:-/etc/apt}
-root=$base/$suite
-log=$base/build-$suite.log
 debian_packages="python3-dolfinx-real python3-petsc4py-real python3-slepc4py-real python3-mpi4py python3-numba
  python3-scipy python3-sympy python3-matplotlib python3-pyvista python3-tqdm python3-dev python3-venv python3-pip
  openmpi-bin gcc g++ xvfb xauth libgl1-mesa-dri libopenblas0-pthread"
@@ -14,6 +14,9 @@ debian_packages="python3-dolfinx-real python3-petsc4py-real python3-slepc4py-rea
 say() { echo "scaling-limits: $*" >&2; }
 fail() { say "error: $1"; say "remedy: $2"; exit 69; }
 os_release() { (. /etc/os-release 2>/dev/null && eval "echo \"\${$1:-}\""); }
+last_words() { tail -n "${2:-1}" "$1" 2>/dev/null; }
+
+. "$here/.ci/private_root.sh"
 
 # --- questions ---------------------------------------------------------------------------------------------
 
@@ -43,6 +46,11 @@ mark() {  # changes when the list of packages does
     | cksum | cut -d' ' -f1
 }
 
+state_of_kernels() {  # changes when a file that speaks of numba does: numba looks at the age of a function's own file, and not of
+  # those of the functions that it calls, which are such files too (a test follows them); an edit elsewhere compiles nothing
+  grep -lZ numba "$here"/*/*.py | xargs -0 -r cat | cksum | cut -d' ' -f1
+}
+
 archive_has_fenicsx() {  # does the archive of this system itself carry dolfinx >= 0.9?
   command -v apt-get >/dev/null 2>&1 || return 1
   local candidate
@@ -53,6 +61,18 @@ archive_has_fenicsx() {  # does the archive of this system itself carry dolfinx 
       dpkg --compare-versions "${candidate:-0}" ge 1:0.9 ;;
     *) return 1 ;;
   esac
+}
+
+may_install() {  # may packages be installed on this system itself? A terminal is asked, a script says so beforehand
+  local answer=
+  case ${SCALING_LIMITS_INSTALL-} in yes) return 0 ;; no) return 1 ;; esac
+  if [ -t 0 ] && [ -t 2 ]; then
+    read -r -p "scaling-limits: install FEniCSx and what it needs on this whole system, with apt? [y/N] " answer
+    case $answer in [yY]*) return 0 ;; esac
+  else
+    say "apt could install FEniCSx on this whole system; that is done with SCALING_LIMITS_INSTALL=yes only"
+  fi
+  return 1
 }
 
 debian_mirror() {  # the first address in the host's own apt sources that serves its release
@@ -73,7 +93,7 @@ debian_mirror() {  # the first address in the host's own apt sources that serves
   done
 }
 
-host_pip_settings() {  # the host's own pip index and proxy, as assignments for env(1)
+host_pip_settings() {  # prints the host's own pip index and proxy, as NAME=VALUE
   local key name value
   for key in index-url extra-index-url proxy; do
     name=PIP_$(echo "$key" | tr 'a-z-' 'A-Z_')
@@ -82,129 +102,113 @@ host_pip_settings() {  # the host's own pip index and proxy, as assignments for 
   done
 }
 
+# --- one at a time, and what nobody uses -------------------------------------------------------------------
+
+lock() {  # NAME: holds $base/lock-NAME on descriptor 199 (low ones are the user's), and says so when somebody else has it
+  exec 199> "$base/lock-$1" || fail "$base cannot be written" "set XDG_CACHE_HOME to a folder that can be written"
+  flock -w 1 199 || { say "another set-up is at work in $base: waiting for it"; flock 199; }
+}
+
+take() {  # DIRECTORY: keeps it from being removed while this process and its children live, and notes that it is used
+  exec 198< "$1/.whole" && flock -s 198 && { touch -c "$1/.whole" 2>/dev/null || true; }
+}
+
+remove_unused() {  # KEEP: what was built for other lists of packages, if unused for 30 days; leftovers of builds after a day
+  local path name
+  for path in "$base"/*-[0-9]*; do
+    name=${path##*/}; name=${name%%.*}
+    [ -d "$path" ] && [ ! -L "$path" ] && [ "$base/$name" != "$1" ] || continue
+    case $path in
+      *.removed | *.partial) [ -n "$(find "$path" -maxdepth 0 -mtime +0)" ] || continue ;;
+      *) [ -n "$(find "$path/.whole" -mtime +30 2>/dev/null)" ] || continue ;;
+    esac
+    (
+      exec 199> "$base/lock-$name" && flock -n 199 || exit
+      [ ! -e "$path/.whole" ] || { exec 198< "$path/.whole" && flock -n 198 || exit; }
+      case $path in *.removed) gone=$path ;; *) gone=$base/$name.removed; mv -T "$path" "$gone" || exit ;; esac
+      rm -rf --one-file-system "$gone"
+    )
+  done
+}
+
 # --- the ways ----------------------------------------------------------------------------------------------
 
 make_tools() {  # DIRECTORY PYTHON...: a virtual environment for what comes from PyPI
-  local directory=$1; shift
-  requirements "$@" > "$base/requirements-$suite.txt" || return 1
+  local directory=$1 list=$base/requirements-$name.txt; shift
+  requirements "$@" > "$list" || return 1
   "$@" -m venv --clear --system-site-packages "$directory" || return 1
   "${@:1:$#-1}" "$directory/bin/python" -m pip install --quiet --disable-pip-version-check \
-    --root-user-action=ignore --prefer-binary -r /dev/stdin < "$base/requirements-$suite.txt"
+    --root-user-action=ignore --prefer-binary -r /dev/stdin < "$list"
 }
 
 try_host() {  # PYTHON
-  local version; version=$(fenicsx_version "$1") || return 1
-  tools=$base/host-$(mark)
+  local version name; version=$(fenicsx_version "$1") || return 1
+  name=host-$(mark)
+  [ -z "${PYTHON-}" ] || name=$name-$(command -v "$PYTHON" | cksum | cut -d' ' -f1)
+  tools=$base/$name log=$base/build-$name.log
+  lock "$name"
   if [ ! -e "$tools/.whole" ]; then
     say "installing the tools of PyPI in $tools"; built=yes
-    make_tools "$tools" "$1" > "$log" 2>&1 || fail "pip failed: $(tail -n 1 "$log")" "check the network; the log is $log"
+    make_tools "$tools" "$1" > "$log" 2>&1 || fail "pip failed: $(last_words "$log")" "check the network; the log is $log"
     touch "$tools/.whole"
+    remove_unused "$tools"
   fi
+  take "$tools"
   kind=host; chosen="FEniCSx $version of this machine ($1), tools in $tools"
 }
 
 try_apt() {
   archive_has_fenicsx || return 1
-  local sudo=; [ "$(id -u)" = 0 ] || { sudo -n true 2>/dev/null && sudo=sudo || return 1; }
+  local sudo= log=$base/build-apt.log
+  [ "$(id -u)" = 0 ] || { sudo -n true 2>/dev/null && sudo=sudo || return 1; }
+  may_install || return 1
   say "installing FEniCSx with apt"; built=yes
   { $sudo apt-get update -qq && $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq \
-      --no-install-recommends $debian_packages; } > "$log" 2>&1 \
-    || fail "apt failed: $(tail -n 1 "$log")" "check the network; the log is $log"
+      -o DPkg::Lock::Timeout=600 --no-install-recommends $debian_packages; } > "$log" 2>&1 \
+    || fail "apt failed: $(last_words "$log")" "check the network; the log is $log"
   try_host /usr/bin/python3
 }
 
+whole_conda() {
+  tools=$base/conda-$(mark)
+  [ -e "$tools/.whole" ] && lock "${tools##*/}" && [ -e "$tools/.whole" ] && take "$tools" || return 1
+  kind=conda; chosen="conda environment $tools"
+}
+
 try_conda() {
-  local conda
+  local conda name log
   for conda in micromamba mamba conda ""; do [ -z "$conda" ] || ! command -v "$conda" >/dev/null 2>&1 || break; done
   [ -n "$conda" ] || return 1
-  tools=$base/conda-$(mark)
+  name=conda-$(mark) tools=$base/conda-$(mark) log=$base/build-conda-$(mark).log
+  lock "$name"
   if [ ! -e "$tools/.whole" ]; then
     say "building a conda environment in $tools with $conda"; built=yes
     rm -rf "$tools"
     { "$conda" env create --yes --quiet --prefix "$tools" --file "$here/environment.yml" \
-        && requirements "$tools/bin/python" > "$base/requirements-$suite.txt" \
-        && "$tools/bin/python" -m pip install --quiet -r "$base/requirements-$suite.txt"; } > "$log" 2>&1 \
-      || fail "$conda failed: $(tail -n 1 "$log")" "see the log $log; environment.yml names the packages"
+        && requirements "$tools/bin/python" > "$base/requirements-$name.txt" \
+        && "$tools/bin/python" -m pip install --quiet -r "$base/requirements-$name.txt"; } > "$log" 2>&1 \
+      || fail "$conda failed: $(last_words "$log")" "see the log $log; environment.yml names the packages"
     touch "$tools/.whole"
+    remove_unused "$tools"
   fi
-  kind=conda; chosen="conda environment $tools"
+  whole_conda
 }
 
-try_root() {
-  if [ "$(cat "$root/opt/whole" 2>/dev/null)" != "$(mark)" ]; then build_root; fi
-  kind=root; chosen="private Debian root ($suite) $root"
-}
-
-build_root() {  # under another name, and moved to its own when whole
-  local mirror partial=$root.partial
-  mirror=$(debian_mirror) || true
-  [ -n "$mirror" ] || fail "no FEniCSx here, and no Debian mirror in /etc/apt to build a private root from" \
-    "install dolfinx >= 0.9 with your package manager or with conda (environment.yml)"
-  [ "$(id -u)" = 0 ] || fail "no FEniCSx here, and building a private Debian root takes the rights of root" \
-    "run 'make env' as root, or install dolfinx >= 0.9 with conda (environment.yml)"
-  unshare --mount true 2>/dev/null || fail "this machine allows no private mount namespace" \
-    "install dolfinx >= 0.9 with conda (environment.yml)"
-  say "building a private Debian root ($suite) in $root: a few minutes, once"; built=yes
-  rm -rf --one-file-system "$partial"
-  if [ -e "$root/opt/whole" ]; then mv "$root" "$partial"; rm "$partial/opt/whole"; else bootstrap "$partial"; fi
-  furnish "$partial" || fail "the private root could not be furnished: $(tail -n 1 "$log")" "check the network; the log is $log"
-  mark > "$partial/opt/whole"
-  rm -rf --one-file-system "$root"
-  mv "$partial" "$root"
-}
-
-bootstrap() {  # ROOT: a minimal Debian
-  : > "$log"
-  command -v debootstrap >/dev/null 2>&1 || {
-    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends debootstrap
-  } >> "$log" 2>&1 || fail "debootstrap could not be installed: $(tail -n 1 "$log")" "check the network and /etc/apt"
-  debootstrap --variant=minbase --include=ca-certificates "$suite" "$1" "$mirror" >> "$log" 2>&1 \
-    || fail "debootstrap failed: $(tail -n 1 "$log")" "check the network; the log is $log"
-}
-
-furnish() {  # ROOT: Debian's packages, then those of PyPI in /opt/tools
-  cp /etc/ssl/certs/ca-certificates.crt "$1/etc/ssl/certs/host.crt" 2>/dev/null \
-    || cp "$1/etc/ssl/certs/ca-certificates.crt" "$1/etc/ssl/certs/host.crt"
-  apt-config dump 2>/dev/null | grep -i '^Acquire::https\?::Proxy ' > "$1/etc/apt/apt.conf.d/99host"
-  # a mirror of sid may be refreshed less often than its index stays valid
-  local fresh=; [ "$suite" = trixie ] || fresh="-o Acquire::Check-Valid-Until=false"
-  in_root "$1" sh -c "apt-get update -qq $fresh && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq \
-    --no-install-recommends $(echo $debian_packages) && apt-get clean" >> "$log" 2>&1 < /dev/null || return 1
-  make_tools /opt/tools in_root "$1" env $(host_pip_settings) python3 >> "$log" 2>&1
-}
-
-# --- entering ----------------------------------------------------------------------------------------------
-
-in_root() {  # ROOT COMMAND...: runs it by chroot in a mount namespace of its own; paths mean the same in and out
-  local inside=$1; shift
-  unshare --mount --propagation private -- bash -c '
-    inside=$1 here=$2; shift 2
-    for path in /proc /sys /dev /tmp "$HOME" "$here" "$PWD"; do
-      [ -e "$path" ] && mkdir -p "$inside$path" || continue
-      [ "$path" -ef "$inside$path" ] || mount --rbind "$path" "$inside$path"
-    done
-    for file in /etc/resolv.conf /etc/hosts; do
-      [ ! -e "$file" ] || { touch "$inside$file"; mount --bind "$file" "$inside$file"; }
-    done
-    for name in $(compgen -e); do
-      case $name in PYTHONUNBUFFERED | PYTHONDONTWRITEBYTECODE) ;;
-        PYTHON* | PIP_* | CONDA* | VIRTUAL_ENV | LD_* | XDG_RUNTIME_DIR | XDG_DATA_DIRS | PYENV*) unset "$name" ;; esac
-    done
-    export PATH=/opt/tools/bin:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin LC_ALL=C.UTF-8
-    unset SSL_CERT_DIR
-    export PIP_CONFIG_FILE=/dev/null PIP_CERT=/etc/ssl/certs/host.crt SSL_CERT_FILE=/etc/ssl/certs/host.crt
-    export REQUESTS_CA_BUNDLE=$PIP_CERT CURL_CA_BUNDLE=$PIP_CERT
-    exec chroot "$inside" env -C "$PWD" "$@"' in_root "$inside" "$here" "$@"
-}
-
-ensure_environment() {  # sets kind, chosen, tools, built
+ensure_environment() {  # sets kind, chosen, tools or root, built
   built=; kind=
-  mkdir -p "$base" || fail "the cache $base cannot be made" "set XDG_CACHE_HOME to a folder that can be written"
-  exec 9> "$base/lock-$suite"; flock 9
+  case $suite in *[!a-z0-9]* | "") fail "SUITE=$suite is no name of a Debian suite" "leave it out, or say SUITE=sid" ;; esac
+  mkdir -p "$base" 2>/dev/null && [ -w "$base" ] \
+    || fail "the cache $base cannot be made or written" "set XDG_CACHE_HOME to a folder that can be written"
   if [ "$suite" = trixie ]; then
-    try_host "${PYTHON:-python3}" || try_host /usr/bin/python3 || try_apt || try_conda || try_root
+    if [ -n "${PYTHON-}" ]; then
+      command -v "$PYTHON" >/dev/null 2>&1 \
+        || fail "PYTHON=$PYTHON cannot be run" "name a Python that has dolfinx >= 0.9, or unset PYTHON"
+      try_host "$PYTHON" || [ -z "${set_up-}" ] || say "$PYTHON has no dolfinx >= 0.9 with mpi4py, numba, petsc4py, scipy: looking on"
+    fi
+    [ -n "$kind" ] || { [ -z "${PYTHON-}" ] && try_host python3; } || PYTHON= try_host /usr/bin/python3 \
+      || whole_conda || whole_root || try_apt || try_conda || try_root
   else
-    try_root
+    whole_root || try_root
   fi
-  exec 9>&-
+  exec 199>&-
 }

@@ -1,5 +1,6 @@
 """Averages over tori: correctors and effective tensors of N-scale potentials; importing them needs FEniCSx."""
 
+from ..meshes import _fenicsx as _fenicsx  # isort: skip
 from .averaged_dissipation import AveragedDissipation, averaged_dissipation
 from .corrector_forms import CorrectorForms
 from .corrector_problem import CorrectorProblem, CorrectorSolution

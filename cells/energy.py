@@ -17,7 +17,7 @@ def flux(tensor: np.ndarray, field: Field) -> Field:
     if tensor.ndim == dim + 1:
         return [tensor[:, None] * component for component in field]
     spread = tensor[:, :, :, None]
-    return [sum(spread[:, i, j] * field[j] for j in range(dim)) for i in range(dim)]
+    return [sum((spread[:, i, j] * field[j] for j in range(dim)), np.zeros(())) for i in range(dim)]
 
 
 def with_units(field: Field) -> Field:

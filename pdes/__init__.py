@@ -1,5 +1,6 @@
 """The effective equations: forms in UFL, solved with PETSc."""
 
+from ..meshes import _fenicsx as _fenicsx  # isort: skip
 from ..meshes import _compat
 from .action_density import ActionDensity, EvolvedActions
 from .billiard_forms import DeviationForm, EnergyForm, VarianceForm

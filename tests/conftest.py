@@ -7,6 +7,7 @@ import tempfile
 
 import pytest
 from _pytest.faulthandler import fault_handler_stderr_fd_key
+from daily import daily
 
 try:
     from mpi4py import MPI
@@ -16,6 +17,17 @@ except ImportError:  # particles alone, without FEniCSx
 
 SILENT = pytest.StashKey[io.StringIO]()
 FOLDER = pytest.StashKey[tempfile.TemporaryDirectory]()
+
+
+def pytest_addoption(parser):
+    parser.addoption("--daily", action="store_true", help="the quick tests of every module: those of make check")
+
+
+def pytest_collection_modifyitems(config, items):
+    if config.option.daily:
+        kept = daily(items)
+        config.hook.pytest_deselected(items=[item for item in items if item not in kept])
+        items[:] = kept
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -40,6 +52,12 @@ def pytest_unconfigure(config):
     text = config.stash.get(SILENT, None)
     if text is not None and (" failed" in text.getvalue() or " error" in text.getvalue()):
         print(f"rank {MPI.COMM_WORLD.rank}:\n{text.getvalue()}", flush=True)
+
+
+def pytest_collection_finish():
+    """What the imports made stays to the end: it need not be looked through after every test."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

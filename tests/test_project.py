@@ -1,5 +1,7 @@
 """The project itself: what is installed, what the set-up chooses, what the repository must not hold."""
 
+import ast
+import json
 import os
 import re
 import shutil
@@ -12,14 +14,6 @@ import pytest
 
 pytestmark = pytest.mark.serial
 ROOT = Path(__file__).parents[1]
-
-
-def shell(script, **environment):
-    """Run a script after the set-up's functions, in a clean shell."""
-    text = f'set -u\nhere="{ROOT}"\n. "{ROOT}/.ci/environment.sh"\n{script}'
-    return subprocess.run(
-        ["bash", "-c", text], env=os.environ | {"SUITE": "trixie"} | environment, capture_output=True, text=True
-    )
 
 
 def test_bare_checkout_is_not_importable():
@@ -63,98 +57,77 @@ def test_no_registry_stands_in_the_repository():
             assert not re.search(names, file.read_text()), file
 
 
-@pytest.mark.parametrize(
-    ("name", "content", "mirror"),
-    [
-        ("sources.list", "# comment\ndeb http://one.example/debian bookworm main\n", "http://one.example/debian"),
-        ("sources.list", "deb [signed-by=/k.gpg arch=amd64] https://two.example/d bookworm main\n", "https://two.example/d"),
-        (
-            "sources.list.d/debian.sources",
-            "Types: deb\n# a comment\nURIs: http://three.example/debian\nSuites: bookworm bookworm-updates\n"
-            "\nTypes: deb\nURIs: http://security.example\nSuites: bookworm-security\n",
-            "http://three.example/debian",
-        ),
-        (
-            "sources.list.d/other.sources",
-            "Types: deb\nURIs: https://other.example/x\nSuites: nodistro\n\nTypes: deb\nURIs: http://four.example/debian\n"
-            "Suites: bookworm\nComponents: main\n",
-            "http://four.example/debian",
-        ),
-        ("sources.list", "deb http://other.example/y jammy main\n", ""),
-    ],
-)  # fmt: skip
-def test_mirror_is_the_hosts_own(tmp_path, name, content, mirror):
-    (tmp_path / "sources.list.d").mkdir()
-    (tmp_path / name).write_text(content)
-    override = "os_release() { case $1 in ID) echo debian;; VERSION_CODENAME) echo bookworm;; esac; }\n"
-    assert shell(override + "debian_mirror", APT_FOLDER=str(tmp_path)).stdout.strip() == mirror
-
-
-NOWHERE = "try_host() { return 1; }; try_apt() { return 1; }; try_conda() { return 1; }\n"
-
-
-@pytest.mark.parametrize(
-    ("override", "error"),
-    [
-        ("debian_mirror() { return 1; }", "no Debian mirror"),
-        ("debian_mirror() { echo http://x; }; id() { echo 1000; }", "rights of root"),
-        ("debian_mirror() { echo http://x; }; id() { echo 0; }; unshare() { return 1; }", "mount namespace"),
-        (
-            "debian_mirror() { echo http://x; }; id() { echo 0; }; unshare() { :; }; debootstrap() { echo no route; return 1; }",
-            "debootstrap failed: no route",
-        ),
-    ],
-)
-def test_set_up_says_what_is_missing(tmp_path, override, error):
-    done = shell(NOWHERE + override + "\nensure_environment", XDG_CACHE_HOME=str(tmp_path))
-    assert done.returncode == 69
-    assert error in done.stderr
-    assert "remedy:" in done.stderr
-    assert not (tmp_path / "scaling-limits" / "trixie").exists()
-
-
-def test_partial_root_is_never_taken_for_a_whole_one(tmp_path):
-    """A build that stops half way leaves nothing under the final name, and the next one starts afresh."""
-    cache = tmp_path / "scaling-limits"
-    stubs = NOWHERE + (
-        "debian_mirror() { echo http://x; }; id() { echo 0; }; unshare() { :; }\n"
-        'debootstrap() { mkdir -p "$4/opt"; [ ! -e "$4/left-over" ]; touch "$4/left-over"; }\n'
-        'bootstrap() { debootstrap - - - "$1"; }\n'
-    )
-    done = shell(stubs + "furnish() { kill -9 $$; }\nensure_environment", XDG_CACHE_HOME=str(tmp_path))
-    assert done.returncode != 0
-    assert (cache / "trixie.partial" / "left-over").exists()
-    assert not (cache / "trixie").exists()
-    done = shell(stubs + "furnish() { :; }\nensure_environment; echo $kind $built", XDG_CACHE_HOME=str(tmp_path))
-    assert done.stdout.strip() == "root yes", done.stderr
-    assert (cache / "trixie" / "opt" / "whole").exists()
-    again = shell(stubs + "furnish() { exit 9; }\nensure_environment; echo $kind $built", XDG_CACHE_HOME=str(tmp_path))
-    assert again.stdout.strip() == "root"
-
-
-def test_conda_is_taken_before_a_private_root(tmp_path):
-    conda = tmp_path / "bin" / "mamba"
-    conda.parent.mkdir()
-    conda.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/calls\nmkdir -p "$6/bin"; ln -s /bin/true "$6/bin/python"\n')
-    conda.chmod(0o755)
-    script = "try_host() { return 1; }; try_apt() { return 1; }; requirements() { :; }\n"
-    script += "ensure_environment; echo $kind; ensure_environment; echo $kind"
-    path = {"PATH": f"{conda.parent}:{os.environ['PATH']}", "XDG_CACHE_HOME": str(tmp_path)}
-    done = shell(script, **path)
-    assert done.stdout.split() == ["conda", "conda"], done.stderr
-    assert len((tmp_path / "calls").read_text().splitlines()) == 1  # the second time it was there
-    assert "--file" in (tmp_path / "calls").read_text()
-
-
-def test_command_runner_passes_everything_through():
-    """Standard input, arguments with spaces, the exit status."""
-    runner = str(ROOT / "in-env")
-    done = subprocess.run([runner, "sh", "-c", 'cat; echo "$1"; exit 7', "-", "a  b"], input="in\n", text=True, capture_output=True)  # fmt: skip
-    assert (done.stdout, done.returncode) == ("in\na  b\n", 7)
-    assert subprocess.run([runner], capture_output=True).returncode == 64
-
-
 @pytest.mark.parametrize("folder", ["particles", "meshes", "cells", "pdes"])
 def test_rooms_are_small(folder):
     for path in (ROOT / folder).glob("*.py"):
         assert len(path.read_text().splitlines()) <= 400, path
+
+
+def compiled_names(tree):
+    """The names that functions compiled by numba read, and what constants of their file are made of."""
+    made = {
+        t.id: node.value
+        for node in tree.body
+        if isinstance(node, ast.Assign)
+        for t in node.targets
+        if isinstance(t, ast.Name)
+    }
+    kernels = [
+        node
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef) and any("njit" in ast.unparse(one) for one in node.decorator_list)
+    ]
+    names, queue = set(), list(kernels)
+    while queue:
+        for node in ast.walk(queue.pop()):
+            if isinstance(node, ast.Name) and node.id not in names:
+                names.add(node.id)
+                queue += [made[node.id]] if node.id in made else []
+    return names
+
+
+def test_compiled_functions_read_files_that_speak_of_numba_only():
+    """In-env keys numba's cache by the text of these files: numba itself does not see that a function which is called changed."""
+    keyed = {path for path in ROOT.glob("*/*.py") if "numba" in path.read_text()}
+    seen = 0
+    for path in keyed:
+        if path.parent.name not in ("particles", "meshes", "cells", "pdes"):
+            continue
+        tree = ast.parse(path.read_text())
+        names = compiled_names(tree)
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ImportFrom) and node.level:
+                folder = path.parents[node.level - 1]
+                for one in node.names:
+                    if (one.asname or one.name) in names:
+                        source = folder.joinpath(*(node.module or one.name).split(".")).with_suffix(".py")
+                        assert source in keyed, (
+                            f"{path.name} compiles {one.name} of {source}, which the key does not hold"
+                        )
+                        seen += 1
+    assert seen > 10
+
+
+COLLECT = """
+import collections, json, pytest
+from daily import daily
+def count(items): return collections.Counter(item.nodeid.split("::")[0].removeprefix("tests/") for item in items)
+class Count:
+    def pytest_collection_finish(self, session): print("\\n=", json.dumps([count(session.items), count(daily(session.items))]))
+raise SystemExit(pytest.main(["--collect-only", "-qq"], plugins=[Count()]))
+"""
+
+
+def test_daily_tests_cover_every_module():
+    command = [sys.executable, "-c", COLLECT]
+    path = os.pathsep.join((os.environ.get("PYTHONPATH", ""), str(ROOT / "tests" / "tools")))
+    environment = os.environ | {"PYTHONPATH": path}
+    done = subprocess.run(command, cwd=ROOT / "tests", env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    every, daily = json.loads(next(line for line in done.stdout.splitlines() if line.startswith("= "))[2:])
+    assert {name.split("/")[0] for name in daily} >= {"particles", "meshes", "cells", "pdes", "test_environment.py"}
+    assert set(daily) == {name for name in every if not name.startswith("docs/")}
+    for name, number in daily.items():
+        if "test_bad_input_" in name or "/" not in name:
+            assert number == every[name]
+    assert 100 < sum(daily.values()) < sum(every.values())

@@ -6,13 +6,15 @@ import sys
 
 import pytest
 
-BLOCKED = """
+BLOCKER = """
 import sys
 class Blocker:
     def find_spec(self, name, path=None, target=None):
         if name.split('.')[0] in {'dolfinx', 'petsc4py', 'mpi4py', 'ufl', 'basix', 'pyvista', 'matplotlib', 'tqdm'}:
             raise ImportError(name + ' is blocked')
 sys.meta_path.insert(0, Blocker())
+"""
+SAMPLE = """
 from scaling_limits.particles import PinnedBalls
 print(PinnedBalls(n=50, mean=lambda x: x, std=lambda x: 1 + x).sample([0.001], runs=10, seed=1).mean.shape)
 """
@@ -20,5 +22,28 @@ print(PinnedBalls(n=50, mean=lambda x: x, std=lambda x: 1 + x).sample([0.001], r
 
 @pytest.mark.serial
 def test_particles_without_fenicsx():
-    done = subprocess.run([sys.executable, "-c", BLOCKED], env=os.environ, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", BLOCKER + SAMPLE], env=os.environ, capture_output=True, text=True, check=True
+    )
     assert done.stdout.strip() == "(1, 50)"
+
+
+OLD = """
+import sys, types
+sys.modules["dolfinx"] = types.ModuleType("dolfinx")
+sys.modules["dolfinx"].__version__ = "0.5.2"
+"""
+
+
+@pytest.mark.serial
+@pytest.mark.parametrize("package", ["meshes", "cells", "pdes"])
+@pytest.mark.parametrize(("before", "found"), [(BLOCKER, "dolfinx is blocked"), (OLD, "dolfinx is 0.5.2 here")])
+def test_the_others_say_where_to_get_fenicsx(package, before, found):
+    code = f"{before}\nimport scaling_limits.{package}"
+    done = subprocess.run([sys.executable, "-c", code], env=os.environ, capture_output=True, text=True)
+    assert done.returncode == 1
+    last = done.stderr[done.stderr.rindex("ImportError: ") :]
+    assert found in last
+    assert "conda install" in last
+    assert "apt install" in last
+    assert "particles works without" in last
