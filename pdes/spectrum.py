@@ -13,6 +13,7 @@ from slepc4py import SLEPc
 
 from ..meshes.box import box
 from ..particles import InvalidArgument
+from .coefficients import mobility_at
 from .errors import NotConverged, Unresolved
 from .generator_forms import GeneratorForms
 
@@ -119,7 +120,7 @@ def _solved(forms: GeneratorForms, k: int, equation: FokkerPlanck) -> tuple[np.n
 def _diffusive_rate(equation: FokkerPlanck) -> float:
     """Sigma M/L^2, a rate that the slow ones are compared with."""
     grid = equation.lattice
-    mobility = equation.coefficients.mobility(grid.bounds.mean(axis=1)[None])[0]
+    mobility = mobility_at(equation.coefficients, grid.bounds.mean(axis=1)[None])[0]
     length = float((grid.bounds[:, 1] - grid.bounds[:, 0]).max())
     return float(equation.coefficients.temperature * np.trace(mobility) / grid.dim / length**2)
 
