@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,9 +15,10 @@ from dolfinx.mesh import CellType, Mesh
 from mpi4py import MPI
 
 from ..particles import InvalidArgument
-from ..particles._checks import flag, integer, real_array
+from ..particles._checks import flag, integer, real_array, shown
 from .torus import torus
 
+BYTES = 100  # that a node needs at least on each rank, for what all ranks know of all nodes
 SUMS = 16  # by which fields are told apart; equal changes at two nodes cancel in all of them once in 2^16
 
 
@@ -174,14 +177,23 @@ def lattice(bounds: Any, cells: Any, periodic: bool | Sequence[bool], comm: MPI.
         InvalidArgument: an empty box, or too few cells.
     """
     limits = checked_bounds("box", bounds)
+    if not hasattr(comm, "allgather"):
+        raise InvalidArgument("comm", f"must be an mpi4py communicator, not {shown(comm)}")
     given = [cells] if np.ndim(cells) == 0 else list(cells)
     counts = tuple(integer(f"cells[{i}]", n, 1) for i, n in enumerate(given))
     if len(counts) != len(limits):
         raise InvalidArgument("cells", f"must be given for each of {len(limits)} directions, not {cells!r}")
     one = isinstance(periodic, bool | np.bool_)
+    if not one and not isinstance(periodic, list | tuple | np.ndarray):
+        raise InvalidArgument("periodic", f"must be True, False or a list of them, not {shown(periodic)}")
     wraps = tuple(flag("periodic", value) for value in ([periodic] * len(limits) if one else periodic))  # type: ignore[union-attr]
     if len(wraps) != len(limits):
         raise InvalidArgument("periodic", f"must be given for each of {len(limits)} directions, not {periodic!r}")
     if any(wrap and n < 3 for wrap, n in zip(wraps, counts)):
         raise InvalidArgument("cells", f"must be at least 3 in each periodic direction, not {counts}")
+    needed, there = math.prod(n + 1 for n in counts) * BYTES, os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if needed > there:
+        raise InvalidArgument(
+            "cells", f"{counts} need {needed / 2**30:.2g} GiB at least, and this machine has {there / 2**30:.2g}"
+        )
     return Lattice(limits, counts, wraps, comm)

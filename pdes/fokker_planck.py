@@ -19,6 +19,7 @@ from ..particles import InvalidArgument
 from ..particles._checks import integer, number
 from ..particles._checks import times as checked_times
 from ..particles.ranks import on_all_ranks, same_on_all_ranks
+from ..particles.workers import warn_if_long
 from . import hitting
 from .coefficients import Coefficients, checked_coefficients, exponent_at, function_at, mobility_at
 from .density import FLOOR, Density
@@ -34,6 +35,8 @@ from .spectrum import Modes, slowest
 PERIOD_RTOL = 1e-8  # of what should be the same on both sides of a period
 FACES = 16  # random points of a face at which that is looked at
 BEYOND = 1e-12  # of the initial mass, behind walls where no path goes
+SOLVE = 2e-7  # seconds of a linear solve, for each node
+MOST_GIVEN = 2**40  # steps of a given size
 SAME_FIELD = 1e-10  # change of Psi/sigma, log M_ii and M_ij/sqrt(M_ii M_jj) at a node, in a checkpoint's problem
 SAME_START = 1e-12  # change of the initial density, in total variation, there
 
@@ -179,9 +182,7 @@ class FokkerPlanck:
                 checkpoint of another problem.
             NotConverged: no step is small enough.
         """
-        snapshots, stepper = on_all_ranks(
-            self.comm, lambda: (checked_times(times), Stepper.chosen(scheme, step, self.rtol))
-        )
+        snapshots, stepper = on_all_ranks(self.comm, lambda: self._chosen(times, scheme, step))
         same_on_all_ranks(self.comm, times=snapshots, step=stepper.step)
         points = self.lattice.points
         values = on_all_ranks(self.comm, lambda: function_at("initial", initial, points, nonnegative=True))
@@ -205,6 +206,16 @@ class FokkerPlanck:
         journey = keeper.travel(evolution, evolution.start(probabilities), snapshots, progress)
         seen = np.array([self.lattice.whole(field) for field in journey.seen])
         return Evolved(self, snapshots, seen, np.array(journey.entropies), journey.statistics)
+
+    def _chosen(self, times: Any, scheme: Any, step: Any) -> tuple[np.ndarray, Stepper]:
+        snapshots, stepper = checked_times(times), Stepper.chosen(scheme, step, self.rtol)
+        if stepper.step is not None and snapshots[-1] > MOST_GIVEN * stepper.step:
+            raise InvalidArgument("step", f"{stepper.step:g} makes more than {MOST_GIVEN} steps to {snapshots[-1]:g}")
+        if stepper.step is not None and self.comm.rank == 0:
+            solves = stepper.scheme.order * float(snapshots[-1]) / stepper.step
+            seconds = SOLVE * solves * self.lattice.size / self.comm.size
+            warn_if_long(f"{solves:.2g} solves of the evolution", seconds, 1, "take a larger step, or none")
+        return snapshots, stepper
 
     def _problem(self, times: np.ndarray, stepper: Stepper) -> str:
         """What must be the same to the last digit; fields are compared by their traits. Options of the linear solver

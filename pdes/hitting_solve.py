@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 LOST = "a higher temperature: barriers cost digits, and double precision has 16"
 SEEN = 1e-15  # of the largest root: where fields count when their error is measured
 ROUNDS = 12  # solves for what an iterative solver has left
+NO_SOLVER = 0.1  # relative error of what is applied once and is no direct solver
 ENOUGH = 0.1  # of rtol: what may be left
 
 
@@ -85,6 +86,11 @@ def solved(
                 "a hitting problem", f"the linear solver leaves an error of {error:.1e}, and rtol is {equation.rtol:g}",
                 "let ksp_rtol in petsc_options be smaller, or take a direct solver",
             )  # fmt: skip
+    if equation.petsc_options and error > NO_SOLVER:
+        raise NotConverged(
+            "a hitting problem", f"a solver with {equation.petsc_options} leaves an error of {error:.1e}",
+            "leave petsc_options out",
+        )  # fmt: skip
     source = np.where(free, roots, 0.0)
     return result, np.inf if _lost(matrix, solve(source), source) else error
 
