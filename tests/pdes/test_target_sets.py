@@ -15,9 +15,12 @@ from scaling_limits.pdes import FokkerPlanck, Unresolved
 ONE = lambda x: np.ones((len(x), 1, 1))  # noqa: E731
 FLAT = FokkerPlanck(Given(ONE, lambda x: np.zeros(len(x))), [(0, 1)], (50,))
 RING = FokkerPlanck(Given(ONE, lambda x: np.zeros(len(x))), [(0, 1)], (50,), periodic=True)
-PLANE = lambda n, box=(-1, 1), **k: FokkerPlanck(
-    Given(lambda x: np.repeat(np.eye(2)[None], len(x), axis=0), lambda x: np.zeros(len(x))), [box] * 2, (n, n), **k
-)  # noqa: E731
+
+
+def plane(n, box=(-1, 1), **arguments):
+    """Brownian motion in a square."""
+    given = Given(lambda x: np.repeat(np.eye(2)[None], len(x), axis=0), lambda x: np.zeros(len(x)))
+    return FokkerPlanck(given, [box] * 2, (n, n), **arguments)
 
 
 def warned(match, call):
@@ -96,7 +99,7 @@ def test_sets_that_touch_around_a_ring():
 
 def test_walls_of_the_plane():
     """T = (1 - x^2)/2 to a wall, q = (x + 1)/2 between two: without a warning."""
-    fp = PLANE(20)
+    fp = plane(20)
     x = np.array([[-1.0, 0.3], [0.15, -0.77], [0.99, 1.0]])
     wall = lambda x: x[:, 0] >= 1  # noqa: E731
     np.testing.assert_allclose(fp.mean_first_passage_time(wall).at(x), (4 - (x[:, 0] + 1) ** 2) / 2, atol=6e-3)
@@ -106,7 +109,7 @@ def test_walls_of_the_plane():
 @pytest.mark.parametrize("centre", [(0.5, 0.5), (0.4625, 0.5125)], ids=["at a node", "beside the nodes"])
 def test_small_sets_of_the_plane_are_said(centre):
     """A disc that no lattice resolves is refused or warned of, wherever it is; one of 4 cells is neither."""
-    fp = PLANE(40, (0, 1))
+    fp = plane(40, (0, 1))
     disc = lambda r, c=centre: lambda x: ((x - c) ** 2).sum(axis=1) <= r**2  # noqa: E731
     if centre == (0.5, 0.5):
         warned("target.*3 nodes across", lambda: fp.mean_first_passage_time(disc(1e-3)))
@@ -119,7 +122,7 @@ def test_small_sets_of_the_plane_are_said(centre):
     corner = lambda x: (x[:, 0] >= 1) & (x[:, 1] >= 1)  # noqa: E731
     warned("target.*3 nodes across", lambda: fp.mean_first_passage_time(corner))
     around = lambda x: (np.minimum(x, 1 - x) ** 2).sum(axis=1) < 0.1**2  # noqa: E731 - a disc at the seam
-    PLANE(40, (0, 1), periodic=True).mean_first_passage_time(around)
+    plane(40, (0, 1), periodic=True).mean_first_passage_time(around)
 
 
 def test_edges_that_jump_over_a_set_are_said():
@@ -148,7 +151,7 @@ def test_fields_are_of_second_order_beside_sets():
     inner, outer = lambda x: (x**2).sum(axis=1) <= 0.16, lambda x: (x**2).sum(axis=1) >= 0.9025
     sizes, errors = (24, 48, 96, 192), []
     for n in sizes:
-        q = PLANE(n).committor(inner, outer)
+        q = plane(n).committor(inner, outer)
         found = q.at(x)
         assert found.min() >= 0
         assert found.max() <= 1
@@ -158,7 +161,7 @@ def test_fields_are_of_second_order_beside_sets():
 
 def test_fields_in_gaps_and_at_walls():
     """A gap of two cells, and a set that ends at a wall: linear fields come out as they are."""
-    fp = PLANE(20)  # h = 0.1
+    fp = plane(20)  # h = 0.1
     gap = fp.committor(lambda x: x[:, 0] <= 0.03, lambda x: x[:, 0] >= 0.17)
     x = np.array([[0.05, 0.2], [0.1, 1.0], [0.15, -1.0], [0.12, 0.33]])
     np.testing.assert_allclose(gap.at(x), (x[:, 0] - 0.03) / 0.14, atol=0.08)
@@ -173,18 +176,20 @@ def test_barriers_that_cost_all_digits_are_said(dim):
     tensor = lambda x: np.repeat(np.eye(dim)[None], len(x), axis=0)  # noqa: E731
     box, cells = [(-1.5, 1.5), (-1, 1)][:dim], (150, 24)[:dim]
     rest = lambda x: (x[:, 1:] ** 2).sum(axis=1)  # noqa: E731
-    deep = lambda d: FokkerPlanck(
-        Given(tensor, lambda x: -d * np.exp(-((x[:, 0] / 0.4) ** 2)) + 0.4 * x[:, 0] + rest(x)), box, cells, rtol=1e-4
-    )  # noqa: E731
+
+    def deep(d):
+        psi = lambda x: -d * np.exp(-((x[:, 0] / 0.4) ** 2)) + 0.4 * x[:, 0] + rest(x)  # noqa: E731
+        return FokkerPlanck(Given(tensor, psi), box, cells, rtol=1e-4)
+
+    def double(b):
+        return FokkerPlanck(Given(tensor, lambda x: b * (x[:, 0] ** 2 - 1) ** 2 + rest(x)), box, cells, rtol=1e-3)
+
     sets = lambda x: x[:, 0] < -1.1, lambda x: x[:, 0] > 1.1
     exact = [integrate.quad(lambda x: np.exp(-5 * np.exp(-((x / 0.4) ** 2)) + 0.4 * x), -1.1, e)[0] for e in (0, 1.1)]
     middle = np.zeros((1, dim))
     assert deep(5).committor(*sets).at(middle)[0] == pytest.approx(exact[0] / exact[1], rel=2e-3)
     for depth in (45, 60):
         warned("not known to any digit", lambda depth=depth: deep(depth).committor(*sets))
-    double = lambda b: FokkerPlanck(
-        Given(tensor, lambda x: b * (x[:, 0] ** 2 - 1) ** 2 + rest(x)), box, cells, rtol=1e-3
-    )  # noqa: E731
     double(6).poisson(lambda x: x[:, 0])
     warned("not known to any digit", lambda: double(45).poisson(lambda x: x[:, 0]))
     warned("not known to any digit", lambda: double(45).mean_first_passage_time(lambda x: x[:, 0] > 1))
