@@ -46,7 +46,7 @@ def box(
         InvalidArgument: an empty box, too few cells, break points that do not lead from a_i to b_i.
     """
     limits = checked_bounds("bounds", bounds)
-    if len(cells) != len(limits):
+    if not isinstance(cells, list | tuple | np.ndarray) or len(cells) != len(limits):
         raise InvalidArgument("cells", f"must be given for each of {len(limits)} directions, not {cells!r}")
     axes = []
     for i, ((low, high), value) in enumerate(zip(limits, cells)):

@@ -15,8 +15,8 @@ from ._normal_tiles import PAIRS, TILE, fill_tile
 from ._philox import Purpose, key_words
 from ._rotator_assumptions import AssumptionWarning
 from .errors import InvalidArgument
-from .paths import Paths, Unstable, checked_start, even_steps, longest_step, over_tiles, warn_of_steps
-from .ranks import on_all_ranks
+from .paths import Paths, Unstable, checked_comm, checked_start, even_steps, longest_step, over_tiles, warn_of_steps
+from .ranks import on_all_ranks, same_on_all_ranks
 from .workers import Stop
 
 LARGEST_STEP = 1.0  # of 1/rate, the rate at which the drift changes along a step, where paths start
@@ -156,14 +156,11 @@ class EffectiveLangevin:
                 the equation without flux would need a reflection along M n, and that of the samples is another one.
             LongRun: it takes more than ten minutes.
         """
-        start = checked_start(initial, paths, self.dim)
+        checked_comm(comm)
+        start, snapshots, h, keys = on_all_ranks(comm, lambda: self._checked(initial, times, paths, seed, step))
+        same_on_all_ranks(comm, initial=start, times=snapshots, seed=seed, step=h)
         number = len(start)
-        if ((start < self.bounds[:, 0]) | (start > self.bounds[:, 1])).any():
-            raise InvalidArgument("initial", f"must be in the box {self.bounds.tolist()}")
-        snapshots, h = _checks.times(times), _checks.number("step", step, above=0.0)
-        keys = key_words(_checks.seed(seed))
         spans, steps = even_steps(snapshots, h)
-        on_all_ranks(comm, lambda: self._try(start[:2]))
         warn_of_steps(number, steps, SECONDS * self.dim**2, workers, comm)
         crooked: list[float] = []  # a place at a wall, once one is found
 
@@ -197,10 +194,18 @@ class EffectiveLangevin:
             )  # fmt: skip
         return Paths(snapshots, positions, longest_step(spans, steps) or h, int(seed))
 
-    def _try(self, x: np.ndarray) -> None:
-        """Refuse a drift or a noise of a wrong shape."""
-        _checks.evaluated("drift", self.drift, x, (self.dim,), broadcast=False)
-        _checks.evaluated("noise", self.noise, x, (self.dim, self.dim), broadcast=False)
+    def _checked(
+        self, initial: Any, times: Any, paths: Any, seed: Any, step: Any
+    ) -> tuple[np.ndarray, np.ndarray, float, tuple[np.uint64, np.uint64]]:
+        """The starts, the snapshots, the largest step and the keys of the random numbers; drift and noise are tried."""
+        start = checked_start(initial, paths, self.dim)
+        if ((start < self.bounds[:, 0]) | (start > self.bounds[:, 1])).any():
+            raise InvalidArgument("initial", f"must be in the box {self.bounds.tolist()}")
+        snapshots, h = _checks.times(times), _checks.number("step", step, above=0.0)
+        keys = key_words(_checks.seed(seed))
+        _checks.evaluated("drift", self.drift, start[:2], (self.dim,), broadcast=False)
+        _checks.evaluated("noise", self.noise, start[:2], (self.dim, self.dim), broadcast=False)
+        return start, snapshots, h, keys
 
     def _check_rate(self, way: np.ndarray, change: np.ndarray, h: float, step: int) -> None:
         """Refuse a step in which the drift changes by more than the way that is gone, over h."""

@@ -18,7 +18,8 @@ from ._philox import Purpose, key_words
 from .errors import InvalidArgument
 from .langevin_schemes import LEIMKUHLER_MATTHEWS, STOCHASTIC_HEUN, LangevinScheme
 from .multiscale_potential import MultiscalePotential
-from .paths import Paths, Unstable, checked_start, even_steps, longest_step, over_tiles, warn_of_steps
+from .paths import Paths, Unstable, checked_comm, checked_start, even_steps, longest_step, over_tiles, warn_of_steps
+from .ranks import on_all_ranks, same_on_all_ranks
 from .workers import Stop
 
 STEP = 0.2  # of 1/max |Hessian|: effective tensors are right to about 1e-3 with it
@@ -163,8 +164,9 @@ class Langevin:
             InvalidArgument: an argument out of range; a step that is not stable; a target that cannot be compiled.
             Unstable: a path has left all bounds, or has come to where the potential is too steep for the step.
         """
-        start, number, keys = self._checked(initial, paths, seed)
-        h = self._checked_step(step, start)
+        checked_comm(comm)
+        start, number, keys, h = on_all_ranks(comm, lambda: self._checked(initial, paths, seed, step))
+        same_on_all_ranks(comm, initial=start, seed=seed, step=h)
         limit = _checks.number("limit", limit, above=0.0) if limit != math.inf else limit
         compiled = _compiled_target(target, start)
         if limit != math.inf and limit / h > LIMIT_STEPS:
@@ -199,9 +201,13 @@ class Langevin:
     def _scales(self) -> tuple[float, ...]:
         return tuple(self.epsilon ** -(k + 1) for k in range(self.potential.scales))
 
-    def _checked(self, initial: Any, paths: Any, seed: Any) -> tuple[np.ndarray, int, tuple[np.uint64, np.uint64]]:
+    def _checked(
+        self, initial: Any, paths: Any, seed: Any, step: float | None
+    ) -> tuple[np.ndarray, int, tuple[np.uint64, np.uint64], float]:
+        """The starts, their number, the keys of the random numbers, and the time step."""
         start = checked_start(initial, paths, self.potential.dim)
-        return start, len(start), key_words(_checks.seed(seed))
+        keys = key_words(_checks.seed(seed))
+        return start, len(start), keys, self._checked_step(step, start)
 
     def _checked_step(self, step: float | None, start: np.ndarray) -> float:
         curvature = largest_curvature(self.potential, self.epsilon, start)
@@ -235,9 +241,10 @@ class Langevin:
         self, scheme: LangevinScheme, initial: Any, times: Any, paths: Any, seed: Any, step: float | None,
         workers: int | None, progress: bool, comm: Any,
     ) -> Paths:  # fmt: skip
-        start, number, keys = self._checked(initial, paths, seed)
-        snapshots = _checks.times(times)
-        h = self._checked_step(step, start)
+        checked_comm(comm)
+        start, number, keys, h = on_all_ranks(comm, lambda: self._checked(initial, paths, seed, step))
+        snapshots = on_all_ranks(comm, lambda: _checks.times(times))
+        same_on_all_ranks(comm, initial=start, times=snapshots, seed=seed, step=h)
         spans, steps = even_steps(snapshots, h)
         gradients = 1 if scheme.averages_noise else 2
         warn_of_steps(number, steps, SECONDS * gradients * self.potential.dim, workers, comm)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from . import _checks
-from ._files import load_arrays, save_arrays
+from ._files import load_arrays, save_arrays, target
 from ._normal_tiles import TILE
 from .errors import InvalidArgument
 from .ranks import on_all_ranks
@@ -72,8 +72,11 @@ class Paths:
 
         Args:
             path: the file; an existing one is replaced.
+
+        Raises:
+            InvalidArgument: no path of a file in a folder that is there.
         """
-        save_arrays(path, {"kind": "Paths", "format": FORMAT, **vars(self)})
+        save_arrays(target("path", path), {"kind": "Paths", "format": FORMAT, **vars(self)})
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Paths:
@@ -88,6 +91,12 @@ class Paths:
         """
         content = load_arrays(path, "Paths", FORMAT, {"times", "positions", "step", "seed"})
         return cls(content["times"], content["positions"], float(content["step"]), int(content["seed"]))
+
+
+def checked_comm(comm: Any) -> None:
+    """Refuse what is no communicator of mpi4py and not None."""
+    if comm is not None and not hasattr(comm, "allgather"):
+        raise InvalidArgument("comm", f"must be an mpi4py communicator or None, not {_checks.shown(comm)}")
 
 
 def checked_start(initial: Any, paths: Any, dim: int) -> np.ndarray:
@@ -151,8 +160,7 @@ def over_tiles(
         comm: the ranks that share the tiles, or None.
         width: paths in a tile.
     """
-    if comm is not None and not hasattr(comm, "allgather"):
-        raise InvalidArgument("comm", f"must be an mpi4py communicator or None, not {_checks.shown(comm)}")
+    checked_comm(comm)
     threads = default_workers(comm) if workers is None else _checks.integer("workers", workers, 1)
     rank, size = (0, 1) if comm is None else (comm.rank, comm.size)
     tiles = range(-(-paths // width))

@@ -18,6 +18,7 @@ from ..meshes.box import Lattice, lattice
 from ..particles import InvalidArgument
 from ..particles._checks import integer, number
 from ..particles._checks import times as checked_times
+from ..particles.multiscale_potential import points as checked_points
 from ..particles.ranks import on_all_ranks, same_on_all_ranks
 from ..particles.workers import warn_if_long
 from . import hitting
@@ -118,7 +119,7 @@ class FokkerPlanck:
 
     def exponent(self, points: np.ndarray) -> np.ndarray:
         """Psi/sigma (P,) at points (P, d)."""
-        return exponent_at(self.coefficients, points)
+        return exponent_at(self.coefficients, checked_points("points", points, self.dim))
 
     @cached_property
     def _log_partition(self) -> float:

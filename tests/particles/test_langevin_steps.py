@@ -66,14 +66,13 @@ def test_a_narrow_well_in_the_plane_is_sampled():
     ]
     exact = parts[1] / parts[0]
     assert exact < 1.7
-    radius = np.sqrt(np.random.default_rng(4).exponential(2.0, 20_000))
     r = np.linspace(1e-6, 9, 200_001)
     law = np.cumsum(weight(r))
     radius = np.interp(np.random.default_rng(4).random(6000), law / law[-1], r)  # from equilibrium, to stay there
     start = np.stack([radius, 0 * radius], axis=1)
     found = Langevin(potential, 1.0).sample(start, [0.3], 6000, 3)
     mean, error = found.average(lambda x: (x**2).sum(axis=1))
-    assert_mean(mean[0], exact, error[0] + 2e-2)  # 2e-2: a part of the 0.3 that the well makes
+    assert_mean(mean[0], exact, error[0] + 5e-3)  # 5e-3: the time step
     assert error[0] < 0.05
 
 
@@ -128,9 +127,11 @@ def test_steps_of_the_effective_sampler(dim):
 def test_reflection_where_noise_is_crooked_is_said():
     """At a wall M must have no entries off the diagonal; where paths do not come, or M is straight, nothing is said."""
     root = np.linalg.cholesky([[1.0, 0.9], [0.9, 1.0]])
-    crooked = lambda size, periodic=False: EffectiveLangevin(
-        lambda x: -x, lambda x: np.repeat(root[None], len(x), axis=0), [(-size, size)] * 2, [periodic] * 2
-    )  # noqa: E731
+
+    def crooked(size, periodic=False):
+        noise = lambda x: np.repeat(root[None], len(x), axis=0)  # noqa: E731
+        return EffectiveLangevin(lambda x: -x, noise, [(-size, size)] * 2, [periodic] * 2)
+
     with pytest.warns(AssumptionWarning, match="off the diagonal"):
         crooked(0.5).sample([0.0, 0.0], [0.5], 600, 1, 0.01)
     crooked(9.0).sample([0.0, 0.0], [0.5], 600, 1, 0.01)
