@@ -90,7 +90,7 @@ def _largest(potential: MultiscalePotential, epsilon: float, paths: int, of_star
 
     def reached(variables: np.ndarray) -> np.ndarray:
         position = variables[:, : potential.dim]
-        within = ((position >= low) & (position <= high)).all(axis=1)
+        within: np.ndarray = np.all((position >= low) & (position <= high), axis=1)
         within[within] = potential.confining_at(position[within]) <= level
         return np.asarray(variables[within])
 

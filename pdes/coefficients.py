@@ -41,7 +41,7 @@ def checked_coefficients(coefficients: Any) -> Coefficients:
             f"has no {missing[0]}; for a MultiscalePotential take EffectiveFokkerPlanck",
         )
     number("temperature", coefficients.temperature, above=0.0)
-    return coefficients  # type: ignore[no-any-return]
+    return coefficients
 
 
 def exponent_at(coefficients: Coefficients, points: np.ndarray) -> np.ndarray:
@@ -88,7 +88,7 @@ def mobility_at(coefficients: Coefficients, points: np.ndarray) -> np.ndarray:
 def _definite(tensors: np.ndarray) -> np.ndarray:
     """Whether symmetric tensors (P, d, d) are positive definite beyond rounding, whatever the units of the axes."""
     diagonal = np.diagonal(tensors, axis1=1, axis2=2)
-    positive = (diagonal > 0).all(axis=1)
+    positive: np.ndarray = np.all(diagonal > 0, axis=1)
     dim = diagonal.shape[1]
     if dim == 1:
         return positive

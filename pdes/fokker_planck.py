@@ -61,7 +61,8 @@ class FokkerPlanck:
         petsc_options: of the linear solver of evolutions and hitting problems, without prefix.
 
     Raises:
-        InvalidArgument: an argument out of range; coefficients that are not periodic where the box is.
+        InvalidArgument: an argument out of range; coefficients that are not periodic where the box is, or that are not
+            finite, symmetric and positive definite (found when they are first asked for, on all ranks).
 
     Source: Duncan, Duong and Pavliotis (2023), Theorem 1, with V0 as part of Psi.
     """
@@ -179,9 +180,9 @@ class FokkerPlanck:
             The densities, mass, free energy and minimum at the times.
 
         Raises:
-            InvalidArgument: an argument out of range; a density that is negative, not finite or 0 at all nodes; a
-                checkpoint of another problem.
-            NotConverged: no step is small enough.
+            InvalidArgument: an argument out of range; a density that is negative, not finite or 0 at all nodes; a wrong
+                M or Psi; a checkpoint of another problem. On all ranks, wherever it was found.
+            NotConverged: no step is small enough, or there are too many; the linear solver is not exact enough.
         """
         snapshots, stepper = on_all_ranks(self.comm, lambda: self._chosen(times, scheme, step))
         same_on_all_ranks(self.comm, times=snapshots, step=stepper.step)
@@ -252,13 +253,18 @@ class FokkerPlanck:
         """-div(sigma pi M grad T) = pi outside of the target, T = 0 in it: the mean time to reach it.
 
         Args:
-            target: the set, from points (P, d) to truth values (P,); its boundary is found by bisection.
+            target: the set, from points (P, d) to truth values (P,); its boundary is found by bisection. On a line it
+                may be an end of the interval, or a point that is a node.
 
         Returns:
             T as a field; `T.at(points)` in units of time.
 
         Raises:
-            InvalidArgument: not such a callable, no node in the target, or all of them.
+            InvalidArgument: not such a callable, no node in the target, or all of them; no path reaches it.
+            NotConverged: the linear solver is not exact enough.
+
+        Warns:
+            Unresolved: rounding or the cells leave more than rtol, or the lattice does not resolve the target.
         """
         return hitting.mean_first_passage_time(self, target)
 
@@ -273,7 +279,11 @@ class FokkerPlanck:
             q as a field; `q.at(points)`, in [0, 1].
 
         Raises:
-            InvalidArgument: not such callables, an empty set, or sets that meet.
+            InvalidArgument: not such callables, an empty set, or sets that meet or touch; no path reaches one of them.
+            NotConverged: the linear solver is not exact enough.
+
+        Warns:
+            Unresolved: rounding or the cells leave more than rtol, or the lattice does not resolve a set.
         """
         return hitting.committor(self, a, b)
 
@@ -290,5 +300,9 @@ class FokkerPlanck:
 
         Raises:
             InvalidArgument: not such a callable, or values that are not finite.
+            NotConverged: the linear solver is not exact enough.
+
+        Warns:
+            Unresolved: barriers leave no digits, or fewer than rtol asks for.
         """
         return hitting.poisson(self, source)

@@ -56,7 +56,8 @@ def bisected(holds: Callable[[np.ndarray], np.ndarray], count: int) -> tuple[np.
         holds: from a part of each way (count,) to whether the set is there (count,).
         count: of ways; each begins outside of the set and ends in it.
     """
-    outside, within = np.zeros(count), np.ones(count)
+    outside: np.ndarray = np.zeros(count)
+    within: np.ndarray = np.ones(count)
     for _ in range(BISECTIONS if count else 0):
         middle = 0.5 * (outside + within)
         hits = holds(middle)
@@ -113,7 +114,8 @@ def _intervals_of(grid: Lattice, one: TargetSet) -> np.ndarray:
 
 def _looks(grid: Lattice) -> np.ndarray:
     """The points of a line at which a set is looked for; the nodes are among them."""
-    return np.linspace(*grid.bounds[0], grid.cells[0] * int(np.clip(MOST_LOOKS // grid.cells[0], *LOOKS)) + 1)
+    low, high = grid.bounds[0]
+    return np.linspace(low, high, grid.cells[0] * int(np.clip(MOST_LOOKS // grid.cells[0], *LOOKS)) + 1)
 
 
 def _joined(parts: np.ndarray, tiny: float) -> np.ndarray:

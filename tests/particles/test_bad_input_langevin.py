@@ -17,6 +17,8 @@ from scaling_limits.particles import (
     egg_carton,
 )
 
+pytestmark = pytest.mark.serial  # what ranks do together is tried in pdes/test_errors_on_one_rank
+
 V = MultiscalePotential(
     1, 2, 0.5, lambda x: x[0] ** 2 / 2, lambda x, y, z: cos(2 * pi * y[0]) / 9 + cos(2 * pi * z[0]) / 9
 )
@@ -131,23 +133,6 @@ def test_starts_outside_of_the_box():
     for start in ([2.0, 0.0], [[0.0, 0.0], [0.0, -1.1]]):
         with pytest.raises(InvalidArgument, match="^initial: .*box"):
             EffectiveLangevin(drift, unit, SQUARE, [True, False]).sample(start, [0.1], 2, 1, 0.01)
-
-
-def test_a_failure_on_one_rank_is_raised_on_all():
-    last = MPI.COMM_WORLD.rank == MPI.COMM_WORLD.size - 1
-    failing = lambda x: [][1] if last else -x  # noqa: E731
-    with pytest.raises(InvalidArgument, match="^drift: "):
-        EffectiveLangevin(failing, unit, SQUARE, [True] * 2).sample(
-            [0.0, 0.0], [0.1], 2000, 1, 0.01, comm=MPI.COMM_WORLD
-        )
-    calls = []
-
-    def later(x):
-        calls.append(1)
-        return [][1] if last and len(calls) > 3 else -x
-
-    with pytest.raises(IndexError):
-        EffectiveLangevin(later, unit, SQUARE, [True] * 2).sample([0.0, 0.0], [0.1], 2000, 1, 0.01, comm=MPI.COMM_WORLD)
 
 
 PATHS = EFFECTIVE.sample([0.0, 0.0], [0.1, 0.2], 5, 1, 0.01)

@@ -23,6 +23,8 @@ from scaling_limits.particles import (
 )
 from scaling_limits.particles._curvature import curvatures_on_paths, largest_curvature
 
+pytestmark = pytest.mark.serial  # nothing is shared by ranks
+
 NONE = lambda x, *y: 0  # noqa: E731
 square = lambda x, c=0.0: sum((v - c) ** 2 for v in x)  # noqa: E731
 FEATURES = {
@@ -211,7 +213,6 @@ print(json.dumps(taken))
 """
 
 
-@pytest.mark.serial
 def test_one_interrupt_ends_every_sampler():
     run = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, timeout=LIMIT)
     assert run.returncode == 0, run.stderr

@@ -6,7 +6,7 @@ from diffusions import Given
 from mpi4py import MPI
 
 from scaling_limits.meshes.box import box
-from scaling_limits.particles import InvalidArgument
+from scaling_limits.particles import EffectiveLangevin, InvalidArgument, Langevin, egg_carton
 from scaling_limits.pdes import EdgeScheme, FokkerPlanck, GeneratorForms
 
 RANK, LAST = MPI.COMM_WORLD.rank, MPI.COMM_WORLD.size - 1
@@ -102,3 +102,21 @@ def test_arguments_that_differ_between_ranks():
             equation().evolve(even, [0.1 + RANK])
     with pytest.raises(InvalidArgument, match="^times: "):
         equation().evolve(even, [-1.0 if RANK == LAST else 1.0])
+
+
+def test_samplers():
+    """Drifts that fail at once or later, and arguments that are wrong or others on one rank."""
+    unit, box = lambda x: np.repeat(np.eye(2)[None], len(x), axis=0), [(-1.0, 1.0)] * 2
+    at_once, later = (EffectiveLangevin(failing(lambda x: -x, calls=n), unit, box, [True] * 2) for n in (0, 4))
+    given = {"times": [0.1], "paths": 1200, "seed": 1, "step": 0.01, "comm": MPI.COMM_WORLD}
+    with pytest.raises(InvalidArgument, match="^drift: "):
+        at_once.sample([0.0, 0.0], **given)
+    with pytest.raises(IndexError):
+        later.sample([0.0, 0.0], **given)
+    fine = EffectiveLangevin(lambda x: -x, unit, box, [True] * 2)
+    for sampler in (fine, Langevin(egg_carton(1.0, dim=2), 0.5)):
+        with pytest.raises(InvalidArgument, match="^initial: "):
+            sampler.sample([np.nan if RANK == LAST else 0.0, 0.0], **given)
+        if LAST > 0:
+            with pytest.raises(InvalidArgument, match="^seed: .*same on all ranks"):
+                sampler.sample([0.0, 0.0], **(given | {"seed": RANK}))
