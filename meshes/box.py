@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,8 +15,11 @@ from dolfinx.mesh import CellType, Mesh
 from mpi4py import MPI
 
 from ..particles import InvalidArgument
-from ..particles._checks import flag, integer, real_array
+from ..particles._checks import flag, integer, real_array, shown
 from .torus import torus
+
+BYTES = 100  # that a node needs at least on each rank, for what all ranks know of all nodes
+SUMS = 16  # by which fields are told apart; equal changes at two nodes cancel in all of them once in 2^16
 
 
 def box(
@@ -41,7 +46,7 @@ def box(
         InvalidArgument: an empty box, too few cells, break points that do not lead from a_i to b_i.
     """
     limits = checked_bounds("bounds", bounds)
-    if len(cells) != len(limits):
+    if not isinstance(cells, list | tuple | np.ndarray) or len(cells) != len(limits):
         raise InvalidArgument("cells", f"must be given for each of {len(limits)} directions, not {cells!r}")
     axes = []
     for i, ((low, high), value) in enumerate(zip(limits, cells)):
@@ -138,6 +143,18 @@ class Lattice:
         """Values (m, ...) at the nodes of each rank as the field at all nodes, on all ranks."""
         return np.concatenate(self.comm.allgather(values)) if self.comm.size > 1 else values
 
+    def signed_sums(self, fields: np.ndarray) -> np.ndarray:
+        """Sums (SUMS, F) of fields (m, F) over all nodes with random signs, the same for any number of ranks.
+
+        Two fields that differ by about e at n nodes have sums that differ by about e sqrt(n); collective.
+        """
+        with np.errstate(over="ignore"):  # integers modulo 2^64: the mixing of splitmix64
+            bits = np.arange(self.own.start + 1, self.own.stop + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+            for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
+                bits = (bits ^ (bits >> np.uint64(shift))) * np.uint64(factor)
+        signs = (1.0 - 2.0 * ((bits >> np.uint64(63 - k)) & np.uint64(1)).astype(float) for k in range(SUMS))
+        return np.asarray(self.comm.allreduce(np.array([sign @ fields for sign in signs])))
+
     @cached_property
     def space(self) -> fem.FunctionSpace:
         """Continuous elements of degree 1 on the mesh of the box; one degree of freedom for each node."""
@@ -160,14 +177,23 @@ def lattice(bounds: Any, cells: Any, periodic: bool | Sequence[bool], comm: MPI.
         InvalidArgument: an empty box, or too few cells.
     """
     limits = checked_bounds("box", bounds)
+    if not hasattr(comm, "allgather"):
+        raise InvalidArgument("comm", f"must be an mpi4py communicator, not {shown(comm)}")
     given = [cells] if np.ndim(cells) == 0 else list(cells)
     counts = tuple(integer(f"cells[{i}]", n, 1) for i, n in enumerate(given))
     if len(counts) != len(limits):
         raise InvalidArgument("cells", f"must be given for each of {len(limits)} directions, not {cells!r}")
     one = isinstance(periodic, bool | np.bool_)
+    if not one and not isinstance(periodic, list | tuple | np.ndarray):
+        raise InvalidArgument("periodic", f"must be True, False or a list of them, not {shown(periodic)}")
     wraps = tuple(flag("periodic", value) for value in ([periodic] * len(limits) if one else periodic))  # type: ignore[union-attr]
     if len(wraps) != len(limits):
         raise InvalidArgument("periodic", f"must be given for each of {len(limits)} directions, not {periodic!r}")
     if any(wrap and n < 3 for wrap, n in zip(wraps, counts)):
         raise InvalidArgument("cells", f"must be at least 3 in each periodic direction, not {counts}")
+    needed, there = math.prod(n + 1 for n in counts) * BYTES, os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if needed > there:
+        raise InvalidArgument(
+            "cells", f"{counts} need {needed / 2**30:.2g} GiB at least, and this machine has {there / 2**30:.2g}"
+        )
     return Lattice(limits, counts, wraps, comm)

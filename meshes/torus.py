@@ -13,7 +13,7 @@ from dolfinx.mesh import CellType, Mesh
 from mpi4py import MPI
 
 from ..particles import InvalidArgument
-from ..particles._checks import flag, real_array
+from ..particles._checks import flag, real_array, shown
 from . import _compat
 
 # the corners of a box of the lattice, numbered with x fastest, that make up each of its cells
@@ -58,6 +58,8 @@ def torus(
     Raises:
         InvalidArgument: too few cells, break points that do not increase from 0, or a cell type of another dimension.
     """
+    if not isinstance(cells, list | tuple | np.ndarray):
+        raise InvalidArgument("cells", f"must be a list with an entry for each direction, not {shown(cells)}")
     nodes = [_break_points(i, value) for i, value in enumerate(cells)]
     dim = len(nodes)
     if dim not in (1, 2, 3):
@@ -105,7 +107,7 @@ def _break_points(direction: int, value: Any) -> np.ndarray:
     name = f"cells[{direction}]"
     if np.ndim(value) == 0:
         count = np.asarray(value)
-        if not np.issubdtype(count.dtype, np.integer) or count < 1:
+        if not np.issubdtype(count.dtype, np.integer) or count < 1 or count.dtype == bool:
             raise InvalidArgument(name, f"must be a positive integer or break points, not {value!r}")
         return np.linspace(0.0, 1.0, int(count) + 1)
     points = real_array(name, value)
@@ -115,8 +117,8 @@ def _break_points(direction: int, value: Any) -> np.ndarray:
 
 
 def _wraps(periodic: bool | Sequence[bool], dim: int) -> np.ndarray:
-    given = [periodic] * dim if isinstance(periodic, bool | np.bool_) else list(periodic)
-    if len(given) != dim:
+    given = [periodic] * dim if isinstance(periodic, bool | np.bool_) else periodic
+    if not isinstance(given, list | tuple | np.ndarray) or len(given) != dim:
         raise InvalidArgument(
             "periodic", f"must be a truth value or one for each of {dim} directions, not {periodic!r}"
         )

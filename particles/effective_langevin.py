@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -12,10 +13,18 @@ import numpy as np
 from . import _checks
 from ._normal_tiles import PAIRS, TILE, fill_tile
 from ._philox import Purpose, key_words
+from ._rotator_assumptions import AssumptionWarning
 from .errors import InvalidArgument
-from .paths import Paths, Unstable, checked_start, even_steps, longest_step, over_tiles
+from .paths import Paths, Unstable, checked_comm, checked_start, even_steps, longest_step, over_tiles, warn_of_steps
+from .ranks import on_all_ranks, same_on_all_ranks
 from .workers import Stop
 
+LARGEST_STEP = 1.0  # of 1/rate, the rate at which the drift changes along a step, where paths start
+LARGEST_ON_PATHS = 1.5  # of the same, wherever they come to
+SHORT = 0.3  # of the mean way: shorter ones tell nothing of the rate
+LOOK = 16  # steps between two looks at it, after the first of them
+CROOKED = 1e-6  # relative size of entries of M that count
+SECONDS = 6e-7  # of a step of one path, for each entry of the noise
 Field = Callable[[np.ndarray], np.ndarray]
 
 
@@ -45,13 +54,18 @@ class EffectiveLangevin:
     weak_order: ClassVar[int] = 2
 
     def __post_init__(self) -> None:
+        for name, function, shape in (("drift", self.drift, "(P, d)"), ("noise", self.noise, "(P, d, d)")):
+            if not callable(function):
+                text = f"must be a callable from points (P, d) to values {shape}, not {_checks.shown(function)}"
+                raise InvalidArgument(name, text)
         bounds = _checks.real_array("bounds", self.bounds)
-        if bounds.ndim != 2 or bounds.shape[1] != 2 or (bounds[:, 0] >= bounds[:, 1]).any():
+        if bounds.ndim != 2 or bounds.shape[1] != 2 or not len(bounds) or (bounds[:, 0] >= bounds[:, 1]).any():
             raise InvalidArgument("bounds", f"must be a pair (a, b), a < b, for each direction, not {self.bounds!r}")
-        if len(self.periodic) != len(bounds):
+        given = [self.periodic] * len(bounds) if isinstance(self.periodic, bool | np.bool_) else self.periodic
+        if not isinstance(given, list | tuple | np.ndarray) or len(given) != len(bounds):
             raise InvalidArgument("periodic", f"must be given for each of {len(bounds)} directions")
         object.__setattr__(self, "bounds", bounds)
-        object.__setattr__(self, "periodic", np.array(self.periodic, dtype=bool))
+        object.__setattr__(self, "periodic", np.array([_checks.flag("periodic", value) for value in given]))
 
     @property
     def dim(self) -> int:
@@ -67,10 +81,16 @@ class EffectiveLangevin:
             signs: for each pair of noises i < j a number +-1 (P, d (d - 1)/2).
             h: step.
         """
+        return self._stepped(x, z, signs, h)[0]
+
+    def _stepped(self, x: np.ndarray, z: np.ndarray, signs: np.ndarray, h: float) -> tuple[np.ndarray, ...]:
+        """The new positions; the way of a step of Euler's method, and how the drift changes along it."""
         root, w = math.sqrt(h), math.sqrt(h) * z
-        b, noise = self.drift(self._within(x)), self.noise(self._within(x))
+        here = self._within(x)
+        b, noise = self.drift(here), self.noise(here)
         ahead = self._within(x + h * b + np.einsum("pij,pj->pi", noise, w))
-        new = x + 0.5 * h * (b + self.drift(ahead)) + 0.5 * np.einsum("pij,pj->pi", noise, w)
+        b_ahead = self.drift(ahead)
+        new = x + 0.5 * h * (b + b_ahead) + 0.5 * np.einsum("pij,pj->pi", noise, w)
         pairs = self._pairs(signs, h)
         for j in range(self.dim):
             own = [self.noise(self._within(x + h * b + side * root * noise[:, :, j]))[:, :, j] for side in (1, -1)]
@@ -84,7 +104,7 @@ class EffectiveLangevin:
                     difference = beside[0][:, :, j] - beside[1][:, :, j]
                     new += 0.25 * mean * w[:, j, None]
                     new += 0.25 * difference * ((w[:, j] * w[:, r] + pairs[:, r, j]) / root)[:, None]
-        return new
+        return new, ahead - here, b_ahead - b
 
     def _pairs(self, signs: np.ndarray, h: float) -> np.ndarray:
         """V_rj = -V_jr = +-h."""
@@ -128,16 +148,21 @@ class EffectiveLangevin:
             The positions (T, P, d), in the box.
 
         Raises:
-            InvalidArgument: an argument out of range, or a start outside of the box.
-            Unstable: a position is not finite; take a smaller step.
+            InvalidArgument: an argument out of range, a start outside of the box, or a step that is not stable there.
+            Unstable: a position is not finite, or the drift changes too much in a step where paths have come to.
+
+        Warns:
+            AssumptionWarning: paths were reflected at a wall where M = B B^T has entries off the diagonal: the law of
+                the equation without flux would need a reflection along M n, and that of the samples is another one.
+            LongRun: it takes more than ten minutes.
         """
-        start = checked_start(initial, paths, self.dim)
+        checked_comm(comm)
+        start, snapshots, h, keys = on_all_ranks(comm, lambda: self._checked(initial, times, paths, seed, step))
+        same_on_all_ranks(comm, initial=start, times=snapshots, seed=seed, step=h)
         number = len(start)
-        if ((start < self.bounds[:, 0]) | (start > self.bounds[:, 1])).any():
-            raise InvalidArgument("initial", f"must be in the box {self.bounds.tolist()}")
-        snapshots, h = _checks.times(times), _checks.number("step", step, above=0.0)
-        keys = key_words(_checks.seed(seed))
         spans, steps = even_steps(snapshots, h)
+        warn_of_steps(number, steps, SECONDS * self.dim**2, workers, comm)
+        crooked: list[float] = []  # a place at a wall, once one is found
 
         def tile(index: int, stop: Stop) -> np.ndarray:
             members = slice(index * TILE, min((index + 1) * TILE, number))
@@ -147,15 +172,67 @@ class EffectiveLangevin:
                 for n in range(first, first + count):
                     stop.check()
                     z, signs = self._numbers(n, index, len(x), keys)
-                    x = self.step(x, z, signs, span / count)
-                    Unstable.check(x, h)
-                    x = self._within(x)
+                    new, way, change = self._stepped(x, z, signs, span / count)
+                    if n < LOOK or n % LOOK == 0:
+                        self._check_rate(way, change, span / count, n)
+                    Unstable.check(new, h)
+                    x = self._within(new)
+                    if not crooked and (n < LOOK or n % LOOK == 0):
+                        crooked.extend(self._crooked(x, new))
                 first += count
                 result[k] = x
             return result
 
         positions = np.concatenate(over_tiles(tile, number, workers, progress, comm), axis=1)
+        places = [crooked] if comm is None else comm.allgather(crooked)
+        if any(places) and (comm is None or comm.rank == 0):
+            place = [float(f"{c:.4g}") for c in next(found for found in places if found)[: self.dim]]
+            warnings.warn(
+                f"paths were reflected at a wall near x = {place}, where M has entries off the diagonal: near walls "
+                "their law is not that of the equation without flux. Take a box that paths hardly fill",
+                AssumptionWarning, stacklevel=2,
+            )  # fmt: skip
         return Paths(snapshots, positions, longest_step(spans, steps) or h, int(seed))
+
+    def _checked(
+        self, initial: Any, times: Any, paths: Any, seed: Any, step: Any
+    ) -> tuple[np.ndarray, np.ndarray, float, tuple[np.uint64, np.uint64]]:
+        """The starts, the snapshots, the largest step and the keys of the random numbers; drift and noise are tried."""
+        start = checked_start(initial, paths, self.dim)
+        if ((start < self.bounds[:, 0]) | (start > self.bounds[:, 1])).any():
+            raise InvalidArgument("initial", f"must be in the box {self.bounds.tolist()}")
+        snapshots, h = _checks.times(times), _checks.number("step", step, above=0.0)
+        keys = key_words(_checks.seed(seed))
+        _checks.evaluated("drift", self.drift, start[:2], (self.dim,), broadcast=False)
+        _checks.evaluated("noise", self.noise, start[:2], (self.dim, self.dim), broadcast=False)
+        return start, snapshots, h, keys
+
+    def _check_rate(self, way: np.ndarray, change: np.ndarray, h: float, step: int) -> None:
+        """Refuse a step in which the drift changes by more than the way that is gone, over h."""
+        length, size = np.linalg.norm(way, axis=1), np.linalg.norm(change, axis=1)
+        some = length > SHORT * np.sqrt((length**2).mean())
+        rate = float((size[some] / length[some]).max(initial=0.0))
+        if h * rate > (LARGEST_STEP if step == 0 else LARGEST_ON_PATHS):
+            where = "where paths start" if step == 0 else "where a path has come to"
+            text = (
+                f"{h:.3g} is not stable: {where}, the drift has the rate {rate:.3g}, so take at most {0.2 / rate:.3g}"
+            )
+            raise InvalidArgument("step", text) if step == 0 else Unstable(f"the time step {text}.")
+
+    def _crooked(self, x: np.ndarray, before: np.ndarray) -> list[float]:
+        """A place where a path was reflected and M has entries off the diagonal beside the wall; or nothing."""
+        low, high = self.bounds.T
+        walls = ((before < low) | (before > high)) & ~self.periodic
+        some = np.flatnonzero(walls.any(axis=1)) if self.dim > 1 else np.zeros(0, dtype=int)
+        if not some.size:
+            return []
+        noise = self.noise(x[some])
+        square = noise @ noise.swapaxes(1, 2)
+        diagonal = np.diagonal(square, axis1=1, axis2=2)
+        beside = np.abs(square) > CROOKED * np.sqrt(diagonal[:, :, None] * diagonal[:, None, :])
+        beside &= walls[some][:, :, None] & ~np.eye(self.dim, dtype=bool)
+        found = np.flatnonzero(beside.any(axis=(1, 2)))
+        return [float(c) for c in x[some[found[0]]]] if found.size else []
 
     def _numbers(
         self, step: int, tile: int, count: int, keys: tuple[np.uint64, np.uint64]

@@ -11,18 +11,23 @@ import numpy as np
 
 from . import _checks
 from ._compiled_potential import gradient_of
-from ._curvature import largest_curvature
+from ._curvature import curvatures_on_paths, largest_curvature
 from ._langevin_kernels import passage_stepper, tile_stepper
 from ._normal_tiles import TILE, fill_tile
 from ._philox import Purpose, key_words
 from .errors import InvalidArgument
 from .langevin_schemes import LEIMKUHLER_MATTHEWS, STOCHASTIC_HEUN, LangevinScheme
 from .multiscale_potential import MultiscalePotential
-from .paths import Paths, Unstable, checked_start, even_steps, longest_step, over_tiles
+from .paths import Paths, Unstable, checked_comm, checked_start, even_steps, longest_step, over_tiles, warn_of_steps
+from .ranks import on_all_ranks, same_on_all_ranks
 from .workers import Stop
 
 STEP = 0.2  # of 1/max |Hessian|: effective tensors are right to about 1e-3 with it
 LARGEST_STEP = 1.0  # of the same; Heun is stable to 2 on a parabola, and wrong long before
+LARGEST_ON_PATHS = 1.5  # of 1/|Hessian| where paths are found to be
+LOOK = 16  # slices of a tile between two looks at the Hessian where its paths are, after the first few
+DECIMALS = 250  # of the largest curvature
+SECONDS = 8e-9  # of a step of one path, for each dimension
 SLICE = 1024  # steps of a tile between two looks at an interrupt
 LIMIT_STEPS = 2**40
 
@@ -47,7 +52,10 @@ class Langevin:
     def __post_init__(self) -> None:
         if not isinstance(self.potential, MultiscalePotential):
             raise InvalidArgument("potential", f"must be a MultiscalePotential, not {type(self.potential).__name__}")
-        object.__setattr__(self, "epsilon", _checks.number("epsilon", self.epsilon, above=0.0))
+        epsilon = _checks.number("epsilon", self.epsilon, above=0.0)
+        if 2 * self.potential.scales * abs(math.log10(epsilon)) > DECIMALS:
+            raise InvalidArgument("epsilon", f"must be such that epsilon^-2N is a number, not {epsilon:g}")
+        object.__setattr__(self, "epsilon", epsilon)
 
     def sample(
         self,
@@ -78,7 +86,7 @@ class Langevin:
 
         Raises:
             InvalidArgument: an argument out of range; a step that is not stable.
-            Unstable: a path has left all bounds; take a smaller step.
+            Unstable: a path has left all bounds, or has come to where the potential is too steep for the step.
         """
         return self._sampled(STOCHASTIC_HEUN, initial, times, paths, seed, step, workers, progress, comm)
 
@@ -114,7 +122,7 @@ class Langevin:
 
         Raises:
             InvalidArgument: an argument out of range; a step that is not stable.
-            Unstable: a path has left all bounds; take a smaller step.
+            Unstable: a path has left all bounds, or has come to where the potential is too steep for the step.
 
         Source: Leimkuhler and Matthews, Appl. Math. Res. Express (2013) 34.
         """
@@ -154,12 +162,15 @@ class Langevin:
 
         Raises:
             InvalidArgument: an argument out of range; a step that is not stable; a target that cannot be compiled.
-            Unstable: a path has left all bounds; take a smaller step.
+            Unstable: a path has left all bounds, or has come to where the potential is too steep for the step.
         """
-        start, number, keys = self._checked(initial, paths, seed)
-        h = self._checked_step(step, start)
+        checked_comm(comm)
+        start, number, keys, h = on_all_ranks(comm, lambda: self._checked(initial, paths, seed, step))
+        same_on_all_ranks(comm, initial=start, seed=seed, step=h)
         limit = _checks.number("limit", limit, above=0.0) if limit != math.inf else limit
         compiled = _compiled_target(target, start)
+        if limit != math.inf and limit / h > LIMIT_STEPS:
+            raise InvalidArgument("limit", f"takes {limit / h:.2g} steps of {h:.3g}, more than {LIMIT_STEPS:.2g}")
         most = LIMIT_STEPS if limit == math.inf else max(int(limit / h), 1)
         reach = passage_stepper(gradient_of(self.potential), compiled)
 
@@ -180,6 +191,7 @@ class Langevin:
                 )  # fmt: skip
                 done += steps
                 Unstable.check(x[:, :count], h)
+                self._look(x[:, :count].T, h, done // SLICE)
             steps_of_each = taken[: len(members)]
             return np.where(steps_of_each < 0, np.inf, steps_of_each * h)
 
@@ -189,9 +201,13 @@ class Langevin:
     def _scales(self) -> tuple[float, ...]:
         return tuple(self.epsilon ** -(k + 1) for k in range(self.potential.scales))
 
-    def _checked(self, initial: Any, paths: Any, seed: Any) -> tuple[np.ndarray, int, tuple[np.uint64, np.uint64]]:
+    def _checked(
+        self, initial: Any, paths: Any, seed: Any, step: float | None
+    ) -> tuple[np.ndarray, int, tuple[np.uint64, np.uint64], float]:
+        """The starts, their number, the keys of the random numbers, and the time step."""
         start = checked_start(initial, paths, self.potential.dim)
-        return start, len(start), key_words(_checks.seed(seed))
+        keys = key_words(_checks.seed(seed))
+        return start, len(start), keys, self._checked_step(step, start)
 
     def _checked_step(self, step: float | None, start: np.ndarray) -> float:
         curvature = largest_curvature(self.potential, self.epsilon, start)
@@ -206,14 +222,32 @@ class Langevin:
             )
         return h
 
+    def _look(self, x: np.ndarray, h: float, slices: int) -> None:
+        """Look now and then whether the step is small enough where paths (P, d) are.
+
+        Raises:
+            Unstable: it is not.
+        """
+        if (slices & (slices - 1) and slices % LOOK) or not len(x) or not np.isfinite(x).all():
+            return
+        curvature = float(curvatures_on_paths(self.potential, self.epsilon, x).max())
+        if h * curvature > LARGEST_ON_PATHS:
+            raise Unstable(
+                f"a path has come to where the curvature of the potential is {curvature:.3g}, and the time step "
+                f"{h:.3g} is not stable there. Remedy: take a smaller step, at most {STEP / curvature:.3g}."
+            )
+
     def _sampled(
         self, scheme: LangevinScheme, initial: Any, times: Any, paths: Any, seed: Any, step: float | None,
         workers: int | None, progress: bool, comm: Any,
     ) -> Paths:  # fmt: skip
-        start, number, keys = self._checked(initial, paths, seed)
-        snapshots = _checks.times(times)
-        h = self._checked_step(step, start)
+        checked_comm(comm)
+        start, number, keys, h = on_all_ranks(comm, lambda: self._checked(initial, paths, seed, step))
+        snapshots = on_all_ranks(comm, lambda: _checks.times(times))
+        same_on_all_ranks(comm, initial=start, times=snapshots, seed=seed, step=h)
         spans, steps = even_steps(snapshots, h)
+        gradients = 1 if scheme.averages_noise else 2
+        warn_of_steps(number, steps, SECONDS * gradients * self.potential.dim, workers, comm)
         advance = tile_stepper(gradient_of(self.potential))
         purpose = np.uint64(Purpose.LANGEVIN)
 
@@ -227,12 +261,15 @@ class Langevin:
             for i in range(len(x)):
                 fill_tile(old[i], 0, i, index, purpose, *keys, *work)
             result, first = np.empty((len(snapshots), len(members), len(x))), 0
+            slices = 0
             for k, (span, count) in enumerate(zip(spans, steps)):
                 for done, some in stop.slices(int(count), SLICE):
+                    slices += 1
                     advance(
                         x, old, scheme.averages_noise, first + done, some, span / count, self.potential.temperature,
                         self._scales, index, purpose, *keys,
                     )  # fmt: skip
+                    self._look(x[:, : len(members)].T, span / count, slices)
                 first += count
                 result[k] = x[:, : len(members)].T
                 Unstable.check(result[k], h)

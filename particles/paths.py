@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 
 from . import _checks
-from ._files import load_arrays, save_arrays
+from ._files import load_arrays, save_arrays, target
 from ._normal_tiles import TILE
 from .errors import InvalidArgument
 from .ranks import on_all_ranks
-from .workers import Stop, default_workers, in_order
+from .workers import Stop, default_workers, in_order, warn_if_long
 
 FORMAT = 1
 MOST_STEPS = 2**40  # of a path; the counters of random numbers have 64 bits, the time of users fewer
@@ -62,16 +62,21 @@ class Paths:
         Returns:
             The means and the standard errors (T,), (T,).
         """
-        values = np.array([np.broadcast_to(observable(x), (len(x),)) for x in self.positions], dtype=float)
-        return values.mean(axis=1), values.std(axis=1, ddof=1) / np.sqrt(values.shape[1])
+        values = np.array([_checks.evaluated("observable", observable, x) for x in self.positions])
+        count = values.shape[1]
+        spread = values.std(axis=1, ddof=1) if count > 1 else np.full(len(values), np.inf)  # one path tells no error
+        return values.mean(axis=1), spread / np.sqrt(count)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write everything to an .npz file; nothing half-written is left behind.
 
         Args:
             path: the file; an existing one is replaced.
+
+        Raises:
+            InvalidArgument: no path of a file in a folder that is there.
         """
-        save_arrays(path, {"kind": "Paths", "format": FORMAT, **vars(self)})
+        save_arrays(target("path", path), {"kind": "Paths", "format": FORMAT, **vars(self)})
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Paths:
@@ -86,6 +91,12 @@ class Paths:
         """
         content = load_arrays(path, "Paths", FORMAT, {"times", "positions", "step", "seed"})
         return cls(content["times"], content["positions"], float(content["step"]), int(content["seed"]))
+
+
+def checked_comm(comm: Any) -> None:
+    """Refuse what is no communicator of mpi4py and not None."""
+    if comm is not None and not hasattr(comm, "allgather"):
+        raise InvalidArgument("comm", f"must be an mpi4py communicator or None, not {_checks.shown(comm)}")
 
 
 def checked_start(initial: Any, paths: Any, dim: int) -> np.ndarray:
@@ -113,6 +124,26 @@ def longest_step(spans: np.ndarray, steps: np.ndarray) -> float:
     return float((spans[steps > 0] / steps[steps > 0]).max(initial=0.0))
 
 
+def warn_of_steps(paths: int, steps: np.ndarray, seconds: float, workers: int | None, comm: Any) -> None:
+    """Warn, on rank 0, of samples that take more than ten minutes.
+
+    Args:
+        paths: in all.
+        steps: their numbers (T,).
+        seconds: of a step of a path, roughly.
+        workers: threads, or None.
+        comm: the ranks that share the paths, or None.
+    """
+    if comm is not None and comm.rank > 0:
+        return
+    threads = default_workers(comm) if workers is None else _checks.integer("workers", workers, 1)
+    total = float(steps.sum()) * paths
+    what = f"{total:.2g} steps of paths"
+    warn_if_long(
+        what, seconds * total, threads * (1 if comm is None else comm.size), "take fewer paths or earlier times"
+    )
+
+
 def over_tiles(
     work: Callable[[int, Stop], np.ndarray], paths: int, workers: int | None, progress: bool, comm: Any,
     width: int = TILE,
@@ -129,6 +160,7 @@ def over_tiles(
         comm: the ranks that share the tiles, or None.
         width: paths in a tile.
     """
+    checked_comm(comm)
     threads = default_workers(comm) if workers is None else _checks.integer("workers", workers, 1)
     rank, size = (0, 1) if comm is None else (comm.rank, comm.size)
     tiles = range(-(-paths // width))

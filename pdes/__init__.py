@@ -6,8 +6,9 @@ from .action_density import ActionDensity, EvolvedActions
 from .billiard_forms import DeviationForm, EnergyForm, VarianceForm
 from .billiard_limits import Ordering, constancy_gap, linear_wave, ordering_time
 from .billiards import BilliardEquations, BilliardSolution
+from .coefficients import Coefficients
 from .density import Density, LatticeField
-from .edge_scheme import Coefficients, EdgeScheme
+from .edge_scheme import EdgeScheme
 from .effective_fokker_planck import EffectiveFokkerPlanck
 from .effective_plane import EffectivePlane
 from .errors import NotConverged, Unresolved

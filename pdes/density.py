@@ -14,21 +14,30 @@ from dolfinx import fem
 from ..meshes.box import Lattice
 from ..particles import InvalidArgument
 from ..particles.multiscale_potential import points as checked_points
+from .beside_sets import beside_sets
 
 FLOOR = -700.0  # the logarithm of a density that is as good as 0
 
 
 def interpolated(lattice: Lattice, field: np.ndarray, points: np.ndarray) -> np.ndarray:
     """Values (P, ...) between the nodes of a field (size, ...), linear along each direction."""
+    nodes, _, weights = corners(lattice, points)
+    result = np.zeros((len(points), *field.shape[1:]))
+    for node, weight in zip(nodes.T, weights.T):
+        result += weight.reshape(-1, *[1] * (field.ndim - 1)) * field[node]
+    return result
+
+
+def corners(lattice: Lattice, points: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The nodes (P, 2^d) of the cells of points (P, d), the places (P, d) of the first of them, and the weights (P,
+    2^d) of linear interpolation.
+    """
     scaled = (points - lattice.bounds[:, 0]) / lattice.spacing
     cell = np.clip(np.floor(scaled).astype(np.int64), 0, np.array(lattice.cells) - 1)
-    offset = scaled - cell
-    result = np.zeros((len(points), *field.shape[1:]))
-    for corner in itertools.product((0, 1), repeat=lattice.dim):
-        weight = np.prod(np.where(corner, offset, 1.0 - offset), axis=1)
-        values = field[lattice.flat((cell + corner) % lattice.shape)]
-        result += weight.reshape(-1, *[1] * (field.ndim - 1)) * values
-    return result
+    offset = (scaled - cell)[:, None, :]
+    which = np.array(list(itertools.product((0, 1), repeat=lattice.dim)))
+    nodes = lattice.flat((cell[:, None, :] + which) % lattice.shape)
+    return nodes, cell, np.prod(np.where(which, offset, 1.0 - offset), axis=2)
 
 
 def inside(lattice: Lattice, points: Any) -> np.ndarray:
@@ -98,7 +107,7 @@ class Density:
 
 @dataclass(frozen=True, eq=False)
 class LatticeField:
-    """A function f(x), linear between the nodes; 0 or 1 in given sets.
+    """A function f(x), linear between the nodes and between them and the boundary of sets, where f is 0 or 1.
 
     Args:
         lattice: the nodes.
@@ -124,9 +133,28 @@ class LatticeField:
         """
         x = inside(self.lattice, points)
         result = interpolated(self.lattice, self.nodal, x)
+        held = np.zeros(len(x), dtype=bool)
         for indicator, value in self.sets:
-            result[indicator(x)] = value
+            here = indicator(x)
+            result[here] = value
+            held |= here
+        if self.sets and not held.all():
+            nodes, cell, weights = corners(self.lattice, x)
+            count = (self._place[nodes] >= 0).sum(axis=1)
+            cut = ~held & (count > 0) & (count < nodes.shape[1])
+            arrays = (array[cut] for array in (x, nodes, cell, weights))
+            result[cut] = beside_sets(self.lattice, self.nodal, self._place, self.sets, *arrays)
         return result
+
+    @cached_property
+    def _place(self) -> np.ndarray:
+        """The number of the set that each node is in, else -1 (size,)."""
+        index = np.stack(np.unravel_index(np.arange(self.lattice.size), self.lattice.shape), axis=1)
+        nodes = self.lattice.bounds[:, 0] + index * self.lattice.spacing
+        place = np.full(self.lattice.size, -1)
+        for number, (indicator, value) in enumerate(self.sets):
+            place[(self.nodal == value) & indicator(nodes)] = number
+        return place
 
     @property
     def values(self) -> np.ndarray:

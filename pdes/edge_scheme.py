@@ -20,31 +20,17 @@ exp(-1300) of its maximum, no path goes, and there is a wall.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 import scipy.sparse
 from petsc4py import PETSc
 
 from ..meshes.box import Lattice
-from ..particles import InvalidArgument
+from ..particles.ranks import on_all_ranks
+from .coefficients import Coefficients, checked_coefficients, exponent_at, mobility_at
 from .lattice_basis import decomposition
 
 HIGHEST = 1300.0  # of (Psi - min Psi)/sigma; beyond it sqrt(pi) is not a number, and there is a wall
-
-
-class Coefficients(Protocol):
-    """What an effective equation is made of."""
-
-    @property
-    def temperature(self) -> float:
-        """Sigma."""
-
-    def mobility(self, points: np.ndarray) -> np.ndarray:
-        """M (P, d, d) at points (P, d)."""
-
-    def free_energy(self, points: np.ndarray) -> np.ndarray:
-        """Psi (P,) at points (P, d)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,16 +120,17 @@ class EdgeScheme:
         coefficients: M, Psi, sigma.
 
     Raises:
-        InvalidArgument: Psi is not finite, or M is not positive definite.
+        InvalidArgument: on all ranks, if Psi is not finite, or M is not symmetric and positive definite somewhere.
     """
 
     def __init__(self, lattice: Lattice, coefficients: Coefficients) -> None:
         self.lattice = lattice
-        self.temperature = float(coefficients.temperature)
-        mine = np.asarray(coefficients.free_energy(lattice.points), dtype=float) / self.temperature
-        tensors = np.asarray(coefficients.mobility(lattice.points), dtype=float)
+        self.temperature = float(checked_coefficients(coefficients).temperature)
+        mine, tensors = on_all_ranks(
+            lattice.comm,
+            lambda: (exponent_at(coefficients, lattice.points), mobility_at(coefficients, lattice.points)),
+        )
         self.exponent = lattice.whole(mine)  # Psi/sigma on the whole lattice, above its minimum
-        self._check(tensors)
         self.lowest = float(self.exponent.min())
         self.exponent -= self.lowest
         self.alive = self.exponent <= HIGHEST
@@ -151,15 +138,15 @@ class EdgeScheme:
         self.volumes = lattice.whole(lattice.volumes)  # of all nodes
         own = self.exponent[lattice.own]
         self.root = np.where(own <= HIGHEST, np.sqrt(lattice.volumes) * np.exp(-0.5 * own), 0.0)  # sqrt(m)
+        self.traits = self._traits(tensors)
 
-    def _check(self, tensors: np.ndarray) -> None:
-        if not np.isfinite(self.exponent).all():
-            raise InvalidArgument("free_energy", "Psi must be finite everywhere in the box")
-        definite = (
-            bool(np.isfinite(tensors).all() and (np.linalg.eigvalsh(tensors) > 0).all()) if len(tensors) else True
-        )
-        if not all(self.lattice.comm.allgather(definite)):
-            raise InvalidArgument("mobility", "M must be symmetric and positive definite everywhere")
+    def _traits(self, tensors: np.ndarray) -> np.ndarray:
+        """Numbers that tell Psi/sigma and M at all nodes from others: sums with random signs, for each of both."""
+        diagonal = np.diagonal(tensors, axis1=1, axis2=2)
+        upper = np.triu_indices(self.lattice.dim, 1)
+        ratios = tensors / np.sqrt(diagonal[:, :, None] * diagonal[:, None, :])
+        fields = [np.minimum(self.exponent[self.lattice.own], HIGHEST)[:, None], np.log(diagonal)]
+        return self.lattice.signed_sums(np.concatenate([*fields, ratios[:, upper[0], upper[1]]], axis=1))
 
     def matrix(self) -> PETSc.Mat:
         """S, symmetric and positive semidefinite, with kernel sqrt(m); in units of rate."""

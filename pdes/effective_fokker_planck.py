@@ -9,8 +9,9 @@ import numpy as np
 from mpi4py import MPI
 
 from ..cells.effective_coefficients import EffectiveCoefficients, effective_coefficients
-from ..meshes.box import lattice
-from ..particles import EffectiveLangevin, MultiscalePotential
+from ..cells.krylov import checked_options
+from ..meshes.box import checked_bounds, lattice
+from ..particles import EffectiveLangevin, InvalidArgument, MultiscalePotential
 from ..particles._checks import number
 from .fokker_planck import FokkerPlanck
 
@@ -51,7 +52,13 @@ class EffectiveFokkerPlanck(FokkerPlanck):
         comm: MPI.Comm = MPI.COMM_WORLD,
         petsc_options: dict[str, Any] | None = None,
     ) -> None:
+        bounds = checked_bounds("box", box)
+        if not isinstance(potential, MultiscalePotential):
+            raise InvalidArgument("potential", f"must be a MultiscalePotential, not {type(potential).__name__}")
+        if len(bounds) != potential.dim:
+            raise InvalidArgument("box", f"must have {potential.dim} directions, like the potential, not {len(bounds)}")
         lattice(box, cells, periodic, comm)  # its complaints come before the cells are solved
+        checked_options(petsc_options)
         coefficients = effective_coefficients(
             potential, box, max(number("rtol", rtol, above=0.0), 1e-12), cache=cache, progress=progress, comm=comm
         )

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
+from ..particles._checks import integer
 from .density import FLOOR, Density
 from .rosenbrock import Statistics
 
@@ -37,8 +38,17 @@ class Evolved:
         """T."""
         return len(self.times)
 
-    def __getitem__(self, index: int) -> Density:
-        """The density at a time."""
+    @overload
+    def __getitem__(self, index: int) -> Density: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[Density]: ...
+
+    def __getitem__(self, index: Any) -> Any:
+        """The density at a time; a list of them for a slice."""
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        index = integer("index", index, -len(self), len(self) - 1)
         lattice, scheme = self.equation.lattice, self.equation.scheme
         with np.errstate(divide="ignore"):
             logarithms = np.log(self.probabilities[index] / scheme.volumes)

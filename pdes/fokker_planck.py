@@ -7,19 +7,24 @@ import os
 import warnings
 from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
 from mpi4py import MPI
 
+from ..cells.krylov import checked_options
 from ..meshes.box import Lattice, lattice
 from ..particles import InvalidArgument
-from ..particles._checks import integer, number, real_array
+from ..particles._checks import integer, number
 from ..particles._checks import times as checked_times
+from ..particles.multiscale_potential import points as checked_points
+from ..particles.ranks import on_all_ranks, same_on_all_ranks
+from ..particles.workers import warn_if_long
 from . import hitting
+from .coefficients import Coefficients, checked_coefficients, exponent_at, function_at, mobility_at
 from .density import FLOOR, Density
-from .edge_scheme import HIGHEST, Coefficients, EdgeScheme
+from .edge_scheme import HIGHEST, EdgeScheme
 from .errors import Unresolved
 from .evolution import Evolution, Stepper, probabilities_of
 from .evolved import Evolved
@@ -29,8 +34,12 @@ from .resolvent_schemes import RESOLVENT4, ResolventScheme
 from .spectrum import Modes, slowest
 
 PERIOD_RTOL = 1e-8  # of what should be the same on both sides of a period
-BEYOND = 1e-12  # of the initial mass, behind walls where no path goes
 FACES = 16  # random points of a face at which that is looked at
+BEYOND = 1e-12  # of the initial mass, behind walls where no path goes
+SOLVE = 2e-7  # seconds of a linear solve, for each node
+MOST_GIVEN = 2**40  # steps of a given size
+SAME_FIELD = 1e-10  # change of Psi/sigma, log M_ii and M_ij/sqrt(M_ii M_jj) at a node, in a checkpoint's problem
+SAME_START = 1e-12  # change of the initial density, in total variation, there
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +61,8 @@ class FokkerPlanck:
         petsc_options: of the linear solver of evolutions and hitting problems, without prefix.
 
     Raises:
-        InvalidArgument: an argument out of range; coefficients that are not periodic where the box is.
+        InvalidArgument: an argument out of range; coefficients that are not periodic where the box is, or that are not
+            finite, symmetric and positive definite (found when they are first asked for, on all ranks).
 
     Source: Duncan, Duong and Pavliotis (2023), Theorem 1, with V0 as part of Psi.
     """
@@ -69,7 +79,11 @@ class FokkerPlanck:
     def __post_init__(self) -> None:
         if number("rtol", self.rtol, above=0.0) > 0.1:
             raise InvalidArgument("rtol", f"must be at most 0.1, not {self.rtol:g}")
-        number("temperature", self.coefficients.temperature, above=0.0)
+        checked_coefficients(self.coefficients)
+        checked_options(self.petsc_options)
+        dim = getattr(self.coefficients, "dim", self.dim)
+        if dim != self.dim:
+            raise InvalidArgument("box", f"must have {dim} directions, like the coefficients, not {self.dim}")
         self._check_periods()
 
     @cached_property
@@ -93,17 +107,20 @@ class FokkerPlanck:
         for i in np.flatnonzero(self.lattice.periodic):
             sides = np.repeat((low + (high - low) * generator.random((FACES, self.dim)))[None], 2, axis=0)
             sides[0, :, i], sides[1, :, i] = low[i], high[i]
-            exponents = [self.exponent(x) for x in sides]
-            tensors = [self.coefficients.mobility(x) for x in sides]
-            scale = max(1.0, float(np.abs(exponents[0]).max()))
-            if np.abs(exponents[0] - exponents[1]).max() > PERIOD_RTOL * scale:
-                raise InvalidArgument("periodic", f"Psi is not the same at both ends of direction {i}")
-            if np.abs(tensors[0] - tensors[1]).max() > max(PERIOD_RTOL, 4 * self.rtol) * np.abs(tensors[0]).max():
-                raise InvalidArgument("periodic", f"M is not the same at both ends of direction {i}")
+            on_all_ranks(self.comm, partial(self._check_faces, int(i), sides))
+
+    def _check_faces(self, i: int, sides: np.ndarray) -> None:
+        exponents = [self.exponent(x) for x in sides]
+        tensors = [mobility_at(self.coefficients, x) for x in sides]
+        scale = max(1.0, float(np.abs(exponents[0]).max()))
+        if np.abs(exponents[0] - exponents[1]).max() > PERIOD_RTOL * scale:
+            raise InvalidArgument("periodic", f"Psi is not the same at both ends of direction {i}")
+        if np.abs(tensors[0] - tensors[1]).max() > max(PERIOD_RTOL, 4 * self.rtol) * np.abs(tensors[0]).max():
+            raise InvalidArgument("periodic", f"M is not the same at both ends of direction {i}")
 
     def exponent(self, points: np.ndarray) -> np.ndarray:
         """Psi/sigma (P,) at points (P, d)."""
-        return np.asarray(self.coefficients.free_energy(points), dtype=float) / self.coefficients.temperature
+        return exponent_at(self.coefficients, checked_points("points", points, self.dim))
 
     @cached_property
     def _log_partition(self) -> float:
@@ -163,13 +180,14 @@ class FokkerPlanck:
             The densities, mass, free energy and minimum at the times.
 
         Raises:
-            InvalidArgument: an argument out of range; a density that is negative, not finite or 0 at all nodes; a
-                checkpoint of another problem.
-            NotConverged: no step is small enough.
+            InvalidArgument: an argument out of range; a density that is negative, not finite or 0 at all nodes; a wrong
+                M or Psi; a checkpoint of another problem. On all ranks, wherever it was found.
+            NotConverged: no step is small enough, or there are too many; the linear solver is not exact enough.
         """
-        snapshots = checked_times(times)
-        stepper = Stepper.chosen(scheme, step, self.rtol)
-        values = self._checked_density(initial)
+        snapshots, stepper = on_all_ranks(self.comm, lambda: self._chosen(times, scheme, step))
+        same_on_all_ranks(self.comm, times=snapshots, step=stepper.step)
+        points = self.lattice.points
+        values = on_all_ranks(self.comm, lambda: function_at("initial", initial, points, nonnegative=True))
         probabilities, total = probabilities_of(values, self.lattice.volumes, self.comm)
         if total <= 0:
             raise InvalidArgument("initial", "is 0 at all nodes; take more cells, or a wider density")
@@ -182,31 +200,30 @@ class FokkerPlanck:
                 raise InvalidArgument("initial", message)
             probabilities = np.where(self.scheme.root > 0, probabilities, 0.0) / (1.0 - beyond)
         evolution = Evolution(self.scheme, stepper, self.petsc_options)
-        keeper = Checkpoint(checkpoint, checkpoint_every, self.lattice, self._problem(values, snapshots, stepper))
+        traits = np.concatenate([
+            (self.scheme.traits / (SAME_FIELD * np.sqrt(self.lattice.size))).ravel(),
+            self.lattice.signed_sums(probabilities[:, None]).ravel() / SAME_START,
+        ])  # fmt: skip
+        keeper = Checkpoint(checkpoint, checkpoint_every, self.lattice, self._problem(snapshots, stepper), traits)
         journey = keeper.travel(evolution, evolution.start(probabilities), snapshots, progress)
         seen = np.array([self.lattice.whole(field) for field in journey.seen])
         return Evolved(self, snapshots, seen, np.array(journey.entropies), journey.statistics)
 
-    def _checked_density(self, initial: Callable[[np.ndarray], Any]) -> np.ndarray:
-        if not callable(initial):
-            raise InvalidArgument("initial", f"must be a callable from points (P, d) to values (P,), not {initial!r}")
-        points = self.lattice.points
-        problem = None
-        values = np.zeros(len(points))
-        try:
-            values = real_array("initial", np.broadcast_to(initial(points), (len(points),)))
-            if (values < 0).any():
-                problem = InvalidArgument("initial", f"must not be negative, but is {values.min():g} somewhere")
-        except ValueError as error:  # InvalidArgument is one
-            problem = error if isinstance(error, InvalidArgument) else InvalidArgument("initial", str(error))
-        problems = [error for error in self.comm.allgather(problem) if error is not None]
-        if problems:
-            raise problems[0]
-        return values
+    def _chosen(self, times: Any, scheme: Any, step: Any) -> tuple[np.ndarray, Stepper]:
+        snapshots, stepper = checked_times(times), Stepper.chosen(scheme, step, self.rtol)
+        if stepper.step is not None and snapshots[-1] > MOST_GIVEN * stepper.step:
+            raise InvalidArgument("step", f"{stepper.step:g} makes more than {MOST_GIVEN} steps to {snapshots[-1]:g}")
+        if stepper.step is not None and self.comm.rank == 0:
+            solves = stepper.scheme.order * float(snapshots[-1]) / stepper.step
+            seconds = SOLVE * solves * self.lattice.size / self.comm.size
+            warn_if_long(f"{solves:.2g} solves of the evolution", seconds, 1, "take a larger step, or none")
+        return snapshots, stepper
 
-    def _problem(self, initial: np.ndarray, times: np.ndarray, stepper: Stepper) -> str:
+    def _problem(self, times: np.ndarray, stepper: Stepper) -> str:
+        """What must be the same to the last digit; fields are compared by their traits. Options of the linear solver
+        do not matter: its solves are held to rtol.
+        """
         parts = [self.lattice.bounds, np.array(self.lattice.cells), np.array(self.lattice.periodic), times]
-        parts += [np.round(self.scheme.exponent, 6), self.lattice.whole(initial)]
         text = f"{stepper} {self.coefficients.temperature!r}".encode()
         return hashlib.sha256(text + b"".join(np.ascontiguousarray(part).tobytes() for part in parts)).hexdigest()
 
@@ -236,13 +253,18 @@ class FokkerPlanck:
         """-div(sigma pi M grad T) = pi outside of the target, T = 0 in it: the mean time to reach it.
 
         Args:
-            target: the set, from points (P, d) to truth values (P,); its boundary is found by bisection.
+            target: the set, from points (P, d) to truth values (P,); its boundary is found by bisection. On a line it
+                may be an end of the interval, or a point that is a node.
 
         Returns:
             T as a field; `T.at(points)` in units of time.
 
         Raises:
-            InvalidArgument: not such a callable, no node in the target, or all of them.
+            InvalidArgument: not such a callable, no node in the target, or all of them; no path reaches it.
+            NotConverged: the linear solver is not exact enough.
+
+        Warns:
+            Unresolved: rounding or the cells leave more than rtol, or the lattice does not resolve the target.
         """
         return hitting.mean_first_passage_time(self, target)
 
@@ -257,7 +279,11 @@ class FokkerPlanck:
             q as a field; `q.at(points)`, in [0, 1].
 
         Raises:
-            InvalidArgument: not such callables, an empty set, or sets that meet.
+            InvalidArgument: not such callables, an empty set, or sets that meet or touch; no path reaches one of them.
+            NotConverged: the linear solver is not exact enough.
+
+        Warns:
+            Unresolved: rounding or the cells leave more than rtol, or the lattice does not resolve a set.
         """
         return hitting.committor(self, a, b)
 
@@ -274,5 +300,9 @@ class FokkerPlanck:
 
         Raises:
             InvalidArgument: not such a callable, or values that are not finite.
+            NotConverged: the linear solver is not exact enough.
+
+        Warns:
+            Unresolved: barriers leave no digits, or fewer than rtol asks for.
         """
         return hitting.poisson(self, source)

@@ -19,7 +19,8 @@ from dolfinx.mesh import Mesh
 from mpi4py import MPI
 from petsc4py import PETSc
 
-from .edge_scheme import Coefficients
+from ..particles.ranks import on_all_ranks
+from .coefficients import Coefficients, exponent_at, mobility_at
 
 NEGLIGIBLE = 1e-30  # 69 in units of sigma; steep walls beyond it would make matrices indefinite
 
@@ -71,11 +72,14 @@ class GeneratorForms:
         conductivity = fem.Function(fem.functionspace(self.mesh, tensor))
         points = self._quadrature_points()
         sigma = float(self.coefficients.temperature)
-        pi = np.exp(self.lowest - np.asarray(self.coefficients.free_energy(points), dtype=float) / sigma)
+        exponent, tensors = on_all_ranks(
+            self.mesh.comm, lambda: (exponent_at(self.coefficients, points), mobility_at(self.coefficients, points))
+        )
+        pi = np.exp(self.lowest - exponent)
         pi = pi.reshape(-1, self._rule.shape[0])
         pi = np.where(pi.max(axis=1, keepdims=True) > NEGLIGIBLE, pi, 0.0).ravel()
         measure.x.array[:] = pi
-        conductivity.x.array[:] = (sigma * pi[:, None, None] * self.coefficients.mobility(points)).ravel()
+        conductivity.x.array[:] = (sigma * pi[:, None, None] * tensors).ravel()
         return measure, conductivity
 
     def _quadrature_points(self) -> np.ndarray:

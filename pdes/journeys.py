@@ -22,6 +22,7 @@ from .rosenbrock import Statistics
 KIND = "checkpoint of an evolution"
 FORMAT = 1
 FIELDS = {"problem", "state", "clock", "length", "entropy", "seen", "entropies", "statistics"}
+TRAITS = "traits"  # of files whose problem is told apart by numbers too
 
 
 class Nodes(Protocol):
@@ -51,15 +52,20 @@ class Checkpoint:
         every: seconds between two writings; 0 writes after every step.
         lattice: where the state lives.
         problem: a text that tells problems apart.
+        traits: numbers that do so too, where rounding depends on the number of ranks: problems are the same if none
+            differs by more than 1. None where there are none.
 
     Raises:
         InvalidArgument: `every` is negative; a path that no file can be written to.
     """
 
-    def __init__(self, path: str | os.PathLike[str] | None, every: float, lattice: Nodes, problem: str) -> None:
+    def __init__(
+        self, path: str | os.PathLike[str] | None, every: float, lattice: Nodes, problem: str,
+        traits: np.ndarray | None = None,
+    ) -> None:  # fmt: skip
         self._path = None if path is None else on_all_ranks(lattice.comm, lambda: target("checkpoint", path))
         self._every = number("every", every, least=0.0)
-        self._lattice, self._problem = lattice, problem
+        self._lattice, self._problem, self._traits = lattice, problem, traits
         self._written = time.monotonic()
 
     def begin(self, journey: Journey) -> Journey:
@@ -76,12 +82,22 @@ class Checkpoint:
 
     def _read(self, path: Path) -> dict[str, np.ndarray] | None:
         try:
-            content = load_arrays(path, KIND, FORMAT, FIELDS, argument="checkpoint")
+            content = load_arrays(path, KIND, FORMAT, FIELDS, {TRAITS}, argument="checkpoint")
         except FileNotFoundError:
             return None
-        if str(content["problem"]) != self._problem:
+        if self._traits is not None and TRAITS not in content:
+            raise InvalidArgument(
+                "checkpoint",
+                f"{path} is of an older version, which did not note M: it may belong to another problem; rename it",
+            )
+        if str(content["problem"]) != self._problem or not self._alike(content.get(TRAITS)):
             raise InvalidArgument("checkpoint", f"{path} belongs to another problem; remove or rename it")
         return content
+
+    def _alike(self, found: np.ndarray | None) -> bool:
+        if self._traits is None or found is None:
+            return self._traits is found
+        return found.shape == self._traits.shape and bool((np.abs(found - self._traits) <= 1.0).all())
 
     def _journey(self, content: dict[str, np.ndarray]) -> Journey:
         own = self._lattice.own
@@ -124,7 +140,7 @@ class Checkpoint:
             "seen": np.array(seen).reshape(-1, self._lattice.size),
             "entropies": np.array(journey.entropies),
             "statistics": np.array(list(asdict(journey.statistics).values()), dtype=float),
-        }
+        } | ({} if self._traits is None else {TRAITS: self._traits})
 
         def save() -> None:
             if self._lattice.comm.rank == 0:

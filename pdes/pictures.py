@@ -10,6 +10,8 @@ import numpy as np
 
 from ..meshes.pictures import NoDisplay, display
 from ..particles import InvalidArgument
+from ..particles._checks import integer
+from ..particles._files import target
 from .action_density import ActionDensity
 from .density import Density
 from .evolved import Evolved
@@ -65,6 +67,8 @@ def space_time_surface(
 
 def _plane(density: Density) -> tuple[np.ndarray, np.ndarray]:
     """Grid lines (X,), (Y,) of a density in the plane."""
+    if not isinstance(density, Density):
+        raise InvalidArgument("density", f"must be a Density, not {type(density).__name__}")
     if density.lattice.dim != 2:
         raise InvalidArgument("density", f"must be one in the plane, not in {density.lattice.dim} dimensions")
     x, y = (np.linspace(low, high, n) for (low, high), n in zip(density.lattice.bounds, density.lattice.shape))
@@ -122,6 +126,7 @@ def _surface(
     path: str | os.PathLike[str], x: np.ndarray, y: np.ndarray, values: np.ndarray, names: tuple[str, str, str],
     height: float, seen_from: tuple[float, float, float] = (-1.2, -1.6, 1.5),
 ) -> Path | None:  # fmt: skip
+    target("path", path)
     with display() as possible:
         if not possible:
             return None
@@ -165,11 +170,16 @@ def density_animation(
         The path.
 
     Raises:
-        InvalidArgument: densities that are not in the plane, or a landscape of another shape.
+        InvalidArgument: densities that are not in the plane, a landscape of another shape, or a path of no GIF.
     """
     import matplotlib.pyplot as plt
     from matplotlib.animation import FuncAnimation, PillowWriter
 
+    if not isinstance(run, Evolved):
+        raise InvalidArgument("run", f"must be what evolve returns, not {type(run).__name__}")
+    if target("path", path).suffix.lower() != ".gif":
+        raise InvalidArgument("path", f"must end with .gif, not {os.fspath(path)!r}")
+    speed = integer("frames_per_second", frames_per_second, 1)
     x, y = _plane(run[0])
     shape, volumes = (x.size, y.size), run.volumes
     if landscape is not None and np.shape(landscape) != shape:
@@ -192,8 +202,6 @@ def density_animation(
         axes.set_title(f"t = {run.times[i]:.3g}")
         return (image,)
 
-    FuncAnimation(figure, draw, frames=len(run)).save(
-        os.fspath(path), writer=PillowWriter(fps=frames_per_second), dpi=80
-    )
+    FuncAnimation(figure, draw, frames=len(run)).save(os.fspath(path), writer=PillowWriter(fps=speed), dpi=80)
     plt.close(figure)
     return Path(path)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from ..meshes.box import Lattice
+from ..particles.ranks import on_all_ranks
 
 EVALUATIONS = 4_000_000
 MOST_POINTS = 10  # along each direction of a cell
@@ -33,12 +34,16 @@ def moments(lattice: Lattice, density: Callable[[np.ndarray], np.ndarray], order
     shares = np.prod(np.stack(np.meshgrid(*[0.5 * weights] * dim, indexing="ij"), axis=-1).reshape(-1, dim), axis=1)
     count = int(np.prod(lattice.cells))
     first, last = (count * rank // lattice.comm.size for rank in (lattice.comm.rank, lattice.comm.rank + 1))
-    sums = np.zeros(dim + 1)
     at_once = max(1, AT_ONCE // len(shares))
-    for start in range(first, last, at_once):
-        cells = np.stack(np.unravel_index(np.arange(start, min(start + at_once, last)), lattice.cells), axis=1)
-        x = lattice.bounds[:, 0] + (cells[:, None] + offsets) * lattice.spacing
-        values = density(x.reshape(-1, dim)).reshape(len(cells), -1) * shares
-        sums[0] += values.sum()
-        sums[1:] += np.einsum("cq,cqi->i", values, x)
-    return lattice.comm.allreduce(sums) * np.prod(lattice.spacing)
+
+    def own() -> np.ndarray:
+        sums = np.zeros(dim + 1)
+        for start in range(first, last, at_once):
+            cells = np.stack(np.unravel_index(np.arange(start, min(start + at_once, last)), lattice.cells), axis=1)
+            x = lattice.bounds[:, 0] + (cells[:, None] + offsets) * lattice.spacing
+            values = density(x.reshape(-1, dim)).reshape(len(cells), -1) * shares
+            sums[0] += values.sum()
+            sums[1:] += np.einsum("cq,cqi->i", values, x)
+        return sums
+
+    return np.asarray(lattice.comm.allreduce(on_all_ranks(lattice.comm, own)) * np.prod(lattice.spacing))

@@ -11,8 +11,9 @@ from dolfinx import fem
 from petsc4py import PETSc
 from slepc4py import SLEPc
 
-from ..meshes.box import box
+from ..meshes.box import Lattice, box
 from ..particles import InvalidArgument
+from .coefficients import mobility_at
 from .errors import NotConverged, Unresolved
 from .generator_forms import GeneratorForms
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from .fokker_planck import FokkerPlanck
 
 DEGREES = (2, 4, 6, 8)
-LOW_DEGREES = (1, 2)  # where the higher ones would be too expensive
+LOW_DEGREE = 2  # where the higher ones would be too expensive
 MOST_UNKNOWNS = {1: 400_000, 2: 200_000, 3: 20_000}
 SPECTRUM_RTOL = 1e-8  # the rates are at least so accurate where the elements can be
 SHIFT = 1e-6  # of the diffusive rate sigma M/L^2: how far below 0 the shift is
@@ -33,7 +34,7 @@ class Modes:
     Args:
         rates: lambda (k,), 0 first, in units of 1/time.
         functions: f_k, with int pi f_k^2 = int pi, the first of them 1.
-        errors: the change of the rates from the last degree but one (k,).
+        errors: of the rates, by their change from the last degree but one, or from larger cells (k,).
         degree: of the elements.
     """
 
@@ -48,11 +49,10 @@ def slowest(equation: FokkerPlanck, k: int) -> Modes:
     grid = equation.lattice
     if k > grid.size // 2:
         raise InvalidArgument("k", f"must be at most half the number of nodes, {grid.size // 2}, not {k}")
-    mesh = box(grid.bounds, grid.cells, periodic=grid.periodic, comm=grid.comm)
     aim = min(equation.rtol, SPECTRUM_RTOL)
-    affordable = [p for p in DEGREES if np.prod(grid.cells) * float(p) ** grid.dim <= MOST_UNKNOWNS[grid.dim]]
     found: Modes | None = None
-    for degree in affordable if len(affordable) > 1 else LOW_DEGREES:
+    for cells, degree in _sequence(grid):
+        mesh = box(grid.bounds, cells, periodic=grid.periodic, comm=grid.comm)
         forms = GeneratorForms(mesh, equation.coefficients, equation.scheme.lowest, degree)
         try:
             rates, functions = _solved(forms, k, equation)
@@ -71,6 +71,19 @@ def slowest(equation: FokkerPlanck, k: int) -> Modes:
         message = f"rates are known to about {worst:.1e} only, with degree {found.degree}; take more cells"
         warnings.warn(message, Unresolved, stacklevel=4)
     return found
+
+
+def _sequence(grid: Lattice) -> list[tuple[list[int], int]]:
+    """Cells and the degree of elements, one after the other: the change of a rate stands for its error.
+
+    Where the higher degrees would be too expensive, degree 2 on cells twice as large comes before degree 2: it costs no
+    more than degree 1, whose error would say little about that of degree 2.
+    """
+    affordable = [p for p in DEGREES if np.prod(grid.cells) * float(p) ** grid.dim <= MOST_UNKNOWNS[grid.dim]]
+    if len(affordable) > 1:
+        return [(list(grid.cells), degree) for degree in affordable]
+    coarse = [max(-(-n // 2), 3 if wraps else 1) for n, wraps in zip(grid.cells, grid.periodic)]
+    return [(coarse, LOW_DEGREE), (list(grid.cells), LOW_DEGREE)]
 
 
 def _solved(forms: GeneratorForms, k: int, equation: FokkerPlanck) -> tuple[np.ndarray, list[fem.Function]]:
@@ -119,7 +132,7 @@ def _solved(forms: GeneratorForms, k: int, equation: FokkerPlanck) -> tuple[np.n
 def _diffusive_rate(equation: FokkerPlanck) -> float:
     """Sigma M/L^2, a rate that the slow ones are compared with."""
     grid = equation.lattice
-    mobility = equation.coefficients.mobility(grid.bounds.mean(axis=1)[None])[0]
+    mobility = mobility_at(equation.coefficients, grid.bounds.mean(axis=1)[None])[0]
     length = float((grid.bounds[:, 1] - grid.bounds[:, 0]).max())
     return float(equation.coefficients.temperature * np.trace(mobility) / grid.dim / length**2)
 

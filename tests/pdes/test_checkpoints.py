@@ -7,10 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from diffusions import Given
 from mpi4py import MPI
 
 from scaling_limits.particles import InvalidArgument, fully_coupled
-from scaling_limits.pdes import EffectiveFokkerPlanck
+from scaling_limits.pdes import EffectiveFokkerPlanck, FokkerPlanck
 from scaling_limits.pdes.evolution import Evolution
 
 TIMES = [0.5, 1.0, 4.0]
@@ -102,6 +103,61 @@ def test_damaged_and_foreign_files(shared_folder, monkeypatch):
         with pytest.raises(InvalidArgument, match="checkpoint"):
             equation().evolve(start, TIMES, checkpoint=file)
         MPI.COMM_WORLD.barrier()
+
+
+def ornstein_uhlenbeck(mobility=lambda x: np.ones(len(x)), psi=lambda x: 0.5 * x**2, rtol=1e-6, options=None):
+    given = Given(lambda x: mobility(x[:, 0])[:, None, None], lambda x: psi(x[:, 0]))
+    return FokkerPlanck(given, [(-6, 6)], (120,), rtol, petsc_options=options)
+
+
+def test_another_mobility_is_another_problem(shared_folder):
+    """M decides on every rate: a file of another one is refused, be it large, small, or different at one place only."""
+    file = shared_folder / "mobility.npz"
+    far = lambda x: np.exp(-2 * (x[:, 0] - 2) ** 2)  # noqa: E731
+    slow = ornstein_uhlenbeck().evolve(far, [0.5], checkpoint=file)
+    assert slow[0].mean()[0] == pytest.approx(2 * np.exp(-0.5), rel=1e-2)
+    others = [
+        lambda x: np.full(len(x), 10.0), lambda x: np.full(len(x), 1.0 + 1e-8),
+        lambda x: 1.0 + 0.01 * (np.abs(x - 1) < 0.04), lambda x: 1.0 + 0.5 * np.sin(x),
+    ]  # fmt: skip
+    for other in others:
+        with pytest.raises(InvalidArgument, match="another problem"):
+            ornstein_uhlenbeck(other).evolve(far, [0.5], checkpoint=file)
+    for other in (lambda x: 0.5 * x**2 + 1e-8 * x, lambda x: 0.5 * x**2 + 1e-5 * (np.abs(x) < 0.04)):
+        with pytest.raises(InvalidArgument, match="another problem"):
+            ornstein_uhlenbeck(psi=other).evolve(far, [0.5], checkpoint=file)
+    with pytest.raises(InvalidArgument, match="another problem"):
+        ornstein_uhlenbeck().evolve(lambda x: far(x) + 1e-8 * (np.abs(x[:, 0]) < 0.04), [0.5], checkpoint=file)
+    fast = FokkerPlanck(ornstein_uhlenbeck(others[0]).coefficients, [(-6, 6)], (120,))
+    assert fast.evolve(far, [0.5])[0].mean()[0] == pytest.approx(2 * np.exp(-5), rel=2e-2)
+
+
+def test_the_same_problem_to_rounding(shared_folder):
+    """What differs by rounding only, by a factor of the initial density, or by the linear solver, goes on."""
+    file = shared_folder / "rounding.npz"
+    far = lambda x: np.exp(-2 * (x[:, 0] - 2) ** 2)  # noqa: E731
+    whole = ornstein_uhlenbeck().evolve(far, [0.5], checkpoint=file).probabilities
+    same = ornstein_uhlenbeck(lambda x: 1.0 + 1e-14 * np.sin(x), lambda x: 0.5 * x**2 + 1e-14 * np.cos(9 * x))
+    assert (same.evolve(far, [0.5], checkpoint=file).probabilities == whole).all()
+    doubled = ornstein_uhlenbeck().evolve(lambda x: 2 * far(x), [0.5], checkpoint=file)
+    assert (doubled.probabilities == whole).all()
+    iterative = ornstein_uhlenbeck(options={"ksp_type": "cg", "pc_type": "jacobi", "ksp_rtol": 1e-8})
+    assert (iterative.evolve(far, [0.5], checkpoint=file).probabilities == whole).all()
+
+
+def test_files_that_do_not_tell_their_mobility(shared_folder):
+    """Older versions did not note M: what they wrote is refused, whatever it is of."""
+    file = shared_folder / "older.npz"
+    far = lambda x: np.exp(-2 * (x[:, 0] - 2) ** 2)  # noqa: E731
+    ornstein_uhlenbeck().evolve(far, [0.5], checkpoint=file)
+    MPI.COMM_WORLD.barrier()
+    if MPI.COMM_WORLD.rank == 0:
+        with np.load(file) as content:
+            kept = {name: content[name] for name in content.files if name != "traits"}
+        np.savez(file, **kept)
+    MPI.COMM_WORLD.barrier()
+    with pytest.raises(InvalidArgument, match=r"checkpoint: .*older version"):
+        ornstein_uhlenbeck().evolve(far, [0.5], checkpoint=file)
 
 
 def ranks(count, *arguments):

@@ -1,0 +1,173 @@
+"""Wrong arguments of the samplers of diffusions: each is refused with its own name, and with what would be right."""
+
+import math
+
+import numpy as np
+import pytest
+import sympy
+from mpi4py import MPI
+from sympy import cos, pi
+
+from scaling_limits.particles import (
+    EffectiveLangevin,
+    InvalidArgument,
+    Langevin,
+    MultiscalePotential,
+    Paths,
+    egg_carton,
+)
+
+pytestmark = pytest.mark.serial  # what ranks do together is tried in pdes/test_errors_on_one_rank
+
+V = MultiscalePotential(
+    1, 2, 0.5, lambda x: x[0] ** 2 / 2, lambda x, y, z: cos(2 * pi * y[0]) / 9 + cos(2 * pi * z[0]) / 9
+)
+PLANE = egg_carton(1.0, dim=2)
+drift = lambda x: -x  # noqa: E731
+unit = lambda x: np.repeat(np.eye(2)[None], len(x), axis=0)  # noqa: E731
+SQUARE = [(-1.0, 1.0)] * 2
+EFFECTIVE = EffectiveLangevin(drift, unit, [(-5, 5)] * 2, [False, False])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "name"),
+    [
+        *[({"potential": p}, "potential") for p in (None, 3, "V", lambda x: x[0] ** 2, V.confining_expression)],
+        *[
+            ({"epsilon": e}, "epsilon")
+            for e in (0, -1, np.nan, np.inf, "a", None, 1j, True, [0.1], 1e-300, 1e300, 1e-70)
+        ],
+    ],
+)
+def test_samplers(arguments, name):
+    with pytest.raises(InvalidArgument, match=f"^{name}: "):
+        Langevin(**({"potential": V, "epsilon": 0.3} | arguments))
+
+
+SAMPLES = [
+    *[
+        ({"initial": i}, "initial")
+        for i in (None, "a", 0.0, [0.0], [0.0, np.nan], [0.0, np.inf], [0.0, 1j], [[0.0, 0.0]] * 4)
+    ],
+    *[
+        ({"initial": i}, "initial")
+        for i in ([None, 0.0], lambda x: x, [[0.0], [1.0]], np.ma.masked_array([0.0, 1.0], [1, 0]))
+    ],
+    *[
+        ({"times": t}, "times")
+        for t in ([1.0, 0.5], [-1.0], [], [np.nan], [np.inf], "a", None, [1j], [[1.0]], ["x"], [1e300])
+    ],
+    *[({"paths": n}, "paths") for n in (0, -1, 2.5, "a", None, True, np.nan, 2**40)],
+    *[({"seed": s}, "seed") for s in (-1, 2**64, 1.5, None, "a", True)],
+    *[({"step": s}, "step") for s in (0, -1.0, np.nan, np.inf, "a", 1j, True, [0.1])],
+    *[({"workers": w}, "workers") for w in (0, -1, 1.5, "a", True)],
+    *[({"progress": p}, "progress") for p in (1, "no", None)],
+    *[({"comm": c}, "comm") for c in (3, "world", True)],
+]
+
+
+@pytest.mark.parametrize(("arguments", "name"), SAMPLES)
+def test_samples(arguments, name):
+    given = {"initial": [0.0, 0.0], "times": [1e-4], "paths": 3, "seed": 1, "step": 1e-3}
+    for method in (Langevin(PLANE, 0.3).sample, Langevin(PLANE, 0.3).equilibrium, EFFECTIVE.sample):
+        with pytest.raises(InvalidArgument, match=f"^{name}: "):
+            method(**(given | arguments))
+    if name != "times":
+        passage = {k: v for k, v in (given | arguments).items() if k != "times"}
+        with pytest.raises(InvalidArgument, match=f"^{name}: "):
+            Langevin(PLANE, 0.3).first_passage_times(target=lambda x: x[:, 0] > 1, limit=1e-2, **passage)
+
+
+@pytest.mark.parametrize("limit", [0, -1.0, np.nan, "a", None, 1j, True, 1e300])
+def test_limits(limit):
+    with pytest.raises(InvalidArgument, match="^limit: "):
+        Langevin(PLANE, 0.3).first_passage_times([0.0, 0.0], lambda x: x[:, 0] > 1, 3, 1, limit=limit)
+
+
+@pytest.mark.parametrize("step", [10.0, 1e300])
+def test_steps_that_are_not_stable(step):
+    for method in (Langevin(PLANE, 0.3).sample, Langevin(PLANE, 0.3).equilibrium, EFFECTIVE.sample):
+        with pytest.raises(InvalidArgument, match=r"^step: .*not stable.*at most"), np.errstate(over="ignore"):
+            method([1.0, 1.0], [20 * step], 600, 1, step=step)
+
+
+@pytest.mark.parametrize("step", [None])
+def test_the_effective_sampler_needs_a_step(step):
+    with pytest.raises(InvalidArgument, match="^step: "):
+        EFFECTIVE.sample([0.0, 0.0], [1.0], 3, 1, step)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "name"),
+    [
+        *[({"drift": f}, "drift") for f in (None, 3, "x", [1.0, 2.0])],
+        *[({"noise": f}, "noise") for f in (None, 3, np.eye(2))],
+        *[({"bounds": b}, "bounds") for b in (None, 1, "a", [], [(1, 0)] * 2, [(0, 0)] * 2, [(0, np.inf)] * 2, [(0, 1, 2)], [(0, 1j)] * 2)],
+        *[({"periodic": p}, "periodic") for p in (None, 1, "yes", [True], [1, 0], [None, None], {})],
+    ],
+)  # fmt: skip
+def test_effective_samplers(arguments, name):
+    given = {"drift": drift, "noise": unit, "bounds": SQUARE, "periodic": [False, False]}
+    with pytest.raises(InvalidArgument, match=f"^{name}: "):
+        EffectiveLangevin(**(given | arguments))
+
+
+WRONG = [
+    lambda x: None, lambda x: 1.0, lambda x: x[:, 0], lambda x: x[:1], lambda x: 1j * x, lambda x: x * np.nan,
+    lambda x: math.cos(x[:, 0]), lambda x: sympy.cos(x[:, 0]), lambda x: x[:, 7], lambda x: [][1], lambda: 1,
+    lambda x: np.array(["a"] * len(x)),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("function", WRONG)
+def test_drifts_and_noises(function):
+    """Looked at where paths start, before any step."""
+    for comm in (None, MPI.COMM_WORLD):
+        with pytest.raises(InvalidArgument, match="^drift: "):
+            EffectiveLangevin(function, unit, SQUARE, [False] * 2).sample([0.0, 0.0], [0.1], 3, 1, 0.01, comm=comm)
+        with pytest.raises(InvalidArgument, match="^noise: "):
+            EffectiveLangevin(drift, function, SQUARE, [False] * 2).sample([0.0, 0.0], [0.1], 3, 1, 0.01, comm=comm)
+
+
+def test_starts_outside_of_the_box():
+    for start in ([2.0, 0.0], [[0.0, 0.0], [0.0, -1.1]]):
+        with pytest.raises(InvalidArgument, match="^initial: .*box"):
+            EffectiveLangevin(drift, unit, SQUARE, [True, False]).sample(start, [0.1], 2, 1, 0.01)
+
+
+PATHS = EFFECTIVE.sample([0.0, 0.0], [0.1, 0.2], 5, 1, 0.01)
+
+
+@pytest.mark.parametrize("function", [None, "a", *WRONG[:1], *WRONG[3:]])
+def test_observables(function):
+    with pytest.raises(InvalidArgument, match="^observable: "):
+        PATHS.average(function)
+
+
+def test_the_error_of_one_path_is_not_known():
+    one = EFFECTIVE.sample([0.0, 0.0], [0.1], 1, 1, 0.01)
+    mean, error = one.average(lambda x: x[:, 0])
+    assert np.isfinite(mean).all()
+    assert np.isinf(error).all()
+
+
+@pytest.mark.parametrize("path", [None, 3, ["a"], 1.5])
+def test_paths_that_are_no_files(path):
+    with pytest.raises(InvalidArgument, match="^path: "):
+        Paths.load(path)
+    with pytest.raises(InvalidArgument, match="^path: "):
+        PATHS.save(path)
+
+
+def test_files_of_something_else(tmp_path):
+    np.savez(tmp_path / "other.npz", a=np.zeros(3))
+    (tmp_path / "text.npz").write_bytes(b"abc")
+    for name in ("other.npz", "text.npz", "."):
+        with pytest.raises(InvalidArgument, match="^path: "):
+            Paths.load(tmp_path / name)
+    with pytest.raises(InvalidArgument, match="^path: .*folder"):
+        PATHS.save(tmp_path)
+    with pytest.raises(InvalidArgument, match="^path: .*make"):
+        PATHS.save(tmp_path / "none" / "x.npz")
+    with pytest.raises(FileNotFoundError):
+        Paths.load(tmp_path / "missing.npz")
