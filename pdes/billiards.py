@@ -50,7 +50,8 @@ class BilliardSolution:
 
     def std_at(self, x: Any) -> np.ndarray:
         """sigma(x, t) >= 0 at points (P,) in [0, 1], shape (T, P)."""
-        return np.maximum(self._at(x, np.sqrt(2.0 * self.nodal_w)), 0.0)
+        # sigma has a square root's slope where it vanishes, and w does not
+        return np.sqrt(2.0 * np.maximum(self._at(x, self.nodal_w), 0.0))
 
     def _at(self, x: Any, values: np.ndarray) -> np.ndarray:
         points = np.atleast_1d(_checks.real_array("x", x))

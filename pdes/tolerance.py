@@ -60,8 +60,8 @@ def restored(
     wanted = total
     if energy is not None and abs(energy - 0.5 * size - total) <= ROUNDING_OF_SOLVES * energy:
         wanted = energy - 0.5 * size
-    if kept == total == wanted:
-        return w, ""
+    if kept == total == wanted:  # which does not mean that nothing is negative: what is tiny vanishes in the sums
+        return (positive if (w < 0).any() else w), ""
     if not abs(kept - wanted) <= rtol * kept + ROUND_OFF * size:
         return w, "w is negative by more than the tolerance"
     return positive * (max(wanted, 0.0) / kept if kept > 0 else 0.0), ""
