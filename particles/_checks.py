@@ -164,6 +164,8 @@ def called(name: str, function: Any, points: np.ndarray, wanted: tuple[int, ...]
         result = function(points)
         if result is None:
             raise InvalidArgument(name, f"must be {right}, but it returns None; is a return missing?")
+        if np.ma.is_masked(result):
+            raise InvalidArgument(name, "must not return masked entries")
         values = np.asarray(result)
     except InvalidArgument:
         raise

@@ -23,8 +23,7 @@ FEWEST = 32
 OF_LAYERS = {1: 6.0, 2: 1.2}  # cells per unit of lambda at rtol = 1e-3; 0.4 for higher degrees
 OF_ENDS = 0.4  # cells per rtol^(-1/2) with absorbing ends, where w_x > 0 gives mu a term of distance^(3/2), ...
 MOST_OF_ENDS = 500  # ... and at the most, since the steps become short there
-MEMORY = {1: 30.0}  # degree 1 remembers the errors of earlier layers; the others do not
-SAFETY = 1.5
+SAFETY = {1: 30.0, 2: 3.0}  # degree 1 remembers the errors of earlier layers; 1.5 for higher degrees
 
 
 @dataclass(frozen=True)
@@ -94,7 +93,7 @@ class Choice:
 
 def spatial_error(estimate: np.ndarray, degree: int) -> np.ndarray:
     """Return the error of mu and sigma that an interpolation error (T,) of elements of a degree stands for."""
-    return MEMORY.get(degree, SAFETY) * estimate
+    return SAFETY.get(degree, 1.5) * estimate
 
 
 def warn_unresolved(
