@@ -36,11 +36,15 @@ class Misfit:
         smooth: in L2, relative to the sizes of mu and sigma, over the cells that resolve the data.
         jumps: in L1, likewise, over the other cells; at a jump L2 would speak of the first instant alone.
         cells: the numbers of those other cells.
+        range_of_mean: half the difference between the largest and the least mu.
+        largest_std: the largest sigma.
     """
 
     smooth: float
     jumps: float
     cells: np.ndarray
+    range_of_mean: float
+    largest_std: float
 
     @property
     def size(self) -> float:
@@ -94,6 +98,8 @@ class InitialData:
             float(np.sum(np.sqrt(squares) / sizes)),
             float(np.sum(firsts / sizes)),
             np.concatenate(comm.allgather(np.flatnonzero(rough) + mine.start)),
+            0.5 * float(high[:, 0].max() - low[:, 0].min()),
+            float(high[:, 1].max()),
         )
 
     def _scanned(self, mine: range, cells: int, degree: int) -> np.ndarray:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from mpi4py import MPI
 
-from ..particles import _checks
+from ..particles.ranks import on_all_ranks
 from .billiard_data import InitialData, Misfit
 from .errors import Unresolved
 
@@ -57,13 +57,13 @@ class Choice:
 
     def mesh(self, cells: int | None, degree: int | None) -> Mesh:
         """Return the mesh of the cells and the degree that are given, or of those that are needed; collective."""
-        degree = None if degree is None else _checks.integer("degree", degree, 1, 8)
         if cells is not None:
-            cells, degree = _checks.integer("cells", cells, 2, 2**26), degree or 1
+            degree = degree or 1
             return Mesh(cells, degree, self.data.misfit(cells, degree, self.comm))
         degree = degree or 4
         most = MOST_NODES // degree
-        cells = math.ceil(min(self._needed(degree), most))
+        needed = on_all_ranks(self.comm, lambda: self._needed(degree))
+        cells = math.ceil(min(self.comm.allreduce(needed, MPI.MAX), most))
         misfit = self.data.misfit(cells, degree, self.comm)
         while misfit.size > self.rtol:
             if 2 * cells * degree > (MOST_FOR_JUMPS if misfit.cells.size else MOST_FOR_DATA):

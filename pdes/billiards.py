@@ -20,7 +20,7 @@ from .billiard_mesh import Choice, Mesh, spatial_error, warn_unresolved
 from .errors import NotConverged
 from .interval_elements import at_points, interpolation_error
 from .rosenbrock import RODAS3, RODAS4, Rosenbrock, Statistics, Stepping
-from .tolerance import ROUND_OFF
+from .tolerance import ROUND_OFF, hidden_by_rounding
 
 Profile = Callable[[np.ndarray], Any]
 BOUNDARIES = ("closed", "absorbing")
@@ -62,12 +62,18 @@ class BilliardSolution:
         return np.sqrt(2.0 * np.maximum(self._at(x, self.nodal_w), 0.0))
 
     def _at(self, x: Any, values: np.ndarray) -> np.ndarray:
-        points = np.atleast_1d(_checks.real_array("x", x))
-        if points.ndim != 1 or (points < 0).any() or (points > 1).any():
-            raise InvalidArgument("x", "must be a list of points in [0, 1]")
+        points = points_of(x)
         if self.degree == 1:
             return np.array([np.interp(points, self.nodes, row) for row in values])
         return at_points(values, self.degree, points)
+
+
+def points_of(x: Any) -> np.ndarray:
+    """Return points (P,) of [0, 1]."""
+    points = np.atleast_1d(_checks.real_array("x", x))
+    if points.ndim != 1 or (points < 0).any() or (points > 1).any():
+        raise InvalidArgument("x", "must be a list of points in [0, 1]")
+    return points
 
 
 @dataclass(frozen=True)
@@ -161,11 +167,12 @@ class BilliardEquations:
         petsc_options: dict[str, Any] | None = None, source: Source | None = None, warn: bool = True,
     ) -> BilliardSolution:  # fmt: skip
         comm = communicator(comm)
-        times, rtol = on_all_ranks(comm, lambda: (_checks.times(times), tolerance(rtol)))
+        times, rtol, cells, degree = on_all_ranks(comm, lambda: _checked(times, rtol, cells, degree))
         on_all_ranks(comm, lambda: _check_parts(form, scheme, source, progress))
         same_on_all_ranks(
-            comm, times=times, rtol=rtol, cells=cells, degree=degree, wave_speed=self.wave_speed, boundary=self.boundary
-        )
+            comm, times=times, rtol=rtol, cells=cells, degree=degree, wave_speed=self.wave_speed,
+            boundary=self.boundary, form=form, scheme=scheme, petsc_options=petsc_options,
+        )  # fmt: skip
         absorbing = self.boundary == "absorbing"
         data = InitialData(self.mean, self.std)
         choice = Choice(self.wave_speed, absorbing, data, rtol, float(times[times > 0].min(initial=0.0)), comm)
@@ -180,7 +187,8 @@ class BilliardEquations:
         fields = _collected(system, times, states, progress)
         error = spatial_error(interpolation_error(fields[1], fields[2], mesh.degree, ROUND_OFF), mesh.degree)
         error[times == 0.0] = mesh.misfit.size
-        resolved = warn_unresolved(mesh, self.wave_speed, system.resolved, rtol, error[times > 0], warn)
+        hidden = hidden_by_rounding(mesh.misfit.range_of_mean, mesh.misfit.largest_std, warn)
+        resolved = not hidden and warn_unresolved(mesh, self.wave_speed, system.resolved, rtol, error[times > 0], warn)
         return BilliardSolution(times, *fields, mesh.degree, resolved, error, statistics)
 
     def freeze_time(
@@ -259,6 +267,17 @@ def tolerance(rtol: Any) -> float:
     if rtol < LEAST_RTOL:
         raise InvalidArgument("rtol", f"must be at least {LEAST_RTOL:g}, which rounding allows, not {rtol:g}")
     return rtol
+
+
+def _checked(
+    times: Any, rtol: Any, cells: int | None, degree: int | None
+) -> tuple[np.ndarray, float, int | None, int | None]:
+    return (
+        _checks.times(times),
+        tolerance(rtol),
+        None if cells is None else _checks.integer("cells", cells, 2, 2**26),
+        None if degree is None else _checks.integer("degree", degree, 1, 8),
+    )
 
 
 def _check_parts(form: Any, scheme: Any, source: Any, progress: Any) -> None:
