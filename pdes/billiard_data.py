@@ -79,13 +79,14 @@ class InitialData:
         """
         bounds = np.linspace(0, cells, comm.size + 1).astype(int)
         mine = range(int(bounds[comm.rank]), int(bounds[comm.rank + 1]))
-        scanned = on_all_ranks(comm, lambda: self._scanned(mine, cells, degree))
+        frame = comm.bcast(on_all_ranks(comm, lambda: float(self.at(np.array([0.5]))[0][0])))
+        scanned = on_all_ranks(comm, lambda: self._scanned(mine, cells, degree, frame))
         momentum, of_mean, of_std = comm.allreduce(scanned[:, :3].sum(0))
         tiny = np.finfo(float).tiny
         sizes = np.sqrt([max(of_mean - momentum**2, 0.0) + of_std, of_std]) + tiny
         low, high = (np.concatenate(comm.allgather(scanned[:, k : k + 2])) for k in (7, 9))
-        for k, name in enumerate(("mean", "std")):
-            check_size(name, float(max(high[:, k].max(), -low[:, k].min())))
+        for k, (name, at_rest) in enumerate((("mean", frame), ("std", 0.0))):
+            check_size(name, float(max(abs(high[:, k].max() + at_rest), abs(low[:, k].min() + at_rest))))
         around = (_over_neighbours(high, np.maximum) - _over_neighbours(low, np.minimum))[mine.start : mine.stop]
         largest = scanned[:, 11:13]
         rough = ((largest > UNRESOLVED * around) & (largest > NEGLIGIBLE * sizes)).any(1)
@@ -102,9 +103,9 @@ class InitialData:
             float(high[:, 1].max()),
         )
 
-    def _scanned(self, mine: range, cells: int, degree: int) -> np.ndarray:
+    def _scanned(self, mine: range, cells: int, degree: int, frame: float) -> np.ndarray:
         """Return, for each cell: integrals of mu, mu^2, sigma^2, of both squared and both absolute errors, least and
-        largest values of both, largest errors of both; shape (m, 13).
+        largest values of both, largest errors of both; mu without the frame's velocity; shape (m, 13).
         """
         points = max(2 * degree + 3, math.ceil(SCAN / cells))
         j = np.arange(points)
@@ -117,6 +118,7 @@ class InitialData:
             c = np.arange(first, min(first + block, mine.stop))[:, None]
             mu, sigma = (v.reshape(c.size, points) for v in self.at(((c + inside) / cells).ravel()))
             mu_nodes, sigma_nodes = (v.reshape(c.size, degree + 1) for v in self.at(((c + nodes) / cells).ravel()))
+            mu, mu_nodes = mu - frame, mu_nodes - frame
             both = np.stack([mu, sigma])
             with np.errstate(over="ignore"):
                 interpolated = np.sqrt(np.maximum((sigma_nodes**2) @ basis.T, 0.0))

@@ -20,10 +20,11 @@ MOST_NODES = 2**17  # of a mesh that is chosen
 MOST_FOR_DATA = 2**14  # nodes that are spent to resolve data alone, ...
 MOST_FOR_JUMPS = 2**13  # ... and where they jump, which would take any number
 FEWEST = 32
-OF_LAYERS = {1: 6.0, 2: 1.2}  # cells per unit of lambda at rtol = 1e-3; 0.4 for higher degrees
+OF_LAYERS = {1: 20.0, 2: 2.2, 3: 0.9}  # cells per unit of lambda at rtol = 1e-3; 0.4 for higher degrees
 OF_ENDS = 0.4  # cells per rtol^(-1/2) with absorbing ends, where w_x > 0 gives mu a term of distance^(3/2), ...
 MOST_OF_ENDS = 500  # ... and at the most, since the steps become short there
-SAFETY = {1: 30.0, 2: 3.0}  # degree 1 remembers the errors of earlier layers; 1.5 for higher degrees
+SAFETY = {1: 5.0, 2: 3.0}  # an error over that of interpolation; 1.5 for higher degrees
+REMEMBERED = 30.0  # the same for degree 1 after the waves have crossed a third of the interval: layers leave traces
 
 
 @dataclass(frozen=True)
@@ -88,12 +89,22 @@ class Choice:
         layer = np.abs(slopes - self.wave_speed * sigma[[0, 3]]).max() * self.first**0.75 / size
         if layer <= self.rtol:
             return 0.0
-        return (0.1 * 20.0 ** (1 - degree) * layer / self.rtol) ** (1.0 / (degree + 1)) / math.sqrt(self.first)
+        return (0.3 * 20.0 ** (1 - degree) * layer / self.rtol) ** (1.0 / (degree + 1)) / math.sqrt(self.first)
 
 
-def spatial_error(estimate: np.ndarray, degree: int) -> np.ndarray:
-    """Return the error of mu and sigma that an interpolation error (T,) of elements of a degree stands for."""
-    return SAFETY.get(degree, 1.5) * estimate
+def spatial_error(estimate: np.ndarray, mesh: Mesh, travelled: np.ndarray) -> np.ndarray:
+    """Return the error (T,) of mu and sigma that an interpolation error stands for; that of the data where t = 0.
+
+    Args:
+        estimate: of the interpolation error, (T,).
+        mesh: the mesh.
+        travelled: lambda t, (T,).
+    """
+    error = SAFETY.get(mesh.degree, 1.5) * estimate
+    if mesh.degree == 1:
+        error = np.where(travelled > 0.3, REMEMBERED * estimate, error)
+        error = np.maximum(error, 2.0 * mesh.misfit.smooth)
+    return np.where(travelled > 0, error, mesh.misfit.size)
 
 
 def warn_unresolved(

@@ -175,7 +175,8 @@ class BilliardEquations:
         )  # fmt: skip
         absorbing = self.boundary == "absorbing"
         data = InitialData(self.mean, self.std)
-        choice = Choice(self.wave_speed, absorbing, data, rtol, float(times[times > 0].min(initial=0.0)), comm)
+        first = float(times[times > 0].min()) if times[-1] > 0 else 0.0
+        choice = Choice(self.wave_speed, absorbing, data, rtol, first, comm)
         mesh = choice.mesh(cells, degree)
         system = _system(comm, mesh, form or EnergyForm(), absorbing, petsc_options, source)
         system.configure(self.wave_speed, rtol)
@@ -185,8 +186,8 @@ class BilliardEquations:
         statistics = Statistics()
         states = stepping.integrate(system, system.state(mean, std), times, statistics)
         fields = _collected(system, times, states, progress)
-        error = spatial_error(interpolation_error(fields[1], fields[2], mesh.degree, ROUND_OFF), mesh.degree)
-        error[times == 0.0] = mesh.misfit.size
+        estimate = interpolation_error(fields[1], fields[2], mesh.degree, ROUND_OFF)
+        error = spatial_error(estimate, mesh, self.wave_speed * times)
         hidden = hidden_by_rounding(mesh.misfit.range_of_mean, mesh.misfit.largest_std, warn)
         resolved = not hidden and warn_unresolved(mesh, self.wave_speed, system.resolved, rtol, error[times > 0], warn)
         return BilliardSolution(times, *fields, mesh.degree, resolved, error, statistics)

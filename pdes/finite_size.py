@@ -24,6 +24,7 @@ from ..cells.progress import watched
 from ..particles import InvalidArgument, PinnedBalls, _checks
 from ..particles._velocities import velocities
 from ..particles.ranks import communicator, on_all_ranks, same_on_all_ranks
+from ..particles.workers import warn_if_long
 from .billiards import exchanging, tolerance
 from .chebyshev import RungeKuttaChebyshev
 from .correlated_lattice import correlated_rate
@@ -32,6 +33,7 @@ from .rosenbrock import Statistics
 from .tolerance import hidden_by_rounding, relative_error, restored
 
 NOISE = 2e-14  # of mu^2 + sigma^2; what is left of sigma^2 below it is rounding
+SECONDS_PER_SITE = 3.5e-7  # of one core, for one evaluation of the rates
 HALO = 2  # a site feels its neighbours' neighbours
 SPECTRAL_RADIUS = 5.0  # 3 of the exchange of energy (4 c^2 + 4 c - 8)/3 at c = -1/2, and up to 2 of the sorting
 
@@ -74,8 +76,10 @@ class LatticeSystem:
         if n < 2 * self._halo * comm.size and comm.size > 1:
             most = max(1, n // (2 * self._halo))
             raise InvalidArgument("comm", f"{comm.size} ranks are too many for {n} balls; use at most {most}")
-        # the slowest disturbance, of the length of the chain, decays at the rate 2 pi^2/(n-1)^2; here twice its time
-        self.relaxation = (n - 1) ** 2 / math.pi**2
+        # the slowest disturbance: sigma next to the state at rest, mu_x = lambda sigma, of the length of the chain; mu
+        # has to follow it, so that it decays in less than the time (1 + lambda^2/pi^2)/pi^2 of the PDE; here twice that
+        speed = (n - 1) / (2.0 * math.sqrt(math.pi))
+        self.relaxation = (n - 1) ** 2 * (1.0 + (speed / math.pi) ** 2) / math.pi**2
         bounds = np.linspace(0, n, comm.size + 1).astype(int)
         self.comm, self.rtol = comm, rtol
         self.first, self.last = int(bounds[comm.rank]), int(bounds[comm.rank + 1])
@@ -214,6 +218,7 @@ class FiniteSizeEquations:
 
         Warns:
             Unresolved: sigma is so small against the differences of mu that rounding hides it.
+            LongRun: the steps take more than ten minutes.
         """
         comm = communicator(comm)
         times, rtol = on_all_ranks(comm, lambda: self._checked(times, rtol, scheme, progress, petsc_options))
@@ -230,13 +235,21 @@ class FiniteSizeEquations:
         statistics = Statistics()
         start = np.stack([mu, mu**2 + sigma**2, *np.zeros((self.correlations, mu.size))])
         tau = times * (0.5 * (self.n - 1) ** 2)
-        states = (scheme or RungeKuttaChebyshev()).integrate(system, start, tau, statistics)
+        scheme = scheme or RungeKuttaChebyshev()
+        if comm.rank == 0:
+            self._warn_if_long(scheme, system, float(tau[-1]), comm.size)
+        states = scheme.integrate(system, start, tau, statistics)
         rows = np.array([np.stack([*system.moments(y), *y[2:]]) for y in watched(states, times.size, progress, comm)])
         mean, w, *covariances = np.moveaxis(np.concatenate(comm.allgather(rows), axis=2), 1, 0)
         mean = mean + frame
         energy = (0.5 * mean**2 + w).mean(axis=1)
         covariance = np.reshape(covariances, (self.correlations, *mean.shape))
         return FiniteSizeSolution(times, x, mean, np.sqrt(2 * w), covariance, mean.mean(axis=1), energy, statistics)
+
+    def _warn_if_long(self, scheme: RungeKuttaChebyshev, system: LatticeSystem, end: float, ranks: int) -> None:
+        steps = min(end, 2.0 * system.relaxation) / scheme.longest(system.spectral_radius)
+        each = scheme.most_stages * self.n * SECONDS_PER_SITE * (1.0 + self.correlations / 20.0)
+        warn_if_long(f"at least {steps:.2g} steps of {self.n} balls", steps * each, ranks, "take shorter times")
 
     @staticmethod
     def _checked(times: Any, rtol: Any, scheme: Any, progress: Any, petsc_options: Any) -> tuple[np.ndarray, float]:

@@ -75,9 +75,9 @@ def interpolation_error(mean: np.ndarray, w: np.ndarray, degree: int, round_off:
     if cells % 2:  # the last pair has its first cell in common with the one before
         weights[-1, : weights.shape[1] // 2] = 0.0
     at = first[:, None] * degree + np.arange(2 * degree + 1)
-    tiny = np.finfo(float).tiny
     result = np.empty(mean.shape[0])
     for k, (mu, second) in enumerate(zip(mean, w)):
+        largest = float(np.abs(mu).max())
         mu = mu - 0.5 * (mu.max() + mu.min())
         u, v = mu[at] @ own.T, mu[at] @ smoother.T
         a, b = (np.maximum(second[at] @ basis.T, 0.0) for basis in (own, smoother))
@@ -85,5 +85,6 @@ def interpolation_error(mean: np.ndarray, w: np.ndarray, degree: int, round_off:
         rest = np.maximum(np.abs(a - b) - round_off * (u**2 + a), 0.0)
         parts = ((u - v) ** 2, (np.sqrt(2 * (lower + rest)) - np.sqrt(2 * lower)) ** 2, u**2, 2 * a)
         of_mean, of_std, size_mean, size_std = (float((weights * part).sum()) for part in parts)
-        result[k] = np.sqrt(of_mean / (size_mean + size_std + tiny) + of_std / (size_std + tiny))
+        nothing = (1e4 * round_off * largest) ** 2 + np.finfo(float).tiny  # where all velocities are the same
+        result[k] = np.sqrt(of_mean / (size_mean + size_std + nothing) + of_std / (size_std + nothing))
     return result

@@ -49,13 +49,8 @@ def test_hot_spot_in_a_cold_chain_at_rest(std, speed):
     """sigma = 0 over a part of the interval, mu constant: with any mesh, against finite volumes."""
     times = np.array([0.05, 0.4]) / max(speed, 5)
     equations = BilliardEquations(speed, lambda x: 0 * x, std)
-    x, mu, sigma = reference(speed, equations.mean, std, times, 300)
-    for options in (
-        {"rtol": 1e-4},
-        {"rtol": 1e-6},
-        {"rtol": 1e-4, "cells": 1200},
-        {"rtol": 1e-6, "cells": 300, "degree": 2},
-    ):
+    x, mu, sigma = reference(speed, equations.mean, std, times, 240)
+    for options in ({"rtol": 1e-3}, {"rtol": 1e-4, "cells": 600}, {"rtol": 1e-6, "cells": 200, "degree": 2}):
         solution = equations.solve(times, **options)
         assert solution.nodal_w.min() >= 0
         for row in range(2):
@@ -88,7 +83,7 @@ FINE = {
 def test_mesh_is_refined_until_it_sees_the_data(speed, mean, std):
     """At early times, before diffusion forgets them; rtol and a half for the step, and what finite volumes err."""
     times = np.array([2e-5, 4e-4])
-    x, mu, sigma = reference(speed, mean, std, times, 1200)
+    x, mu, sigma = reference(speed, mean, std, times, 900)
     for rtol in (1e-3, 1e-5):
         solution, said = solved(BilliardEquations(speed, mean, std), times, rtol=rtol)
         assert not said
@@ -129,8 +124,9 @@ def hot(x):
 
 
 @pytest.mark.parametrize(("cells", "degree"), [(None, None), (150, 1), (40, 4)])
+@pytest.mark.serial
 def test_momentum_and_energy_are_those_of_data_that_jump(cells, degree):
-    solution, said = solved(BilliardEquations(20.0, step, hot), [0.0, 0.01], rtol=1e-6, cells=cells, degree=degree)
+    solution, said = solved(BilliardEquations(20.0, step, hot), [0.0, 1e-4], rtol=1e-5, cells=cells, degree=degree)
     momentum = -0.4137 + 0.5 * (1 - 0.4137)
     energy = 0.5 * (0.4137 + 0.25 * (1 - 0.4137) + (0.7771 - 0.1003) + 0.04 * (1 - 0.7771 + 0.1003))
     spacing = 1 / (solution.nodes.size - 1)
@@ -165,8 +161,8 @@ def test_control_volumes_fill_the_interval():
         ends = np.concatenate([[0.0], np.cumsum(lobatto_weights(degree))])
         assert ends[-1] == pytest.approx(1.0, abs=1e-14)
         points = lobatto_points(degree)
-        assert (ends[:-1] <= points + 1e-15).all()
-        assert (points <= ends[1:] + 1e-15).all()
+        assert (ends[:-1] <= points + 1e-14).all()
+        assert (points <= ends[1:] + 1e-14).all()
 
 
 def test_misfit_is_shared_among_ranks():
