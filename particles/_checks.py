@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+import traceback
 from collections.abc import Callable
 from typing import Any
 
@@ -190,11 +191,17 @@ def _hint(error: Exception, points: np.ndarray) -> str:
         return "; it must take arrays: use numpy.where instead of if, & instead of and"
     if ("can be converted to" in text and "scalar" in text) or "cannot convert" in text.lower():
         return "; it must take arrays: use numpy's functions instead of math's"
-    if "loop of ufunc" in text or "sympy" in text.lower() or "Cannot convert expression" in text:
+    if "loop of ufunc" in text or "sympy" in text.lower() or "Cannot convert expression" in text or _in_sympy(error):
         return "; use numpy's functions in it instead of sympy's"
     if points.ndim == 2 and ("broadcast" in text or "out of bounds" in text):
         return "; points are (P, d): the first coordinate is x[:, 0], not x[0]"
     return ""
+
+
+def _in_sympy(error: Exception) -> bool:
+    """Whether an error was raised by sympy's own code, as its functions do that are given arrays."""
+    frames = traceback.walk_tb(error.__traceback__)
+    return any(str(frame.f_globals.get("__name__", "")).partition(".")[0] == "sympy" for frame, _ in frames)
 
 
 def _first_line(error: Exception) -> str:

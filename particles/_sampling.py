@@ -38,7 +38,8 @@ def collision_numbers(times: np.ndarray, n: int, energy_exchange: bool) -> np.nd
     Raises:
         InvalidArgument: more than any computer can make.
     """
-    numbers = times * collision_rate(n, energy_exchange)
+    with np.errstate(over="ignore"):
+        numbers = times * collision_rate(n, energy_exchange)
     if numbers.max(initial=0.0) > MOST_COLLISIONS:
         raise InvalidArgument(
             "times",

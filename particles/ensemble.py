@@ -140,7 +140,7 @@ class Ensemble:
         noisy, lags = self.noisy, self.request.lags
         pairs = [(noisy[:, :-lag] & noisy[:, lag:]).sum(1) for lag in range(1, lags + 1)]
         with np.errstate(divide="ignore"):
-            return 1.0 / np.sqrt(self.runs * np.array(pairs, dtype=float).reshape(lags, -1).T)
+            return 1.0 / np.sqrt(self.runs * np.array(pairs, dtype=float).reshape(lags, self.times.size).T)
 
     @property
     def noise(self) -> np.ndarray:

@@ -26,7 +26,7 @@ def communicator(value: Any, optional: bool = False) -> Any:
     """
     if value is None and optional:
         return None
-    if not all(hasattr(value, name) for name in ("allgather", "allreduce", "rank", "size")) or not value:
+    if not value or not all(hasattr(value, name) for name in ("allgather", "allreduce", "rank", "size")):
         also = ", or None" if optional else ""
         raise InvalidArgument("comm", f"must be an mpi4py communicator such as MPI.COMM_WORLD{also}, not {value!r}")
     return value

@@ -45,6 +45,7 @@ HOT = {
 @pytest.mark.parametrize("std", HOT.values(), ids=HOT.keys())
 @pytest.mark.parametrize("speed", [2.0, 150.0])
 @coarse
+@pytest.mark.serial
 def test_hot_spot_in_a_cold_chain_at_rest(std, speed):
     """sigma = 0 over a part of the interval, mu constant: with any mesh, against finite volumes."""
     times = np.array([0.05, 0.4]) / max(speed, 5)
@@ -80,6 +81,7 @@ FINE = {
 
 
 @pytest.mark.parametrize(("speed", "mean", "std"), FINE.values(), ids=FINE.keys())
+@pytest.mark.serial
 def test_mesh_is_refined_until_it_sees_the_data(speed, mean, std):
     """At early times, before diffusion forgets them; rtol and a half for the step, and what finite volumes err."""
     times = np.array([2e-5, 4e-4])
@@ -94,6 +96,7 @@ def test_mesh_is_refined_until_it_sees_the_data(speed, mean, std):
 
 
 @pytest.mark.parametrize(("speed", "mean", "std"), FINE.values(), ids=FINE.keys())
+@pytest.mark.serial
 def test_given_cells_that_do_not_see_the_data_say_so(speed, mean, std):
     solution, said = solved(BilliardEquations(speed, mean, std), [0.0, 1e-3], rtol=1e-4, cells=32)
     assert "rtol is 0.0001" in said
@@ -138,6 +141,7 @@ def test_momentum_and_energy_are_those_of_data_that_jump(cells, degree):
     assert (solution.nodal_w >= 0).all()
 
 
+@pytest.mark.serial
 def test_error_at_jumps_is_of_first_order_and_said():
     times = [0.002, 0.02]
     x, mu, sigma = reference(20.0, step, hot, times, 900)
