@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,6 +12,7 @@ import numpy as np
 
 from ._collisions import POWERS, add_moments, run_chunk
 from ._philox import key_words
+from ._saving import Saving
 from .errors import InvalidArgument
 from .ranks import on_all_ranks
 from .workers import Stop, in_order, warn_if_long
@@ -22,8 +22,6 @@ PILOT_RUNS = 32  # runs whose mean is subtracted before products are summed, so 
 SLICE = 2**24  # collisions that a thread makes before it asks whether it is to stop: about a quarter of a second
 MOST_COLLISIONS = 2**44  # in a run; a month on one core
 SECONDS_PER_COLLISION = 1.2e-8  # of one core
-SAVE_EVERY = 30.0  # seconds between two states of a checkpoint, at the least, ...
-SAVE_SHARE = 0.05  # ... and the largest part of the time that is spent on writing them
 
 
 def collision_rate(n: int, energy_exchange: bool) -> float:
@@ -46,7 +44,7 @@ def collision_numbers(times: np.ndarray, n: int, energy_exchange: bool) -> np.nd
             f"are in the unit of the effective equations; {times[-1]:.3g} is {numbers.max():.2g} collisions of {n} "
             f"balls, more than {MOST_COLLISIONS:.2g}",
         )
-    return np.array([round(t * collision_rate(n, energy_exchange)) for t in times.tolist()], dtype=np.int64)
+    return np.array([round(float(number)) for number in numbers], dtype=np.int64)
 
 
 def warn_of_long_runs(request: Request, runs: int, workers: int, comm: Any, start: int = 0) -> None:
@@ -300,7 +298,7 @@ def add_runs(
         comm: mpi4py communicator whose ranks share the chunks, or None.
     """
     growing = _Growing(request, tally, runs)
-    saving = _Saving(write, growing, comm)
+    saving = Saving(write, growing, comm)
     bar = _bar(runs, growing.runs, progress and saving.writes_here)
     try:
         for part in _chunks(
@@ -335,41 +333,6 @@ def _chunks(
             chunk = on_all_ranks(comm, lambda: next(mine, None))
             parts = [chunk] if comm is None else comm.allgather(chunk)
             yield from (part for part in parts if part is not None)
-
-
-class _Saving:
-    """Writes a checkpoint on rank 0: by the clock, since its size grows with the runs, and at the end."""
-
-    def __init__(self, write: Callable[[Tally], None] | None, growing: _Growing, comm: Any) -> None:
-        self._write, self._growing, self._comm = write, growing, comm
-        self.writes_here = comm is None or comm.rank == 0
-        self._due = 0.0
-        self._saved = growing.runs
-
-    def now_and_then(self) -> None:
-        """Write when it is time; what that raises is raised on all ranks."""
-        if self._write is not None:
-            on_all_ranks(self._comm, lambda: self._save() if time.monotonic() >= self._due else None)
-
-    def at_the_end(self) -> None:
-        """Write what is not written yet; what that raises is raised on all ranks."""
-        if self._write is not None:
-            on_all_ranks(self._comm, self._save)
-
-    def before_the_end(self) -> None:
-        """Write what is not written yet, before an error or an interrupt goes on; that one counts, not ours."""
-        with suppress(Exception):
-            if self._growing.whole:
-                self._save()
-
-    def _save(self) -> None:
-        if self._write is None or not self.writes_here or self._growing.runs == self._saved:
-            return
-        begun = time.monotonic()
-        self._write(self._growing.tally())
-        self._saved = self._growing.runs
-        ended = time.monotonic()
-        self._due = ended + max(SAVE_EVERY, (ended - begun) / SAVE_SHARE)
 
 
 class _Growing:

@@ -372,7 +372,7 @@ def sample_ensemble(
         tally = Tally.empty(request, pilot(request, threads))
 
     def write(grown: Tally) -> None:
-        Ensemble(request, grown).save(checkpoint)
+        Ensemble(request, grown).save(checkpoint or "")
 
     write_to = None if checkpoint is None else write
     tally = add_runs(request, tally, runs, workers=threads, progress=progress, write=write_to, comm=comm)

@@ -118,18 +118,11 @@ class InitialData:
             c = np.arange(first, min(first + block, mine.stop))[:, None]
             mu, sigma = (v.reshape(c.size, points) for v in self.at(((c + inside) / cells).ravel()))
             mu_nodes, sigma_nodes = (v.reshape(c.size, degree + 1) for v in self.at(((c + nodes) / cells).ravel()))
-            mu, mu_nodes = mu - frame, mu_nodes - frame
-            both = np.stack([mu, sigma])
+            both = np.stack([mu - frame, sigma])
             with np.errstate(over="ignore"):
                 interpolated = np.sqrt(np.maximum((sigma_nodes**2) @ basis.T, 0.0))
-                error = np.abs(np.stack([mu_nodes @ basis.T, interpolated]) - both)
-                sums = [
-                    mu.mean(1),
-                    (mu**2).mean(1),
-                    (sigma**2).mean(1),
-                    *(error**2).mean(2),
-                    *error.mean(2),
-                ]
+                error = np.abs(np.stack([(mu_nodes - frame) @ basis.T, interpolated]) - both)
+                sums = [both[0].mean(1), *(both**2).mean(2), *(error**2).mean(2), *error.mean(2)]
             extremes = [*both.min(2), *both.max(2), *error.max(2)]
             rows.append(np.stack([*(s / cells for s in sums), *extremes], axis=1))
         return np.concatenate(rows) if rows else np.empty((0, 13))

@@ -190,7 +190,10 @@ class BilliardEquations:
         error = spatial_error(estimate, mesh, self.wave_speed * times)
         hidden = hidden_by_rounding(mesh.misfit.range_of_mean, mesh.misfit.largest_std, warn)
         resolved = not hidden and warn_unresolved(mesh, self.wave_speed, system.resolved, rtol, error[times > 0], warn)
-        return BilliardSolution(times, *fields, mesh.degree, resolved, error, statistics)
+        nodes, mu, w, momentum, energy, outflow = fields
+        return BilliardSolution(
+            times, nodes, mu, w, momentum, energy, outflow, mesh.degree, resolved, error, statistics
+        )
 
     def freeze_time(
         self,

@@ -71,9 +71,9 @@ def interpolation_error(mean: np.ndarray, w: np.ndarray, degree: int, round_off:
     own, smoother, weights = _pairs_of_cells(degree)
     cells = (mean.shape[1] - 1) // degree
     first = np.minimum(np.arange(0, cells, 2), cells - 2)
-    weights = np.tile(weights, (first.size, 1)) / cells
+    each = np.tile(weights, (first.size, 1)) / cells
     if cells % 2:  # the last pair has its first cell in common with the one before
-        weights[-1, : weights.shape[1] // 2] = 0.0
+        each[-1, : weights.size // 2] = 0.0
     at = first[:, None] * degree + np.arange(2 * degree + 1)
     result = np.empty(mean.shape[0])
     for k, (mu, second) in enumerate(zip(mean, w)):
@@ -84,7 +84,7 @@ def interpolation_error(mean: np.ndarray, w: np.ndarray, degree: int, round_off:
         lower = np.minimum(a, b)
         rest = np.maximum(np.abs(a - b) - round_off * (u**2 + a), 0.0)
         parts = ((u - v) ** 2, (np.sqrt(2 * (lower + rest)) - np.sqrt(2 * lower)) ** 2, u**2, 2 * a)
-        of_mean, of_std, size_mean, size_std = (float((weights * part).sum()) for part in parts)
+        of_mean, of_std, size_mean, size_std = (float((each * part).sum()) for part in parts)
         nothing = (1e4 * round_off * largest) ** 2 + np.finfo(float).tiny  # where all velocities are the same
         result[k] = np.sqrt(of_mean / (size_mean + size_std + nothing) + of_std / (size_std + nothing))
     return result

@@ -13,6 +13,7 @@ from scaling_limits.particles import (
     PinnedBalls,
     RotatorLattice,
     _sampling,
+    _saving,
     ensemble,
     load,
 )
@@ -93,8 +94,8 @@ def test_checkpoints_are_written_by_the_clock(monkeypatch, tmp_path):
     balls().sample([1e-3], runs=4000, seed=2, lags=2, checkpoint=tmp_path / "a.npz")
     assert written == [100, 4000]
     written.clear()
-    monkeypatch.setattr(_sampling, "SAVE_EVERY", 0.0)
-    monkeypatch.setattr(_sampling, "SAVE_SHARE", 1e9)
+    monkeypatch.setattr(_saving, "SAVE_EVERY", 0.0)
+    monkeypatch.setattr(_saving, "SAVE_SHARE", 1e9)
     balls().sample([1e-3], runs=1000, seed=3, lags=2, checkpoint=tmp_path / "b.npz")
     assert written == list(range(100, 1001, 100))
     written.clear()
@@ -105,7 +106,7 @@ def test_checkpoints_are_written_by_the_clock(monkeypatch, tmp_path):
 def test_writing_takes_a_small_part_of_the_time(monkeypatch):
     """The next state waits twenty times as long as the last took to write, so that bytes grow with the time, not its square."""
     now = [0.0]
-    monkeypatch.setattr(_sampling.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(_saving.time, "monotonic", lambda: now[0])
     request = balls()._request([0.0], 1, 1, 1, None, False)[0]
     growing = _sampling._Growing(request, _sampling.Tally.empty(request, np.zeros((1, 50))), 10**6)
     writing = []
@@ -114,7 +115,7 @@ def test_writing_takes_a_small_part_of_the_time(monkeypatch):
         writing.append(now[0])
         now[0] += 1e-5 * tally.runs  # as the file grows
 
-    saving = _sampling._Saving(write, growing, None)
+    saving = _saving.Saving(write, growing, None)
     for _ in range(20_000):
         now[0] += 1.0
         growing.runs += 100
