@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+import traceback
 from collections.abc import Callable
 from typing import Any
 
@@ -164,6 +165,8 @@ def called(name: str, function: Any, points: np.ndarray, wanted: tuple[int, ...]
         result = function(points)
         if result is None:
             raise InvalidArgument(name, f"must be {right}, but it returns None; is a return missing?")
+        if np.ma.is_masked(result):
+            raise InvalidArgument(name, "must not return masked entries")
         values = np.asarray(result)
     except InvalidArgument:
         raise
@@ -188,11 +191,17 @@ def _hint(error: Exception, points: np.ndarray) -> str:
         return "; it must take arrays: use numpy.where instead of if, & instead of and"
     if ("can be converted to" in text and "scalar" in text) or "cannot convert" in text.lower():
         return "; it must take arrays: use numpy's functions instead of math's"
-    if any(word in text for word in ("loop of ufunc", "ympy", "Cannot convert expression", "NDimArray")):
+    if any(word in text for word in ("loop of ufunc", "ympy", "Cannot convert expression")) or _in_sympy(error):
         return "; use numpy's functions in it instead of sympy's"
     if points.ndim == 2 and ("broadcast" in text or "out of bounds" in text):
         return "; points are (P, d): the first coordinate is x[:, 0], not x[0]"
     return ""
+
+
+def _in_sympy(error: Exception) -> bool:
+    """Whether an error was raised by sympy's own code, as its functions do that are given arrays."""
+    frames = traceback.walk_tb(error.__traceback__)
+    return any(str(frame.f_globals.get("__name__", "")).partition(".")[0] == "sympy" for frame, _ in frames)
 
 
 def _first_line(error: Exception) -> str:

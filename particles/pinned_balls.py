@@ -11,8 +11,10 @@ import numpy as np
 
 from . import _checks
 from ._checks import Profile
-from ._sampling import Request, collision_rate
+from ._sampling import Request, collision_numbers, collision_rate
+from ._velocities import velocities
 from .ensemble import Ensemble, sample_ensemble
+from .ranks import communicator, on_all_ranks, same_on_all_ranks
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,8 @@ class PinnedBalls:
         energy_exchange: whether step 2.1 precedes the sorting.
 
     Raises:
-        InvalidArgument: n < 3; a profile that is not callable, not finite, of the wrong shape, or a negative std.
+        InvalidArgument: n < 3; a profile that is no callable from arrays to arrays, not finite, of the wrong shape,
+            beyond 1e70 in size or below 1e-70 but not 0; a negative std.
     """
 
     n: int
@@ -44,8 +47,10 @@ class PinnedBalls:
     def __post_init__(self) -> None:
         object.__setattr__(self, "n", _checks.integer("n", self.n, 3, 2**31 - 1))
         object.__setattr__(self, "energy_exchange", _checks.flag("energy_exchange", self.energy_exchange))
-        object.__setattr__(self, "initial_mean", _checks.profile("mean", self.mean, self.positions))
-        object.__setattr__(self, "initial_std", _checks.profile("std", self.std, self.positions, nonnegative=True))
+        for name, values in zip(("initial_mean", "initial_std"), velocities(self.mean, self.std, self.positions)):
+            values = values.copy()
+            values.flags.writeable = False  # the balls are frozen, and what they start from too
+            object.__setattr__(self, name, values)
 
     @property
     def positions(self) -> np.ndarray:
@@ -71,7 +76,10 @@ class PinnedBalls:
         Raises:
             InvalidArgument: t is negative or not finite.
         """
-        return round(_checks.number("t", t, least=0.0) * self.collision_rate)
+        number = _checks.number("t", t, least=0.0) * self.collision_rate
+        if number == math.inf:
+            raise _checks.InvalidArgument("t", f"is too long: {t:g} is more collisions than can be counted")
+        return round(number)
 
     def sample(
         self,
@@ -101,34 +109,41 @@ class PinnedBalls:
             pair_site: index x, 0 .. n-2, of the site whose pairs (v(x), v(x+1)) of all runs are kept; None takes
                 the site three tenths along the line (the paper's 300 of 1000).
             keep_states: whether to keep the final velocities (R, n) of all runs, so that times can be added later.
-            checkpoint: file that is brought up to date after every chunk of runs; when it exists and belongs to the
-                same request, its runs are not made again.
-            comm: an mpi4py communicator; its ranks share the runs, and all of them receive the whole result.
+            checkpoint: file that is written after the first chunk of runs, then every 30 seconds (more seldom where
+                writing would take more than a twentieth of the time), and when the call ends, also by Ctrl-C or an
+                error; when it exists and belongs to the same request, its runs are not made again.
+            comm: an mpi4py communicator; its ranks share the runs, and all of them receive the whole result. The
+                arguments must be the same on all of them.
 
         Returns:
             An `Ensemble`.
 
         Raises:
-            InvalidArgument: an argument out of its range, or a checkpoint of another request.
+            InvalidArgument: an argument out of its range, a checkpoint of another request or in a folder that is not
+                there; on all ranks, if on one.
+
+        Warns:
+            LongRun: the collisions take more than ten minutes.
         """
+        comm = communicator(comm, optional=True)
+        request, number = on_all_ranks(comm, lambda: self._request(times, runs, seed, lags, pair_site, keep_states))
+        same_on_all_ranks(comm, runs=number, **request.arguments())
+        return sample_ensemble(request, number, workers=workers, progress=progress, checkpoint=checkpoint, comm=comm)
+
+    def _request(
+        self, times: Any, runs: Any, seed: Any, lags: Any, pair_site: Any, keep_states: Any
+    ) -> tuple[Request, int]:
         times = _checks.times(times)
-        site = 3 * self.n // 10 if pair_site is None else pair_site
+        site = min(3 * self.n // 10, self.n - 2) if pair_site is None else pair_site
         request = Request(
             times=times,
-            collisions=np.array([self.collisions(t) for t in times], dtype=np.int64),
+            collisions=collision_numbers(times, self.n, self.energy_exchange),
             initial_mean=self.initial_mean,
             initial_std=self.initial_std,
             energy_exchange=self.energy_exchange,
             seed=_checks.seed(seed),
             lags=min(_checks.integer("lags", lags, 0), self.n - 1),
-            pair_site=_checks.integer("pair_site", min(site, self.n - 2) if pair_site is None else site, 0, self.n - 2),
+            pair_site=_checks.integer("pair_site", site, 0, self.n - 2),
             keep_states=_checks.flag("keep_states", keep_states),
         )
-        return sample_ensemble(
-            request,
-            _checks.integer("runs", runs, 1, 2**32 - 1),
-            workers=workers,
-            progress=progress,
-            checkpoint=checkpoint,
-            comm=comm,
-        )
+        return request, _checks.integer("runs", runs, 1, 2**32 - 1)

@@ -14,6 +14,24 @@ from .errors import InvalidArgument
 Result = TypeVar("Result")
 
 
+def communicator(value: Any, optional: bool = False) -> Any:
+    """Return an mpi4py communicator; or None, where there may be none.
+
+    Args:
+        value: what a user gave as `comm`.
+        optional: whether None is right too.
+
+    Raises:
+        InvalidArgument: it is something else, or the null communicator.
+    """
+    if value is None and optional:
+        return None
+    if not value or not all(hasattr(value, name) for name in ("allgather", "allreduce", "rank", "size")):
+        also = ", or None" if optional else ""
+        raise InvalidArgument("comm", f"must be an mpi4py communicator such as MPI.COMM_WORLD{also}, not {value!r}")
+    return value
+
+
 def on_all_ranks(comm: Any, work: Callable[[], Result]) -> Result:
     """Do what each rank can do alone; if it fails on some of them, all raise the error of the lowest of those ranks.
 

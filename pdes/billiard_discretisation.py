@@ -12,7 +12,6 @@ import functools
 from dataclasses import dataclass
 from typing import Any
 
-import basix
 import basix.ufl
 import dolfinx
 import numpy as np
@@ -309,9 +308,3 @@ def billiard_system(comm: MPI.Comm, cells: int, degree: int, form: Any, absorbin
 @functools.lru_cache(maxsize=8)
 def _kept_system(world: bool, cells: int, degree: int, form: Any, absorbing: bool) -> BilliardSystem:
     return BilliardSystem(MPI.COMM_WORLD if world else MPI.COMM_SELF, cells, degree, form, absorbing)
-
-
-def lobatto_points(degree: int) -> np.ndarray:
-    """Return the degree+1 points of Gauss, Lobatto and Legendre on [0, 1]."""
-    points, _ = basix.make_quadrature(basix.CellType.interval, 2 * degree - 1, basix.QuadratureType.gll)
-    return np.sort(points[:, 0])

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -13,14 +11,21 @@ from mpi4py import MPI
 
 from ..cells.progress import watched
 from ..particles import InvalidArgument, PinnedBalls, _checks
-from .billiard_discretisation import BilliardSystem, Source, billiard_system, lobatto_points
-from .billiard_forms import BilliardForm, EnergyForm
-from .errors import NotConverged, Unresolved
+from ..particles._velocities import velocities
+from ..particles.ranks import communicator, on_all_ranks, same_on_all_ranks
+from .billiard_data import InitialData
+from .billiard_discretisation import BilliardSystem, Source, billiard_system
+from .billiard_forms import BilliardForm, DeviationForm, EnergyForm, VarianceForm
+from .billiard_mesh import Choice, Mesh, spatial_error, warn_unresolved
+from .errors import NotConverged
+from .interval_elements import at_points, interpolation_error
 from .rosenbrock import RODAS3, RODAS4, Rosenbrock, Statistics, Stepping
+from .tolerance import ROUND_OFF, hidden_by_rounding
 
 Profile = Callable[[np.ndarray], Any]
 BOUNDARIES = ("closed", "absorbing")
-MOST_CELLS = 40_000
+LEAST_RTOL = 1e-11  # below it rounding, not the step, makes the error of sigma
+FASTEST = 1e12  # wave speeds beyond it belong to no number of balls
 FROZEN = 0.01  # the share of sigma that counts as no excess any more
 
 
@@ -30,7 +35,9 @@ class BilliardSolution:
 
     times (T,); nodes (C+1 groups, flattened) positions of the nodes; nodal_mean, nodal_w (T, m) their mu and w >= 0;
     momentum, energy (T,) the integrals of mu and (mu^2 + sigma^2)/2; energy_outflow (T,) the energy that has left
-    through absorbing ends; resolved whether the mesh resolves 1/lambda; statistics what the solve has cost.
+    through absorbing ends; resolved whether the mesh resolves 1/lambda, the initial data and the solution to rtol;
+    error (T,) the estimated error of the mesh in mu and sigma, in L2 relative to their sizes (its first entry, at
+    t = 0, that of the data); statistics what the solve has cost.
     """
 
     times: np.ndarray
@@ -42,6 +49,7 @@ class BilliardSolution:
     energy_outflow: np.ndarray
     degree: int
     resolved: bool
+    error: np.ndarray
     statistics: Statistics
 
     def mean_at(self, x: Any) -> np.ndarray:
@@ -50,24 +58,22 @@ class BilliardSolution:
 
     def std_at(self, x: Any) -> np.ndarray:
         """sigma(x, t) >= 0 at points (P,) in [0, 1], shape (T, P)."""
-        return np.maximum(self._at(x, np.sqrt(2.0 * self.nodal_w)), 0.0)
+        # sigma has a square root's slope where it vanishes, and w does not
+        return np.sqrt(2.0 * np.maximum(self._at(x, self.nodal_w), 0.0))
 
     def _at(self, x: Any, values: np.ndarray) -> np.ndarray:
-        points = np.atleast_1d(_checks.real_array("x", x))
-        if points.ndim != 1 or (points < 0).any() or (points > 1).any():
-            raise InvalidArgument("x", "must be a list of points in [0, 1]")
+        points = points_of(x)
         if self.degree == 1:
             return np.array([np.interp(points, self.nodes, row) for row in values])
-        cells = (self.nodes.size - 1) // self.degree
-        cell = np.minimum((points * cells).astype(int), cells - 1)
-        basis = lagrange(lobatto_points(self.degree), points * cells - cell)
-        return np.einsum("pk,tpk->tp", basis, values[:, cell[:, None] * self.degree + np.arange(self.degree + 1)])
+        return at_points(values, self.degree, points)
 
 
-def lagrange(nodes: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """Return the values (P, K) of the Lagrange polynomials of the nodes (K,) at the points (P,)."""
-    others = [np.delete(nodes, k) for k in range(nodes.size)]
-    return np.stack([np.prod((points[:, None] - o) / (nodes[k] - o), axis=1) for k, o in enumerate(others)], axis=1)
+def points_of(x: Any) -> np.ndarray:
+    """Return points (P,) of [0, 1]."""
+    points = np.atleast_1d(_checks.real_array("x", x))
+    if points.ndim != 1 or (points < 0).any() or (points > 1).any():
+        raise InvalidArgument("x", "must be a list of points in [0, 1]")
+    return points
 
 
 @dataclass(frozen=True)
@@ -94,12 +100,13 @@ class BilliardEquations:
     boundary: str = "closed"
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "wave_speed", _checks.number("wave_speed", self.wave_speed, above=0.0))
-        if self.boundary not in BOUNDARIES:
+        speed = _checks.number("wave_speed", self.wave_speed, above=0.0)
+        if speed > FASTEST:
+            raise InvalidArgument("wave_speed", f"must be at most {FASTEST:g}, not {speed:g}")
+        object.__setattr__(self, "wave_speed", speed)
+        if not isinstance(self.boundary, str) or self.boundary not in BOUNDARIES:
             raise InvalidArgument("boundary", f"must be one of {', '.join(BOUNDARIES)}, not {self.boundary!r}")
-        probe = np.linspace(0.0, 1.0, 101)
-        _checks.profile("mean", self.mean, probe)
-        _checks.profile("std", self.std, probe, nonnegative=True)
+        velocities(self.mean, self.std, np.linspace(0.0, 1.0, 101), whole=False)
 
     @staticmethod
     def of(balls: PinnedBalls, boundary: str = "closed") -> BilliardEquations:
@@ -109,8 +116,7 @@ class BilliardEquations:
             balls: the microscopic model, with exchange of energy.
             boundary: see the class.
         """
-        if not balls.energy_exchange:
-            raise InvalidArgument("balls", "without exchange of energy the balls have no equations of this kind")
+        balls = exchanging(balls)
         return BilliardEquations(balls.wave_speed, balls.mean, balls.std, boundary)
 
     def solve(
@@ -131,8 +137,9 @@ class BilliardEquations:
 
         Args:
             times: times (T,) of the result, increasing, not negative.
-            rtol: tolerance of a step's error in mu and in sigma, each in L2 relative to its size.
-            cells: number of equal elements; None chooses from wave_speed and rtol.
+            rtol: tolerance, at least 1e-11, of a step's error and of that of the mesh, in mu and in sigma, each in L2
+                relative to its size (that of mu without the part that all balls share, and with that of sigma).
+            cells: number of equal elements; None chooses from wave_speed, rtol, the data and the first time.
             degree: polynomial degree of the elements; None takes 1 where cells are given, 4 where they are chosen.
             form: the form (A), (B) or (C) that is solved; None takes (C), which keeps the invariants.
             scheme: the Rosenbrock method; None takes the one of order 3, or of order 4 for rtol below 1e-5.
@@ -149,30 +156,44 @@ class BilliardEquations:
             NotConverged: the step had to be made too small; the message has time, step and reason.
 
         Warns:
-            Unresolved: the mesh does not resolve 1/lambda; diffusion lambda h/2 is used in place of 1.
+            Unresolved: the mesh does not resolve 1/lambda (diffusion lambda h/2 is used in place of 1), the initial
+                data (where they jump, averages are taken) or the solution to rtol; the message says how far it is off.
         """
-        times = _checks.times(times)
-        rtol = _checks.number("rtol", rtol, above=0.0)
-        cells, degree = self._mesh(rtol, cells, degree)
-        form, absorbing = form or EnergyForm(), self.boundary == "absorbing"
-        if petsc_options is None and source is None:
-            system = billiard_system(comm, cells, degree, form, absorbing)
-        else:
-            system = BilliardSystem(comm, cells, degree, form, absorbing, petsc_options, source)
+        return self._solved(times, rtol, cells, degree, form, scheme, progress, comm, petsc_options, source)
+
+    def _solved(
+        self, times: Any, rtol: float, cells: int | None, degree: int | None = None, form: BilliardForm | None = None,
+        scheme: Rosenbrock | None = None, progress: bool = False, comm: MPI.Comm = MPI.COMM_WORLD,
+        petsc_options: dict[str, Any] | None = None, source: Source | None = None, warn: bool = True,
+    ) -> BilliardSolution:  # fmt: skip
+        comm = communicator(comm)
+        times, rtol, cells, degree = on_all_ranks(comm, lambda: _checked(times, rtol, cells, degree))
+        on_all_ranks(comm, lambda: _check_parts(form, scheme, source, progress))
+        same_on_all_ranks(
+            comm, times=times, rtol=rtol, cells=cells, degree=degree, wave_speed=self.wave_speed,
+            boundary=self.boundary, form=form, scheme=scheme, petsc_options=petsc_options,
+        )  # fmt: skip
+        absorbing = self.boundary == "absorbing"
+        data = InitialData(self.mean, self.std)
+        first = float(times[times > 0].min()) if times[-1] > 0 else 0.0
+        choice = Choice(self.wave_speed, absorbing, data, rtol, first, comm)
+        mesh = choice.mesh(cells, degree)
+        system = _system(comm, mesh, form or EnergyForm(), absorbing, petsc_options, source)
         system.configure(self.wave_speed, rtol)
-        if not system.resolved:
-            warnings.warn(
-                f"{cells} cells do not resolve 1/lambda = {1 / self.wave_speed:.3g}; the solution is smeared at the "
-                f"scale of a cell. At least {math.ceil(0.5 * self.wave_speed)} cells of degree 1 are needed",
-                Unresolved,
-                stacklevel=2,
-            )
         x = system.points()
-        mean, std = _checks.profile("mean", self.mean, x), _checks.profile("std", self.std, x, nonnegative=True)
-        stepping = Stepping(scheme or (RODAS3 if rtol > 1e-5 else RODAS4), first=self._first_step(cells, degree))
+        mean, std = on_all_ranks(comm, lambda: data.projected(x, mesh.cells, mesh.degree, mesh.misfit.cells))
+        stepping = Stepping(scheme or (RODAS3 if rtol > 1e-5 else RODAS4), first=self._first_step(mesh))
         statistics = Statistics()
         states = stepping.integrate(system, system.state(mean, std), times, statistics)
-        return _collected(system, degree, times, states, statistics, progress)
+        fields = _collected(system, times, states, progress)
+        estimate = interpolation_error(fields[1], fields[2], mesh.degree, ROUND_OFF)
+        error = spatial_error(estimate, mesh, self.wave_speed * times)
+        hidden = hidden_by_rounding(mesh.misfit.range_of_mean, mesh.misfit.largest_std, warn)
+        resolved = not hidden and warn_unresolved(mesh, self.wave_speed, system.resolved, rtol, error[times > 0], warn)
+        nodes, mu, w, momentum, energy, outflow = fields
+        return BilliardSolution(
+            times, nodes, mu, w, momentum, energy, outflow, mesh.degree, resolved, error, statistics
+        )
 
     def freeze_time(
         self,
@@ -182,9 +203,10 @@ class BilliardEquations:
         comm: MPI.Comm = MPI.COMM_WORLD,
         petsc_options: dict[str, Any] | None = None,
     ) -> float:
-        """First time t at which the excess of sigma over |mu_x|/lambda is spent.
+        """First time t at which the excess of sigma over mu_x/lambda is spent.
 
-        int (sigma - |mu_x|/lambda)_+ dx <= 0.01 int sigma dx; where sigma = mu_x/lambda, mu does not change any more.
+        int (sigma - mu_x/lambda)_+ dx <= 0.01 int sigma dx; where sigma = mu_x/lambda, mu does not change any more.
+        Velocities out of order (mu_x < 0) have an excess without noise too: they sort themselves.
 
         Args:
             rtol: as in `solve`.
@@ -196,7 +218,11 @@ class BilliardEquations:
             The time, in the unit of the equations, within 1 % of 1/lambda.
 
         Raises:
+            InvalidArgument: an argument out of its range.
             NotConverged: the excess is not spent by the time max(100/lambda, 10).
+
+        Warns:
+            Unresolved: as in `solve`.
         """
         stop, horizon = 1.0 / self.wave_speed, max(100.0 / self.wave_speed, 10.0)
         while stop <= horizon:
@@ -210,33 +236,75 @@ class BilliardEquations:
                 part = (share[k - 1] - FROZEN) / (share[k - 1] - share[k])
                 return float(times[k - 1] + part * (times[k] - times[k - 1]))
             stop *= 4
-        raise NotConverged("freezing", "sigma keeps an excess over |mu_x|/lambda", "solve and look at it", time=horizon)
+        raise NotConverged("freezing", "sigma keeps an excess over mu_x/lambda", "solve and look at it", time=horizon)
 
     def _excess_share(self, solution: BilliardSolution) -> np.ndarray:
-        x, sigma = solution.nodes, np.sqrt(2 * solution.nodal_w)
-        frozen = np.abs(np.gradient(solution.nodal_mean, x, axis=1)) / self.wave_speed
-        whole = np.trapezoid(sigma, x, axis=1)
-        return np.trapezoid(np.maximum(sigma - frozen, 0.0), x, axis=1) / np.where(whole > 0, whole, 1.0)
+        """Return int (sigma - mu_x/lambda)_+ dx/int sigma dx, shape (T,); 1 where there is an excess without noise."""
+        x, sigma, mu = solution.nodes, np.sqrt(2 * solution.nodal_w), solution.nodal_mean
+        excess = np.maximum(sigma - np.gradient(mu, x, axis=1) / self.wave_speed, 0.0)
+        spent, whole = np.trapezoid(excess, x, axis=1), np.trapezoid(sigma, x, axis=1)
+        rounding = 4 * np.finfo(float).eps * x.size * np.abs(mu).max(axis=1) / self.wave_speed
+        share = np.divide(spent, whole, out=np.ones_like(whole), where=whole > 0)
+        return np.where(spent <= rounding, 0.0, share)
 
-    def _mesh(self, rtol: float, cells: int | None, degree: int | None) -> tuple[int, int]:
-        if degree is not None:
-            degree = _checks.integer("degree", degree, 1, 8)
-        if cells is not None:
-            return _checks.integer("cells", cells, 2, 2**26), degree or 1
-        degree = degree or 4
-        needed = max(32.0, 0.4 * self.wave_speed * (1e-3 / rtol) ** (1.0 / (degree + 1)))
-        if needed <= MOST_CELLS:
-            return math.ceil(needed), degree
-        return MOST_CELLS, 1
-
-    def _first_step(self, cells: int, degree: int) -> float:
-        spacing = 1.0 / (cells * degree)
+    def _first_step(self, mesh: Mesh) -> float:
+        spacing = 1.0 / (mesh.cells * mesh.degree)
         return min(0.1 * spacing / self.wave_speed, spacing**2)
 
 
-def _collected(
-    system: BilliardSystem, degree: int, times: np.ndarray, states: Any, statistics: Statistics, progress: bool
-) -> BilliardSolution:
+def exchanging(balls: Any) -> PinnedBalls:
+    """Return balls that exchange energy, which have equations.
+
+    Raises:
+        InvalidArgument: they do not, or these are no balls.
+    """
+    if not isinstance(balls, PinnedBalls):
+        raise InvalidArgument("balls", f"must be PinnedBalls, not {_checks.shown(balls)}")
+    if not balls.energy_exchange:
+        raise InvalidArgument("balls", "without exchange of energy the balls have no equations of this kind")
+    return balls
+
+
+def tolerance(rtol: Any) -> float:
+    """Return a relative tolerance that double precision can meet."""
+    rtol = _checks.number("rtol", rtol, above=0.0)
+    if rtol < LEAST_RTOL:
+        raise InvalidArgument("rtol", f"must be at least {LEAST_RTOL:g}, which rounding allows, not {rtol:g}")
+    return rtol
+
+
+def _checked(
+    times: Any, rtol: Any, cells: int | None, degree: int | None
+) -> tuple[np.ndarray, float, int | None, int | None]:
+    return (
+        _checks.times(times),
+        tolerance(rtol),
+        None if cells is None else _checks.integer("cells", cells, 2, 2**26),
+        None if degree is None else _checks.integer("degree", degree, 1, 8),
+    )
+
+
+def _check_parts(form: Any, scheme: Any, source: Any, progress: Any) -> None:
+    if form is not None and not all(hasattr(form, name) for name in ("label", "second", "variance", "residual")):
+        known = ", ".join(f"{kind.__name__}()" for kind in (DeviationForm, VarianceForm, EnergyForm))
+        raise InvalidArgument("form", f"must be one of {known}, not {_checks.shown(form)}")
+    if scheme is not None and not isinstance(scheme, Rosenbrock):
+        raise InvalidArgument("scheme", f"must be RODAS3, RODAS4 or another Rosenbrock, not {_checks.shown(scheme)}")
+    if source is not None and not isinstance(source, Source):
+        raise InvalidArgument("source", f"must be a Source, not {_checks.shown(source)}")
+    _checks.flag("progress", progress)
+
+
+def _system(
+    comm: MPI.Comm, mesh: Mesh, form: BilliardForm, absorbing: bool, petsc_options: Any, source: Source | None
+) -> BilliardSystem:
+    if petsc_options is None and source is None:
+        return billiard_system(comm, mesh.cells, mesh.degree, form, absorbing)
+    return BilliardSystem(comm, mesh.cells, mesh.degree, form, absorbing, petsc_options, source)
+
+
+def _collected(system: BilliardSystem, times: np.ndarray, states: Any, progress: bool) -> tuple[np.ndarray, ...]:
+    """Return nodes, mu, w, momentum, energy and outflow, on every rank."""
     rows, totals = [], []
     for y in watched(states, times.size, progress, system.comm):
         rows.append(np.stack(system.velocities(y)))
@@ -246,7 +314,4 @@ def _collected(
     values = np.concatenate([part[1] for part in parts], axis=2)
     order = np.argsort(x)
     momentum, energy, outflow = np.array(totals).T
-    return BilliardSolution(
-        times, x[order], values[:, 0, order], values[:, 1, order], momentum, energy, outflow, degree, system.resolved,
-        statistics,
-    )  # fmt: skip
+    return x[order], values[:, 0, order], values[:, 1, order], momentum, energy, outflow

@@ -22,13 +22,18 @@ from numba import njit
 
 from ..cells.progress import watched
 from ..particles import InvalidArgument, PinnedBalls, _checks
+from ..particles._velocities import velocities
+from ..particles.ranks import communicator, on_all_ranks, same_on_all_ranks
+from ..particles.workers import warn_if_long
+from .billiards import exchanging, tolerance
 from .chebyshev import RungeKuttaChebyshev
 from .correlated_lattice import correlated_rate
 from .gaussian_expectations import expectations
 from .rosenbrock import Statistics
-from .tolerance import relative_error, restored
+from .tolerance import hidden_by_rounding, relative_error, restored
 
 NOISE = 2e-14  # of mu^2 + sigma^2; what is left of sigma^2 below it is rounding
+SECONDS_PER_SITE = 3.5e-7  # of one core, for one evaluation of the rates
 HALO = 2  # a site feels its neighbours' neighbours
 SPECTRAL_RADIUS = 5.0  # 3 of the exchange of energy (4 c^2 + 4 c - 8)/3 at c = -1/2, and up to 2 of the sorting
 
@@ -71,6 +76,10 @@ class LatticeSystem:
         if n < 2 * self._halo * comm.size and comm.size > 1:
             most = max(1, n // (2 * self._halo))
             raise InvalidArgument("comm", f"{comm.size} ranks are too many for {n} balls; use at most {most}")
+        # the slowest disturbance: sigma next to the state at rest, mu_x = lambda sigma, of the length of the chain; mu
+        # has to follow it, so that it decays in less than the time (1 + lambda^2/pi^2)/pi^2 of the PDE; here twice that
+        speed = (n - 1) / (2.0 * math.sqrt(math.pi))
+        self.relaxation = (n - 1) ** 2 * (1.0 + (speed / math.pi) ** 2) / math.pi**2
         bounds = np.linspace(0, n, comm.size + 1).astype(int)
         self.comm, self.rtol = comm, rtol
         self.first, self.last = int(bounds[comm.rank]), int(bounds[comm.rank + 1])
@@ -161,8 +170,7 @@ class FiniteSizeEquations:
     def __post_init__(self) -> None:
         object.__setattr__(self, "n", _checks.integer("n", self.n, 3, 2**31 - 1))
         object.__setattr__(self, "correlations", _checks.integer("correlations", self.correlations, 0, self.n - 1))
-        _checks.profile("mean", self.mean, self.positions)
-        _checks.profile("std", self.std, self.positions, nonnegative=True)
+        velocities(self.mean, self.std, self.positions)
 
     @staticmethod
     def of(balls: PinnedBalls, correlations: int = 0) -> FiniteSizeEquations:
@@ -172,8 +180,7 @@ class FiniteSizeEquations:
             balls: the microscopic model.
             correlations: see the class.
         """
-        if not balls.energy_exchange:
-            raise InvalidArgument("balls", "without exchange of energy the balls have no equations of this kind")
+        balls = exchanging(balls)
         return FiniteSizeEquations(balls.n, balls.mean, balls.std, correlations)
 
     @property
@@ -195,7 +202,8 @@ class FiniteSizeEquations:
 
         Args:
             times: times (T,) in the unit of the effective equations, increasing, not negative.
-            rtol: tolerance of a step's error in mu and in sigma, each in l2 relative to its size.
+            rtol: tolerance, at least 1e-11, of a step's error in mu and in sigma, each in l2 relative to its size. The
+                errors of the steps add up: of order 2, the method errs by some rtol in all at 1e-4, some ten at 1e-6.
             scheme: the time scheme.
             progress: whether to show a progress bar (only at a terminal, only on rank 0).
             comm: the ranks that share the lattice.
@@ -205,22 +213,49 @@ class FiniteSizeEquations:
             A `FiniteSizeSolution`.
 
         Raises:
-            InvalidArgument: an argument out of its range.
-            NotConverged: the step had to be made too small.
+            InvalidArgument: an argument out of its range; on all ranks, if on one.
+            NotConverged: the step had to be made too small, or there were too many.
+
+        Warns:
+            Unresolved: sigma is so small against the differences of mu that rounding hides it.
+            LongRun: the steps take more than ten minutes.
         """
-        times = _checks.times(times)
-        if petsc_options:
-            raise InvalidArgument("petsc_options", "there is no PETSc solver here that could take any")
-        system = LatticeSystem(self.n, _checks.number("rtol", rtol, above=0.0), comm, self.correlations)
+        comm = communicator(comm)
+        times, rtol = on_all_ranks(comm, lambda: self._checked(times, rtol, scheme, progress, petsc_options))
         x = self.positions
-        mu = _checks.profile("mean", self.mean, x)[system.first : system.last]
-        sigma = _checks.profile("std", self.std, x, nonnegative=True)[system.first : system.last]
+        mu, sigma = on_all_ranks(comm, lambda: velocities(self.mean, self.std, x))
+        same_on_all_ranks(
+            comm, times=times, rtol=rtol, n=self.n, correlations=self.correlations, mean=mu, std=sigma, scheme=scheme
+        )
+        frame = float(mu.mean())  # a constant added to mu changes nothing but the digits that are left for sigma
+        mu = mu - frame
+        hidden_by_rounding(float(np.abs(mu).max()), float(sigma.max()))
+        system = LatticeSystem(self.n, rtol, comm, self.correlations)
+        mu, sigma = mu[system.first : system.last], sigma[system.first : system.last]
         statistics = Statistics()
         start = np.stack([mu, mu**2 + sigma**2, *np.zeros((self.correlations, mu.size))])
         tau = times * (0.5 * (self.n - 1) ** 2)
-        states = (scheme or RungeKuttaChebyshev()).integrate(system, start, tau, statistics)
+        scheme = scheme or RungeKuttaChebyshev()
+        if comm.rank == 0:
+            self._warn_if_long(scheme, system, float(tau[-1]), comm.size)
+        states = scheme.integrate(system, start, tau, statistics)
         rows = np.array([np.stack([*system.moments(y), *y[2:]]) for y in watched(states, times.size, progress, comm)])
         mean, w, *covariances = np.moveaxis(np.concatenate(comm.allgather(rows), axis=2), 1, 0)
+        mean = mean + frame
         energy = (0.5 * mean**2 + w).mean(axis=1)
         covariance = np.reshape(covariances, (self.correlations, *mean.shape))
         return FiniteSizeSolution(times, x, mean, np.sqrt(2 * w), covariance, mean.mean(axis=1), energy, statistics)
+
+    def _warn_if_long(self, scheme: RungeKuttaChebyshev, system: LatticeSystem, end: float, ranks: int) -> None:
+        steps = min(end, 2.0 * system.relaxation) / scheme.longest(system.spectral_radius)
+        each = scheme.most_stages * self.n * SECONDS_PER_SITE * (1.0 + self.correlations / 20.0)
+        warn_if_long(f"at least {steps:.2g} steps of {self.n} balls", steps * each, ranks, "take shorter times")
+
+    @staticmethod
+    def _checked(times: Any, rtol: Any, scheme: Any, progress: Any, petsc_options: Any) -> tuple[np.ndarray, float]:
+        if petsc_options:
+            raise InvalidArgument("petsc_options", "there is no PETSc solver here that could take any")
+        if scheme is not None and not isinstance(scheme, RungeKuttaChebyshev):
+            raise InvalidArgument("scheme", f"must be a RungeKuttaChebyshev, not {_checks.shown(scheme)}")
+        _checks.flag("progress", progress)
+        return _checks.times(times), tolerance(rtol)

@@ -18,7 +18,8 @@ import ufl
 from dolfinx import fem
 from mpi4py import MPI
 
-from ..particles import _checks
+from ..particles import InvalidArgument, _checks
+from ..particles._velocities import velocities
 from .billiards import BilliardEquations
 from .errors import NotConverged
 from .linear import DirectSolver
@@ -64,6 +65,8 @@ def picard_iteration(
         InvalidArgument: an argument out of its range.
         NotConverged: the iterates left the range of floating-point numbers; T is too long for a contraction.
     """
+    if not isinstance(equations, BilliardEquations):
+        raise InvalidArgument("equations", f"must be BilliardEquations, not {_checks.shown(equations)}")
     end = _checks.number("end", end, above=0.0)
     iterations = _checks.integer("iterations", iterations, 2)
     grid = _HeatEquations(
@@ -109,10 +112,8 @@ class _HeatEquations:
         lam = fem.Constant(mesh, self._speed)
         self._mean_source = fem.form(lam * sigma * test.dx(0) * dx)
         self._w_source = fem.form(slope * (slope - lam * sigma) * test * dx)
-        self._first = (
-            _checks.profile("mean", equations.mean, self.nodes),
-            0.5 * _checks.profile("std", equations.std, self.nodes, nonnegative=True) ** 2,
-        )
+        mu, sigma = velocities(equations.mean, equations.std, self.nodes, whole=False)
+        self._first = mu, 0.5 * sigma**2
         self._first[1][self._ends] = 0.0
 
     def sources(self, mean: np.ndarray, w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

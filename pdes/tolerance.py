@@ -2,11 +2,37 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 from mpi4py import MPI
 
+from .errors import Unresolved
+
 ROUND_OFF = 64 * np.finfo(float).eps
 ROUNDING_OF_SOLVES = 1e-9  # of an invariant, in one step: sigma near 0 makes matrices with entries of all sizes
+
+HIDDEN = 1e-6  # of the largest |mu|; sigma^2 = 2 E - mu^2 has lost its digits below it
+
+
+def hidden_by_rounding(largest: float, noise: float, warn: bool = True) -> bool:
+    """Whether sigma is below what rounding of mu^2 leaves of it; a warning says so.
+
+    Args:
+        largest: the size of mu without its mean.
+        noise: the largest sigma.
+        warn: whether to warn.
+    """
+    if not 0 < noise < HIDDEN * largest:
+        return False
+    if warn:
+        warnings.warn(
+            f"sigma is at most {noise:.2g} where mu varies by {largest:.2g}: rounding of mu^2 hides noise below "
+            f"{1e-8 * largest:.1g}, and sigma is known to about {min(1.0, (1e-8 * largest / noise) ** 2):.1g} of it",
+            Unresolved,
+            stacklevel=4,
+        )
+    return True
 
 
 def relative_error(
@@ -60,8 +86,8 @@ def restored(
     wanted = total
     if energy is not None and abs(energy - 0.5 * size - total) <= ROUNDING_OF_SOLVES * energy:
         wanted = energy - 0.5 * size
-    if kept == total == wanted:
-        return w, ""
+    if kept == total == wanted:  # which does not mean that nothing is negative: what is tiny vanishes in the sums
+        return (positive if (w < 0).any() else w), ""
     if not abs(kept - wanted) <= rtol * kept + ROUND_OFF * size:
         return w, "w is negative by more than the tolerance"
     return positive * (max(wanted, 0.0) / kept if kept > 0 else 0.0), ""

@@ -172,7 +172,9 @@ def test_kill_loses_no_more_than_the_chunk_in_flight(tmp_path):
         "times = np.array([0.0, 0.00002])\n"
         "model = PinnedBalls(n=1000, mean=lambda x: x, std=lambda x: 1 + x)\n"
     )
-    (tmp_path / "killed.py").write_text(KILLED)
+    (tmp_path / "killed.py").write_text(
+        "from scaling_limits.particles import _saving\n_saving.SAVE_EVERY = 0.2\n" + KILLED
+    )
     path = tmp_path / "ensemble.npz"
     environment = os.environ | {"PYTHONPATH": f"{tmp_path}:{os.environ['PYTHONPATH']}"}
     process = subprocess.Popen([sys.executable, "killed.py", str(path)], cwd=tmp_path, env=environment)

@@ -27,6 +27,7 @@ from scaling_limits.pdes.billiard_discretisation import BilliardSystem, Source
 from scaling_limits.pdes.rosenbrock import Statistics, Stepping
 
 POINTS = np.linspace(0, 1, 257)
+coarse = pytest.mark.filterwarnings("ignore::scaling_limits.pdes.Unresolved")  # meshes that are coarse on purpose
 
 
 def l2(a, b):
@@ -45,6 +46,7 @@ def test_frozen_state_stays_to_round_off(degree):
     assert solution.std_at(POINTS) == pytest.approx(0.3, abs=1e-12)
 
 
+@coarse
 @pytest.mark.parametrize(
     ("degree", "cells", "cap"), [(1, (16, 32, 64), 3e-4), (2, (8, 16, 32), 2e-5), (4, (2, 4, 8), 2e-6)]
 )
@@ -63,6 +65,7 @@ def test_heat_limit(degree, cells, cap):
     assert_rate(1 / np.array(cells), errors, degree + 1, slack=0.35, cap=cap)
 
 
+@coarse
 def test_uniform_shear():
     """mu = a x, sigma(t) uniform, away from the ends: sigma' = a^2/sigma - lambda a, integrated independently."""
     from scipy.integrate import solve_ivp
@@ -77,6 +80,7 @@ def test_uniform_shear():
     assert solution.mean_at(middle)[0] == pytest.approx(a * middle, rel=1e-8)
 
 
+@coarse
 def test_linear_wave_packet():
     """A small bump on sigma = 1 splits into two, mu +- sigma moving with +-lambda and spreading like heat."""
     speed, end, eps, width = 1000.0, 1e-4, 1e-4, 0.04
@@ -93,6 +97,7 @@ def test_linear_wave_packet():
     assert (solution.std_at(x)[0] - 1) / eps == pytest.approx(right + left, abs=3e-6)
 
 
+@coarse
 def test_linear_wave_limit():
     """d'Alembert with sigma = 0 at the ends, against the equations at large lambda before the noise is spent."""
     equations = BilliardEquations(
@@ -136,6 +141,7 @@ def manufactured(form, speed=3.0):
     return exact, Source(values, slopes), speed
 
 
+@coarse
 @pytest.mark.parametrize("form", [DeviationForm(), VarianceForm(), EnergyForm()], ids=lambda f: f.label)
 @pytest.mark.parametrize(("degree", "cells", "cap"), [(1, (16, 32, 64), 8e-4), (2, (8, 16, 32), 3e-5)])
 def test_rate_in_space(form, degree, cells, cap):
@@ -170,6 +176,7 @@ def test_rate_in_time(scheme):
     assert_rate(sizes, errors, scheme.order, slack=0.3, cap=1e-6)
 
 
+@coarse
 def test_the_three_forms_are_one_problem():
     """(A), (B) and (C) differ by what their discretisation errs, which falls like h^2."""
     equations = BilliardEquations(20.0, mean=lambda x: np.sin(3 * x), std=lambda x: 1 + 0.5 * np.cos(np.pi * x))
@@ -195,6 +202,7 @@ HARD = {
 }
 
 
+@coarse
 @pytest.mark.parametrize("boundary", ["closed", "absorbing"])
 @pytest.mark.parametrize("data", HARD.values(), ids=HARD.keys())
 @pytest.mark.parametrize(("cells", "degree"), [(300, 1), (80, 4)])
@@ -220,6 +228,7 @@ def test_invariants_and_positivity(data, boundary, cells, degree):
     )
 
 
+@coarse
 @pytest.mark.parametrize("boundary", ["closed", "absorbing"])
 def test_a_constant_velocity_changes_nothing(boundary):
     """mu + 1e4 moves with the same sigma, to round-off, and with the energy that belongs to it."""
@@ -247,6 +256,7 @@ def test_fluxes_cancel(degree):
         assert abs(total) < 1e-13 * size
 
 
+@coarse
 def test_outflow_is_that_of_the_flux():
     """The reported outflow against the integral of its rate, by Simpson's rule on the solution."""
     equations = BilliardEquations(20.0, mean=lambda x: x, std=lambda x: np.sin(np.pi * x), boundary="absorbing")
@@ -264,6 +274,7 @@ def test_outflow_is_that_of_the_flux():
     assert simpson(rates, x=times) == pytest.approx(solution.energy_outflow[-1] - solution.energy_outflow[0], rel=1e-4)
 
 
+@coarse
 def test_closed_ends_become_absorbing_in_name_only():
     """The paper's ends let energy out, and the closed ones do not; inside they agree before the ends are felt."""
     both = [BilliardEquations(50.0, mean=lambda x: x, std=lambda x: np.sin(np.pi * x), boundary=b).solve([1e-4, 0.02], 1e-4, 400) for b in ("closed", "absorbing")]  # fmt: skip
@@ -277,10 +288,11 @@ def test_closed_ends_become_absorbing_in_name_only():
 def test_any_wave_speed_on_any_mesh(speed, cells):
     equations = BilliardEquations(speed, mean, order_one_std)
     resolved = speed / cells <= 2.0
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore" if not resolved else "error", Unresolved)
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always", Unresolved)
         solution = equations.solve(np.array([0.0, 0.2, 0.5, 1.0]) / speed, rtol=1e-3, cells=cells)
-    assert solution.resolved is resolved
+    assert any("do not resolve 1/lambda" in str(one.message) for one in said) is not resolved
+    assert solution.resolved is (not said)
     assert np.abs(solution.nodal_mean).max() < 4.0
     assert np.sqrt(2 * solution.nodal_w.max()) < 4.0
     assert solution.nodal_w.min() >= 0
@@ -303,11 +315,12 @@ def test_requested_tolerance_is_met():
     """rtol = 1e-5 with cells chosen, against a much finer solve: within 10 rtol in mu and in sigma."""
     equations = BilliardEquations(WAVE_SPEED, mean, order_one_std)
     times = [0.0004, 0.0012]
-    one, best = equations.solve(times, rtol=1e-5), equations.solve(times, rtol=1e-8, cells=400, degree=4)
+    one, best = equations.solve(times, rtol=1e-5), equations.solve(times, rtol=1e-8, cells=800, degree=4)
     assert l2(one.mean_at(POINTS), best.mean_at(POINTS)) < 1e-4
     assert l2(one.std_at(POINTS), best.std_at(POINTS)) < 1e-4
 
 
+@coarse
 def test_independent_of_ranks():
     equations = BilliardEquations(WAVE_SPEED, mean, small_std, "absorbing")
     one, all_ranks = (equations.solve([FREEZE / 2, FREEZE], rtol=1e-5, cells=300, comm=c) for c in (MPI.COMM_SELF, MPI.COMM_WORLD))  # fmt: skip
@@ -342,6 +355,7 @@ def test_bad_equations(argument, value):
         BilliardEquations(**(arguments | {argument: value}))
 
 
+@coarse
 @pytest.mark.parametrize(
     ("argument", "value"),
     [("times", [1.0, 0.0]), ("times", [-1.0]), ("times", [np.inf]), ("rtol", 0.0), ("rtol", np.nan), ("cells", 1),
@@ -353,6 +367,7 @@ def test_bad_solves(argument, value):
         equations.solve(**({"times": [0.1], "cells": 10} | {argument: value}))
 
 
+@coarse
 def test_other_refusals():
     solution = BilliardEquations(10.0, lambda x: x, lambda x: 1 + x).solve([0.0], cells=10)
     for points in ([1.1], [-0.1], [np.nan], [[0.5]]):

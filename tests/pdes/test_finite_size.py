@@ -180,7 +180,7 @@ def test_limit_is_the_pde():
         balls = PinnedBalls(n, mean=lambda x: 0.2 * np.sin(np.pi * x), std=lambda x: 1 + 0.3 * np.cos(2 * np.pi * x))
         t = [0.05 / balls.wave_speed]
         lattice = FiniteSizeEquations.of(balls).solve(t, rtol=1e-7)
-        pde = BilliardEquations.of(balls).solve(t, rtol=1e-7, cells=400, degree=2)
+        pde = BilliardEquations.of(balls).solve(t, rtol=1e-7, cells=200, degree=4)
         errors.append(np.abs(np.interp(x, lattice.positions, lattice.std[0]) - pde.std_at(x)[0]).max())
     assert_rate(1.0 / sizes, errors, 2.0, slack=0.35, cap=1e-4)
 

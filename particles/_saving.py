@@ -1,0 +1,58 @@
+"""When a checkpoint is written: by the clock, and when the sampling ends, in whatever way."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, Protocol
+
+from .ranks import on_all_ranks
+
+SAVE_EVERY = 30.0  # seconds between two states of a checkpoint, at the least, ...
+SAVE_SHARE = 0.05  # ... and the largest part of the time that is spent on writing them
+
+
+class Growing(Protocol):
+    """Sums that grow chunk by chunk."""
+
+    runs: int
+    whole: bool  # not while a chunk is being added
+
+    def tally(self) -> Any:
+        """Return what is written."""
+
+
+class Saving:
+    """Writes a checkpoint on rank 0: by the clock, since its size grows with the runs, and at the end."""
+
+    def __init__(self, write: Callable[[Any], None] | None, growing: Growing, comm: Any) -> None:
+        self._write, self._growing, self._comm = write, growing, comm
+        self.writes_here = comm is None or comm.rank == 0
+        self._due = 0.0
+        self._saved = growing.runs
+
+    def now_and_then(self) -> None:
+        """Write when it is time; what that raises is raised on all ranks."""
+        if self._write is not None:
+            on_all_ranks(self._comm, lambda: self._save() if time.monotonic() >= self._due else None)
+
+    def at_the_end(self) -> None:
+        """Write what is not written yet; what that raises is raised on all ranks."""
+        if self._write is not None:
+            on_all_ranks(self._comm, self._save)
+
+    def before_the_end(self) -> None:
+        """Write what is not written yet, before an error or an interrupt goes on; that one counts, not ours."""
+        with suppress(Exception):
+            if self._growing.whole:
+                self._save()
+
+    def _save(self) -> None:
+        if self._write is None or not self.writes_here or self._growing.runs == self._saved:
+            return
+        begun = time.monotonic()
+        self._write(self._growing.tally())
+        self._saved = self._growing.runs
+        ended = time.monotonic()
+        self._due = ended + max(SAVE_EVERY, (ended - begun) / SAVE_SHARE)
