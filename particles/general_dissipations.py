@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import KW_ONLY, dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
-import sympy
 from numba import njit
 
 from . import _checks
 from ._drift_kernels import Drift, custom_averaged_drift, custom_drift, polynomial_drift
+from ._polynomials import Monomial, monomials_of
 from ._user_functions import compiled
 from .dissipations import Dissipation
 from .errors import InvalidArgument
@@ -21,31 +21,6 @@ from .lattice_region import LatticeRegion
 
 ANGLE_RTOL = 1e-13  # of averages over angles whose degree is not known
 MOST_ANGLES = 64  # for each site
-
-
-@dataclass(frozen=True)
-class Monomial:
-    """c prod_k u_{j+k}^a_k conj(u_{j+k})^b_k.
-
-    Args:
-        coefficient: c.
-        factors: for each offset k the powers (a_k, b_k).
-    """
-
-    coefficient: complex
-    factors: tuple[tuple[tuple[int, ...], tuple[int, int]], ...]
-
-    @property
-    def degree(self) -> int:
-        """Of the monomial."""
-        return sum(a + b for _, (a, b) in self.factors)
-
-    @property
-    def resonant(self) -> bool:
-        """Whether exp(-i theta_j) times it does not depend on angles: a_k - b_k is 1 for the site itself and else 0."""
-        turns = {offset: a - b for offset, (a, b) in self.factors}
-        here = turns.pop(next((offset for offset in turns if not any(offset)), ()), 0)
-        return here == 1 and not any(turns.values())
 
 
 class PolynomialDissipation(Dissipation):
@@ -64,9 +39,15 @@ class PolynomialDissipation(Dissipation):
     """
 
     def __init__(self, polynomial: Any, power: int | None = None) -> None:
+        if not callable(polynomial) and (isinstance(polynomial, str) or not isinstance(polynomial, Iterable)):
+            raise InvalidArgument(
+                "polynomial",
+                f"must be a function such as lambda u: -Abs(u())**2 * u(), or a list of them, not "
+                f"{_checks.shown(polynomial)}",
+            )
         given = [polynomial] if callable(polynomial) else list(polynomial)
         self._same = callable(polynomial)
-        self._init(tuple(_monomials(p) for p in given), power)
+        self._init(tuple(monomials_of(p) for p in given), power)
 
     def _init(self, monomials: tuple[tuple[Monomial, ...], ...], power: int | None) -> None:
         self.monomials = monomials
@@ -132,35 +113,6 @@ class PolynomialDissipation(Dissipation):
     def separates(self, region: LatticeRegion) -> bool:
         """Whether the resonant monomials have the site's own amplitude only."""
         return all(k == j for j, _, factors in self.averaged(region)._placed(region) for k, _ in factors)
-
-
-def _monomials(polynomial: Callable[[Any], Any]) -> tuple[Monomial, ...]:
-    symbols: dict[tuple[int, ...], tuple[Any, Any]] = {}
-
-    def amplitude(*offset: int) -> Any:
-        key = tuple(_checks.integer("offset", k, -1, 1) for k in (offset or (0,)))
-        while len(key) > 1 and key[-1] == 0:
-            key = key[:-1]
-        if sum(abs(k) for k in key) > 1 or len(key) > 3:
-            raise InvalidArgument("polynomial", f"reaches the site j + {offset}, which is no neighbour of j (Hg(i))")
-        name = "_".join(map(str, key))
-        return symbols.setdefault(key, (sympy.Symbol(f"u{name}"), sympy.Symbol(f"c{name}")))[0]
-
-    expression = sympy.sympify(polynomial(amplitude))
-    for u, c in symbols.values():
-        expression = expression.subs({sympy.Abs(u): sympy.sqrt(u * c)}).subs({sympy.conjugate(u): c})
-    generators = [symbol for pair in symbols.values() for symbol in pair]
-    try:
-        poly = sympy.Poly(sympy.powdenest(expression, force=True), *generators) if generators else None
-        terms = poly.terms() if poly is not None else []
-        found = []
-        for powers, coefficient in terms:
-            pairs = zip(symbols, zip(powers[::2], powers[1::2]))
-            factors = tuple((key, (int(a), int(b))) for key, (a, b) in pairs if a or b)
-            found.append(Monomial(complex(coefficient), factors))
-    except (sympy.PolynomialError, TypeError, ValueError) as error:
-        raise InvalidArgument("polynomial", f"must be a polynomial in u and conjugate(u): {error}") from None
-    return tuple(found)
 
 
 @dataclass(frozen=True, eq=False)

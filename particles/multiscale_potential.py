@@ -17,7 +17,7 @@ from .errors import InvalidArgument
 Symbols = tuple[sympy.Symbol, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class MultiscalePotential:
     """V_epsilon(x) = V0(x) + V1(x, x/epsilon, ..., x/epsilon^N), with V1 smooth, bounded and 1-periodic in each y_k.
 
@@ -54,6 +54,17 @@ class MultiscalePotential:
         check_smooth("fluctuation", self.fluctuation_expression, self.variables)
         check_bounded(self)
         check_periodic(self)
+
+    def __eq__(self, other: object) -> bool:
+        """Whether V0 and V1 are the same expressions: functions that read globals may have made others of them."""
+        return isinstance(other, MultiscalePotential) and self._identity == other._identity
+
+    def __hash__(self) -> int:
+        return hash(self._identity)
+
+    @cached_property
+    def _identity(self) -> tuple[Any, ...]:
+        return self.dim, self.scales, self.temperature, self.confining_expression, self.fluctuation_expression
 
     @cached_property
     def slow(self) -> Symbols:
