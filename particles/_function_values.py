@@ -101,9 +101,7 @@ def _function(function: types.FunctionType, seen: set[int]) -> Hashable:
 
 def _code(code: types.CodeType) -> Hashable:
     """Code without its name and place in a file."""
-    constants = tuple(
-        _code(c) if isinstance(c, types.CodeType) else _value(c, (), set()) for c in code.co_consts
-    )
+    constants = tuple(_code(c) if isinstance(c, types.CodeType) else _value(c, (), set()) for c in code.co_consts)
     shape = code.co_argcount, code.co_posonlyargcount, code.co_kwonlyargcount, code.co_flags
     variables = code.co_varnames, code.co_freevars, code.co_cellvars
     return code.co_code, constants, code.co_names, *variables, shape, getattr(code, "co_exceptiontable", b"")

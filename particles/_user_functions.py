@@ -42,7 +42,7 @@ def compiled(name: str, function: Any, *arguments: Any, example: str) -> Any:
     Raises:
         InvalidArgument: not callable, numba cannot compile it, or it raises.
     """
-    python = _in_python(name, function, example)
+    python = in_python(name, function, example)
     kinds = tuple((type(a), getattr(a, "dtype", None), np.ndim(a)) for a in arguments)
     try:
         key = key_of(function), kinds
@@ -56,7 +56,7 @@ def compiled(name: str, function: Any, *arguments: Any, example: str) -> Any:
     return _COMPILED[key]
 
 
-def _in_python(name: str, function: Any, example: str) -> types.FunctionType:
+def in_python(name: str, function: Any, example: str) -> types.FunctionType:
     """The function in Python, of which numba can make a compiled one.
 
     Raises:
