@@ -109,7 +109,10 @@ def _expression(polynomial: Callable[[Any], Any], amplitude: Callable[..., Any])
 
 
 def _offset(offset: tuple[Any, ...]) -> tuple[int, ...]:
-    key = tuple(_checks.integer("polynomial", k, -1, 1) for k in (offset or (0,)))
+    numbers = offset or (0,)
+    if not all(isinstance(k, int | np.integer | sympy.Integer) and abs(k) <= 1 for k in numbers):
+        raise InvalidArgument("polynomial", f"reaches the site j + {offset}, which is no neighbour of j (Hg(i))")
+    key = tuple(int(k) for k in numbers)
     while len(key) > 1 and key[-1] == 0:
         key = key[:-1]
     if sum(abs(k) for k in key) > 1 or len(key) > 3:
@@ -215,13 +218,15 @@ def _compare_with_numbers(
     for _ in range(POINTS):
         numbers = {offset: complex(*generator.standard_normal(2)) for offset in offsets}
         try:
-            value = complex(polynomial(lambda *offset, at=numbers: at[_offset(offset)]))
+            value, again = (complex(polynomial(lambda *offset, at=numbers: at[_offset(offset)])) for _ in range(2))
         except Exception:
             return  # it does with expressions what numbers cannot
+        if value != again:
+            return  # its coefficients are others at each call
         terms = [monomial.at(numbers) for monomial in found]
         if not abs(sum(terms) - value) <= ROUNDING * (sum(map(abs, terms)) + abs(value)):
             raise InvalidArgument(
                 "polynomial",
-                f"is {sum(terms):.6g} as an expression, but {value:.6g} with numbers for u; use sympy's re, im, Abs and "
-                "conjugate instead of numpy's, and no conditions on u",
+                f"is {sum(terms):.6g} as an expression, but {value:.6g} with numbers for u; use sympy's re, im, Abs "
+                "and conjugate instead of numpy's, and no conditions on u",
             )

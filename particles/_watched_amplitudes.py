@@ -1,4 +1,4 @@
-"""Which places of u a user's dissipation reads: numpy takes u[-1] for the last site, and compiled code reads on beyond it."""
+"""Which places of u a user's dissipation reads: u[-1] is the last site to numpy, and compiled code reads beyond it."""
 
 from __future__ import annotations
 

@@ -279,8 +279,8 @@ class AngleAverage(Dissipation):
         if nodes**most > MOST_NODES:
             raise InvalidArgument(
                 "dissipation",
-                f"its average takes {nodes} angles for each of {most} sites; write it as a PolynomialDissipation, if it "
-                "is one, whose average is known",
+                f"its average takes {nodes} angles for each of {most} sites; if it is a polynomial, write it as a "
+                "PolynomialDissipation, whose average is known",
             )
 
     def at(self, region: LatticeRegion, u: np.ndarray) -> np.ndarray:

@@ -11,8 +11,8 @@ import numpy as np
 
 from . import _checks
 from ._philox import Purpose, key_words
-from ._rotator_assumptions import Assumption, checked_assumptions
 from ._resolved_functions import resolved
+from ._rotator_assumptions import Assumption, checked_assumptions
 from ._rotator_kernels import hamiltonian_stepper, lattice_stepper, thermostat_stepper
 from ._rotator_steps import RotatorStep, action_scale, chosen_step
 from ._user_functions import function_of_square
