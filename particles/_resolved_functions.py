@@ -33,6 +33,16 @@ TRANSFORM = np.cos(np.pi * TURNS / (2 * DEGREE + 2)) * 2.0 / (DEGREE + 1)
 TRANSFORM[0] *= 0.5
 
 
+def _means_of_polynomials() -> np.ndarray:
+    """From Chebyshev's coefficients of f to those of (1 + t)^-1 int_-1^t f."""
+    points, weights = np.polynomial.legendre.leggauss(DEGREE // 2 + 1)
+    places = -1 + 0.5 * (NODES[:, None] + 1) * (points + 1)
+    return TRANSFORM @ np.einsum("q,iqk->ik", 0.5 * weights, chebyshev.chebvander(places, DEGREE))
+
+
+MEANS = _means_of_polynomials()
+
+
 @dataclass(frozen=True, eq=False)
 class ResolvedFunction:
     """A function on [0, X].
@@ -46,12 +56,10 @@ class ResolvedFunction:
     coefficients: np.ndarray
 
     @cached_property
-    def _integrals(self) -> tuple[np.ndarray, np.ndarray]:
-        """Series of the integral from the left end of each interval, and the integrals up to there."""
-        half = 0.5 * np.diff(self.breaks)[:, None]
-        series = half * chebyshev.chebint(self.coefficients, lbnd=-1, axis=1)
-        ends = series.sum(axis=1)  # at t = 1
-        return series, np.concatenate([[0.0], np.cumsum(ends)[:-1]])
+    def _means(self) -> tuple[np.ndarray, np.ndarray]:
+        """Series of the mean of the function from the left end of each interval on, and its integrals up to there."""
+        series = self.coefficients @ MEANS.T
+        return series, np.concatenate([[0.0], np.cumsum(np.diff(self.breaks) * series.sum(axis=1))[:-1]])
 
     @cached_property
     def _derivatives(self) -> np.ndarray:
@@ -60,18 +68,22 @@ class ResolvedFunction:
 
     def integral(self, x: np.ndarray) -> np.ndarray:
         """int_0^x, for 0 <= x <= X (...)."""
-        series, before = self._integrals
-        return _summed(self.breaks, series, before, np.ascontiguousarray(x, dtype=float).ravel()).reshape(np.shape(x))
+        series, before = self._means
+        flat = np.ascontiguousarray(x, dtype=float).ravel()
+        return _summed(self.breaks, series, before, flat, True).reshape(np.shape(x))
 
     def derivative(self, x: np.ndarray) -> np.ndarray:
         """The derivative at 0 <= x <= X (...)."""
         series, none = self._derivatives, np.zeros(len(self.coefficients))
-        return _summed(self.breaks, series, none, np.ascontiguousarray(x, dtype=float).ravel()).reshape(np.shape(x))
+        flat = np.ascontiguousarray(x, dtype=float).ravel()
+        return _summed(self.breaks, series, none, flat, False).reshape(np.shape(x))
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _summed(breaks, series, before, x):  # type: ignore[no-untyped-def]
-    """The sums of Chebyshev's series of the intervals in which the points x (P,) are, and of `before`."""
+def _summed(breaks, series, before, x, mean):  # type: ignore[no-untyped-def]
+    """The sums of Chebyshev's series of the intervals in which the points x (P,) are, perhaps times the way there from
+    the left end, and of `before`.
+    """
     result = np.empty(x.size)
     for n in range(x.size):
         low, high = 0, series.shape[0]
@@ -85,7 +97,8 @@ def _summed(breaks, series, before, x):  # type: ignore[no-untyped-def]
         ahead, after = 0.0, 0.0
         for k in range(series.shape[1] - 1, 0, -1):
             ahead, after = series[low, k] + 2.0 * t * ahead - after, ahead
-        result[n] = before[low] + series[low, 0] + t * ahead - after
+        found = series[low, 0] + t * ahead - after
+        result[n] = before[low] + ((x[n] - breaks[low]) * found if mean else found)
     return result
 
 

@@ -22,6 +22,7 @@ FORMAT = 1
 SLICE = 0.1  # seconds
 LEAST_SECONDS = 2e-9  # of a step of a site of a member
 LEAST_TOTAL = 0.5  # below it, no step makes a call long
+TRIED = 10_000_000  # steps of sites and lanes for a try: at most a tenth of a second or so
 ASTRAY = 1e6  # amplitudes beyond it, in units of their scale, are taken for an instability
 
 
@@ -171,8 +172,9 @@ class Journey:
         if float(self.counts.sum()) * sites * members * LEAST_SECONDS < LEAST_TOTAL:
             return
         x[:], y[:] = self.start[0].real[:, None], self.start[0].imag[:, None]
-        tried, begun = min(self.block, int(self.counts[k])), time.perf_counter()
-        self._advance(x, y, k, 0, tried, 0, 0)
+        tried = min(self.block, int(self.counts[k]), max(1, TRIED // (sites * LANES)))
+        begun = time.perf_counter()
+        self._advance(x, y, k, int(tried + 1 < self.block), tried, 0, 0)
         seconds = (time.perf_counter() - begun) * float(self.counts.sum()) / tried * -(-members // LANES)
         if comm is None or comm.rank == 0:
             ranks = 1 if comm is None else comm.size
