@@ -59,6 +59,11 @@ class ActionDensity:
         """int p."""
         return self.space.mass(self.field)
 
+    @cached_property
+    def negative(self) -> float:
+        """The mass that is negative at quadrature points: an error of the elements, which `at` shows as 0."""
+        return -float(self.space.integrals(np.minimum(self.space.grid_values(self.field), 0.0)))
+
     def mean(self) -> np.ndarray:
         """E I (N,)."""
         return np.array([self._moment({j: 1}) for j in range(self.space.dim)]) / self.mass

@@ -54,13 +54,15 @@ def mass_beyond(space: ActionSpace, initial: Callable[[np.ndarray], Any], values
     return outside / (inside + outside)
 
 
-def mass_behind(rho: ActionDensity) -> np.ndarray:
-    """The mass of a density beyond U_j (N,), as its decay at the end of the box has it."""
+def mass_behind(rho: ActionDensity, *, sure: bool = True) -> np.ndarray:
+    """The mass of a density beyond U_j (N,), as its decay at the end of the box has it; where it does not decay there,
+    1, or that of a tail as long as the box.
+    """
     result = []
     for j, u in enumerate(rho.space.upper):
         near, end = rho.marginal(j, np.array([0.97 * u, u]))
         decay = np.log(max(near, 1e-300) / max(end, 1e-300)) / (0.03 * u)
-        result.append(end / decay if decay > 0 else end * u)
+        result.append(end / decay if decay > 0 else 1.0 if sure else end * u)
     return np.array(result)
 
 

@@ -60,11 +60,10 @@ def stationary(
         said = f"outflow {flow.norm() / max(scale, 1e-300):.1e} of that of the product law"
         if reason < 0:
             said += f", PETSc reason {reason} after {solver.getIterationNumber()} iterations"
-        raise NotConverged(
-            "the stationary law of the actions", said,
-            "check that the dissipation confines the actions well (Hg), or give `upper`" if direct or reason > 0
-            else "try petsc_options of a direct solver, or fewer cells",
-        )  # fmt: skip
+        remedy = "try petsc_options of a direct solver, or fewer cells"
+        if direct or reason > 0:
+            remedy = "give an `upper` and wide=True, or check that the dissipation confines the actions (Hg)"
+        raise NotConverged("the stationary law of the actions", said, remedy)
     solver.destroy()
     return space.whole(state.array / roots)
 

@@ -43,6 +43,7 @@ WIDENINGS = 12
 BEYOND = 1e-10  # of the initial mass, outside of the box
 CUT = 1e-6  # of it, where the box was given: more is said
 REFUSED = 1e-2  # of it: more is refused
+NEGATIVE = 1e-6  # of the mass of a stationary law, which is an error of the elements: more is said
 WIDTHS = 25.0  # of the weight for wide densities, in a box
 
 
@@ -135,7 +136,8 @@ class TransportFokkerPlanck:
         for _ in range(WIDENINGS):
             with warnings.catch_warnings():  # they are of the box that is looked for
                 warnings.simplefilter("ignore")
-                tails = TransportFokkerPlanck(self.lattice, upper, coarse[0], degree=coarse[1], comm=self.comm).tail
+                trial = TransportFokkerPlanck(self.lattice, upper, coarse[0], degree=coarse[1], comm=self.comm)
+                tails = mass_behind(trial._stationary)
             if (tails <= COUPLED_TAIL).all():
                 return upper
             upper = np.where(tails > COUPLED_TAIL, 1.15 * upper, upper)
@@ -199,7 +201,7 @@ class TransportFokkerPlanck:
         """
         if self.separable:
             return np.array([own_tail(self.own_laws, j, float(u)) for j, u in enumerate(self.upper)])
-        return mass_behind(self._stationary)
+        return mass_behind(self._stationary, sure=False)
 
     @cached_property
     def _stationary(self) -> ActionDensity:
@@ -223,11 +225,20 @@ class TransportFokkerPlanck:
             NotConverged: the linear solver failed.
 
         Warns:
-            Unresolved: the given box cuts off some of it.
+            Unresolved: the given box cuts off some of it, or the cells are too large for it.
 
         Source: Dymov, Theorem 2.3; for diagonal dissipation p is prop. to prod_j exp(-(2/(p T_j)) (2 I_j)^(p/2)).
         """
         self._warn_of_tail(self.tail, "the stationary law", 4)
+        if not self.separable and (negative := self._stationary.negative) > NEGATIVE:
+            said, remedy = (
+                f"it is negative on {negative:.1e} of its mass",
+                "take more cells, or wide=True with an `upper`",
+            )
+            if negative > REFUSED:
+                raise NotConverged("the stationary law of the actions", said, remedy)
+            if self.comm.rank == 0:
+                warnings.warn(f"the stationary law of the actions: {said}; {remedy}", Unresolved, stacklevel=2)
         return self._stationary
 
     def _warn_of_tail(self, tail: np.ndarray, what: str, stacklevel: int) -> None:
@@ -317,7 +328,7 @@ class TransportFokkerPlanck:
             message = f"the density was negative on {run.undershoot:.1e} of its mass in a step, and was set to 0 there"
             warnings.warn(f"{message}; take more cells", Unresolved, stacklevel=4)
         if not self.sized:
-            self._warn_of_tail(np.max([mass_behind(rho) for rho in run], axis=0), "the density", 5)
+            self._warn_of_tail(np.max([mass_behind(rho, sure=False) for rho in run], axis=0), "the density", 5)
         return run
 
     def _wider(self, initial: Callable[[np.ndarray], Any], values: np.ndarray) -> TransportFokkerPlanck | None:
