@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from ..particles import InvalidArgument, RotatorLattice
+from ..particles import Dissipation, InvalidArgument, RotatorLattice
 from ..particles._checks import real_array
-from ..particles.general_dissipations import angles_needed, average_of_site
+from ..particles.general_dissipations import AngleAverage
+from ..particles.rotator_ensemble import complex_amplitudes
 
 CHUNK = 2**14  # points at a time
 
@@ -18,12 +20,12 @@ CHUNK = 2**14  # points at a time
 class AveragedDissipation:
     """R_j(I) = <g_j(u) . u_j> = K_j(v) . v_j,  K_j(v) = int exp(-i theta_j) g_j(Psi_theta v) d theta.
 
-    Averages are trapezoidal sums over the angles on which g_j . u_j depends: exact for polynomials, with degree + 2
-    angles for each site.
+    K of polynomials is that of their resonant monomials; of other functions it is a trapezoidal sum over the angles on
+    which g_j . u_j depends.
 
     Args:
         lattice: the rotators.
-        angles: number of angles for each site.
+        angles: number of angles for each site that make such a sum exact.
 
     Source: Dymov, equations (2.7) and (4.34).
     """
@@ -43,7 +45,8 @@ class AveragedDissipation:
         Raises:
             InvalidArgument: a wrong shape, or actions that are negative or not finite.
         """
-        return (self.effective_drift(np.sqrt(2.0 * self._checked(actions))) * np.sqrt(2.0 * np.asarray(actions))).real
+        modulus = np.sqrt(2.0 * self._checked(actions))
+        return (self.effective_drift(modulus) * modulus).real
 
     def rate(self, actions: Any) -> np.ndarray:
         """R_j(I)/I_j (P, N), which has a limit as I_j -> 0.
@@ -65,18 +68,20 @@ class AveragedDissipation:
             K (P, N), complex.
 
         Raises:
-            InvalidArgument: a wrong shape.
+            InvalidArgument: a wrong shape, or amplitudes that are not finite.
         """
-        v = np.asarray(amplitudes, dtype=np.complex128)
+        v = complex_amplitudes("amplitudes", amplitudes)
         region = self.lattice.region
         if v.ndim != 2 or v.shape[1] != region.size:
             raise InvalidArgument("amplitudes", f"must have the shape (P, {region.size}), not {v.shape}")
         result = np.empty_like(v)
         for first in range(0, len(v), CHUNK):
-            part = slice(first, first + CHUNK)
-            for j in range(region.size):
-                result[part, j] = average_of_site(self.lattice.dissipation, region, v[part], j, self.angles)
+            result[first : first + CHUNK] = self._averaged.at(region, v[first : first + CHUNK])
         return result
+
+    @cached_property
+    def _averaged(self) -> Dissipation:
+        return self.lattice.dissipation.averaged(self.lattice.region)
 
     def _checked(self, actions: Any) -> np.ndarray:
         values = real_array("actions", actions)
@@ -103,4 +108,8 @@ def averaged_dissipation(lattice: RotatorLattice) -> AveragedDissipation:
     """
     if not isinstance(lattice, RotatorLattice):
         raise InvalidArgument("lattice", f"must be a RotatorLattice, not {type(lattice).__name__}")
-    return AveragedDissipation(lattice, angles_needed(lattice.dissipation, lattice.region))
+    averaged = lattice.dissipation.averaged(lattice.region)
+    degree = lattice.dissipation.degree
+    found = AveragedDissipation(lattice, averaged.nodes if isinstance(averaged, AngleAverage) else (degree or 0) + 2)
+    found.__dict__["_averaged"] = averaged
+    return found

@@ -37,7 +37,8 @@ def full_circle(t):  # type: ignore[no-untyped-def]
 
 @lru_cache(maxsize=64)
 def hamiltonian_stepper(frequency: Any, coupling: Any) -> Callable[..., Any]:
-    """steps(x, y, spins, pairs, ends, strength, h, count): steps of the Hamiltonian part, of size h.
+    """steps(x, y, spins, pairs, ends, strength, h, count, first=0, last=-1): steps of the Hamiltonian part, of size h:
+    all `count` of them, or those from `first` on and before `last`.
 
     frequency, coupling: f and G', compiled; pairs (B, 2) by colours, whose ends are at ends (colours + 1,);
     strength: of the coupling, epsilon^a.
@@ -69,10 +70,11 @@ def hamiltonian_stepper(frequency: Any, coupling: Any) -> Callable[..., Any]:
                 q[n] = 0.5 * (sy - ry)
 
     @njit(**COMPILED)
-    def steps(x, y, spins, pairs, ends, strength, h, count):  # type: ignore[no-untyped-def]
+    def steps(x, y, spins, pairs, ends, strength, h, count, first=0, last=-1):  # type: ignore[no-untyped-def]
         colours, angle = ends.shape[0] - 1, 2.0 * strength * h
-        rotate(x, y, spins, 0.5 * h)
-        for i in range(count):
+        if first == 0:
+            rotate(x, y, spins, 0.5 * h)
+        for i in range(first, count if last < 0 else last):
             for c in range(colours - 1):
                 turn_bonds(x, y, pairs, ends[c], ends[c + 1], 0.5 * angle)
             if colours > 0:
@@ -147,48 +149,42 @@ def thermostat_stepper(slope: Callable[..., Any], p: int) -> Callable[..., Any]:
 
 @lru_cache(maxsize=64)
 def lattice_stepper(steps: Callable[..., Any], heat: Callable[..., Any]) -> Callable[..., Any]:
-    """advance(x, y, blocks, m, h, epsilon, strength, ...): `blocks` times m Hamiltonian steps, thermostats around
-    them.
+    """advance(x, y, first, some, blocks, m, h, ...): the Hamiltonian steps first, .., first + some - 1 out of `blocks`
+    times m, with the thermostats around them; so that a long way can be gone in slices.
     """
 
     @njit(**COMPILED)
     def advance(  # type: ignore[no-untyped-def]
-        x,
-        y,
-        blocks,
-        m,
-        h,
-        epsilon,
-        strength,
-        spins,
-        pairs,
-        ends,
-        temperature,
-        noise,
-        first,
-        purpose,
-        k0,
-        k1,
-        whole,
-        real,
-    ):
+        x, y, first, some, blocks, m, h, epsilon, strength, spins, pairs, ends,
+        temperature, noise, member, purpose, k0, k1, whole, real,
+    ):  # fmt: skip
         d = epsilon * m * h
-        heat(x, y, temperature, 0.5 * d, noise, first, purpose, k0, k1, whole, real)
-        for i in range(blocks):
-            steps(x, y, spins, pairs, ends, strength, h, m)
-            last = i == blocks - 1
-            heat(x, y, temperature, 0.5 * d if last else d, noise + i + 1, first, purpose, k0, k1, whole, real)
+        if first == 0:
+            heat(x, y, temperature, 0.5 * d, noise, member, purpose, k0, k1, whole, real)
+        place = first
+        while place < first + some:
+            i, begin = place // m, place % m
+            end = min(m, begin + first + some - place)
+            steps(x, y, spins, pairs, ends, strength, h, m, begin, end)
+            place += end - begin
+            if end == m:
+                last = i == blocks - 1
+                heat(x, y, temperature, 0.5 * d if last else d, noise + i + 1, member, purpose, k0, k1, whole, real)
 
     return advance
 
 
 @lru_cache(maxsize=64)
 def transport_stepper(heat: Callable[..., Any]) -> Callable[..., Any]:
-    """advance(x, y, steps, d, temperature, noise, ...): steps of the effective equation."""
+    """advance(x, y, first, some, d, temperature, noise, ...): the steps first, .., first + some - 1 of the effective
+    equation; `noise` is the number of the noise of step 0.
+    """
 
     @njit(**COMPILED)
-    def advance(x, y, steps, d, temperature, noise, first, purpose, k0, k1, whole, real):  # type: ignore[no-untyped-def]
-        for i in range(steps):
-            heat(x, y, temperature, d, noise + i, first, purpose, k0, k1, whole, real)
+    def advance(  # type: ignore[no-untyped-def]
+        x, y, first, some, d, temperature, noise, member, purpose, k0, k1, whole, real
+    ):
+        for i in range(first, first + some):
+            heat(x, y, temperature, d, noise + i, member, purpose, k0, k1, whole, real)
 
     return advance

@@ -1,62 +1,97 @@
-"""Scalar functions of the user's, compiled so that kernels can call them."""
+"""Scalar functions of the user's, compiled so that kernels can call them.
+
+Numba takes what a function reads besides its arguments as constant when it compiles. A function is compiled again
+when any of that has changed (`_function_values`), so that a lattice has the values of when it was made.
+"""
 
 from __future__ import annotations
 
+import functools
+import types
+from collections import OrderedDict
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from numba import njit
-from numba.core.errors import NumbaError
+from numba.core.dispatcher import Dispatcher
+from numba.np.ufunc.dufunc import DUFunc
 
+from ._checks import shown
+from ._function_values import Unknown, frozen, key_of
 from .errors import InvalidArgument
 
-_COMPILED: dict[Any, Any] = {}
+KEPT = 256  # compiled functions
 
-
-def _identity(function: Any) -> Any:
-    """What two functions have in common if they are written alike, so that they are compiled once."""
-    code = getattr(function, "__code__", None)
-    if code is None:
-        return function
-    cells = tuple(cell.cell_contents for cell in function.__closure__ or ())
-    key = (code.co_code, code.co_consts, code.co_names, code.co_freevars, cells, function.__defaults__)
-    try:
-        hash(key)
-    except TypeError:
-        return function
-    return (*key, id(function.__globals__))
+_COMPILED: OrderedDict[Any, Any] = OrderedDict()
 
 
 def compiled(name: str, function: Any, *arguments: Any, example: str) -> Any:
     """Return the function compiled by numba, after a call with the given arguments.
 
+    Functions that are written alike and read the same values are compiled once.
+
     Args:
         name: of the argument that carries it.
-        function: of the user's, in Python or already compiled.
+        function: of the user's, in Python or already compiled; either way the globals that it reads have the values
+            of now.
         arguments: of a trial call.
         example: what a right function looks like.
 
     Raises:
-        InvalidArgument: not callable, or numba cannot compile it.
+        InvalidArgument: not callable, numba cannot compile it, or it raises.
     """
-    if not callable(function):
-        raise InvalidArgument(name, f"must be a callable, such as {example}, not {function!r}")
-    if hasattr(function, "inspect_llvm"):
-        return function
-    key = (_identity(function), tuple(type(a) for a in arguments))
+    python = in_python(name, function, example)
+    kinds = tuple((type(a), getattr(a, "dtype", None), np.ndim(a)) for a in arguments)
+    try:
+        key = key_of(function), kinds
+    except Unknown:
+        return _made(name, function, python, arguments, example)
     if key not in _COMPILED:
-        made = njit(nogil=True, error_model="numpy")(function)
-        try:
-            made(*arguments)
-        except (NumbaError, TypeError, ValueError, ZeroDivisionError) as error:
-            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-            raise InvalidArgument(
-                name, f"must be something that numba can compile, such as {example}: {reason}"
-            ) from None
-        _COMPILED[key] = made
+        _COMPILED[key] = _made(name, function, python, arguments, example)
+        while len(_COMPILED) > KEPT:
+            _COMPILED.popitem(last=False)
+    _COMPILED.move_to_end(key)
     return _COMPILED[key]
+
+
+def in_python(name: str, function: Any, example: str) -> types.FunctionType:
+    """The function in Python, of which numba can make a compiled one.
+
+    Raises:
+        InvalidArgument: it is none; the message says what to write instead.
+    """
+    if isinstance(function, Dispatcher):
+        return function.py_func
+    if isinstance(function, types.FunctionType):
+        return function
+    if not callable(function):
+        raise InvalidArgument(name, f"must be a callable, such as {example}, not {shown(function)}")
+    kind = type(function).__name__
+    if isinstance(function, np.ufunc | DUFunc | types.BuiltinFunctionType):
+        remedy = f"write it as a function that calls it, such as lambda x: {getattr(function, '__name__', kind)}(x)"
+    elif isinstance(function, functools.partial | types.MethodType):
+        remedy = "write it as a lambda or def that has the numbers in it"
+    else:
+        remedy = "write out its formula as a lambda or def with numpy's functions"
+    raise InvalidArgument(name, f"must be a function that numba can compile, such as {example}, not {kind}; {remedy}")
+
+
+def _made(name: str, function: Any, python: types.FunctionType, arguments: tuple[Any, ...], example: str) -> Any:
+    try:
+        options = {"error_model": "numpy", **getattr(function, "targetoptions", {}), "nogil": True}
+        made = njit(**{option: value for option, value in options.items() if option != "nopython"})(frozen(python))
+        made(*arguments)
+    except Exception as error:  # numba's own are of many kinds, and the function may raise anything
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+        said = lines[1] if len(lines) > 1 and lines[0].startswith("Failed in") else lines[0]
+        raise InvalidArgument(
+            name,
+            f"must be something that numba can compile, such as {example}, and that can be called with "
+            f"{', '.join(shown(a) for a in arguments)}: {type(error).__name__}: {said}",
+        ) from None
+    return made
 
 
 @lru_cache(maxsize=256)
@@ -80,10 +115,20 @@ def _item_of(function: Any) -> Any:
     return item
 
 
-def values_of(function: Any, x: Any) -> np.ndarray:
-    """A compiled real function at every entry of an array."""
+def values_of(function: Any, x: Any, name: str = "function") -> np.ndarray:
+    """A compiled real function at every entry of an array.
+
+    Raises:
+        InvalidArgument: the function raises for one of them; `name` is that of the argument that carries it.
+    """
     array = np.asarray(x, dtype=np.float64)
-    return _over_array(function)(np.ascontiguousarray(array).ravel()).reshape(array.shape)
+    try:
+        return _over_array(function)(np.ascontiguousarray(array).ravel()).reshape(array.shape)
+    except Exception as error:
+        span = f"{array.min():g} <= |u|^2 <= {array.max():g}" if array.size else "no |u|^2"
+        raise InvalidArgument(
+            name, f"must be defined for all |u|^2 >= 0, but raises {type(error).__name__} somewhere in {span}: {error}"
+        ) from None
 
 
 def function_of_square(name: str, function: Any) -> Any:
@@ -93,6 +138,6 @@ def function_of_square(name: str, function: Any) -> Any:
     if isinstance(value, np.ndarray) and value.shape == ():  # numpy functions such as where and ones_like
         made = _item_of(made)
         value = made(1.0)
-    if not isinstance(value, int | float | np.floating | np.integer):
+    if isinstance(value, bool) or not isinstance(value, int | float | np.floating | np.integer):
         raise InvalidArgument(name, f"must return a real number for a number |u|^2, not {type(value).__name__}")
     return made

@@ -7,8 +7,10 @@ from typing import Any
 import numpy as np
 
 from . import _checks
+from ._resolved_functions import resolved
 from ._user_functions import values_of
 from .errors import InvalidArgument
+from .rotator_ensemble import complex_amplitudes
 from .rotator_lattice import RotatorLattice
 
 ANGLES = 64  # of the Fourier series of G(|u_j - u_k|^2) in the relative angle
@@ -36,17 +38,16 @@ def canonical_variables(
         v (..., N), complex.
 
     Raises:
-        InvalidArgument: amplitudes of a wrong shape or not finite.
+        InvalidArgument: amplitudes of a wrong shape or not finite; f that varies too wildly to be differentiated.
 
     Source: Dymov, Theorem 3.1, equations (6.6) and (6.12).
     """
     count = _checks.integer("steps", steps, 1)
-    try:
-        given = np.asarray(amplitudes, dtype=np.complex128)
-    except (TypeError, ValueError):
-        raise InvalidArgument("amplitudes", "must be complex numbers (..., N)") from None
-    if given.shape[-1:] != (lattice.size,) or not np.isfinite(given).all():
-        raise InvalidArgument("amplitudes", f"must be finite, of shape (..., {lattice.size}), not {given.shape}")
+    if not isinstance(lattice, RotatorLattice):
+        raise InvalidArgument("lattice", f"must be a RotatorLattice, not {type(lattice).__name__}")
+    given = complex_amplitudes("amplitudes", amplitudes)
+    if given.shape[-1:] != (lattice.size,):
+        raise InvalidArgument("amplitudes", f"must have the shape (..., {lattice.size}), not {given.shape}")
     pieces = np.array_split(given.reshape(-1, lattice.size), max(1, -(-given.size // lattice.size // CHUNK)))
     h = (1.0 if _checks.flag("inverse", inverse) else -1.0) * lattice.epsilon**lattice.coupling_exponent / count
     result = []
@@ -67,7 +68,7 @@ def generator_gradient(lattice: RotatorLattice, u: np.ndarray) -> np.ndarray:
     result = np.zeros_like(u)
     square = np.abs(u) ** 2
     f = lattice.spins * values_of(lattice.compiled_frequency, square)
-    slope = lattice.spins * _derivative(lattice.compiled_frequency, square)
+    slope = lattice.spins * resolved("frequency", lattice.compiled_frequency, square).derivative(square)
     for j, k in lattice.region.bonds:
         if lattice.defects[j] or lattice.defects[k]:
             continue
@@ -76,13 +77,6 @@ def generator_gradient(lattice: RotatorLattice, u: np.ndarray) -> np.ndarray:
         result[:, j] += first / gap - value / gap**2 * slope[:, j] * 2 * u[:, j]
         result[:, k] += second / gap + value / gap**2 * slope[:, k] * 2 * u[:, k]
     return result
-
-
-def _derivative(function: Any, x: np.ndarray) -> np.ndarray:
-    """f'(x), x >= 0, to about 1e-10, from five values to the right."""
-    h = 2e-3 * (1.0 + x)
-    weights = np.array([-137 / 60, 5, -5, 10 / 3, -5 / 4, 1 / 5])
-    return sum(w * values_of(function, x + i * h) for i, w in enumerate(weights)) / h
 
 
 def _bond(coupling: Any, u: np.ndarray, w: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

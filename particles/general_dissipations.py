@@ -2,50 +2,27 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import KW_ONLY, dataclass
-from functools import cached_property
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
-import sympy
 from numba import njit
 
 from . import _checks
+from ._angle_averages import MOST_NODES, degree_in_angles, site_average, site_values
 from ._drift_kernels import Drift, custom_averaged_drift, custom_drift, polynomial_drift
-from ._user_functions import compiled
+from ._function_values import frozen
+from ._polynomials import Monomial, monomials_of
+from ._user_functions import compiled, in_python
+from ._watched_amplitudes import check_places
 from .dissipations import Dissipation
 from .errors import InvalidArgument
 from .lattice_region import LatticeRegion
 
-ANGLE_RTOL = 1e-13  # of averages over angles whose degree is not known
-MOST_ANGLES = 64  # for each site
-
-
-@dataclass(frozen=True)
-class Monomial:
-    """c prod_k u_{j+k}^a_k conj(u_{j+k})^b_k.
-
-    Args:
-        coefficient: c.
-        factors: for each offset k the powers (a_k, b_k).
-    """
-
-    coefficient: complex
-    factors: tuple[tuple[tuple[int, ...], tuple[int, int]], ...]
-
-    @property
-    def degree(self) -> int:
-        """Of the monomial."""
-        return sum(a + b for _, (a, b) in self.factors)
-
-    @property
-    def resonant(self) -> bool:
-        """Whether exp(-i theta_j) times it does not depend on angles: a_k - b_k is 1 for the site itself and else 0."""
-        turns = {offset: a - b for offset, (a, b) in self.factors}
-        here = turns.pop(next((offset for offset in turns if not any(offset)), ()), 0)
-        return here == 1 and not any(turns.values())
+EXAMPLE = "lambda j, u: -abs(u[j])**2 * u[j]"
+MOST_CHECKED = 64  # sites at which a declared degree is looked at
 
 
 class PolynomialDissipation(Dissipation):
@@ -64,9 +41,15 @@ class PolynomialDissipation(Dissipation):
     """
 
     def __init__(self, polynomial: Any, power: int | None = None) -> None:
+        if not callable(polynomial) and (isinstance(polynomial, str) or not isinstance(polynomial, Iterable)):
+            raise InvalidArgument(
+                "polynomial",
+                f"must be a function such as lambda u: -Abs(u())**2 * u(), or a list of them, not "
+                f"{_checks.shown(polynomial)}",
+            )
         given = [polynomial] if callable(polynomial) else list(polynomial)
         self._same = callable(polynomial)
-        self._init(tuple(_monomials(p) for p in given), power)
+        self._init(tuple(monomials_of(p) for p in given), power)
 
     def _init(self, monomials: tuple[tuple[Monomial, ...], ...], power: int | None) -> None:
         self.monomials = monomials
@@ -134,46 +117,19 @@ class PolynomialDissipation(Dissipation):
         return all(k == j for j, _, factors in self.averaged(region)._placed(region) for k, _ in factors)
 
 
-def _monomials(polynomial: Callable[[Any], Any]) -> tuple[Monomial, ...]:
-    symbols: dict[tuple[int, ...], tuple[Any, Any]] = {}
-
-    def amplitude(*offset: int) -> Any:
-        key = tuple(_checks.integer("offset", k, -1, 1) for k in (offset or (0,)))
-        while len(key) > 1 and key[-1] == 0:
-            key = key[:-1]
-        if sum(abs(k) for k in key) > 1 or len(key) > 3:
-            raise InvalidArgument("polynomial", f"reaches the site j + {offset}, which is no neighbour of j (Hg(i))")
-        name = "_".join(map(str, key))
-        return symbols.setdefault(key, (sympy.Symbol(f"u{name}"), sympy.Symbol(f"c{name}")))[0]
-
-    expression = sympy.sympify(polynomial(amplitude))
-    for u, c in symbols.values():
-        expression = expression.subs({sympy.Abs(u): sympy.sqrt(u * c)}).subs({sympy.conjugate(u): c})
-    generators = [symbol for pair in symbols.values() for symbol in pair]
-    try:
-        poly = sympy.Poly(sympy.powdenest(expression, force=True), *generators) if generators else None
-        terms = poly.terms() if poly is not None else []
-        found = []
-        for powers, coefficient in terms:
-            pairs = zip(symbols, zip(powers[::2], powers[1::2]))
-            factors = tuple((key, (int(a), int(b))) for key, (a, b) in pairs if a or b)
-            found.append(Monomial(complex(coefficient), factors))
-    except (sympy.PolynomialError, TypeError, ValueError) as error:
-        raise InvalidArgument("polynomial", f"must be a polynomial in u and conjugate(u): {error}") from None
-    return tuple(found)
-
-
 @dataclass(frozen=True, eq=False)
 class CustomDissipation(Dissipation):
     """g_j(u) = function(j, u), of the amplitudes u of all sites, of which it may use j and its neighbours.
 
     Args:
-        function: from the number j of a site and u (N,), complex, to a complex number; compiled by numba.
+        function: from the number j of a site and u (N,), complex, to a complex number; compiled by numba. What it
+            reads besides has the values of when the dissipation is made.
         power: p, so that g grows like |u|^(p-1).
         degree: the degree in the angles where g is a polynomial, so that its average is exact; None has it found.
 
     Raises:
-        InvalidArgument: not such a function.
+        InvalidArgument: not such a function; with a lattice: one that changes u, that reads places of u where no sites
+            are, or sites that are no neighbours, or that turns with more than the declared degree.
 
     Source: Dymov, assumption Hg.
     """
@@ -184,45 +140,63 @@ class CustomDissipation(Dissipation):
     degree: int | None = None
 
     def __post_init__(self) -> None:
-        _checks.integer("power", self.power, 2)
+        object.__setattr__(self, "power", _checks.integer("power", self.power, 2, 64))
         if self.degree is not None:
-            _checks.integer("degree", self.degree, 0)
-        if not callable(self.function):
-            raise InvalidArgument("function", f"must be a callable from (j, u) to g_j(u), not {self.function!r}")
-
-    @cached_property
-    def _evaluate(self) -> Callable[[np.ndarray], np.ndarray]:
-        function = self._compiled(1)
-
-        @njit
-        def values(u):  # type: ignore[no-untyped-def]
-            result = np.empty(u.shape, dtype=np.complex128)
-            for i in range(u.shape[0]):
-                for j in range(u.shape[1]):
-                    result[i, j] = function(j, u[i])
-            return result
-
-        return values
+            object.__setattr__(self, "degree", _checks.integer("degree", self.degree, 0))
+        object.__setattr__(self, "_as_made", frozen(in_python("function", self.function, EXAMPLE)))
 
     def _compiled(self, size: int) -> Any:
-        trial = np.full(size, 0.3 + 0.4j)
-        return compiled("function", self.function, 0, trial, example="lambda j, u: -abs(u[j])**2 * u[j]")
+        """The function that kernels can call, for N sites.
+
+        Raises:
+            InvalidArgument: numba cannot compile it, or it does not return a number.
+        """
+        made = compiled("function", self._as_made, 0, np.full(size, 0.3 + 0.4j), example=EXAMPLE)
+        value = made(0, np.full(size, 0.3 + 0.4j))
+        if isinstance(value, bool) or not isinstance(value, int | float | complex | np.number):
+            raise InvalidArgument("function", f"must return one number g_j(u), not {type(value).__name__}")
+        return made
 
     def check(self, region: LatticeRegion) -> None:
-        """See `Dissipation.check`: g_j must not change with amplitudes that are not next to j."""
-        self._compiled(region.size)
+        """See `Dissipation.check`: g_j must be finite, leave u as it is, and not change with amplitudes that are not
+        next to j.
+        """
+        check_places(self._as_made, region)
         u, other = _random_amplitudes(region.size, 2)
+        before, values = u.copy(), self.at(region, u)
+        if not np.array_equal(u, before):
+            raise InvalidArgument("function", "must not change u; take a copy of what it changes")
+        if not np.isfinite(values).all():
+            raise InvalidArgument(
+                "function", f"must be finite, but g_{int(np.argwhere(~np.isfinite(values))[0, 1])} is not"
+            )
         for j in range(region.size):
-            mixed = other.copy()
             near = np.append(region.neighbours[j], j)
-            mixed[:, near] = u[:, near]
-            if not np.array_equal(self.at(region, mixed)[:, j], self.at(region, u)[:, j]):
+            kept = other[:, near]
+            other[:, near] = u[:, near]
+            mixed = self.at_site(region, other, j)
+            other[:, near] = kept
+            if not np.array_equal(mixed, values[:, j]):
                 raise InvalidArgument("function", f"g_{j} depends on sites that are no neighbours of {j} (Hg(i))")
+        if self.degree is not None:
+            self._check_degree(region)
+
+    def _check_degree(self, region: LatticeRegion) -> None:
+        for j in range(min(region.size, MOST_CHECKED)):
+            found = degree_in_angles(
+                self._compiled(region.size), _moduli(region.size), j, np.append(region.neighbours[j], j)
+            )
+            if found > int(self.degree or 0) + 1:
+                raise InvalidArgument("degree", f"must be at least {found - 1}, the frequency with which g_{j} turns")
 
     def at(self, region: LatticeRegion, u: np.ndarray) -> np.ndarray:
         """See `Dissipation.at`."""
         flat = np.ascontiguousarray(u, dtype=np.complex128).reshape(-1, region.size)
-        return self._evaluate(flat).reshape(np.shape(u))
+        return _all_sites(self._compiled(region.size))(flat).reshape(np.shape(u))
+
+    def at_site(self, region: LatticeRegion, u: np.ndarray, site: int) -> np.ndarray:
+        """g_j(u) (P,) of one site at amplitudes u (P, N)."""
+        return site_values(self._compiled(region.size))(np.ascontiguousarray(u, dtype=np.complex128), site)
 
     def drift(self, region: LatticeRegion) -> Drift:
         """See `Dissipation.drift`."""
@@ -233,26 +207,53 @@ class CustomDissipation(Dissipation):
         all of them together changes nothing.
         """
         (u,) = _random_amplitudes(region.size, 1)
-        expected = self.at(region, u)[:, site]
+        expected = self.at_site(region, u, site)
         scale, turn, found = np.abs(expected).max(), np.exp(0.7j), []
         for k in [*region.neighbours[site], site]:
             turned = u.copy()
             turned[:, k] *= turn
-            value = self.at(region, turned)[:, site] * (np.conj(turn) if k == site else 1.0)
+            value = self.at_site(region, turned, site) * (np.conj(turn) if k == site else 1.0)
             if np.abs(value - expected).max() > 1e-12 * scale:
                 found.append(int(k))
-        together = np.abs(self.at(region, u * turn)[:, site] * np.conj(turn) - expected).max() <= 1e-12 * scale
+        together = np.abs(self.at_site(region, u * turn, site) * np.conj(turn) - expected).max() <= 1e-12 * scale
         return np.array(sorted(set(found) - {site} if together else found), dtype=np.int64)
 
-    def averaged(self, region: LatticeRegion) -> Dissipation:
-        """K, by trigonometric quadrature."""
-        return AngleAverage(self, region, angles_needed(self, region))
+    def averaged(self, region: LatticeRegion) -> AngleAverage:
+        """K, by trigonometric quadrature.
+
+        Raises:
+            InvalidArgument: the average does not settle.
+        """
+        near = [self.dependencies(region, j) for j in range(region.size)]
+        if self.degree is not None:
+            return AngleAverage(self, region, self.degree + 2, near)
+        made, v = self._compiled(region.size), _moduli(region.size)
+        highest = max(degree_in_angles(made, v, j, near[j]) for j in range(region.size))
+        return AngleAverage(self, region, highest + 1, near)
+
+
+@lru_cache(maxsize=64)
+def _all_sites(function: Any) -> Callable[[np.ndarray], np.ndarray]:
+    @njit(nogil=True, error_model="numpy")
+    def values(u):  # type: ignore[no-untyped-def]
+        result = np.empty(u.shape, dtype=np.complex128)
+        for i in range(u.shape[0]):
+            for j in range(u.shape[1]):
+                result[i, j] = function(j, u[i])
+        return result
+
+    return values
 
 
 def _random_amplitudes(size: int, count: int) -> np.ndarray:
     """Random amplitudes (count, 4, N)."""
     generator = np.random.Generator(np.random.Philox(key=size))
     return generator.standard_normal((count, 4, size, 2)).view(np.complex128)[..., 0]
+
+
+def _moduli(size: int) -> np.ndarray:
+    """Random amplitudes (4, N) of several sizes."""
+    return _random_amplitudes(size, 1)[0] * np.array([0.5, 1.0, 1.5, 2.0])[:, None]
 
 
 class AngleAverage(Dissipation):
@@ -262,18 +263,31 @@ class AngleAverage(Dissipation):
         dissipation: g.
         region: the sites.
         nodes: number of angles for each site on which g_j depends.
+        near: these sites, for each site.
+
+    Raises:
+        InvalidArgument: there are too many angles for a sum over all of them.
     """
 
     degree = 0
 
-    def __init__(self, dissipation: CustomDissipation, region: LatticeRegion, nodes: int) -> None:
-        self.dissipation, self.nodes, self.power = dissipation, nodes, dissipation.power
-        self._near = [dissipation.dependencies(region, j) for j in range(region.size)]
+    def __init__(
+        self, dissipation: CustomDissipation, region: LatticeRegion, nodes: int, near: list[np.ndarray]
+    ) -> None:
+        self.dissipation, self.nodes, self.power, self._near = dissipation, nodes, dissipation.power, near
+        most = max(map(len, near))
+        if nodes**most > MOST_NODES:
+            raise InvalidArgument(
+                "dissipation",
+                f"its average takes {nodes} angles for each of {most} sites; if it is a polynomial, write it as a "
+                "PolynomialDissipation, whose average is known",
+            )
 
     def at(self, region: LatticeRegion, u: np.ndarray) -> np.ndarray:
         """See `Dissipation.at`."""
-        flat = np.asarray(u, dtype=np.complex128).reshape(-1, region.size)
-        columns = [average_of_site(self.dissipation, region, flat, j, self.nodes) for j in range(region.size)]
+        flat = np.ascontiguousarray(u, dtype=np.complex128).reshape(-1, region.size)
+        average = site_average(self.dissipation._compiled(region.size))
+        columns = [average(flat, j, self._near[j], self.nodes) for j in range(region.size)]
         return np.stack(columns, axis=1).reshape(np.shape(u))
 
     def drift(self, region: LatticeRegion) -> Drift:
@@ -287,41 +301,3 @@ class AngleAverage(Dissipation):
     def dependencies(self, region: LatticeRegion, site: int) -> np.ndarray:
         """None: it turns with its own site."""
         return np.empty(0, dtype=np.int64)
-
-
-def average_of_site(
-    dissipation: Dissipation, region: LatticeRegion, v: np.ndarray, site: int, nodes: int
-) -> np.ndarray:
-    """K_j(v) (P,) of one site at amplitudes v (P, N), with `nodes` angles for each site on which g_j depends."""
-    near = dissipation.dependencies(region, site)
-    phases = np.exp(2j * np.pi * np.arange(nodes) / nodes)
-    total = np.zeros(len(v), dtype=np.complex128)
-    for choice in itertools.product(range(nodes), repeat=len(near)):
-        turned = v.copy()
-        turned[:, near] *= phases[list(choice)]
-        own = phases[choice[int(np.flatnonzero(near == site)[0])]] if site in near else 1.0
-        total += np.conj(own) * dissipation.at(region, turned)[:, site]
-    return total / nodes ** len(near)
-
-
-def angles_needed(dissipation: Dissipation, region: LatticeRegion) -> int:
-    """The number of angles for each site: degree + 2 where the degree is known, else as many as leave the average
-    where two more numbers of them put it.
-
-    Raises:
-        InvalidArgument: the average does not settle.
-    """
-    if dissipation.degree is not None:
-        return dissipation.degree + 2
-    (v,) = _random_amplitudes(region.size, 1)
-    v *= np.array([0.5, 1.0, 1.5, 2.0])[:, None]
-    sites = range(min(region.size, 3))
-    found: list[np.ndarray] = []
-    for nodes in range(2, MOST_ANGLES + 1):
-        found.append(np.stack([average_of_site(dissipation, region, v, j, nodes) for j in sites]))
-        scale = max(float(np.abs(dissipation.at(region, v)).max()), 1e-300)
-        if len(found) > 2 and max(np.abs(found[-1] - f).max() for f in found[-3:-1]) <= ANGLE_RTOL * scale:
-            return nodes - 2
-    raise InvalidArgument(
-        "dissipation", f"its average over angles does not settle with {MOST_ANGLES} of them for each site"
-    )

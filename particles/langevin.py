@@ -15,6 +15,7 @@ from ._curvature import curvatures_on_paths, largest_curvature
 from ._langevin_kernels import passage_stepper, tile_stepper
 from ._normal_tiles import TILE, fill_tile
 from ._philox import Purpose, key_words
+from ._user_functions import compiled
 from .errors import InvalidArgument
 from .langevin_schemes import LEIMKUHLER_MATTHEWS, STOCHASTIC_HEUN, LangevinScheme
 from .multiscale_potential import MultiscalePotential
@@ -168,11 +169,11 @@ class Langevin:
         start, number, keys, h = on_all_ranks(comm, lambda: self._checked(initial, paths, seed, step))
         same_on_all_ranks(comm, initial=start, seed=seed, step=h)
         limit = _checks.number("limit", limit, above=0.0) if limit != math.inf else limit
-        compiled = _compiled_target(target, start)
+        entered = on_all_ranks(comm, lambda: _compiled_target(target, start))
         if limit != math.inf and limit / h > LIMIT_STEPS:
             raise InvalidArgument("limit", f"takes {limit / h:.2g} steps of {h:.3g}, more than {LIMIT_STEPS:.2g}")
         most = LIMIT_STEPS if limit == math.inf else max(int(limit / h), 1)
-        reach = passage_stepper(gradient_of(self.potential), compiled)
+        reach = passage_stepper(gradient_of(self.potential), entered)
 
         def tile(index: int, stop: Stop) -> np.ndarray:
             members = np.arange(index * TILE, min((index + 1) * TILE, number))
@@ -279,25 +280,10 @@ class Langevin:
         return Paths(snapshots, positions, longest_step(spans, steps) or h, int(seed))
 
 
-_TARGETS: dict[Any, Any] = {}
-
-
 def _compiled_target(target: Any, start: np.ndarray) -> Any:
-    """The target as a function that kernels can call."""
+    """The target as a function that kernels can call, with the values that its globals have now."""
     if not callable(target):
         raise InvalidArgument("target", f"must be a callable from points (P, d) to truth values (P,), not {target!r}")
-    from numba import njit
-    from numba.core.errors import NumbaError
-
-    hits = np.asarray(target(start[:2]))
-    if hits.shape != (len(start[:2]),) or hits.dtype != bool:
-        raise InvalidArgument("target", f"must return truth values (P,), not {hits.dtype} of shape {hits.shape}")
-    if target not in _TARGETS:
-        compiled = njit(nogil=True)(target)
-        try:
-            compiled(np.ascontiguousarray(start[:2].T).T)
-        except NumbaError as error:
-            reason = str(error).strip().splitlines()[0]
-            raise InvalidArgument("target", f"must be something that numba can compile: {reason}") from None
-        _TARGETS[target] = compiled
-    return _TARGETS[target]
+    _checks.mask("target", target, start[:2])
+    points = np.ascontiguousarray(start[:2].T).T
+    return compiled("target", target, points, example="lambda x: x[:, 0] > 1")

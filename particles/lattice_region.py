@@ -12,6 +12,7 @@ from . import _checks
 from .errors import InvalidArgument
 
 MOST_SITES = 2**24
+FARTHEST = 2**31  # coordinates, so that sums of them are integers too
 
 
 def _key(site: np.ndarray) -> tuple[int, ...]:
@@ -32,13 +33,18 @@ class LatticeRegion:
     sites: np.ndarray
 
     def __post_init__(self) -> None:
-        given = np.array(self.sites)
+        try:
+            given = np.array(self.sites)
+        except ValueError:
+            raise InvalidArgument("sites", "must be coordinates (N, d), as many for each site") from None
         if given.ndim == 1:
             given = given[:, None]
         if given.ndim != 2 or given.shape[0] < 1 or given.shape[1] not in (1, 2, 3):
             raise InvalidArgument("sites", f"must be coordinates (N, d), d = 1, 2, 3, not of shape {given.shape}")
         if not np.issubdtype(given.dtype, np.integer):
             raise InvalidArgument("sites", f"must be integers, not {given.dtype}")
+        if max(abs(int(given.min())), abs(int(given.max()))) > FARTHEST:
+            raise InvalidArgument("sites", f"must be between -2^31 and 2^31, not {given.min()} .. {given.max()}")
         if len(np.unique(given, axis=0)) < len(given):
             raise InvalidArgument("sites", "must all be different")
         object.__setattr__(self, "sites", given.astype(np.int64))
@@ -76,14 +82,21 @@ class LatticeRegion:
         return {_key(site): i for i, site in enumerate(self.sites)}
 
     @cached_property
+    def _shifts(self) -> dict[tuple[int, ...], np.ndarray]:
+        return {}
+
+    @cached_property
     def parity(self) -> np.ndarray:
         """(-1)^|j|, |j| = |j_1| + ... + |j_d| (N,)."""
         return np.where(np.abs(self.sites).sum(axis=1) % 2 == 0, 1.0, -1.0)
 
     def shifted(self, offset: Any) -> np.ndarray:
         """The number of the site j + offset for each site j, -1 where there is none (N,)."""
-        step = np.asarray(offset, dtype=np.int64)
-        return np.array([self._places.get(_key(site), -1) for site in self.sites + step], dtype=np.int64)
+        step = tuple(int(k) for k in offset)
+        if step not in self._shifts:
+            places = [self._places.get(_key(site), -1) for site in self.sites + np.array(step, dtype=np.int64)]
+            self._shifts[step] = np.array(places, dtype=np.int64)
+        return self._shifts[step]
 
     @cached_property
     def colours(self) -> tuple[np.ndarray, ...]:
@@ -118,9 +131,26 @@ class LatticeRegion:
             found[k].append(int(j))
         return tuple(np.array(sorted(near), dtype=np.int64) for near in found)
 
+    @cached_property
+    def parts(self) -> np.ndarray:
+        """The number, from 0 on, of the connected part that each site belongs to (N,)."""
+        part = np.arange(self.size)
+        tail, head = self.bonds.T
+        while True:  # the least number of a part spreads over its bonds, and over those that have found it
+            least = part.copy()
+            np.minimum.at(least, tail, part[head])
+            np.minimum.at(least, head, part[tail])
+            least = least[least]
+            if np.array_equal(least, part):
+                return np.unique(part, return_inverse=True)[1]
+            part = least
+
     def within(self, centre: np.ndarray, radius: int) -> np.ndarray:
         """Whether each site is at a distance |k - j| of at most `radius` from some of the sites `centre` (N,)."""
-        mask = np.zeros(self.size, dtype=bool)
-        for j in np.atleast_1d(centre):
-            mask |= np.abs(self.sites - self.sites[j]).sum(axis=1) <= radius
-        return mask
+        places = np.unique(self.sites[np.atleast_1d(centre)], axis=0)
+        reach = np.arange(-radius, radius + 1)
+        ball = np.stack(np.meshgrid(*[reach] * self.dim, indexing="ij"), axis=-1).reshape(-1, self.dim)
+        ball = ball[np.abs(ball).sum(axis=1) <= radius]
+        near = np.unique((places[:, None, :] + ball).reshape(-1, self.dim), axis=0)
+        _, number = np.unique(np.concatenate([near, self.sites]), axis=0, return_inverse=True)
+        return np.isin(number[len(near) :], number[: len(near)])

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -15,9 +16,14 @@ from ._drift_kernels import LANES
 from ._files import load_arrays, save_arrays
 from .errors import InvalidArgument
 from .paths import Unstable, over_tiles
-from .workers import Stop
+from .workers import Stop, default_workers, warn_if_long
 
 FORMAT = 1
+SLICE = 0.1  # seconds
+LEAST_SECONDS = 2e-9  # of a step of a site of a member
+LEAST_TOTAL = 0.5  # below it, no step makes a call long
+TRIED = 10_000_000  # steps of sites and lanes for a try: at most a tenth of a second or so
+ASTRAY = 1e6  # amplitudes beyond it, in units of their scale, are taken for an instability
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +59,9 @@ class RotatorEnsemble:
 
     @property
     def standard_error(self) -> np.ndarray:
-        """Of `mean` (T, N)."""
+        """Of `mean` (T, N); infinite for one member, of which nothing can be said."""
+        if self.actions.shape[1] == 1:
+            return np.full(self.mean.shape, np.inf)
         return self.actions.std(axis=1, ddof=1) / np.sqrt(self.actions.shape[1])
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -80,50 +88,145 @@ class RotatorEnsemble:
         return cls(content["times"], content["amplitudes"], float(content["step"]), int(content["seed"]))
 
 
+def complex_amplitudes(name: str, value: Any) -> np.ndarray:
+    """Amplitudes u as a new array of complex numbers, all finite.
+
+    Raises:
+        InvalidArgument: texts, None and the like, or numbers that are not finite.
+    """
+    try:
+        given = np.asarray(value)
+        if given.dtype.kind not in "biufcO" or np.ma.is_masked(value):
+            raise TypeError
+        found = np.array(given, dtype=np.complex128)
+    except (TypeError, ValueError):
+        raise InvalidArgument(name, f"must be an array of complex numbers, not {_checks.shown(value)}") from None
+    if not np.isfinite(found).all():
+        raise InvalidArgument(name, "must be finite; it contains NaN or infinity")
+    return found
+
+
 def checked_amplitudes(initial: Any, runs: Any, size: int) -> np.ndarray:
     """Return u(0) of each member (runs, N), complex, from that of all of them (N,) or of each."""
     number = _checks.integer("runs", runs, 1, 2**31)
-    try:
-        start = np.array(initial, dtype=np.complex128)
-    except (TypeError, ValueError):
-        raise InvalidArgument("initial", f"must be complex amplitudes, not {type(initial).__name__}") from None
+    start = complex_amplitudes("initial", initial)
     if start.shape not in ((size,), (number, size)):
         raise InvalidArgument("initial", f"must have the shape ({size},) or ({number}, {size}), not {start.shape}")
-    if not np.isfinite(start).all():
-        raise InvalidArgument("initial", "must be finite; it contains NaN or infinity")
     return np.broadcast_to(start, (number, size))
 
 
-def sampled(
-    start: np.ndarray, counts: np.ndarray, advance: Callable[..., int], step: float, workers: int | None,
-    progress: bool, comm: Any,
-) -> np.ndarray:  # fmt: skip
-    """The amplitudes (T, P, N) of all members, tile by tile.
+def communicator(comm: Any) -> Any:
+    """A communicator of mpi4py, or None."""
+    if comm is not None and not all(hasattr(comm, name) for name in ("rank", "size", "allgather")):
+        raise InvalidArgument("comm", f"must be a communicator of mpi4py or None, not {_checks.shown(comm)}")
+    return comm
+
+
+@dataclass(frozen=True)
+class Journey:
+    """The way of all members through the snapshots.
 
     Args:
         start: u(0) (P, N).
         counts: the numbers of steps (T,) before each snapshot.
-        advance: from x, y (N, LANES), the number of a snapshot, the number of noises used so far and the first member
-            of the tile; it takes x + i y there, and returns how many noises it has used.
-        step: for the message where a member leaves all bounds.
-        workers: threads, or None.
-        progress: whether to show a progress bar.
-        comm: the ranks that share the members, or None.
+        noises: the numbers of noises (T,) that they use.
+        advance: takes x + i y (N, LANES) the steps first, .., first + some - 1 before snapshot k, in place, from x, y,
+            k, first, some, the number of noises used before, and the first member of the tile.
+        step: size of the steps.
+        block: steps after which all parts of the scheme have had their turn.
+        scale: the size of amplitudes.
+        remedy: what helps where a member leaves all bounds.
     """
 
-    def tile(index: int, stop: Stop) -> np.ndarray:
-        chosen = start[index * LANES : (index + 1) * LANES]
-        x, y = np.empty((2, start.shape[1], LANES))
+    start: np.ndarray
+    counts: np.ndarray
+    noises: np.ndarray
+    advance: Callable[..., None]
+    step: float
+    block: int
+    scale: float
+    remedy: str
+
+    def sampled(self, workers: int | None, progress: bool, comm: Any) -> np.ndarray:
+        """The amplitudes (T, P, N) of all members, tile by tile, in slices between which an interrupt is seen.
+
+        Args:
+            workers: threads, or None.
+            progress: whether to show a progress bar.
+            comm: the ranks that share the members, or None.
+        """
+        if self.counts.any():
+            self._begin(workers, comm)
+        tiles = over_tiles(self._tile, len(self.start), workers, progress, comm, LANES)
+        return np.concatenate(tiles, axis=1)
+
+    def _begin(self, workers: int | None, comm: Any) -> None:
+        """Compile, where Ctrl-C is heard at once, and warn of a way that is very long, by a try of its first steps.
+
+        Nothing is said where no step is taken, or where even a fast one could not make the way long.
+        """
+        threads = default_workers(comm) if workers is None else _checks.integer("workers", workers, 1)
+        k, (members, sites) = int(self.counts.argmax()), self.start.shape
+        x, y = np.zeros((2, sites, LANES))
+        self._advance(x, y, k, 1, 0, 0, 0)
+        if float(self.counts.sum()) * sites * members * LEAST_SECONDS < LEAST_TOTAL:
+            return
+        x[:], y[:] = self.start[0].real[:, None], self.start[0].imag[:, None]
+        tried = min(self.block, int(self.counts[k]), max(1, TRIED // (sites * LANES)))
+        begun = time.perf_counter()
+        self._advance(x, y, k, int(tried + 1 < self.block), tried, 0, 0)
+        seconds = (time.perf_counter() - begun) * float(self.counts.sum()) / tried * -(-members // LANES)
+        if comm is None or comm.rank == 0:
+            ranks = 1 if comm is None else comm.size
+            what = f"{float(self.counts.sum()):.2g} steps of {self.step:.2g} of {members} members of {sites} sites"
+            warn_if_long(what, seconds, threads * ranks, "take fewer members, shorter times or a larger epsilon")
+
+    def _tile(self, index: int, stop: Stop) -> np.ndarray:
+        chosen = self.start[index * LANES : (index + 1) * LANES]
+        x, y = np.empty((2, self.start.shape[1], LANES))
         x[:], y[:] = chosen[-1].real[:, None], chosen[-1].imag[:, None]  # lanes that are left over repeat the last
         x[:, : len(chosen)], y[:, : len(chosen)] = chosen.real.T, chosen.imag.T
-        result = np.empty((len(counts), *chosen.shape), dtype=np.complex128)
-        noises = 0
-        for k, count in enumerate(counts):
-            stop.check()
-            if count:
-                noises += advance(x, y, k, noises, index * LANES)
+        result = np.empty((len(self.counts), *chosen.shape), dtype=np.complex128)
+        used, pace = 0, Pace()
+        for k, (count, noises) in enumerate(zip(self.counts, self.noises)):
+            for first, some in pace.slices(int(count), stop):
+                self._advance(x, y, k, first, some, used, index * LANES)
+                self._check(x, y)
+            used += int(noises)
             result[k].real, result[k].imag = x[:, : len(chosen)].T, y[:, : len(chosen)].T
-            Unstable.check(result[k], step)
+            self._check(x, y)
         return result
 
-    return np.concatenate(over_tiles(tile, len(start), workers, progress, comm, LANES), axis=1)
+    def _advance(self, *arguments: Any) -> None:
+        try:
+            self.advance(*arguments)
+        except Exception as error:  # compiled kernels raise what the functions of the user raise
+            raise InvalidArgument(
+                "lattice", f"one of its functions raises {type(error).__name__} at amplitudes of the sample: {error}"
+            ) from error
+
+    def _check(self, x: np.ndarray, y: np.ndarray) -> None:
+        """Raise Unstable if an amplitude is not finite, or absurdly large against the scale."""
+        if not (np.maximum(np.abs(x), np.abs(y)) < ASTRAY * self.scale).all():
+            raise Unstable(f"a member has left all bounds with the time step {self.step:.3g}. Remedy: {self.remedy}.")
+
+
+class Pace:
+    """How many steps a thread takes between two looks at an interrupt: about a tenth of a second."""
+
+    def __init__(self) -> None:
+        self._size = 1
+
+    def slices(self, count: int, stop: Stop) -> Iterator[tuple[int, int]]:
+        """Yield (first, number) of slices that make up 0 .. count-1."""
+        first = 0
+        while first < count:
+            stop.check()
+            some, begun = min(self._size, count - first), time.perf_counter()
+            yield first, some
+            taken, first = time.perf_counter() - begun, first + some
+            if taken < 0.5 * SLICE:
+                self._size = 2 * self._size
+            elif taken > 2 * SLICE:
+                self._size = max(1, self._size // 2)
+        stop.check()

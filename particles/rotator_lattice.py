@@ -11,15 +11,17 @@ import numpy as np
 
 from . import _checks
 from ._philox import Purpose, key_words
+from ._resolved_functions import resolved
 from ._rotator_assumptions import Assumption, checked_assumptions
 from ._rotator_kernels import hamiltonian_stepper, lattice_stepper, thermostat_stepper
-from ._rotator_steps import chosen_step
-from ._user_functions import function_of_square, values_of
+from ._rotator_steps import RotatorStep, action_scale, chosen_step
+from ._user_functions import function_of_square
 from .dissipations import Dissipation
 from .errors import InvalidArgument
 from .lattice_region import LatticeRegion
 from .paths import even_steps, longest_step
-from .rotator_ensemble import RotatorEnsemble, checked_amplitudes, sampled
+from .ranks import on_all_ranks, same_on_all_ranks
+from .rotator_ensemble import Journey, RotatorEnsemble, checked_amplitudes, communicator, complex_amplitudes
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,8 +31,10 @@ class RotatorLattice:
 
     Args:
         shape: number of sites along each direction of a box of Z^d (d,), d = 1, 2, 3, in C order; or None with `sites`.
-        frequency: f, a function of |u|^2 that numba can compile; positive.
-        coupling: G', a function of |u|^2 that numba can compile.
+        frequency: f, a function of |u|^2 that numba can compile; positive. What it reads besides has the values of
+            when the lattice is made; compiled functions that it calls (those decorated by numba, too) are compiled
+            anew for that.
+        coupling: G', likewise.
         dissipation: g.
         temperature: T_j > 0, (N,) or one number for all.
         epsilon: positive.
@@ -101,16 +105,22 @@ class RotatorLattice:
 
     @cached_property
     def defects(self) -> np.ndarray:
-        """The sites C_D whose spin breaks the alternation, as truth values (N,); the fewer of the two choices."""
+        """The sites C_D whose spin breaks the alternation, as truth values (N,); in each connected part of the region
+        the fewer of the two choices.
+        """
         wrong = np.sign(self.spins) != self.region.parity
-        return wrong if wrong.sum() <= self.size / 2 else ~wrong
+        if wrong.all() or not wrong.any():
+            return np.zeros(self.size, dtype=bool)
+        parts = self.region.parts
+        most = np.bincount(parts, wrong) > 0.5 * np.bincount(parts)
+        return wrong != most[parts]
 
     @cached_property
     def good_sites(self) -> np.ndarray:
         """The sites C_G at a distance of at least 3 from defects and their neighbours (N,): there the limit holds
-        (7.3).
+        (7.3). For a >= 1 rotators may turn in any direction (Remark 2.5), and all sites are good.
         """
-        if not self.defects.any():
+        if self.coupling_exponent >= 1 or not self.defects.any():
             return np.ones(self.size, dtype=bool)
         closure = self.region.within(np.flatnonzero(self.defects), 1)
         return ~self.region.within(np.flatnonzero(closure), 2)
@@ -135,7 +145,8 @@ class RotatorLattice:
             runs: number of independent members P.
             seed: of the random numbers; a member has the same ones whatever the number of members, threads and ranks.
             step: largest time step h of the fast time t; None lets neighbours turn by a radian against one another.
-                Thermostats act after every few steps, as often as their rate needs.
+                Thermostats act after every few steps, as often as their rate needs. Both follow the hottest of all
+                members at the start, so that a member goes the same way among others that start colder.
             workers: threads; None takes the cores that this process may use.
             progress: show a progress bar, at a terminal, on rank 0.
             comm: an mpi4py communicator whose ranks share the members; all get the whole result.
@@ -145,13 +156,17 @@ class RotatorLattice:
 
         Raises:
             InvalidArgument: an argument out of range; a step that is too large.
-            Unstable: a member has left all bounds; take a smaller step.
+            Unstable: a member has left all bounds; the message says what helps.
+
+        Warns:
+            LongRun: the way is very long, in steps; said before it is gone.
 
         Source: Dymov, equation (2.5).
         """
-        start = checked_amplitudes(initial, runs, self.size)
-        snapshots, keys = _checks.times(times), key_words(_checks.seed(seed))
-        chosen = chosen_step(self, step, start)
+        start, snapshots, keys, chosen = on_all_ranks(
+            communicator(comm), lambda: self._prepared(initial, times, runs, seed, step)
+        )
+        same_on_all_ranks(comm, initial=np.asarray(initial), times=snapshots, runs=runs, seed=keys, step=chosen)
         spans, blocks = even_steps(snapshots / self.epsilon, chosen.h * chosen.between)
         drift = self.dissipation.drift(self.region)
         advance = lattice_stepper(
@@ -161,17 +176,36 @@ class RotatorLattice:
         ends = np.cumsum([0] + [len(bonds) for bonds in self.region.colours])
         strength = self.epsilon**self.coupling_exponent
 
-        def advanced(x: np.ndarray, y: np.ndarray, k: int, noises: int, member: int) -> int:
+        def advanced(x: np.ndarray, y: np.ndarray, k: int, first: int, some: int, noises: int, member: int) -> None:
             count, h = int(blocks[k]), spans[k] / (blocks[k] * chosen.between)
             advance(
-                x, y, count, chosen.between, h, self.epsilon, strength, self.spins, self.region.coloured_bonds, ends,
-                self.temperature, noises, member, np.uint64(Purpose.ROTATORS), *keys, drift.whole, drift.real,
+                x, y, first, some, count, chosen.between, h, self.epsilon, strength, self.spins,
+                self.region.coloured_bonds, ends, self.temperature, noises, member, np.uint64(Purpose.ROTATORS), *keys,
+                drift.whole, drift.real,
             )  # fmt: skip
-            return count + 1
 
-        amplitudes = sampled(start, blocks, advanced, chosen.h, workers, progress, comm)
+        scale = np.sqrt(2 * action_scale(self.dissipation, self.temperature, start))
+        journey = Journey(
+            start, blocks * chosen.between, np.where(blocks > 0, blocks + 1, 0), advanced, chosen.h, chosen.between,
+            scale, self.remedy,
+        )  # fmt: skip
+        amplitudes = journey.sampled(workers, progress, comm)
         taken = longest_step(spans, blocks) / chosen.between or chosen.h
         return RotatorEnsemble(snapshots, amplitudes, taken, int(seed))
+
+    def _prepared(
+        self, initial: Any, times: Any, runs: Any, seed: Any, step: float | None
+    ) -> tuple[np.ndarray, np.ndarray, tuple[np.uint64, np.uint64], RotatorStep]:
+        start = checked_amplitudes(initial, runs, self.size)
+        snapshots, keys = _checks.times(times), key_words(_checks.seed(seed))
+        return start, snapshots, keys, chosen_step(self, step, start)
+
+    @property
+    def remedy(self) -> str:
+        """What helps where a member leaves all bounds."""
+        if self.assumptions[2].holds:
+            return "take a smaller step"
+        return "take shorter times; g does not dissipate (Hg), so that amplitudes grow whatever the step"
 
     def local_energy(self, amplitudes: Any) -> np.ndarray:
         """H_j = F_j(|u_j|^2)/2 + (epsilon^a/4) sum_{|k-j|=1} G(|u_j-u_k|^2), with F_j(0) = G(0) = 0.
@@ -180,16 +214,20 @@ class RotatorLattice:
             amplitudes: u (..., N), complex.
 
         Returns:
-            H_j (..., N), an energy; it tends to F_j(2 I_j)/2 as epsilon -> 0.
+            H_j (..., N), an energy, right to about 1e-13; it tends to F_j(2 I_j)/2 as epsilon -> 0.
+
+        Raises:
+            InvalidArgument: amplitudes of a wrong shape or not finite; f or G' that varies too wildly to be integrated.
 
         Source: Dymov, before Corollary 4.7.
         """
-        u = np.asarray(amplitudes, dtype=np.complex128)
+        u = complex_amplitudes("amplitudes", amplitudes)
         if u.shape[-1:] != (self.size,):
             raise InvalidArgument("amplitudes", f"must have the shape (..., {self.size}), not {u.shape}")
         energy = self.rotation_energy(0.5 * np.abs(u) ** 2)
         tail, head = self.region.bonds.T
-        bonds = _primitive(self.compiled_coupling, np.abs(u[..., tail] - u[..., head]) ** 2)
+        squares = np.abs(u[..., tail] - u[..., head]) ** 2
+        bonds = resolved("coupling", self.compiled_coupling, squares, integral=True).integral(squares)
         strength = 0.25 * self.epsilon**self.coupling_exponent
         for e, (j, k) in enumerate(self.region.bonds):
             energy[..., j] += strength * bonds[..., e]
@@ -197,17 +235,18 @@ class RotatorLattice:
         return energy
 
     def rotation_energy(self, actions: Any) -> np.ndarray:
-        """F_j(2 I_j)/2 (..., N), for actions I (..., N): the limit of the local energy (Corollary 4.7)."""
-        return 0.5 * self.spins * _primitive(self.compiled_frequency, 2.0 * np.asarray(actions, dtype=np.float64))
+        """F_j(2 I_j)/2 (..., N), for actions I (..., N): the limit of the local energy (Corollary 4.7).
 
+        Args:
+            actions: I (..., N), not negative.
 
-def _primitive(function: Any, x: np.ndarray) -> np.ndarray:
-    """int_0^x of a smooth function, by Gauss's rule on four parts."""
-    nodes, weights = np.polynomial.legendre.leggauss(16)
-    parts = 4
-    places = (np.arange(parts)[:, None] + 0.5 * (nodes + 1)).ravel() / parts
-    shares = np.tile(weights, parts) * 0.5 / parts
-    result = np.zeros(np.shape(x))
-    for place, share in zip(places, shares):
-        result += share * values_of(function, place * x)
-    return result * x
+        Raises:
+            InvalidArgument: a wrong shape, negative actions, or f that varies too wildly to be integrated.
+        """
+        squares = 2.0 * _checks.real_array("actions", actions)
+        if squares.shape[-1:] != (self.size,):
+            raise InvalidArgument("actions", f"must have the shape (..., {self.size}), not {squares.shape}")
+        if (squares < 0).any():
+            raise InvalidArgument("actions", f"must not be negative, but the least is {0.5 * squares.min():g}")
+        f = resolved("frequency", self.compiled_frequency, squares, integral=True)
+        return 0.5 * self.spins * f.integral(squares)

@@ -9,11 +9,13 @@ import numpy as np
 
 from . import _checks
 from ._philox import Purpose, key_words
+from ._rotator_assumptions import warn_of_bad_sites
 from ._rotator_kernels import thermostat_stepper, transport_stepper
 from ._rotator_steps import action_scale, chosen_slow_step
 from .errors import InvalidArgument
 from .paths import even_steps, longest_step
-from .rotator_ensemble import RotatorEnsemble, checked_amplitudes, sampled
+from .ranks import on_all_ranks, same_on_all_ranks
+from .rotator_ensemble import Journey, RotatorEnsemble, checked_amplitudes, communicator
 from .rotator_lattice import RotatorLattice
 
 
@@ -30,6 +32,9 @@ class TransportProcess:
     Raises:
         InvalidArgument: not a lattice, or its g has no average.
 
+    Warns:
+        AssumptionWarning: the lattice has defects, and sites near them do not follow this equation.
+
     Source: Dymov, equations (2.8) and (4.35), Proposition 4.9.
     """
 
@@ -39,6 +44,7 @@ class TransportProcess:
     def __post_init__(self) -> None:
         if not isinstance(self.lattice, RotatorLattice):
             raise InvalidArgument("lattice", f"must be a RotatorLattice, not {type(self.lattice).__name__}")
+        warn_of_bad_sites(self.lattice, "the transport process", 4)
 
     def sample(
         self,
@@ -60,7 +66,8 @@ class TransportProcess:
             times: snapshots tau (T,), not negative, not decreasing.
             runs: number of independent members P.
             seed: of the random numbers; a member has the same ones whatever the number of members, threads and ranks.
-            step: largest step of the slow time; None takes 0.04 of the time scale of the dissipation.
+            step: largest step of the slow time; None takes 0.04 of the time scale of the dissipation, at amplitudes
+                of the hottest of all members.
             workers: threads; None takes the cores that this process may use.
             progress: show a progress bar, at a terminal, on rank 0.
             comm: an mpi4py communicator whose ranks share the members; all get the whole result.
@@ -70,25 +77,33 @@ class TransportProcess:
 
         Raises:
             InvalidArgument: an argument out of range; a step that is too large.
-            Unstable: a member has left all bounds; take a smaller step.
+            Unstable: a member has left all bounds; the message says what helps.
+
+        Warns:
+            LongRun: the way is very long, in steps; said before it is gone.
         """
         region, temperature = self.lattice.region, self.lattice.temperature
-        start = checked_amplitudes(initial, runs, region.size)
-        snapshots, keys = _checks.times(times), key_words(_checks.seed(seed))
-        averaged = self.lattice.dissipation.averaged(region)
+
+        def prepared() -> tuple[Any, ...]:
+            start = checked_amplitudes(initial, runs, region.size)
+            snapshots, keys = _checks.times(times), key_words(_checks.seed(seed))
+            averaged = self.lattice.dissipation.averaged(region)
+            scale = action_scale(averaged, temperature, start)
+            return start, snapshots, keys, averaged, scale, chosen_slow_step(averaged, region, scale, step)
+
+        start, snapshots, keys, averaged, scale, h = on_all_ranks(communicator(comm), prepared)
+        same_on_all_ranks(comm, initial=np.asarray(initial), times=snapshots, runs=runs, seed=keys, step=h)
         drift = averaged.drift(region)
-        h = chosen_slow_step(averaged, region, action_scale(averaged, temperature, start), step)
         exact_in_law = drift.radial == 2 and step is None
         spans, steps = even_steps(snapshots, float(snapshots[-1]) if exact_in_law and snapshots[-1] > 0 else h)
         advance = transport_stepper(thermostat_stepper(drift.slope, drift.radial))
 
-        def advanced(x: np.ndarray, y: np.ndarray, k: int, noises: int, member: int) -> int:
-            count = int(steps[k])
+        def advanced(x: np.ndarray, y: np.ndarray, k: int, first: int, some: int, noises: int, member: int) -> None:
             advance(
-                x, y, count, spans[k] / count, temperature, noises, member, np.uint64(Purpose.TRANSPORT), *keys,
-                drift.whole, drift.real,
+                x, y, first, some, spans[k] / steps[k], temperature, noises, member, np.uint64(Purpose.TRANSPORT),
+                *keys, drift.whole, drift.real,
             )  # fmt: skip
-            return count
 
-        amplitudes = sampled(start, steps, advanced, h, workers, progress, comm)
+        journey = Journey(start, steps, steps, advanced, h, 1, np.sqrt(2 * scale), self.lattice.remedy)
+        amplitudes = journey.sampled(workers, progress, comm)
         return RotatorEnsemble(snapshots, amplitudes, longest_step(spans, steps) or h, int(seed))

@@ -5,14 +5,14 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from dolfinx import fem
 
 from ..particles import InvalidArgument
-from ..particles._checks import integer, real_array
+from ..particles._checks import called, integer, real_array
 from .action_space import ActionSpace, product_of
 from .rosenbrock import Statistics
 
@@ -59,6 +59,11 @@ class ActionDensity:
         """int p."""
         return self.space.mass(self.field)
 
+    @cached_property
+    def negative(self) -> float:
+        """The mass that is negative at quadrature points: an error of the elements, which `at` shows as 0."""
+        return -float(self.space.integrals(np.minimum(self.space.grid_values(self.field), 0.0)))
+
     def mean(self) -> np.ndarray:
         """E I (N,)."""
         return np.array([self._moment({j: 1}) for j in range(self.space.dim)]) / self.mass
@@ -84,8 +89,11 @@ class ActionDensity:
 
         Returns:
             The mean of f (...), by Gauss's rule on the cells.
+
+        Raises:
+            InvalidArgument: not a callable, it raises, or returns no real numbers or not one for each point.
         """
-        values = self.space.on_grid(observable)
+        values = self.space.on_grid(partial(_observed, observable))
         weights = self.space.grid_values(self.field)
         return self.space.integrals(values * weights.reshape(*weights.shape, *[1] * (values.ndim - weights.ndim)))
 
@@ -117,12 +125,25 @@ class ActionDensity:
         return result
 
     def distribution(self, site: int, points: Any) -> np.ndarray:
-        """P(I_j <= x) (P,) at points x (P,), by Gauss's rule on the way between them."""
-        x = real_array("points", points)
+        """P(I_j <= x), by Gauss's rule on the way between the points.
+
+        Args:
+            site: j.
+            points: x (P,).
+
+        Returns:
+            The probabilities (P,).
+
+        Raises:
+            InvalidArgument: no such site, or a wrong shape.
+        """
+        x, j = real_array("points", points), integer("site", site, 0, self.space.dim - 1)
+        if x.ndim != 1:
+            raise InvalidArgument("points", f"must be actions (P,), not of shape {x.shape}")
+        if not x.size:
+            return np.empty(0)
         order = np.argsort(x)
-        ends = np.concatenate(
-            [[0.0], np.clip(x[order], 0.0, self.space.upper[integer("site", site, 0, self.space.dim - 1)])]
-        )
+        ends = np.concatenate([[0.0], np.clip(x[order], 0.0, self.space.upper[j])])
         nodes, weights = np.polynomial.legendre.leggauss(8)
         parts = max(1, -(-2000 // max(len(x), 1)))
         fine = np.concatenate(
@@ -130,7 +151,7 @@ class ActionDensity:
         )
         width = np.diff(fine)
         places = (fine[:-1, None] + 0.5 * width[:, None] * (nodes + 1)).ravel()
-        pieces = (self.marginal(site, places).reshape(len(width), -1) * weights).sum(axis=1) * 0.5 * width
+        pieces = (self.marginal(j, places).reshape(len(width), -1) * weights).sum(axis=1) * 0.5 * width
         result = np.empty(len(x))
         result[order] = np.cumsum(pieces.reshape(len(x), parts).sum(axis=1)) / self.mass
         return result
@@ -155,6 +176,18 @@ class ActionDensity:
     def function(self) -> fem.Function:
         """P as a finite element function, interpolated at the nodes (collective the first time)."""
         return self.space.function(self.values.ravel(), "p")
+
+
+def _observed(observable: Callable[[np.ndarray], Any], points: np.ndarray) -> np.ndarray:
+    """Values (P, ...) of the user's observable at points; one number counts for all of them."""
+    values = called("observable", observable, points, (len(points),))
+    if values.ndim == 0:
+        values = np.broadcast_to(values, (len(points),))
+    if len(values) != len(points):
+        raise InvalidArgument(
+            "observable", f"must return as many values as it is given points, {len(points)}, not {values.shape}"
+        )
+    return real_array("observable", values)
 
 
 @dataclass(frozen=True, eq=False)

@@ -55,13 +55,15 @@ def stationary(
         state.axpy(1.0, one)
         outflow.mult(state, flow)
     allowed = STATIONARY_RTOL * 1e3 * scale
-    if solver.getConvergedReason() < 0 or not flow.norm() <= allowed or not np.isfinite(state.norm()):
-        raise NotConverged(
-            "the stationary law of the actions",
-            f"PETSc reason {solver.getConvergedReason()} after {solver.getIterationNumber()} iterations, "
-            f"outflow {flow.norm() / max(scale, 1e-300):.1e} of that of the product law",
-            "try petsc_options of a direct solver, or fewer cells",
-        )
+    reason = solver.getConvergedReason()
+    if reason < 0 or not flow.norm() <= allowed or not np.isfinite(state.norm()):
+        said = f"outflow {flow.norm() / max(scale, 1e-300):.1e} of that of the product law"
+        if reason < 0:
+            said += f", PETSc reason {reason} after {solver.getIterationNumber()} iterations"
+        remedy = "try petsc_options of a direct solver, or fewer cells"
+        if direct or reason > 0:
+            remedy = "give an `upper` and wide=True, or check that the dissipation confines the actions (Hg)"
+        raise NotConverged("the stationary law of the actions", said, remedy)
     solver.destroy()
     return space.whole(state.array / roots)
 
@@ -71,7 +73,8 @@ def _shift(outflow: PETSc.Mat) -> float:
 
 
 def rates(space: ActionSpace, outflow: PETSc.Mat, product: PETSc.Mat, count: int) -> np.ndarray:
-    """The rates of smallest real part (count,), by shift and invert; complex where some are.
+    """The rates of smallest real part (count,), by shift and invert; complex where some are. Where the last would be
+    one of a complex pair, the other is there too (count + 1,).
 
     Raises:
         NotConverged: SLEPc did not find enough of them.
@@ -101,9 +104,17 @@ def rates(space: ActionSpace, outflow: PETSc.Mat, product: PETSc.Mat, count: int
         raise NotConverged("the rates of the actions", "SLEPc gave up", "take fewer cells") from error
     found = np.array([solver.getEigenvalue(i) for i in range(solver.getConverged())], dtype=complex)
     solver.destroy()
-    if len(found) < count:
-        raise NotConverged("the rates of the actions", f"SLEPc found {len(found)} of {count}", "ask for fewer rates")
-    found = found[np.lexsort((found.imag, np.round(found.real, 9)))][:count]
-    found[0] = 0.0
     size = np.abs(found).max(initial=1.0)
+    order = np.lexsort((found.imag, np.abs(found.imag), np.round(found.real / size, 9)))  # a pair stays together
+    found = found[order]
+    pair = len(found) > count and _split(found, count, size)
+    if len(found) < count or (len(found) == count and _split(found, count, size)):
+        raise NotConverged("the rates of the actions", f"SLEPc found {len(found)} of {count}", "ask for fewer rates")
+    found = found[: count + pair]
+    found[0] = 0.0
     return found.real if (np.abs(found.imag) <= COMPLEX * size).all() else found
+
+
+def _split(found: np.ndarray, count: int, size: float) -> bool:
+    """Whether the first `count` rates hold one of a complex pair without the other."""
+    return bool(abs(found[:count].imag.sum()) > COMPLEX * size)

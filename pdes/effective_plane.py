@@ -11,6 +11,7 @@ from mpi4py import MPI
 from ..cells.averaged_dissipation import averaged_dissipation
 from ..particles import InvalidArgument, RotatorLattice
 from ..particles._checks import integer, number, real_array
+from ..particles._rotator_assumptions import warn_of_bad_sites
 from .action_box import own_upper
 from .action_space import OwnLaws
 from .density import Density
@@ -71,6 +72,7 @@ class EffectivePlane(FokkerPlanck):
     ) -> None:  # fmt: skip
         if not isinstance(lattice, RotatorLattice) or lattice.size != 1:
             raise InvalidArgument("lattice", "must be a RotatorLattice of one site")
+        warn_of_bad_sites(lattice, "the effective equation", 3)
         laws = OwnLaws(averaged_dissipation(lattice), lattice.temperature)
         if radius is None:
             radius = float(np.sqrt(2.0 * own_upper(laws, 0, TAIL)))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import warnings
 from collections.abc import Callable
@@ -14,13 +13,18 @@ import numpy as np
 from mpi4py import MPI
 
 from ..cells.averaged_dissipation import averaged_dissipation
-from ..particles import InvalidArgument, RotatorLattice
-from ..particles._checks import flag, integer, number
+from ..cells.krylov import checked_options
+from ..particles import AssumptionWarning, InvalidArgument, RotatorLattice
+from ..particles._checks import flag, integer, number, shown
 from ..particles._checks import times as checked_times
+from ..particles._files import target
+from ..particles._rotator_assumptions import warn_of_bad_sites
+from ..particles.ranks import on_all_ranks, same_on_all_ranks
 from . import coupled_actions, separable_actions
 from .action_box import checked_upper, own_tail, own_upper
 from .action_density import ActionDensity, EvolvedActions
 from .action_evolution import ActionEvolution
+from .action_limits import density_on_grid, mass_behind, mass_beyond, problem_of
 from .action_space import ActionAxis, ActionSpace, OwnLaws, WideLaws, graded, product_of
 from .errors import NotConverged, Unresolved
 from .evolution import Stepper
@@ -39,6 +43,7 @@ WIDENINGS = 12
 BEYOND = 1e-10  # of the initial mass, outside of the box
 CUT = 1e-6  # of it, where the box was given: more is said
 REFUSED = 1e-2  # of it: more is refused
+NEGATIVE = 1e-6  # of the mass of a stationary law, which is an error of the elements: more is said
 WIDTHS = 25.0  # of the weight for wide densities, in a box
 
 
@@ -66,6 +71,9 @@ class TransportFokkerPlanck:
         InvalidArgument: an argument out of range; more than 3 sites; a dissipation that does not confine the actions.
         NotConverged: no box holds the stationary law.
 
+    Warns:
+        AssumptionWarning: the lattice has defects, and sites near them do not follow this equation.
+
     Source: Dymov, equation (2.8).
     """
 
@@ -86,8 +94,11 @@ class TransportFokkerPlanck:
         if self.dim not in (1, 2, 3):
             message = f"must have 1, 2 or 3 sites, not {self.dim}; TransportProcess samples any number"
             raise InvalidArgument("lattice", message)
-        number("rtol", self.rtol, above=0.0)
+        if not isinstance(self.comm, MPI.Comm):
+            raise InvalidArgument("comm", f"must be a communicator of mpi4py, not {shown(self.comm)}")
+        object.__setattr__(self, "rtol", number("rtol", self.rtol, above=0.0))
         flag("wide", self.wide)
+        checked_options(self.petsc_options)
         given = checked_upper(self.upper, self.dim)
         usual = (SEPARABLE if self.separable else COUPLED)[self.dim]
         counts: Any = usual[0] if self.cells is None else self.cells
@@ -103,6 +114,8 @@ class TransportFokkerPlanck:
             given = np.array([own_upper(self.own_laws, j, tail) for j in range(self.dim)])
             given = given if self.separable else self._widened(given)
         object.__setattr__(self, "upper", given)
+        if self.comm.rank == 0:
+            warn_of_bad_sites(self.lattice, "the density of the transport equation", 4)
 
     def _checked_degree(self, counts: list[int], usual: int) -> int:
         if self.degree is not None:
@@ -121,8 +134,10 @@ class TransportFokkerPlanck:
         """
         coarse = {2: (8, 4), 3: (6, 2)}[self.dim]
         for _ in range(WIDENINGS):
-            trial = TransportFokkerPlanck(self.lattice, upper, coarse[0], degree=coarse[1], comm=self.comm)
-            tails = trial.tail
+            with warnings.catch_warnings():  # they are of the box that is looked for
+                warnings.simplefilter("ignore")
+                trial = TransportFokkerPlanck(self.lattice, upper, coarse[0], degree=coarse[1], comm=self.comm)
+                tails = mass_behind(trial._stationary)
             if (tails <= COUPLED_TAIL).all():
                 return upper
             upper = np.where(tails > COUPLED_TAIL, 1.15 * upper, upper)
@@ -161,6 +176,13 @@ class TransportFokkerPlanck:
             ActionAxis(graded(upper, cells), self.degree, partial(self.laws.logarithm, j))
             for j, (upper, cells) in enumerate(zip(self.upper, self.cells))
         ]
+        for j, axis in enumerate(axes):
+            if not (np.diag(axis.mass) > 0).all():
+                raise InvalidArgument(
+                    "upper" if not self.sized else "cells",
+                    f"the law of site {j} is below 1e-300 in whole cells for U = {self.upper[j]:.3g}; give a smaller "
+                    "upper, more cells or wide=True",
+                )
         return ActionSpace(tuple(axes), self.comm)
 
     @cached_property
@@ -179,13 +201,7 @@ class TransportFokkerPlanck:
         """
         if self.separable:
             return np.array([own_tail(self.own_laws, j, float(u)) for j, u in enumerate(self.upper)])
-        rho = self.stationary()
-        result = []
-        for j, u in enumerate(self.upper):
-            near, end = rho.marginal(j, np.array([0.97 * u, u]))
-            decay = np.log(max(near, 1e-300) / max(end, 1e-300)) / (0.03 * u)
-            result.append(end / decay if decay > 0 else 1.0)
-        return np.array(result)
+        return mass_behind(self._stationary, sure=False)
 
     @cached_property
     def _stationary(self) -> ActionDensity:
@@ -208,9 +224,30 @@ class TransportFokkerPlanck:
         Raises:
             NotConverged: the linear solver failed.
 
+        Warns:
+            Unresolved: the given box cuts off some of it, or the cells are too large for it.
+
         Source: Dymov, Theorem 2.3; for diagonal dissipation p is prop. to prod_j exp(-(2/(p T_j)) (2 I_j)^(p/2)).
         """
+        self._warn_of_tail(self.tail, "the stationary law", 4)
+        if not self.separable and (negative := self._stationary.negative) > NEGATIVE:
+            said, remedy = (
+                f"it is negative on {negative:.1e} of its mass",
+                "take more cells, or wide=True with an `upper`",
+            )
+            if negative > REFUSED:
+                raise NotConverged("the stationary law of the actions", said, remedy)
+            if self.comm.rank == 0:
+                warnings.warn(f"the stationary law of the actions: {said}; {remedy}", Unresolved, stacklevel=2)
         return self._stationary
+
+    def _warn_of_tail(self, tail: np.ndarray, what: str, stacklevel: int) -> None:
+        """Warn where a box that was given cuts off some of a density: what is beyond is squeezed into it."""
+        if not self.sized and tail.max() > CUT and self.comm.rank == 0:
+            message = f"{what} has about {tail.max():.1e} of its mass beyond the given U = {np.round(self.upper, 3)}"
+            warnings.warn(
+                f"{message}, which is cut off; give a larger `upper`, or none", Unresolved, stacklevel=stacklevel
+            )
 
     def evolve(
         self,
@@ -230,7 +267,8 @@ class TransportFokkerPlanck:
             times: snapshots tau (T,), not negative, not decreasing.
             scheme: of the time steps, where sites act on one another.
             step: steps of this size, or a little less so that they end at the times; None chooses them by `rtol`.
-            checkpoint: a file from which an interrupted evolution goes on, where sites act on one another.
+            checkpoint: a file from which an interrupted evolution goes on, also in another process and on another
+                number of ranks; where sites do not act on one another none is written.
             checkpoint_every: seconds between two writings of it.
             progress: show a progress bar, at a terminal, on rank 0.
 
@@ -245,18 +283,42 @@ class TransportFokkerPlanck:
         Warns:
             Unresolved: the cells are too large for the initial density, or the given box cuts some of it off.
         """
+        snapshots, stepper = on_all_ranks(
+            self.comm, lambda: self._arguments(times, scheme, step, checkpoint, checkpoint_every, progress)
+        )
+        same_on_all_ranks(self.comm, times=snapshots, step=step)
+        options = {"scheme": scheme, "step": step, "checkpoint": checkpoint, "checkpoint_every": checkpoint_every}
+        values = on_all_ranks(self.comm, lambda: density_on_grid(self.space, initial))
+        if (wider := on_all_ranks(self.comm, lambda: self._wider(initial, values))) is not None:
+            return wider._evolved(density_on_grid(wider.space, initial), snapshots, stepper, options, progress)
+        return self._evolved(values, snapshots, stepper, options, progress)
+
+    def _arguments(
+        self, times: Any, scheme: Any, step: Any, checkpoint: Any, every: Any, progress: Any
+    ) -> tuple[np.ndarray, Stepper]:
+        """Look at the arguments before any work, and say which of them are not used."""
         snapshots = checked_times(times)
         stepper = Stepper.chosen(scheme, step, self.rtol, exact=self.separable)
-        options = {"scheme": scheme, "step": step, "checkpoint": checkpoint, "checkpoint_every": checkpoint_every}
-        values = self._density_on_grid(initial, None)
-        if (wider := self._wider(initial, values)) is not None:
-            return wider.evolve(initial, times, progress=progress, **options)  # type: ignore[arg-type]
+        number("checkpoint_every", every, least=0.0)
+        flag("progress", progress)
+        if checkpoint is not None:
+            target("checkpoint", checkpoint)
+        given = [name for name, value in (("checkpoint", checkpoint), ("step", step)) if value is not None]
+        if self.separable and given and self.comm.rank == 0:
+            message = f"{' and '.join(given)} not used: sites do not act on one another, and time is exact"
+            warnings.warn(message, UserWarning, stacklevel=5)
+        return snapshots, stepper
+
+    def _evolved(
+        self, values: np.ndarray, snapshots: np.ndarray, stepper: Stepper, options: dict[str, Any], progress: bool
+    ) -> EvolvedActions:
         start = self.space.normalised(self.space.projected(values))
         if self.separable:
             fields, undershoot = separable_actions.evolved(self.space, self.laws, start, snapshots)
             return self._checked(EvolvedActions(self, snapshots, fields, undershoot, Statistics()))
         evolution = ActionEvolution(self.space, *self._matrices, stepper, self.petsc_options)
-        keeper = Checkpoint(checkpoint, checkpoint_every, self.space, self._problem(start, snapshots, stepper))
+        problem = "" if options["checkpoint"] is None else problem_of(self, start, snapshots, stepper)
+        keeper = Checkpoint(options["checkpoint"], options["checkpoint_every"], self.space, problem)
         journey = keeper.travel(evolution, evolution.begin(start), snapshots, progress)
         fields = np.array([self.space.whole(seen) for seen in journey.seen])
         return self._checked(EvolvedActions(self, snapshots, fields, evolution.undershoot, journey.statistics))
@@ -264,7 +326,9 @@ class TransportFokkerPlanck:
     def _checked(self, run: EvolvedActions) -> EvolvedActions:
         if run.undershoot > 1e-3 and self.comm.rank == 0:
             message = f"the density was negative on {run.undershoot:.1e} of its mass in a step, and was set to 0 there"
-            warnings.warn(f"{message}; take more cells", Unresolved, stacklevel=3)
+            warnings.warn(f"{message}; take more cells", Unresolved, stacklevel=4)
+        if not self.sized:
+            self._warn_of_tail(np.max([mass_behind(rho, sure=False) for rho in run], axis=0), "the density", 5)
         return run
 
     def _wider(self, initial: Callable[[np.ndarray], Any], values: np.ndarray) -> TransportFokkerPlanck | None:
@@ -273,7 +337,7 @@ class TransportFokkerPlanck:
         Raises:
             InvalidArgument: the box was given, and does not hold it.
         """
-        beyond = self._beyond(initial, values)
+        beyond = mass_beyond(self.space, initial, values)
         if beyond <= (BEYOND if self.sized else CUT):
             return None
         if not self.sized:
@@ -286,44 +350,17 @@ class TransportFokkerPlanck:
         upper = self.upper
         for _ in range(WIDENINGS):
             upper = 1.5 * upper
-            wider = replace(self, upper=upper, wide=True)
-            if wider._beyond(initial, wider._density_on_grid(initial, None)) <= BEYOND:
+            wider = self._like(upper=upper, wide=True)
+            if mass_beyond(wider.space, initial, density_on_grid(wider.space, initial)) <= BEYOND:
+                object.__setattr__(wider, "sized", True)
                 return wider
         raise InvalidArgument("initial", f"has mass beyond U = {np.round(upper, 3)}; is it integrable?")
 
-    def _beyond(self, initial: Callable[[np.ndarray], Any], values: np.ndarray) -> float:
-        """The part of the initial mass that is beyond one of the U_j, up to 2 U_j; `values` are those in the box."""
-        inside = self.space.plain_integral(values)
-        if not inside > 0:
-            raise InvalidArgument("initial", "is 0 at all quadrature points; take more cells, or a wider density")
-        outside = sum(self.space.plain_integral(self._density_on_grid(initial, j)) for j in range(self.dim))
-        return outside / (inside + outside)
-
-    def _density_on_grid(self, initial: Callable[[np.ndarray], Any], beyond: int | None) -> np.ndarray:
-        """The initial density at the quadrature points, of which one coordinate may be taken beyond U."""
-        if not callable(initial):
-            raise InvalidArgument("initial", f"must be a callable from points (P, {self.dim}) to values (P,)")
-        offset = np.zeros(self.dim)
-        if beyond is not None:
-            offset[beyond] = self.upper[beyond]
-
-        def checked(points: np.ndarray) -> np.ndarray:
-            try:
-                values = np.array(np.broadcast_to(initial(points + offset), (len(points),)), dtype=np.float64)
-            except (TypeError, ValueError) as error:
-                raise InvalidArgument("initial", f"must return one number for each point: {error}") from None
-            if not np.isfinite(values).all():
-                raise InvalidArgument("initial", "must be finite; it contains NaN or infinity")
-            if (values < 0).any():
-                raise InvalidArgument("initial", f"must not be negative, but is {values.min():g} somewhere")
-            return values
-
-        return self.space.on_grid(checked)
-
-    def _problem(self, start: np.ndarray, times: np.ndarray, stepper: Stepper) -> str:
-        parts = [self.upper, np.array(self.cells), self.laws.temperature, times, np.round(start, 8)]
-        text = f"{stepper} {self.degree} {self.lattice.dissipation!r}".encode()
-        return hashlib.sha256(text + b"".join(np.ascontiguousarray(part).tobytes() for part in parts)).hexdigest()
+    def _like(self, **changes: Any) -> TransportFokkerPlanck:
+        """The same with other arguments; what was to be said of the lattice was said."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", AssumptionWarning)
+            return replace(self, **changes)
 
     def spectrum(self, k: int) -> np.ndarray:
         """-L p = lambda p, L p = -sum_j d_j (R_j p - T_j I_j d_j p): the k slowest rates, 0 first.
@@ -333,7 +370,8 @@ class TransportFokkerPlanck:
 
         Returns:
             lambda (k,), in units of 1/slow time, real parts not decreasing; complex where sites act on one another
-            without detailed balance and some of the rates are.
+            without detailed balance and some of the rates are, and then (k + 1,) where the last would be one of a
+            complex pair without the other.
 
         Raises:
             InvalidArgument: k out of range.
@@ -342,7 +380,7 @@ class TransportFokkerPlanck:
         count = integer("k", k, 1, max(self.space.size // 4, 1))
         if self.separable:
             if self.wide:
-                return replace(self, upper=None, wide=False).spectrum(count)
+                return self._like(upper=None, wide=False).spectrum(count)
             return separable_actions.rates(self.space, self.laws.temperature, count)
         return coupled_actions.rates(self.space, *self._matrices[:2], count)
 
@@ -353,7 +391,12 @@ class TransportFokkerPlanck:
             density: of the actions; None takes the stationary one.
 
         Raises:
-            InvalidArgument: a dissipation that declares no flow.
+            InvalidArgument: a dissipation that declares no flow, or no density of as many actions.
         """
-        rho = self.stationary() if density is None else density
-        return np.asarray(rho.expectation(partial(self.lattice.dissipation.flow, self.lattice.region)))
+        theta = partial(self.lattice.dissipation.flow, self.lattice.region)
+        theta(np.zeros((1, self.dim)))  # a dissipation without flow is refused before any work
+        if density is None:
+            density = self.stationary()
+        if not isinstance(density, ActionDensity) or density.space.dim != self.dim:
+            raise InvalidArgument("density", f"must be an ActionDensity of {self.dim} actions, not {shown(density)}")
+        return np.asarray(density.expectation(theta))

@@ -1,5 +1,6 @@
 """R and K: closed forms, and direct quadrature of other kinds."""
 
+import time
 from functools import cache
 
 import numpy as np
@@ -128,3 +129,48 @@ def test_arguments():
         averaged_dissipation(None)
     with pytest.raises(InvalidArgument, match="amplitudes"):
         averaged.effective_drift(np.ones(3))
+
+
+def test_polynomials_of_many_neighbours():
+    """A (6, 6) lattice with all four neighbours, and the middle of a (3, 3, 3) one with six: K is that of the resonant
+    monomials, written out by hand (|z|^2 <= 1e-13), and 20 points of it take less than 2 s.
+    """
+    plane = RotatorLattice(
+        (6, 6), FREQUENCIES[4], weak,
+        PolynomialDissipation(lambda u: -3 * Abs(u()) ** 2 * u() + 0.1 * u(1) ** 2 * conjugate(u(0, 1)) + sum(
+            0.1 * Abs(u(*k)) ** 2 * u() + 0.05 * u(*k) ** 2 * conjugate(u()) for k in ((1,), (-1,), (0, 1), (0, -1)))),
+        1.0, 0.1,
+    )  # fmt: skip
+    space = RotatorLattice(
+        (3, 3, 3), FREQUENCIES[4], weak,
+        PolynomialDissipation(lambda u: -3 * Abs(u()) ** 2 * u() + sum(
+            0.1 * Abs(u(*k)) ** 2 * u() + 0.05 * u(*k)
+            for k in ((1,), (-1,), (0, 1), (0, -1), (0, 0, 1), (0, 0, -1)))),
+        1.0, 0.1,
+    )  # fmt: skip
+    for lattice in (plane, space):
+        actions = np.random.default_rng(4).random((20, lattice.size))
+        begun = time.perf_counter()
+        found = averaged_dissipation(lattice)(actions)
+        assert time.perf_counter() - begun < 2.0  # 20 points by a sum over angles would take an hour
+        near = np.stack([actions[:, k].sum(axis=1) for k in lattice.region.neighbours], axis=1)
+        assert np.abs(found - (-12 * actions**2 + 0.4 * near * actions)).max() < 1e-13 * 30
+
+
+def test_functions_in_space():
+    """Four angles for each site of a (2, 2, 2) lattice that are averaged over in compiled code: closed form."""
+
+    def near(j, u):
+        total = 0j
+        for axis in (1, 2, 4):
+            total += u[j ^ axis]
+        return -3 * abs(u[j]) ** 2 * u[j] + 0.1 * total * np.conj(total) * u[j] + 0.05 * total
+
+    lattice = RotatorLattice((2, 2, 2), FREQUENCIES[4], weak, CustomDissipation(near, 4), 1.0, 0.1)
+    actions = np.random.default_rng(4).random((5, 8))
+    beside = np.stack([actions[:, k].sum(axis=1) for k in lattice.region.neighbours], axis=1)
+    averaged = averaged_dissipation(lattice)
+    assert np.abs(averaged(actions) - (-12 * actions**2 + 0.4 * beside * actions)).max() < 1e-12
+    for bad in (np.full((1, 8), np.nan), [["a"] * 8], None):
+        with pytest.raises(InvalidArgument, match="amplitudes"):
+            averaged.effective_drift(bad)

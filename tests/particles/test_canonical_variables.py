@@ -6,7 +6,13 @@ from rates import assert_rate
 from rotators import alternating, slow, weak
 from scipy import integrate
 
-from scaling_limits.particles import DiagonalDissipation, InvalidArgument, RotatorLattice, canonical_variables
+from scaling_limits.particles import (
+    AssumptionWarning,
+    DiagonalDissipation,
+    InvalidArgument,
+    RotatorLattice,
+    canonical_variables,
+)
 from scaling_limits.particles.canonical_variables import generator_gradient
 
 pytestmark = pytest.mark.serial  # nothing here communicates
@@ -104,7 +110,8 @@ def test_arguments():
     for bad in (np.ones(2), [np.nan] * 3, "x"):
         with pytest.raises(InvalidArgument, match="amplitudes"):
             canonical_variables(lattice, bad)
-    defect = RotatorLattice((3,), slow, weak, DiagonalDissipation(2), 1.0, 0.1, spins=[1, 1, 1])
+    with pytest.warns(AssumptionWarning, match="spin out of order"):
+        defect = RotatorLattice((3,), slow, weak, DiagonalDissipation(2), 1.0, 0.1, spins=[1, 1, 1])
     u = random(3)
     assert np.abs(canonical_variables(defect, u) - u).max() < 1.0
     with pytest.raises(InvalidArgument, match="steps"):
