@@ -14,7 +14,7 @@ whole_root() {  # is there one for this list of packages?
   root=$base/$name
   is_whole || adoptable || return 1
   lock "$name"
-  is_whole || adopt || return 1
+  is_whole || adopt "$(mark)" || return 1
   take "$root" || return 1
   kind=root; chosen="private Debian root ($suite) $root"
 }
@@ -25,17 +25,17 @@ adoptable() {  # did an earlier version build one from the same list? It kept on
   [ "$(cat "$base/$suite/opt/whole" 2>/dev/null)" = "$(mark)" ]
 }
 
-adopt() {  # that root gets a second name; it does not move, since an earlier version may be at work in it
-  adoptable && [ -w "$base/$suite" ] || return 1
+adopt() {  # MARK: that root gets a second name; it does not move, since an earlier version may be at work in it
   local old=$base/$suite place=$base/$suite$tools_inside script
-  if [ "$(cat "$old/.whole" 2>/dev/null)" != "$(mark)" ]; then
+  [ "$(cat "$old/opt/whole" 2>/dev/null)" = "$1" ] && [ -w "$old" ] || return 1
+  if [ "$(cat "$old/.whole" 2>/dev/null)" != "$1" ]; then
     rm -rf "$place.partial" && cp -a "$old/opt/tools" "$place.partial" || return 1
     grep -rlI --exclude-dir=lib /opt/tools "$place.partial" | while read -r script; do
       [ -L "$script" ] || sed -i "s|/opt/tools|$tools_inside|g" "$script"
     done
-    rm -rf "$place" && mv -T "$place.partial" "$place" && mark > "$old/.whole" || return 1
+    rm -rf "$place" && mv -T "$place.partial" "$place" && echo "$1" > "$old/.whole" || return 1
   fi
-  ln -sfnT "$suite" "$root" || return 1
+  ln -sfnT "$suite" "$base/$suite-$1" || return 1
   say "the private root $old, built by an earlier version, is used on"
   hidden_results "$old"
 }
@@ -48,11 +48,14 @@ hidden_results() {  # ROOT: earlier versions kept in it what was written to fold
 }
 
 previous_root() {  # prints the root of this suite that was used last, whatever its list of packages
-  local path newest=
+  local path newest= earlier
   for path in "$base/$suite"-*; do
     [ -e "$path/.whole" ] && case $path in *.partial | *.removed) false ;; esac || continue
     [ -n "$newest" ] && [ "$newest/.whole" -nt "$path/.whole" ] || newest=$path
   done
+  if [ -z "$newest" ] && earlier=$(cat "$base/$suite/opt/whole" 2>/dev/null) && adopt "$earlier"; then
+    newest=$base/$suite-$earlier
+  fi
   echo "$newest"
 }
 

@@ -172,6 +172,17 @@ def test_root_of_an_earlier_version_is_used_on(tmp_path):
     assert (old / "opt" / "whole").read_text() == "333\n"
 
 
+def test_failed_update_goes_on_in_the_root_of_an_earlier_version(tmp_path):
+    old = earlier_root(tmp_path / "scaling-limits", 333)
+    script = (
+        BUILDER + LIST + "furnish() { echo no route > $log; return 1; }\nensure_environment; echo $kind ${root##*/}"
+    )
+    done = shell(script, XDG_CACHE_HOME=str(tmp_path))
+    assert done.stdout.split() == ["root", "trixie-333"], done.stderr
+    assert "warning: no root for the present list of packages" in done.stderr
+    assert (old / "opt/tools/bin/pytest").exists()
+
+
 def test_what_nobody_uses_is_removed(tmp_path):
     """After a month without use, but never while a process is in it or somebody builds it, nor what an earlier version built."""
     cache = tmp_path / "scaling-limits"
