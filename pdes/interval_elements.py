@@ -46,8 +46,8 @@ def _pairs_of_cells(degree: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return, for the 2 degree + 1 nodes of two cells, the values at points of the piecewise polynomials and of the one
     polynomial of twice the degree, both (P, 2 degree + 1), and the weights (P,) in units of a cell.
     """
-    points, weights = np.polynomial.legendre.leggauss(2 * degree + 2)
-    points, weights = 0.5 * (points + 1.0), 0.5 * weights
+    gauss, of_gauss = np.polynomial.legendre.leggauss(2 * degree + 2)
+    points, weights = 0.5 * (gauss + 1.0), 0.5 * of_gauss
     nodes = lobatto_points(degree)
     both = np.concatenate([points, points + 1.0])
     own = np.zeros((both.size, 2 * degree + 1))

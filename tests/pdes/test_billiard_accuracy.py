@@ -141,6 +141,7 @@ def test_unsorted_velocities_without_noise_are_not_frozen():
     assert (mu[:, -1] > mu[:, 0]).all()
 
 
+@pytest.mark.serial
 def test_sorted_velocities_and_nothing_at_all_are_frozen():
     for profile in (lambda x: x**3, lambda x: 4 + 0 * x, lambda x: 1e6 + 1e-3 * x):
         assert BilliardEquations(20.0, profile, lambda x: 0 * x).freeze_time(rtol=1e-3) == 0.0
@@ -165,6 +166,7 @@ def test_ordering_time_is_that_of_the_crossing(epsilon):
     assert found.time < found.bound
 
 
+@pytest.mark.serial
 def test_ends_that_are_in_order_need_no_time():
     equations = BilliardEquations(8.0, lambda x: -0.1 * x, lambda x: 1 + 0 * x)
     assert ordering_time(equations, 0.11).time == 0.0
