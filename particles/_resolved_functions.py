@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -116,7 +116,10 @@ def resolved(name: str, function: Any, x: np.ndarray, *, integral: bool = False)
     """
     top = float(np.max(x, initial=0.0)) or 1.0
     ends, sums = _integrals_of_modulus(name, function, top)
-    reference = partial(np.interp, xp=ends[::-1], fp=(sums / ends)[::-1]) if integral else np.zeros_like
+
+    def reference(places: np.ndarray) -> np.ndarray:
+        return np.interp(places, ends[::-1], (sums / ends)[::-1]) if integral else np.zeros_like(places)
+
     waiting, done = np.array([[0.0, top]]), []
     for depth in range(DEPTH + 1):
         series, ended, noise = _series(name, function, waiting, reference, top)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, field
 from functools import lru_cache
 from typing import Any
 
@@ -138,6 +138,7 @@ class CustomDissipation(Dissipation):
     power: int
     _: KW_ONLY
     degree: int | None = None
+    _as_made: Any = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "power", _checks.integer("power", self.power, 2, 64))

@@ -328,7 +328,9 @@ class TransportFokkerPlanck:
             message = f"the density was negative on {run.undershoot:.1e} of its mass in a step, and was set to 0 there"
             warnings.warn(f"{message}; take more cells", Unresolved, stacklevel=4)
         if not self.sized:
-            self._warn_of_tail(np.max([mass_behind(rho, sure=False) for rho in run], axis=0), "the density", 5)
+            self._warn_of_tail(
+                np.max([mass_behind(run[i], sure=False) for i in range(len(run))], axis=0), "the density", 5
+            )
         return run
 
     def _wider(self, initial: Callable[[np.ndarray], Any], values: np.ndarray) -> TransportFokkerPlanck | None:
