@@ -231,10 +231,8 @@ class TransportFokkerPlanck:
         """
         self._warn_of_tail(self.tail, "the stationary law", 4)
         if not self.separable and (negative := self._stationary.negative) > NEGATIVE:
-            said, remedy = (
-                f"it is negative on {negative:.1e} of its mass",
-                "take more cells, or wide=True with an `upper`",
-            )
+            said = f"it is negative on {negative:.1e} of its mass"
+            remedy = "take more cells, or wide=True with an `upper`"
             if negative > REFUSED:
                 raise NotConverged("the stationary law of the actions", said, remedy)
             if self.comm.rank == 0:
@@ -245,9 +243,8 @@ class TransportFokkerPlanck:
         """Warn where a box that was given cuts off some of a density: what is beyond is squeezed into it."""
         if not self.sized and tail.max() > CUT and self.comm.rank == 0:
             message = f"{what} has about {tail.max():.1e} of its mass beyond the given U = {np.round(self.upper, 3)}"
-            warnings.warn(
-                f"{message}, which is cut off; give a larger `upper`, or none", Unresolved, stacklevel=stacklevel
-            )
+            message += ", which is cut off; give a larger `upper`, or none"
+            warnings.warn(message, Unresolved, stacklevel=stacklevel)
 
     def evolve(
         self,
@@ -328,9 +325,8 @@ class TransportFokkerPlanck:
             message = f"the density was negative on {run.undershoot:.1e} of its mass in a step, and was set to 0 there"
             warnings.warn(f"{message}; take more cells", Unresolved, stacklevel=4)
         if not self.sized:
-            self._warn_of_tail(
-                np.max([mass_behind(run[i], sure=False) for i in range(len(run))], axis=0), "the density", 5
-            )
+            behind = np.max([mass_behind(run[i], sure=False) for i in range(len(run))], axis=0)
+            self._warn_of_tail(behind, "the density", 5)
         return run
 
     def _wider(self, initial: Callable[[np.ndarray], Any], values: np.ndarray) -> TransportFokkerPlanck | None:
