@@ -24,6 +24,7 @@ LARGEST_ON_PATHS = 1.5  # of the same, wherever they come to
 SHORT = 0.3  # of the mean way: shorter ones tell nothing of the rate
 LOOK = 16  # steps between two looks at it, after the first of them
 CROOKED = 1e-6  # relative size of entries of M that count
+FEW = 0.5  # of the square root of the number of paths: what is not seen in averages
 SECONDS = 6e-7  # of a step of one path, for each entry of the noise
 Field = Callable[[np.ndarray], np.ndarray]
 
@@ -152,8 +153,8 @@ class EffectiveLangevin:
             Unstable: a position is not finite, or the drift changes too much in a step where paths have come to.
 
         Warns:
-            AssumptionWarning: paths were reflected at a wall where M = B B^T has entries off the diagonal: the law of
-                the equation without flux would need a reflection along M n, and that of the samples is another one.
+            AssumptionWarning: more than a few paths were reflected at walls where M = B B^T has entries off the
+                diagonal: without flux there, they would be reflected along M n, and the samples have another law.
             LongRun: it takes more than ten minutes.
         """
         checked_comm(comm)
@@ -162,12 +163,13 @@ class EffectiveLangevin:
         number = len(start)
         spans, steps = even_steps(snapshots, h)
         warn_of_steps(number, steps, SECONDS * self.dim**2, workers, comm)
-        crooked: list[float] = []  # a place at a wall, once one is found
+        crooked: list[np.ndarray] = []  # places at which paths were first reflected, where that is not right
 
         def tile(index: int, stop: Stop) -> np.ndarray:
             members = slice(index * TILE, min((index + 1) * TILE, number))
             x, first = start[members].copy(), 0
             result = np.empty((len(snapshots), *x.shape))
+            met, place = np.zeros(x.shape, dtype=bool), x.copy()  # the walls that paths met first, and where
             for k, (span, count) in enumerate(zip(spans, steps)):
                 for n in range(first, first + count):
                     stop.check()
@@ -177,21 +179,15 @@ class EffectiveLangevin:
                         self._check_rate(way, change, span / count, n)
                     Unstable.check(new, h)
                     x = self._within(new)
-                    if not crooked and (n < LOOK or n % LOOK == 0):
-                        crooked.extend(self._crooked(x, new))
+                    if self.dim > 1:
+                        self._note_walls(new, x, met, place)
                 first += count
                 result[k] = x
+            crooked.append(self._crooked(place, met))
             return result
 
         positions = np.concatenate(over_tiles(tile, number, workers, progress, comm), axis=1)
-        places = [crooked] if comm is None else comm.allgather(crooked)
-        if any(places) and (comm is None or comm.rank == 0):
-            place = [float(f"{c:.4g}") for c in next(found for found in places if found)[: self.dim]]
-            warnings.warn(
-                f"paths were reflected at a wall near x = {place}, where M has entries off the diagonal: near walls "
-                "their law is not that of the equation without flux. Take a box that paths hardly fill",
-                AssumptionWarning, stacklevel=2,
-            )  # fmt: skip
+        self._warn_of_walls(np.concatenate([np.zeros((0, self.dim)), *crooked]), number, comm)
         return Paths(snapshots, positions, longest_step(spans, steps) or h, int(seed))
 
     def _checked(
@@ -219,20 +215,38 @@ class EffectiveLangevin:
             )
             raise InvalidArgument("step", text) if step == 0 else Unstable(f"the time step {text}.")
 
-    def _crooked(self, x: np.ndarray, before: np.ndarray) -> list[float]:
-        """A place where a path was reflected and M has entries off the diagonal beside the wall; or nothing."""
-        low, high = self.bounds.T
-        walls = ((before < low) | (before > high)) & ~self.periodic
-        some = np.flatnonzero(walls.any(axis=1)) if self.dim > 1 else np.zeros(0, dtype=int)
-        if not some.size:
-            return []
-        noise = self.noise(x[some])
+    def _note_walls(self, new: np.ndarray, x: np.ndarray, met: np.ndarray, place: np.ndarray) -> None:
+        """Keep the first place at which each path was reflected; `new` are positions before, `x` after reflection."""
+        walls = ((new < self.bounds[:, 0]) | (new > self.bounds[:, 1])) & ~self.periodic
+        if walls.any():
+            first = np.flatnonzero(walls.any(axis=1) & ~met.any(axis=1))
+            met[first], place[first] = walls[first], x[first]
+
+    def _crooked(self, place: np.ndarray, met: np.ndarray) -> np.ndarray:
+        """Those of the places (P, d) where paths met walls (P, d) with entries of M beside the wall's diagonal one."""
+        some = met.any(axis=1)
+        if not some.any():
+            return place[:0]
+        noise = self.noise(place[some])
         square = noise @ noise.swapaxes(1, 2)
         diagonal = np.diagonal(square, axis1=1, axis2=2)
         beside = np.abs(square) > CROOKED * np.sqrt(diagonal[:, :, None] * diagonal[:, None, :])
-        beside &= walls[some][:, :, None] & ~np.eye(self.dim, dtype=bool)
-        found = np.flatnonzero(beside.any(axis=(1, 2)))
-        return [float(c) for c in x[some[found[0]]]] if found.size else []
+        beside &= met[some][:, :, None] & ~np.eye(self.dim, dtype=bool)
+        return np.asarray(place[some][beside.any(axis=(1, 2))])
+
+    def _warn_of_walls(self, places: np.ndarray, paths: int, comm: Any) -> None:
+        """Warn on rank 0 of paths that were reflected wrongly, unless they are fewer than what chance makes of all.
+
+        Paths that were not reflected have the right law, so that the part that was bounds the error.
+        """
+        whole = places if comm is None else np.concatenate(comm.allgather(places))
+        if len(whole) > FEW * math.sqrt(paths) and (comm is None or comm.rank == 0):
+            place = [float(f"{c:.4g}") for c in whole[0]]
+            warnings.warn(
+                f"{len(whole)} of {paths} paths were reflected at walls, as near x = {place}, where M has entries off "
+                "the diagonal: near walls their law is not that of the equation without flux. Take a larger box",
+                AssumptionWarning, stacklevel=3,
+            )  # fmt: skip
 
     def _numbers(
         self, step: int, tile: int, count: int, keys: tuple[np.uint64, np.uint64]

@@ -29,19 +29,16 @@ SQUARE = [(-1.0, 1.0)] * 2
 EFFECTIVE = EffectiveLangevin(drift, unit, [(-5, 5)] * 2, [False, False])
 
 
-@pytest.mark.parametrize(
-    ("arguments", "name"),
-    [
-        *[({"potential": p}, "potential") for p in (None, 3, "V", lambda x: x[0] ** 2, V.confining_expression)],
-        *[
-            ({"epsilon": e}, "epsilon")
-            for e in (0, -1, np.nan, np.inf, "a", None, 1j, True, [0.1], 1e-300, 1e300, 1e-70)
-        ],
-    ],
-)
-def test_samplers(arguments, name):
-    with pytest.raises(InvalidArgument, match=f"^{name}: "):
-        Langevin(**({"potential": V, "epsilon": 0.3} | arguments))
+CASES_SAMPLERS = [
+    *[({"potential": p}, "potential") for p in (None, 3, "V", lambda x: x[0] ** 2, V.confining_expression)],
+    *[({"epsilon": e}, "epsilon") for e in (0, -1, np.nan, np.inf, "a", None, 1j, True, [0.1], 1e-300, 1e300, 1e-70)],
+]
+
+
+def test_samplers():
+    for arguments, name in CASES_SAMPLERS:
+        with pytest.raises(InvalidArgument, match=f"^{name}: "):
+            Langevin(**({"potential": V, "epsilon": 0.3} | arguments))
 
 
 SAMPLES = [
@@ -66,50 +63,53 @@ SAMPLES = [
 ]
 
 
-@pytest.mark.parametrize(("arguments", "name"), SAMPLES)
-def test_samples(arguments, name):
-    given = {"initial": [0.0, 0.0], "times": [1e-4], "paths": 3, "seed": 1, "step": 1e-3}
-    for method in (Langevin(PLANE, 0.3).sample, Langevin(PLANE, 0.3).equilibrium, EFFECTIVE.sample):
-        with pytest.raises(InvalidArgument, match=f"^{name}: "):
-            method(**(given | arguments))
-    if name != "times":
-        passage = {k: v for k, v in (given | arguments).items() if k != "times"}
-        with pytest.raises(InvalidArgument, match=f"^{name}: "):
-            Langevin(PLANE, 0.3).first_passage_times(target=lambda x: x[:, 0] > 1, limit=1e-2, **passage)
+def test_samples():
+    for arguments, name in SAMPLES:
+        given = {"initial": [0.0, 0.0], "times": [1e-4], "paths": 3, "seed": 1, "step": 1e-3}
+        for method in (Langevin(PLANE, 0.3).sample, Langevin(PLANE, 0.3).equilibrium, EFFECTIVE.sample):
+            with pytest.raises(InvalidArgument, match=f"^{name}: "):
+                method(**(given | arguments))
+        if name != "times":
+            passage = {k: v for k, v in (given | arguments).items() if k != "times"}
+            with pytest.raises(InvalidArgument, match=f"^{name}: "):
+                Langevin(PLANE, 0.3).first_passage_times(target=lambda x: x[:, 0] > 1, limit=1e-2, **passage)
 
 
-@pytest.mark.parametrize("limit", [0, -1.0, np.nan, "a", None, 1j, True, 1e300])
-def test_limits(limit):
-    with pytest.raises(InvalidArgument, match="^limit: "):
-        Langevin(PLANE, 0.3).first_passage_times([0.0, 0.0], lambda x: x[:, 0] > 1, 3, 1, limit=limit)
+def test_limits():
+    for limit in [0, -1.0, np.nan, "a", None, 1j, True, 1e300]:
+        with pytest.raises(InvalidArgument, match="^limit: "):
+            Langevin(PLANE, 0.3).first_passage_times([0.0, 0.0], lambda x: x[:, 0] > 1, 3, 1, limit=limit)
 
 
-@pytest.mark.parametrize("step", [10.0, 1e300])
-def test_steps_that_are_not_stable(step):
-    for method in (Langevin(PLANE, 0.3).sample, Langevin(PLANE, 0.3).equilibrium, EFFECTIVE.sample):
-        with pytest.raises(InvalidArgument, match=r"^step: .*not stable.*at most"), np.errstate(over="ignore"):
-            method([1.0, 1.0], [20 * step], 600, 1, step=step)
+def test_steps_that_are_not_stable():
+    for step in [10.0, 1e300]:
+        for method in (Langevin(PLANE, 0.3).sample, Langevin(PLANE, 0.3).equilibrium, EFFECTIVE.sample):
+            with pytest.raises(InvalidArgument, match=r"^step: .*not stable.*at most"), np.errstate(over="ignore"):
+                method([1.0, 1.0], [20 * step], 600, 1, step=step)
 
 
-@pytest.mark.parametrize("step", [None])
-def test_the_effective_sampler_needs_a_step(step):
-    with pytest.raises(InvalidArgument, match="^step: "):
-        EFFECTIVE.sample([0.0, 0.0], [1.0], 3, 1, step)
+def test_the_effective_sampler_needs_a_step():
+    for step in [None]:
+        with pytest.raises(InvalidArgument, match="^step: "):
+            EFFECTIVE.sample([0.0, 0.0], [1.0], 3, 1, step)
 
 
-@pytest.mark.parametrize(
-    ("arguments", "name"),
-    [
-        *[({"drift": f}, "drift") for f in (None, 3, "x", [1.0, 2.0])],
-        *[({"noise": f}, "noise") for f in (None, 3, np.eye(2))],
-        *[({"bounds": b}, "bounds") for b in (None, 1, "a", [], [(1, 0)] * 2, [(0, 0)] * 2, [(0, np.inf)] * 2, [(0, 1, 2)], [(0, 1j)] * 2)],
-        *[({"periodic": p}, "periodic") for p in (None, 1, "yes", [True], [1, 0], [None, None], {})],
+CASES_EFFECTIVE_SAMPLERS = [
+    *[({"drift": f}, "drift") for f in (None, 3, "x", [1.0, 2.0])],
+    *[({"noise": f}, "noise") for f in (None, 3, np.eye(2))],
+    *[
+        ({"bounds": b}, "bounds")
+        for b in (None, 1, "a", [], [(1, 0)] * 2, [(0, 0)] * 2, [(0, np.inf)] * 2, [(0, 1, 2)], [(0, 1j)] * 2)
     ],
-)  # fmt: skip
-def test_effective_samplers(arguments, name):
-    given = {"drift": drift, "noise": unit, "bounds": SQUARE, "periodic": [False, False]}
-    with pytest.raises(InvalidArgument, match=f"^{name}: "):
-        EffectiveLangevin(**(given | arguments))
+    *[({"periodic": p}, "periodic") for p in (None, 1, "yes", [True], [1, 0], [None, None], {})],
+]
+
+
+def test_effective_samplers():
+    for arguments, name in CASES_EFFECTIVE_SAMPLERS:
+        given = {"drift": drift, "noise": unit, "bounds": SQUARE, "periodic": [False, False]}
+        with pytest.raises(InvalidArgument, match=f"^{name}: "):
+            EffectiveLangevin(**(given | arguments))
 
 
 WRONG = [
@@ -119,14 +119,14 @@ WRONG = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("function", WRONG)
-def test_drifts_and_noises(function):
+def test_drifts_and_noises():
     """Looked at where paths start, before any step."""
-    for comm in (None, MPI.COMM_WORLD):
-        with pytest.raises(InvalidArgument, match="^drift: "):
-            EffectiveLangevin(function, unit, SQUARE, [False] * 2).sample([0.0, 0.0], [0.1], 3, 1, 0.01, comm=comm)
-        with pytest.raises(InvalidArgument, match="^noise: "):
-            EffectiveLangevin(drift, function, SQUARE, [False] * 2).sample([0.0, 0.0], [0.1], 3, 1, 0.01, comm=comm)
+    for function in WRONG:
+        for comm in (None, MPI.COMM_WORLD):
+            with pytest.raises(InvalidArgument, match="^drift: "):
+                EffectiveLangevin(function, unit, SQUARE, [False] * 2).sample([0.0, 0.0], [0.1], 3, 1, 0.01, comm=comm)
+            with pytest.raises(InvalidArgument, match="^noise: "):
+                EffectiveLangevin(drift, function, SQUARE, [False] * 2).sample([0.0, 0.0], [0.1], 3, 1, 0.01, comm=comm)
 
 
 def test_starts_outside_of_the_box():
@@ -138,10 +138,10 @@ def test_starts_outside_of_the_box():
 PATHS = EFFECTIVE.sample([0.0, 0.0], [0.1, 0.2], 5, 1, 0.01)
 
 
-@pytest.mark.parametrize("function", [None, "a", *WRONG[:1], *WRONG[3:]])
-def test_observables(function):
-    with pytest.raises(InvalidArgument, match="^observable: "):
-        PATHS.average(function)
+def test_observables():
+    for function in [None, "a", *WRONG[:1], *WRONG[3:]]:
+        with pytest.raises(InvalidArgument, match="^observable: "):
+            PATHS.average(function)
 
 
 def test_the_error_of_one_path_is_not_known():
@@ -151,12 +151,12 @@ def test_the_error_of_one_path_is_not_known():
     assert np.isinf(error).all()
 
 
-@pytest.mark.parametrize("path", [None, 3, ["a"], 1.5])
-def test_paths_that_are_no_files(path):
-    with pytest.raises(InvalidArgument, match="^path: "):
-        Paths.load(path)
-    with pytest.raises(InvalidArgument, match="^path: "):
-        PATHS.save(path)
+def test_paths_that_are_no_files():
+    for path in [None, 3, ["a"], 1.5]:
+        with pytest.raises(InvalidArgument, match="^path: "):
+            Paths.load(path)
+        with pytest.raises(InvalidArgument, match="^path: "):
+            PATHS.save(path)
 
 
 def test_files_of_something_else(tmp_path):

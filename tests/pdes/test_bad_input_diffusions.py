@@ -54,10 +54,10 @@ PROBLEMS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("arguments", "name", "text"), PROBLEMS)
-def test_problems(arguments, name, text):
-    with pytest.raises(InvalidArgument, match=rf"^{name}.*{text}"):
-        equation(**arguments)
+def test_problems():
+    for arguments, name, text in PROBLEMS:
+        with pytest.raises(InvalidArgument, match=rf"^{name}.*{text}"):
+            equation(**arguments)
 
 
 WRONG_PSI = {
@@ -77,11 +77,11 @@ WRONG_PSI = {
 }
 
 
-@pytest.mark.parametrize("how", WRONG_PSI)
-def test_potentials(how):
-    psi, text = WRONG_PSI[how]
-    with pytest.raises(InvalidArgument, match=rf"^free_energy: .*({text})"), np.errstate(invalid="ignore"):
-        equation(2, Given(unit(2), psi)).evolve(bump, [1.0])
+def test_potentials():
+    for how in WRONG_PSI:
+        psi, text = WRONG_PSI[how]
+        with pytest.raises(InvalidArgument, match=rf"^free_energy: .*({text})"), np.errstate(invalid="ignore"):
+            equation(2, Given(unit(2), psi)).evolve(bump, [1.0])
 
 
 WRONG_M = {
@@ -104,19 +104,19 @@ WRONG_M = {
 }
 
 
-@pytest.mark.parametrize("how", WRONG_M)
-def test_mobilities(how):
-    tensor, text = WRONG_M[how]
-    given = Given(tensor, zero)
-    for call in (
-        lambda fp: fp.evolve(bump, [1.0]),
-        lambda fp: EdgeScheme(fp.lattice, given),
-        lambda fp: fp.spectrum(2),
-    ):
-        with pytest.raises(InvalidArgument, match=rf"^mobility: .*{text}"):
-            call(equation(2, given))
-    with pytest.raises(InvalidArgument, match=r"^mobility: "):
-        equation(2, given, periodic=True)
+def test_mobilities():
+    for how in WRONG_M:
+        tensor, text = WRONG_M[how]
+        given = Given(tensor, zero)
+        for call in (
+            lambda fp: fp.evolve(bump, [1.0]),
+            lambda fp: EdgeScheme(fp.lattice, fp.coefficients),
+            lambda fp: fp.spectrum(2),
+        ):
+            with pytest.raises(InvalidArgument, match=rf"^mobility: .*{text}"):
+                call(equation(2, given))
+        with pytest.raises(InvalidArgument, match=r"^mobility: "):
+            equation(2, given, periodic=True)
 
 
 def test_tensors_to_rounding_are_tensors():
@@ -141,13 +141,13 @@ FUNCTIONS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("function", FUNCTIONS)
-def test_initial_densities_and_sources(function):
-    for fp in (equation(2), FP2):
-        with pytest.raises(InvalidArgument, match="^initial: "):
-            fp.evolve(function, [1.0])
-        with pytest.raises(InvalidArgument, match="^source: "):
-            fp.poisson(function)
+def test_initial_densities_and_sources():
+    for function in FUNCTIONS:
+        for fp in (equation(2), FP2):
+            with pytest.raises(InvalidArgument, match="^initial: "):
+                fp.evolve(function, [1.0])
+            with pytest.raises(InvalidArgument, match="^source: "):
+                fp.poisson(function)
 
 
 EVOLUTIONS = [
@@ -162,12 +162,12 @@ EVOLUTIONS = [
 ]
 
 
-@pytest.mark.parametrize(("arguments", "name"), EVOLUTIONS)
-def test_evolutions(arguments, name, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(InvalidArgument, match=f"^{name}: "):
-        FP.evolve(**({"initial": bump, "times": [0.1]} | arguments))
-    assert not list(tmp_path.iterdir())
+def test_evolutions(tmp_path, monkeypatch):
+    for arguments, name in EVOLUTIONS:
+        monkeypatch.chdir(tmp_path)
+        with pytest.raises(InvalidArgument, match=f"^{name}: "):
+            FP.evolve(**({"initial": bump, "times": [0.1]} | arguments))
+        assert not list(tmp_path.iterdir())
 
 
 SETS = [
@@ -177,23 +177,23 @@ SETS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("function", SETS)
 @pytest.mark.parametrize("dim", [1, 2])
-def test_sets(function, dim):
-    fp = (FP, FP2)[dim - 1]
-    with pytest.raises(InvalidArgument, match="^target: "):
-        fp.mean_first_passage_time(function)
-    with pytest.raises(InvalidArgument, match="^a: "):
-        fp.committor(function, lambda x: x[:, 0] < -9) if callable(function) else fp.committor(function, bump)
-    with pytest.raises(InvalidArgument, match="^(b|a): "):
-        fp.committor(lambda x: x[:, 0] < -1, function)
+def test_sets(dim):
+    for function in SETS:
+        fp = (FP, FP2)[dim - 1]
+        with pytest.raises(InvalidArgument, match="^target: "):
+            fp.mean_first_passage_time(function)
+        with pytest.raises(InvalidArgument, match="^a: "):
+            fp.committor(function, lambda x: x[:, 0] < -9) if callable(function) else fp.committor(function, bump)
+        with pytest.raises(InvalidArgument, match="^(b|a): "):
+            fp.committor(lambda x: x[:, 0] < -1, function)
 
 
-@pytest.mark.parametrize("k", [0, -1, 2.5, "a", None, True, 1000, [2], np.nan])
-def test_numbers_of_modes(k):
-    for method in (FP.spectrum, FP.modes):
-        with pytest.raises(InvalidArgument, match="^k: "):
-            method(k)
+def test_numbers_of_modes():
+    for k in [0, -1, 2.5, "a", None, True, 1000, [2], np.nan]:
+        for method in (FP.spectrum, FP.modes):
+            with pytest.raises(InvalidArgument, match="^k: "):
+                method(k)
 
 
 RUN = FP.evolve(bump, [0.0, 0.1])
@@ -204,12 +204,10 @@ FIELDS = {
 
 
 @pytest.mark.parametrize("field", FIELDS)
-@pytest.mark.parametrize(
-    "points", [0.5, [0.5], [[0.5, 0.5]], [[3.0]], [[np.nan]], [[1j]], None, "a", [["a"]], [[None]]]
-)
-def test_points(field, points):
-    with pytest.raises(InvalidArgument, match="^points: "):
-        FIELDS[field].at(points)
+def test_points(field):
+    for points in [0.5, [0.5], [[0.5, 0.5]], [[3.0]], [[np.nan]], [[1j]], None, "a", [["a"]], [[None]]]:
+        with pytest.raises(InvalidArgument, match="^points: "):
+            FIELDS[field].at(points)
 
 
 def test_points_of_the_plane():
@@ -219,10 +217,10 @@ def test_points_of_the_plane():
                 field.at(points)
 
 
-@pytest.mark.parametrize("index", [2, -3, 1.5, "a", None, True])
-def test_indices(index):
-    with pytest.raises((IndexError, InvalidArgument), match="index"):
-        RUN[index]
+def test_indices():
+    for index in [2, -3, 1.5, "a", None, True]:
+        with pytest.raises((IndexError, InvalidArgument), match="index"):
+            RUN[index]
 
 
 def test_slices_are_lists_of_densities():
@@ -231,19 +229,25 @@ def test_slices_are_lists_of_densities():
     np.testing.assert_array_equal(RUN[-1].values, RUN[1].values)
 
 
-@pytest.mark.parametrize(
-    "options",
-    [{"nonsense": 1}, {"ksp_type": "nonsense"}, {"pc_type": "nonsense"}, {"ksp_typ": "cg"},
-     {"pc_factor_mat_solver_type": "nonsense"}, {"ksp_rtol": "small"}],
-)  # fmt: skip
-def test_petsc_options(options):
-    fp = equation(2, petsc_options=options)
-    for call in (
-        lambda: fp.evolve(bump, [0.1]), lambda: fp.poisson(lambda x: x[:, 0]),
-        lambda: fp.mean_first_passage_time(lambda x: x[:, 0] > 0.5),
-    ):  # fmt: skip
-        with pytest.raises(InvalidArgument, match="^petsc_options: "):
-            call()
+CASES_PETSC_OPTIONS = [
+    {"nonsense": 1},
+    {"ksp_type": "nonsense"},
+    {"pc_type": "nonsense"},
+    {"ksp_typ": "cg"},
+    {"pc_factor_mat_solver_type": "nonsense"},
+    {"ksp_rtol": "small"},
+]
+
+
+def test_petsc_options():
+    for options in CASES_PETSC_OPTIONS:
+        fp = equation(2, petsc_options=options)
+        for call in (
+            lambda fp: fp.evolve(bump, [0.1]), lambda fp: fp.poisson(lambda x: x[:, 0]),
+            lambda fp: fp.mean_first_passage_time(lambda x: x[:, 0] > 0.5),
+        ):  # fmt: skip
+            with pytest.raises(InvalidArgument, match="^petsc_options: "):
+                call(fp)
 
 
 def test_files_that_are_no_checkpoints(tmp_path):
@@ -260,24 +264,24 @@ def test_files_that_are_no_checkpoints(tmp_path):
             FP.evolve(bump, [0.1], checkpoint=file)
 
 
-@pytest.mark.parametrize(
-    ("arguments", "name"),
-    [
-        *[({"potential": p}, "potential") for p in (None, 3, LINE)],
-        *[({"box": b}, "box") for b in ([(-3, 3)] * 2, None, [(3, -3)], [(0, np.inf)])],
-        *[({"cells": c}, "cells") for c in ((10, 10), 0, 10**13)],
-        *[({"rtol": r}, "rtol") for r in (0, 0.5, "x", np.nan)],
-        *[({"periodic": p}, "periodic") for p in (1, None)],
-        ({"petsc_options": "abc"}, "petsc_options"),
-        ({"progress": "yes"}, "progress"),
-        ({"comm": None}, "comm"),
-    ],
-)
-def test_effective_problems(arguments, name):
+CASES_EFFECTIVE_PROBLEMS = [
+    *[({"potential": p}, "potential") for p in (None, 3, LINE)],
+    *[({"box": b}, "box") for b in ([(-3, 3)] * 2, None, [(3, -3)], [(0, np.inf)])],
+    *[({"cells": c}, "cells") for c in ((10, 10), 0, 10**13)],
+    *[({"rtol": r}, "rtol") for r in (0, 0.5, "x", np.nan)],
+    *[({"periodic": p}, "periodic") for p in (1, None)],
+    ({"petsc_options": "abc"}, "petsc_options"),
+    ({"progress": "yes"}, "progress"),
+    ({"comm": None}, "comm"),
+]
+
+
+def test_effective_problems():
     """All of it before any cell is solved; the box of a wrong dimension is called so, not the cells."""
-    given = {"potential": egg_carton(1.0, dim=1), "box": [(-2, 2)], "cells": (12,)}
-    with pytest.raises(InvalidArgument, match=f"^{name}"):
-        EffectiveFokkerPlanck(**(given | arguments))
+    for arguments, name in CASES_EFFECTIVE_PROBLEMS:
+        given = {"potential": egg_carton(1.0, dim=1), "box": [(-2, 2)], "cells": (12,)}
+        with pytest.raises(InvalidArgument, match=f"^{name}"):
+            EffectiveFokkerPlanck(**(given | arguments))
 
 
 def test_effective_coefficients_at_points():
@@ -288,37 +292,37 @@ def test_effective_coefficients_at_points():
                 function(points)
 
 
-@pytest.mark.parametrize(
-    ("call", "name"),
-    [
-        (lambda: box_mesh([(0, 1)], [0]), "cells"),
-        (lambda: box_mesh([(0, 1)], [[0, 0.5]]), "cells"),
-        (lambda: box_mesh([(0, 1)], [[0, 0.7, 0.6, 1]]), "cells"),
-        (lambda: box_mesh([(0, 1)], 5), "cells"),
-        (lambda: box_mesh([(0, 1)], None), "cells"),
-        (lambda: box_mesh([(1, 0)], [5]), "bounds"),
-        (lambda: box_mesh(None, [5]), "bounds"),
-        (lambda: box_mesh([(0, 1)], [5], periodic="x"), "periodic"),
-        (lambda: box_mesh([(0, 1)], [5], periodic=None), "periodic"),
-        (lambda: torus((2,)), "cells"),
-        (lambda: torus(()), "cells"),
-        (lambda: torus(5), "cells"),
-        (lambda: torus((5, True)), "cells"),
-        (lambda: torus((5, 5), cell_type="triangle"), "cell_type"),
-        (lambda: torus((5, 5), periodic=[True]), "periodic"),
-        (lambda: density_surface("x.png", RUN[0]), "density"),
-        (lambda: density_surface("x.png", None), "density"),
-        (lambda: density_animation("x.gif", RUN), "density"),
-        (lambda: density_animation("x.gif", None), "run"),
-        (lambda: density_animation("x.mp4", RUN2), "path"),
-        (lambda: density_animation("/nowhere/at/all.gif", RUN2), "path"),
-        (lambda: density_animation("x.gif", RUN2, np.zeros((3, 3))), "landscape"),
-        (lambda: density_animation("x.gif", RUN2, frames_per_second=0), "frames_per_second"),
-    ],
-)
-def test_meshes_and_pictures(call, name):
-    with pytest.raises(InvalidArgument, match=f"^{name}"):
-        call()
+CASES_MESHES_AND_PICTURES = [
+    (lambda: box_mesh([(0, 1)], [0]), "cells"),
+    (lambda: box_mesh([(0, 1)], [[0, 0.5]]), "cells"),
+    (lambda: box_mesh([(0, 1)], [[0, 0.7, 0.6, 1]]), "cells"),
+    (lambda: box_mesh([(0, 1)], 5), "cells"),
+    (lambda: box_mesh([(0, 1)], None), "cells"),
+    (lambda: box_mesh([(1, 0)], [5]), "bounds"),
+    (lambda: box_mesh(None, [5]), "bounds"),
+    (lambda: box_mesh([(0, 1)], [5], periodic="x"), "periodic"),
+    (lambda: box_mesh([(0, 1)], [5], periodic=None), "periodic"),
+    (lambda: torus((2,)), "cells"),
+    (lambda: torus(()), "cells"),
+    (lambda: torus(5), "cells"),
+    (lambda: torus((5, True)), "cells"),
+    (lambda: torus((5, 5), cell_type="triangle"), "cell_type"),
+    (lambda: torus((5, 5), periodic=[True]), "periodic"),
+    (lambda: density_surface("x.png", RUN[0]), "density"),
+    (lambda: density_surface("x.png", None), "density"),
+    (lambda: density_animation("x.gif", RUN), "density"),
+    (lambda: density_animation("x.gif", None), "run"),
+    (lambda: density_animation("x.mp4", RUN2), "path"),
+    (lambda: density_animation("/nowhere/at/all.gif", RUN2), "path"),
+    (lambda: density_animation("x.gif", RUN2, np.zeros((3, 3))), "landscape"),
+    (lambda: density_animation("x.gif", RUN2, frames_per_second=0), "frames_per_second"),
+]
+
+
+def test_meshes_and_pictures():
+    for call, name in CASES_MESHES_AND_PICTURES:
+        with pytest.raises(InvalidArgument, match=f"^{name}"):
+            call()
 
 
 def test_potentials_of_another_dimension():

@@ -108,7 +108,7 @@ def test_samplers():
     """Drifts that fail at once or later, and arguments that are wrong or others on one rank."""
     unit, box = lambda x: np.repeat(np.eye(2)[None], len(x), axis=0), [(-1.0, 1.0)] * 2
     at_once, later = (EffectiveLangevin(failing(lambda x: -x, calls=n), unit, box, [True] * 2) for n in (0, 4))
-    given = {"times": [0.1], "paths": 1200, "seed": 1, "step": 0.01, "comm": MPI.COMM_WORLD}
+    given = {"times": [0.1], "paths": 1200, "seed": 1, "step": 1e-3, "comm": MPI.COMM_WORLD}
     with pytest.raises(InvalidArgument, match="^drift: "):
         at_once.sample([0.0, 0.0], **given)
     with pytest.raises(IndexError):

@@ -214,3 +214,17 @@ def test_asymptotic_variance():
     fp = FokkerPlanck(parabola, [(-4, 4)], (400,))
     f = fp.poisson(lambda x: x[:, 0])
     np.testing.assert_allclose(f.at([[0.5], [-1.0]]), [0.5, -1.0], rtol=1e-3)
+
+
+@pytest.mark.serial
+def test_errors_of_rates_in_space_are_of_their_size():
+    """Only degree 2 is affordable: what is said of the error is above it, and not a hundred times as much."""
+    parabola = Given(
+        lambda x: np.repeat(np.eye(3)[None], len(x), axis=0), lambda x: 0.5 * (x**2 @ [1.0, 1.4, 3.0]), 0.25
+    )
+    fp = FokkerPlanck(parabola, [(-2.7, 2.7), (-2.4, 2.4), (-1.6, 1.6)], (10, 10, 10), rtol=0.02)
+    found = fp.modes(3)
+    errors = np.abs(found.rates[1:] - [1.0, 1.4])
+    assert (errors <= found.errors[1:]).all()
+    assert (found.errors[1:] <= 100 * errors + 1e-6).all()
+    assert (errors < 1e-3).all()
