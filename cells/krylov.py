@@ -31,6 +31,9 @@ def configured(
         NotConverged: the matrix cannot be factored.
     """
     given = checked_options(petsc_options)
+    if given.get("pc_type", options.get("pc_type")) != options.get("pc_type"):
+        # what goes with the default preconditioner, such as a package for factors, does not go with another
+        options = {name: value for name, value in options.items() if not name.startswith("pc_")}
     solver = PETSc.KSP().create(matrix.getComm())
     solver.setOptionsPrefix(prefix)
     database = PETSc.Options(prefix)

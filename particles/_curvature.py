@@ -20,6 +20,7 @@ SEEDS = 64  # points from which the centres of narrow features are looked for
 APPROACHES = 48  # steps towards such a centre; each halves the way at least where a feature is even
 ASCENTS = 40  # halvings of the distance at which something steeper is looked for, around the steepest points
 TRIALS = 4  # points around each of them
+HIGH_POWER = 4  # from which on f^n is taken to be narrow where f is extreme
 NARROW = 1.25  # the curvature of random points is taken, unless there is so many times more elsewhere
 
 
@@ -110,36 +111,47 @@ def _largest(potential: MultiscalePotential, epsilon: float, paths: int, of_star
 
 
 @lru_cache(maxsize=32)
-def _features(potential: MultiscalePotential) -> tuple[Callable[..., Any], ...]:
-    """The arguments of functions and of powers in V0 and V1, with their gradients, as functions of x, y_1, ..., y_N."""
-    arguments = set()
-    for expression in (potential.confining_expression, potential.fluctuation_expression):
-        arguments |= {node.args[0] for node in expression.atoms(sympy.Function)}
-        powers = expression.atoms(sympy.Pow)
-        arguments |= {p.base for p in powers if not (p.exp.is_Integer and p.exp.is_positive) and p.base != sympy.E}
-        arguments |= {p.exp for p in powers if p.base == sympy.E}
+def _features(potential: MultiscalePotential) -> tuple[tuple[Callable[..., Any], ...], ...]:
+    """Groups of features with their gradients, as functions of x, y_1, ..., y_N: each by itself, and all those of a term
+    of V0 or V1 together, since a product of functions is narrow where all of them are.
+
+    Features are the arguments of functions and of powers, and the slopes of functions that are raised to high powers.
+    """
+    whole = potential.confining_expression + potential.fluctuation_expression
     waves = (sympy.sin, sympy.cos)  # of something linear: they are no narrower than they are long
-    curved = [a for a in arguments if a.free_symbols & set(potential.variables)]
-    flat = {
-        n.args[0] for e in (potential.confining_expression, potential.fluctuation_expression) for n in e.atoms(*waves)
-    }
-    chosen = sorted((a for a in curved if a not in flat), key=sympy.default_sort_key)
-    return tuple(
-        lambdified(potential.variables, sympy.Tuple(a, *(sympy.diff(a, v) for v in potential.variables)))
-        for a in chosen
-    )
+    flat = {node.args[0] for node in whole.atoms(*waves)}
+    groups: dict[tuple[sympy.Expr, ...], None] = {}
+    for term in sympy.Add.make_args(whole):
+        found = {a for a in _narrowing(term) if a.free_symbols & set(potential.variables) and a not in flat}
+        chosen = tuple(sorted(found, key=sympy.default_sort_key))
+        groups |= dict.fromkeys([(a,) for a in chosen]) | ({chosen: None} if len(chosen) > 1 else {})
+
+    def with_gradient(a: sympy.Expr) -> Callable[..., Any]:
+        return lambdified(potential.variables, sympy.Tuple(a, *(sympy.diff(a, v) for v in potential.variables)))
+
+    return tuple(tuple(with_gradient(a) for a in group) for group in groups)
 
 
-def _towards(feature: Callable[..., Any], seeds: np.ndarray) -> np.ndarray:
-    """The points on the way from seeds (P, n) to where a feature vanishes (Newton) or is least in size."""
+def _narrowing(term: sympy.Expr) -> set[sympy.Expr]:
+    """What vanishes, or is least, where a term may be narrow."""
+    powers = term.atoms(sympy.Pow)
+    whole = {p for p in powers if p.exp.is_Integer and p.exp.is_positive}
+    found = {node.args[0] for node in term.atoms(sympy.Function)}
+    found |= {p.base for p in powers - whole if p.base != sympy.E} | {p.exp for p in powers if p.base == sympy.E}
+    return found | {p.base.fdiff() for p in whole if p.exp >= HIGH_POWER and p.base.is_Function and p.base.nargs == {1}}
+
+
+def _towards(features: tuple[Callable[..., Any], ...], seeds: np.ndarray) -> np.ndarray:
+    """The points on the way from seeds (P, n) to where features vanish (Newton, one in turn) or are least in size."""
     points, way = seeds.copy(), []
     for _ in range(APPROACHES):
-        with np.errstate(all="ignore"):
-            entries = [np.broadcast_to(entry, len(points)) for entry in feature(*points.T)]
-            values = np.stack(entries, axis=1).astype(float)
-            value, slope = values[:, 0], values[:, 1:]
-            step = value[:, None] * slope / (slope**2).sum(axis=1)[:, None]
-        points = points - np.where(np.isfinite(step), step, 0.0)
+        for feature in features:
+            with np.errstate(all="ignore"):
+                entries = [np.broadcast_to(entry, len(points)) for entry in feature(*points.T)]
+                values = np.stack(entries, axis=1).astype(float)
+                value, slope = values[:, 0], values[:, 1:]
+                step = value[:, None] * slope / (slope**2).sum(axis=1)[:, None]
+            points = points - np.where(np.isfinite(step), step, 0.0)
         way.append(points)
     found = np.concatenate(way)
     return np.asarray(found[np.isfinite(found).all(axis=1)])

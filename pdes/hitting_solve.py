@@ -50,7 +50,11 @@ def solved(
     seen = roots > SEEN * largest
 
     def solve(values: np.ndarray) -> np.ndarray:
-        right.array[:] = values
+        # of size 1, so that an absolute tolerance in the options does not take what is small for nothing
+        length = np.sqrt(equation.comm.allreduce(float((values**2).sum())))
+        if length == 0.0:
+            return np.zeros_like(values)
+        right.array[:] = values / length
         solver.solve(right, left)
         finite = all(equation.comm.allgather(bool(np.isfinite(left.array).all())))
         if solver.getConvergedReason() < 0 or not finite:
@@ -58,7 +62,7 @@ def solved(
                 "a hitting problem", f"PETSc reason {solver.getConvergedReason()}",
                 "try petsc_options of a direct solver",
             )  # fmt: skip
-        return left.array.copy()
+        return np.asarray(length * left.array)
 
     def size(values: np.ndarray) -> float:
         found = np.abs(values[seen] / roots[seen]).max(initial=0.0)
