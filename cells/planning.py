@@ -23,6 +23,7 @@ TYPICAL = 15  # samples in a direction of the levels that are not planned yet
 FINER = 1.5  # times the samples, for a look: a few more may miss the same wave
 STALLED = 0.5  # part of the last gap above which conjugate gradients are suspected of having stopped too early
 TIGHTER = 0.01  # part of the tolerance that is then tried
+LARGEST_RTOL = 0.1  # that effective_tensor takes
 LOOSE = 0.3  # a quadrature whose error is that many tolerances is worth a solve
 
 
@@ -181,8 +182,12 @@ class Planner:
         raise NotConverged(
             f"interpolation of K_{level} in y_{level}",
             f"{SAMPLE_COUNTS[-1]} samples in each direction leave an error of {error:.1e}",
-            f"take rtol above {error * self.rtol / self._share:.1e} or raise the temperature",
+            f"{self._wider(error * self.rtol / self._share)}raise the temperature",
         )
+
+    def _wider(self, rtol: float) -> str:
+        """The advice to take a tolerance above some value, where that is one that is taken."""
+        return f"take rtol above {rtol:.1e} or " if rtol < LARGEST_RTOL else ""
 
     def _choose_rung(
         self,

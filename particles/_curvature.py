@@ -112,8 +112,8 @@ def _largest(potential: MultiscalePotential, epsilon: float, paths: int, of_star
 
 @lru_cache(maxsize=32)
 def _features(potential: MultiscalePotential) -> tuple[tuple[Callable[..., Any], ...], ...]:
-    """Groups of features with their gradients, as functions of x, y_1, ..., y_N: each by itself, and all those of a term
-    of V0 or V1 together, since a product of functions is narrow where all of them are.
+    """Groups of features with their gradients, as functions of x, y_1, ..., y_N: each by itself, and all those of a
+    term of V0 or V1 together, since a product of functions is narrow where all of them are.
 
     Features are the arguments of functions and of powers, and the slopes of functions that are raised to high powers.
     """
@@ -137,7 +137,9 @@ def _narrowing(term: sympy.Expr) -> set[sympy.Expr]:
     powers = term.atoms(sympy.Pow)
     whole = {p for p in powers if p.exp.is_Integer and p.exp.is_positive}
     found = {node.args[0] for node in term.atoms(sympy.Function)}
-    found |= {p.base for p in powers - whole if p.base != sympy.E} | {p.exp for p in powers if p.base == sympy.E}
+    # the argument of a function that is a base is there already
+    found |= {p.base for p in powers - whole if p.base != sympy.E and not p.base.is_Function}
+    found |= {p.exp for p in powers if p.base == sympy.E}
     return found | {p.base.fdiff() for p in whole if p.exp >= HIGH_POWER and p.base.is_Function and p.base.nargs == {1}}
 
 

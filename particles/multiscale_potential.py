@@ -235,7 +235,9 @@ class MultiscalePotential:
         return [lambdified(self.variables, slope, "fluctuation") for slope in slopes]
 
     def _evaluate(self, function: Callable[..., Any], variables: np.ndarray) -> np.ndarray:
-        return np.broadcast_to(function(*variables.T), variables.shape[:1]).astype(np.float64)
+        with np.errstate(over="ignore"):  # 1/cosh(x) is 0 far out, though cosh(x) is no number
+            values = function(*variables.T)
+        return np.broadcast_to(values, variables.shape[:1]).astype(np.float64)
 
     def _columns(self, functions: Sequence[Callable[..., Any]], variables: np.ndarray) -> np.ndarray:
         return np.stack([self._evaluate(function, variables) for function in functions], axis=1)

@@ -103,7 +103,8 @@ def spatial_error(estimate: np.ndarray, mesh: Mesh, travelled: np.ndarray) -> np
     error = SAFETY.get(mesh.degree, 1.5) * estimate
     if mesh.degree == 1:
         error = np.where(travelled > 0.3, REMEMBERED * estimate, error)
-        error = np.maximum(error, 2.0 * mesh.misfit.smooth)
+    # what has become smooth is still off by what the mesh made of the data
+    error = np.maximum(error, 2.0 * mesh.misfit.smooth)
     return np.where(travelled > 0, error, mesh.misfit.size)
 
 

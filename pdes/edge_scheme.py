@@ -19,17 +19,21 @@ exp(-1300) of its maximum, no path goes, and there is a wall.
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
 import scipy.sparse
+from mpi4py import MPI
 from petsc4py import PETSc
 
 from ..meshes.box import Lattice
 from ..particles.ranks import on_all_ranks
 from .coefficients import Coefficients, checked_coefficients, exponent_at, mobility_at
+from .errors import Unresolved
 from .lattice_basis import decomposition
 
+STANDS_IN = 0.5  # of the mass of equilibrium; it is less where only nodes near walls are concerned
 HIGHEST = 1300.0  # of (Psi - min Psi)/sigma; beyond it sqrt(pi) is not a number, and there is a wall
 
 
@@ -43,6 +47,7 @@ class Edges:
         step: y - x (E, d), in units of the lattice, not wrapped.
         weight: the part of w_xy that comes from x (E,), in units of volume over time and energy.
         widest: the largest component of a step, 1 where neighbours are enough.
+        diagonal: whether the diagonal of M stands in for M, at the nodes of this rank (m,).
     """
 
     tail: np.ndarray
@@ -50,13 +55,14 @@ class Edges:
     step: np.ndarray
     weight: np.ndarray
     widest: int
+    diagonal: np.ndarray
 
     def among(self, nodes: np.ndarray) -> Edges:
         """The edges that have both ends among some nodes, given as truth values (size,)."""
         if nodes.all():
             return self
         kept = nodes[self.tail] & nodes[self.head]
-        return Edges(self.tail[kept], self.head[kept], self.step[kept], self.weight[kept], self.widest)
+        return Edges(self.tail[kept], self.head[kept], self.step[kept], self.weight[kept], self.widest, self.diagonal)
 
 
 def edges(lattice: Lattice, tensors: np.ndarray) -> Edges:
@@ -89,7 +95,8 @@ def edges(lattice: Lattice, tensors: np.ndarray) -> Edges:
     tail, head, step, weight = (np.concatenate(column) for column in zip(*parts))
     widest = int(np.abs(step).max(initial=1))
     proper = tail != head  # once around the box and back is no edge
-    return Edges(tail[proper], head[proper], step[proper], weight[proper], lattice.comm.allreduce(widest, max))
+    widest = lattice.comm.allreduce(widest, MPI.MAX)
+    return Edges(tail[proper], head[proper], step[proper], weight[proper], widest, stuck)
 
 
 def _inside(lattice: Lattice, steps: np.ndarray) -> np.ndarray:
@@ -134,11 +141,27 @@ class EdgeScheme:
         self.lowest = float(self.exponent.min())
         self.exponent -= self.lowest
         self.alive = self.exponent <= HIGHEST
-        self.edges = edges(lattice, tensors).among(self.alive)
+        found = edges(lattice, tensors)
+        self.edges = found.among(self.alive)
         self.volumes = lattice.whole(lattice.volumes)  # of all nodes
         own = self.exponent[lattice.own]
         self.root = np.where(own <= HIGHEST, np.sqrt(lattice.volumes) * np.exp(-0.5 * own), 0.0)  # sqrt(m)
         self.traits = self._traits(tensors)
+        self._warn_of_diagonals(found.diagonal)
+
+    def _warn_of_diagonals(self, diagonal: np.ndarray) -> None:
+        """Warn where the diagonal of M stands in for M at more than some nodes near corners."""
+        mass = np.array([(self.root[diagonal] ** 2).sum(), (self.root**2).sum()])
+        some, all_ = self.lattice.comm.allreduce(mass)
+        if some > STANDS_IN * all_ and self.lattice.comm.rank == 0:
+            part = f"{some / all_:.2g} of the mass"
+            message = f"M is so anisotropic that its differences leave the box at nodes with {part}"
+            warnings.warn(
+                f"{message} of equilibrium, where its diagonal stands in: results are those of another M; "
+                "turn the axes along M, or take more cells",
+                Unresolved,
+                stacklevel=6,
+            )
 
     def _traits(self, tensors: np.ndarray) -> np.ndarray:
         """Numbers that tell Psi/sigma and M at all nodes from others: sums with random signs, for each of both."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, overload
@@ -37,6 +38,9 @@ class Evolved:
     def __len__(self) -> int:
         """T."""
         return len(self.times)
+
+    def __iter__(self) -> Iterator[Density]:
+        return (self[i] for i in range(len(self)))
 
     @overload
     def __getitem__(self, index: int) -> Density: ...

@@ -34,6 +34,8 @@ from .resolvent_schemes import RESOLVENT4, ResolventScheme
 from .spectrum import Modes, slowest
 
 PERIOD_RTOL = 1e-8  # of what should be the same on both sides of a period
+BETWEEN = 3  # Gauss points along each direction of a cell, at which an initial density is looked at
+UNSEEN = 0.1  # relative difference of its integrals; one that jumps has this of a cell in so many cells
 FACES = 16  # random points of a face at which that is looked at
 BEYOND = 1e-12  # of the initial mass, behind walls where no path goes
 SOLVE = 2e-7  # seconds of a linear solve, for each node
@@ -183,6 +185,9 @@ class FokkerPlanck:
             InvalidArgument: an argument out of range; a density that is negative, not finite or 0 at all nodes; a wrong
                 M or Psi; a checkpoint of another problem. On all ranks, wherever it was found.
             NotConverged: no step is small enough, or there are too many; the linear solver is not exact enough.
+
+        Warns:
+            Unresolved: the initial density varies faster than the cells, so that the nodes see another one.
         """
         snapshots, stepper = on_all_ranks(self.comm, lambda: self._chosen(times, scheme, step))
         same_on_all_ranks(self.comm, times=snapshots, step=stepper.step)
@@ -191,6 +196,7 @@ class FokkerPlanck:
         probabilities, total = probabilities_of(values, self.lattice.volumes, self.comm)
         if total <= 0:
             raise InvalidArgument("initial", "is 0 at all nodes; take more cells, or a wider density")
+        self._look_between_nodes(initial, total)
         beyond = self.comm.allreduce(float(probabilities[self.scheme.root == 0].sum()))
         if beyond > 0:
             if beyond > BEYOND:
@@ -208,6 +214,18 @@ class FokkerPlanck:
         journey = keeper.travel(evolution, evolution.start(probabilities), snapshots, progress)
         seen = np.array([self.lattice.whole(field) for field in journey.seen])
         return Evolved(self, snapshots, seen, np.array(journey.entropies), journey.statistics)
+
+    def _look_between_nodes(self, initial: Callable[[np.ndarray], Any], total: float) -> None:
+        """Warn where the nodes do not see the initial density: where their sum is not its integral over the cells."""
+
+        def density(x: np.ndarray) -> np.ndarray:
+            return function_at("initial", initial, x, nonnegative=True)
+
+        seen = float(moments(self.lattice, density, BETWEEN)[0])
+        # one that is 0 at all those points is meant to live on nodes: a start at one of them
+        if seen > 0 and abs(seen - total) > UNSEEN * max(seen, total) and self.comm.rank == 0:
+            message = f"the integral of the initial density is {seen:.3g} by points in cells, and {total:.3g} by nodes"
+            warnings.warn(f"{message}: it varies faster than the cells; take more cells", Unresolved, stacklevel=3)
 
     def _chosen(self, times: Any, scheme: Any, step: Any) -> tuple[np.ndarray, Stepper]:
         snapshots, stepper = checked_times(times), Stepper.chosen(scheme, step, self.rtol)

@@ -88,7 +88,7 @@ def solved(
         if error > ENOUGH * equation.rtol:
             raise NotConverged(
                 "a hitting problem", f"the linear solver leaves an error of {error:.1e}, and rtol is {equation.rtol:g}",
-                "let ksp_rtol in petsc_options be smaller, or take a direct solver",
+                "let ksp_rtol (and ksp_atol) in petsc_options be smaller, or take a direct solver",
             )  # fmt: skip
     if equation.petsc_options and error > NO_SOLVER:
         raise NotConverged(

@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 from dolfinx import fem
 from petsc4py import PETSc
+from scipy import ndimage
 from slepc4py import SLEPc
 
 from ..meshes.box import Lattice, box
 from ..particles import InvalidArgument
 from .coefficients import mobility_at
+from .edge_scheme import HIGHEST
 from .errors import NotConverged, Unresolved
-from .generator_forms import GeneratorForms
+from .generator_forms import NEGLIGIBLE, GeneratorForms
 
 if TYPE_CHECKING:
     from .fokker_planck import FokkerPlanck
@@ -24,6 +26,7 @@ DEGREES = (2, 4, 6, 8)
 LOW_DEGREE = 2  # where the higher ones would be too expensive
 MOST_UNKNOWNS = {1: 400_000, 2: 200_000, 3: 20_000}
 SPECTRUM_RTOL = 1e-8  # the rates are at least so accurate where the elements can be
+FLAT = 1e-6  # relative: less than that is no well
 SHIFT = 1e-6  # of the diffusive rate sigma M/L^2: how far below 0 the shift is
 
 
@@ -50,6 +53,7 @@ def slowest(equation: FokkerPlanck, k: int) -> Modes:
     if k > grid.size // 2:
         raise InvalidArgument("k", f"must be at most half the number of nodes, {grid.size // 2}, not {k}")
     aim = min(equation.rtol, SPECTRUM_RTOL)
+    _warn_of_high_wells(equation)
     found: Modes | None = None
     for cells, degree in _sequence(grid):
         mesh = box(grid.bounds, cells, periodic=grid.periodic, comm=grid.comm)
@@ -71,6 +75,26 @@ def slowest(equation: FokkerPlanck, k: int) -> Modes:
         message = f"rates are known to about {worst:.1e} only, with degree {found.degree}; take more cells"
         warnings.warn(message, Unresolved, stacklevel=4)
     return found
+
+
+def _warn_of_high_wells(equation: FokkerPlanck) -> None:
+    """Warn of wells where pi is negligible: elements leave them out, and with them their slow modes."""
+    grid = equation.lattice
+    exponent = np.where(equation.scheme.alive, equation.scheme.exponent, HIGHEST).reshape(grid.shape)
+    modes = ["wrap" if wraps else "nearest" for wraps in grid.periodic]
+    around = ndimage.minimum_filter(exponent, size=3, mode=modes)
+    within = ndimage.maximum_filter(exponent, size=3, mode=modes)
+    wells = (exponent > -np.log(NEGLIGIBLE)) & (exponent <= around) & (within > exponent * (1 + FLAT))
+    if wells.any() and grid.comm.rank == 0:
+        index = np.argwhere(wells)[0]
+        place = [float(f"{x:.4g}") for x in grid.bounds[:, 0] + index * grid.spacing]
+        message = f"Psi has a well at x = {place}, {exponent[tuple(index)]:.3g} sigma above its minimum"
+        warnings.warn(
+            f"{message}: modes in wells higher than {-np.log(NEGLIGIBLE):.0f} sigma are left out; "
+            "take a higher temperature, or evolve",
+            Unresolved,
+            stacklevel=5,
+        )
 
 
 def _sequence(grid: Lattice) -> list[tuple[list[int], int]]:

@@ -3,13 +3,14 @@
 import json
 import subprocess
 import sys
+from math import prod
 
 import numpy as np
 import pytest
 from chance import assert_mean, assert_uniform
 from interrupts import LIMIT
 from scipy import integrate
-from sympy import cos, exp, pi, sqrt, tanh
+from sympy import cos, cosh, exp, pi, sqrt, tanh
 
 from scaling_limits.particles import (
     AssumptionWarning,
@@ -27,6 +28,13 @@ pytestmark = pytest.mark.serial  # nothing is shared by ranks
 
 NONE = lambda x, *y: 0  # noqa: E731
 square = lambda x, c=0.0: sum((v - c) ** 2 for v in x)  # noqa: E731
+
+
+def product(function, x):
+    """A function of each component of x - c, multiplied: narrow in all directions at c only."""
+    return prod(function(v - c) for v, c in zip(x, (0.3137, -0.4411, 0.2713)))
+
+
 FEATURES = {
     "well": (lambda x: -5 * exp(-square(x, 0.4) / (2 * 0.02**2)), NONE, 5 / 0.02**2),
     "two wells": (
@@ -36,6 +44,9 @@ FEATURES = {
     "tail": (lambda x: -6 / (1 + square(x, 0.2) / 0.01**2), NONE, 12 / 0.01**2),
     "cusp": (lambda x: sqrt(square(x, 0.1) + 1e-10), NONE, 1e5),
     "step": (lambda x: tanh(300 * (x[0] + 0.3)), NONE, 300**2 * 4 / (3 * sqrt(3))),
+    "product": (lambda x: -5 * product(lambda v: 1 / (1 + (v / 0.02) ** 2), x), NONE, 10 / 0.02**2),
+    "hyperbolic product": (lambda x: -5 * product(lambda v: 1 / cosh(v / 0.02), x), NONE, 5 / 0.02**2),
+    "product of high powers": (lambda x: -5 * product(lambda v: cos(v / 4) ** 8000, x), NONE, 5 * 8000 / 16),
     "ridge of V1": (NONE, lambda x, y: tanh(300 * (x[0] + 0.3)) * cos(2 * pi * y[0]), 300**2 * 4 / (3 * sqrt(3))),
     "peak of V1": (NONE, lambda x, y: exp(900 * (sum(cos(2 * pi * v) for v in y) - len(y))), 900 * 4 * pi**2 / 0.3**2),
 }  # fmt: skip

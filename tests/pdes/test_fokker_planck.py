@@ -75,6 +75,7 @@ TURNING = Given(
 )
 
 
+@pytest.mark.filterwarnings("ignore:the integral of the initial density")  # rough data; it is said
 @pytest.mark.parametrize("scheme", [IMPLICIT_EULER, RESOLVENT4], ids=["euler", "adaptive"])
 @pytest.mark.parametrize(
     ("coefficients", "box", "cells", "periodic"),

@@ -178,7 +178,7 @@ def test_mueller_brown():
 
 
 def test_unresolved_rates_are_reported():
-    steep = EffectiveFokkerPlanck(double_well(0.02), [(-2, 2)], (6,))
+    steep = EffectiveFokkerPlanck(double_well(0.03), [(-2, 2)], (6,))
     if MPI.COMM_WORLD.rank == 0:
         with pytest.warns(Unresolved, match="more cells"):
             steep.spectrum(3)

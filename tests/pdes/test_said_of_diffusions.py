@@ -1,0 +1,86 @@
+"""What a lattice, a solver or elements do not see of a diffusion is said; what they see is right."""
+
+import numpy as np
+import pytest
+from diffusions import Given, rotated
+
+from scaling_limits.pdes import FokkerPlanck, NotConverged, Unresolved
+
+pytestmark = pytest.mark.serial
+
+
+def on_a_line(psi, low, high, cells, rtol=1e-6, **options):
+    return FokkerPlanck(Given(lambda x: np.ones((len(x), 1, 1)), psi), [(low, high)], [cells], rtol, **options)
+
+
+def test_wells_that_elements_leave_out_are_said():
+    """Two wells, 95 sigma apart in depth: the slow mode of the upper one is beyond the elements, not beyond evolve."""
+    deep = on_a_line(
+        lambda x: -110 * np.exp(-((x[:, 0] + 1) ** 2) / 0.2) - 15 * np.exp(-((x[:, 0] - 1) ** 2) / 0.2), -2, 2, 200
+    )
+    with pytest.warns(Unresolved, match=r"Psi has a well at x = \[1\.0\], 95 sigma above .* left out"):
+        deep.spectrum(2)
+
+
+def test_walls_that_rise_are_no_wells():
+    """exp(-Psi) is negligible at both ends of a parabola; the rates are those of the Ornstein-Uhlenbeck process."""
+    np.testing.assert_allclose(on_a_line(lambda x: x[:, 0] ** 2 / 2, -14, 14, 280).spectrum(4), range(4), atol=1e-7)
+
+
+@pytest.mark.parametrize("thin", [1e-7, 1e-10])
+def test_a_tensor_that_no_difference_of_the_lattice_fits_is_said(thin):
+    def mobility(x):
+        return rotated(np.full(len(x), 0.6), np.ones(len(x)), np.full(len(x), thin))
+
+    equation = FokkerPlanck(Given(mobility, lambda x: (x**2).sum(axis=1)), [(-3, 3)] * 2, [16, 16])
+    with pytest.warns(Unresolved, match="M is so anisotropic .* results are those of another M"):
+        assert equation.scheme.edges.diagonal.mean() > 0.5
+
+
+def test_an_absolute_tolerance_of_the_solver_is_relative_to_the_problem():
+    """A source of size 1e-4: an absolute tolerance of 1e-3 would take 0 for the solution. f = g, for g = x on a line."""
+    for options, kind in (({"ksp_type": "cg", "pc_type": "jacobi", "ksp_atol": 1e-3}, NotConverged), (None, None)):
+        equation = on_a_line(lambda x: x[:, 0] ** 2 / 2, -7, 7, 280, petsc_options=options)
+        if kind:
+            with pytest.raises(kind, match="the linear solver leaves an error"):
+                equation.poisson(lambda x: 1e-4 * x[:, 0])
+        else:
+            found = equation.poisson(lambda x: 1e-4 * x[:, 0]).at([[0.5], [1.0]])
+            np.testing.assert_allclose(found, [0.5e-4, 1e-4], rtol=2e-3)
+
+
+@pytest.mark.parametrize("options", [{"ksp_type": "gmres", "pc_type": "ilu"}, {"ksp_type": "cg", "pc_type": "icc"}])
+def test_another_preconditioner_comes_without_the_package_of_the_default_one(options):
+    equation = on_a_line(lambda x: x[:, 0] ** 2 / 2, -7, 7, 280, petsc_options=options)
+    np.testing.assert_allclose(equation.poisson(lambda x: x[:, 0]).at([[1.0]]), 1.0, rtol=2e-3)
+
+
+@pytest.mark.parametrize("barrier", [47, 58, 90])
+def test_densities_that_stay_in_a_well_are_evolved(barrier):
+    """The free energy stays log 2 above its least value for exp(barrier) times the time of relaxation."""
+    equation = on_a_line(lambda x: barrier * (x[:, 0] ** 2 - 1) ** 2, -2, 2, 200, 1e-4)
+    run = equation.evolve(lambda x: np.exp(-50 * (x[:, 0] - 1) ** 2), [10.0, 1e5])
+    assert (np.diff(run.free_energy) <= 0).all()
+    assert run.probabilities[:, 100:].sum(axis=1) == pytest.approx(1.0, abs=1e-9)
+    exact = -np.log(np.trapezoid(np.exp(-barrier * (np.linspace(0, 2, 20001) ** 2 - 1) ** 2), np.linspace(0, 2, 20001)))
+    np.testing.assert_allclose(
+        run.free_energy, exact, atol=2e-3
+    )  # F = -log Z of the half line, to the square of a cell
+
+
+def test_initial_densities_that_nodes_do_not_see_are_said():
+    """Two peaks of equal mass, one of them at a node and one between two: the nodes see one."""
+    flat = on_a_line(lambda x: 0 * x[:, 0], -3, 3, 60)
+
+    def peaks(x):
+        return np.exp(-(((x[:, 0] - 1) / 4e-3) ** 2)) + np.exp(-(((x[:, 0] + 1.05) / 4e-3) ** 2))
+
+    with pytest.warns(Unresolved, match="the initial density .* varies faster than the cells"):
+        flat.evolve(peaks, [0.01])
+    run = flat.evolve(lambda x: np.isclose(x[:, 0], 1.0).astype(float), [0.0])
+    assert run[0].mean()[0] == pytest.approx(1.0)  # a start at a node, on purpose
+
+
+def test_results_can_be_gone_through():
+    run = on_a_line(lambda x: x[:, 0] ** 2 / 2, -6, 6, 60).evolve(lambda x: np.exp(-((x[:, 0] - 1) ** 2)), [0.0, 1.0])
+    assert [round(float(rho.mean()[0]), 1) for rho in run] == [1.0, 0.4]
