@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from . import _checks
-from ._resolved_functions import resolved
+from ._resolved_functions import ResolvedFunction, resolved
 from ._user_functions import values_of
 from .errors import InvalidArgument
 from .rotator_ensemble import complex_amplitudes
@@ -50,25 +50,29 @@ def canonical_variables(
         raise InvalidArgument("amplitudes", f"must have the shape (..., {lattice.size}), not {given.shape}")
     pieces = np.array_split(given.reshape(-1, lattice.size), max(1, -(-given.size // lattice.size // CHUNK)))
     h = (1.0 if _checks.flag("inverse", inverse) else -1.0) * lattice.epsilon**lattice.coupling_exponent / count
+    top = np.array([2.0 * (np.abs(given) ** 2).max(initial=0.0)])
+    f = resolved("frequency", lattice.compiled_frequency, top)
     result = []
     for piece in pieces:
         v = piece.copy()
         for _ in range(count):
-            k1 = 1j * generator_gradient(lattice, v)
-            k2 = 1j * generator_gradient(lattice, v + 0.5 * h * k1)
-            k3 = 1j * generator_gradient(lattice, v + 0.5 * h * k2)
-            k4 = 1j * generator_gradient(lattice, v + h * k3)
+            k1 = 1j * generator_gradient(lattice, v, f)
+            k2 = 1j * generator_gradient(lattice, v + 0.5 * h * k1, f)
+            k3 = 1j * generator_gradient(lattice, v + 0.5 * h * k2, f)
+            k4 = 1j * generator_gradient(lattice, v + h * k3, f)
             v = v + h / 6.0 * (k1 + 2 * k2 + 2 * k3 + k4)
         result.append(v)
     return np.concatenate(result).reshape(given.shape)
 
 
-def generator_gradient(lattice: RotatorLattice, u: np.ndarray) -> np.ndarray:
-    """grad_j Phi = 2 dPhi/d conj(u_j) (P, N), at amplitudes u (P, N)."""
+def generator_gradient(lattice: RotatorLattice, u: np.ndarray, known: ResolvedFunction | None = None) -> np.ndarray:
+    """grad_j Phi = 2 dPhi/d conj(u_j) (P, N), at amplitudes u (P, N); `known` is f as far as it is resolved."""
     result = np.zeros_like(u)
     square = np.abs(u) ** 2
     f = lattice.spins * values_of(lattice.compiled_frequency, square)
-    slope = lattice.spins * resolved("frequency", lattice.compiled_frequency, square).derivative(square)
+    if known is None or square.max(initial=0.0) > known.breaks[-1]:
+        known = resolved("frequency", lattice.compiled_frequency, square)
+    slope = lattice.spins * known.derivative(square)
     for j, k in lattice.region.bonds:
         if lattice.defects[j] or lattice.defects[k]:
             continue

@@ -5,21 +5,25 @@ evolutions apart.
 from __future__ import annotations
 
 import hashlib
+import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from mpi4py import MPI
 
 from ..particles import DirectedDissipation, InvalidArgument
 from ..particles._checks import evaluated
 from ..particles.ranks import on_all_ranks
 from .action_density import ActionDensity
 from .action_space import ActionSpace
+from .errors import NotConverged, Unresolved
 from .evolution import Stepper
 
 if TYPE_CHECKING:
     from .transport_fokker_planck import TransportFokkerPlanck
 
+NEGATIVE, REFUSED = 1e-6, 1e-2  # of the mass of a stationary law: more is said, or refused
 DIGITS = 10  # of R, where two problems are compared
 
 
@@ -64,6 +68,21 @@ def mass_behind(rho: ActionDensity, *, sure: bool = True) -> np.ndarray:
         decay = np.log(max(near, 1e-300) / max(end, 1e-300)) / (0.03 * u)
         result.append(end / decay if decay > 0 else 1.0 if sure else end * u)
     return np.array(result)
+
+
+def check_sign(rho: ActionDensity, comm: MPI.Comm, stacklevel: int) -> None:
+    """Warn of a stationary law that is negative on some of its mass, an error of the elements, on rank 0.
+
+    Raises:
+        NotConverged: it is so on much of it.
+    """
+    if rho.negative <= NEGATIVE:
+        return
+    said, remedy = f"it is negative on {rho.negative:.1e} of its mass", "take more cells, or wide=True with an `upper`"
+    if rho.negative > REFUSED:
+        raise NotConverged("the stationary law of the actions", said, remedy)
+    if comm.rank == 0:
+        warnings.warn(f"the stationary law of the actions: {said}; {remedy}", Unresolved, stacklevel=stacklevel)
 
 
 def problem_of(equation: TransportFokkerPlanck, start: np.ndarray, times: np.ndarray, stepper: Stepper) -> str:

@@ -24,7 +24,7 @@ from . import coupled_actions, separable_actions
 from .action_box import checked_upper, own_tail, own_upper
 from .action_density import ActionDensity, EvolvedActions
 from .action_evolution import ActionEvolution
-from .action_limits import density_on_grid, mass_behind, mass_beyond, problem_of
+from .action_limits import check_sign, density_on_grid, mass_behind, mass_beyond, problem_of
 from .action_space import ActionAxis, ActionSpace, OwnLaws, WideLaws, graded, product_of
 from .errors import NotConverged, Unresolved
 from .evolution import Stepper
@@ -43,7 +43,6 @@ WIDENINGS = 12
 BEYOND = 1e-10  # of the initial mass, outside of the box
 CUT = 1e-6  # of it, where the box was given: more is said
 REFUSED = 1e-2  # of it: more is refused
-NEGATIVE = 1e-6  # of the mass of a stationary law, which is an error of the elements: more is said
 WIDTHS = 25.0  # of the weight for wide densities, in a box
 
 
@@ -230,13 +229,8 @@ class TransportFokkerPlanck:
         Source: Dymov, Theorem 2.3; for diagonal dissipation p is prop. to prod_j exp(-(2/(p T_j)) (2 I_j)^(p/2)).
         """
         self._warn_of_tail(self.tail, "the stationary law", 4)
-        if not self.separable and (negative := self._stationary.negative) > NEGATIVE:
-            said = f"it is negative on {negative:.1e} of its mass"
-            remedy = "take more cells, or wide=True with an `upper`"
-            if negative > REFUSED:
-                raise NotConverged("the stationary law of the actions", said, remedy)
-            if self.comm.rank == 0:
-                warnings.warn(f"the stationary law of the actions: {said}; {remedy}", Unresolved, stacklevel=2)
+        if not self.separable:
+            check_sign(self._stationary, self.comm, 4)
         return self._stationary
 
     def _warn_of_tail(self, tail: np.ndarray, what: str, stacklevel: int) -> None:
