@@ -17,7 +17,7 @@ from petsc4py import PETSc
 from ..meshes._compat import interpolation_points
 from ..particles import InvalidArgument
 from ..particles._checks import evaluated, integer, number, shown
-from ..particles.ranks import on_all_ranks
+from ..particles.ranks import on_all_ranks, same_on_all_ranks
 from .corrector_forms import CorrectorForms, reference_operator
 from .energy_descent import minimise
 from .errors import NotConverged
@@ -109,9 +109,8 @@ class CorrectorProblem:
             InvalidArgument: K has a wrong shape, is not finite, not symmetric or not positive.
             NotConverged: the energy still falls after 500 iterations.
         """
-        tolerance = number("rtol", rtol, above=0.0)
-        if tolerance > 1.0:
-            raise InvalidArgument("rtol", f"must be at most 1, not {tolerance:g}")
+        tolerance = on_all_ranks(self.mesh.comm, lambda: _tolerance(rtol))
+        same_on_all_ranks(self.mesh.comm, rtol=tolerance)
         self.tensor.x.array[:] = self._checked(tensor)
         self._matrix.zeroEntries()
         fem_petsc.assemble_matrix(self._matrix, self._energy)
@@ -217,6 +216,13 @@ def _check_mesh(mesh: Any) -> None:
     mesh.topology.create_connectivity(mesh.topology.dim - 1, mesh.topology.dim)
     if mesh.comm.allreduce(len(exterior_facet_indices(mesh.topology))):
         raise InvalidArgument("mesh", "must be of a torus, from scaling_limits.meshes.torus; this one has a boundary")
+
+
+def _tolerance(rtol: Any) -> float:
+    tolerance = number("rtol", rtol, above=0.0)
+    if tolerance > 1.0:
+        raise InvalidArgument("rtol", f"must be at most 1, not {tolerance:g}")
+    return tolerance
 
 
 def _factorised(matrix: PETSc.Mat, petsc_options: dict[str, Any] | None) -> PETSc.KSP:

@@ -13,10 +13,10 @@ from mpi4py import MPI
 from ..meshes import torus
 from ..particles import InvalidArgument, MultiscalePotential
 from ..particles._checks import integer, number, real_array, shown
-from ..particles.ranks import on_all_ranks, same_on_all_ranks
+from ..particles.ranks import communicator, on_all_ranks, same_on_all_ranks
 from .corrector_problem import CorrectorProblem
 from .coupling import Coupling, coupling_of
-from .fingerprints import checked_comm, fingerprint
+from .fingerprints import fingerprint
 from .levels import LevelResult
 from .planning import Planner
 from .recursion import Recursion
@@ -112,7 +112,7 @@ def correctors(
             raise InvalidArgument("rtol", f"must be at most 0.1, not {tolerance:g}")
         return parts, tolerance, integer("cells", cells, 3), integer("degree", degree, 1)
 
-    parts, tolerance, number_of_cells, order = on_all_ranks(checked_comm(comm), checked)
+    parts, tolerance, number_of_cells, order = on_all_ranks(communicator(comm), checked)
     same_on_all_ranks(
         comm, potential=fingerprint(potential), point=parts[0], fast=np.array(parts), rtol=tolerance,
         cells=number_of_cells, degree=order,

@@ -20,11 +20,11 @@ from ..particles._checks import flag, number, shown
 from ..particles._files import load_arrays, save_arrays, target
 from ..particles.multiscale_potential import points as checked_points
 from ..particles.potential_expressions import lambdified
-from ..particles.ranks import on_all_ranks, same_on_all_ranks
+from ..particles.ranks import communicator, on_all_ranks, same_on_all_ranks
 from .chebyshev_fields import chebyshev_points, coefficients, evaluated, tail
 from .effective_tensor import effective_tensor
 from .errors import NotConverged
-from .fingerprints import checked_comm, fingerprint
+from .fingerprints import fingerprint
 from .symmetric import derivative_of_exponential, logarithm, packed, relative_distance, unpacked
 
 FIRST_DEGREE = 8
@@ -252,7 +252,7 @@ def effective_coefficients(
         path = None if cache is None else _cached_file(cache, potential, bounds, tolerance, comm)
         return bounds, tolerance, path, flag("progress", progress)
 
-    bounds, tolerance, path, bar = on_all_ranks(checked_comm(comm), checked)
+    bounds, tolerance, path, bar = on_all_ranks(communicator(comm), checked)
     same_on_all_ranks(
         comm, potential=fingerprint(potential), box=bounds, rtol=tolerance, cache=None if path is None else path.name
     )

@@ -14,11 +14,11 @@ from ..particles import InvalidArgument, MultiscalePotential
 from ..particles._checks import flag, integer, number, shown
 from ..particles._files import load_arrays, save_arrays, target
 from ..particles.multiscale_potential import points as checked_points
-from ..particles.ranks import on_all_ranks, same_on_all_ranks
+from ..particles.ranks import communicator, on_all_ranks, same_on_all_ranks
 from ..particles.workers import default_workers
 from .coupling import Coupling, coupling_of
 from .errors import NotConverged, Unresolved
-from .fingerprints import checked_comm, fingerprint
+from .fingerprints import fingerprint
 from .levels import LevelResult, differences
 from .planning import Plan, Planner
 from .recursion import Recursion
@@ -143,14 +143,14 @@ def effective_tensor(
     Source: Duncan, Duong and Pavliotis (2023), Theorem 1: (13) to (17); bounds after Lemma 2 and its dual.
     """
     request = on_all_ranks(
-        checked_comm(comm), lambda: _checked(potential, points, rtol, bounds, route, workers, progress, comm)
+        communicator(comm), lambda: _checked(potential, points, rtol, bounds, route, workers, progress, comm)
     )
     same_on_all_ranks(
         comm, potential=fingerprint(request.coupling.potential), points=request.points, rtol=request.rtol,
-        bounds=request.bounds, route=type(request.route).__name__,
+        bounds=request.bounds, route=request.route,
     )  # fmt: skip
     result, plan, solves = _computed(request, comm)
-    if not plan.error <= request.rtol:
+    if not plan.error <= request.rtol and comm.rank == 0:
         warnings.warn(_unresolved(plan, request.rtol), Unresolved, stacklevel=2)
     return on_all_ranks(comm, lambda: _assembled(request, result, plan, solves))
 

@@ -36,7 +36,7 @@ def seed(value: Any) -> int:
 def number(name: str, value: Any, *, above: float | None = None, least: float | None = None) -> float:
     """Return a finite float, above or at least a bound; texts and truth values are no numbers."""
     try:
-        result = float(value)
+        result = None if np.iscomplexobj(value) or value is np.ma.masked else float(value)
     except (TypeError, ValueError, OverflowError):
         result = None
     if result is None or isinstance(value, str | bytes | bool | np.bool_):

@@ -12,6 +12,9 @@ import numpy as np
 
 from .errors import InvalidArgument
 
+# what numpy and zipfile raise on bytes that are not, or no longer, an .npz file
+DAMAGED = (OSError, ValueError, EOFError, KeyError, TypeError, NotImplementedError, zipfile.BadZipFile, zlib.error)
+
 
 def save_arrays(path: str | os.PathLike[str], fields: dict[str, Any]) -> None:
     """Write fields to an .npz file; an existing one is replaced, and nothing half-written is left behind.
@@ -40,6 +43,8 @@ def target(name: str, path: Any) -> Path:
         found = Path(os.fspath(path))
     except TypeError:
         raise InvalidArgument(name, f"must be the path of a file, not {path!r}") from None
+    if "\0" in str(found):
+        raise InvalidArgument(name, "must be the path of a file, without the character 0")
     if not found.name:
         raise InvalidArgument(name, f"must be the path of a file, not {os.fspath(path)!r}")
     if found.is_dir():
@@ -85,7 +90,7 @@ def load_arrays(
                 content = {name: file[name] for name in file.files}
     except FileNotFoundError:
         raise
-    except (OSError, ValueError, EOFError, KeyError, TypeError, zipfile.BadZipFile, zlib.error) as error:
+    except DAMAGED as error:
         raise InvalidArgument(argument, f"{place} is not a file that {kind} was saved in: {error}") from error
     found, format_ = str(content.pop("kind", kind)), content.pop("format", None)
     present = set(content)
@@ -93,7 +98,11 @@ def load_arrays(
         known = f"holds {found}" if found != kind else "holds something else"
         raise InvalidArgument(argument, f"{place} {known}, not {kind}")
     allowed = {formats} if isinstance(formats, int) else formats
-    number = 0 if format_ is None else int(format_)
+    try:
+        number = 0 if format_ is None else int(format_)
+    except (TypeError, ValueError):
+        message = f"{place} is not a file that {kind} was saved in: its format is no number"
+        raise InvalidArgument(argument, message) from None
     if number not in allowed:
         raise InvalidArgument(argument, f"{place} is of format {number}; this version reads {sorted(allowed)}")
     return content

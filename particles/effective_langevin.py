@@ -15,10 +15,11 @@ from ._normal_tiles import PAIRS, TILE, fill_tile
 from ._philox import Purpose, key_words
 from ._rotator_assumptions import AssumptionWarning
 from .errors import InvalidArgument
-from .paths import Paths, Unstable, checked_comm, checked_start, even_steps, longest_step, over_tiles, warn_of_steps
-from .ranks import on_all_ranks, same_on_all_ranks
+from .paths import Paths, Unstable, checked_start, even_steps, longest_step, over_tiles, warn_of_steps
+from .ranks import communicator, on_all_ranks, same_on_all_ranks
 from .workers import Stop
 
+AGREED = 64  # starts at which ranks compare drift and noise
 LARGEST_STEP = 1.0  # of 1/rate, the rate at which the drift changes along a step, where paths start
 LARGEST_ON_PATHS = 1.5  # of the same, wherever they come to
 SHORT = 0.3  # of the mean way: shorter ones tell nothing of the rate
@@ -157,9 +158,11 @@ class EffectiveLangevin:
                 diagonal: without flux there, they would be reflected along M n, and the samples have another law.
             LongRun: it takes more than ten minutes.
         """
-        checked_comm(comm)
+        communicator(comm, optional=True)
         start, snapshots, h, keys = on_all_ranks(comm, lambda: self._checked(initial, times, paths, seed, step))
-        same_on_all_ranks(comm, initial=start, times=snapshots, seed=seed, step=h)
+        some = start[:AGREED]
+        drift, noise = on_all_ranks(comm, lambda: (self.drift(some), self.noise(some)))
+        same_on_all_ranks(comm, initial=start, times=snapshots, seed=seed, step=h, drift=drift, noise=noise)
         number = len(start)
         spans, steps = even_steps(snapshots, h)
         warn_of_steps(number, steps, SECONDS * self.dim**2, workers, comm)

@@ -19,8 +19,8 @@ from ._user_functions import compiled
 from .errors import InvalidArgument
 from .langevin_schemes import LEIMKUHLER_MATTHEWS, STOCHASTIC_HEUN, LangevinScheme
 from .multiscale_potential import MultiscalePotential
-from .paths import Paths, Unstable, checked_comm, checked_start, even_steps, longest_step, over_tiles, warn_of_steps
-from .ranks import on_all_ranks, same_on_all_ranks
+from .paths import Paths, Unstable, checked_start, even_steps, longest_step, over_tiles, warn_of_steps
+from .ranks import communicator, on_all_ranks, same_on_all_ranks
 from .workers import Stop
 
 STEP = 0.2  # of 1/max |Hessian|: effective tensors are right to about 1e-3 with it
@@ -165,9 +165,9 @@ class Langevin:
             InvalidArgument: an argument out of range; a step that is not stable; a target that cannot be compiled.
             Unstable: a path has left all bounds, or has come to where the potential is too steep for the step.
         """
-        checked_comm(comm)
+        communicator(comm, optional=True)
         start, number, keys, h = on_all_ranks(comm, lambda: self._checked(initial, paths, seed, step))
-        same_on_all_ranks(comm, initial=start, seed=seed, step=h)
+        same_on_all_ranks(comm, initial=start, seed=seed, step=h, limit=limit, **self._model)
         limit = _checks.number("limit", limit, above=0.0) if limit != math.inf else limit
         entered = on_all_ranks(comm, lambda: _compiled_target(target, start))
         if limit != math.inf and limit / h > LIMIT_STEPS:
@@ -197,6 +197,13 @@ class Langevin:
             return np.where(steps_of_each < 0, np.inf, steps_of_each * h)
 
         return np.concatenate(over_tiles(tile, number, workers, progress, comm))
+
+    @property
+    def _model(self) -> dict[str, Any]:
+        """What ranks that share paths must agree on."""
+        v = self.potential
+        expressions = f"{v.confining_expression} {v.fluctuation_expression} {v.temperature!r}"
+        return {"potential": expressions, "epsilon": self.epsilon}
 
     @property
     def _scales(self) -> tuple[float, ...]:
@@ -242,10 +249,10 @@ class Langevin:
         self, scheme: LangevinScheme, initial: Any, times: Any, paths: Any, seed: Any, step: float | None,
         workers: int | None, progress: bool, comm: Any,
     ) -> Paths:  # fmt: skip
-        checked_comm(comm)
+        communicator(comm, optional=True)
         start, number, keys, h = on_all_ranks(comm, lambda: self._checked(initial, paths, seed, step))
         snapshots = on_all_ranks(comm, lambda: _checks.times(times))
-        same_on_all_ranks(comm, initial=start, times=snapshots, seed=seed, step=h)
+        same_on_all_ranks(comm, initial=start, times=snapshots, seed=seed, step=h, **self._model)
         spans, steps = even_steps(snapshots, h)
         gradients = 1 if scheme.averages_noise else 2
         warn_of_steps(number, steps, SECONDS * gradients * self.potential.dim, workers, comm)

@@ -14,7 +14,7 @@ from . import _checks
 from ._files import load_arrays, save_arrays, target
 from ._normal_tiles import TILE
 from .errors import InvalidArgument
-from .ranks import on_all_ranks
+from .ranks import communicator, on_all_ranks
 from .workers import Stop, default_workers, in_order, warn_if_long
 
 FORMAT = 1
@@ -93,12 +93,6 @@ class Paths:
         return cls(content["times"], content["positions"], float(content["step"]), int(content["seed"]))
 
 
-def checked_comm(comm: Any) -> None:
-    """Refuse what is no communicator of mpi4py and not None."""
-    if comm is not None and not hasattr(comm, "allgather"):
-        raise InvalidArgument("comm", f"must be an mpi4py communicator or None, not {_checks.shown(comm)}")
-
-
 def checked_start(initial: Any, paths: Any, dim: int) -> np.ndarray:
     """Return X(0) of each path (paths, d), from that of all of them (d,) or of each."""
     number = _checks.integer("paths", paths, 1, 2**33)
@@ -160,7 +154,7 @@ def over_tiles(
         comm: the ranks that share the tiles, or None.
         width: paths in a tile.
     """
-    checked_comm(comm)
+    communicator(comm, optional=True)
     threads = default_workers(comm) if workers is None else _checks.integer("workers", workers, 1)
     rank, size = (0, 1) if comm is None else (comm.rank, comm.size)
     tiles = range(-(-paths // width))

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from ._checks import shown
 from .errors import InvalidArgument
 
 Result = TypeVar("Result")
@@ -26,9 +27,9 @@ def communicator(value: Any, optional: bool = False) -> Any:
     """
     if value is None and optional:
         return None
-    if not value or not all(hasattr(value, name) for name in ("allgather", "allreduce", "rank", "size")):
-        also = ", or None" if optional else ""
-        raise InvalidArgument("comm", f"must be an mpi4py communicator such as MPI.COMM_WORLD{also}, not {value!r}")
+    if not all(hasattr(value, name) for name in ("allgather", "allreduce", "rank", "size")) or not value:
+        right = "an mpi4py communicator such as MPI.COMM_WORLD" + (", or None" if optional else "")
+        raise InvalidArgument("comm", f"must be {right}, not {shown(value)}")
     return value
 
 

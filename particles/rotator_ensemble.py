@@ -13,7 +13,7 @@ import numpy as np
 
 from . import _checks
 from ._drift_kernels import LANES
-from ._files import load_arrays, save_arrays
+from ._files import load_arrays, save_arrays, target
 from .errors import InvalidArgument
 from .paths import Unstable, over_tiles
 from .workers import Stop, default_workers, warn_if_long
@@ -71,7 +71,7 @@ class RotatorEnsemble:
             path: the file; an existing one is replaced.
         """
         content = {"times": self.times, "amplitudes": self.amplitudes, "step": self.step, "seed": self.seed}
-        save_arrays(path, {"kind": "RotatorEnsemble", "format": FORMAT, **content})
+        save_arrays(target("path", path), {"kind": "RotatorEnsemble", "format": FORMAT, **content})
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> RotatorEnsemble:
@@ -113,13 +113,6 @@ def checked_amplitudes(initial: Any, runs: Any, size: int) -> np.ndarray:
     if start.shape not in ((size,), (number, size)):
         raise InvalidArgument("initial", f"must have the shape ({size},) or ({number}, {size}), not {start.shape}")
     return np.broadcast_to(start, (number, size))
-
-
-def communicator(comm: Any) -> Any:
-    """A communicator of mpi4py, or None."""
-    if comm is not None and not all(hasattr(comm, name) for name in ("rank", "size", "allgather")):
-        raise InvalidArgument("comm", f"must be a communicator of mpi4py or None, not {_checks.shown(comm)}")
-    return comm
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass, field
 from functools import cached_property
@@ -15,13 +16,13 @@ from ._resolved_functions import resolved
 from ._rotator_assumptions import Assumption, checked_assumptions
 from ._rotator_kernels import hamiltonian_stepper, lattice_stepper, thermostat_stepper
 from ._rotator_steps import RotatorStep, action_scale, chosen_step
-from ._user_functions import function_of_square
+from ._user_functions import function_of_square, values_of
 from .dissipations import Dissipation
 from .errors import InvalidArgument
 from .lattice_region import LatticeRegion
 from .paths import even_steps, longest_step
-from .ranks import on_all_ranks, same_on_all_ranks
-from .rotator_ensemble import Journey, RotatorEnsemble, checked_amplitudes, communicator, complex_amplitudes
+from .ranks import communicator, on_all_ranks, same_on_all_ranks
+from .rotator_ensemble import Journey, RotatorEnsemble, checked_amplitudes, complex_amplitudes
 
 
 @dataclass(frozen=True, eq=False)
@@ -164,9 +165,17 @@ class RotatorLattice:
         Source: Dymov, equation (2.5).
         """
         start, snapshots, keys, chosen = on_all_ranks(
-            communicator(comm), lambda: self._prepared(initial, times, runs, seed, step)
+            communicator(comm, optional=True), lambda: self._prepared(initial, times, runs, seed, step)
         )
-        same_on_all_ranks(comm, initial=np.asarray(initial), times=snapshots, runs=runs, seed=keys, step=chosen)
+        same_on_all_ranks(
+            comm,
+            initial=np.asarray(initial),
+            times=snapshots,
+            runs=runs,
+            seed=keys,
+            step=chosen,
+            lattice=self.identity(),
+        )
         spans, blocks = even_steps(snapshots / self.epsilon, chosen.h * chosen.between)
         drift = self.dissipation.drift(self.region)
         advance = lattice_stepper(
@@ -206,6 +215,16 @@ class RotatorLattice:
         if self.assumptions[2].holds:
             return "take a smaller step"
         return "take shorter times; g does not dissipate (Hg), so that amplitudes grow whatever the step"
+
+    def identity(self) -> str:
+        """What tells a lattice from others: its numbers, and f, G' and g at some points."""
+        squares = np.geomspace(1e-2, 1e2, 16)
+        amplitudes = np.exp(1j * np.arange(2 * self.size)).reshape(2, self.size) * [[0.7], [1.9]]
+        parts = [self.epsilon, self.coupling_exponent, *self.temperature, *self.spins, *self.region.sites.ravel()]
+        parts += [*values_of(self.compiled_frequency, squares), *values_of(self.compiled_coupling, squares)]
+        with np.errstate(all="ignore"):
+            parts += [*self.dissipation.at(self.region, amplitudes).ravel()]
+        return hashlib.sha256(np.array(parts, dtype=complex).tobytes()).hexdigest()
 
     def local_energy(self, amplitudes: Any) -> np.ndarray:
         """H_j = F_j(|u_j|^2)/2 + (epsilon^a/4) sum_{|k-j|=1} G(|u_j-u_k|^2), with F_j(0) = G(0) = 0.

@@ -14,8 +14,8 @@ from ._rotator_kernels import thermostat_stepper, transport_stepper
 from ._rotator_steps import action_scale, chosen_slow_step
 from .errors import InvalidArgument
 from .paths import even_steps, longest_step
-from .ranks import on_all_ranks, same_on_all_ranks
-from .rotator_ensemble import Journey, RotatorEnsemble, checked_amplitudes, communicator
+from .ranks import communicator, on_all_ranks, same_on_all_ranks
+from .rotator_ensemble import Journey, RotatorEnsemble, checked_amplitudes
 from .rotator_lattice import RotatorLattice
 
 
@@ -91,8 +91,16 @@ class TransportProcess:
             scale = action_scale(averaged, temperature, start)
             return start, snapshots, keys, averaged, scale, chosen_slow_step(averaged, region, scale, step)
 
-        start, snapshots, keys, averaged, scale, h = on_all_ranks(communicator(comm), prepared)
-        same_on_all_ranks(comm, initial=np.asarray(initial), times=snapshots, runs=runs, seed=keys, step=h)
+        start, snapshots, keys, averaged, scale, h = on_all_ranks(communicator(comm, optional=True), prepared)
+        same_on_all_ranks(
+            comm,
+            initial=np.asarray(initial),
+            times=snapshots,
+            runs=runs,
+            seed=keys,
+            step=h,
+            lattice=self.lattice.identity(),
+        )
         drift = averaged.drift(region)
         exact_in_law = drift.radial == 2 and step is None
         spans, steps = even_steps(snapshots, float(snapshots[-1]) if exact_in_law and snapshots[-1] > 0 else h)

@@ -104,7 +104,7 @@ def spatial_error(estimate: np.ndarray, mesh: Mesh, travelled: np.ndarray) -> np
     if mesh.degree == 1:
         error = np.where(travelled > 0.3, REMEMBERED * estimate, error)
     # what has become smooth is still off by what the mesh made of the data
-    error = np.maximum(error, 2.0 * mesh.misfit.smooth)
+    error = np.maximum(error, (2.0 if mesh.degree == 1 else 1.0) * mesh.misfit.smooth)
     return np.where(travelled > 0, error, mesh.misfit.size)
 
 

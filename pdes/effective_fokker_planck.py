@@ -13,6 +13,7 @@ from ..cells.krylov import checked_options
 from ..meshes.box import checked_bounds, lattice
 from ..particles import EffectiveLangevin, InvalidArgument, MultiscalePotential
 from ..particles._checks import number
+from ..particles.ranks import communicator, on_all_ranks
 from .fokker_planck import FokkerPlanck
 
 
@@ -52,16 +53,19 @@ class EffectiveFokkerPlanck(FokkerPlanck):
         comm: MPI.Comm = MPI.COMM_WORLD,
         petsc_options: dict[str, Any] | None = None,
     ) -> None:
-        bounds = checked_bounds("box", box)
-        if not isinstance(potential, MultiscalePotential):
-            raise InvalidArgument("potential", f"must be a MultiscalePotential, not {type(potential).__name__}")
-        if len(bounds) != potential.dim:
-            raise InvalidArgument("box", f"must have {potential.dim} directions, like the potential, not {len(bounds)}")
-        lattice(box, cells, periodic, comm)  # its complaints come before the cells are solved
-        checked_options(petsc_options)
-        coefficients = effective_coefficients(
-            potential, box, max(number("rtol", rtol, above=0.0), 1e-12), cache=cache, progress=progress, comm=comm
-        )
+        def checked() -> float:
+            bounds = checked_bounds("box", box)
+            if not isinstance(potential, MultiscalePotential):
+                raise InvalidArgument("potential", f"must be a MultiscalePotential, not {type(potential).__name__}")
+            if len(bounds) != potential.dim:
+                message = f"must have {potential.dim} directions, like the potential, not {len(bounds)}"
+                raise InvalidArgument("box", message)
+            lattice(box, cells, periodic, comm)  # its complaints come before the cells are solved
+            checked_options(petsc_options)
+            return max(number("rtol", rtol, above=0.0), 1e-12)
+
+        aim = on_all_ranks(communicator(comm), checked)
+        coefficients = effective_coefficients(potential, box, aim, cache=cache, progress=progress, comm=comm)
         super().__init__(coefficients, box, cells, rtol, periodic=periodic, comm=comm, petsc_options=petsc_options)
 
     def drift(self, points: Any) -> np.ndarray:

@@ -19,7 +19,7 @@ from ..particles import InvalidArgument
 from ..particles._checks import integer, number
 from ..particles._checks import times as checked_times
 from ..particles.multiscale_potential import points as checked_points
-from ..particles.ranks import on_all_ranks, same_on_all_ranks
+from ..particles.ranks import communicator, on_all_ranks, same_on_all_ranks
 from ..particles.workers import warn_if_long
 from . import hitting
 from .coefficients import Coefficients, checked_coefficients, exponent_at, function_at, mobility_at
@@ -79,6 +79,16 @@ class FokkerPlanck:
     petsc_options: dict[str, Any] | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
+        communicator(self.comm)
+        on_all_ranks(self.comm, self._check_arguments)
+        grid = self.lattice
+        same_on_all_ranks(
+            self.comm, box=grid.bounds, cells=np.array(grid.cells), periodic=np.array(grid.periodic), rtol=self.rtol,
+            temperature=float(self.coefficients.temperature), petsc_options=self.petsc_options,
+        )  # fmt: skip
+        self._check_periods()
+
+    def _check_arguments(self) -> None:
         if number("rtol", self.rtol, above=0.0) > 0.1:
             raise InvalidArgument("rtol", f"must be at most 0.1, not {self.rtol:g}")
         checked_coefficients(self.coefficients)
@@ -86,7 +96,6 @@ class FokkerPlanck:
         dim = getattr(self.coefficients, "dim", self.dim)
         if dim != self.dim:
             raise InvalidArgument("box", f"must have {dim} directions, like the coefficients, not {self.dim}")
-        self._check_periods()
 
     @cached_property
     def lattice(self) -> Lattice:
@@ -136,7 +145,8 @@ class FokkerPlanck:
         if abs(found - coarser) > max(self.rtol, 1e-12) * found and self.comm.rank == 0:
             known = abs(1 - coarser / found)
             message = f"exp(-Psi/sigma) varies too much in a cell: its integral is known to {known:.1e} only"
-            warnings.warn(f"{message}; take more cells", Unresolved, stacklevel=3)
+            # the caller is behind the property and the method that asks for it
+            warnings.warn(f"{message}; take more cells", Unresolved, stacklevel=4)
         return float(np.log(found)) - lowest
 
     def stationary(self) -> Density:
@@ -190,7 +200,10 @@ class FokkerPlanck:
             Unresolved: the initial density varies faster than the cells, so that the nodes see another one.
         """
         snapshots, stepper = on_all_ranks(self.comm, lambda: self._chosen(times, scheme, step))
-        same_on_all_ranks(self.comm, times=snapshots, step=stepper.step)
+        same_on_all_ranks(
+            self.comm, times=snapshots, step=stepper.step, scheme=scheme.name, checkpoint=checkpoint is None,
+            checkpoint_every=checkpoint_every,
+        )  # fmt: skip
         points = self.lattice.points
         values = on_all_ranks(self.comm, lambda: function_at("initial", initial, points, nonnegative=True))
         probabilities, total = probabilities_of(values, self.lattice.volumes, self.comm)
@@ -265,7 +278,9 @@ class FokkerPlanck:
 
     def modes(self, k: int) -> Modes:
         """The k slowest modes: rates, and eigenfunctions f as finite element functions; see `spectrum`."""
-        return slowest(self, integer("k", k, 1))
+        count = on_all_ranks(self.comm, lambda: integer("k", k, 1))
+        same_on_all_ranks(self.comm, k=count)
+        return slowest(self, count)
 
     def mean_first_passage_time(self, target: Callable[[np.ndarray], Any]) -> Any:
         """-div(sigma pi M grad T) = pi outside of the target, T = 0 in it: the mean time to reach it.

@@ -205,7 +205,7 @@ FIELDS = {
 
 @pytest.mark.parametrize("field", FIELDS)
 def test_points(field):
-    for points in [0.5, [0.5], [[0.5, 0.5]], [[3.0]], [[np.nan]], [[1j]], None, "a", [["a"]], [[None]]]:
+    for points in [0.5, [[0.5], [0.5, 0.5]], [[0.5, 0.5]], [[3.0]], [[np.nan]], [[1j]], None, "a", [["a"]], [[None]]]:
         with pytest.raises(InvalidArgument, match="^points: "):
             FIELDS[field].at(points)
 
@@ -287,7 +287,7 @@ def test_effective_problems():
 def test_effective_coefficients_at_points():
     fp = EffectiveFokkerPlanck(egg_carton(1.0, dim=1), [(-2, 2)], (12,))
     for function in (fp.drift, fp.noise, fp.coefficients.mobility, fp.coefficients.free_energy, fp.exponent):
-        for points in ([0.5], [[3.0]], None, [[np.nan]]):
+        for points in ([[0.5, 0.5]], [[3.0]], None, [[np.nan]]):
             with pytest.raises(InvalidArgument, match="points"):
                 function(points)
 
