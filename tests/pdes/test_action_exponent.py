@@ -5,11 +5,11 @@ import warnings
 import numpy as np
 import pytest
 from rotators import weak
-from scipy import integrate
+from scipy import integrate, stats
 from sympy import Abs
 
 from scaling_limits.particles import CustomDissipation, DiagonalDissipation, PolynomialDissipation, RotatorLattice
-from scaling_limits.pdes import TransportFokkerPlanck, Unresolved
+from scaling_limits.pdes import EffectivePlane, TransportFokkerPlanck, Unresolved
 
 pytestmark = pytest.mark.serial  # nothing here communicates
 
@@ -108,3 +108,24 @@ def test_high_powers_without_noise(power, temperature):
     expected = mean_of(lambda q: -(q ** (power / 2 - 1)), temperature, top)
     found = equation_of(DiagonalDissipation(power), temperature, power).stationary().mean()[0]
     assert abs(found / expected - 1) < 1e-8
+
+
+@pytest.mark.parametrize("centre", [2.2, 1.4 + 1.7j])
+def test_actions_of_a_narrow_density_off_the_centre(centre):
+    """P(|v|^2/2 <= I) of a Gaussian law of width 0.16: noncentral chi squared."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        lattice = RotatorLattice((1,), lambda x: 1 + x, weak, DiagonalDissipation(2), 1.0, 0.1)
+    plane = EffectivePlane(lattice, radius=4.0, cells=96)
+    middle, width = np.array([np.real(centre), np.imag(centre)]), 0.16
+
+    class Gaussian:
+        def at(self, points):
+            return np.exp(-0.5 * ((points - middle) ** 2).sum(axis=1) / width**2)
+
+    x = 0.5 * np.array([1.9, 2.1, 2.2, 2.3, 2.5]) ** 2
+    expected = stats.ncx2(2, np.abs(centre) ** 2 / width**2).cdf(2 * x / width**2)
+    assert np.abs(plane.action_distribution(Gaussian(), x) - expected).max() < 5e-3
+    grid = 0.5 * (4.0 / 192 * np.array([100, 105, 110])) ** 2  # at ends of its pieces nothing is interpolated
+    expected = stats.ncx2(2, np.abs(centre) ** 2 / width**2).cdf(2 * grid / width**2)
+    assert np.abs(plane.action_distribution(Gaussian(), grid) - expected).max() < 1e-9
