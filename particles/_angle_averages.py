@@ -17,7 +17,7 @@ from ._drift_kernels import COMPILED
 from .errors import InvalidArgument
 
 MOST_ANGLES = 64  # for each site
-LOOKS = 2 * MOST_ANGLES + 1, 2 * MOST_ANGLES + 7  # angles of the series, without a common divisor
+MORE_ANGLES = 1024  # the same at amplitudes that are asked for
 ANGLE_RTOL = 1e-13  # of Fourier coefficients
 MOST_NODES = 2**27  # for all angles of a site together
 
@@ -82,7 +82,7 @@ def turned_values(function: Any) -> Callable[..., np.ndarray]:
     return turned
 
 
-def degree_in_angles(function: Any, v: np.ndarray, site: int, near: np.ndarray) -> int:
+def degree_in_angles(function: Any, v: np.ndarray, site: int, near: np.ndarray, most: int = MOST_ANGLES) -> int:
     """The largest frequency of exp(-i theta_j) g_j in the angles of the sites `near`, at amplitudes v (P, N).
 
     Raises:
@@ -90,16 +90,16 @@ def degree_in_angles(function: Any, v: np.ndarray, site: int, near: np.ndarray) 
     """
     highest = 0
     for k in near:
-        for nodes in LOOKS:
+        for nodes in (2 * most + 1, 2 * most + 7):  # angles of the series, without a common divisor
             values = turned_values(function)(v, site, int(k), nodes)
             sizes = np.abs(np.fft.fft(values, axis=1)).max(axis=0) / nodes
             frequencies = np.abs(np.fft.fftfreq(nodes, 1 / nodes))
             present = frequencies[sizes > ANGLE_RTOL * max(np.abs(values).max(), 1e-300)]
             highest = max(highest, int(present.max(initial=0)))
-    if highest >= MOST_ANGLES:
+    if highest >= most:
         raise InvalidArgument(
             "dissipation",
-            f"its average over angles does not settle with {MOST_ANGLES} of them for each site: g_{site} turns with "
+            f"its average over angles does not settle with {most} of them for each site: g_{site} turns with "
             "frequencies without end; is it smooth?",
         )
     return highest

@@ -14,9 +14,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numba import njit
+from numba import njit, vectorize
 from numba.core.dispatcher import Dispatcher
 from numba.core.types import Type
+from numba.core.typing.templates import builtin_registry
+from numba.np.ufunc.dufunc import DUFunc
+from numba.np.ufunc.gufunc import GUFunc
+
+from .errors import InvalidArgument
 
 LIBRARIES = {"builtins", "cmath", "math", "numba", "numpy", "operator", "scipy"}  # whose functions do not change
 PLAIN = (bool, int, float, complex, str, bytes, type(None), type(Ellipsis), np.generic, np.dtype)
@@ -81,9 +86,9 @@ def _of_a_library(value: Any) -> bool:
 
 def _attributes(module: types.ModuleType, names: tuple[str, ...], seen: set[int]) -> tuple[Hashable, ...]:
     """The values of those attributes of a module that are named; those of libraries do not change."""
-    if module.__name__.partition(".")[0] in LIBRARIES or id(module) in seen:
+    if module.__name__.partition(".")[0] in LIBRARIES or hash((id(module), names)) in seen:
         return ()
-    inner = seen | {id(module)}
+    inner = seen | {hash((id(module), names))}
     present = vars(module)
     return tuple((name, _value(present[name], names, inner)) for name in names if name in present)
 
@@ -135,32 +140,78 @@ def _shell(function: types.FunctionType) -> types.FunctionType:
     """The code of a function, with globals and enclosed variables that are still empty."""
     scope = {"__builtins__": __builtins__, "__name__": function.__module__}
     cells = tuple(types.CellType() for _ in function.__closure__ or ())
-    made = types.FunctionType(function.__code__, scope, function.__name__, function.__defaults__, cells)
-    made.__kwdefaults__, made.__qualname__ = function.__kwdefaults__, function.__qualname__
+    made = types.FunctionType(function.__code__, scope, function.__name__, None, cells)
+    made.__qualname__ = function.__qualname__
     return made
 
 
 def _fill(made: types.FunctionType, function: types.FunctionType, copies: dict[int, Any]) -> None:
     names = _names(function.__code__)
     made.__globals__.update((name, _copied(value, names, copies)) for name, value in _globals(function, names))
+    made.__defaults__ = _copied(function.__defaults__, names, copies)
+    if function.__kwdefaults__ is not None:
+        made.__kwdefaults__ = {name: _copied(value, names, copies) for name, value in function.__kwdefaults__.items()}
     for cell, old in zip(made.__closure__ or (), function.__closure__ or ()):
         cell.cell_contents = _copied(old.cell_contents, names, copies)
 
 
 def _copied(value: Any, names: tuple[str, ...], copies: dict[int, Any]) -> Any:
+    """A copy of what a function reads, that keeps the values of now.
+
+    Raises:
+        InvalidArgument: it is compiled by numba in a way that cannot be followed.
+    """
+    if isinstance(value, types.ModuleType) and value.__name__.partition(".")[0] not in LIBRARIES:
+        return _module(value, names, copies)
     if id(value) in copies:
         return copies[id(value)]
     if isinstance(value, np.ndarray):
         return value.copy(order="K")
+    if isinstance(value, tuple | list):
+        entries = [_copied(entry, names, copies) for entry in value]
+        return type(value)(*entries) if hasattr(value, "_fields") else type(value)(entries)
     if isinstance(value, Dispatcher):
-        shell = _shell(value.py_func)
         options = {name: option for name, option in value.targetoptions.items() if name != "nopython"}
-        copies[id(value)] = njit(**options)(shell)
-        _fill(shell, value.py_func, copies)
-        return copies[id(value)]
-    if isinstance(value, types.ModuleType) and value.__name__.partition(".")[0] not in LIBRARIES:
-        copies[id(value)] = module = types.ModuleType(value.__name__)
-        present = vars(value)
-        vars(module).update((name, _copied(present[name], names, copies)) for name in names if name in present)
-        return module
+        return _compiled_copy(value, value.py_func, njit(**options), copies)
+    if isinstance(value, DUFunc):
+        return _compiled_copy(value, value._dispatcher.py_func, None, copies)
+    if isinstance(value, GUFunc):
+        raise InvalidArgument(
+            "function", f"calls {value.__name__}, made by numba's guvectorize, which cannot be kept as it is; use njit"
+        )
+    if _is_jitable(value):
+        return _compiled_copy(value, value, njit, copies)
     return value
+
+
+def _module(module: types.ModuleType, names: tuple[str, ...], copies: dict[int, Any]) -> types.ModuleType:
+    """A module with copies of those attributes that have been named so far."""
+    made = copies.setdefault(id(module), types.ModuleType(module.__name__))
+    present, visit = vars(module), hash((id(module), names))
+    if visit not in copies:  # modules may name one another
+        copies[visit] = made
+        for name in names:
+            if name in present and (name not in vars(made) or isinstance(present[name], types.ModuleType)):
+                vars(made)[name] = _copied(present[name], names, copies)
+    return made
+
+
+def _compiled_copy(value: Any, function: types.FunctionType, compiler: Any, copies: dict[int, Any]) -> Any:
+    """A compiled function anew, from a copy in Python; without a compiler, over all entries of arrays (vectorize)."""
+    shell = _shell(function)
+    if compiler is None:  # compiles when it is called
+        copies[id(value)] = vectorize(shell)
+    else:
+        copies[id(value)] = compiler(shell)
+    _fill(shell, function, copies)
+    return copies[id(value)]
+
+
+def _is_jitable(value: Any) -> bool:
+    """Whether a function in Python is one that numba's register_jitable has made known."""
+    if not isinstance(value, types.FunctionType) or _of_a_library(value):
+        return False
+    known = [kind for function, kind in builtin_registry.globals if function is value]
+    templates = [template for kind in known for template in getattr(kind, "templates", ())]
+    makers = [getattr(template, "_overload_func", None) for template in templates]
+    return any(getattr(maker, "__module__", "") == "numba.core.extending" for maker in makers)

@@ -2,6 +2,8 @@
 
 An interval [0, X] is bisected until Chebyshev's series of the function on each part has ended, and agrees with the
 function at points between the nodes and near 0, where functions of |u|^2 may vary on a scale much smaller than X.
+Thousands of points besides, evenly in |u|^2 and in its logarithm, look for what is narrow: a peak at x is seen where it
+is wider than X/2000 or than x/50; one that is narrower than both may stay unseen.
 """
 
 from __future__ import annotations
@@ -26,6 +28,9 @@ MOST = 4096  # intervals
 NOISE = 1e-9  # errors that are let be where there are so many: relative to f, or to its whole integral
 OCTAVES = 50  # below X, in each of which the function is looked at
 LOOKS = 3
+SCAN = 2**12  # points at which narrow parts are looked for, evenly in x
+SCAN_OCTAVE = 64  # the same in each octave
+FLOOR = 1e-3  # of the largest value on an interval, against which a miss is measured at least
 NARROWEST = 1e-14  # relative: a jump is left in such an interval
 TURNS = np.outer(np.arange(DEGREE + 1), 2 * np.arange(DEGREE + 1) + 1) % (4 * DEGREE + 4)  # in units of half a step
 NODES = np.cos(np.pi * TURNS[1] / (2 * DEGREE + 2))
@@ -121,11 +126,13 @@ def resolved(name: str, function: Any, x: np.ndarray, *, integral: bool = False)
         return np.interp(places, ends[::-1], (sums / ends)[::-1]) if integral else np.zeros_like(places)
 
     waiting, done = np.array([[0.0, top]]), []
+    scan = _scan(name, function, top)
     for depth in range(DEPTH + 1):
         series, ended, noise = _series(name, function, waiting, reference, top)
         if len(waiting) > MOST:  # f is rough there, by rounding of its own
             share = (waiting[:, 1] - waiting[:, 0]) * np.abs(series[:, 0]) / max(sums[0], 1e-300) if integral else 1.0
             ended |= noise * share <= NOISE
+        ended &= ~_missed(waiting, series, scan, reference)
         ended |= depth == DEPTH
         ended |= waiting[:, 1] - waiting[:, 0] <= NARROWEST * waiting[:, 1]
         done.append((waiting[ended, 0], series[ended]))
@@ -139,6 +146,37 @@ def resolved(name: str, function: Any, x: np.ndarray, *, integral: bool = False)
     begins, found = (np.concatenate(parts) for parts in zip(*done))
     order = np.argsort(begins)
     return ResolvedFunction(np.append(begins[order], top), found[order])
+
+
+def _scan(name: str, function: Any, top: float) -> tuple[np.ndarray, np.ndarray]:
+    """Points (Q,) of [0, X], increasing, and the function there."""
+    golden = 0.5 * (np.sqrt(5.0) - 1.0)
+    jitter = np.arange(SCAN) * golden % 1.0  # so that no period of the function goes with the points
+    octaves = 2.0 ** -((np.arange(SCAN_OCTAVE * OCTAVES) + 0.5) / SCAN_OCTAVE)
+    places = top * np.sort(np.concatenate([(np.arange(SCAN) + jitter) / SCAN, octaves]))
+    return places, values_of(function, places, name)
+
+
+def _missed(
+    intervals: np.ndarray,
+    series: np.ndarray,
+    scan: tuple[np.ndarray, np.ndarray],
+    reference: Callable[[np.ndarray], np.ndarray],
+) -> np.ndarray:
+    """Whether Chebyshev's series on disjoint intervals (n, 2) miss the function somewhere in a scan (n,)."""
+    order = np.argsort(intervals[:, 0])
+    sorted_intervals = intervals[order]
+    place = np.searchsorted(sorted_intervals[:, 0], scan[0], side="right") - 1
+    inside = (place >= 0) & (scan[0] <= sorted_intervals[np.maximum(place, 0), 1])
+    x, there, which = scan[0][inside], scan[1][inside], order[place[inside]]
+    begins = intervals[which]
+    t = (2.0 * x - begins.sum(axis=1)) / np.diff(begins, axis=1)[:, 0]
+    found = (chebyshev.chebvander(t, DEGREE) * series[which]).sum(axis=1)
+    largest = np.abs(series).sum(axis=1)[which]
+    size = np.maximum(np.maximum(np.abs(there), reference(x)), FLOOR * largest)
+    result = np.zeros(len(intervals), dtype=bool)
+    result[which[~(np.abs(found - there) <= NOISE * size)]] = True
+    return result
 
 
 def _integrals_of_modulus(name: str, function: Any, top: float) -> tuple[np.ndarray, np.ndarray]:

@@ -11,7 +11,7 @@ import numpy as np
 from numba import njit
 
 from . import _checks
-from ._angle_averages import MOST_NODES, degree_in_angles, site_average, site_values
+from ._angle_averages import MORE_ANGLES, MOST_ANGLES, MOST_NODES, degree_in_angles, site_average, site_values
 from ._drift_kernels import Drift, custom_averaged_drift, custom_drift, polynomial_drift
 from ._function_values import frozen
 from ._polynomials import Monomial, monomials_of
@@ -22,6 +22,7 @@ from .errors import InvalidArgument
 from .lattice_region import LatticeRegion
 
 EXAMPLE = "lambda j, u: -abs(u[j])**2 * u[j]"
+POINTS_CHECKED = 6  # of those at which an average is asked for
 MOST_CHECKED = 64  # sites at which a declared degree is looked at
 
 
@@ -257,6 +258,12 @@ def _moduli(size: int) -> np.ndarray:
     return _random_amplitudes(size, 1)[0] * np.array([0.5, 1.0, 1.5, 2.0])[:, None]
 
 
+def amplitudes_of_scale(size: int, action: float) -> np.ndarray:
+    """Amplitudes (6, N) of sites whose actions are of the order of one action, from equal and small to large ones."""
+    moduli = np.sqrt(2.0 * action) * np.array([0.3, 1.0, 2.0, 2.5])
+    return np.concatenate([moduli[:, None] * np.ones(size), np.sqrt(action) * _moduli(size)[-2:]]).astype(complex)
+
+
 class AngleAverage(Dissipation):
     """K_j(v) = int exp(-i theta_j) g_j(Psi_theta v) dtheta by the trapezoidal rule, exact for polynomials.
 
@@ -284,11 +291,40 @@ class AngleAverage(Dissipation):
                 "PolynomialDissipation, whose average is known",
             )
 
+    def resolved_at(self, region: LatticeRegion, u: np.ndarray) -> AngleAverage:
+        """The average with as many angles as g takes at amplitudes u (P, N), of which some are looked at: the largest,
+        the smallest, and some between.
+
+        Raises:
+            InvalidArgument: it takes too many.
+        """
+        if self.dissipation.degree is not None or not len(u):
+            return self
+        order = np.argsort((np.abs(u) ** 2).sum(axis=1))
+        some = np.ascontiguousarray(u[order[np.unique(np.linspace(0, len(u) - 1, POINTS_CHECKED).astype(int))]])
+        made, most = self.dissipation._compiled(region.size), MOST_ANGLES
+        highest = 0
+        for j in range(region.size):
+            if len(self._near[j]):
+                try:
+                    highest = max(highest, degree_in_angles(made, some, j, self._near[j], most))
+                except InvalidArgument:
+                    most = MORE_ANGLES
+                    highest = max(highest, degree_in_angles(made, some, j, self._near[j], most))
+        if highest < self.nodes:
+            return self
+        return AngleAverage(self.dissipation, region, highest + 1, self._near)
+
     def at(self, region: LatticeRegion, u: np.ndarray) -> np.ndarray:
-        """See `Dissipation.at`."""
+        """See `Dissipation.at`.
+
+        Raises:
+            InvalidArgument: g takes too many angles at these amplitudes.
+        """
         flat = np.ascontiguousarray(u, dtype=np.complex128).reshape(-1, region.size)
+        nodes = self.resolved_at(region, flat).nodes
         average = site_average(self.dissipation._compiled(region.size))
-        columns = [average(flat, j, self._near[j], self.nodes) for j in range(region.size)]
+        columns = [average(flat, j, self._near[j], nodes) for j in range(region.size)]
         return np.stack(columns, axis=1).reshape(np.shape(u))
 
     def drift(self, region: LatticeRegion) -> Drift:

@@ -13,6 +13,7 @@ from ._rotator_assumptions import warn_of_bad_sites
 from ._rotator_kernels import thermostat_stepper, transport_stepper
 from ._rotator_steps import action_scale, chosen_slow_step
 from .errors import InvalidArgument
+from .general_dissipations import AngleAverage, amplitudes_of_scale
 from .paths import even_steps, longest_step
 from .ranks import communicator, on_all_ranks, same_on_all_ranks
 from .rotator_ensemble import Journey, RotatorEnsemble, checked_amplitudes
@@ -89,6 +90,8 @@ class TransportProcess:
             snapshots, keys = _checks.times(times), key_words(_checks.seed(seed))
             averaged = self.lattice.dissipation.averaged(region)
             scale = action_scale(averaged, temperature, start)
+            if isinstance(averaged, AngleAverage):  # as many angles as the amplitudes of the way take
+                averaged = averaged.resolved_at(region, amplitudes_of_scale(region.size, float(np.max(scale))))
             return start, snapshots, keys, averaged, scale, chosen_slow_step(averaged, region, scale, step)
 
         start, snapshots, keys, averaged, scale, h = on_all_ranks(communicator(comm, optional=True), prepared)

@@ -21,31 +21,47 @@ def own_upper(laws: OwnLaws, site: int, tail: float) -> float:
     Raises:
         InvalidArgument: that law is not integrable.
     """
-    far = float(laws.temperature[site])
-    while laws.logarithm(site, np.array([far]))[0] > -NEGLIGIBLE:
+    exponent, far = laws.exponent(site), _far(laws, site)
+    ends, logs = exponent.masses(0.0, far)
+    behind = np.append(np.logaddexp.accumulate(logs[::-1])[::-1], -np.inf)  # log of the mass beyond each end
+    wanted = behind[0] + np.log(tail)
+    k = int(np.flatnonzero(behind >= wanted)[-1])
+
+    def excess(upper: float) -> float:
+        return float(np.logaddexp(exponent.log_mass(upper, float(ends[k + 1])), behind[k + 1]) - wanted)
+
+    right = np.nextafter(ends[k + 1], 0.0)
+    if excess(right) >= 0.0:
+        return float(ends[k + 1])
+    return float(optimize.brentq(excess, ends[k], right, rtol=1e-10)) if excess(ends[k]) > 0.0 else float(ends[k])
+
+
+def own_tail(laws: OwnLaws, site: int, upper: float) -> float:
+    """The mass beyond `upper` of the law that a site would have alone."""
+    exponent, far = laws.exponent(site), _far(laws, site)
+    if upper >= far:
+        return 0.0  # less than exp(-120)
+    return float(np.exp(exponent.log_mass(upper, far) - exponent.log_mass(0.0, far)))
+
+
+def _far(laws: OwnLaws, site: int) -> float:
+    """An action where w is exp(-120) of its largest value or less.
+
+    Raises:
+        InvalidArgument: there is none.
+    """
+    far, largest = float(laws.temperature[site]) * 2.0**-40, 0.0
+    while True:
+        places = far * np.linspace(0.5, 1.0, 65)
+        logs = laws.logarithm(site, places)
+        largest = max(largest, float(np.max(logs)))
+        if logs[-1] <= largest - NEGLIGIBLE:
+            return float(places[np.flatnonzero(logs > largest - NEGLIGIBLE)[-1] + 1])
         far *= 2.0
         if far > FARTHEST:
             raise InvalidArgument(
                 "dissipation", f"site {site} alone has no stationary law: R_j does not confine it (Hg)"
             )
-    return float(optimize.brentq(lambda u: np.log(own_tail(laws, site, u) / tail), far * 1e-9, far, rtol=1e-10))
-
-
-def own_tail(laws: OwnLaws, site: int, upper: float) -> float:
-    """The mass beyond `upper` of the law that a site would have alone."""
-    nodes, weights = np.polynomial.legendre.leggauss(20)
-    pieces = np.linspace(0.0, 1.0, 13)
-    places = (pieces[:-1, None] + 0.5 * np.diff(pieces)[:, None] * (nodes + 1)).ravel()
-    shares = (0.5 * np.diff(pieces)[:, None] * weights).ravel()
-
-    def logarithm_of_integral(low: float) -> float:
-        top, step = float(laws.logarithm(site, np.array([low]))[0]), 1e-3 * float(laws.temperature[site])
-        while laws.logarithm(site, np.array([low + step]))[0] > top - 40.0:
-            step *= 2.0
-        values = laws.logarithm(site, low + step * places**2)  # denser at the beginning
-        return top + float(np.log(step * (shares * 2 * places * np.exp(values - top)).sum()))
-
-    return float(np.exp(logarithm_of_integral(upper) - logarithm_of_integral(0.0)))
 
 
 def checked_upper(upper: Any, size: int) -> np.ndarray | None:

@@ -19,9 +19,9 @@ from mpi4py import MPI
 
 from ..cells.averaged_dissipation import AveragedDissipation
 from ..meshes.box import box
+from .action_exponent import Exponent
 
 GRADING = 1.5  # cells are narrower near I = 0, where most of the mass is
-EXPONENT_NODES = 24  # of Gauss's rule for log w
 MANY_CELLS = 41  # in narrower ones w varies little, and fewer points of quadrature do
 
 
@@ -43,12 +43,16 @@ class OwnLaws:
         flat[:, site] = actions.ravel()
         return (self.dissipation.rate(flat)[:, site] / self.temperature[site]).reshape(actions.shape)
 
+    def exponent(self, site: int) -> Exponent:
+        """Log w_j, kept for all that ask for it."""
+        kept = self.__dict__.setdefault("_exponents", {})
+        if site not in kept:
+            kept[site] = Exponent(lambda actions: self.slope(site, actions), float(self.temperature[site]))
+        return kept[site]
+
     def logarithm(self, site: int, actions: np.ndarray) -> np.ndarray:
-        """Log w_j(I) (...); exact where s_j is a polynomial in the square root of I of degree below 46."""
-        nodes, weights = np.polynomial.legendre.leggauss(EXPONENT_NODES)
-        t = 0.5 * (nodes + 1.0)
-        slopes = self.slope(site, actions[..., None] * t**2)
-        return actions * (slopes * (weights * t)).sum(axis=-1)
+        """Log w_j(I) (...), right to 1e-10 or as a warning says."""
+        return self.exponent(site)(actions)
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,11 +84,13 @@ class ActionAxis:
         breaks: ends of the intervals (n + 1,), from 0 to U.
         degree: k.
         logarithm: log w_j.
+        parts: into which each interval is cut for quadrature, where w varies within it.
     """
 
     breaks: np.ndarray
     degree: int
     logarithm: Callable[[np.ndarray], np.ndarray]
+    parts: int = 1
 
     @cached_property
     def _reference(self) -> np.ndarray:
@@ -125,8 +131,9 @@ class ActionAxis:
         """Gauss's points (Q,) and weights (Q,), without w."""
         extra = 6 if len(self.breaks) <= MANY_CELLS else 2
         nodes, weights = np.polynomial.legendre.leggauss(self.degree + extra)
-        width = np.diff(self.breaks)
-        points = (self.breaks[:-1, None] + 0.5 * width[:, None] * (nodes + 1.0)).ravel()
+        cut = (self.breaks[:-1, None] + np.diff(self.breaks)[:, None] * np.arange(self.parts) / self.parts).ravel()
+        width = np.repeat(np.diff(self.breaks) / self.parts, self.parts)
+        points = (cut[:, None] + 0.5 * width[:, None] * (nodes + 1.0)).ravel()
         return points, (0.5 * width[:, None] * weights).ravel()
 
     @cached_property
@@ -140,6 +147,20 @@ class ActionAxis:
             basis[np.arange(points.size), first + a] = values[:, a]
         return points, shares, basis
 
+    def error(self, laws: OwnLaws, site: int) -> float:
+        """The error of the quadrature of the law that the site would have alone: of the masses in all intervals, in
+        total variation.
+        """
+        points, lengths = self.rule
+        ends, logs = laws.exponent(site).masses(0.0, float(self.breaks[-1]), self.breaks)
+        top = float(logs.max())
+        with np.errstate(over="ignore"):
+            shares = lengths * np.exp(laws.logarithm(site, points) - top)
+        masses = np.exp(logs - top)
+        places = np.searchsorted(self.breaks[1:-1], 0.5 * (ends[1:] + ends[:-1]))
+        exact = np.bincount(places, masses, len(self.breaks) - 1)
+        return float(np.abs(shares.reshape(len(exact), -1).sum(axis=1) - exact).sum() / masses.sum())
+
     def moment(self, function: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
         """int w f phi_a (size,)."""
         points, shares, basis = self.quadrature
@@ -150,6 +171,13 @@ class ActionAxis:
         """int w phi_a phi_b (size, size)."""
         _, shares, basis = self.quadrature
         return basis.T @ (shares[:, None] * basis)
+
+    @property
+    def representable(self) -> bool:
+        """Whether w is neither 0 nor infinite, as numbers, in whole intervals."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            sizes = np.diag(self.mass)
+        return bool(((sizes > 0) & np.isfinite(sizes)).all())
 
     @cached_property
     def slopes(self) -> np.ndarray:

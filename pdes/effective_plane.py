@@ -18,6 +18,7 @@ from .density import Density
 from .fokker_planck import FokkerPlanck
 
 TAIL = 1e-14
+LEAST_ANGLES = 64
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,8 +101,11 @@ class EffectivePlane(FokkerPlanck):
         fine = np.linspace(0.0, half, 2 * self.lattice.cells[0] + 1)
         width = fine[1]
         r = (fine[:-1, None] + 0.5 * width * (nodes + 1)).ravel()
-        angles = 2 * np.pi * (np.arange(32) + 0.5) / 32
-        points = r[:, None, None] * np.stack([np.cos(angles), np.sin(angles)], axis=-1)
-        values = density.at(points.reshape(-1, 2)).reshape(len(r), -1).mean(axis=1) * 2 * np.pi * r
+        counts = np.maximum(LEAST_ANGLES, np.ceil(2 * np.pi * r / width)).astype(int)  # 2 to a cell along each circle
+        turns = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts) + 0.5
+        angles = 2 * np.pi * turns / np.repeat(counts, counts)
+        points = np.repeat(r, counts)[:, None] * np.stack([np.cos(angles), np.sin(angles)], axis=-1)
+        sums = np.add.reduceat(density.at(points), np.cumsum(counts) - counts)
+        values = sums / counts * 2 * np.pi * r
         pieces = (values.reshape(-1, 4) * weights).sum(axis=1) * 0.5 * width
         return np.interp(radii, fine, np.concatenate([[0.0], np.cumsum(pieces)])) / pieces.sum()

@@ -6,10 +6,19 @@ are small, and time is exact.
 
 from __future__ import annotations
 
+import warnings
+from dataclasses import replace
+
 import numpy as np
+from mpi4py import MPI
 from scipy import linalg
 
 from .action_space import ActionAxis, ActionSpace, OwnLaws, WideLaws
+from .errors import Unresolved
+
+LAW = 1e-9  # error of the law of a site in the cells, in total variation, above which they get more points
+WRONG = 1e-6  # the same, which is said
+MOST_PARTS = {1: 32, 2: 4, 3: 2}  # of a cell, for its quadrature
 
 
 def modes(axis: ActionAxis, temperature: float) -> tuple[np.ndarray, np.ndarray]:
@@ -37,6 +46,24 @@ def propagators(axis: ActionAxis, laws: OwnLaws, site: int, times: np.ndarray) -
     scale = np.sqrt(np.diag(axis.mass))
     generator = np.linalg.solve(axis.mass / np.outer(scale, scale), outflow / np.outer(scale, scale))
     return [linalg.expm(-time * generator) / scale[:, None] * scale for time in times]
+
+
+def with_its_law(axis: ActionAxis, laws: OwnLaws, site: int, comm: MPI.Comm) -> ActionAxis:
+    """The axis with as many points of quadrature as the law that the site would have alone takes.
+
+    Warns:
+        Unresolved: more than there may be.
+    """
+    most = MOST_PARTS[len(laws.temperature)]
+    while (error := axis.error(laws, site)) > LAW and 2 * axis.parts <= most:
+        axis = replace(axis, parts=2 * axis.parts)
+    if error > WRONG and comm.rank == 0:
+        message = (
+            f"the cells do not resolve the law of site {site}: its masses in them are off by {error:.1e}, and so may "
+            f"moments be; take more `cells` than {len(axis.breaks) - 1}, or a smaller `upper`"
+        )
+        warnings.warn(message, Unresolved, stacklevel=6)
+    return axis
 
 
 def evolved(space: ActionSpace, laws: OwnLaws, start: np.ndarray, times: np.ndarray) -> tuple[np.ndarray, float]:

@@ -176,12 +176,14 @@ class TransportFokkerPlanck:
             for j, (upper, cells) in enumerate(zip(self.upper, self.cells))
         ]
         for j, axis in enumerate(axes):
-            if not (np.diag(axis.mass) > 0).all():
+            if not axis.representable:
                 raise InvalidArgument(
                     "upper" if not self.sized else "cells",
-                    f"the law of site {j} is below 1e-300 in whole cells for U = {self.upper[j]:.3g}; give a smaller "
-                    "upper, more cells or wide=True",
+                    f"the law of site {j} is below 1e-300, or above 1e300 w(0), in whole cells for U = "
+                    f"{self.upper[j]:.3g}; give a smaller upper, more cells or wide=True",
                 )
+        if self.separable:
+            axes = [separable_actions.with_its_law(axis, self.own_laws, j, self.comm) for j, axis in enumerate(axes)]
         return ActionSpace(tuple(axes), self.comm)
 
     @cached_property
@@ -206,10 +208,8 @@ class TransportFokkerPlanck:
     def _stationary(self) -> ActionDensity:
         if self.separable:
             own = self.own_laws
-            u = product_of(
-                np.exp(own.logarithm(j, axis.nodes) - axis.logarithm(axis.nodes))
-                for j, axis in enumerate(self.space.axes)
-            )
+            logs = [own.logarithm(j, axis.nodes) - axis.logarithm(axis.nodes) for j, axis in enumerate(self.space.axes)]
+            u = product_of(np.exp(log - log.max()) for log in logs)
         else:
             u = coupled_actions.stationary(self.space, *self._matrices, self.petsc_options)
         return ActionDensity(self.space, self.space.normalised(u))

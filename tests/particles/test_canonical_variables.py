@@ -116,3 +116,47 @@ def test_arguments():
     assert np.abs(canonical_variables(defect, u) - u).max() < 1.0
     with pytest.raises(InvalidArgument, match="steps"):
         canonical_variables(lattice, u, steps=0)
+
+
+@pytest.mark.parametrize(("height", "width"), [(60.0, 2e-3), (5.0, 0.05)])
+def test_narrow_coupling(height, width):
+    """G = -height width exp(-x/width): the gradient of Phi by the quadrature of derivatives, in many panels."""
+    lattice = alternating(2, 0.1, coupling=lambda x: height * np.exp(-x / width))
+    u = np.array([1.1, 1.15 * np.exp(0.03j)])
+
+    def phi(u):
+        a, b, theta = (np.abs(u) ** 2).sum(), 2 * np.abs(u).prod(), np.angle(u[0] * np.conj(u[1]))
+
+        def potential(t):
+            return -height * width * np.exp(-(a - b * np.cos(t)) / width)
+
+        t = 2 * np.pi * np.arange(4096) / 4096
+        nodes, weights = np.polynomial.legendre.leggauss(60)
+        part = 0.5 * theta * (weights * potential(0.5 * theta * (nodes + 1))).sum()
+        f = slow(np.abs(u) ** 2)
+        return 0.5 * (part - potential(t).mean() * theta) / (f[0] + f[1])
+
+    found, h = generator_gradient(lattice, u[None])[0], 1e-5
+    for j in range(2):
+        for direction, value in ((1.0, found[j].real), (1j, found[j].imag)):
+            e = np.zeros(2, dtype=complex)
+            e[j] = h * direction
+            difference = 8 * (phi(u + e) - phi(u - e)) - (phi(u + 2 * e) - phi(u - 2 * e))
+            assert abs(difference / (12 * h) - value) < 1e-7 * np.abs(found).max()
+
+
+def test_couplings_that_no_angles_resolve_are_refused():
+    lattice = alternating(2, 0.1, coupling=lambda x: 1.0 if x < 0.31 else 0.0)
+    with pytest.raises(InvalidArgument, match="coupling: G' is too narrow"):
+        canonical_variables(lattice, [1.0, 1.1j])
+
+
+def test_steps_that_are_chosen():
+    """A strong coupling: within 1e-6 of 256 steps, where 8 are off by more than 1e-4; weak ones take 8."""
+    lattice = alternating(3, 0.3, coupling=lambda x: 25 / (1 + x))
+    u = random((6, 3), 7)
+    exact = canonical_variables(lattice, u, steps=256)
+    assert np.abs(canonical_variables(lattice, u, steps=8) - exact).max() > 1e-4
+    assert np.abs(canonical_variables(lattice, u) - exact).max() < 1e-6
+    weakly = alternating(3, 0.001, coupling=weak)
+    assert np.array_equal(canonical_variables(weakly, u), canonical_variables(weakly, u, steps=8))

@@ -97,3 +97,23 @@ def test_canonical_variables_of_a_stiff_frequency():
     form = np.block([[np.zeros((3, 3)), np.eye(3)], [-np.eye(3), np.zeros((3, 3))]])
     assert np.abs(jacobian - np.eye(6)).max() > 0.01  # it is not the identity
     assert np.abs(jacobian.T @ form @ jacobian - form).max() < 1e-9
+
+
+@pytest.mark.parametrize(("place", "width", "top"), [(0.3337, 1e-3, 1.0), (2.1234, 4e-3, 7.0), (3e-4, 3e-5, 900.0)])
+def test_narrow_peaks_are_seen(place, width, top):
+    """f = 1 + x + exp(-((x - c)/w)^2)/w: the integral in closed form, and the derivative at the peak's flank."""
+    f = function_of_square("f", lambda x: 1 + x + np.exp(-(((x - place) / width) ** 2)) / width)
+    x = np.array([top, place + width])
+    found = resolved("f", f, x, integral=True).integral(x)
+    peak = 0.5 * np.sqrt(np.pi) * np.array([1.0, 0.8427007929497148]) + 0.5 * np.sqrt(np.pi)  # erf(1)
+    assert (np.abs(found / (x + 0.5 * x**2 + peak) - 1) < 1e-11).all()
+    slope = resolved("f", f, x).derivative(x[1:])[0]
+    assert abs(slope / (1 - 2 * np.exp(-1.0) / width**2) - 1) < 1e-8  # rounding of f, enlarged twice
+
+
+def test_rotation_energy_of_a_narrow_peak():
+    lattice = RotatorLattice(
+        (1,), lambda x: 1 + x + 500 * np.exp(-(((x - 0.7771) * 500) ** 2)), weak, DiagonalDissipation(2), 1.0, 0.1
+    )
+    expected = 0.5 * (1.8 + 0.5 * 1.8**2 + np.sqrt(np.pi))
+    assert abs(lattice.rotation_energy([0.9])[0] - expected) < 1e-11
