@@ -37,7 +37,8 @@ class Exponent:
 
     def __init__(self, slope: Callable[[np.ndarray], np.ndarray], scale: float) -> None:
         self.slope, self.error = slope, 0.0
-        self._breaks, self._series = np.zeros(1), np.empty((0, DEGREE + 1))
+        self._breaks: np.ndarray = np.zeros(1)
+        self._series: np.ndarray = np.empty((0, DEGREE + 1))
         self._first = np.sqrt(scale) / 16
         self._resolved: ResolvedFunction | None = None
 
@@ -63,7 +64,8 @@ class Exponent:
     def _octave(self, low: float, high: float) -> tuple[np.ndarray, np.ndarray]:
         """Right ends of intervals from `low` to `high`, and the series on them."""
         ends = np.linspace(low, high, PIECES + 1)
-        waiting, done, error = np.stack([ends[:-1], ends[1:]], axis=1), [], 0.0
+        done: list[tuple[np.ndarray, np.ndarray]] = []
+        waiting, error = np.stack([ends[:-1], ends[1:]], axis=1), 0.0
         while len(waiting):
             series, wrong, largest = self._on_intervals(waiting)
             width = waiting[:, 1] - waiting[:, 0]
