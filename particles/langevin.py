@@ -215,6 +215,7 @@ class Langevin:
         """The starts, their number, the keys of the random numbers, and the time step."""
         start = checked_start(initial, paths, self.potential.dim)
         keys = key_words(_checks.seed(seed))
+        gradient_of(self.potential)  # a potential that cannot be compiled is refused before its step is looked for
         return start, len(start), keys, self._checked_step(step, start)
 
     def _checked_step(self, step: float | None, start: np.ndarray) -> float:

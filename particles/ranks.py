@@ -27,7 +27,8 @@ def communicator(value: Any, optional: bool = False) -> Any:
     """
     if value is None and optional:
         return None
-    if not all(hasattr(value, name) for name in ("allgather", "allreduce", "rank", "size")) or not value:
+    # the null communicator has these names too, but no values of them, and is false
+    if not all(hasattr(type(value), name) for name in ("allgather", "allreduce", "rank", "size")) or not value:
         right = "an mpi4py communicator such as MPI.COMM_WORLD" + (", or None" if optional else "")
         raise InvalidArgument("comm", f"must be {right}, not {shown(value)}")
     return value
