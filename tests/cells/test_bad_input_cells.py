@@ -23,6 +23,8 @@ from scaling_limits.cells.pictures import corrector_fields, tensor_ellipses
 from scaling_limits.meshes import torus
 from scaling_limits.particles import InvalidArgument, MultiscalePotential, egg_carton, fully_coupled
 
+pytestmark = pytest.mark.serial  # what one rank alone refuses; several ranks are tried elsewhere
+
 PLANE, LINE, TWO = egg_carton(1.0), egg_carton(1.0, dim=1), fully_coupled(1.0, dim=1)
 HALF = MultiscalePotential(1, 1, 1.0, lambda x: log(2 + x[0]), lambda x, y: cos(2 * pi * y[0]) / 2)
 SELF = MPI.COMM_SELF

@@ -17,6 +17,8 @@ from scaling_limits.particles import (
     run_correlations,
 )
 
+pytestmark = pytest.mark.serial  # what one rank alone refuses; several ranks are tried elsewhere
+
 
 def refused(argument, word, call):
     with pytest.raises(InvalidArgument) as caught:

@@ -18,6 +18,8 @@ from scaling_limits.particles import (
     self_similar,
 )
 
+pytestmark = pytest.mark.serial  # what one rank alone refuses; several ranks are tried elsewhere
+
 
 def wave(z):
     return cos(2 * pi * z)
