@@ -116,6 +116,7 @@ def evaluated(
     wanted = (len(points), *shape)
     values = called(name, function, points, wanted)
     if broadcast and values.shape == shape:
+        _refuse_one_for_all(name, function, points, wanted, values)
         values = np.broadcast_to(values, wanted)
     if values.shape != wanted:
         raise InvalidArgument(name, f"must return as many values as it is given points: {wanted}, not {values.shape}")
@@ -131,6 +132,22 @@ def evaluated(
         place = points[np.unravel_index(values.argmin(), values.shape)[0]]
         raise InvalidArgument(name, f"must not be negative, but it is {values.min():g} at x = {_place(place)}")
     return values
+
+
+def _refuse_one_for_all(
+    name: str, function: Any, points: np.ndarray, wanted: tuple[int, ...], value: np.ndarray
+) -> None:
+    """Raise if one value for all points depends on the points, as with x[0] for x or a sum without its axis."""
+    if len(points) < 2 or not callable(function):
+        return
+    other = called(name, function, points[len(points) // 2 :][::-1], wanted)
+    if other.shape != value.shape or not np.array_equal(other, value):
+        first = "x[:, 0], not x[0], and sums need axis=1" if points.ndim == 2 else "x, not x[0]"
+        raise InvalidArgument(
+            name,
+            f"must return as many values as it is given points, {_signature(wanted)}, not one value that depends on "
+            f"them; the coordinate is {first}",
+        )
 
 
 def mask(name: str, function: Any, points: np.ndarray) -> np.ndarray:

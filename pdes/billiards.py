@@ -188,7 +188,7 @@ class BilliardEquations:
         fields = _collected(system, times, states, progress)
         estimate = interpolation_error(fields[1], fields[2], mesh.degree, ROUND_OFF)
         error = spatial_error(estimate, mesh, self.wave_speed * times)
-        hidden = hidden_by_rounding(mesh.misfit.range_of_mean, mesh.misfit.largest_std, warn and comm.rank == 0)
+        hidden = hidden_by_rounding(mesh.misfit.range_of_mean, mesh.misfit.largest_std, warn)
         resolved = not hidden and warn_unresolved(
             mesh, self.wave_speed, system.resolved, rtol, error[times > 0], warn and comm.rank == 0
         )

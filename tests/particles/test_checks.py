@@ -108,3 +108,12 @@ def test_long_values_are_not_printed_whole():
     with pytest.raises(InvalidArgument) as caught:
         _checks.number("step", np.ones((100, 3)))
     assert str(caught.value) == "step: must be a number, not an array of shape (100, 3)"
+
+
+@pytest.mark.parametrize(
+    "function", [lambda x: x[0], lambda x: np.sum(x**2), lambda x: x.mean(), lambda x: x.max() * 1j.real + x[-1]]
+)
+def test_one_value_for_all_points_may_not_depend_on_them(function):
+    for points in (LINE, PLANE[:, 0] + 0.1):
+        with pytest.raises(InvalidArgument, match="^mean: must return as many values .* not x\\[0\\]"):
+            _checks.evaluated("mean", function, points)
