@@ -150,7 +150,7 @@ def effective_tensor(
         bounds=request.bounds, route=request.route,
     )  # fmt: skip
     result, plan, solves = _computed(request, comm)
-    if not plan.error <= request.rtol and comm.rank == 0:
+    if not plan.error <= request.rtol:
         warnings.warn(_unresolved(plan, request.rtol), Unresolved, stacklevel=2)
     return on_all_ranks(comm, lambda: _assembled(request, result, plan, solves))
 
