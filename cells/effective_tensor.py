@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, is_dataclass
 from typing import Any
 
 import numpy as np
@@ -147,7 +147,7 @@ def effective_tensor(
     )
     same_on_all_ranks(
         comm, potential=fingerprint(request.coupling.potential), points=request.points, rtol=request.rtol,
-        bounds=request.bounds, route=request.route,
+        bounds=request.bounds, route=request.route if is_dataclass(request.route) else type(request.route).__name__,
     )  # fmt: skip
     result, plan, solves = _computed(request, comm)
     if not plan.error <= request.rtol:
