@@ -189,9 +189,7 @@ class BilliardEquations:
         estimate = interpolation_error(fields[1], fields[2], mesh.degree, ROUND_OFF)
         error = spatial_error(estimate, mesh, self.wave_speed * times)
         hidden = hidden_by_rounding(mesh.misfit.range_of_mean, mesh.misfit.largest_std, warn)
-        resolved = not hidden and warn_unresolved(
-            mesh, self.wave_speed, system.resolved, rtol, error[times > 0], warn and comm.rank == 0
-        )
+        resolved = not hidden and warn_unresolved(mesh, self.wave_speed, system.resolved, rtol, error[times > 0], warn)
         nodes, mu, w, momentum, energy, outflow = fields
         return BilliardSolution(
             times, nodes, mu, w, momentum, energy, outflow, mesh.degree, resolved, error, statistics
