@@ -24,7 +24,7 @@ def integer(name: str, value: Any, minimum: int, maximum: int | None = None) -> 
         raise InvalidArgument(name, f"must be an integer, not {shown(value)}")
     if number < minimum or (maximum is not None and number > maximum):
         limit = f"at least {minimum}" if maximum is None else f"between {minimum} and {maximum}"
-        raise InvalidArgument(name, f"must be {limit}, not {number}")
+        raise InvalidArgument(name, f"must be {limit}, not {shown(number)}")
     return number
 
 

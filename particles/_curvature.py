@@ -52,7 +52,14 @@ def curvatures(potential: MultiscalePotential, epsilon: float, variables: np.nda
         entries = hessian(potential)(*variables.T, *scales)
     matrices = np.stack([np.broadcast_to(entry, len(variables)) for entry in entries], axis=1).astype(float)
     matrices = np.where(np.isfinite(matrices).all(axis=1, keepdims=True), matrices, 0.0)
-    return np.asarray(np.linalg.norm(matrices.reshape(-1, potential.dim, potential.dim), ord=2, axis=(1, 2)))
+    return _norms(matrices.reshape(-1, potential.dim, potential.dim))
+
+
+def _norms(matrices: np.ndarray) -> np.ndarray:
+    """The largest |eigenvalue| (P,) of symmetric matrices (P, d, d)."""
+    if matrices.shape[-1] == 1:
+        return np.asarray(np.abs(matrices[:, 0, 0]))
+    return np.asarray(np.abs(np.linalg.eigvalsh(matrices)).max(axis=-1))
 
 
 def curvatures_on_paths(potential: MultiscalePotential, epsilon: float, x: np.ndarray) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 import zipfile
 import zlib
 from pathlib import Path
@@ -37,7 +38,7 @@ def target(name: str, path: Any) -> Path:
     """Return the path of a file that is to be written; asked before any work, so that none is lost.
 
     Raises:
-        InvalidArgument: not a path, no name of a file, a folder, or in a folder that is not there.
+        InvalidArgument: not a path, no name of a file, a folder, or in a folder that is not there or is read-only.
     """
     try:
         found = Path(os.fspath(path))
@@ -51,6 +52,12 @@ def target(name: str, path: Any) -> Path:
         raise InvalidArgument(name, f"must be the path of a file, but {found} is a folder")
     if not found.parent.is_dir():
         raise InvalidArgument(name, f"must be in a folder that is there; make {found.parent} first")
+    try:
+        with tempfile.TemporaryFile(dir=found.parent):
+            pass
+    except OSError as error:
+        message = f"must be in a folder where files can be written; in {found.parent}: {error.strerror}"
+        raise InvalidArgument(name, message) from error
     return found
 
 

@@ -73,7 +73,8 @@ def check_periodic(potential: MultiscalePotential) -> None:
             level, component = divmod(column - potential.dim, potential.dim)
             raise InvalidArgument(
                 "fluctuation",
-                f"must be 1-periodic in y{level + 1}[{component}], but differs by {difference:.3g} one period further",
+                f"must be 1-periodic in y{level + 1}[{component}], but differs by {difference:.3g} one period further; "
+                f"cos(2*pi*y{level + 1}[{component}]) is",
             )
 
 

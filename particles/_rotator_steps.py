@@ -27,7 +27,6 @@ MOST_BETWEEN = 64  # steps between two thermostats
 POINTS = 257  # of |u|^2 at which f and G' are looked at
 SPREAD = 2.0  # actions up to twice their scale count
 STATES, MOST_STATES = 64, 1_000_000  # at which the derivative of a dissipation is looked at; times sites
-NANOSECONDS = 15.0  # of a step of one site of one member, roughly
 
 
 @dataclass(frozen=True)

@@ -290,8 +290,6 @@ class Langevin:
 
 def _compiled_target(target: Any, start: np.ndarray) -> Any:
     """The target as a function that kernels can call, with the values that its globals have now."""
-    if not callable(target):
-        raise InvalidArgument("target", f"must be a callable from points (P, d) to truth values (P,), not {target!r}")
     _checks.mask("target", target, start[:2])
     points = np.ascontiguousarray(start[:2].T).T
     return compiled("target", target, points, example="lambda x: x[:, 0] > 1")

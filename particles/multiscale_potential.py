@@ -15,6 +15,8 @@ from ._potential_checks import check_bounded, check_periodic, check_smooth
 from .errors import InvalidArgument
 from .potential_expressions import Symbols, check_compilable, check_computable, expression_of, lambdified
 
+MOST_SCALES = 64
+
 
 @dataclass(frozen=True, eq=False)
 class MultiscalePotential:
@@ -25,7 +27,7 @@ class MultiscalePotential:
 
     Args:
         dim: dimension d of space, 1, 2 or 3.
-        scales: number N of fast scales, at least 1.
+        scales: number N of fast scales, 1 to 64.
         temperature: sigma = k_B T > 0, in the unit of energy of V0 and V1.
         confining: V0, from the symbols x = (x[0], ..., x[d-1]) to a sympy expression.
         fluctuation: V1, from x, y1, ..., yN (tuples of d symbols each) to a sympy expression, 1-periodic in each
@@ -48,7 +50,7 @@ class MultiscalePotential:
     def __post_init__(self) -> None:
         set_field = lambda name, value: object.__setattr__(self, name, value)  # noqa: E731 - the class is frozen
         set_field("dim", _checks.integer("dim", self.dim, 1, 3))
-        set_field("scales", _checks.integer("scales", self.scales, 1))
+        set_field("scales", _checks.integer("scales", self.scales, 1, MOST_SCALES))
         set_field("temperature", _checks.number("temperature", self.temperature, above=0.0))
         check_smooth("confining", self.confining_expression, self.slow)
         check_smooth("fluctuation", self.fluctuation_expression, self.variables)

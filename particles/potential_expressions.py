@@ -38,6 +38,8 @@ def expression_of(name: str, function: Any, arguments: tuple[Symbols, ...]) -> s
     if not _takes(function, arguments):
         scales = f" (scales = {len(words) - 1})" if len(words) > 1 else ""
         raise InvalidArgument(name, f"{right}{scales}, but it takes {inspect.signature(function)}")
+    if "x" in _names(function)[1:]:
+        raise InvalidArgument(name, f"{right}; x comes first, but its arguments are {', '.join(_names(function))}")
     try:
         result = function(*arguments)
     except Exception as error:
@@ -65,6 +67,14 @@ def _takes(function: Any, arguments: tuple[Any, ...]) -> bool:
     except ValueError:
         return True
     return True
+
+
+def _names(function: Any) -> list[str]:
+    """The names of a function's arguments, where it says them."""
+    try:
+        return list(inspect.signature(function).parameters)
+    except ValueError:
+        return []
 
 
 def _hint(error: Exception, dim: int) -> str:

@@ -10,12 +10,14 @@ inequality. At a jump this is of first order.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from mpi4py import MPI
 
 from ..particles._checks import Profile
+from ..particles._function_values import Unknown, key_of
 from ..particles._velocities import check_size, velocities
 from ..particles.ranks import on_all_ranks
 from .interval_elements import lagrange, lobatto_points, lobatto_weights
@@ -24,6 +26,7 @@ SCAN = 2**16  # points at which data are compared with their interpolant, at the
 AT_ONCE = 2**18  # points handed to a user's function in one call
 UNRESOLVED = 0.4  # of the data's variation around a cell; what is continuous errs by half of it at a jump
 FINEST = 4096  # points in an unresolved cell
+KEPT = 16  # misfits
 NEGLIGIBLE = 1e-9  # of the size of mu or sigma; below it an error is rounding
 GOLDEN = 0.5 * (math.sqrt(5.0) - 1.0)
 
@@ -64,6 +67,7 @@ class InitialData:
 
     mean: Profile
     std: Profile
+    _known: dict[Any, Misfit] = field(default_factory=dict, repr=False, compare=False)
 
     def at(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return (mu0, sigma0) at points of this rank, checked."""
@@ -72,11 +76,31 @@ class InitialData:
     def misfit(self, cells: int, degree: int, comm: MPI.Comm) -> Misfit:
         """Compare the data with their interpolant on a mesh; collective, each rank looks at its share of the cells.
 
+        What is known of functions that still read the same values is not looked for again.
+
         Args:
             cells: number of equal cells.
             degree: of the elements.
             comm: the ranks.
         """
+        key = self._key(cells, degree)
+        if not comm.allreduce(key in self._known, MPI.LAND):
+            found = self._misfit(cells, degree, comm)
+            if key is None:
+                return found
+            if len(self._known) >= KEPT:
+                self._known.clear()
+            self._known[key] = found
+        return self._known[key]
+
+    def _key(self, cells: int, degree: int) -> Any:
+        """What a misfit depends on; None where it cannot be told what the functions read."""
+        try:
+            return key_of(self.mean), key_of(self.std), cells, degree
+        except Unknown:
+            return None
+
+    def _misfit(self, cells: int, degree: int, comm: MPI.Comm) -> Misfit:
         bounds = np.linspace(0, cells, comm.size + 1).astype(int)
         mine = range(int(bounds[comm.rank]), int(bounds[comm.rank + 1]))
         frame = comm.bcast(on_all_ranks(comm, lambda: float(self.at(np.array([0.5]))[0][0])))

@@ -73,6 +73,22 @@ class Choice:
             misfit = self.data.misfit(cells, degree, self.comm)
         return Mesh(cells, degree, misfit)
 
+    def finer(self, mesh: Mesh, error: float) -> Mesh | None:
+        """Return a mesh for another solve where the error (estimated on this one) is above rtol; collective.
+
+        None where it is not, where the data jump, or where no more cells may be chosen.
+
+        Args:
+            mesh: that was chosen and solved on.
+            error: the largest estimate on it.
+        """
+        most = min(MOST_NODES // mesh.degree, MOST_OF_ENDS if self.absorbing else MOST_NODES)
+        if error <= self.rtol or mesh.misfit.size > self.rtol or mesh.cells >= most:
+            return None
+        growth = 1.2 * (error / self.rtol) ** (1.0 / (mesh.degree + 1))
+        cells = min(math.ceil(mesh.cells * min(max(growth, 1.5), 4.0)), most)
+        return Mesh(cells, mesh.degree, self.data.misfit(cells, mesh.degree, self.comm))
+
     def _needed(self, degree: int) -> float:
         layers = OF_LAYERS.get(degree, 0.4) * self.wave_speed * (1e-3 / self.rtol) ** (1.0 / (degree + 1))
         ends = min(OF_ENDS / math.sqrt(self.rtol), MOST_OF_ENDS) if self.absorbing else 0.0
@@ -104,13 +120,11 @@ def spatial_error(estimate: np.ndarray, mesh: Mesh, travelled: np.ndarray) -> np
     if mesh.degree == 1:
         error = np.where(travelled > 0.3, REMEMBERED * estimate, error)
     # what has become smooth is still off by what the mesh made of the data
-    error = np.maximum(error, (2.0 if mesh.degree == 1 else 1.0) * mesh.misfit.smooth)
+    error = np.maximum(error, (2.0 if mesh.degree == 1 else 1.0) * mesh.misfit.smooth + mesh.misfit.jumps)
     return np.where(travelled > 0, error, mesh.misfit.size)
 
 
-def warn_unresolved(
-    mesh: Mesh, wave_speed: float, layers: bool, rtol: float, error: np.ndarray, warn: bool = True
-) -> bool:
+def warn_unresolved(mesh: Mesh, wave_speed: float, layers: bool, rtol: float, worst: float, warn: bool = True) -> bool:
     """Warn of everything that the mesh does not resolve, and return whether it resolves all.
 
     Args:
@@ -118,7 +132,7 @@ def warn_unresolved(
         wave_speed: lambda.
         layers: whether the mesh resolves 1/lambda.
         rtol: the tolerance that was asked for.
-        error: estimates at the times after 0, (T,).
+        worst: the largest estimate at the times after 0.
         warn: whether to warn.
     """
     reasons = []
@@ -127,7 +141,8 @@ def warn_unresolved(
             f"{mesh.cells} cells do not resolve 1/lambda = {1 / wave_speed:.3g}; the solution is smeared at the scale "
             f"of a cell. At least {math.ceil(0.5 * wave_speed)} cells of degree 1 are needed"
         )
-    misfit, worst = mesh.misfit, float(error.max(initial=0.0))
+    misfit = mesh.misfit
+    more = "take more cells with degree=4" if mesh.degree == 1 else "take more cells"
     if misfit.size > rtol and misfit.cells.size:
         reasons.append(
             f"the data jump, or vary faster than the cells, in {misfit.cells.size} of {mesh.cells} cells, where "
@@ -137,12 +152,12 @@ def warn_unresolved(
     elif misfit.size > rtol:
         reasons.append(
             f"elements of degree {mesh.degree} on {mesh.cells} cells are {misfit.size:.1g} off the initial data, and "
-            f"rtol is {rtol:.1g}; take more cells"
+            f"rtol is {rtol:.1g}; {more}"
         )
     elif worst > rtol:
         reasons.append(
             f"elements of degree {mesh.degree} on {mesh.cells} cells err by about {worst:.1g}, and rtol is {rtol:.1g}; "
-            "take more cells, a higher degree or a larger rtol"
+            f"{more} or a larger rtol"
         )
     if reasons and warn:
         warnings.warn("; ".join(reasons), Unresolved, stacklevel=4)

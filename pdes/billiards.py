@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -173,26 +174,51 @@ class BilliardEquations:
             comm, times=times, rtol=rtol, cells=cells, degree=degree, wave_speed=self.wave_speed,
             boundary=self.boundary, form=form, scheme=scheme, petsc_options=petsc_options,
         )  # fmt: skip
-        absorbing = self.boundary == "absorbing"
-        data = InitialData(self.mean, self.std)
         first = float(times[times > 0].min()) if times[-1] > 0 else 0.0
-        choice = Choice(self.wave_speed, absorbing, data, rtol, first, comm)
+        choice = Choice(self.wave_speed, self.boundary == "absorbing", self._data, rtol, first, comm)
+
+        def on(mesh: Mesh) -> tuple[BilliardSolution, float]:
+            system = _system(comm, mesh, form or EnergyForm(), self.boundary == "absorbing", petsc_options, source)
+            solution = self._on_mesh(system, mesh, times, rtol, scheme, progress)
+            return solution, float(solution.error[times > 0].max(initial=0.0))
+
         mesh = choice.mesh(cells, degree)
-        system = _system(comm, mesh, form or EnergyForm(), absorbing, petsc_options, source)
+        solution, worst = on(mesh)
+        while cells is None and (finer := choice.finer(mesh, worst)):
+            before, (solution, worst), mesh = worst, on(finer), finer
+            if worst > 0.5 * before:
+                break
+        hidden = hidden_by_rounding(mesh.misfit.range_of_mean, mesh.misfit.largest_std, warn)
+        resolved = not hidden and warn_unresolved(mesh, self.wave_speed, solution.resolved, rtol, worst, warn)
+        return replace(solution, resolved=resolved)
+
+    @cached_property
+    def _data(self) -> InitialData:
+        return InitialData(self.mean, self.std)
+
+    def _on_mesh(
+        self,
+        system: BilliardSystem,
+        mesh: Mesh,
+        times: np.ndarray,
+        rtol: float,
+        scheme: Rosenbrock | None,
+        progress: bool,
+    ) -> BilliardSolution:
+        """Return the solution on one mesh; `resolved` says of 1/lambda alone whether the mesh resolves it."""
         system.configure(self.wave_speed, rtol)
         x = system.points()
-        mean, std = on_all_ranks(comm, lambda: data.projected(x, mesh.cells, mesh.degree, mesh.misfit.cells))
+        mean, std = on_all_ranks(
+            system.comm, lambda: self._data.projected(x, mesh.cells, mesh.degree, mesh.misfit.cells)
+        )
         stepping = Stepping(scheme or (RODAS3 if rtol > 1e-5 else RODAS4), first=self._first_step(mesh))
         statistics = Statistics()
         states = stepping.integrate(system, system.state(mean, std), times, statistics)
-        fields = _collected(system, times, states, progress)
-        estimate = interpolation_error(fields[1], fields[2], mesh.degree, ROUND_OFF)
+        nodes, mu, w, momentum, energy, outflow = _collected(system, times, states, progress)
+        estimate = interpolation_error(mu, w, mesh.degree, ROUND_OFF)
         error = spatial_error(estimate, mesh, self.wave_speed * times)
-        hidden = hidden_by_rounding(mesh.misfit.range_of_mean, mesh.misfit.largest_std, warn)
-        resolved = not hidden and warn_unresolved(mesh, self.wave_speed, system.resolved, rtol, error[times > 0], warn)
-        nodes, mu, w, momentum, energy, outflow = fields
         return BilliardSolution(
-            times, nodes, mu, w, momentum, energy, outflow, mesh.degree, resolved, error, statistics
+            times, nodes, mu, w, momentum, energy, outflow, mesh.degree, system.resolved, error, statistics
         )
 
     def freeze_time(

@@ -124,6 +124,7 @@ BAD_REQUESTS = [
     ("checkpoint", "", "path of a file"),
     ("checkpoint", ["a.npz"], "path of a file"),
     ("checkpoint", "no/such/folder/a.npz", "folder that is there"),
+    ("checkpoint", "/proc/a.npz", "folder where files can be written"),
     ("checkpoint", "/", "path of a file"),
 ]
 

@@ -68,7 +68,8 @@ CALLS = {
     "dim is too large": (lambda: make(dim=4), "dim", "between 1 and 3"),
     "dim is none": (lambda: make(dim=None), "dim", "integer"),
     "scales is a float": (lambda: make(scales=1.0), "scales", "integer"),
-    "scales is 0": (lambda: make(scales=0), "scales", "at least 1"),
+    "scales is 0": (lambda: make(scales=0), "scales", "between 1 and 64"),
+    "scales is huge": (lambda: make(scales=10**400), "scales", "between 1 and 64"),
     "scales is False": (lambda: make(scales=False), "scales", "integer"),
     "temperature is a text": (lambda: make(temperature="1"), "temperature", "number"),
     "temperature is True": (lambda: make(temperature=True), "temperature", "number"),
@@ -105,6 +106,7 @@ CALLS = {
     "V1 of one scale for two": (lambda: make(scales=2), "fluctuation", "x, y1, y2"),
     "V1 of two scales for one": (
         lambda: make(fluctuation=lambda x, y, z: wave(z[0])), "fluctuation", "takes (x, y, z)"),
+    "V1 takes y before x": (lambda: make(fluctuation=lambda y, x: wave(y[0])), "fluctuation", "x comes first"),
     "V1 of keywords": (lambda: make(fluctuation=lambda x, *, y: wave(y[0])), "fluctuation", "takes"),
     "V1 is a text": (lambda: make(fluctuation=lambda x, y: "cos(2*pi*y1_0)"), "fluctuation", "not str"),
     "V1 is code in a text": (
@@ -169,7 +171,7 @@ CALLS = {
     "ruggedness is negative": (lambda: mueller_brown(1.0, ruggedness=-1.0), "ruggedness", "at least 0"),
     "coupling is 1": (lambda: fully_coupled(1.0, coupling=1.0), "coupling", "below 1"),
     "coupling is none": (lambda: mueller_brown(1.0, coupling=None), "coupling", "number"),
-    "scales of the gallery": (lambda: fully_coupled(1.0, scales=0), "scales", "at least 1"),
+    "scales of the gallery": (lambda: fully_coupled(1.0, scales=0), "scales", "between 1 and 64"),
     "scales of the gallery as a float": (lambda: fully_coupled(1.0, scales=1.5), "scales", "integer"),
     "dim of the gallery": (lambda: egg_carton(1.0, dim=0), "dim", "between 1 and 3"),
     "amplitude is none": (lambda: egg_carton(1.0, amplitude=None), "amplitudes", "number"),

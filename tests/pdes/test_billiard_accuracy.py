@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from finite_volumes import finite_volumes
 from mpi4py import MPI
-from scipy.special import erfc
+from scipy.special import erf, erfc
 
-from scaling_limits.particles import LongRun
+from scaling_limits.particles import LongRun, PinnedBalls
 from scaling_limits.pdes import BilliardEquations, FiniteSizeEquations, Unresolved, billiard_mesh, ordering_time
 from scaling_limits.pdes.billiard_data import InitialData
 from scaling_limits.pdes.billiard_mesh import MOST_NODES, Choice
@@ -109,6 +109,23 @@ def test_largest_meshes_say_what_they_do_not_resolve(monkeypatch):
     best = silent(equations, [1e-6], rtol=1e-5, cells=4000, degree=4)
     # layers narrower than a cell: their size is all that an estimate can tell
     assert 1e-6 < max(difference(solution, best)) < 10 * solution.error[0]
+
+
+@pytest.mark.parametrize("n", [50, 100])
+@pytest.mark.parametrize("rtol", [1e-4, 1e-6])
+@pytest.mark.parametrize("first", [1e-5, 1e-3])
+def test_chosen_meshes_satisfy_their_own_estimates(n, rtol, first):
+    """Few balls with the data of the paper, all defaults: nothing to warn of, and right."""
+    balls = PinnedBalls(n, lambda x: erf(27 * (x - 0.5) ** 3), lambda x: (1 - np.cos(2 * np.pi * x)) / n)
+    equations, times = BilliardEquations.of(balls), np.array([first, 4 * first])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", Unresolved)
+        solution = equations.solve(times, rtol)
+    assert solution.resolved
+    assert solution.error.max() <= rtol
+    fine = equations.solve(times, 0.1 * rtol, 400, degree=6)
+    for row in range(2):
+        assert max(difference(solution, fine, row)) < rtol
 
 
 def test_layers_of_early_times_are_resolved():

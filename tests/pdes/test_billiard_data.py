@@ -105,6 +105,38 @@ def test_given_cells_that_do_not_see_the_data_say_so(speed, mean, std):
     assert solution.energy[0] == pytest.approx(exact, rel=1e-3)  # the averages of cells that see nothing keep it
 
 
+HEIGHT = 0.0
+
+
+def spike(x):
+    return 1.0 + HEIGHT * np.exp(-(((x - 0.503) / 4e-4) ** 2))
+
+
+def test_data_that_change_are_looked_at_again(monkeypatch):
+    """A spike between the nodes that a global switches on, in equations that have been solved without it."""
+    equations = BilliardEquations(3.0, lambda x: 0.1 * x, spike)
+    for height, seen in ((0.0, False), (100.0, True), (0.0, False)):
+        monkeypatch.setitem(globals(), "HEIGHT", height)
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always")
+            solution = equations.solve([1e-3], 1e-2, 40, degree=4)
+        assert solution.resolved is not seen
+        assert bool(said) is seen
+
+
+def test_jumps_count_in_the_error():
+    """What is said of data that jump stands in the result as well."""
+    equations = BilliardEquations(20.0, lambda x: np.where(x < 0.41, 0.0, 1.0), lambda x: 0.3 + 0 * x)
+    with pytest.warns(Unresolved, match="of first order there"):
+        solution = equations.solve([0.01, 0.05], 1e-6)
+    assert solution.error.min() > 1e-6
+    fine, _ = solved(equations, [0.01, 0.05], rtol=1e-6, cells=6001, degree=2)
+    x = np.linspace(0.0, 1.0, 3001)
+    mu, sigma = fine.mean_at(x), fine.std_at(x)
+    for row in range(2):
+        assert error(solution, x, mu, sigma, row) < solution.error[row] + fine.error[row]
+
+
 def test_smooth_data_are_left_alone():
     """Nodal values are those of the data to the last digit, and the chosen mesh is that of lambda and rtol."""
     equations = BilliardEquations(30.0, lambda x: np.tanh(x), lambda x: 2 + np.cos(3 * x))
