@@ -20,8 +20,7 @@ demo: env ## pinned balls, a certified tensor, a density in a rugged landscape, 
 lint: env
 	@$(IN_ENV) ruff check .
 	@$(IN_ENV) ruff format --check .
-	@$(IN_ENV) sh -c 'cd tests && exec mypy --config-file ../pyproject.toml -p scaling_limits.particles -p scaling_limits.meshes \
-	  -p scaling_limits.cells -p scaling_limits.pdes'
+	@$(IN_ENV) sh -c 'cd tests && exec mypy --config-file ../pyproject.toml -p scaling_limits'
 
 check: lint ## ruff, mypy, and the quick tests of every module, in under two minutes: for daily work
 	@cd tests && SAFEPATH=1 ../in-env sh side_by_side --daily

@@ -48,7 +48,7 @@ mark() {  # changes when the list of packages does
 
 state_of_kernels() {  # changes when a file that speaks of numba does: numba looks at the age of a function's own file, and not of
   # those of the functions that it calls, which are such files too (a test follows them); an edit elsewhere compiles nothing
-  grep -lZ numba "$here"/*/*.py | xargs -0 -r cat | cksum | cut -d' ' -f1
+  find "$here"/particles "$here"/meshes "$here"/cells "$here"/pdes -name '*.py' -print0 | sort -z | xargs -0 -r grep -lZ numba | xargs -0 -r cat | cksum | cut -d' ' -f1
 }
 
 archive_has_fenicsx() {  # does the archive of this system itself carry dolfinx >= 0.9?

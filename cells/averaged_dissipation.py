@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from ..particles import Dissipation, InvalidArgument, RotatorLattice
-from ..particles._checks import real_array
-from ..particles.general_dissipations import AngleAverage
-from ..particles.rotator_ensemble import complex_amplitudes
+from scaling_limits.particles import Dissipation, InvalidArgument, RotatorLattice
+from scaling_limits.particles.rotators.dissipations.general import AngleAverage
+from scaling_limits.particles.rotators.ensemble import complex_amplitudes
+from scaling_limits.particles.support.checks import real_array
 
 CHUNK = 2**14  # points at a time
 

@@ -10,18 +10,19 @@ import numpy as np
 from dolfinx import fem
 from mpi4py import MPI
 
-from ..meshes import torus
-from ..particles import InvalidArgument, MultiscalePotential
-from ..particles._checks import integer, number, real_array, shown
-from ..particles.ranks import communicator, on_all_ranks, same_on_all_ranks
-from .corrector_problem import CorrectorProblem
-from .coupling import Coupling, coupling_of
+from scaling_limits.meshes import torus
+from scaling_limits.particles import InvalidArgument, MultiscalePotential
+from scaling_limits.particles.sampling.ranks import communicator, on_all_ranks, same_on_all_ranks
+from scaling_limits.particles.support.checks import integer, number, real_array, shown
+
+from .adaptivity.planning import Planner
+from .fenicsx.corrector_problem import CorrectorProblem
 from .fingerprints import fingerprint
-from .levels import LevelResult
-from .planning import Planner
-from .recursion import Recursion
-from .symmetric import exponential, packed, unpacked
-from .torus_interpolation import interpolate_at, on_grid
+from .recursion.levels import LevelResult
+from .recursion.recursion import Recursion
+from .recursion.scale_splitting import Coupling, coupling_of
+from .solvers.symmetric import exponential, packed, unpacked
+from .spaces.torus_interpolation import interpolate_at, on_grid
 
 
 @dataclass(frozen=True, eq=False)

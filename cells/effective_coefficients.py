@@ -14,18 +14,19 @@ import numpy as np
 import sympy
 from mpi4py import MPI
 
-from ..meshes.box import checked_bounds
-from ..particles import InvalidArgument, MultiscalePotential
-from ..particles._checks import flag, number, shown
-from ..particles._files import load_arrays, save_arrays, target
-from ..particles.multiscale_potential import points as checked_points
-from ..particles.potential_expressions import lambdified
-from ..particles.ranks import communicator, on_all_ranks, same_on_all_ranks
-from .chebyshev_fields import chebyshev_points, coefficients, evaluated, tail
+from scaling_limits.meshes.box import checked_bounds
+from scaling_limits.particles import InvalidArgument, MultiscalePotential
+from scaling_limits.particles.diffusions.multiscale_potential import points as checked_points
+from scaling_limits.particles.sampling.ranks import communicator, on_all_ranks, same_on_all_ranks
+from scaling_limits.particles.support.archive import load_arrays, save_arrays, target
+from scaling_limits.particles.support.checks import flag, number, shown
+from scaling_limits.particles.support.symbolic import lambdified
+
 from .effective_tensor import effective_tensor
 from .errors import NotConverged
 from .fingerprints import fingerprint
-from .symmetric import derivative_of_exponential, logarithm, packed, relative_distance, unpacked
+from .solvers.symmetric import derivative_of_exponential, logarithm, packed, relative_distance, unpacked
+from .spaces.chebyshev_fields import chebyshev_points, coefficients, evaluated, tail
 
 FIRST_DEGREE = 8
 MOST_POINTS = 20_000  # cells solved, all directions together

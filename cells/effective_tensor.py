@@ -10,20 +10,21 @@ from typing import Any
 import numpy as np
 from mpi4py import MPI
 
-from ..particles import InvalidArgument, MultiscalePotential
-from ..particles._checks import flag, integer, number, shown
-from ..particles._files import load_arrays, save_arrays, target
-from ..particles.multiscale_potential import points as checked_points
-from ..particles.ranks import communicator, on_all_ranks, same_on_all_ranks
-from ..particles.workers import default_workers
-from .coupling import Coupling, coupling_of
+from scaling_limits.particles import InvalidArgument, MultiscalePotential
+from scaling_limits.particles.diffusions.multiscale_potential import points as checked_points
+from scaling_limits.particles.sampling.ranks import communicator, on_all_ranks, same_on_all_ranks
+from scaling_limits.particles.sampling.workers import default_workers
+from scaling_limits.particles.support.archive import load_arrays, save_arrays, target
+from scaling_limits.particles.support.checks import flag, integer, number, shown
+
+from .adaptivity.planning import Plan, Planner
 from .errors import NotConverged, Unresolved
 from .fingerprints import fingerprint
-from .levels import LevelResult, differences
-from .planning import Plan, Planner
-from .recursion import Recursion
-from .routes import FourierGalerkin, HarmonicMean, Route
-from .symmetric import exponential
+from .recursion.levels import LevelResult, differences
+from .recursion.recursion import Recursion
+from .recursion.scale_splitting import Coupling, coupling_of
+from .solvers.symmetric import exponential
+from .spaces.discretisations import FourierGalerkin, HarmonicMean, Route
 
 FORMAT = 1  # of the files; 0 had no number
 LEAST, LEAST_WITH_BOUNDS = 1e-13, 1e-11  # rtol that rounding leaves

@@ -7,7 +7,7 @@ from functools import lru_cache
 
 import sympy
 
-from ..particles import MultiscalePotential
+from scaling_limits.particles import MultiscalePotential
 
 
 @lru_cache(maxsize=64)

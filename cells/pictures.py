@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from ..meshes import draw_space
-from ..meshes.pictures import display
-from ..particles import InvalidArgument
-from ..particles._checks import number, real_array, shown
-from ..particles._files import target
+from scaling_limits.meshes import draw_space
+from scaling_limits.meshes.pictures import display
+from scaling_limits.particles import InvalidArgument
+from scaling_limits.particles.support.archive import target
+from scaling_limits.particles.support.checks import number, real_array, shown
+
 from .correctors import CorrectorLevel
 
 CIRCLE = 48  # corners of an ellipse

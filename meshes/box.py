@@ -14,8 +14,9 @@ from dolfinx import fem
 from dolfinx.mesh import CellType, Mesh
 from mpi4py import MPI
 
-from ..particles import InvalidArgument
-from ..particles._checks import flag, integer, real_array, shown
+from scaling_limits.particles import InvalidArgument
+from scaling_limits.particles.support.checks import flag, integer, real_array, shown
+
 from .torus import torus
 
 BYTES = 100  # that a node needs at least on each rank, for what all ranks know of all nodes

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from dolfinx import fem, geometry
 
-from ..particles import InvalidArgument
+from scaling_limits.particles import InvalidArgument
 
 
 def evaluate(function: fem.Function, points: np.ndarray) -> np.ndarray:

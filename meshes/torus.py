@@ -12,9 +12,10 @@ import ufl
 from dolfinx.mesh import CellType, Mesh
 from mpi4py import MPI
 
-from ..particles import InvalidArgument
-from ..particles._checks import flag, real_array, shown
-from . import _compat
+from scaling_limits.particles import InvalidArgument
+from scaling_limits.particles.support.checks import flag, real_array, shown
+
+from .backend import compat
 
 # the corners of a box of the lattice, numbered with x fastest, that make up each of its cells
 INTERVAL = ((0, 1),)
@@ -96,11 +97,11 @@ def _build(nodes: list[np.ndarray], counts: np.ndarray, wraps: np.ndarray, kind:
         x = np.stack([axis[at[:, i]] for i, axis in enumerate(nodes)], axis=1)
     else:
         topology, x = np.zeros((0, subdivision.shape[1]), dtype=np.int64), np.zeros((0, dim))
-    wrapped = _compat.create_mesh(comm, topology.astype(np.int64), np.ascontiguousarray(x), domain())
+    wrapped = compat.create_mesh(comm, topology.astype(np.int64), np.ascontiguousarray(x), domain())
     box, part = np.divmod(np.asarray(wrapped.topology.original_cell_index, dtype=np.int64), len(subdivision))
     places = anchors(box)[:, None, :] + corners[subdivision[part]]
     unwrapped = np.stack([axis[places[..., i]] for i, axis in enumerate(nodes)], axis=-1)
-    return _compat.replace_geometry(wrapped, unwrapped, domain())
+    return compat.replace_geometry(wrapped, unwrapped, domain())
 
 
 def _break_points(direction: int, value: Any) -> np.ndarray:

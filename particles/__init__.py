@@ -1,24 +1,30 @@
 """Microscopic models and their samplers; needs no FEniCSx."""
 
-from ._rotator_assumptions import Assumption, AssumptionWarning
-from .canonical_variables import canonical_variables
-from .diagnostics import WhiteNoiseTests, correlation_density, correlation_p_value, diagnostics, run_correlations
-from .dissipations import DiagonalDissipation, DirectedDissipation, Dissipation, LinearDissipation
-from .effective_langevin import EffectiveLangevin
-from .ensemble import Ensemble, load
+from .diffusions.effective_langevin import EffectiveLangevin
+from .diffusions.langevin import Langevin
+from .diffusions.langevin_schemes import LEIMKUHLER_MATTHEWS, STOCHASTIC_HEUN, LangevinScheme
+from .diffusions.multiscale_potential import MultiscalePotential
+from .diffusions.paths import Paths, Unstable
+from .diffusions.potential_gallery import egg_carton, fully_coupled, laminate, mueller_brown, self_similar
 from .errors import InvalidArgument
-from .general_dissipations import CustomDissipation, PolynomialDissipation
-from .langevin import Langevin
-from .langevin_schemes import LEIMKUHLER_MATTHEWS, STOCHASTIC_HEUN, LangevinScheme
-from .lattice_region import LatticeRegion
-from .multiscale_potential import MultiscalePotential
-from .paths import Paths, Unstable
-from .pinned_balls import PinnedBalls
-from .potential_gallery import egg_carton, fully_coupled, laminate, mueller_brown, self_similar
-from .rotator_ensemble import RotatorEnsemble
-from .rotator_lattice import RotatorLattice
-from .transport_process import TransportProcess
-from .workers import LongRun
+from .pinned_balls.ensemble import Ensemble, load
+from .pinned_balls.model import PinnedBalls
+from .pinned_balls.white_noise import (
+    WhiteNoiseTests,
+    correlation_density,
+    correlation_p_value,
+    diagnostics,
+    run_correlations,
+)
+from .rotators.assumptions import Assumption, AssumptionWarning
+from .rotators.canonical_variables import canonical_variables
+from .rotators.dissipations.dissipation import DiagonalDissipation, DirectedDissipation, Dissipation, LinearDissipation
+from .rotators.dissipations.general import CustomDissipation, PolynomialDissipation
+from .rotators.ensemble import RotatorEnsemble
+from .rotators.lattice import RotatorLattice
+from .rotators.region import LatticeRegion
+from .rotators.transport_process import TransportProcess
+from .sampling.workers import LongRun
 
 __all__ = [
     "LEIMKUHLER_MATTHEWS",

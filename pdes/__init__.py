@@ -1,26 +1,27 @@
 """The effective equations: forms in UFL, solved with PETSc."""
 
-from ..meshes import _fenicsx as _fenicsx  # isort: skip
-from ..meshes import _compat
-from .action_density import ActionDensity, EvolvedActions
-from .billiard_forms import DeviationForm, EnergyForm, VarianceForm
-from .billiard_limits import Ordering, constancy_gap, linear_wave, ordering_time
-from .billiards import BilliardEquations, BilliardSolution
-from .coefficients import Coefficients
-from .density import Density, LatticeField
-from .edge_scheme import EdgeScheme
-from .effective_fokker_planck import EffectiveFokkerPlanck
-from .effective_plane import EffectivePlane
+from scaling_limits.meshes.backend import fenicsx as _fenicsx  # isort: skip
+from scaling_limits.meshes.backend import compat
+
+from .diffusions.coefficients import Coefficients
+from .diffusions.density import Density, LatticeField
+from .diffusions.density_evolution import Evolved
+from .diffusions.effective_fokker_planck import EffectiveFokkerPlanck
+from .diffusions.fokker_planck import FokkerPlanck
+from .diffusions.generator_forms import GeneratorForms
+from .diffusions.scharfetter_gummel import EdgeScheme
 from .errors import NotConverged, Unresolved
-from .evolved import Evolved
-from .finite_size import FiniteSizeEquations, FiniteSizeSolution
-from .fokker_planck import FokkerPlanck
-from .generator_forms import GeneratorForms
-from .picard import PicardIteration, picard_iteration
-from .resolvent_schemes import IMPLICIT_EULER, RESOLVENT2, RESOLVENT3, RESOLVENT4, ResolventScheme
-from .rosenbrock import RODAS3, RODAS4, Rosenbrock
-from .transport_fokker_planck import TransportFokkerPlanck
-from .transport_forms import TransportForms
+from .pinned_balls.equations import BilliardEquations, BilliardSolution
+from .pinned_balls.exact_limits import Ordering, constancy_gap, linear_wave, ordering_time
+from .pinned_balls.finite_size import FiniteSizeEquations, FiniteSizeSolution
+from .pinned_balls.forms import DeviationForm, EnergyForm, VarianceForm
+from .pinned_balls.picard import PicardIteration, picard_iteration
+from .rotators.density import ActionDensity, EvolvedActions
+from .rotators.effective_plane import EffectivePlane
+from .rotators.forms import TransportForms
+from .rotators.transport_fokker_planck import TransportFokkerPlanck
+from .time.resolvent_schemes import IMPLICIT_EULER, RESOLVENT2, RESOLVENT3, RESOLVENT4, ResolventScheme
+from .time.rosenbrock import RODAS3, RODAS4, Rosenbrock
 
 __all__ = [
     "IMPLICIT_EULER",

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from ..cells.errors import NotConverged, Unresolved
+from scaling_limits.cells.errors import NotConverged, Unresolved
 
 __all__ = ["NotConverged", "Unresolved"]

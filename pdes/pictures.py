@@ -8,13 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from ..meshes.pictures import NoDisplay, display
-from ..particles import InvalidArgument
-from ..particles._checks import integer
-from ..particles._files import target
-from .action_density import ActionDensity
-from .density import Density
-from .evolved import Evolved
+from scaling_limits.meshes.pictures import NoDisplay, display
+from scaling_limits.particles import InvalidArgument
+from scaling_limits.particles.support.archive import target
+from scaling_limits.particles.support.checks import integer
+
+from .diffusions.density import Density
+from .diffusions.density_evolution import Evolved
+from .rotators.density import ActionDensity
 
 __all__ = ["NoDisplay", "action_surface", "density_animation", "density_surface", "space_time_surface"]
 

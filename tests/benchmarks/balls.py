@@ -11,8 +11,8 @@ from billiards import FREEZE, mean, small_std
 from numba import njit
 from table import REPEATS, Row, faster, median_time
 
-from scaling_limits.particles import PinnedBalls, _collisions
-from scaling_limits.particles._philox import key_words
+from scaling_limits.particles import PinnedBalls
+from scaling_limits.particles.sampling.philox import key_words
 
 BALLS = PinnedBalls(n=1000, mean=mean, std=small_std)
 TIMES = np.array([0.01, 0.2, 0.4, 0.6, 0.8, 0.99]) * FREEZE
@@ -73,7 +73,7 @@ def rows():
 
     def in_numba(v):
         for run in range(runs):
-            _collisions.advance_exchanging(v, 0, collisions, np.uint64(run), *key, *buffers)
+            collisions.advance_exchanging(v, 0, collisions, np.uint64(run), *key, *buffers)
 
     def in_c(v):
         for run in range(runs):

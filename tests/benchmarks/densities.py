@@ -142,8 +142,8 @@ def spectrum_times():
 
     from scaling_limits.meshes import box
     from scaling_limits.pdes import FokkerPlanck
-    from scaling_limits.pdes.generator_forms import GeneratorForms
-    from scaling_limits.pdes.spectrum import SHIFT, _diffusive_rate, _eigensolver
+    from scaling_limits.pdes.diffusions.generator_forms import GeneratorForms
+    from scaling_limits.pdes.diffusions.spectrum import SHIFT, _diffusive_rate, _eigensolver
 
     cells = 512
     equation = FokkerPlanck(Turning(), [BOX, BOX], (cells, cells))

@@ -37,16 +37,16 @@ def lattice(p=2, size=SIZE, epsilon=EPSILON):
 
 def our_lattice(between, step=0.2, blocks=None):
     """Nanoseconds of a step of a site, with thermostats after every `between` steps, on one thread."""
-    from scaling_limits.particles import _rotator_steps
+    from scaling_limits.particles.rotators import step_size
 
-    before, steps = _rotator_steps.MOST_BETWEEN, 192
-    _rotator_steps.MOST_BETWEEN = between
+    before, steps = step_size.MOST_BETWEEN, 192
+    step_size.MOST_BETWEEN = between
     try:
         system = lattice()
         tau = [steps * step * EPSILON]
         seconds = median_time(lambda: system.sample(np.ones(SIZE), tau, MEMBERS, 1, step, workers=1))
     finally:
-        _rotator_steps.MOST_BETWEEN = before
+        step_size.MOST_BETWEEN = before
     return seconds / (steps * SIZE * MEMBERS) * 1e9
 
 
@@ -255,14 +255,15 @@ def measure(cells):
     from scipy.sparse import csr_array
     from scipy.sparse.linalg import splu
 
-    from scaling_limits.pdes import TransportFokkerPlanck, coupled_actions
+    from scaling_limits.pdes import TransportFokkerPlanck
+    from scaling_limits.pdes.rotators import coupled
 
     comm = MPI.COMM_WORLD
     equation = TransportFokkerPlanck(example_2(3), upper=(8.0, 5.0, 4.0), cells=cells, degree=1)
     outflow, product, roots = equation._matrices
     comm.barrier()
     begin = time.perf_counter()
-    u = coupled_actions.stationary(equation.space, outflow, product, roots, None)
+    u = coupled.stationary(equation.space, outflow, product, roots, None)
     comm.barrier()
     ours = time.perf_counter() - begin
     rows = comm.gather((outflow.getOwnershipRange(), outflow.getValuesCSR()))
@@ -274,7 +275,7 @@ def measure(cells):
 
             size = outflow.getSize()[1]
             matrix = vstack([csr_array(v[::-1], shape=(len(v[0]) - 1, size)) for _, v in rows]).tocsc()
-            shift = coupled_actions._shift(outflow) if comm.size == 1 else 1e-8 * np.abs(matrix).sum(axis=1).max()
+            shift = coupled._shift(outflow) if comm.size == 1 else 1e-8 * np.abs(matrix).sum(axis=1).max()
             begin = time.perf_counter()
             from scipy.sparse import eye_array
 

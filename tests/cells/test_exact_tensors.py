@@ -6,13 +6,7 @@ from scipy.special import iv, ive
 from sympy import cos, pi
 
 from scaling_limits.cells import FiniteElements, FourierGalerkin, NotConverged, effective_tensor
-from scaling_limits.particles import (
-    MultiscalePotential,
-    egg_carton,
-    fully_coupled,
-    laminate,
-    self_similar,
-)
+from scaling_limits.particles import MultiscalePotential, egg_carton, fully_coupled, laminate, self_similar
 
 ROUTES = [None, FiniteElements(), FourierGalerkin()]
 names = [route.name if route else "chosen" for route in ROUTES]

@@ -1,0 +1,1 @@
+"""Which space, how many samples and which reduced basis a tolerance needs."""

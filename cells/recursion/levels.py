@@ -1,0 +1,176 @@
+"""What a level of the recursion is made of: how its cells are solved, what they depend on, what they hand on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..errors import NotConverged
+from ..solvers.reduced_basis import ReducedBasis
+from ..solvers.symmetric import components, exponential_field, packed, relative_distance
+from ..spaces.tensor_space import TensorSpace
+from ..spaces.torus_interpolation import interpolate, on_grid
+from .scale_splitting import Coupling
+
+OVERFLOW = 650.0  # log of the largest contrast whose coefficients are numbers
+
+
+@dataclass(frozen=True, eq=False)
+class LevelBasis:
+    """Spans for the cells of a level, and for their duals where bounds are wanted; the relative error they leave."""
+
+    primal: ReducedBasis
+    dual: ReducedBasis | None
+    error: float
+
+
+@dataclass(frozen=True, eq=False)
+class LevelPlan:
+    """How the cells of a level are solved.
+
+    Args:
+        space: trial functions and quadrature.
+        checking: the same functions with a better quadrature, where bounds are wanted.
+        samples: number of points in each sampled component of y_k.
+        tolerance: of the energy, relative.
+        interpolation: measured error of log K_k between the samples, of all cells or of each (B,).
+        allowed: error of log K_k between the samples in one cell, above which that cell gets more samples.
+        iterations: of conjugate gradients, at most.
+        basis: correctors in whose span the cells are solved, where there are very many; None: each in the whole space.
+    """
+
+    space: TensorSpace
+    checking: TensorSpace | None
+    samples: int
+    tolerance: float
+    interpolation: float | np.ndarray = 0.0
+    basis: LevelBasis | None = None
+    iterations: int = 400
+    allowed: float = np.inf
+
+
+@dataclass(frozen=True, eq=False)
+class LevelResult:
+    """What the cells of a level hand on, for B prefixes; tensors without the factors exp(-U_j/sigma) of lower levels.
+
+    Args:
+        log_tensor: log K_{k-1} (B, d, d).
+        log_partition: log of the integral over y_k, ..., y_N (B,).
+        log_lower: log of a lower bound of K_{k-1} (B, d, d); the same array as log_tensor where none is wanted.
+        slack: log of the factor between log_tensor and an upper bound, from quadrature and interpolation (B,); without
+            bounds, from interpolation where it is watched.
+    """
+
+    log_tensor: np.ndarray
+    log_partition: np.ndarray
+    log_lower: np.ndarray
+    slack: np.ndarray
+
+    def gaps(self) -> np.ndarray:
+        """The relative distances (B,) between the two bounds, and so bounds of the errors."""
+        widened = self.log_tensor + 2.0 * self.slack[:, None, None] * np.eye(self.log_tensor.shape[-1])
+        return relative_distance(self.log_lower, widened)
+
+    def gap(self) -> float:
+        """The largest of these distances."""
+        return float(self.gaps().max(initial=0.0))
+
+    def rows(self, index: np.ndarray) -> LevelResult:
+        """The results of some prefixes."""
+        return LevelResult(self.log_tensor[index], self.log_partition[index], self.log_lower[index], self.slack[index])
+
+
+def joined(parts: list[LevelResult]) -> LevelResult:
+    """The results of several groups of prefixes, one after the other."""
+    names = ("log_tensor", "log_partition", "log_lower", "slack")
+    return LevelResult(*[np.concatenate([getattr(part, name) for part in parts]) for name in names])
+
+
+def differences(first: LevelResult, second: LevelResult) -> np.ndarray:
+    """The relative differences (B,), the largest of the tensors, their lower bounds and the partition functions."""
+    tensors = relative_distance(first.log_tensor, second.log_tensor)
+    lower = relative_distance(first.log_lower, second.log_lower)
+    return np.max([tensors, lower, np.abs(first.log_partition - second.log_partition)], axis=0)
+
+
+def difference(first: LevelResult, second: LevelResult) -> float:
+    """The largest of these differences."""
+    return float(differences(first, second).max())
+
+
+class LevelFields:
+    """log K_k, its lower bound and log Z_k at the nodes of a space, for the cells of some prefixes.
+
+    K_k is handled as a scalar where it is one: at the fastest scale, and where the faster scales hand on a multiple of
+    I.
+    """
+
+    def __init__(self, coupling: Coupling, level: int, samples: LevelResult, cells: int, plan: LevelPlan) -> None:
+        self.coupling, self.level, self.plan = coupling, level, plan
+        dim, axes = coupling.dim, coupling.sampled_axes(level)
+        self.exact = samples.log_lower is samples.log_tensor  # K_k is its own lower bound, at the fastest scale
+        self.scalar = _isotropic(samples.log_tensor) and (self.exact or _isotropic(samples.log_lower))
+        tensors = (samples.log_tensor, samples.log_lower)
+        entries = [tensor[:, 0, :1] if self.scalar else packed(tensor) for tensor in tensors]
+        self.entries = entries[0].shape[1]
+        table = np.concatenate([*entries, samples.log_partition[:, None]], axis=1)
+        self.samples = on_grid(table.reshape(cells, -1, table.shape[1]), plan.samples, axes, dim)
+        self.slack = samples.slack.reshape(cells, -1).max(axis=1) + plan.interpolation
+        self.identity = np.ones(1) if self.scalar else packed(np.eye(dim))
+
+    def at(
+        self, prefix: np.ndarray, rows: slice, space: TensorSpace, *, lower: bool = False
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Entries of log K_k (B, 1 or d (d+1)/2, q, ...), or of its lower bound, and log Z_k (B, q, ...)."""
+        own = self.coupling.exponent(self.level, prefix, space.nodes)
+        values = interpolate(self.samples[rows], space.nodes)
+        shape = (len(prefix), self.entries, *space.weights.shape)
+        mine = values[:, self.entries : -1] if lower else values[:, : self.entries]
+        tensor = mine + self.identity.reshape(1, -1, *[1] * space.dim) * own[:, None]
+        return np.broadcast_to(tensor, shape), np.broadcast_to(values[:, -1] + own, (shape[0], *shape[2:]))
+
+
+def _isotropic(log_tensor: np.ndarray) -> bool:
+    """Whether all tensors are multiples of the identity."""
+    multiples = log_tensor[:, :1, :1] * np.eye(log_tensor.shape[-1])
+    return bool(np.allclose(log_tensor, multiples, rtol=0.0, atol=1e-15))
+
+
+def coefficient(entries: np.ndarray, dim: int, shift: np.ndarray) -> np.ndarray:
+    """exp(log K - shift), a scalar (B, q, ...) or a tensor (B, d, d, q, ...)."""
+    moved = shift.reshape(-1, *[1] * dim)
+    if entries.shape[1] == 1:
+        return np.exp(entries[:, 0] - moved)
+    diagonal = packed(np.eye(dim)).reshape(1, -1, *[1] * dim)
+    return exponential_field(entries - diagonal * moved[:, None], dim)
+
+
+def largest_exponent(entries: np.ndarray, level: int) -> np.ndarray:
+    """The largest diagonal entry of log K in each cell (B,), after a look at the contrast."""
+    flat = entries.reshape(*entries.shape[:2], -1)
+    if entries.shape[1] > 1:
+        flat = flat[:, [i for i, (a, b) in enumerate(components(2 if entries.shape[1] == 3 else 3)) if a == b]]
+    top, bottom = flat.max(axis=(1, 2)), flat.min(axis=(1, 2))
+    if not np.isfinite(top - bottom).all():
+        raise not_finite(level)
+    if (top - bottom > OVERFLOW).any():
+        raise NotConverged(
+            f"level {level}",
+            f"the contrast exp({(top - bottom).max():.4g}) is beyond the range of double precision",
+            "raise the temperature",
+        )
+    return top
+
+
+def not_finite(level: int) -> NotConverged:
+    """What is said of a cell in which V1/sigma is no number."""
+    remedy = "raise the temperature, or check the fluctuation there"
+    return NotConverged(f"level {level}", "the potential over the temperature is not finite in a cell", remedy)
+
+
+def log_mean(exponents: np.ndarray, space: TensorSpace) -> np.ndarray:
+    """log of the integral of exp over the torus (B,), for exponents (B, q, ...)."""
+    flat = exponents.reshape(len(exponents), -1)
+    top = flat.max(axis=1)
+    return top + np.log(np.exp(flat - top[:, None]) @ space.weights.ravel())

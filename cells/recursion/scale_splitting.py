@@ -1,0 +1,158 @@
+"""Which scales of a potential talk to which: what of V1 belongs to each level, and what its cells really depend on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property, lru_cache, reduce
+from typing import Any
+
+import numpy as np
+import sympy
+
+from scaling_limits.particles import MultiscalePotential
+from scaling_limits.particles.support.symbolic import lambdified
+
+WAVES = 512  # points of a line on which waves are counted
+LINES = 8  # such lines, in random places
+
+
+@dataclass(frozen=True, eq=False)
+class Coupling:
+    """V1 = U_0 + U_1 + ... + U_N, where U_k holds the terms whose fastest variable is y_k.
+
+    exp(-U_j/sigma), j < k, is a constant factor of every cell of level k, so the cells of level k depend only on the
+    slow variables of U_k, ..., U_N: where two prefixes (x, y_1, ..., y_{k-1}) agree in those, one cell serves both.
+    Variables are numbered x_0, ..., x_{d-1}, y1_0, ... as the columns of a prefix.
+    """
+
+    potential: MultiscalePotential
+
+    @property
+    def dim(self) -> int:
+        """D."""
+        return self.potential.dim
+
+    @property
+    def levels(self) -> int:
+        """N."""
+        return self.potential.scales
+
+    @cached_property
+    def _own(self) -> list[sympy.Expr]:
+        """U_0, ..., U_N."""
+        parts = self._split(self.potential.fluctuation_expression)
+        return [parts.get(k, sympy.Integer(0)) for k in range(self.levels + 1)]
+
+    def _split(self, expression: sympy.Expr) -> dict[int, sympy.Expr]:
+        """An expression as a sum of parts, by the scale of the fastest variable in the terms of each.
+
+        Products are multiplied out by these parts only, not by their terms: a product of m sums has 2^m terms.
+        """
+        if expression.is_Add:
+            groups: dict[int, list[sympy.Expr]] = {}
+            for term in expression.args:
+                for level, part in self._split(term).items():
+                    groups.setdefault(level, []).append(part)
+            return {level: sympy.Add(*group) for level, group in groups.items()}
+        if expression.is_Mul and self._level_of(expression) > 0:
+            return reduce(_product, [self._split(factor) for factor in expression.args])
+        return {self._level_of(expression): expression}
+
+    def _level_of(self, expression: sympy.Expr) -> int:
+        return max(self._columns_of(expression), default=0) // self.dim
+
+    def _columns_of(self, expression: sympy.Expr) -> set[int]:
+        return {i for i, symbol in enumerate(self.potential.variables) if symbol in expression.free_symbols}
+
+    def has_terms(self, level: int) -> bool:
+        """Whether U_k is not 0."""
+        return self._own[level] != 0
+
+    @cached_property
+    def _functions(self) -> list[Callable[..., Any]]:
+        variables = self.potential.variables
+        return [lambdified(variables[: (k + 1) * self.dim], own) for k, own in enumerate(self._own)]
+
+    def exponent(self, level: int, prefix: np.ndarray, nodes: tuple[np.ndarray, ...]) -> np.ndarray:
+        """-U_k/sigma.
+
+        Args:
+            level: k.
+            prefix: x, y_1, ..., y_{k-1} of each cell (B, k d).
+            nodes: the d components of y_k, of shapes that broadcast to (...); none for k = 0.
+
+        Returns:
+            (B, ...), of length 1 along the axes on which U_k does not depend.
+        """
+        behind = [1] * (nodes[0].ndim if nodes else 0)
+        slow = [column.reshape(-1, *behind) for column in prefix.T]
+        with np.errstate(all="ignore"):  # what is not finite is looked for by those who ask
+            values = np.asarray(self._functions[level](*slow, *[node[None] for node in nodes]), dtype=np.float64)
+            return -(values if values.ndim else values.reshape(1, *behind)) / self.potential.temperature
+
+    def points_to_resolve(self, levels: range, of: int, positions: np.ndarray, accuracy: float) -> int:
+        """The least number of equidistant points that tell the waves of U_j in y_k, j in `levels`, from others.
+
+        Fewer would take a wave for a slower one, and two numbers of points may make the same mistake.
+
+        Args:
+            levels: the levels j of the terms.
+            of: k, the level of the variable.
+            positions: macroscopic points (P, d) from which a few are taken.
+            accuracy: waves of an amplitude below this part of sigma are left out.
+
+        Returns:
+            2 n + 1 for the largest wave number n found along any component of y_k; 1 for none.
+        """
+        generator = np.random.Generator(np.random.Philox(key=of))
+        ticks, highest = np.arange(WAVES) / WAVES, 0
+        for level in levels:
+            for column in sorted(self._columns_of(self._own[level]) & set(range(of * self.dim, (of + 1) * self.dim))):
+                slow = positions[generator.integers(len(positions), size=LINES)]
+                others = np.concatenate([slow, generator.random((LINES, level * self.dim))], axis=1)
+                variables = [values[:, None] for values in others.T]
+                variables[column] = ticks[None]
+                amplitudes = np.abs(np.fft.rfft(self._functions[level](*variables), axis=1)).max(axis=0) / WAVES
+                seen = np.flatnonzero(amplitudes > accuracy * self.potential.temperature)
+                highest = max(highest, int(seen.max(initial=0)))
+        return 2 * highest + 1
+
+    @cached_property
+    def columns(self) -> list[tuple[int, ...]]:
+        """For level k = 0, ..., N the columns of the prefix on which the effective tensor of its cells depends."""
+        result: list[tuple[int, ...]] = [()] * (self.levels + 2)
+        for k in range(self.levels, 0, -1):
+            needed = self._columns_of(self._own[k]) | set(result[k + 1])
+            result[k] = tuple(sorted(column for column in needed if column < k * self.dim))
+        return result
+
+    def sampled_axes(self, level: int) -> tuple[int, ...]:
+        """The components of y_k on which the tensor K_k depends other than through the factor exp(-U_k/sigma)."""
+        first = level * self.dim
+        if level >= self.levels:
+            return ()
+        return tuple(column - first for column in self.columns[level + 1] if column >= first)
+
+    def is_trivial(self, level: int) -> bool:
+        """Whether nothing depends on y_k: then theta_k = 0, and there is no cell to solve."""
+        return not self.has_terms(level) and not self.sampled_axes(level)
+
+
+@lru_cache(maxsize=16)
+def coupling_of(potential: MultiscalePotential) -> Coupling:
+    """The coupling of a potential, made once: its compiled terms are kept."""
+    return Coupling(potential)
+
+
+def _product(first: dict[int, sympy.Expr], second: dict[int, sympy.Expr]) -> dict[int, sympy.Expr]:
+    """The parts of a product from those of its factors: what belongs to two scales belongs to the faster of them."""
+    slower_first, slower_second = sympy.Integer(0), sympy.Integer(0)
+    result = {}
+    for level in sorted(first.keys() | second.keys()):
+        mine, other = first.get(level, sympy.Integer(0)), second.get(level, sympy.Integer(0))
+        part = mine * (slower_second + other) + slower_first * other
+        slower_first, slower_second = slower_first + mine, slower_second + other
+        if part != 0:
+            result[level] = part
+    return result

@@ -1,0 +1,1 @@
+"""One cell problem: its energy, its dual, how they are solved."""

@@ -1,0 +1,165 @@
+"""One level of the recursion: correctors and effective tensor of many cells at once, on tensor-product spaces."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from scaling_limits.particles.sampling.workers import Stop
+
+from ..spaces.tensor_space import TensorSpace
+from .conjugate_gradients import minimise
+from .energy import Field, energy, flux, flux_of_units, with_units
+from .wells import basins
+
+ITERATIONS = 200
+HIGH_CONTRAST = 15.0  # log, from which wells are told apart by a coarse problem
+LENIENCE = 10.0  # tolerances that steps between wells may leave
+SHIFT = 0.01  # of the Laplacian, part of (2 pi log contrast)^2
+
+
+@dataclass(frozen=True, eq=False)
+class CellSolution:
+    """Correctors theta (B, d, n, ..., n) of B cells, their effective tensors (B, d, d), and how the solve went."""
+
+    correctors: np.ndarray
+    effective: np.ndarray
+    converged: bool
+    iterations: int
+
+
+@dataclass(frozen=True, eq=False)
+class Wells:
+    """The wells of one cell: indicators Z (W, n, ...), K grad Z with weights, the inverse of int grad Z . K grad Z."""
+
+    indicators: np.ndarray
+    fluxes: Field
+    inverse: np.ndarray
+
+    def pull(self, field: Field) -> np.ndarray:
+        """int v_j . K grad Z_w (L, W); grad Z is 0 but between wells, where K is small, so this is accurate."""
+        axes = tuple(range(1, field[0].ndim - 1))
+        parts = [np.tensordot(v[0], f[0], axes=(axes, axes)) for v, f in zip(field, self.fluxes)]
+        return sum(parts[1:], parts[0])
+
+
+@dataclass(frozen=True, eq=False)
+class CellProblem:
+    """div( K (grad theta_j + e_j) ) = 0 on T^d, and K_eff = int (I + grad theta)^T K (I + grad theta), for B cells.
+
+    Written as the minimum of the energy int (e_j + grad theta_j) . K (e_j + grad theta_j): its error is the square of
+    that of the corrector, and what is returned is never below the exact K_eff of a K integrated exactly.
+
+    Args:
+        space: trial functions and quadrature.
+        coefficient: K at the quadrature points, a scalar (B, q, ..., q) or a symmetric tensor (B, d, d, q, ..., q).
+
+    Source: Duncan, Duong and Pavliotis (2023), (15), (16), (28) to (30).
+    """
+
+    space: TensorSpace
+    coefficient: np.ndarray
+
+    def solve(self, tolerance: float, iterations: int = ITERATIONS, stop: Stop | None = None) -> CellSolution:
+        """Minimise the energy of each direction to a relative tolerance.
+
+        Where there are several wells, conjugate gradients may stop short of the last ones: between these the energy
+        falls late and at once. So the steps between wells are looked at, and join the preconditioner if they could
+        still lower the energy; from the first they would only bring rounding in.
+        """
+        units, start = flux_of_units(self._weighted, self.space.dim)
+        pulls = self.space.divergence(units)
+        done = 0
+        for preconditioner in (self.precondition, self._precondition_with_wells):
+            descent = minimise(
+                self.apply, preconditioner, -pulls, self._energies, start, tolerance, iterations, stop=stop
+            )
+            theta, done = descent.minimisers, done + descent.iterations
+            field = with_units(self.space.gradient(theta))
+            effective = energy(self._weighted, field)
+            missed = self._missed_between_wells(field) <= LENIENCE * tolerance * np.einsum("bii->bi", effective)
+            if not self._wells or (descent.converged and missed.all()):
+                break
+        return CellSolution(theta, effective, descent.converged and bool(missed.all()), done)
+
+    def _missed_between_wells(self, field: Field) -> np.ndarray:
+        """By how much steps between wells could still lower the energy (B, d) of e + grad theta."""
+        falls = np.zeros(field[0].shape[:2])
+        for cell, wells in self._wells.items():
+            pull = wells.pull([component[cell : cell + 1] for component in field])
+            falls[cell] = np.einsum("lw,wv,lv->l", pull, wells.inverse, pull)
+        return falls
+
+    def _precondition_with_wells(self, residual: np.ndarray) -> np.ndarray:
+        result = self.precondition(residual)
+        for cell, wells in self._wells.items():
+            flat = residual[cell].reshape(residual.shape[1], -1)
+            indicators = wells.indicators.reshape(len(wells.indicators), -1)
+            result[cell] += (flat @ indicators.T @ wells.inverse @ indicators).reshape(residual.shape[1:])
+        return result
+
+    def apply(self, u: np.ndarray) -> np.ndarray:
+        """int grad phi . K grad u for each basis function phi."""
+        return self.space.divergence(flux(self._weighted, self.space.gradient(u)))
+
+    def precondition(self, residual: np.ndarray) -> np.ndarray:
+        """S A0^-1 S r, a shifted Laplacian inverted in its modes between square roots of diagonals."""
+        coefficients = self.space.modes_of(self._scaling * residual)
+        coefficients *= self._inverse_frequencies
+        result = self.space.from_modes(coefficients)
+        result *= self._scaling
+        return result
+
+    @cached_property
+    def _inverse_frequencies(self) -> np.ndarray:
+        """1/(lambda + c) for each cell (B, 1, n, ..., n).
+
+        For a scalar K and u = sqrt(K) theta the operator is -Laplace + W with W = Laplace(sqrt K)/sqrt K, which grows
+        like the square of log K; c stands for W.
+        """
+        shift = SHIFT * (2.0 * np.pi * self._log_contrast) ** 2
+        return 1.0 / (self.space.frequencies + shift.reshape(-1, 1, *[1] * self.space.dim))
+
+    @cached_property
+    def _log_contrast(self) -> np.ndarray:
+        """log of the largest over the smallest K around an unknown (B,)."""
+        flat = self._scaling.reshape(len(self._scaling), -1)
+        return 2.0 * np.log(flat.max(axis=1) / flat.min(axis=1))
+
+    @cached_property
+    def _wells(self) -> dict[int, Wells]:
+        """The wells of the cells of high contrast that have several."""
+        result = {}
+        local = self._scaling[:, 0] ** -2
+        for cell in np.flatnonzero(self._log_contrast > HIGH_CONTRAST):
+            indicators = basins(local[cell])
+            if indicators is not None:
+                steps = self.space.gradient(indicators[None])
+                energies = energy(self._weighted[cell : cell + 1], steps)[0]
+                pulls = flux(self._weighted[cell : cell + 1], steps)
+                result[int(cell)] = Wells(indicators, pulls, np.linalg.pinv(energies, 1e-13, True))
+        return result
+
+    def effective(self, correctors: np.ndarray) -> np.ndarray:
+        """int (I + grad theta)^T K (I + grad theta) (B, d, d), for any theta (B, d, n, ..., n)."""
+        return energy(self._weighted, with_units(self.space.gradient(correctors)))
+
+    def _energies(self, correctors: np.ndarray) -> np.ndarray:
+        return np.einsum("bii->bi", self.effective(correctors))
+
+    @cached_property
+    def _weighted(self) -> np.ndarray:
+        return self.coefficient * self.space.weights
+
+    @cached_property
+    def _scaling(self) -> np.ndarray:
+        """S = sqrt(diag A0 / diag A), (B, 1, n, ..., n)."""
+        if self.space.line.collocated:
+            if self.coefficient.ndim == self.space.dim + 1:
+                local = self.coefficient
+            else:
+                local = np.einsum("bii...->b...", self.coefficient) / self.space.dim
+            return 1.0 / np.sqrt(local)[:, None]
+        return np.sqrt(self.space.diagonal(self.space.weights[None]) / self.space.diagonal(self._weighted))[:, None]

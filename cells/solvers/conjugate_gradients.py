@@ -1,0 +1,111 @@
+"""Conjugate gradients for many small problems at once, stopped by what the energy still falls."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from scaling_limits.particles.sampling.workers import Stop
+
+FIRST_LOOK = 5  # iterations before the energy is looked at
+WINDOW = 4  # iterations, or the last 1/WINDOW of all if these are more, from which the ratio of the falls is taken
+CANCELLATION = 1e-4  # below this part of the first energy, differences of energies are not trusted
+
+Operator = Callable[[np.ndarray], np.ndarray]
+Product = Callable[[np.ndarray, np.ndarray], np.ndarray]
+
+
+@dataclass(frozen=True, eq=False)
+class Descent:
+    """Minimisers u, (B, L, ...); whether all fell by less than the tolerance; iterations made."""
+
+    minimisers: np.ndarray
+    converged: bool
+    iterations: int
+
+
+def minimise(
+    apply: Operator,
+    precondition: Operator,
+    right_hand_side: np.ndarray,
+    energies: Operator,
+    start: np.ndarray,
+    tolerance: float,
+    iterations: int,
+    dot: Product | None = None,
+    stop: Stop | None = None,
+) -> Descent:
+    """Minimise E(u) = E(0) - 2 b.u + u.Au for each of B x L columns, until E is within a relative tolerance.
+
+    A cell all of whose columns have settled stays as it is, whatever the others do. The residual is not looked at: at
+    high contrast it says nothing. In conjugate gradients E falls by alpha_k r_k.z_k at step k, and the falls that are
+    still to come sum up to the error (Hestenes and Stiefel).
+
+    Args:
+        apply: u -> Au for (B, L, ...).
+        precondition: r -> Pr, symmetric and positive semidefinite.
+        right_hand_side: b (B, L, ...).
+        energies: u -> E(u) (B, L), computed as a sum of squares.
+        start: E(0) (B, L).
+        tolerance: of E, relative.
+        iterations: at most that many.
+        dot: scalar products (B, L) of columns; None where each rank has whole columns.
+        stop: asked before each iteration whether to go on.
+    """
+    dot = dot or _dot
+    shape = right_hand_side.shape
+    columns = (*shape[:2], *[1] * (len(shape) - 2))
+    u, r = np.zeros(shape), right_hand_side.copy()
+    z = precondition(r)
+    p, rz = z, dot(r, z)
+    falls: list[np.ndarray] = []
+    current, active, done = start.copy(), np.ones((shape[0], 1), dtype=bool), 0
+    for done in range(1, iterations + 1):
+        if stop is not None:
+            stop.check()
+        q = apply(p)
+        curvature = dot(p, q)
+        step = np.divide(rz, curvature, out=np.zeros_like(rz), where=active & (curvature > 0))
+        u += step.reshape(columns) * p
+        falls.append(step * rz)
+        current -= falls[-1]
+        if done >= FIRST_LOOK:
+            active &= ~_settled(falls, current, start, tolerance, energies, u).all(axis=1, keepdims=True)
+            if not active.any():
+                return Descent(u, True, done)
+        r -= step.reshape(columns) * q
+        z = precondition(r)
+        fresh = dot(r, z)
+        ratio = np.divide(fresh, rz, out=np.zeros_like(rz), where=rz > 0)
+        p = z + ratio.reshape(columns) * p
+        rz = fresh
+    return Descent(u, False, done)
+
+
+def _settled(
+    falls: list[np.ndarray],
+    current: np.ndarray,
+    start: np.ndarray,
+    tolerance: float,
+    energies: Operator,
+    u: np.ndarray,
+) -> np.ndarray:
+    """Whether the falls still to come, a geometric series, are below the tolerance of the energy that is left."""
+    window = max(WINDOW, len(falls) // WINDOW)
+    latest = np.maximum(falls[-1], falls[-2])
+    earlier = np.maximum(falls[-window], falls[-window - 1])
+    ratio = np.divide(latest, earlier, out=np.zeros_like(latest), where=earlier > 0) ** (1.0 / (window - 1))
+    to_come = latest / np.maximum(1.0 - ratio, 1e-3)
+    if (current > CANCELLATION * start).all():
+        return to_come <= tolerance * current
+    if len(falls) % 3:
+        return np.zeros(current.shape, dtype=bool)
+    return to_come <= tolerance * energies(u)
+
+
+def _dot(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """The scalar products of all columns (B, L)."""
+    count = a.shape[0] * a.shape[1]
+    return np.einsum("ij,ij->i", a.reshape(count, -1), b.reshape(count, -1)).reshape(a.shape[:2])

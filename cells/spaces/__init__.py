@@ -1,0 +1,1 @@
+"""Discrete spaces on tori: elements, trigonometric and Chebyshev polynomials, and the choice among them."""

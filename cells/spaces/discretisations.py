@@ -1,0 +1,211 @@
+"""The ways to solve a cell problem: finite elements at any contrast, Fourier-Galerkin at moderate contrast."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Protocol, runtime_checkable
+
+from scaling_limits.particles import InvalidArgument
+from scaling_limits.particles.support.checks import integer, shown
+
+from .line_space import LineSpace, elements, equidistant, fourier
+from .tensor_space import TensorSpace
+
+MODERATE = 10.0  # log of the contrast up to which Fourier-Galerkin is the faster of the two
+MODEST = 1e-6  # rtol from which elements of degree 4 are the faster ones at high contrast
+FINER_CELLS = (4, 6, 8, 10, 12, 16, 20, 24, 32, 40, 48, 64)
+IN_SPACE = 96  # unknowns in a direction that fit into memory in three dimensions
+LARGEST = {1: 2**16, 2: 512, 3: IN_SPACE}  # unknowns in a direction of a space that another one is compared with
+ADDITIONAL_POINTS = 5  # Gauss points in a cell, for the quadrature that checks the one of the solve
+
+
+@runtime_checkable
+class Route(Protocol):
+    """A sequence of spaces of growing dimension, for each d."""
+
+    @property
+    def name(self) -> str:
+        """What results say of it."""
+
+    def size(self, dim: int) -> int:
+        """How many spaces there are."""
+
+    def space(self, rung: int, dim: int) -> TensorSpace:
+        """The space number `rung`, the coarsest is 0."""
+
+    def checking_space(self, rung: int, dim: int) -> TensorSpace:
+        """The same functions with a better quadrature."""
+
+
+@dataclass(frozen=True)
+class FiniteElements:
+    """Continuous Lagrange elements on boxes, at any contrast.
+
+    Args:
+        degree: polynomial degree in each direction.
+        cells: numbers of cells in each direction, from the coarsest mesh to the finest.
+
+    Raises:
+        InvalidArgument: degree below 1, or numbers that are not positive and increasing.
+    """
+
+    degree: int = 8
+    cells: tuple[int, ...] = (2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 32, 40)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "degree", integer("degree", self.degree, 1, 32))
+        object.__setattr__(self, "cells", _increasing("cells", self.cells, 1))
+
+    @property
+    def name(self) -> str:
+        """What results say of it."""
+        return "finite elements"
+
+    def size(self, dim: int) -> int:
+        """How many spaces there are; in three dimensions those that fit into memory."""
+        return len([n for n in self.cells if dim < 3 or n * self.degree <= IN_SPACE])
+
+    def space(self, rung: int, dim: int) -> TensorSpace:
+        """The space number `rung`, the coarsest is 0."""
+        return _tensor_space(elements(self.degree, self.cells[rung]), dim)
+
+    def checking_space(self, rung: int, dim: int) -> TensorSpace:
+        """The same functions with a better quadrature."""
+        return _tensor_space(elements(self.degree, self.cells[rung], ADDITIONAL_POINTS), dim)
+
+
+@dataclass(frozen=True)
+class FourierGalerkin:
+    """Trigonometric polynomials with collocation, for smooth potentials at moderate contrast.
+
+    Args:
+        points: numbers of points in each direction, odd, from the coarsest grid to the finest.
+
+    Raises:
+        InvalidArgument: numbers that are not odd and increasing.
+    """
+
+    points: tuple[int, ...] = (7, 9, 11, 13, 15, 17, 19, 21, 25, 29, 33, 39, 45, 55, 65, 81, 97)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "points", _increasing("points", self.points, 3))
+        if any(n % 2 == 0 for n in self.points):
+            raise InvalidArgument("points", f"must be odd, not {self.points}")
+
+    @property
+    def name(self) -> str:
+        """What results say of it."""
+        return "Fourier-Galerkin"
+
+    def size(self, dim: int) -> int:
+        """How many spaces there are."""
+        return len(self.points)
+
+    def space(self, rung: int, dim: int) -> TensorSpace:
+        """The space number `rung`, the coarsest is 0."""
+        return _tensor_space(fourier(self.points[rung]), dim)
+
+    def checking_space(self, rung: int, dim: int) -> TensorSpace:
+        """A finer grid; its functions are not the same, so certificates are not made of it."""
+        raise InvalidArgument("route", "must be finite elements where bounds are wanted")
+
+
+@dataclass(frozen=True)
+class HarmonicMean:
+    """K_{k-1} = 1/int 1/K_k dy_k, exact in one dimension; what remains is the trapezoidal rule.
+
+    Args:
+        points: numbers of points, from the coarsest rule to the finest.
+
+    Raises:
+        InvalidArgument: numbers that are not positive and increasing.
+
+    Source: Duncan, Duong and Pavliotis (2023), Proposition 1.
+    """
+
+    points: tuple[int, ...] = (8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 2048, 4096)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "points", _increasing("points", self.points, 1))
+
+    @property
+    def name(self) -> str:
+        """What results say of it."""
+        return "harmonic mean"
+
+    def size(self, dim: int) -> int:
+        """How many rules there are."""
+        return len(self.points)
+
+    def space(self, rung: int, dim: int) -> TensorSpace:
+        """The rule number `rung`, the coarsest is 0."""
+        return _tensor_space(equidistant(self.points[rung]), dim)
+
+    def checking_space(self, rung: int, dim: int) -> TensorSpace:
+        """Twice as many points and one: no wave looks the same on both rules, but those of both numbers of points."""
+        return _tensor_space(equidistant(2 * self.points[rung] + 1), dim)
+
+
+def choose_route(log_contrast: float, rtol: float, dim: int, bounds: bool) -> Route:
+    """Return the route that is the fastest one for a level.
+
+    In one dimension this is the exact formula; else Fourier-Galerkin at moderate contrast, if no bounds are wanted, and
+    elements otherwise: of degree 8, or of degree 4 where the contrast is high and the accuracy is not, since on meshes
+    that are just fine enough conjugate gradients need several times fewer iterations with them.
+
+    Args:
+        log_contrast: log of (largest / smallest) coefficient in a cell, osc(V1)/sigma for the fastest scale.
+        rtol: relative error of the tensor that is asked for.
+        dim: d.
+        bounds: whether certified bounds are wanted, which come from conforming elements.
+    """
+    if dim == 1:
+        return HarmonicMean()
+    if log_contrast <= MODERATE:
+        return FiniteElements() if bounds else FourierGalerkin()
+    return FiniteElements(4, FINER_CELLS) if rtol >= MODEST else FiniteElements()
+
+
+def comparison_space(route: Route, least: int, dim: int) -> TensorSpace | None:
+    """A space of the same kind as the last one of a route, to measure the error of that.
+
+    Args:
+        route: one of those here.
+        least: number of quadrature points in a direction that it should have.
+        dim: d.
+
+    Returns:
+        One with twice as many unknowns in a direction or more; where that is too large, one with half as many, which
+        gives the error of the coarser one; None where there is neither.
+    """
+    last = route.size(dim) - 1
+    if isinstance(route, FiniteElements):
+        most, half = LARGEST[dim] // route.degree, route.cells[last] // 2
+        cells = max(2 * route.cells[last], -(-least // (route.degree + 1)))
+        cells = cells if cells <= most else half
+        return _tensor_space(elements(route.degree, cells), dim) if 1 <= cells <= most else None
+    if isinstance(route, FourierGalerkin):
+        half = route.points[last] // 4 * 2 + 1
+        points = max(2 * route.points[last] + 1, least + 1 - least % 2)
+        points = points if points <= LARGEST[dim] else half
+        return _tensor_space(fourier(points), dim) if points <= LARGEST[dim] else None
+    if isinstance(route, HarmonicMean):
+        return _tensor_space(equidistant(max(2 * route.points[last] + 1, least)), dim)
+    return None
+
+
+def _increasing(name: str, numbers: Any, least: int) -> tuple[int, ...]:
+    """Positive, increasing integers."""
+    if isinstance(numbers, str | bytes) or not isinstance(numbers, Iterable):
+        raise InvalidArgument(name, f"must be a tuple of integers, such as (8,), not {shown(numbers)}")
+    values = tuple(integer(name, n, least) for n in numbers)
+    if not values or list(values) != sorted(set(values)):
+        raise InvalidArgument(name, f"must be increasing, and at least one, not {values}")
+    return values
+
+
+@lru_cache(maxsize=128)
+def _tensor_space(line: LineSpace, dim: int) -> TensorSpace:
+    return TensorSpace(line, dim)

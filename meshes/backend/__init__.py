@@ -1,0 +1,1 @@
+"""Every line that knows a version of FEniCSx, or how PETSc is set up."""

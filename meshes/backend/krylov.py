@@ -1,0 +1,84 @@
+"""PETSc solvers with options of their own: a prefix, and nothing left in the global database."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Mapping
+from typing import Any
+
+from petsc4py import PETSc
+
+from scaling_limits.cells.errors import NotConverged
+from scaling_limits.particles import InvalidArgument
+
+FACTORING = (71, 76, 81)  # PETSc: zero pivots of LU and Cholesky, and what external packages say of them
+
+
+def configured(
+    matrix: PETSc.Mat, prefix: str, options: dict[str, Any], petsc_options: dict[str, Any] | None
+) -> PETSc.KSP:
+    """Make a solver for a matrix and set it up: factors and the like are made here.
+
+    Args:
+        matrix: the operator, with its values.
+        prefix: of the options.
+        options: defaults, without the prefix.
+        petsc_options: options that take precedence, likewise.
+
+    Raises:
+        InvalidArgument: petsc_options are no dictionary by names, have a value that PETSc refuses, or a name that no
+            part of the solver has asked for.
+        NotConverged: the matrix cannot be factored.
+    """
+    given = checked_options(petsc_options)
+    if given.get("pc_type", options.get("pc_type")) != options.get("pc_type"):
+        # what goes with the default preconditioner, such as a package for factors, does not go with another
+        options = {name: value for name, value in options.items() if not name.startswith("pc_")}
+    solver = PETSc.KSP().create(matrix.getComm())
+    solver.setOptionsPrefix(prefix)
+    database = PETSc.Options(prefix)
+    chosen = options | given
+    for name, value in chosen.items():
+        database[name] = value
+    solver.setOperators(matrix)
+    try:
+        solver.setFromOptions()
+        solver.setUp()
+        solver.setUpOnBlocks()
+        unknown = [name for name in given if not _used(prefix + name)]
+    except PETSc.Error as error:
+        last = str(error).splitlines()[-1].rpartition("] ")[2]
+        if given and error.ierr not in FACTORING:
+            raise InvalidArgument("petsc_options", f"PETSc refuses {given}: {last} (error {error.ierr})") from error
+        raise NotConverged(
+            f"the set-up of the linear solver {prefix.rstrip('_')}", f"{last} (PETSc error {error.ierr})",
+            "the matrix is singular to rounding: let coefficients vary less, or try petsc_options of another solver",
+        ) from error  # fmt: skip
+    finally:
+        for name in chosen:
+            del database[name]
+    if unknown:
+        raise InvalidArgument("petsc_options", f"{unknown[0]!r} is no option of the solver that {given} asks for")
+    return solver
+
+
+def _used(option: str) -> bool:
+    """Whether PETSc has asked for an option of its global database; petsc4py has no word for that before 3.23."""
+    answer = ctypes.c_int(1)
+    ctypes.CDLL(PETSc.__file__).PetscOptionsUsed(None, option.encode(), ctypes.byref(answer))
+    return bool(answer.value & 0xFF)  # PetscBool is an enum or, in newer versions, a C bool
+
+
+def checked_options(petsc_options: Any) -> dict[str, Any]:
+    """Return options by their names; none where there are none.
+
+    Raises:
+        InvalidArgument: no dictionary, or names that are no texts.
+    """
+    if petsc_options is None:
+        return {}
+    if not isinstance(petsc_options, Mapping) or not all(isinstance(name, str) and name for name in petsc_options):
+        raise InvalidArgument(
+            "petsc_options", f"must be a dictionary such as {{'ksp_type': 'cg'}}, not {petsc_options!r}"
+        )
+    return dict(petsc_options)

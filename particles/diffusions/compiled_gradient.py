@@ -1,0 +1,117 @@
+"""grad V_epsilon for many positions at once, as code that the compiler turns into vector instructions.
+
+Sines and cosines, which are what periodic potentials are made of, become polynomials after the whole periods have been
+taken off; calls of a mathematical library would stop the vectorisation.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import sympy
+from numba import njit, types
+from numba.extending import intrinsic
+from sympy.printing.pycode import PythonCodePrinter
+
+from ..sampling.philox import FAST, half_circle
+from ..support.symbolic import check_compilable
+from .multiscale_potential import MultiscalePotential
+
+
+@njit(inline="always")
+def circle(periods):  # type: ignore[no-untyped-def]
+    """Return (cos, sin) of 2 pi times a number of periods; errors below 1e-15 after the periods are taken off."""
+    c, s = half_circle(periods - math.floor(periods + 0.5))
+    return 1.0 - 2.0 * s * s, 2.0 * s * c
+
+
+@intrinsic
+def _from_bits(typing_context, bits):  # type: ignore[no-untyped-def]
+    """The float64 of 64 bits."""
+
+    def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+        return builder.bitcast(arguments[0], context.get_value_type(types.float64))
+
+    return types.float64(types.int64), generate
+
+
+@njit(inline="always")
+def exponential(x):  # type: ignore[no-untyped-def]
+    """exp(x) as 2^k exp(r), |r| <= log(2)/2, with the series up to r^13; 0 below -708, the largest number above 709."""
+    x = min(max(x, -708.0), 709.0)
+    k = math.floor(x * 1.4426950408889634 + 0.5)
+    r = (x - k * 6.93147180369123816490e-01) - k * 1.90821492927058770002e-10
+    series = 1.0 / 6227020800.0
+    series = series * r + 1.0 / 479001600.0
+    series = series * r + 1.0 / 39916800.0
+    series = series * r + 1.0 / 3628800.0
+    series = series * r + 1.0 / 362880.0
+    series = series * r + 1.0 / 40320.0
+    series = series * r + 1.0 / 5040.0
+    series = series * r + 1.0 / 720.0
+    series = series * r + 1.0 / 120.0
+    series = series * r + 1.0 / 24.0
+    series = series * r + 1.0 / 6.0
+    series = series * r + 0.5
+    series = series * r + 1.0
+    series = series * r + 1.0
+    return series * _from_bits((np.int64(k) + np.int64(1023)) << np.int64(52))
+
+
+class _Printer(PythonCodePrinter):
+    def _print_exp(self, expression: sympy.Expr) -> str:
+        return f"exponential({self._print(expression.args[0])})"
+
+
+@lru_cache(maxsize=32)
+def gradient_of(potential: MultiscalePotential) -> Callable[..., Any]:
+    """A compiled function gradient(x, out, count, scales) for positions x (d, n), of which the first `count` are done.
+
+    scales are (epsilon^-1, ..., epsilon^-N).
+
+    Raises:
+        InvalidArgument: the compiler does not know a function in the gradient.
+    """
+    scales = sympy.symbols(f"scale1:{potential.scales + 1}", positive=True)
+    slow = potential.slow
+    on_diagonal = {
+        symbol: position * scale
+        for variables, scale in zip(potential.fast, scales)
+        for symbol, position in zip(variables, slow)
+    }
+    full = potential.confining_expression + potential.fluctuation_expression.subs(on_diagonal, simultaneous=True)
+    components = [sympy.diff(full, symbol) for symbol in slow]
+    check_compilable(components)
+    source = _source(components, slow, scales)
+    namespace: dict[str, Any] = {"math": math, "circle": circle, "exponential": exponential}
+    exec(compile(source, f"<gradient of {potential!r}>", "exec"), namespace)
+    return njit(fastmath=FAST, error_model="numpy", boundscheck=False)(namespace["gradient"])
+
+
+def _source(components: list[sympy.Expr], slow: tuple[sympy.Symbol, ...], scales: tuple[sympy.Symbol, ...]) -> str:
+    """Python code of the loop over positions; each wave is evaluated once, and so is what several terms share."""
+    waves = sorted(
+        {wave.args[0] for c in components for wave in c.atoms(sympy.sin, sympy.cos)}, key=sympy.default_sort_key
+    )
+    if any(argument.has(sympy.sin, sympy.cos) for argument in waves):
+        waves = []  # waves of waves are left to the mathematical library
+    swap: dict[sympy.Expr, sympy.Symbol] = {}
+    for i, argument in enumerate(waves):
+        swap |= {sympy.cos(argument): sympy.Symbol(f"cos{i}"), sympy.sin(argument): sympy.Symbol(f"sin{i}")}
+    show = _Printer({"fully_qualified_modules": True}).doprint
+    body = []
+    shared, periods = sympy.cse([argument / (2 * sympy.pi) for argument in waves], sympy.numbered_symbols("p"))
+    body += [f"{symbol} = {show(expression)}" for symbol, expression in shared]
+    body += [f"cos{i}, sin{i} = circle({show(expression)})" for i, expression in enumerate(periods)]
+    shared, reduced = sympy.cse([component.xreplace(swap) for component in components], sympy.numbered_symbols("t"))
+    body += [f"{symbol} = {show(expression)}" for symbol, expression in shared]
+    body += [f"out[{i}, j] = {show(expression)}" for i, expression in enumerate(reduced)]
+    lines = ["def gradient(x, out, count, scales):"]
+    lines += [f"    {scale} = scales[{k}]" for k, scale in enumerate(scales)]
+    lines += ["    for j in range(count):"]
+    lines += [f"        {symbol} = x[{i}, j]" for i, symbol in enumerate(slow)]
+    return "\n".join(lines + [f"        {line}" for line in body]) + "\n"

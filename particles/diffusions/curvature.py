@@ -1,0 +1,206 @@
+"""The largest curvature of an N-scale potential where paths go, which decides on the time step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import sympy
+
+from ..errors import InvalidArgument
+from .multiscale_potential import MultiscalePotential, lambdified
+
+SAMPLES = 4096
+HIGH = 20.0  # in units of sigma: how far above its start a path may climb
+STARTS = 16
+RAYS = 60  # doublings of the reach along an axis
+SEEDS = 64  # points from which the centres of narrow features are looked for
+APPROACHES = 48  # steps towards such a centre; each halves the way at least where a feature is even
+ASCENTS = 40  # halvings of the distance at which something steeper is looked for, around the steepest points
+TRIALS = 4  # points around each of them
+HIGH_POWER = 4  # from which on f^n is taken to be narrow where f is extreme
+NARROW = 1.25  # the curvature of random points is taken, unless there is so many times more elsewhere
+
+
+@lru_cache(maxsize=32)
+def hessian(potential: MultiscalePotential) -> Any:
+    """The entries of the Hessian of V_epsilon as a function of x, y_1, ..., y_N and the scales epsilon^-k."""
+    scales = sympy.symbols(f"scale1:{potential.scales + 1}", positive=True)
+    full = potential.confining_expression + potential.fluctuation_expression
+
+    def along(expression: sympy.Expr, i: int) -> sympy.Expr:
+        terms = [sympy.diff(expression, potential.slow[i])]
+        terms += [scale * sympy.diff(expression, y[i]) for scale, y in zip(scales, potential.fast)]
+        return sympy.Add(*terms)
+
+    entries = [along(along(full, i), j) for i in range(potential.dim) for j in range(potential.dim)]
+    return lambdified([*potential.variables, *scales], sympy.Tuple(*entries))
+
+
+def curvatures(potential: MultiscalePotential, epsilon: float, variables: np.ndarray) -> np.ndarray:
+    """The norms (P,) of the Hessian of V_epsilon.
+
+    Args:
+        potential: V0, V1, sigma.
+        epsilon: the scale separation.
+        variables: x, y_1, ..., y_N (P, d (N + 1)).
+    """
+    scales = [epsilon ** -(k + 1) for k in range(potential.scales)]
+    with np.errstate(all="ignore"):  # what is not finite is left out below
+        entries = hessian(potential)(*variables.T, *scales)
+    matrices = np.stack([np.broadcast_to(entry, len(variables)) for entry in entries], axis=1).astype(float)
+    matrices = np.where(np.isfinite(matrices).all(axis=1, keepdims=True), matrices, 0.0)
+    return _norms(matrices.reshape(-1, potential.dim, potential.dim))
+
+
+def _norms(matrices: np.ndarray) -> np.ndarray:
+    """The largest |eigenvalue| (P,) of symmetric matrices (P, d, d)."""
+    if matrices.shape[-1] == 1:
+        return np.asarray(np.abs(matrices[:, 0, 0]))
+    return np.asarray(np.abs(np.linalg.eigvalsh(matrices)).max(axis=-1))
+
+
+def curvatures_on_paths(potential: MultiscalePotential, epsilon: float, x: np.ndarray) -> np.ndarray:
+    """The norms (P,) of the Hessian of V_epsilon at positions x (P, d), with y_k = x/epsilon^k."""
+    phases = [np.mod(x / epsilon**k, 1.0) for k in range(1, potential.scales + 1)]
+    return curvatures(potential, epsilon, np.concatenate([x, *phases], axis=1))
+
+
+def largest_curvature(potential: MultiscalePotential, epsilon: float, initial: np.ndarray) -> float:
+    """The largest norm of the Hessian of V_epsilon where V0 is at most 20 sigma above the start.
+
+    It is looked for at random points; at the centres of narrow features, which are where the arguments of the functions
+    in V0 and V1 vanish or are least; and around the steepest of all these points.
+
+    Args:
+        potential: V0, V1, sigma.
+        epsilon: the scale separation.
+        initial: positions (P, d).
+
+    Raises:
+        InvalidArgument: epsilon is so small that curvatures are no numbers.
+    """
+    generator = np.random.Generator(np.random.Philox(key=SAMPLES))
+    starts = initial[generator.integers(len(initial), size=STARTS)]
+    return _largest(potential, epsilon, len(initial), starts.tobytes())
+
+
+@lru_cache(maxsize=32)
+def _largest(potential: MultiscalePotential, epsilon: float, paths: int, of_starts: bytes) -> float:
+    starts = np.frombuffer(of_starts).reshape(STARTS, potential.dim)
+    generator = np.random.Generator(np.random.Philox(key=SAMPLES))
+    generator.integers(paths, size=STARTS)  # those of the starts
+    low, high = _reach(potential, starts)
+    x = low + (high - low) * generator.random((SAMPLES, potential.dim))
+    level = potential.confining_at(starts).max() + HIGH * potential.temperature
+
+    def reached(variables: np.ndarray) -> np.ndarray:
+        position = variables[:, : potential.dim]
+        within: np.ndarray = np.all((position >= low) & (position <= high), axis=1)
+        within[within] = potential.confining_at(position[within]) <= level
+        return np.asarray(variables[within])
+
+    x = np.concatenate([x[potential.confining_at(x) <= level], starts])
+    fast = generator.random((len(x), potential.dim * potential.scales))
+    plain = np.concatenate([x, fast], axis=1)
+    norms = curvatures(potential, epsilon, plain)
+    sampled = float(norms.max())
+    seeds = plain[generator.integers(len(plain), size=SEEDS)]
+    centres = reached(np.concatenate([seeds, *(_towards(f, seeds) for f in _features(potential))]))
+    points, norms = np.concatenate([plain, centres]), np.append(norms, curvatures(potential, epsilon, centres))
+    best = _ascended(potential, epsilon, points, norms, high - low, reached, generator)
+    found = best if best > NARROW * sampled else sampled
+    if not 0.0 < found < np.inf:
+        raise InvalidArgument("epsilon", f"must be such that curvatures like 1/epsilon^2 are numbers, not {epsilon:g}")
+    return found
+
+
+@lru_cache(maxsize=32)
+def _features(potential: MultiscalePotential) -> tuple[tuple[Callable[..., Any], ...], ...]:
+    """Groups of features with their gradients, as functions of x, y_1, ..., y_N: each by itself, and all those of a
+    term of V0 or V1 together, since a product of functions is narrow where all of them are.
+
+    Features are the arguments of functions and of powers, and the slopes of functions that are raised to high powers.
+    """
+    whole = potential.confining_expression + potential.fluctuation_expression
+    waves = (sympy.sin, sympy.cos)  # of something linear: they are no narrower than they are long
+    flat = {node.args[0] for node in whole.atoms(*waves)}
+    groups: dict[tuple[sympy.Expr, ...], None] = {}
+    for term in sympy.Add.make_args(whole):
+        found = {a for a in _narrowing(term) if a.free_symbols & set(potential.variables) and a not in flat}
+        chosen = tuple(sorted(found, key=sympy.default_sort_key))
+        groups |= dict.fromkeys([(a,) for a in chosen]) | ({chosen: None} if len(chosen) > 1 else {})
+
+    def with_gradient(a: sympy.Expr) -> Callable[..., Any]:
+        return lambdified(potential.variables, sympy.Tuple(a, *(sympy.diff(a, v) for v in potential.variables)))
+
+    return tuple(tuple(with_gradient(a) for a in group) for group in groups)
+
+
+def _narrowing(term: sympy.Expr) -> set[sympy.Expr]:
+    """What vanishes, or is least, where a term may be narrow."""
+    powers = term.atoms(sympy.Pow)
+    whole = {p for p in powers if p.exp.is_Integer and p.exp.is_positive}
+    found = {node.args[0] for node in term.atoms(sympy.Function)}
+    # the argument of a function that is a base is there already
+    found |= {p.base for p in powers - whole if p.base != sympy.E and not p.base.is_Function}
+    found |= {p.exp for p in powers if p.base == sympy.E}
+    return found | {p.base.fdiff() for p in whole if p.exp >= HIGH_POWER and p.base.is_Function and p.base.nargs == {1}}
+
+
+def _towards(features: tuple[Callable[..., Any], ...], seeds: np.ndarray) -> np.ndarray:
+    """The points on the way from seeds (P, n) to where features vanish (Newton, one in turn) or are least in size."""
+    points, way = seeds.copy(), []
+    for _ in range(APPROACHES):
+        for feature in features:
+            with np.errstate(all="ignore"):
+                entries = [np.broadcast_to(entry, len(points)) for entry in feature(*points.T)]
+                values = np.stack(entries, axis=1).astype(float)
+                value, slope = values[:, 0], values[:, 1:]
+                step = value[:, None] * slope / (slope**2).sum(axis=1)[:, None]
+            points = points - np.where(np.isfinite(step), step, 0.0)
+        way.append(points)
+    found = np.concatenate(way)
+    return np.asarray(found[np.isfinite(found).all(axis=1)])
+
+
+def _ascended(
+    potential: MultiscalePotential, epsilon: float, points: np.ndarray, norms: np.ndarray, width: np.ndarray,
+    reached: Callable[[np.ndarray], np.ndarray], generator: np.random.Generator,
+) -> float:  # fmt: skip
+    """The largest norm that is found around the steepest of some points, nearer and nearer to the best of them."""
+    order = np.argsort(norms)[::-1][:STARTS]
+    points, norms = points[order], norms[order]
+    fast = points.shape[1] - len(width)
+    scale = 0.1
+    for _ in range(ASCENTS):
+        shape = (len(points), TRIALS)
+        around = np.where(generator.random((*shape, 1)) < 0.5, scale, 0.1)  # phases may be far where positions are near
+        steps = np.concatenate([np.broadcast_to(scale * width, (*shape, len(width))), around.repeat(fast, 2)], axis=2)
+        moved = points[:, None, :] + steps * generator.normal(size=steps.shape)
+        tried = np.concatenate([points, reached(moved.reshape(-1, points.shape[1]))])
+        values = np.append(norms, curvatures(potential, epsilon, tried[len(points) :]))
+        order = np.argsort(values)[::-1][:STARTS]
+        points, norms = tried[order], values[order]
+        scale *= 0.5
+    return float(norms.max())
+
+
+def _reach(potential: MultiscalePotential, starts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """A box (d,), (d,) around the starts that ends where V0 has risen by 20 sigma along an axis."""
+    low, high = starts.min(axis=0).copy(), starts.max(axis=0).copy()
+    level = potential.confining_at(starts).max() + HIGH * potential.temperature
+    for i in range(potential.dim):
+        for side, bound in ((1.0, high), (-1.0, low)):
+            distance = 1e-3
+            for _ in range(RAYS):
+                moved = starts.copy()
+                moved[:, i] += side * distance
+                values = potential.confining_at(moved)
+                if not (values < level).any() or distance > 1e3:
+                    break
+                distance *= 1.3
+            bound[i] += side * distance
+    return low, high

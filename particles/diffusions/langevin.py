@@ -1,0 +1,295 @@
+"""Brownian particles in an N-scale potential at finite scale separation: samples of the full dynamics."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..errors import InvalidArgument
+from ..sampling.normal_tiles import TILE, fill_tile
+from ..sampling.philox import Purpose, key_words
+from ..sampling.ranks import communicator, on_all_ranks, same_on_all_ranks
+from ..sampling.workers import Stop
+from ..support import checks
+from ..support.compiled_functions import compiled
+from .compiled_gradient import gradient_of
+from .curvature import curvatures_on_paths, largest_curvature
+from .langevin_kernels import passage_stepper, tile_stepper
+from .langevin_schemes import LEIMKUHLER_MATTHEWS, STOCHASTIC_HEUN, LangevinScheme
+from .multiscale_potential import MultiscalePotential
+from .paths import Paths, Unstable, checked_start, even_steps, longest_step, over_tiles, warn_of_steps
+
+STEP = 0.2  # of 1/max |Hessian|: effective tensors are right to about 1e-3 with it
+LARGEST_STEP = 1.0  # of the same; Heun is stable to 2 on a parabola, and wrong long before
+LARGEST_ON_PATHS = 1.5  # of 1/|Hessian| where paths are found to be
+LOOK = 16  # slices of a tile between two looks at the Hessian where its paths are, after the first few
+DECIMALS = 250  # of the largest curvature
+SECONDS = 8e-9  # of a step of one path, for each dimension
+SLICE = 1024  # steps of a tile between two looks at an interrupt
+LIMIT_STEPS = 2**40
+
+
+@dataclass(frozen=True)
+class Langevin:
+    """dX = -grad V_epsilon(X) dt + sqrt(2 sigma) dW, V_epsilon(x) = V0(x) + V1(x, x/epsilon, ..., x/epsilon^N).
+
+    Args:
+        potential: V0, V1, sigma.
+        epsilon: the scale separation, positive.
+
+    Raises:
+        InvalidArgument: not a potential, or epsilon is not positive.
+
+    Source: Duncan, Duong and Pavliotis (2023), equation (8).
+    """
+
+    potential: MultiscalePotential
+    epsilon: float
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.potential, MultiscalePotential):
+            raise InvalidArgument("potential", f"must be a MultiscalePotential, not {type(self.potential).__name__}")
+        epsilon = checks.number("epsilon", self.epsilon, above=0.0)
+        if 2 * self.potential.scales * abs(math.log10(epsilon)) > DECIMALS:
+            raise InvalidArgument("epsilon", f"must be such that epsilon^-2N is a number, not {epsilon:g}")
+        object.__setattr__(self, "epsilon", epsilon)
+
+    def sample(
+        self,
+        initial: Any,
+        times: Any,
+        paths: int,
+        seed: int,
+        step: float | None = None,
+        *,
+        workers: int | None = None,
+        progress: bool = False,
+        comm: Any = None,
+    ) -> Paths:
+        """X at times, by the stochastic Heun scheme, of weak order 2.
+
+        Args:
+            initial: X(0), of all paths (d,) or of each (paths, d).
+            times: snapshots (T,), not negative, not decreasing.
+            paths: number of independent paths P.
+            seed: of the random numbers; a path has the same ones whatever the number of paths, threads and ranks.
+            step: largest time step; None takes 0.2 of the smallest time scale 1/max |Hessian V_epsilon|.
+            workers: threads; None takes the cores that this process may use.
+            progress: show a progress bar, at a terminal, on rank 0.
+            comm: an mpi4py communicator whose ranks share the paths; all get the whole result.
+
+        Returns:
+            The positions (T, P, d), and the step that was taken.
+
+        Raises:
+            InvalidArgument: an argument out of range; a step that is not stable.
+            Unstable: a path has left all bounds, or has come to where the potential is too steep for the step.
+        """
+        return self._sampled(STOCHASTIC_HEUN, initial, times, paths, seed, step, workers, progress, comm)
+
+    def equilibrium(
+        self,
+        initial: Any,
+        times: Any,
+        paths: int,
+        seed: int,
+        step: float | None = None,
+        *,
+        workers: int | None = None,
+        progress: bool = False,
+        comm: Any = None,
+    ) -> Paths:
+        """X at late times, for averages over the stationary law only, by the scheme of Leimkuhler and Matthews.
+
+        It evaluates the gradient once a step, and its stationary averages are of order 2; on the way there it is of
+        order 1 only, so use `sample` for anything that depends on time. Times should be past the relaxation time.
+
+        Args:
+            initial: X(0), of all paths (d,) or of each (paths, d).
+            times: snapshots (T,), not negative, not decreasing.
+            paths: number of independent paths P.
+            seed: of the random numbers.
+            step: largest time step; None takes 0.2 of the smallest time scale.
+            workers: threads; None takes the cores that this process may use.
+            progress: show a progress bar, at a terminal, on rank 0.
+            comm: an mpi4py communicator whose ranks share the paths; all get the whole result.
+
+        Returns:
+            The positions (T, P, d), and the step that was taken.
+
+        Raises:
+            InvalidArgument: an argument out of range; a step that is not stable.
+            Unstable: a path has left all bounds, or has come to where the potential is too steep for the step.
+
+        Source: Leimkuhler and Matthews, Appl. Math. Res. Express (2013) 34.
+        """
+        return self._sampled(LEIMKUHLER_MATTHEWS, initial, times, paths, seed, step, workers, progress, comm)
+
+    def first_passage_times(
+        self,
+        initial: Any,
+        target: Callable[[np.ndarray], np.ndarray],
+        paths: int,
+        seed: int,
+        step: float | None = None,
+        *,
+        limit: float = math.inf,
+        workers: int | None = None,
+        progress: bool = False,
+        comm: Any = None,
+    ) -> np.ndarray:
+        """inf {t : X(t) in the target}, by the stochastic Heun scheme.
+
+        Paths are looked at after every step, so that boundaries seem farther away by about 0.58 sqrt(2 sigma step): the
+        times are too long by a part of order sqrt(step).
+
+        Args:
+            initial: X(0), of all paths (d,) or of each (paths, d).
+            target: the set, from points (P, d) to truth values (P,); numpy functions that numba can compile.
+            paths: number of independent paths P.
+            seed: of the random numbers.
+            step: time step; None takes 0.2 of the smallest time scale.
+            limit: time after which a path is given up.
+            workers: threads; None takes the cores that this process may use.
+            progress: show a progress bar, at a terminal, on rank 0.
+            comm: an mpi4py communicator whose ranks share the paths; all get the whole result.
+
+        Returns:
+            The times (P,); infinite for paths that did not arrive before the limit.
+
+        Raises:
+            InvalidArgument: an argument out of range; a step that is not stable; a target that cannot be compiled.
+            Unstable: a path has left all bounds, or has come to where the potential is too steep for the step.
+        """
+        communicator(comm, optional=True)
+        start, number, keys, h = on_all_ranks(comm, lambda: self._checked(initial, paths, seed, step))
+        same_on_all_ranks(comm, initial=start, seed=seed, step=h, limit=limit, **self._model)
+        limit = checks.number("limit", limit, above=0.0) if limit != math.inf else limit
+        entered = on_all_ranks(comm, lambda: _compiled_target(target, start))
+        if limit != math.inf and limit / h > LIMIT_STEPS:
+            raise InvalidArgument("limit", f"takes {limit / h:.2g} steps of {h:.3g}, more than {LIMIT_STEPS:.2g}")
+        most = LIMIT_STEPS if limit == math.inf else max(int(limit / h), 1)
+        reach = passage_stepper(gradient_of(self.potential), entered)
+
+        def tile(index: int, stop: Stop) -> np.ndarray:
+            members = np.arange(index * TILE, min((index + 1) * TILE, number))
+            arrived = np.asarray(target(start[members]), dtype=bool)
+            taken = np.full(TILE, -1, dtype=np.int64)
+            taken[: len(members)][arrived] = 0
+            going = members[~arrived]
+            x = np.ascontiguousarray(start[going].T)
+            count, done = len(going), 0
+            while count and done < most:
+                stop.check()
+                steps = min(SLICE, most - done)
+                count = reach(
+                    x, going, count, taken, done, steps, h, self.potential.temperature, self._scales,
+                    np.uint64(Purpose.LANGEVIN), *keys,
+                )  # fmt: skip
+                done += steps
+                Unstable.check(x[:, :count], h)
+                self._look(x[:, :count].T, h, done // SLICE)
+            steps_of_each = taken[: len(members)]
+            return np.where(steps_of_each < 0, np.inf, steps_of_each * h)
+
+        return np.concatenate(over_tiles(tile, number, workers, progress, comm))
+
+    @property
+    def _model(self) -> dict[str, Any]:
+        """What ranks that share paths must agree on."""
+        v = self.potential
+        expressions = f"{v.confining_expression} {v.fluctuation_expression} {v.temperature!r}"
+        return {"potential": expressions, "epsilon": self.epsilon}
+
+    @property
+    def _scales(self) -> tuple[float, ...]:
+        return tuple(self.epsilon ** -(k + 1) for k in range(self.potential.scales))
+
+    def _checked(
+        self, initial: Any, paths: Any, seed: Any, step: float | None
+    ) -> tuple[np.ndarray, int, tuple[np.uint64, np.uint64], float]:
+        """The starts, their number, the keys of the random numbers, and the time step."""
+        start = checked_start(initial, paths, self.potential.dim)
+        keys = key_words(checks.seed(seed))
+        gradient_of(self.potential)  # a potential that cannot be compiled is refused before its step is looked for
+        return start, len(start), keys, self._checked_step(step, start)
+
+    def _checked_step(self, step: float | None, start: np.ndarray) -> float:
+        curvature = largest_curvature(self.potential, self.epsilon, start)
+        if step is None:
+            return STEP / curvature
+        h = checks.number("step", step, above=0.0)
+        if h * curvature > LARGEST_STEP:
+            raise InvalidArgument(
+                "step",
+                f"{h:.3g} is not stable: the largest curvature of the potential is {curvature:.3g}, so take at most "
+                f"{LARGEST_STEP / curvature:.3g}, or leave it out for {STEP / curvature:.3g}",
+            )
+        return h
+
+    def _look(self, x: np.ndarray, h: float, slices: int) -> None:
+        """Look now and then whether the step is small enough where paths (P, d) are.
+
+        Raises:
+            Unstable: it is not.
+        """
+        if (slices & (slices - 1) and slices % LOOK) or not len(x) or not np.isfinite(x).all():
+            return
+        curvature = float(curvatures_on_paths(self.potential, self.epsilon, x).max())
+        if h * curvature > LARGEST_ON_PATHS:
+            raise Unstable(
+                f"a path has come to where the curvature of the potential is {curvature:.3g}, and the time step "
+                f"{h:.3g} is not stable there. Remedy: take a smaller step, at most {STEP / curvature:.3g}."
+            )
+
+    def _sampled(
+        self, scheme: LangevinScheme, initial: Any, times: Any, paths: Any, seed: Any, step: float | None,
+        workers: int | None, progress: bool, comm: Any,
+    ) -> Paths:  # fmt: skip
+        communicator(comm, optional=True)
+        start, number, keys, h = on_all_ranks(comm, lambda: self._checked(initial, paths, seed, step))
+        snapshots = on_all_ranks(comm, lambda: checks.times(times))
+        same_on_all_ranks(comm, initial=start, times=snapshots, seed=seed, step=h, **self._model)
+        spans, steps = even_steps(snapshots, h)
+        gradients = 1 if scheme.averages_noise else 2
+        warn_of_steps(number, steps, SECONDS * gradients * self.potential.dim, workers, comm)
+        advance = tile_stepper(gradient_of(self.potential))
+        purpose = np.uint64(Purpose.LANGEVIN)
+
+        def tile(index: int, stop: Stop) -> np.ndarray:
+            members = np.arange(index * TILE, min((index + 1) * TILE, number))
+            x = np.empty((self.potential.dim, TILE))
+            x[:] = start[members[-1]][:, None]
+            x[:, : len(members)] = start[members].T
+            old = np.empty_like(x)
+            work = np.empty(TILE // 2), np.empty(TILE // 2)
+            for i in range(len(x)):
+                fill_tile(old[i], 0, i, index, purpose, *keys, *work)
+            result, first = np.empty((len(snapshots), len(members), len(x))), 0
+            slices = 0
+            for k, (span, count) in enumerate(zip(spans, steps)):
+                for done, some in stop.slices(int(count), SLICE):
+                    slices += 1
+                    advance(
+                        x, old, scheme.averages_noise, first + done, some, span / count, self.potential.temperature,
+                        self._scales, index, purpose, *keys,
+                    )  # fmt: skip
+                    self._look(x[:, : len(members)].T, span / count, slices)
+                first += count
+                result[k] = x[:, : len(members)].T
+                Unstable.check(result[k], h)
+            return result
+
+        positions = np.concatenate(over_tiles(tile, number, workers, progress, comm), axis=1)
+        return Paths(snapshots, positions, longest_step(spans, steps) or h, int(seed))
+
+
+def _compiled_target(target: Any, start: np.ndarray) -> Any:
+    """The target as a function that kernels can call, with the values that its globals have now."""
+    checks.mask("target", target, start[:2])
+    points = np.ascontiguousarray(start[:2].T).T
+    return compiled("target", target, points, example="lambda x: x[:, 0] > 1")

@@ -1,0 +1,269 @@
+"""Potentials with N periodic scales: V_epsilon(x) = V0(x) + V1(x, x/epsilon, ..., x/epsilon^N)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import sympy
+
+from ..errors import InvalidArgument
+from ..support import checks
+from ..support.symbolic import Symbols, check_compilable, check_computable, expression_of, lambdified
+from .potential_checks import check_bounded, check_periodic, check_smooth
+
+MOST_SCALES = 64
+
+
+@dataclass(frozen=True, eq=False)
+class MultiscalePotential:
+    """V_epsilon(x) = V0(x) + V1(x, x/epsilon, ..., x/epsilon^N), with V1 smooth, bounded and 1-periodic in each y_k.
+
+    A Brownian particle in it obeys dX = -grad V_epsilon(X) dt + sqrt(2 sigma) dW. Two potentials are equal where d, N,
+    sigma and both expressions are, whatever functions these came from.
+
+    Args:
+        dim: dimension d of space, 1, 2 or 3.
+        scales: number N of fast scales, 1 to 64.
+        temperature: sigma = k_B T > 0, in the unit of energy of V0 and V1.
+        confining: V0, from the symbols x = (x[0], ..., x[d-1]) to a sympy expression.
+        fluctuation: V1, from x, y1, ..., yN (tuples of d symbols each) to a sympy expression, 1-periodic in each
+            component of each y.
+
+    Raises:
+        InvalidArgument: an argument is out of range; an expression is not real, not smooth, not finite, has symbols of
+            its own or functions that neither numpy nor scipy computes; V1 is not 1-periodic in a fast variable or not
+            bounded.
+
+    Source: Duncan, Duong and Pavliotis (2023), equations (4), (8), Assumption 1.
+    """
+
+    dim: int
+    scales: int
+    temperature: float
+    confining: Callable[..., Any] = field(repr=False)
+    fluctuation: Callable[..., Any] = field(repr=False)
+
+    def __post_init__(self) -> None:
+        set_field = lambda name, value: object.__setattr__(self, name, value)  # noqa: E731 - the class is frozen
+        set_field("dim", checks.integer("dim", self.dim, 1, 3))
+        set_field("scales", checks.integer("scales", self.scales, 1, MOST_SCALES))
+        set_field("temperature", checks.number("temperature", self.temperature, above=0.0))
+        check_smooth("confining", self.confining_expression, self.slow)
+        check_smooth("fluctuation", self.fluctuation_expression, self.variables)
+        check_computable("confining", self.confining_expression, self.slow)
+        check_computable("fluctuation", self.fluctuation_expression, self.variables)
+        check_bounded(self)
+        check_periodic(self)
+
+    @cached_property
+    def _identity(self) -> tuple[Any, ...]:
+        return self.dim, self.scales, self.temperature, self.confining_expression, self.fluctuation_expression
+
+    def __eq__(self, other: object) -> bool:
+        return self._identity == other._identity if isinstance(other, MultiscalePotential) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self._identity)
+
+    @cached_property
+    def slow(self) -> Symbols:
+        """The symbols of x, the macroscopic position."""
+        return tuple(sympy.symbols(f"x:{self.dim}", real=True))
+
+    @cached_property
+    def fast(self) -> tuple[Symbols, ...]:
+        """The symbols of y1, ..., yN, a tuple for each scale."""
+        return tuple(tuple(sympy.symbols(f"y{k + 1}_:{self.dim}", real=True)) for k in range(self.scales))
+
+    @property
+    def variables(self) -> Symbols:
+        """All symbols in one tuple: x, y1, ..., yN."""
+        return self.slow + tuple(symbol for scale in self.fast for symbol in scale)
+
+    @cached_property
+    def confining_expression(self) -> sympy.Expr:
+        """V0 in the symbols `slow`."""
+        return expression_of("confining", self.confining, (self.slow,))
+
+    @cached_property
+    def fluctuation_expression(self) -> sympy.Expr:
+        """V1 in the symbols `slow` and `fast`."""
+        return expression_of("fluctuation", self.fluctuation, (self.slow, *self.fast))
+
+    def confining_at(self, x: Any) -> np.ndarray:
+        """V0(x).
+
+        Args:
+            x: positions (P, d).
+
+        Returns:
+            V0 (P,), in the unit of energy.
+
+        Raises:
+            InvalidArgument: x has not the shape (P, d), or a number in it is not finite.
+        """
+        return self._evaluate(self._confining, points("x", x, self.dim))
+
+    def fluctuation_at(self, x: Any, *y: Any) -> np.ndarray:
+        """V1(x, y1, ..., yN).
+
+        Args:
+            x: macroscopic positions (P, d).
+            y: for each of the N scales the fast positions (P, d), on the unit torus.
+
+        Returns:
+            V1 (P,), in the unit of energy.
+
+        Raises:
+            InvalidArgument: a wrong number of scales or a wrong shape, or a number that is not finite.
+        """
+        return self._evaluate(self._fluctuation, self._all_variables(x, y))
+
+    def full_at(self, x: Any, epsilon: float) -> np.ndarray:
+        """V_epsilon(x) = V0(x) + V1(x, x/epsilon, ..., x/epsilon^N).
+
+        Args:
+            x: positions (P, d).
+            epsilon: the scale separation, positive.
+
+        Returns:
+            V_epsilon (P,), in the unit of energy.
+
+        Raises:
+            InvalidArgument: a wrong shape, or epsilon is not positive.
+
+        Source: Duncan, Duong and Pavliotis (2023), equations (3) and (4).
+        """
+        position = points("x", x, self.dim)
+        variables = self._on_the_diagonal(position, epsilon)
+        return self._evaluate(self._confining, position) + self._evaluate(self._fluctuation, variables)
+
+    def full_gradient_at(self, x: Any, epsilon: float) -> np.ndarray:
+        """grad V_epsilon(x) = grad V0 + grad_x V1 + sum_k epsilon^-k grad_{y_k} V1, at y_k = x/epsilon^k.
+
+        Args:
+            x: positions (P, d).
+            epsilon: the scale separation, positive.
+
+        Returns:
+            The gradient (P, d).
+
+        Raises:
+            InvalidArgument: a wrong shape, or epsilon is not positive.
+
+        Source: Duncan, Duong and Pavliotis (2023), equation (5).
+        """
+        position = points("x", x, self.dim)
+        variables = self._on_the_diagonal(position, epsilon)
+        gradient = self._columns(self._confining_gradient, position)
+        parts = self._columns(self._fluctuation_gradient, variables)
+        for k in range(self.scales + 1):
+            gradient = gradient + parts[:, k * self.dim : (k + 1) * self.dim] / float(epsilon) ** k
+        return gradient
+
+    def fluctuation_gradient_at(self, x: Any, *y: Any) -> np.ndarray:
+        """All first derivatives of V1, with respect to x, y1, ..., yN.
+
+        Args:
+            x: macroscopic positions (P, d).
+            y: for each scale the fast positions (P, d).
+
+        Returns:
+            The derivatives (P, N + 1, d).
+
+        Raises:
+            InvalidArgument: a wrong number of scales or a wrong shape, or a number that is not finite.
+        """
+        parts = self._columns(self._fluctuation_gradient, self._all_variables(x, y))
+        return parts.reshape(-1, self.scales + 1, self.dim)
+
+    @cached_property
+    def compiled_gradient(self) -> Callable[..., Any]:
+        """grad V_epsilon as a function that numba compiles: gradient(x, epsilon, out), for one position x (d,).
+
+        It writes the d components into `out` and can be called from other compiled code.
+
+        Raises:
+            InvalidArgument: the compiler does not know a function in the gradient.
+        """
+        import numba
+
+        epsilon = sympy.Symbol("epsilon", positive=True)
+        on_diagonal = {
+            symbol: position / epsilon ** (k + 1)
+            for k, scale in enumerate(self.fast)
+            for symbol, position in zip(scale, self.slow)
+        }
+        full = self.confining_expression + self.fluctuation_expression.subs(on_diagonal, simultaneous=True)
+        components = [sympy.diff(full, symbol) for symbol in self.slow]
+        check_compilable(components)
+        scalars = numba.njit(sympy.lambdify([*self.slow, epsilon], tuple(components), modules="math", cse=True))
+        dim = self.dim
+        if dim == 1:
+
+            def gradient(x: Any, epsilon: Any, out: Any) -> None:
+                (out[0],) = scalars(x[0], epsilon)
+        elif dim == 2:
+
+            def gradient(x: Any, epsilon: Any, out: Any) -> None:
+                out[0], out[1] = scalars(x[0], x[1], epsilon)
+        else:
+
+            def gradient(x: Any, epsilon: Any, out: Any) -> None:
+                out[0], out[1], out[2] = scalars(x[0], x[1], x[2], epsilon)
+
+        return numba.njit(gradient)
+
+    @cached_property
+    def _confining(self) -> Callable[..., Any]:
+        return lambdified(self.slow, self.confining_expression, "confining")
+
+    @cached_property
+    def _fluctuation(self) -> Callable[..., Any]:
+        return lambdified(self.variables, self.fluctuation_expression, "fluctuation")
+
+    @cached_property
+    def _confining_gradient(self) -> list[Callable[..., Any]]:
+        slopes = [sympy.diff(self.confining_expression, symbol) for symbol in self.slow]
+        return [lambdified(self.slow, slope, "confining") for slope in slopes]
+
+    @cached_property
+    def _fluctuation_gradient(self) -> list[Callable[..., Any]]:
+        slopes = [sympy.diff(self.fluctuation_expression, symbol) for symbol in self.variables]
+        return [lambdified(self.variables, slope, "fluctuation") for slope in slopes]
+
+    def _evaluate(self, function: Callable[..., Any], variables: np.ndarray) -> np.ndarray:
+        with np.errstate(over="ignore"):  # 1/cosh(x) is 0 far out, though cosh(x) is no number
+            values = function(*variables.T)
+        return np.broadcast_to(values, variables.shape[:1]).astype(np.float64)
+
+    def _columns(self, functions: Sequence[Callable[..., Any]], variables: np.ndarray) -> np.ndarray:
+        return np.stack([self._evaluate(function, variables) for function in functions], axis=1)
+
+    def _all_variables(self, x: Any, y: tuple[Any, ...]) -> np.ndarray:
+        if len(y) != self.scales:
+            raise InvalidArgument("y", f"must be one array for each of the {self.scales} scales, not {len(y)}")
+        columns = [points("x", x, self.dim)]
+        columns += [points(f"y{k + 1}", scale, self.dim) for k, scale in enumerate(y)]
+        try:
+            return np.concatenate(np.broadcast_arrays(*columns), axis=1)
+        except ValueError:
+            raise InvalidArgument("y", "must have as many points as x") from None
+
+    def _on_the_diagonal(self, position: np.ndarray, epsilon: float) -> np.ndarray:
+        epsilon = checks.number("epsilon", epsilon, above=0.0)
+        return np.concatenate([position / epsilon**k for k in range(self.scales + 1)], axis=1)
+
+
+def points(name: str, value: Any, dim: int) -> np.ndarray:
+    """Return points (P, d) of finite numbers; in one dimension (P,) is taken for (P, 1)."""
+    array = checks.real_array(name, value)
+    if dim == 1 and array.ndim == 1:
+        return array[:, None]
+    if array.ndim != 2 or array.shape[1] != dim:
+        raise InvalidArgument(name, f"must have the shape (P, {dim}), not {array.shape}")
+    return array

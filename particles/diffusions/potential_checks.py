@@ -1,0 +1,131 @@
+"""What a multiscale potential must satisfy, checked when it is made: smooth, real, bounded, periodic."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import numpy as np
+import sympy
+
+from ..errors import InvalidArgument
+from ..support.checks import shown
+
+if TYPE_CHECKING:
+    from .multiscale_potential import MultiscalePotential
+
+KINKS = (
+    sympy.Abs, sympy.sign, sympy.floor, sympy.ceiling, sympy.frac, sympy.Mod, sympy.Heaviside, sympy.DiracDelta,
+    sympy.Piecewise, sympy.Max, sympy.Min, sympy.arg,
+)  # fmt: skip
+SAMPLES = 512  # of each check
+RATIONAL = 24  # sampled too: multiples of 1/24, where poles of the usual trigonometric functions are
+NEAR = 1.0  # size of x for all checks but that of growth
+FAR = (1e3, 1e6, 1e9, 1e12)  # sizes of x between which a function that is not bounded grows each time
+GROWTH = 0.1  # relative, from one of them to the next: log |x| has 0.33 in the last step
+OVERFLOWS = 64  # points at which double precision overflows, and numbers of a larger range are tried
+BOUNDED = "a bounded function in place of x, such as L*tanh(x/L), which is close to x for |x| well below L"
+ZOOMS = 40  # halvings of a box around the largest value, to see a pole
+ROUNDING = 1e-8  # relative: two values of a periodic function one period apart
+
+
+def check_smooth(name: str, expression: sympy.Expr, symbols: tuple[sympy.Symbol, ...]) -> None:
+    """Raise unless an expression is real, smooth and in the given symbols alone."""
+    if strange := expression.free_symbols - set(symbols):
+        raise InvalidArgument(name, f"has symbols that are not its arguments: {sorted(map(str, strange))}")
+    if expression.has(sympy.nan, sympy.oo, -sympy.oo, sympy.zoo):
+        raise InvalidArgument(name, f"must be finite, not {shown(expression)}")
+    if expression.has(sympy.I):
+        raise InvalidArgument(name, "must be real")
+    kinks = [kind.__name__ for kind in KINKS if expression.has(kind)]
+    if kinks:
+        raise InvalidArgument(name, f"must be smooth, but has {', '.join(kinks)}")
+
+
+def check_bounded(potential: MultiscalePotential) -> None:
+    """Raise unless V0 is finite near the origin and V1 is finite and bounded, as Assumption 1 of the paper demands.
+
+    A V1 that is bounded may rise over any number of decades of x, but not over the last ones of `FAR`.
+    """
+    start = _sample(potential, NEAR)
+    with np.errstate(all="ignore"):
+        _finite("confining", potential._evaluate(potential._confining, start[:, : potential.dim]))
+    near, *far = [_largest(potential, _sample(potential, radius)) for radius in (NEAR, *FAR)]
+    if all(after > (1.0 + GROWTH) * before for before, after in pairwise(far)):
+        raise InvalidArgument(
+            "fluctuation",
+            f"must be bounded, but grows with x: {near:.3g} at |x| = 1, {far[-1]:.3g} at {FAR[-1]:g}; "
+            f"where it is not needed everywhere, write it with {BOUNDED}",
+        )
+    _no_pole(potential, start)
+
+
+def check_periodic(potential: MultiscalePotential) -> None:
+    """Raise unless V1 is 1-periodic in each component of each fast variable."""
+    sample = _sample(potential, NEAR)
+    values = potential._evaluate(potential._fluctuation, sample)
+    scale = np.abs(values).max() + np.ptp(values)
+    for column in range(potential.dim, sample.shape[1]):
+        shifted = sample.copy()
+        shifted[:, column] += 1.0
+        difference = np.abs(potential._evaluate(potential._fluctuation, shifted) - values).max()
+        if difference > ROUNDING * scale:
+            level, component = divmod(column - potential.dim, potential.dim)
+            raise InvalidArgument(
+                "fluctuation",
+                f"must be 1-periodic in y{level + 1}[{component}], but differs by {difference:.3g} one period further; "
+                f"cos(2*pi*y{level + 1}[{component}]) is",
+            )
+
+
+def _sample(potential: MultiscalePotential, radius: float) -> np.ndarray:
+    """Return variables (SAMPLES, (N + 1) d): x of that size, fast ones on the torus; half of the latter rational."""
+    columns = (potential.scales + 1) * potential.dim
+    uniform = np.random.Generator(np.random.Philox(key=0)).random((SAMPLES, columns))
+    x, fast = uniform[:, : potential.dim], uniform[:, potential.dim :]
+    fast[::2] = np.floor(RATIONAL * fast[::2]) / RATIONAL
+    return np.concatenate([radius * (2.0 * x - 1.0), fast], axis=1)
+
+
+def _finite(name: str, values: np.ndarray) -> None:
+    if not np.isfinite(values).all():
+        more = "; where it is not needed everywhere, write it with " + BOUNDED if name == "fluctuation" else ""
+        raise InvalidArgument(name, f"must be finite and real, but is NaN or infinite at some points{more}")
+
+
+def _largest(potential: MultiscalePotential, sample: np.ndarray) -> float:
+    """The largest |V1|; what overflows on the way to a finite value, such as exp(x)/(1 + exp(x)), is finite."""
+    with np.errstate(all="ignore"):
+        values = potential._evaluate(potential._fluctuation, sample)
+    lost = np.flatnonzero(~np.isfinite(values))
+    if lost.size:
+        lost = lost[:: -(-lost.size // OVERFLOWS)]
+        again = np.array([_with_wide_exponents(potential, sample[row]) for row in lost])
+        _finite("fluctuation", again)
+        values = np.append(values[np.isfinite(values)], again)
+    return float(np.abs(values).max())
+
+
+def _with_wide_exponents(potential: MultiscalePotential, place: np.ndarray) -> float:
+    """V1 at one place by sympy, whose numbers do not overflow; NaN where it is not real or beyond double precision."""
+    numbers = {symbol: sympy.Float(float(value)) for symbol, value in zip(potential.variables, place)}
+    try:
+        return float(potential.fluctuation_expression.evalf(subs=numbers))
+    except (ArithmeticError, TypeError, ValueError, NotImplementedError):
+        return float("nan")
+
+
+def _no_pole(potential: MultiscalePotential, sample: np.ndarray) -> None:
+    """Zoom in on the largest value of |V1|: of a bounded function it settles, at a pole it goes on growing."""
+    with np.errstate(all="ignore"):
+        centre = sample[np.abs(potential._evaluate(potential._fluctuation, sample)).argmax()]
+        box, largest = 0.1, []
+        offsets = 2.0 * np.random.Generator(np.random.Philox(key=1)).random((64, sample.shape[1])) - 1.0
+        for _ in range(ZOOMS):
+            near = np.concatenate([centre[None], centre + box * offsets])
+            values = np.abs(potential._evaluate(potential._fluctuation, near))
+            _finite("fluctuation", values)
+            centre, box = near[values.argmax()], 0.5 * box
+            largest.append(values.max())
+    if largest[-1] > 1.001 * largest[ZOOMS // 2]:
+        raise InvalidArgument("fluctuation", f"must be bounded, but has a pole near {np.round(centre, 6).tolist()}")

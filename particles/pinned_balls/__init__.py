@@ -1,0 +1,1 @@
+"""Pinned billiard balls: the model, its collisions, ensembles, and tests of the white-noise hypothesis."""

@@ -1,0 +1,149 @@
+"""Pinned billiard balls: the microscopic model of Burdzy, Hoskins and Steinerberger, section 2."""
+
+from __future__ import annotations
+
+import math
+import os
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ..sampling.ranks import communicator, on_all_ranks, same_on_all_ranks
+from ..support import checks
+from ..support.checks import Profile
+from .accumulation import Request, collision_numbers, collision_rate
+from .ensemble import Ensemble, sample_ensemble
+from .velocities import velocities
+
+
+@dataclass(frozen=True)
+class PinnedBalls:
+    """n balls on a line that exchange energy and momentum but do not move (paper, section 2).
+
+    v(x, 0) = mu0(x) + sigma0(x) W(x) with W independent standard normal. A collision picks a site x uniformly among
+    the inner balls, replaces the velocities of (x-1, x, x+1) by a uniform point on the circle of equal sum and equal
+    sum of squares (step 2.1), then sorts (x-1, x) or (x, x+1) with equal probability (step 2.2). With
+    `energy_exchange=False` a collision sorts one of the n-1 adjacent pairs, chosen uniformly ((2.1)-(2.2)).
+
+    Args:
+        n: number of balls, at least 3.
+        mean: mu0, callable from positions (P,) in [0, 1] to mean velocities (P,).
+        std: sigma0 >= 0, callable from positions (P,) to standard deviations (P,), in the unit of the velocities.
+        energy_exchange: whether step 2.1 precedes the sorting.
+
+    Raises:
+        InvalidArgument: n < 3; a profile that is no callable from arrays to arrays, not finite, of the wrong shape,
+            beyond 1e70 in size or below 1e-70 but not 0; a negative std.
+    """
+
+    n: int
+    mean: Profile
+    std: Profile
+    energy_exchange: bool = True
+    initial_mean: np.ndarray = field(init=False, repr=False, compare=False)
+    initial_std: np.ndarray = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "n", checks.integer("n", self.n, 3, 2**31 - 1))
+        object.__setattr__(self, "energy_exchange", checks.flag("energy_exchange", self.energy_exchange))
+        for name, values in zip(("initial_mean", "initial_std"), velocities(self.mean, self.std, self.positions)):
+            values = values.copy()
+            values.flags.writeable = False  # the balls are frozen, and what they start from too
+            object.__setattr__(self, name, values)
+
+    @property
+    def positions(self) -> np.ndarray:
+        """The positions (i-1)/(n-1) of the balls in [0, 1], shape (n,)."""
+        return np.arange(self.n) / (self.n - 1)
+
+    @property
+    def wave_speed(self) -> float:
+        """Lambda = (n-1)/(2 sqrt(pi)), the wave speed of the effective equations (2.8)."""
+        return (self.n - 1) / (2.0 * math.sqrt(math.pi))
+
+    @property
+    def collision_rate(self) -> float:
+        """Collisions in a unit of PDE time: (n-1)^2 (n-2)/2 (Remark 2.4); with sorting only (n-1)^3/2."""
+        return collision_rate(self.n, self.energy_exchange)
+
+    def collisions(self, t: float) -> int:
+        """Number of collisions, rounded, that make up the time t of the effective equations (Remark 2.4).
+
+        Args:
+            t: time of the PDE (2.9)-(2.10), not negative.
+
+        Raises:
+            InvalidArgument: t is negative or not finite.
+        """
+        number = checks.number("t", t, least=0.0) * self.collision_rate
+        if number == math.inf:
+            raise checks.InvalidArgument("t", f"is too long: {t:g} is more collisions than can be counted")
+        return round(number)
+
+    def sample(
+        self,
+        times: Any,
+        runs: int = 1000,
+        *,
+        seed: int,
+        lags: int = 50,
+        workers: int | None = None,
+        progress: bool = False,
+        pair_site: int | None = None,
+        keep_states: bool = False,
+        checkpoint: str | os.PathLike[str] | None = None,
+        comm: Any = None,
+    ) -> Ensemble:
+        """Sample independent runs and collect the statistics of v(x, t) = mu(x, t) + sigma(x, t) W(x, t), (2.5).
+
+        The result is bitwise the same for any `workers` and any number of ranks of `comm`.
+
+        Args:
+            times: snapshot times (T,) in the unit of the effective equations, increasing, not negative.
+            runs: number of independent runs R.
+            seed: key of the random streams, 0 .. 2^64 - 1.
+            lags: largest distance k at which the products v(x) v(x+k) are collected; at most n-1.
+            workers: threads; None takes the cores that this process may use (shared among the ranks of `comm`).
+            progress: whether to show a progress bar (only at a terminal, only on rank 0).
+            pair_site: index x, 0 .. n-2, of the site whose pairs (v(x), v(x+1)) of all runs are kept; None takes
+                the site three tenths along the line (the paper's 300 of 1000).
+            keep_states: whether to keep the final velocities (R, n) of all runs, so that times can be added later.
+            checkpoint: file that is written after the first chunk of runs, then every 30 seconds (more seldom where
+                writing would take more than a twentieth of the time), and when the call ends, also by Ctrl-C or an
+                error; when it exists and belongs to the same request, its runs are not made again.
+            comm: an mpi4py communicator; its ranks share the runs, and all of them receive the whole result. The
+                arguments must be the same on all of them.
+
+        Returns:
+            An `Ensemble`.
+
+        Raises:
+            InvalidArgument: an argument out of its range, a checkpoint of another request or in a folder that is not
+                there; on all ranks, if on one.
+
+        Warns:
+            LongRun: the collisions take more than ten minutes.
+        """
+        comm = communicator(comm, optional=True)
+        request, number = on_all_ranks(comm, lambda: self._request(times, runs, seed, lags, pair_site, keep_states))
+        same_on_all_ranks(comm, runs=number, **request.arguments())
+        return sample_ensemble(request, number, workers=workers, progress=progress, checkpoint=checkpoint, comm=comm)
+
+    def _request(
+        self, times: Any, runs: Any, seed: Any, lags: Any, pair_site: Any, keep_states: Any
+    ) -> tuple[Request, int]:
+        times = checks.times(times)
+        site = min(3 * self.n // 10, self.n - 2) if pair_site is None else pair_site
+        request = Request(
+            times=times,
+            collisions=collision_numbers(times, self.n, self.energy_exchange),
+            initial_mean=self.initial_mean,
+            initial_std=self.initial_std,
+            energy_exchange=self.energy_exchange,
+            seed=checks.seed(seed),
+            lags=min(checks.integer("lags", lags, 0), self.n - 1),
+            pair_site=checks.integer("pair_site", site, 0, self.n - 2),
+            keep_states=checks.flag("keep_states", keep_states),
+        )
+        return request, checks.integer("runs", runs, 1, 2**32 - 1)

@@ -1,0 +1,48 @@
+"""The profiles mu0 and sigma0 of velocities, as they are given to every model of pinned balls."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..errors import InvalidArgument
+from ..support import checks
+from ..support.checks import Profile
+
+LARGEST = 1e70  # fourth powers of velocities are added up; these limits keep them within the range of numbers
+SMALLEST = 1e-70
+
+
+def velocities(mean: Profile, std: Profile, points: np.ndarray, whole: bool = True) -> tuple[np.ndarray, np.ndarray]:
+    """Return mu0 and sigma0 (P,) at points (P,) of [0, 1].
+
+    Args:
+        mean: mu0, of the user's.
+        std: sigma0, likewise.
+        points: where.
+        whole: whether these points show the size of the profiles; a part of them may have tails that vanish.
+
+    Raises:
+        InvalidArgument: a profile that is not callable, not finite, of the wrong shape, too large or too small to be
+            squared; a negative std.
+    """
+    mu = checks.profile("mean", mean, points)
+    sigma = checks.profile("std", std, points, nonnegative=True)
+    for name, values in (("mean", mu), ("std", sigma)):
+        check_size(name, float(np.max(np.abs(values), initial=0.0)), whole)
+    return mu, sigma
+
+
+def check_size(name: str, largest: float, whole: bool = True) -> None:
+    """Refuse velocities whose fourth powers are no numbers.
+
+    Args:
+        name: of the profile.
+        largest: of its absolute values.
+        whole: whether it is that of the whole profile, and not of a part.
+    """
+    if largest > LARGEST or (whole and 0 < largest < SMALLEST):
+        raise InvalidArgument(
+            name,
+            f"must be 0 or between {SMALLEST:g} and {LARGEST:g} in size, where its powers are numbers, not "
+            f"{largest:.3g}; take another unit of velocity",
+        )

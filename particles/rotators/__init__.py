@@ -1,0 +1,1 @@
+"""Rotators with alternated spins on a lattice, and the transport process that is their limit."""

@@ -1,0 +1,210 @@
+"""The assumptions of Dymov's theorems, looked at where they can be: HF, HG and Hg.
+
+f and G' are looked at for |u|^2 in units of T^(2/p), the size of actions in equilibrium.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..errors import InvalidArgument
+from ..support.compiled_functions import values_of
+from .dissipations.checks import dissipating
+
+if TYPE_CHECKING:
+    from .lattice import RotatorLattice
+
+LEAST, MOST = 1e-3, 1e4  # of |u|^2 at the coldest and the hottest site
+POINTS_PER_DECADE = 400  # between them
+FAR = 1e2  # where a law of growth shows, in some of the units
+AWAY = 1.0, 1e10, 1e20  # f and G' may have scales of their own
+GROWTH = (
+    4.0  # a ratio that should be bounded may grow so much between 1e2 and 1e4, a hundredth of what the next power would
+)
+ZOOMS, ZOOM_POINTS, PLACES = 6, 33, 4  # looks at a function around its least values
+FLAT_FROM, FLAT_TO = 0.3, 30.0  # |u|^2 that matter: f must not be constant there
+FLAT_RATIO = 1.5  # on an interval whose ends differ by more than this factor
+EVEN = 8 * np.finfo(float).eps  # relative changes of f below it are rounding
+
+
+class AssumptionWarning(UserWarning):
+    """An assumption of the theorems seems to be violated: the limit may be another one, or none."""
+
+
+@dataclass(frozen=True)
+class Assumption:
+    """What was found for one assumption.
+
+    Args:
+        name: as in the paper.
+        holds: whether it seems to.
+        detail: what was looked at.
+    """
+
+    name: str
+    holds: bool
+    detail: str
+
+
+def squares(lattice: RotatorLattice) -> np.ndarray:
+    """|u|^2 at which f and G' are looked at: those of the coldest to those of the hottest site, and far around them."""
+    p = lattice.dissipation.power
+    low, high = (LEAST * lattice.temperature.min() ** (2 / p), MOST * lattice.temperature.max() ** (2 / p))
+    return np.geomspace(low, high, int(POINTS_PER_DECADE * np.log10(high / low)) + 1)
+
+
+def least_value(function: Callable[[np.ndarray], np.ndarray], x: np.ndarray, values: np.ndarray) -> float:
+    """The least value of a function, of which values at increasing x are known, with closer looks at the lowest of
+    them.
+    """
+    best = float(values.min())
+    inner = (values[1:-1] <= values[:-2]) & (values[1:-1] <= values[2:])
+    lowest = np.flatnonzero(np.concatenate([[True], inner, [True]]))
+    for i in lowest[np.argsort(values[lowest])[:PLACES]]:
+        low, high = x[max(i - 1, 0)], x[min(i + 1, len(x) - 1)]
+        for _ in range(ZOOMS):
+            closer = np.linspace(low, high, ZOOM_POINTS)
+            found = function(closer)
+            k = int(found.argmin())
+            best = min(best, float(found[k]))
+            low, high = closer[max(k - 1, 0)], closer[min(k + 1, ZOOM_POINTS - 1)]
+    return best
+
+
+def _grows(ratio: Callable[[np.ndarray], np.ndarray], scale: float) -> bool:
+    """Whether a ratio that should be bounded for all |u|^2 grows, in units of the hottest site and much farther out."""
+    return all(_grows_there(ratio(scale * away * FAR * np.geomspace(1, 100, 41))) for away in AWAY)
+
+
+def _grows_there(ratio: np.ndarray) -> bool:
+    return not (np.isfinite(ratio).all() and ratio[-1] <= GROWTH * max(ratio[0], 1e-6 * ratio.max(), 1e-300))
+
+
+def _slope(function: Callable[[np.ndarray], np.ndarray], x: np.ndarray) -> np.ndarray:
+    return (function(x * 1.001) - function(x * 0.999)) / (0.002 * x)
+
+
+def flat_interval(x: np.ndarray, f: np.ndarray) -> tuple[float, float] | None:
+    """The longest interval on which f, known at x in geometric progression, does not change, where its ends differ
+    enough.
+
+    There f' is 0, while HF and HF' (Remark 2.5) demand that its zeros are isolated.
+    """
+    width = int(np.log(FLAT_RATIO) / np.log(x[1] / x[0])) + 1  # x is geometric
+    if len(f) < width:
+        return None
+    windows = np.lib.stride_tricks.sliding_window_view(f, width)
+    flat = np.ptp(windows, axis=1) <= EVEN * np.abs(windows).max(axis=1)
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], flat, [False]]).astype(int)))
+    intervals = [(float(x[i]), float(x[k + width - 2])) for i, k in zip(edges[::2], edges[1::2])]
+    return max(intervals, key=lambda ends: ends[1] / ends[0], default=None)
+
+
+def frequency_assumption(lattice: RotatorLattice) -> Assumption:
+    """HF: f >= C (1 + x^(p/2)), |f'| x^(1/2) <= C f, isolated zeros of f', and spins that alternate away from defects;
+    for a >= 1 HF': isolated zeros of f'.
+    """
+
+    def frequency(x: np.ndarray) -> np.ndarray:
+        return values_of(lattice.compiled_frequency, x, "frequency")
+
+    p, x = lattice.dissipation.power, squares(lattice)
+    scale = lattice.temperature.max() ** (2 / p)
+    f, at_zero = frequency(x), float(frequency(np.zeros(1))[0])
+    if not (np.isfinite(f).all() and np.isfinite(at_zero)):
+        raise InvalidArgument("frequency", "must be finite for all |u|^2 >= 0 (HF)")
+    low, high = FLAT_FROM * lattice.temperature.min() ** (2 / p), FLAT_TO * scale
+    inside = (x >= low) & (x <= high)
+    flat = flat_interval(x[inside], f[inside])
+    said = "" if flat is None else f"f' is 0 for {flat[0]:.3g} <= |u|^2 <= {flat[1]:.3g}, and must have isolated zeros"
+    if lattice.coupling_exponent >= 1:
+        return Assumption("HF", flat is None, said or "for a >= 1 only: f' has isolated zeros (Remark 2.5)")
+    outside = frequency(x[-1] * np.geomspace(1, AWAY[-1], 400))
+    least = min(least_value(frequency, x, f), at_zero, float(outside[np.isfinite(outside)].min(initial=np.inf)))
+    if least <= 0:
+        raise InvalidArgument("frequency", f"must be positive (HF), but it is {least:g} somewhere")
+    if said:
+        return Assumption("HF", False, said)
+    with np.errstate(all="ignore"):
+        if _grows(lambda x: (1 + (x / scale) ** (p / 2)) / frequency(x), scale):
+            return Assumption("HF", False, f"f(x) grows more slowly than x^(p/2) = x^{p / 2:g}")
+        if _grows(lambda x: np.abs(_slope(frequency, x)) * np.sqrt(x) / frequency(x), scale):
+            return Assumption("HF", False, "|f'(x)| x^(1/2) grows faster than f(x)")
+    count = int(lattice.defects.sum())
+    if count and not lattice.good_sites.any():
+        return Assumption(
+            "HF", False, f"{count} sites with a spin out of order, and no site at a distance of 3 from them (7.2)"
+        )
+    return Assumption("HF", True, f"f >= {least:.3g}; {count} sites with a spin out of order")
+
+
+def coupling_assumption(lattice: RotatorLattice) -> Assumption:
+    """HG: |G'| x^(1/2) + |G''| x <= C (1 + x^((p-1)/2)); for a >= 1 HG', without G''."""
+
+    def coupling(x: np.ndarray) -> np.ndarray:
+        return values_of(lattice.compiled_coupling, x, "coupling")
+
+    p, x = lattice.dissipation.power, squares(lattice)
+    g = coupling(x)
+    if not (np.isfinite(g).all() and np.isfinite(coupling(np.zeros(1))).all()):
+        raise InvalidArgument("coupling", "G' must be finite for all |u|^2 >= 0 (HG)")
+    scale = lattice.temperature.max() ** (2 / p)
+
+    def ratio(x: np.ndarray) -> np.ndarray:
+        curvature = np.abs(_slope(coupling, x)) * x if lattice.coupling_exponent < 1 else 0.0
+        return (np.abs(coupling(x)) * np.sqrt(x) + curvature) / (1 + (x / scale) ** ((p - 1) / 2))
+
+    with np.errstate(all="ignore"):
+        if _grows(ratio, scale):
+            return Assumption("HG", False, f"G'(x) x^(1/2) grows faster than x^((p-1)/2) = x^{(p - 1) / 2:g}")
+    return Assumption("HG", True, "G' and G'' are bounded by powers as they should")
+
+
+def dissipation_assumption(lattice: RotatorLattice) -> Assumption:
+    """Hg(i): |g| <= C (1 + |u|^(p-1)), and Hg(ii): (g(u) . u)_j <= -C |u|^p_{j,p} + C(gamma), at large amplitudes.
+
+    Raises:
+        InvalidArgument: g grows faster, or (for p > 2) does not dissipate.
+    """
+    g = lattice.dissipation
+    found = dissipating(g, lattice.region, float(lattice.temperature.max()))
+    if found.worst >= 0 and g.power > 2:
+        raise InvalidArgument("dissipation", f"does not dissipate (Hg): {found.detail}")
+    detail = found.detail
+    if found.fades:
+        detail += f"; somewhere g is weaker than |u|^(p-1) = |u|^{g.power - 1}, and another power p may be right"
+    return Assumption("Hg", bool(found.worst < 0 and not found.fades), detail)
+
+
+def checked_assumptions(lattice: RotatorLattice) -> tuple[Assumption, ...]:
+    """Look at all of them, and warn of those that seem to be violated.
+
+    Raises:
+        InvalidArgument: f is not positive, f or G' is not finite, or g of power p > 2 does not dissipate.
+    """
+    found = (frequency_assumption(lattice), coupling_assumption(lattice), dissipation_assumption(lattice))
+    for one in found:
+        if not one.holds:
+            linear = one.name == "Hg" and lattice.dissipation.power == 2
+            rest = "; for p = 2 the limit holds on finite times only (section 7.1)" if linear else ""
+            warnings.warn(f"assumption {one.name} does not hold: {one.detail}{rest}", AssumptionWarning, stacklevel=5)
+    return found
+
+
+def warn_of_bad_sites(lattice: RotatorLattice, what: str, stacklevel: int) -> None:
+    """Warn where the limit is asked of a lattice with sites at which it does not hold (section 7.2)."""
+    good = lattice.good_sites
+    if not good.all():
+        bad = np.flatnonzero(~good)
+        shown = ", ".join(map(str, bad[:8])) + (", ..." if len(bad) > 8 else "")
+        warnings.warn(
+            f"{what} is not the limit of this lattice at the sites {shown}: they are defects, or closer than 3 to the "
+            "neighbours of one (section 7.2); good_sites says where it is",
+            AssumptionWarning,
+            stacklevel=stacklevel,
+        )

@@ -1,0 +1,105 @@
+"""Averages of a user's dissipation over angles: K_j(v) = int exp(-i theta_j) g_j(Psi_theta v) d theta.
+
+The trapezoidal rule is exact where the integrand is a trigonometric polynomial of lower degree in each angle than there
+are nodes. The degree is that of Fourier series in one angle at a time, at random amplitudes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+from ...errors import InvalidArgument
+from .kernels import COMPILED
+
+MOST_ANGLES = 64  # for each site
+MORE_ANGLES = 1024  # the same at amplitudes that are asked for
+ANGLE_RTOL = 1e-13  # of Fourier coefficients
+MOST_NODES = 2**27  # for all angles of a site together
+
+
+@lru_cache(maxsize=64)
+def site_values(function: Any) -> Callable[..., np.ndarray]:
+    """values(u, j): the compiled g_j at amplitudes u (P, N): (P,)."""
+
+    @njit(**COMPILED)
+    def values(u, j):  # type: ignore[no-untyped-def]
+        result = np.empty(u.shape[0], dtype=np.complex128)
+        for i in range(u.shape[0]):
+            result[i] = function(j, u[i])
+        return result
+
+    return values
+
+
+@lru_cache(maxsize=64)
+def site_average(function: Any) -> Callable[..., np.ndarray]:
+    """average(v, j, near, nodes): K_j (P,) at amplitudes v (P, N), with nodes for each of the sites `near`."""
+
+    @njit(**COMPILED)
+    def average(v, j, near, nodes):  # type: ignore[no-untyped-def]
+        result = np.zeros(v.shape[0], dtype=np.complex128)
+        phases = np.exp(2j * np.pi * np.arange(nodes) / nodes)
+        many = nodes ** near.shape[0]
+        for i in range(v.shape[0]):
+            u = v[i].copy()
+            total = 0j
+            for node in range(many):
+                rest, own = node, 1.0 + 0j
+                for k in near:
+                    phase = phases[rest % nodes]
+                    rest //= nodes
+                    u[k] = v[i, k] * phase
+                    if k == j:
+                        own = phase
+                total += function(j, u) * own.conjugate()
+            result[i] = total / many
+        return result
+
+    return average
+
+
+@lru_cache(maxsize=64)
+def turned_values(function: Any) -> Callable[..., np.ndarray]:
+    """turned(v, j, k, nodes): exp(-i theta_j) g_j (P, nodes) with the site k turned by equidistant angles."""
+
+    @njit(**COMPILED)
+    def turned(v, j, k, nodes):  # type: ignore[no-untyped-def]
+        result = np.empty((v.shape[0], nodes), dtype=np.complex128)
+        phases = np.exp(2j * np.pi * np.arange(nodes) / nodes)
+        for i in range(v.shape[0]):
+            u = v[i].copy()
+            for n in range(nodes):
+                u[k] = v[i, k] * phases[n]
+                value = function(j, u)
+                result[i, n] = value * phases[n].conjugate() if k == j else value
+        return result
+
+    return turned
+
+
+def degree_in_angles(function: Any, v: np.ndarray, site: int, near: np.ndarray, most: int = MOST_ANGLES) -> int:
+    """The largest frequency of exp(-i theta_j) g_j in the angles of the sites `near`, at amplitudes v (P, N).
+
+    Raises:
+        InvalidArgument: it is larger than half the angles that are looked at, or there is no end of them.
+    """
+    highest = 0
+    for k in near:
+        for nodes in (2 * most + 1, 2 * most + 7):  # angles of the series, without a common divisor
+            values = turned_values(function)(v, site, int(k), nodes)
+            sizes = np.abs(np.fft.fft(values, axis=1)).max(axis=0) / nodes
+            frequencies = np.abs(np.fft.fftfreq(nodes, 1 / nodes))
+            present = frequencies[sizes > ANGLE_RTOL * max(np.abs(values).max(), 1e-300)]
+            highest = max(highest, int(present.max(initial=0)))
+    if highest >= most:
+        raise InvalidArgument(
+            "dissipation",
+            f"its average over angles does not settle with {most} of them for each site: g_{site} turns with "
+            "frequencies without end; is it smooth?",
+        )
+    return highest

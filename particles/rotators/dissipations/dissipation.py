@@ -1,0 +1,227 @@
+"""Dissipations g_j(u) of a lattice of rotators, and their averages K_j over the angles."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ...errors import InvalidArgument
+from ...support import checks
+from ..region import LatticeRegion
+from .kernels import Drift, directed_drift, linear_drift, radial_drift
+
+
+class Dissipation(ABC):
+    """g_j(u), which couples a site to its neighbours only.
+
+    Attributes:
+        power: p; g grows like |u|^(p-1).
+        degree: the degree of g as a polynomial in u and its conjugate, 0 where g_j . u_j does not depend on angles,
+            None where it is not known.
+    """
+
+    power: int
+    degree: int | None
+
+    @abstractmethod
+    def at(self, region: LatticeRegion, u: np.ndarray) -> np.ndarray:
+        """g_j(u) of all sites (..., N) at amplitudes u (..., N), complex."""
+
+    @abstractmethod
+    def drift(self, region: LatticeRegion) -> Drift:
+        """The compiled g."""
+
+    @abstractmethod
+    def averaged(self, region: LatticeRegion) -> Dissipation:
+        """K_j(v) = int exp(-i theta_j) g_j(Psi_theta v) dtheta (4.34), as a dissipation."""
+
+    def dependencies(self, region: LatticeRegion, site: int) -> np.ndarray:
+        """The sites on whose angles g_j . u_j depends."""
+        return np.sort(np.append(region.neighbours[site], site))
+
+    def separates(self, region: LatticeRegion) -> bool:
+        """Whether R_j(I) is known to depend on I_j only."""
+        return False
+
+    def check(self, region: LatticeRegion) -> None:  # noqa: B027 - most fit every region
+        """Raise InvalidArgument where the dissipation does not fit the region."""
+
+    def flow(self, region: LatticeRegion, actions: np.ndarray) -> np.ndarray:
+        """The flow of actions Theta (..., B) through the bonds (section 4.4), for actions (..., N).
+
+        Raises:
+            InvalidArgument: no flow is declared for this dissipation.
+        """
+        raise InvalidArgument("dissipation", f"{type(self).__name__} declares no flow of actions between sites")
+
+
+@dataclass(frozen=True)
+class DiagonalDissipation(Dissipation):
+    """g_j(u) = -|u_j|^(p-2) u_j, so that R_j(I) = -(2 I_j)^(p/2).
+
+    Args:
+        p: the power, an integer >= 2; 2 is linear damping.
+
+    Raises:
+        InvalidArgument: p is not such an integer.
+
+    Source: Dymov, Remark 2.1, equation (2.10).
+    """
+
+    p: int = 2
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "p", checks.integer("p", self.p, 2, 64))
+
+    @property
+    def power(self) -> int:  # type: ignore[override]
+        """P."""
+        return self.p
+
+    degree = 0
+
+    def at(self, region: LatticeRegion, u: np.ndarray) -> np.ndarray:
+        """See `Dissipation.at`."""
+        return -(np.abs(u) ** (self.p - 2)) * u
+
+    def drift(self, region: LatticeRegion) -> Drift:
+        """See `Dissipation.drift`; the flow of g is known in closed form."""
+        return radial_drift(self.p)
+
+    def averaged(self, region: LatticeRegion) -> DiagonalDissipation:
+        """K = g."""
+        return self
+
+    def dependencies(self, region: LatticeRegion, site: int) -> np.ndarray:
+        """None: g_j . u_j depends on |u_j| only."""
+        return np.empty(0, dtype=np.int64)
+
+    def separates(self, region: LatticeRegion) -> bool:
+        """Always."""
+        return True
+
+    def flow(self, region: LatticeRegion, actions: np.ndarray) -> np.ndarray:
+        """None between sites."""
+        return np.zeros((*actions.shape[:-1], len(region.bonds)))
+
+
+@dataclass(frozen=True, eq=False)
+class LinearDissipation(Dissipation):
+    """g_j(u) = -u_j + sum_{|k-j|=1} b_jk u_k, so that R_j(I) = -2 I_j whatever b.
+
+    Args:
+        b: coupling of neighbours, one complex number for all or a matrix (N, N) that is 0 elsewhere.
+
+    Raises:
+        InvalidArgument: not finite, or (with a lattice) a matrix that does not fit it.
+
+    Source: Dymov, section 4.4, example 1.
+    """
+
+    b: Any = 0.0
+    power = 2
+    degree = 1
+
+    def __post_init__(self) -> None:
+        try:
+            given = np.array(self.b, dtype=np.complex128)
+        except (TypeError, ValueError):
+            raise InvalidArgument("b", f"must be a complex number or a matrix (N, N), not {self.b!r}") from None
+        if not np.isfinite(given).all():
+            raise InvalidArgument("b", "must be finite; it contains NaN or infinity")
+        if given.ndim not in (0, 2) or (given.ndim == 2 and given.shape[0] != given.shape[1]):
+            raise InvalidArgument("b", f"must be a complex number or a matrix (N, N), not of shape {given.shape}")
+        object.__setattr__(self, "b", given)
+
+    def check(self, region: LatticeRegion) -> None:
+        """See `Dissipation.check`."""
+        if self.b.ndim == 0:
+            return
+        if len(self.b) != region.size:
+            raise InvalidArgument("b", f"must have the shape {(region.size, region.size)}, not {self.b.shape}")
+        beside = np.zeros(self.b.shape, dtype=bool)
+        pairs = region.bonds
+        beside[pairs[:, 0], pairs[:, 1]] = beside[pairs[:, 1], pairs[:, 0]] = True
+        if (self.b[~beside] != 0).any():
+            raise InvalidArgument("b", "must be 0 except between neighbours (Hg(i))")
+
+    def entries(self, region: LatticeRegion) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The coupling as rows j, columns k and values b_jk, sorted by rows."""
+        pairs = np.concatenate([region.bonds, region.bonds[:, ::-1]])
+        rows, columns = pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))].T
+        values = np.broadcast_to(self.b, rows.shape) if self.b.ndim == 0 else self.b[rows, columns]
+        return rows, columns, np.array(values, dtype=np.complex128)
+
+    def at(self, region: LatticeRegion, u: np.ndarray) -> np.ndarray:
+        """See `Dissipation.at`."""
+        rows, columns, values = self.entries(region)
+        result = -np.asarray(u, dtype=np.complex128)
+        for j, k, b in zip(rows, columns, values):
+            result[..., j] += b * u[..., k]
+        return result
+
+    def drift(self, region: LatticeRegion) -> Drift:
+        """See `Dissipation.drift`."""
+        return linear_drift(region.size, *self.entries(region))
+
+    def averaged(self, region: LatticeRegion) -> DiagonalDissipation:
+        """K_j(v) = -v_j: <u_k . u_j> = 0."""
+        return DiagonalDissipation(2)
+
+    def separates(self, region: LatticeRegion) -> bool:
+        """Always."""
+        return True
+
+    def flow(self, region: LatticeRegion, actions: np.ndarray) -> np.ndarray:
+        """None between sites, on average."""
+        return np.zeros((*actions.shape[:-1], len(region.bonds)))
+
+
+@dataclass(frozen=True)
+class DirectedDissipation(Dissipation):
+    """g_j(u) = (|u_{j+1}|^2 - |u_{j-1}|^2 - |u_j|^2) u_j / 4, with u = 0 outside of the region, so that
+    R_j(I) = I_{j+1} I_j - I_{j-1} I_j - I_j^2: dissipation that carries a flow of actions Theta(j) = 2 I_{j+1} I_j
+    from the site j + 1 to j. In the plane and in space, j + 1 and j - 1 are the neighbours along the first direction.
+
+    Source: Dymov, section 4.4, example 2 (p = 4).
+    """
+
+    power = 4
+    degree = 0
+
+    def at(self, region: LatticeRegion, u: np.ndarray) -> np.ndarray:
+        """See `Dissipation.at`."""
+        square = np.abs(np.append(u, np.zeros((*np.shape(u)[:-1], 1)), axis=-1)) ** 2
+        after, before = self._beside(region)
+        return 0.25 * (square[..., after] - square[..., before] - square[..., :-1]) * u
+
+    @staticmethod
+    def _beside(region: LatticeRegion) -> tuple[np.ndarray, np.ndarray]:
+        step = np.eye(region.dim, dtype=np.int64)[0]
+        return region.shifted(step), region.shifted(-step)
+
+    def drift(self, region: LatticeRegion) -> Drift:
+        """See `Dissipation.drift`."""
+        return directed_drift(*self._beside(region))
+
+    def averaged(self, region: LatticeRegion) -> DirectedDissipation:
+        """K = g, which turns with the angle of its own site and does not depend on others."""
+        return self
+
+    def dependencies(self, region: LatticeRegion, site: int) -> np.ndarray:
+        """None: g_j . u_j depends on moduli only."""
+        return np.empty(0, dtype=np.int64)
+
+    def separates(self, region: LatticeRegion) -> bool:
+        """Only where there is nothing to couple."""
+        after, before = self._beside(region)
+        return bool((after < 0).all() and (before < 0).all())
+
+    def flow(self, region: LatticeRegion, actions: np.ndarray) -> np.ndarray:
+        """Theta = 2 I_{j+1} I_j of bonds along the first direction, 0 of others."""
+        tail, head = region.bonds.T
+        along = region.sites[head, 0] != region.sites[tail, 0]
+        return np.where(along, 2.0 * actions[..., head] * actions[..., tail], 0.0)

@@ -1,0 +1,190 @@
+"""Compiled steps of rotators, one tile of members at a time: exact flows of the parts, composed symmetrically.
+
+    R(h)  rotation        u_j -> exp(i f_j(|u_j|^2) h) u_j
+    C(h)  bonds of one colour: u_j - u_k turns by 2 epsilon^a G'(|u_j - u_k|^2) h, u_j + u_k stays
+    H(d)  thermostat      du_j = g_j(u) d tau + sqrt(T_j) d beta_j over the slow time d
+
+A step of the Hamiltonian part is R(h/2) C_1(h/2) ... C_n(h) ... C_1(h/2) R(h/2): each part is exact, and keeps the
+sum of actions. Thermostats act after every m of them: H(d/2) [steps]^m H(d) [steps]^m ... H(d/2), d = epsilon m h.
+Where g is radial its flow is exact, H(d) = flow(d/2) noise(d) flow(d/2) (for p = 2 an exact step in law); else H is
+Heun's scheme. Weak order 2.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+from ..sampling.normal_tiles import fill_site
+from ..sampling.philox import half_circle
+from .dissipations.kernels import COMPILED, LANES
+
+TURN = 1.0 / (2.0 * math.pi)
+ROUND = 6755399441055744.0  # 1.5 * 2^52: added and taken away, it rounds to an integer
+
+
+@njit(inline="always")
+def full_circle(t):  # type: ignore[no-untyped-def]
+    """(cos, sin) of 2 pi t."""
+    c, s = half_circle(t - ((t + ROUND) - ROUND))
+    return 1.0 - 2.0 * s * s, 2.0 * s * c
+
+
+@lru_cache(maxsize=64)
+def hamiltonian_stepper(frequency: Any, coupling: Any) -> Callable[..., Any]:
+    """steps(x, y, spins, pairs, ends, strength, h, count, first=0, last=-1): steps of the Hamiltonian part, of size h:
+    all `count` of them, or those from `first` on and before `last`.
+
+    frequency, coupling: f and G', compiled; pairs (B, 2) by colours, whose ends are at ends (colours + 1,);
+    strength: of the coupling, epsilon^a.
+    """
+
+    @njit(**COMPILED)
+    def rotate(x, y, spins, h):  # type: ignore[no-untyped-def]
+        for j in range(x.shape[0]):
+            a, b, turn = x[j], y[j], spins[j] * h * TURN
+            for n in range(LANES):
+                c, s = full_circle(turn * frequency(a[n] * a[n] + b[n] * b[n]))
+                old = a[n]
+                a[n] = c * old - s * b[n]
+                b[n] = s * old + c * b[n]
+
+    @njit(**COMPILED)
+    def turn_bonds(x, y, pairs, first, last, angle):  # type: ignore[no-untyped-def]
+        for e in range(first, last):
+            a, b = x[pairs[e, 0]], y[pairs[e, 0]]
+            p, q = x[pairs[e, 1]], y[pairs[e, 1]]
+            for n in range(LANES):
+                dx, dy = a[n] - p[n], b[n] - q[n]
+                sx, sy = a[n] + p[n], b[n] + q[n]
+                c, s = full_circle(angle * TURN * coupling(dx * dx + dy * dy))
+                rx, ry = c * dx - s * dy, s * dx + c * dy
+                a[n] = 0.5 * (sx + rx)
+                b[n] = 0.5 * (sy + ry)
+                p[n] = 0.5 * (sx - rx)
+                q[n] = 0.5 * (sy - ry)
+
+    @njit(**COMPILED)
+    def steps(x, y, spins, pairs, ends, strength, h, count, first=0, last=-1):  # type: ignore[no-untyped-def]
+        colours, angle = ends.shape[0] - 1, 2.0 * strength * h
+        if first == 0:
+            rotate(x, y, spins, 0.5 * h)
+        for i in range(first, count if last < 0 else last):
+            for c in range(colours - 1):
+                turn_bonds(x, y, pairs, ends[c], ends[c + 1], 0.5 * angle)
+            if colours > 0:
+                turn_bonds(x, y, pairs, ends[colours - 1], ends[colours], angle)
+            for c in range(colours - 2, -1, -1):
+                turn_bonds(x, y, pairs, ends[c], ends[c + 1], 0.5 * angle)
+            rotate(x, y, spins, h if i < count - 1 else 0.5 * h)
+
+    return steps
+
+
+@njit(inline="always")
+def _shrink(p, square, time):  # type: ignore[no-untyped-def]
+    """By how much the flow of r' = -r^(p-1) makes a modulus of this square smaller."""
+    if p == 3:
+        return 1.0 / (1.0 + math.sqrt(square) * time)
+    if p == 4:
+        return 1.0 / math.sqrt(1.0 + 2.0 * square * time)
+    return (1.0 + (p - 2) * square ** (0.5 * (p - 2)) * time) ** (-1.0 / (p - 2))
+
+
+@lru_cache(maxsize=64)
+def thermostat_stepper(slope: Callable[..., Any], p: int) -> Callable[..., Any]:
+    """heat(x, y, temperature, d, step, first, purpose, k0, k1, whole, real): H(d) with the noise of a step.
+
+    slope: the compiled g; p: its power where it is radial, else 0; first: the first member of the tile.
+    """
+
+    @njit(**COMPILED)
+    def heat(x, y, temperature, d, step, first, purpose, k0, k1, whole, real):  # type: ignore[no-untyped-def]
+        sites = x.shape[0]
+        z, w, uniform, exponent = np.empty(LANES), np.empty(LANES), np.empty(LANES), np.empty(LANES)
+        if p == 0:
+            dx, dy, ex, ey = np.empty((4, sites, LANES))
+            slope(x, y, dx, dy, whole, real)
+            ahead_x, ahead_y = np.empty((2, sites, LANES))
+            for j in range(sites):
+                fill_site(z, w, step, j, first, purpose, k0, k1, uniform, exponent)
+                s = math.sqrt(temperature[j] * d)
+                for n in range(LANES):
+                    x[j, n] += s * z[n]
+                    y[j, n] += s * w[n]
+                    ahead_x[j, n] = x[j, n] + d * dx[j, n]
+                    ahead_y[j, n] = y[j, n] + d * dy[j, n]
+            slope(ahead_x, ahead_y, ex, ey, whole, real)
+            for j in range(sites):
+                for n in range(LANES):
+                    x[j, n] += 0.5 * d * (dx[j, n] + ex[j, n])
+                    y[j, n] += 0.5 * d * (dy[j, n] + ey[j, n])
+            return
+        keep = math.exp(-d)
+        for j in range(sites):
+            fill_site(z, w, step, j, first, purpose, k0, k1, uniform, exponent)
+            a, b = x[j], y[j]
+            if p == 2:
+                s = math.sqrt(-0.5 * temperature[j] * math.expm1(-2.0 * d))
+                for n in range(LANES):
+                    a[n] = keep * a[n] + s * z[n]
+                    b[n] = keep * b[n] + s * w[n]
+            else:
+                s = math.sqrt(temperature[j] * d)
+                for n in range(LANES):
+                    factor = _shrink(p, a[n] * a[n] + b[n] * b[n], 0.5 * d)
+                    a[n] = factor * a[n] + s * z[n]
+                    b[n] = factor * b[n] + s * w[n]
+                    factor = _shrink(p, a[n] * a[n] + b[n] * b[n], 0.5 * d)
+                    a[n] *= factor
+                    b[n] *= factor
+
+    return heat
+
+
+@lru_cache(maxsize=64)
+def lattice_stepper(steps: Callable[..., Any], heat: Callable[..., Any]) -> Callable[..., Any]:
+    """advance(x, y, first, some, blocks, m, h, ...): the Hamiltonian steps first, .., first + some - 1 out of `blocks`
+    times m, with the thermostats around them; so that a long way can be gone in slices.
+    """
+
+    @njit(**COMPILED)
+    def advance(  # type: ignore[no-untyped-def]
+        x, y, first, some, blocks, m, h, epsilon, strength, spins, pairs, ends,
+        temperature, noise, member, purpose, k0, k1, whole, real,
+    ):  # fmt: skip
+        d = epsilon * m * h
+        if first == 0:
+            heat(x, y, temperature, 0.5 * d, noise, member, purpose, k0, k1, whole, real)
+        place = first
+        while place < first + some:
+            i, begin = place // m, place % m
+            end = min(m, begin + first + some - place)
+            steps(x, y, spins, pairs, ends, strength, h, m, begin, end)
+            place += end - begin
+            if end == m:
+                last = i == blocks - 1
+                heat(x, y, temperature, 0.5 * d if last else d, noise + i + 1, member, purpose, k0, k1, whole, real)
+
+    return advance
+
+
+@lru_cache(maxsize=64)
+def transport_stepper(heat: Callable[..., Any]) -> Callable[..., Any]:
+    """advance(x, y, first, some, d, temperature, noise, ...): the steps first, .., first + some - 1 of the effective
+    equation; `noise` is the number of the noise of step 0.
+    """
+
+    @njit(**COMPILED)
+    def advance(  # type: ignore[no-untyped-def]
+        x, y, first, some, d, temperature, noise, member, purpose, k0, k1, whole, real
+    ):
+        for i in range(first, first + some):
+            heat(x, y, temperature, d, noise + i, member, purpose, k0, k1, whole, real)
+
+    return advance

@@ -1,0 +1,271 @@
+"""A lattice of nonlinear Hamiltonian rotators, weakly coupled to one another and to thermostats."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import KW_ONLY, dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from ..diffusions.paths import even_steps, longest_step
+from ..errors import InvalidArgument
+from ..sampling.philox import Purpose, key_words
+from ..sampling.ranks import communicator, on_all_ranks, same_on_all_ranks
+from ..support import checks
+from ..support.compiled_functions import function_of_square, values_of
+from .assumptions import Assumption, checked_assumptions
+from .dissipations.dissipation import Dissipation
+from .ensemble import Journey, RotatorEnsemble, checked_amplitudes, complex_amplitudes
+from .kernels import hamiltonian_stepper, lattice_stepper, thermostat_stepper
+from .region import LatticeRegion
+from .resolved_functions import resolved
+from .step_size import RotatorStep, action_scale, chosen_step
+
+
+@dataclass(frozen=True, eq=False)
+class RotatorLattice:
+    """du_j = i f_j(|u_j|^2) u_j dt + i epsilon^a sum_{|k-j|=1} G'(|u_j-u_k|^2) (u_j-u_k) dt + epsilon g_j(u) dt
+    + sqrt(epsilon T_j) dbeta_j,  f_j = s_j f,  with spins s_j = (-1)^|j| unless given.
+
+    Args:
+        shape: number of sites along each direction of a box of Z^d (d,), d = 1, 2, 3, in C order; or None with `sites`.
+        frequency: f, a function of |u|^2 that numba can compile; positive. What it reads besides has the values of
+            when the lattice is made; compiled functions that it calls (those decorated by numba, too) are compiled
+            anew for that.
+        coupling: G', likewise.
+        dissipation: g.
+        temperature: T_j > 0, (N,) or one number for all.
+        epsilon: positive.
+        spins: "alternated", or s_j (N,), not 0: sites out of order are defects (section 7.2).
+        sites: coordinates (N, d) of any finite region, integers, instead of `shape`.
+        coupling_exponent: a >= 1/2.
+
+    Raises:
+        InvalidArgument: an argument out of range, f that is not positive (HF), g that is not local or does not
+            dissipate (Hg).
+
+    Warns:
+        AssumptionWarning: HF, HG or Hg seems to be violated; `assumptions` says what was found.
+
+    Source: Dymov, equation (2.5); defects: section 7.2.
+    """
+
+    shape: Any
+    frequency: Callable[[float], float]
+    coupling: Callable[[float], float]
+    dissipation: Dissipation
+    temperature: Any
+    epsilon: float
+    spins: Any = "alternated"
+    _: KW_ONLY
+    sites: Any = None
+    coupling_exponent: float = 0.5
+    region: LatticeRegion = field(init=False)
+    assumptions: tuple[Assumption, ...] = field(init=False)
+    compiled_frequency: Any = field(init=False, repr=False)
+    compiled_coupling: Any = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if (self.shape is None) == (self.sites is None):
+            raise InvalidArgument("shape", "must be given, or sites instead, and not both")
+        set_ = object.__setattr__
+        set_(self, "region", LatticeRegion.box(self.shape) if self.sites is None else LatticeRegion(self.sites))
+        set_(self, "epsilon", checks.number("epsilon", self.epsilon, above=0.0))
+        set_(self, "coupling_exponent", checks.number("coupling_exponent", self.coupling_exponent, least=0.5))
+        set_(self, "compiled_frequency", function_of_square("frequency", self.frequency))
+        set_(self, "compiled_coupling", function_of_square("coupling", self.coupling))
+        if not isinstance(self.dissipation, Dissipation):
+            raise InvalidArgument("dissipation", f"must be a Dissipation, not {type(self.dissipation).__name__}")
+        self.dissipation.check(self.region)
+        temperature = checks.real_array("temperature", self.temperature)
+        if temperature.shape not in ((), (self.size,)):
+            raise InvalidArgument("temperature", f"must have the shape ({self.size},), not {temperature.shape}")
+        if (temperature <= 0).any():
+            raise InvalidArgument("temperature", f"must be positive, but the least is {temperature.min():g}")
+        set_(self, "temperature", np.broadcast_to(temperature, (self.size,)).copy())
+        set_(self, "spins", self._checked_spins(self.spins))
+        set_(self, "assumptions", checked_assumptions(self))
+
+    def _checked_spins(self, value: Any) -> np.ndarray:
+        if isinstance(value, str):
+            if value != "alternated":
+                raise InvalidArgument("spins", f"must be 'alternated' or numbers ({self.size},), not {value!r}")
+            return self.region.parity.copy()
+        spins = checks.real_array("spins", value, (self.size,))
+        if (spins == 0).any():
+            raise InvalidArgument("spins", "must not be 0: such a site does not rotate")
+        return spins
+
+    @property
+    def size(self) -> int:
+        """N."""
+        return self.region.size
+
+    @cached_property
+    def defects(self) -> np.ndarray:
+        """The sites C_D whose spin breaks the alternation, as truth values (N,); in each connected part of the region
+        the fewer of the two choices.
+        """
+        wrong = np.sign(self.spins) != self.region.parity
+        if wrong.all() or not wrong.any():
+            return np.zeros(self.size, dtype=bool)
+        parts = self.region.parts
+        most = np.bincount(parts, wrong) > 0.5 * np.bincount(parts)
+        return wrong != most[parts]
+
+    @cached_property
+    def good_sites(self) -> np.ndarray:
+        """The sites C_G at a distance of at least 3 from defects and their neighbours (N,): there the limit holds
+        (7.3). For a >= 1 rotators may turn in any direction (Remark 2.5), and all sites are good.
+        """
+        if self.coupling_exponent >= 1 or not self.defects.any():
+            return np.ones(self.size, dtype=bool)
+        closure = self.region.within(np.flatnonzero(self.defects), 1)
+        return ~self.region.within(np.flatnonzero(closure), 2)
+
+    def sample(
+        self,
+        initial: Any,
+        times: Any,
+        runs: int,
+        seed: int,
+        step: float | None = None,
+        *,
+        workers: int | None = None,
+        progress: bool = False,
+        comm: Any = None,
+    ) -> RotatorEnsemble:
+        """U at slow times tau = epsilon t, by splitting into exact flows; weak order 2.
+
+        Args:
+            initial: u(0), complex, of all members (N,) or of each (runs, N).
+            times: snapshots tau (T,), not negative, not decreasing.
+            runs: number of independent members P.
+            seed: of the random numbers; a member has the same ones whatever the number of members, threads and ranks.
+            step: largest time step h of the fast time t; None lets neighbours turn by a radian against one another.
+                Thermostats act after every few steps, as often as their rate needs. Both follow the hottest of all
+                members at the start, so that a member goes the same way among others that start colder.
+            workers: threads; None takes the cores that this process may use.
+            progress: show a progress bar, at a terminal, on rank 0.
+            comm: an mpi4py communicator whose ranks share the members; all get the whole result.
+
+        Returns:
+            The amplitudes (T, P, N), with actions and angles, and the step that was taken.
+
+        Raises:
+            InvalidArgument: an argument out of range; a step that is too large.
+            Unstable: a member has left all bounds; the message says what helps.
+
+        Warns:
+            LongRun: the way is very long, in steps; said before it is gone.
+
+        Source: Dymov, equation (2.5).
+        """
+        start, snapshots, keys, chosen = on_all_ranks(
+            communicator(comm, optional=True), lambda: self._prepared(initial, times, runs, seed, step)
+        )
+        same_on_all_ranks(
+            comm,
+            initial=np.asarray(initial),
+            times=snapshots,
+            runs=runs,
+            seed=keys,
+            step=chosen,
+            lattice=self.identity(),
+        )
+        spans, blocks = even_steps(snapshots / self.epsilon, chosen.h * chosen.between)
+        drift = self.dissipation.drift(self.region)
+        advance = lattice_stepper(
+            hamiltonian_stepper(self.compiled_frequency, self.compiled_coupling),
+            thermostat_stepper(drift.slope, drift.radial),
+        )
+        ends = np.cumsum([0] + [len(bonds) for bonds in self.region.colours])
+        strength = self.epsilon**self.coupling_exponent
+
+        def advanced(x: np.ndarray, y: np.ndarray, k: int, first: int, some: int, noises: int, member: int) -> None:
+            count, h = int(blocks[k]), spans[k] / (blocks[k] * chosen.between)
+            advance(
+                x, y, first, some, count, chosen.between, h, self.epsilon, strength, self.spins,
+                self.region.coloured_bonds, ends, self.temperature, noises, member, np.uint64(Purpose.ROTATORS), *keys,
+                drift.whole, drift.real,
+            )  # fmt: skip
+
+        scale = np.sqrt(2 * action_scale(self.dissipation, self.temperature, start))
+        journey = Journey(
+            start, blocks * chosen.between, np.where(blocks > 0, blocks + 1, 0), advanced, chosen.h, chosen.between,
+            scale, self.remedy,
+        )  # fmt: skip
+        amplitudes = journey.sampled(workers, progress, comm)
+        taken = longest_step(spans, blocks) / chosen.between or chosen.h
+        return RotatorEnsemble(snapshots, amplitudes, taken, int(seed))
+
+    def _prepared(
+        self, initial: Any, times: Any, runs: Any, seed: Any, step: float | None
+    ) -> tuple[np.ndarray, np.ndarray, tuple[np.uint64, np.uint64], RotatorStep]:
+        start = checked_amplitudes(initial, runs, self.size)
+        snapshots, keys = checks.times(times), key_words(checks.seed(seed))
+        return start, snapshots, keys, chosen_step(self, step, start)
+
+    @property
+    def remedy(self) -> str:
+        """What helps where a member leaves all bounds."""
+        if self.assumptions[2].holds:
+            return "take a smaller step"
+        return "take shorter times; g does not dissipate (Hg), so that amplitudes grow whatever the step"
+
+    def identity(self) -> str:
+        """What tells a lattice from others: its numbers, and f, G' and g at some points."""
+        squares = np.geomspace(1e-2, 1e2, 16)
+        amplitudes = np.exp(1j * np.arange(2 * self.size)).reshape(2, self.size) * [[0.7], [1.9]]
+        parts = [self.epsilon, self.coupling_exponent, *self.temperature, *self.spins, *self.region.sites.ravel()]
+        parts += [*values_of(self.compiled_frequency, squares), *values_of(self.compiled_coupling, squares)]
+        with np.errstate(all="ignore"):
+            parts += [*self.dissipation.at(self.region, amplitudes).ravel()]
+        return hashlib.sha256(np.array(parts, dtype=complex).tobytes()).hexdigest()
+
+    def local_energy(self, amplitudes: Any) -> np.ndarray:
+        """H_j = F_j(|u_j|^2)/2 + (epsilon^a/4) sum_{|k-j|=1} G(|u_j-u_k|^2), with F_j(0) = G(0) = 0.
+
+        Args:
+            amplitudes: u (..., N), complex.
+
+        Returns:
+            H_j (..., N), an energy, right to about 1e-13; it tends to F_j(2 I_j)/2 as epsilon -> 0.
+
+        Raises:
+            InvalidArgument: amplitudes of a wrong shape or not finite; f or G' that varies too wildly to be integrated.
+
+        Source: Dymov, before Corollary 4.7.
+        """
+        u = complex_amplitudes("amplitudes", amplitudes)
+        if u.shape[-1:] != (self.size,):
+            raise InvalidArgument("amplitudes", f"must have the shape (..., {self.size}), not {u.shape}")
+        energy = self.rotation_energy(0.5 * np.abs(u) ** 2)
+        tail, head = self.region.bonds.T
+        squares = np.abs(u[..., tail] - u[..., head]) ** 2
+        bonds = resolved("coupling", self.compiled_coupling, squares, integral=True).integral(squares)
+        strength = 0.25 * self.epsilon**self.coupling_exponent
+        for e, (j, k) in enumerate(self.region.bonds):
+            energy[..., j] += strength * bonds[..., e]
+            energy[..., k] += strength * bonds[..., e]
+        return energy
+
+    def rotation_energy(self, actions: Any) -> np.ndarray:
+        """F_j(2 I_j)/2 (..., N), for actions I (..., N): the limit of the local energy (Corollary 4.7).
+
+        Args:
+            actions: I (..., N), not negative.
+
+        Raises:
+            InvalidArgument: a wrong shape, negative actions, or f that varies too wildly to be integrated.
+        """
+        squares = 2.0 * checks.real_array("actions", actions)
+        if squares.shape[-1:] != (self.size,):
+            raise InvalidArgument("actions", f"must have the shape (..., {self.size}), not {squares.shape}")
+        if (squares < 0).any():
+            raise InvalidArgument("actions", f"must not be negative, but the least is {0.5 * squares.min():g}")
+        f = resolved("frequency", self.compiled_frequency, squares, integral=True)
+        return 0.5 * self.spins * f.integral(squares)

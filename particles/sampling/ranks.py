@@ -1,0 +1,98 @@
+"""Errors under MPI: what fails on one rank is raised on all of them, so that none waits for ever."""
+
+from __future__ import annotations
+
+import hashlib
+import pickle
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import numpy as np
+
+from ..errors import InvalidArgument
+from ..support.checks import shown
+
+Result = TypeVar("Result")
+
+
+def communicator(value: Any, optional: bool = False) -> Any:
+    """Return an mpi4py communicator; or None, where there may be none.
+
+    Args:
+        value: what a user gave as `comm`.
+        optional: whether None is right too.
+
+    Raises:
+        InvalidArgument: it is something else, or the null communicator.
+    """
+    if value is None and optional:
+        return None
+    # the null communicator has these names too, but no values of them, and is false
+    if not all(hasattr(type(value), name) for name in ("allgather", "allreduce", "rank", "size")) or not value:
+        right = "an mpi4py communicator such as MPI.COMM_WORLD" + (", or None" if optional else "")
+        raise InvalidArgument("comm", f"must be {right}, not {shown(value)}")
+    return value
+
+
+def on_all_ranks(comm: Any, work: Callable[[], Result]) -> Result:
+    """Do what each rank can do alone; if it fails on some of them, all raise the error of the lowest of those ranks.
+
+    Args:
+        comm: an mpi4py communicator, collective; or None for a process of its own.
+        work: without arguments, and without communication.
+
+    Returns:
+        What `work` returns on this rank.
+
+    Raises:
+        Exception: that of `work`, on all ranks; RuntimeError with its text where it cannot be sent to other ranks.
+    """
+    if comm is None or comm.size == 1:
+        return work()
+    failure: Exception | None = None
+    try:
+        result = work()
+    except Exception as error:
+        failure = error
+    failures = [error for error in comm.allgather(_portable(failure)) if error is not None]
+    if failure is not None and len(failures) > 0 and str(failures[0]) == str(failure):
+        raise failure  # with its own traceback
+    if failures:
+        raise failures[0]
+    return result
+
+
+def _portable(error: Exception | None) -> Exception | None:
+    """An error that other ranks can read; one that cannot be pickled there and back is replaced by its text."""
+    if error is None:
+        return None
+    try:
+        copy = pickle.loads(pickle.dumps(error))
+    except Exception:
+        copy = None
+    return error if type(copy) is type(error) else RuntimeError(f"{type(error).__name__}: {error}")
+
+
+def same_on_all_ranks(comm: Any, **arguments: Any) -> None:
+    """Compare arguments that must be the same on all ranks; collective.
+
+    Args:
+        comm: an mpi4py communicator, or None.
+        arguments: arrays, numbers or texts by the names that the caller knows them by.
+
+    Raises:
+        InvalidArgument: on all ranks, with the name of the first argument that differs.
+    """
+    if comm is None or comm.size == 1:
+        return
+    digests = {name: hashlib.sha256(_bytes(value)).digest() for name, value in arguments.items()}
+    first, *others = comm.allgather(digests)
+    for name, digest in first.items():
+        if any(other[name] != digest for other in others):
+            raise InvalidArgument(name, "must be the same on all ranks; it differs between them")
+
+
+def _bytes(value: Any) -> bytes:
+    if isinstance(value, np.ndarray):
+        return f"{value.dtype}{value.shape}".encode() + np.ascontiguousarray(value).tobytes()
+    return repr(value).encode()

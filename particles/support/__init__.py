@@ -1,0 +1,1 @@
+"""What every family uses: checks of arguments, archives, progress bars, functions of users compiled or symbolic."""

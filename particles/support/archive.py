@@ -1,0 +1,131 @@
+"""Files that appear under their name only when they are whole."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import zipfile
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..errors import InvalidArgument
+
+# what numpy and zipfile raise on bytes that are not, or no longer, an .npz file
+DAMAGED = (OSError, ValueError, EOFError, KeyError, TypeError, NotImplementedError, zipfile.BadZipFile, zlib.error)
+
+
+def save_arrays(path: str | os.PathLike[str], fields: dict[str, Any]) -> None:
+    """Write fields to an .npz file; an existing one is replaced, and nothing half-written is left behind.
+
+    Args:
+        path: the file.
+        fields: with "kind", the name of what is saved, and "format", the number of its layout.
+    """
+    target = Path(path)
+    partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
+    try:
+        with open(partial, "wb") as file:
+            np.savez(file, **fields)
+        os.replace(partial, target)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def target(name: str, path: Any) -> Path:
+    """Return the path of a file that is to be written; asked before any work, so that none is lost.
+
+    Raises:
+        InvalidArgument: not a path, no name of a file, a folder, or in a folder that is not there or is read-only.
+    """
+    try:
+        found = Path(os.fspath(path))
+    except TypeError:
+        raise InvalidArgument(name, f"must be the path of a file, not {path!r}") from None
+    if "\0" in str(found):
+        raise InvalidArgument(name, "must be the path of a file, without the character 0")
+    if not found.name:
+        raise InvalidArgument(name, f"must be the path of a file, not {os.fspath(path)!r}")
+    if found.is_dir():
+        raise InvalidArgument(name, f"must be the path of a file, but {found} is a folder")
+    if not found.parent.is_dir():
+        raise InvalidArgument(name, f"must be in a folder that is there; make {found.parent} first")
+    try:
+        with tempfile.TemporaryFile(dir=found.parent):
+            pass
+    except OSError as error:
+        message = f"must be in a folder where files can be written; in {found.parent}: {error.strerror}"
+        raise InvalidArgument(name, message) from error
+    return found
+
+
+def kind_of(path: Any) -> str | None:
+    """The kind of result that a file says it holds; None where it does not say.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        InvalidArgument: it is no file of a result.
+    """
+    content = _content(path, "path", "of a result")
+    return str(content["kind"]) if "kind" in content else None
+
+
+def _content(path: Any, argument: str, what: str) -> dict[str, np.ndarray]:
+    try:
+        place = os.fspath(path)
+    except TypeError:
+        raise InvalidArgument(argument, f"must be the path of a file, not {path!r}") from None
+    try:
+        with open(place, "rb") as raw:
+            whole = zipfile.is_zipfile(raw)
+            raw.seek(0)
+            if not whole:
+                raise zipfile.BadZipFile("no whole .npz archive")
+            with np.load(raw, allow_pickle=False) as file:
+                return {name: file[name] for name in file.files}
+    except FileNotFoundError:
+        raise
+    except DAMAGED as error:
+        raise InvalidArgument(argument, f"{place} is not a file {what}: {error}") from error
+
+
+def load_arrays(
+    path: Any,
+    kind: str,
+    formats: int | set[int],
+    names: set[str],
+    optional: set[str] | None = None,
+    argument: str = "path",
+) -> dict[str, np.ndarray]:
+    """Read the fields that `save_arrays` wrote, without their kind and format.
+
+    Args:
+        path: the file.
+        kind: what must be saved there; files without a field "kind" are told apart by their names.
+        formats: the numbers that its field "format" may have; 0 where there may be no such field.
+        names: of the fields that it must have besides.
+        optional: names of fields that it may have.
+        argument: the name of the argument that carries the path, for the message.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        InvalidArgument: it is not such a file.
+    """
+    content = _content(path, argument, f"that {kind} was saved in")
+    place = os.fspath(path)
+    found, format_ = str(content.pop("kind", kind)), content.pop("format", None)
+    present = set(content)
+    if found != kind or not names <= present <= names | (optional or set()):
+        known = f"holds {found}" if found != kind else "holds something else"
+        raise InvalidArgument(argument, f"{place} {known}, not {kind}")
+    allowed = {formats} if isinstance(formats, int) else formats
+    try:
+        number = 0 if format_ is None else int(format_)
+    except (TypeError, ValueError):
+        message = f"{place} is not a file that {kind} was saved in: its format is no number"
+        raise InvalidArgument(argument, message) from None
+    if number not in allowed:
+        raise InvalidArgument(argument, f"{place} is of format {number}; this version reads {sorted(allowed)}")
+    return content

@@ -1,0 +1,257 @@
+"""Checks of user input, shared by samplers and solvers: each raises InvalidArgument with the name of the argument."""
+
+from __future__ import annotations
+
+import operator
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ..errors import InvalidArgument
+
+Profile = Callable[[np.ndarray], Any]
+
+
+def integer(name: str, value: Any, minimum: int, maximum: int | None = None) -> int:
+    """Return an integer within [minimum, maximum]; True and False are none."""
+    try:
+        number = None if isinstance(value, bool | np.bool_) else operator.index(value)
+    except TypeError:
+        number = None
+    if number is None:
+        raise InvalidArgument(name, f"must be an integer, not {shown(value)}")
+    if number < minimum or (maximum is not None and number > maximum):
+        limit = f"at least {minimum}" if maximum is None else f"between {minimum} and {maximum}"
+        raise InvalidArgument(name, f"must be {limit}, not {shown(number)}")
+    return number
+
+
+def seed(value: Any) -> int:
+    """Return a seed of 64 bits, the key of the counter-based streams."""
+    return integer("seed", value, 0, 2**64 - 1)
+
+
+def number(name: str, value: Any, *, above: float | None = None, least: float | None = None) -> float:
+    """Return a finite float, above or at least a bound; texts and truth values are no numbers."""
+    try:
+        result = None if np.iscomplexobj(value) or value is np.ma.masked else float(value)
+    except (TypeError, ValueError, OverflowError):
+        result = None
+    if result is None or isinstance(value, str | bytes | bool | np.bool_):
+        raise InvalidArgument(name, f"must be a number, not {shown(value)}")
+    if not np.isfinite(result):
+        raise InvalidArgument(name, f"must be finite, not {result}")
+    if above is not None and not result > above:
+        raise InvalidArgument(name, f"must be above {above:g}, not {result:g}")
+    if least is not None and result < least:
+        raise InvalidArgument(name, f"must be at least {least:g}, not {result:g}")
+    return result
+
+
+def real_array(name: str, value: Any, shape: tuple[int, ...] | None = None) -> np.ndarray:
+    """Return a float64 array of finite numbers, of the given shape if one is given.
+
+    Complex numbers, texts, None and masked entries are refused, where numpy would drop a part of them or make them NaN.
+    """
+    if np.ma.is_masked(value):
+        raise InvalidArgument(name, "must not have masked entries")
+    try:
+        given = np.asarray(value)
+        if given.dtype.kind not in "biufO" or not all(hasattr(v, "__float__") for v in _objects(given)):
+            raise TypeError
+        array = np.array(given, dtype=np.float64)
+    except (TypeError, ValueError, OverflowError):
+        kind = "complex numbers" if _is_complex(value) else shown(value)
+        raise InvalidArgument(name, f"must be an array of real numbers, not {kind}") from None
+    if shape is not None and array.shape != shape:
+        raise InvalidArgument(name, f"must have shape {shape}, not {array.shape}")
+    if not np.isfinite(array).all():
+        raise InvalidArgument(name, "must be finite; it contains NaN or infinity")
+    return array
+
+
+def _objects(array: np.ndarray) -> Any:
+    """The entries of an array that holds objects, such as numbers of sympy."""
+    return array.flat if array.dtype == object else ()
+
+
+def times(value: Any) -> np.ndarray:
+    """Return snapshot times: one-dimensional, not empty, not negative, not decreasing."""
+    array = np.atleast_1d(real_array("times", value))
+    if array.ndim != 1 or array.size == 0:
+        raise InvalidArgument("times", f"must be a non-empty list of times, not of shape {array.shape}")
+    if array[0] < 0:
+        raise InvalidArgument("times", f"must not be negative, but the first is {array[0]:g}")
+    if (np.diff(array) < 0).any():
+        raise InvalidArgument("times", "must be in increasing order")
+    return array
+
+
+def evaluated(
+    name: str,
+    function: Any,
+    points: np.ndarray,
+    shape: tuple[int, ...] = (),
+    *,
+    nonnegative: bool = False,
+    broadcast: bool = True,
+    finite: bool = True,
+) -> np.ndarray:
+    """Return the real values (P, *shape) of a user's function at points (P,) or (P, d).
+
+    Args:
+        name: of the argument that carries the function.
+        function: of the user's; a number counts as a constant function where one value is wanted for each point.
+        points: where.
+        shape: of one value.
+        nonnegative: refuse values below 0.
+        broadcast: take one value for all points.
+        finite: refuse NaN and infinity.
+
+    Raises:
+        InvalidArgument: not callable, it raises (with what it raised as the cause), values of a wrong shape or kind.
+    """
+    wanted = (len(points), *shape)
+    values = called(name, function, points, wanted)
+    if broadcast and values.shape == shape:
+        _refuse_one_for_all(name, function, points, wanted, values)
+        values = np.broadcast_to(values, wanted)
+    if values.shape != wanted:
+        raise InvalidArgument(name, f"must return as many values as it is given points: {wanted}, not {values.shape}")
+    if np.iscomplexobj(values) or values.dtype.kind not in "biufO":
+        raise InvalidArgument(name, f"must return real numbers, not {values.dtype}")
+    if not finite and values.dtype.kind == "f":
+        return values.astype(np.float64)
+    try:
+        values = real_array(name, values)
+    except InvalidArgument as error:
+        raise InvalidArgument(name, error.reason.replace("must be", "must return", 1)) from None
+    if nonnegative and (values < 0).any():
+        place = points[np.unravel_index(values.argmin(), values.shape)[0]]
+        raise InvalidArgument(name, f"must not be negative, but it is {values.min():g} at x = {_place(place)}")
+    return values
+
+
+def _refuse_one_for_all(
+    name: str, function: Any, points: np.ndarray, wanted: tuple[int, ...], value: np.ndarray
+) -> None:
+    """Raise if one value for all points depends on the points, as with x[0] for x or a sum without its axis."""
+    if len(points) < 2 or not callable(function):
+        return
+    other = called(name, function, points[len(points) // 2 :][::-1], wanted)
+    if other.shape != value.shape or not np.array_equal(other, value):
+        first = "x[:, 0], not x[0], and sums need axis=1" if points.ndim == 2 else "x, not x[0]"
+        raise InvalidArgument(
+            name,
+            f"must return as many values as it is given points, {_signature(wanted)}, not one value that depends on "
+            f"them; the coordinate is {first}",
+        )
+
+
+def mask(name: str, function: Any, points: np.ndarray) -> np.ndarray:
+    """Return the truth values (P,) of a set, a user's function from points (P, d) to truth values (P,).
+
+    Raises:
+        InvalidArgument: not callable, it raises, or it returns something else.
+    """
+    values = called(name, function, points, (len(points),), what="truth values")
+    if values.shape == () and values.dtype == bool:
+        values = np.broadcast_to(values, (len(points),))
+    if values.shape != (len(points),) or values.dtype != bool:
+        raise InvalidArgument(
+            name, f"must return truth values ({len(points)},), not {values.dtype} of shape {values.shape}"
+        )
+    return values
+
+
+def called(name: str, function: Any, points: np.ndarray, wanted: tuple[int, ...], what: str = "values") -> np.ndarray:
+    """Return what a user's function gives at points as an array, whatever it is.
+
+    Raises:
+        InvalidArgument: not callable, or it raises; the message says what would be right.
+    """
+    given = _signature(points.shape)
+    right = f"a callable from points {given} to {what} {_signature(wanted)}"
+    if not callable(function):
+        if what == "values" and len(wanted) == 1 and np.ndim(function) == 0 and hasattr(function, "__float__"):
+            return np.asarray(number(name, function))
+        raise InvalidArgument(name, f"must be {right}, not {shown(function)}")
+    try:
+        result = function(points)
+        if result is None:
+            raise InvalidArgument(name, f"must be {right}, but it returns None; is a return missing?")
+        if np.ma.is_masked(result):
+            raise InvalidArgument(name, "must not return masked entries")
+        values = np.asarray(result)
+    except InvalidArgument:
+        raise
+    except Exception as error:
+        raise InvalidArgument(
+            name, f"must be {right}, but it raises {type(error).__name__}: {_first_line(error)}{_hint(error, points)}"
+        ) from error
+    if values.dtype == object and any(type(v).__module__.partition(".")[0] == "sympy" for v in values.flat):
+        raise InvalidArgument(name, f"must be {right}; use numpy's functions in it instead of sympy's")
+    return values
+
+
+def profile(name: str, function: Profile, points: np.ndarray, *, nonnegative: bool = False) -> np.ndarray:
+    """Return the values of a profile, a callable from points (P,) to values (P,) or a number, at the points."""
+    return evaluated(name, function, points, nonnegative=nonnegative)
+
+
+def _hint(error: Exception, points: np.ndarray) -> str:
+    """What would help against the usual mistakes in functions of arrays."""
+    text = str(error)
+    if "truth value of an array" in text:
+        return "; it must take arrays: use numpy.where instead of if, & instead of and"
+    if ("can be converted to" in text and "scalar" in text) or "cannot convert" in text.lower():
+        return "; it must take arrays: use numpy's functions instead of math's"
+    if any(word in text for word in ("loop of ufunc", "ympy", "Cannot convert expression")) or _in_sympy(error):
+        return "; use numpy's functions in it instead of sympy's"
+    if points.ndim == 2 and ("broadcast" in text or "out of bounds" in text):
+        return "; points are (P, d): the first coordinate is x[:, 0], not x[0]"
+    return ""
+
+
+def _in_sympy(error: Exception) -> bool:
+    """Whether an error was raised by sympy's own code, as its functions do that are given arrays."""
+    frames = traceback.walk_tb(error.__traceback__)
+    return any(str(frame.f_globals.get("__name__", "")).partition(".")[0] == "sympy" for frame, _ in frames)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
+def _signature(shape: tuple[int, ...]) -> str:
+    """The shape of an array of points or values in the words of the docs: (P,), (P, d)."""
+    rest = ", ".join(str(n) for n in shape[1:])
+    return f"(P, {rest})" if rest else "(P,)"
+
+
+def _place(point: Any) -> str:
+    return f"{point:g}" if np.ndim(point) == 0 else str([float(f"{c:.6g}") for c in point])
+
+
+def _is_complex(value: Any) -> bool:
+    try:
+        return bool(np.iscomplexobj(value) or np.iscomplexobj(np.asarray(value)))
+    except Exception:
+        return False
+
+
+def shown(value: Any) -> str:
+    """A value as it can stand in a message: its text where that is short, else its type."""
+    text = repr(value)
+    if isinstance(value, np.ndarray) and value.size > 8:
+        return f"an array of shape {value.shape}"
+    return text if len(text) <= 80 and "\n" not in text else f"{type(value).__name__} ({text[:60].splitlines()[0]}...)"
+
+
+def flag(name: str, value: Any) -> bool:
+    """Return a truth value; numbers and strings are refused."""
+    if not isinstance(value, bool | np.bool_):
+        raise InvalidArgument(name, f"must be True or False, not {shown(value)}")
+    return bool(value)

@@ -1,0 +1,130 @@
+"""The generator in UFL: int sigma pi <M grad f, grad g> and int pi f g, with elements of any degree.
+
+pi is evaluated at quadrature points, relative to its largest value; cells in which it is below 1e-30 of that are taken
+out, as behind a wall without flux.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import basix.ufl
+import numpy as np
+import ufl
+from dolfinx import fem
+from dolfinx.fem import petsc as fem_petsc
+from dolfinx.mesh import Mesh
+from mpi4py import MPI
+from petsc4py import PETSc
+
+from scaling_limits.particles.sampling.ranks import on_all_ranks
+
+from .coefficients import Coefficients, exponent_at, mobility_at
+
+NEGLIGIBLE = 1e-30  # 69 in units of sigma; steep walls beyond it would make matrices indefinite
+
+
+@dataclass(frozen=True, eq=False)
+class GeneratorForms:
+    """The forms of -L, L f = (1/pi) div(sigma pi M grad f), on a mesh.
+
+    Args:
+        mesh: of the box.
+        coefficients: M, Psi, sigma.
+        lowest: the least Psi/sigma, or about it.
+        degree: of the elements.
+    """
+
+    mesh: Mesh
+    coefficients: Coefficients
+    lowest: float
+    degree: int
+
+    @cached_property
+    def space(self) -> fem.FunctionSpace:
+        """Continuous Lagrange elements."""
+        return fem.functionspace(self.mesh, ("Lagrange", self.degree))
+
+    @cached_property
+    def dx(self) -> ufl.Measure:
+        """Gauss quadrature that leaves room for pi."""
+        return ufl.Measure(
+            "dx", domain=self.mesh, metadata={"quadrature_degree": self._order, "quadrature_rule": "default"}
+        )
+
+    @cached_property
+    def _rule(self) -> np.ndarray:
+        """The quadrature points of the reference cell."""
+        return basix.make_quadrature(self.mesh.basix_cell(), self._order)[0]
+
+    @property
+    def _order(self) -> int:
+        return 2 * self.degree + 4
+
+    @cached_property
+    def weights(self) -> tuple[fem.Function, fem.Function]:
+        """Pi and sigma pi M as functions on the quadrature points."""
+        dim, cell = self.mesh.topology.dim, self.mesh.basix_cell()
+        scalar = basix.ufl.quadrature_element(cell, degree=self._order, scheme="default")
+        tensor = basix.ufl.quadrature_element(cell, value_shape=(dim, dim), degree=self._order, scheme="default")
+        measure = fem.Function(fem.functionspace(self.mesh, scalar))
+        conductivity = fem.Function(fem.functionspace(self.mesh, tensor))
+        points = self._quadrature_points()
+        sigma = float(self.coefficients.temperature)
+        exponent, tensors = on_all_ranks(
+            self.mesh.comm, lambda: (exponent_at(self.coefficients, points), mobility_at(self.coefficients, points))
+        )
+        pi = np.exp(self.lowest - exponent)
+        pi = pi.reshape(-1, self._rule.shape[0])
+        pi = np.where(pi.max(axis=1, keepdims=True) > NEGLIGIBLE, pi, 0.0).ravel()
+        measure.x.array[:] = pi
+        conductivity.x.array[:] = (sigma * pi[:, None, None] * tensors).ravel()
+        return measure, conductivity
+
+    def _quadrature_points(self) -> np.ndarray:
+        cells = self.mesh.topology.index_map(self.mesh.topology.dim)
+        count, dim = cells.size_local + cells.num_ghosts, self.mesh.topology.dim
+        x = fem.Expression(ufl.SpatialCoordinate(self.mesh), self._rule)
+        return np.asarray(x.eval(self.mesh, np.arange(count, dtype=np.int32))).reshape(-1, dim)
+
+    def energy(self, f: Any, g: Any) -> ufl.Form:
+        """int sigma pi <M grad f, grad g>."""
+        return ufl.inner(self.weights[1] * ufl.grad(f), ufl.grad(g)) * self.dx
+
+    def product(self, f: Any, g: Any) -> ufl.Form:
+        """int pi f g."""
+        return self.weights[0] * f * g * self.dx
+
+    def matrices(self) -> tuple[PETSc.Mat, PETSc.Mat, PETSc.Vec]:
+        """The matrices of energy and product, and the roots of the diagonal of the second; both are divided by it from
+        both sides, so that their entries are of order one wherever pi is. Roots are infinite where pi is negligible.
+        """
+        f, g = ufl.TrialFunction(self.space), ufl.TestFunction(self.space)
+        energy, product = (fem_petsc.assemble_matrix(fem.form(form(f, g))) for form in (self.energy, self.product))
+        energy.assemble()
+        product.assemble()
+        diagonal = product.getDiagonal()
+        comm = self.mesh.comm
+        first = diagonal.getOwnershipRange()[0]
+        empty = np.flatnonzero(~(diagonal.array > 0)).astype(PETSc.IntType)
+        roots = diagonal.copy()
+        roots.array[:] = np.sqrt(diagonal.array)
+        roots.array[empty] = np.inf
+        inverse = roots.copy()
+        inverse.array[:] = 1.0 / roots.array
+        energy.diagonalScale(inverse, inverse)
+        product.diagonalScale(inverse, inverse)
+        if comm.allreduce(empty.size):
+            top = comm.allreduce(np.abs(energy.getDiagonal().array).max(initial=0.0), MPI.MAX)
+            energy.zeroRowsColumns(empty + first, diag=top)
+            product.zeroRowsColumns(empty + first, diag=1.0)
+        for matrix in (energy, product):
+            matrix.setOption(PETSc.Mat.Option.SYMMETRIC, True)
+            matrix.setOption(PETSc.Mat.Option.SYMMETRY_ETERNAL, True)
+        return energy, product, roots
+
+    def integral(self, form: ufl.Form) -> float:
+        """The value of a form without arguments, over all ranks."""
+        return float(self.mesh.comm.allreduce(np.real(fem.assemble_scalar(fem.form(form)))))

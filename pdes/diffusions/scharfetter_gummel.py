@@ -1,0 +1,223 @@
+"""The generator on the nodes of a lattice: edges with exponentially fitted conductances.
+
+For rho = pi u, pi = exp(-Psi/sigma), the equation d_t rho = div(M (rho grad Psi + sigma grad rho)) is the gradient flow
+d_t (pi u) = div(sigma pi M grad u). At a node x of volume |x| the tensor is a sum M(x) = sum_i lambda_i e_i e_i^T over
+steps e_i of the lattice (`lattice_basis`), so that
+
+    int sigma pi <M grad u, grad u>  ~  sum_edges c_xy (u_y - u_x)^2,
+    c_xy = sigma w_xy pi_xy,    1/pi_xy = int_0^1 exp((Psi_x + s (Psi_y - Psi_x))/sigma) ds,
+
+where w_xy collects |x| lambda_i of both ends. With a diagonal M these are the fluxes of Scharfetter and Gummel; with a
+moderate M_12 they are those of finite elements of degree 1 on triangles, averaged along edges (Xu and Zikatanov, Math.
+Comp. 68 (1999) 1429). No conductance is negative, for any tensor: densities stay positive, the free energy decreases,
+and exp(-Psi/sigma) is stationary, all exactly.
+
+Unknowns are s = r/sqrt(m), with r the probability at a node and m = |x| pi. In them the generator is the symmetric
+matrix -S, whose entries depend on differences of Psi only: nothing overflows where pi is 1e-300. Where it is below
+exp(-1300) of its maximum, no path goes, and there is a wall.
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.sparse
+from mpi4py import MPI
+from petsc4py import PETSc
+
+from scaling_limits.meshes.box import Lattice
+from scaling_limits.particles.sampling.ranks import on_all_ranks
+
+from ..errors import Unresolved
+from .coefficients import Coefficients, checked_coefficients, exponent_at, mobility_at
+from .selling import decomposition
+
+STANDS_IN = 0.5  # of the mass of equilibrium; it is less where only nodes near walls are concerned
+HIGHEST = 1300.0  # of (Psi - min Psi)/sigma; beyond it sqrt(pi) is not a number, and there is a wall
+
+
+@dataclass(frozen=True, eq=False)
+class Edges:
+    """All edges that the nodes of this rank contribute.
+
+    Args:
+        tail: place of x in the whole lattice (E,).
+        head: place of y (E,).
+        step: y - x (E, d), in units of the lattice, not wrapped.
+        weight: the part of w_xy that comes from x (E,), in units of volume over time and energy.
+        widest: the largest component of a step, 1 where neighbours are enough.
+        diagonal: whether the diagonal of M stands in for M, at the nodes of this rank (m,).
+    """
+
+    tail: np.ndarray
+    head: np.ndarray
+    step: np.ndarray
+    weight: np.ndarray
+    widest: int
+    diagonal: np.ndarray
+
+    def among(self, nodes: np.ndarray) -> Edges:
+        """The edges that have both ends among some nodes, given as truth values (size,)."""
+        if nodes.all():
+            return self
+        kept = nodes[self.tail] & nodes[self.head]
+        return Edges(self.tail[kept], self.head[kept], self.step[kept], self.weight[kept], self.widest, self.diagonal)
+
+
+def edges(lattice: Lattice, tensors: np.ndarray) -> Edges:
+    """The edges of a tensor field on a lattice.
+
+    A node near a wall takes a difference to one side only where the other would leave the box; where both would, as at
+    a corner, it takes the diagonal of M.
+
+    Args:
+        lattice: the nodes.
+        tensors: M (m, d, d) at the nodes of this rank.
+    """
+    scaled = tensors / (lattice.spacing[:, None] * lattice.spacing[None, :])
+    weights, steps = decomposition(scaled)
+    fits = [_inside(lattice, side * steps) for side in (1, -1)]
+    stuck = ((weights > 0) & ~fits[0] & ~fits[1]).any(axis=1)
+    if stuck.any():
+        diagonal = scaled[stuck] * np.eye(lattice.dim)
+        weights[stuck], steps[stuck] = decomposition(diagonal)
+        fits = [_inside(lattice, side * steps) for side in (1, -1)]
+    sides = fits[0].astype(float) + fits[1]
+    share = lattice.volumes[:, None] * weights / np.maximum(sides, 1.0)
+    parts = []
+    flat = lattice.flat(lattice.index)
+    for side, fit in zip((1, -1), fits):
+        node, term = np.nonzero(fit & (weights > 0))
+        step = side * steps[node, term]
+        head = lattice.flat((lattice.index[node] + step) % lattice.shape)
+        parts.append((flat[node], head, step, share[node, term]))
+    tail, head, step, weight = (np.concatenate(column) for column in zip(*parts))
+    widest = int(np.abs(step).max(initial=1))
+    proper = tail != head  # once around the box and back is no edge
+    widest = lattice.comm.allreduce(widest, MPI.MAX)
+    return Edges(tail[proper], head[proper], step[proper], weight[proper], widest, stuck)
+
+
+def _inside(lattice: Lattice, steps: np.ndarray) -> np.ndarray:
+    target = lattice.index[:, None, :] + steps
+    return np.all(lattice.periodic | ((target >= 0) & (target < lattice.shape)), axis=-1)
+
+
+def bernoulli(difference: np.ndarray) -> np.ndarray:
+    """d/(exp(d) - 1), the harmonic mean of exp along an edge, relative to its tail."""
+    small = np.abs(difference) < 1e-12
+    with np.errstate(over="ignore"):
+        return np.where(small, 1.0 - 0.5 * difference, difference / np.where(small, 1.0, np.expm1(difference)))
+
+
+def symmetric_bernoulli(difference: np.ndarray) -> np.ndarray:
+    """(d/2)/sinh(d/2), the same relative to the geometric mean of both ends."""
+    half = 0.5 * np.abs(difference)
+    return np.where(
+        half < 1e-6, 1.0 - half**2 / 6.0, 2 * half * np.exp(-half) / np.maximum(-np.expm1(-2 * half), 1e-300)
+    )
+
+
+class EdgeScheme:
+    """The matrix S and the measure m of an effective equation on a lattice.
+
+    Args:
+        lattice: the nodes.
+        coefficients: M, Psi, sigma.
+
+    Raises:
+        InvalidArgument: on all ranks, if Psi is not finite, or M is not symmetric and positive definite somewhere.
+    """
+
+    def __init__(self, lattice: Lattice, coefficients: Coefficients) -> None:
+        self.lattice = lattice
+        self.temperature = float(checked_coefficients(coefficients).temperature)
+        mine, tensors = on_all_ranks(
+            lattice.comm,
+            lambda: (exponent_at(coefficients, lattice.points), mobility_at(coefficients, lattice.points)),
+        )
+        self.exponent = lattice.whole(mine)  # Psi/sigma on the whole lattice, above its minimum
+        self.lowest = float(self.exponent.min())
+        self.exponent -= self.lowest
+        self.alive = self.exponent <= HIGHEST
+        found = edges(lattice, tensors)
+        self.edges = found.among(self.alive)
+        self.volumes = lattice.whole(lattice.volumes)  # of all nodes
+        own = self.exponent[lattice.own]
+        self.root = np.where(own <= HIGHEST, np.sqrt(lattice.volumes) * np.exp(-0.5 * own), 0.0)  # sqrt(m)
+        self.traits = self._traits(tensors)
+        self._warn_of_diagonals(found.diagonal)
+
+    def _warn_of_diagonals(self, diagonal: np.ndarray) -> None:
+        """Warn where the diagonal of M stands in for M at more than some nodes near corners."""
+        mass = np.array([(self.root[diagonal] ** 2).sum(), (self.root**2).sum()])
+        some, all_ = self.lattice.comm.allreduce(mass)
+        if some > STANDS_IN * all_ and self.lattice.comm.rank == 0:
+            part = f"{some / all_:.2g} of the mass"
+            message = f"M is so anisotropic that its differences leave the box at nodes with {part}"
+            warnings.warn(
+                f"{message} of equilibrium, where its diagonal stands in: results are those of another M; "
+                "turn the axes along M, or take more cells",
+                Unresolved,
+                stacklevel=6,
+            )
+
+    def _traits(self, tensors: np.ndarray) -> np.ndarray:
+        """Numbers that tell Psi/sigma and M at all nodes from others: sums with random signs, for each of both."""
+        diagonal = np.diagonal(tensors, axis1=1, axis2=2)
+        upper = np.triu_indices(self.lattice.dim, 1)
+        ratios = tensors / np.sqrt(diagonal[:, :, None] * diagonal[:, None, :])
+        fields = [np.minimum(self.exponent[self.lattice.own], HIGHEST)[:, None], np.log(diagonal)]
+        return self.lattice.signed_sums(np.concatenate([*fields, ratios[:, upper[0], upper[1]]], axis=1))
+
+    def matrix(self) -> PETSc.Mat:
+        """S, symmetric and positive semidefinite, with kernel sqrt(m); in units of rate."""
+        return self.assembled(self.edges.tail, self.edges.head, *self.rates())
+
+    def rates(self, part: np.ndarray | float = 1.0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """What edges have to give to S: (x, y) and (y, x); (x, x); (y, y).
+
+        Args:
+            part: of an edge that is left of it, (E,) or 1; a cut edge has one free end, and only its entry is of use.
+        """
+        tail, head, weight = self.edges.tail, self.edges.head, self.temperature * self.edges.weight
+        difference = self.exponent[head] - self.exponent[tail]
+        across = -weight * symmetric_bernoulli(difference) / np.sqrt(self.volumes[tail] * self.volumes[head])
+        out = weight / part * bernoulli(part * difference) / self.volumes[tail]
+        back = weight / part * bernoulli(-part * difference) / self.volumes[head]
+        return across, out, back
+
+    def assembled(
+        self, tail: np.ndarray, head: np.ndarray, across: np.ndarray, out: np.ndarray, back: np.ndarray
+    ) -> PETSc.Mat:
+        """Add up what edges have to give to the entries (x, y), (y, x), (x, x) and (y, y); collective.
+
+        Args:
+            tail: places x, all on this rank (E,).
+            head: places y, on any rank (E,).
+            across: for (x, y) and (y, x).
+            out: for (x, x).
+            back: for (y, y).
+        """
+        comm, size, mine = self.lattice.comm, self.lattice.size, self.root.size
+        start = self.lattice.own.start
+        owner = np.searchsorted(self.lattice.ends, head, side="right") - 1
+        abroad = [np.flatnonzero((owner == rank) & (rank != comm.rank)) for rank in range(comm.size)]
+        received = comm.alltoall([(head[e], tail[e], across[e], back[e]) for e in abroad])
+        here = owner == comm.rank
+        theirs, ours, theirs_across, theirs_back = (np.concatenate(column) for column in zip(*received))
+        rows = np.concatenate([tail, head[here], theirs]) - start
+        columns = np.concatenate([head, tail[here], ours])
+        diagonal = np.bincount(rows, np.concatenate([out, back[here], theirs_back]), mine)
+        own = np.arange(mine)
+        entries = np.concatenate([across, across[here], theirs_across, diagonal])
+        places = np.concatenate([rows, own]), np.concatenate([columns, own + start])
+        table = scipy.sparse.coo_array((entries, places), shape=(mine, size)).tocsr()
+        table.sum_duplicates()
+        csr = (table.indptr.astype(PETSc.IntType), table.indices.astype(PETSc.IntType), table.data)
+        matrix = PETSc.Mat().createAIJ(((mine, size), (mine, size)), csr=csr, comm=comm)
+        matrix.setOption(PETSc.Mat.Option.SYMMETRIC, True)
+        matrix.setOption(PETSc.Mat.Option.SYMMETRY_ETERNAL, True)
+        return matrix

@@ -1,0 +1,187 @@
+"""The slowest modes of a reversible diffusion, with elements of growing degree."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from dolfinx import fem
+from petsc4py import PETSc
+from scipy import ndimage
+from slepc4py import SLEPc
+
+from scaling_limits.meshes.box import Lattice, box
+from scaling_limits.particles import InvalidArgument
+
+from ..errors import NotConverged, Unresolved
+from .coefficients import mobility_at
+from .generator_forms import NEGLIGIBLE, GeneratorForms
+from .scharfetter_gummel import HIGHEST
+
+if TYPE_CHECKING:
+    from .fokker_planck import FokkerPlanck
+
+DEGREES = (2, 4, 6, 8)
+LOW_DEGREE = 2  # where the higher ones would be too expensive
+MOST_UNKNOWNS = {1: 400_000, 2: 200_000, 3: 20_000}
+SPECTRUM_RTOL = 1e-8  # the rates are at least so accurate where the elements can be
+FLAT = 1e-6  # relative: less than that is no well
+SHIFT = 1e-6  # of the diffusive rate sigma M/L^2: how far below 0 the shift is
+
+
+@dataclass(frozen=True, eq=False)
+class Modes:
+    """-L f_k = lambda_k f_k.
+
+    Args:
+        rates: lambda (k,), 0 first, in units of 1/time.
+        functions: f_k, with int pi f_k^2 = int pi, the first of them 1.
+        errors: of the rates, by their change from the last degree but one, or from larger cells (k,).
+        degree: of the elements.
+    """
+
+    rates: np.ndarray
+    functions: list[fem.Function]
+    errors: np.ndarray
+    degree: int
+
+
+def slowest(equation: FokkerPlanck, k: int) -> Modes:
+    """Raise the degree until the rates agree, or there are too many unknowns; see `FokkerPlanck.spectrum`."""
+    grid = equation.lattice
+    if k > grid.size // 2:
+        raise InvalidArgument("k", f"must be at most half the number of nodes, {grid.size // 2}, not {k}")
+    aim = min(equation.rtol, SPECTRUM_RTOL)
+    _warn_of_high_wells(equation)
+    found: Modes | None = None
+    for cells, degree in _sequence(grid):
+        mesh = box(grid.bounds, cells, periodic=grid.periodic, comm=grid.comm)
+        forms = GeneratorForms(mesh, equation.coefficients, equation.scheme.lowest, degree)
+        try:
+            rates, functions = _solved(forms, k, equation)
+        except NotConverged:
+            if found is None:
+                raise
+            break
+        errors = np.full(k, np.inf) if found is None else np.abs(rates - found.rates)
+        errors[0] = 0.0
+        found = Modes(rates, functions, errors, degree)
+        if (errors <= aim * rates).all():
+            return found
+    assert found is not None
+    worst = float((found.errors[1:] / found.rates[1:]).max(initial=0.0))
+    if worst > equation.rtol and grid.comm.rank == 0:
+        message = f"rates are known to about {worst:.1e} only, with degree {found.degree}; take more cells"
+        warnings.warn(message, Unresolved, stacklevel=4)
+    return found
+
+
+def _warn_of_high_wells(equation: FokkerPlanck) -> None:
+    """Warn of wells where pi is negligible: elements leave them out, and with them their slow modes."""
+    grid = equation.lattice
+    exponent = np.where(equation.scheme.alive, equation.scheme.exponent, HIGHEST).reshape(grid.shape)
+    modes = ["wrap" if wraps else "nearest" for wraps in grid.periodic]
+    around = ndimage.minimum_filter(exponent, size=3, mode=modes)
+    within = ndimage.maximum_filter(exponent, size=3, mode=modes)
+    wells = (exponent > -np.log(NEGLIGIBLE)) & (exponent <= around) & (within > exponent * (1 + FLAT))
+    if wells.any() and grid.comm.rank == 0:
+        index = np.argwhere(wells)[0]
+        place = [float(f"{x:.4g}") for x in grid.bounds[:, 0] + index * grid.spacing]
+        message = f"Psi has a well at x = {place}, {exponent[tuple(index)]:.3g} sigma above its minimum"
+        warnings.warn(
+            f"{message}: modes in wells higher than {-np.log(NEGLIGIBLE):.0f} sigma are left out; "
+            "take a higher temperature, or evolve",
+            Unresolved,
+            stacklevel=5,
+        )
+
+
+def _sequence(grid: Lattice) -> list[tuple[list[int], int]]:
+    """Cells and the degree of elements, one after the other: the change of a rate stands for its error.
+
+    Where the higher degrees would be too expensive, degree 2 on cells twice as large comes before degree 2: it costs no
+    more than degree 1, whose error would say little about that of degree 2.
+    """
+    affordable = [p for p in DEGREES if np.prod(grid.cells) * float(p) ** grid.dim <= MOST_UNKNOWNS[grid.dim]]
+    if len(affordable) > 1:
+        return [(list(grid.cells), degree) for degree in affordable]
+    coarse = [max(-(-n // 2), 3 if wraps else 1) for n, wraps in zip(grid.cells, grid.periodic)]
+    return [(coarse, LOW_DEGREE), (list(grid.cells), LOW_DEGREE)]
+
+
+def _solved(forms: GeneratorForms, k: int, equation: FokkerPlanck) -> tuple[np.ndarray, list[fem.Function]]:
+    energy, product, roots = forms.matrices()
+    one = roots.copy()
+    one.array[np.isinf(one.array)] = 0.0
+    product_of_one = product.createVecLeft()
+    product.mult(one, product_of_one)
+    one.scale(1.0 / np.sqrt(one.dot(product_of_one)))
+    functions = [fem.Function(forms.space, name="f_0")]
+    functions[0].x.array[:] = 1.0
+    rates = [0.0]
+    if k > 1:
+        solver = _eigensolver(energy, product, one, k - 1, _diffusive_rate(equation))
+        try:
+            solver.solve()
+        except (PETSc.Error, SystemError) as error:  # slepc4py 3.25 raises the second
+            solver.incRef()  # SLEPc cannot take it apart in this state
+            raise NotConverged(
+                "the eigenvalue problem", "SLEPc gave up; exp(-Psi/sigma) varies too much in a cell",
+                "take more cells",
+            ) from error  # fmt: skip
+        if solver.getConverged() < k - 1:
+            raise NotConverged(
+                "the eigenvalue problem", f"SLEPc found {solver.getConverged()} of {k - 1} modes", "ask for fewer modes"
+            )
+        norm = forms.integral(forms.product(functions[0], functions[0]))
+        vector = energy.createVecRight()
+        for i in range(k - 1):
+            solver.getEigenvector(i, vector)
+            function = fem.Function(forms.space, name=f"f_{i + 1}")
+            count = forms.space.dofmap.index_map.size_local
+            function.x.array[:count] = vector.array / roots.array
+            function.x.scatter_forward()
+            mean = forms.integral(forms.product(function, functions[0])) / norm
+            function.x.array[:] -= mean  # SLEPc deflates in another inner product
+            size = forms.integral(forms.product(function, function))
+            rates.append(forms.integral(forms.energy(function, function)) / size)
+            function.x.array[:] *= np.sqrt(norm / size)
+            functions.append(function)
+        solver.destroy()
+    order = np.argsort(rates, kind="stable")
+    return np.array(rates)[order], [functions[i] for i in order]
+
+
+def _diffusive_rate(equation: FokkerPlanck) -> float:
+    """Sigma M/L^2, a rate that the slow ones are compared with."""
+    grid = equation.lattice
+    mobility = mobility_at(equation.coefficients, grid.bounds.mean(axis=1)[None])[0]
+    length = float((grid.bounds[:, 1] - grid.bounds[:, 0]).max())
+    return float(equation.coefficients.temperature * np.trace(mobility) / grid.dim / length**2)
+
+
+def _eigensolver(energy: PETSc.Mat, product: PETSc.Mat, one: PETSc.Vec, count: int, rate: float) -> SLEPc.EPS:
+    """Shift and invert just below 0, with the mode of rate 0 known beforehand."""
+    comm = energy.getComm()
+    solver = SLEPc.EPS().create(comm)
+    solver.setOptionsPrefix("fokker_planck_spectrum_")
+    solver.setOperators(energy, product)
+    solver.setProblemType(SLEPc.EPS.ProblemType.GHEP)
+    solver.setDimensions(count)
+    solver.setDeflationSpace([one])
+    solver.setTarget(-SHIFT * rate)
+    solver.setWhichEigenpairs(SLEPc.EPS.Which.TARGET_MAGNITUDE)
+    solver.setTolerances(tol=1e-11, max_it=500)
+    transform = solver.getST()
+    transform.setType(SLEPc.ST.Type.SINVERT)
+    factors = transform.getKSP()
+    factors.setType("preonly")
+    if comm.size == 1 and PETSc.Sys.hasExternalPackage("cholmod"):
+        factors.getPC().setType("cholesky")
+        factors.getPC().setFactorSolverType("cholmod")
+    else:
+        factors.getPC().setType("lu")
+        factors.getPC().setFactorSolverType("mumps")
+    return solver

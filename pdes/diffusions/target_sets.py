@@ -1,0 +1,255 @@
+"""The sets of hitting problems: as intervals of a line, as nodes of a lattice, and whether the cells resolve them."""
+
+from __future__ import annotations
+
+import itertools
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy import ndimage
+
+from scaling_limits.meshes.box import Lattice
+from scaling_limits.particles import InvalidArgument
+from scaling_limits.particles.sampling.ranks import on_all_ranks
+from scaling_limits.particles.support.checks import mask
+
+from ..errors import Unresolved
+from .scharfetter_gummel import Edges
+
+BISECTIONS = 50
+LOOKS = (8, 1024)  # points in each cell of a line at which a set is looked for: at least, and where cells are few
+MOST_LOOKS = 2**16
+TINY = 1e-6  # of a cell of a line: what is closer together is one point
+POINT = 1e-9  # of a cell of a line: a thinner set is a point
+ACROSS = 3  # nodes that a set must have in all directions but one
+
+
+@dataclass(frozen=True, eq=False)
+class TargetSet:
+    """A set on which the solution is given.
+
+    Args:
+        name: of the argument that it was given by.
+        function: from points (P, d) to truth values (P,), of the user's.
+        value: of the solution in it.
+    """
+
+    name: str
+    function: Any
+    value: float
+
+    def holds(self, points: np.ndarray) -> np.ndarray:
+        """Whether points (P, d) are in the set (P,).
+
+        Raises:
+            InvalidArgument: no such callable.
+        """
+        return mask(self.name, self.function, points)
+
+
+def bisected(holds: Callable[[np.ndarray], np.ndarray], count: int) -> tuple[np.ndarray, np.ndarray]:
+    """The parts (count,) of ways of length 1 that are outside of a set, and the ends of what is within, to rounding.
+
+    Args:
+        holds: from a part of each way (count,) to whether the set is there (count,).
+        count: of ways; each begins outside of the set and ends in it.
+    """
+    outside: np.ndarray = np.zeros(count)
+    within: np.ndarray = np.ones(count)
+    for _ in range(BISECTIONS if count else 0):
+        middle = 0.5 * (outside + within)
+        hits = holds(middle)
+        outside, within = np.where(hits, outside, middle), np.where(hits, middle, within)
+    return outside, within
+
+
+# --- on a line ---------------------------------------------------------------------------------------------
+
+
+def intervals(grid: Lattice, sets: tuple[TargetSet, ...]) -> list[np.ndarray]:
+    """Each set as closed intervals (n, 2) of a line, in order; those of a point have twice the same end. Collective.
+
+    Raises:
+        InvalidArgument: a set that is empty, or covers the box; sets that meet or touch.
+    """
+    found = on_all_ranks(grid.comm, lambda: [_intervals_of(grid, one) for one in sets])
+    low, high = grid.bounds[0]
+    tiny = TINY * grid.spacing[0]
+    for one, parts in zip(sets, found):
+        if not len(parts):
+            count = _looks(grid).size
+            raise InvalidArgument(one.name, f"has none of {count} points of the box in it; take more cells")
+        if np.diff(parts).sum() >= high - low - tiny:
+            raise InvalidArgument(one.name, "covers the whole box")
+    shifts = (0.0, high - low, low - high) if grid.periodic[0] else (0.0,)
+    if len(sets) == 2:
+        for (a, b), shift in itertools.product(itertools.product(*found), shifts):
+            if a[0] - tiny <= b[1] + shift and b[0] + shift - tiny <= a[1]:
+                place = max(a[0], b[0] + shift)
+                raise InvalidArgument(sets[1].name, f"must not meet {sets[0].name}, but both reach x = {place:.6g}")
+    return found
+
+
+def _intervals_of(grid: Lattice, one: TargetSet) -> np.ndarray:
+    low, high = grid.bounds[0]
+    h, looks = float(grid.spacing[0]), _looks(grid)
+    held = one.holds(looks[:, None])
+    changes = np.flatnonzero(held[1:] != held[:-1])
+    enters = held[changes + 1]
+    start = np.where(enters, looks[changes], looks[changes + 1])  # outside of the set
+    way = np.where(enters, 1.0, -1.0) * (looks[1] - looks[0])
+    outside, within = bisected(lambda part: one.holds((start + part * way)[:, None]), len(changes))
+    ends = np.clip(start + 0.5 * (outside + within) * way, low, high)
+    starts, stops = ends[enters], ends[~enters]
+    parts = np.stack([np.append([low] * int(held[0]), starts), np.append(stops, [high] * int(held[-1]))], axis=1)
+    parts = _joined(parts, TINY * h)
+    parts[(parts - low <= TINY * h) & (np.diff(parts) >= 0)] = low
+    parts[high - parts <= TINY * h] = high
+    thin = (np.diff(parts) < POINT * h)[:, 0]
+    parts[thin] = parts[thin].mean(axis=1, keepdims=True)
+    return parts
+
+
+def _looks(grid: Lattice) -> np.ndarray:
+    """The points of a line at which a set is looked for; the nodes are among them."""
+    low, high = grid.bounds[0]
+    return np.linspace(low, high, grid.cells[0] * int(np.clip(MOST_LOOKS // grid.cells[0], *LOOKS)) + 1)
+
+
+def _joined(parts: np.ndarray, tiny: float) -> np.ndarray:
+    """Intervals in order, without the gaps that are tiny."""
+    if len(parts) < 2:
+        return parts
+    apart = parts[1:, 0] - parts[:-1, 1] > tiny
+    return np.stack([parts[np.append(True, apart), 0], parts[np.append(apart, True), 1]], axis=1)
+
+
+# --- on a lattice ------------------------------------------------------------------------------------------
+
+
+def nodes_of(grid: Lattice, alive: np.ndarray, sets: tuple[TargetSet, ...]) -> list[np.ndarray]:
+    """Whether each node is in each set (size,); collective.
+
+    Args:
+        grid: the nodes.
+        alive: whether paths go to a node (size,).
+        sets: one, or two that must not meet.
+
+    Raises:
+        InvalidArgument: a set without a node, or without one that paths reach; one that covers the box; sets that meet.
+
+    Warns:
+        Unresolved: a set, or a part of it, is smaller than the cells can tell.
+    """
+    own = on_all_ranks(grid.comm, lambda: [one.holds(grid.points) for one in sets])
+    masks = [grid.whole(held) for held in own]
+    for one, held in zip(sets, masks):
+        if not held.any():
+            raise InvalidArgument(one.name, "has no node in the box; take more cells, or a larger set")
+        if not (held & alive).any():
+            raise InvalidArgument(one.name, "is where exp(-Psi/sigma) is 0 in double precision: no path gets there")
+        if held.all():
+            raise InvalidArgument(one.name, "covers the whole box")
+    if len(sets) == 2 and (masks[0] & masks[1]).any():
+        raise InvalidArgument(sets[1].name, f"must not meet {sets[0].name}")
+    if np.logical_or.reduce(masks).all():
+        raise InvalidArgument(sets[1].name, f"touches {sets[0].name} everywhere: no node is outside of both")
+    for one, held in zip(sets, masks):
+        place = _too_small(grid, held)
+        if place is not None:
+            _warn(grid, f"{one.name} is less than {ACROSS} nodes across near x = {place}: its size is not resolved")
+        place = _missed(grid, one, held)
+        if place is not None:
+            _warn(grid, f"{one.name} has a part near x = {place} that is smaller than a cell and is left out")
+    return masks
+
+
+def look_along(grid: Lattice, edges: Edges, free: np.ndarray, sets: tuple[TargetSet, ...]) -> None:
+    """Warn if edges that are longer than a cell jump over a set; collective.
+
+    Args:
+        grid: the nodes.
+        edges: of the scheme.
+        free: which of them have both ends outside of the sets (E,).
+        sets: all of them.
+    """
+    wide = np.flatnonzero(free & (np.abs(edges.step).max(axis=1, initial=0) > 1))
+    start = grid.bounds[:, 0] + np.stack(np.unravel_index(edges.tail[wide], grid.shape), axis=1) * grid.spacing
+    looks = 2 * edges.widest
+
+    def jumped(one: TargetSet) -> int:
+        over = np.zeros(len(wide), dtype=bool)
+        for k in range(1, looks if len(wide) else 0):
+            over |= one.holds(wrapped(grid, start + k / looks * edges.step[wide] * grid.spacing))
+        return int(over.sum())
+
+    for one in sets if edges.widest > 1 else ():
+        count = grid.comm.allreduce(on_all_ranks(grid.comm, lambda one=one: jumped(one)))  # type: ignore[misc]
+        if count:
+            message = f"{count} edges of up to {edges.widest} cells, which an anisotropic M needs, jump over {one.name}"
+            _warn(grid, message)
+
+
+def wrapped(grid: Lattice, points: np.ndarray) -> np.ndarray:
+    """Points of the lattice's neighbourhood, taken back into the box: by periods, else to the wall."""
+    low, high = grid.bounds.T
+    return np.where(grid.periodic, low + (points - low) % (high - low), np.clip(points, low, high))
+
+
+def _warn(grid: Lattice, message: str) -> None:
+    if grid.comm.rank == 0:
+        warnings.warn(f"{message}; take more cells", Unresolved, stacklevel=7)
+
+
+def _too_small(grid: Lattice, held: np.ndarray) -> list[float] | None:
+    """A place where a connected part of a set has fewer nodes across than it needs; a wall doubles what is at it.
+
+    A part that is thin in one direction only is seen by its edges; in all directions but one it must be wide.
+    """
+    parts, count = ndimage.label(held.reshape(grid.shape), np.ones((3,) * grid.dim))
+    names = np.arange(count + 1)
+    for axis in np.flatnonzero(grid.periodic):
+        for one, other in zip(np.take(parts, 0, axis).ravel(), np.take(parts, -1, axis).ravel()):
+            if one and other and names[one] != names[other]:
+                names[names == names[other]] = names[one]
+    places = np.stack(np.nonzero(parts), axis=1)
+    own = names[parts[tuple(places.T)]]
+    order = np.argsort(own, kind="stable")
+    for part in np.split(places[order], np.flatnonzero(np.diff(own[order])) + 1):
+        widths = [len(np.unique(column)) for column in part.T]
+        for i, column in enumerate(part.T):
+            at_wall = not grid.periodic[i] and (column.min() == 0 or column.max() == grid.shape[i] - 1)
+            widths[i] += (widths[i] - 1) * at_wall
+        if sorted(widths)[1] < ACROSS:
+            return _place(grid, part.mean(axis=0))
+    return None
+
+
+def _missed(grid: Lattice, one: TargetSet, held: np.ndarray) -> list[float] | None:
+    """A place in the set that is more than a cell from all of its nodes; collective."""
+    near = held.reshape(grid.shape)
+    for axis, wraps in enumerate(grid.periodic):
+        edge = [(int(i == axis),) * 2 for i in range(grid.dim)]
+        near = np.pad(near, edge, mode="wrap" if wraps else "edge")
+    near = ndimage.binary_dilation(near, np.ones((3,) * grid.dim))[(slice(1, -1),) * grid.dim]
+    index = grid.index[(grid.periodic | (grid.index < np.array(grid.shape) - 1)).all(axis=1)]
+    corners = [(index + corner) % grid.shape for corner in itertools.product((0, 1), repeat=grid.dim)]
+    alone = ~np.logical_or.reduce([near[tuple(corner.T)] for corner in corners])
+    offsets = [*itertools.product((0.25, 0.75), repeat=grid.dim), (0.5,) * grid.dim]
+
+    def look() -> list[float] | None:
+        for offset in offsets if alone.any() else ():
+            hits = one.holds(grid.bounds[:, 0] + (index[alone] + offset) * grid.spacing)
+            if hits.any():
+                return _place(grid, index[alone][hits.argmax()] + np.array(offset))
+        return None
+
+    places = grid.comm.allgather(on_all_ranks(grid.comm, look))
+    return next((place for place in places if place is not None), None)
+
+
+def _place(grid: Lattice, index: np.ndarray) -> list[float]:
+    return [float(f"{c:.4g}") for c in grid.bounds[:, 0] + index * grid.spacing]

@@ -1,0 +1,1 @@
+"""The effective equations of pinned billiard balls, and the finite-size equations."""

@@ -1,0 +1,345 @@
+"""The effective equations of pinned billiard balls: mean mu and standard deviation sigma of the velocities."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from mpi4py import MPI
+
+from scaling_limits.particles import InvalidArgument, PinnedBalls
+from scaling_limits.particles.pinned_balls.velocities import velocities
+from scaling_limits.particles.sampling.ranks import communicator, on_all_ranks, same_on_all_ranks
+from scaling_limits.particles.support import checks
+from scaling_limits.particles.support.progress import watched
+
+from ..errors import NotConverged
+from ..time.rosenbrock import RODAS3, RODAS4, Rosenbrock, Statistics, Stepping
+from .discretisation import BilliardSystem, Source, billiard_system
+from .energy_norm import ROUND_OFF, hidden_by_rounding
+from .forms import BilliardForm, DeviationForm, EnergyForm, VarianceForm
+from .initial_data import InitialData
+from .interval_elements import at_points, interpolation_error
+from .mesh_choice import Choice, Mesh, spatial_error, warn_unresolved
+
+Profile = Callable[[np.ndarray], Any]
+BOUNDARIES = ("closed", "absorbing")
+LEAST_RTOL = 1e-11  # below it rounding, not the step, makes the error of sigma
+FASTEST = 1e12  # wave speeds beyond it belong to no number of balls
+FROZEN = 0.01  # the share of sigma that counts as no excess any more
+
+
+@dataclass(frozen=True, eq=False)
+class BilliardSolution:
+    """A solution of the pinned-billiard equations at T times; every rank holds all of it.
+
+    times (T,); nodes (C+1 groups, flattened) positions of the nodes; nodal_mean, nodal_w (T, m) their mu and w >= 0;
+    momentum, energy (T,) the integrals of mu and (mu^2 + sigma^2)/2; energy_outflow (T,) the energy that has left
+    through absorbing ends; resolved whether the mesh resolves 1/lambda, the initial data and the solution to rtol;
+    error (T,) the estimated error of the mesh in mu and sigma, in L2 relative to their sizes (its first entry, at
+    t = 0, that of the data); statistics what the solve has cost.
+    """
+
+    times: np.ndarray
+    nodes: np.ndarray
+    nodal_mean: np.ndarray
+    nodal_w: np.ndarray
+    momentum: np.ndarray
+    energy: np.ndarray
+    energy_outflow: np.ndarray
+    degree: int
+    resolved: bool
+    error: np.ndarray
+    statistics: Statistics
+
+    def mean_at(self, x: Any) -> np.ndarray:
+        """mu(x, t) at points (P,) in [0, 1], shape (T, P)."""
+        return self._at(x, self.nodal_mean)
+
+    def std_at(self, x: Any) -> np.ndarray:
+        """sigma(x, t) >= 0 at points (P,) in [0, 1], shape (T, P)."""
+        # sigma has a square root's slope where it vanishes, and w does not
+        return np.sqrt(2.0 * np.maximum(self._at(x, self.nodal_w), 0.0))
+
+    def _at(self, x: Any, values: np.ndarray) -> np.ndarray:
+        points = points_of(x)
+        if self.degree == 1:
+            return np.array([np.interp(points, self.nodes, row) for row in values])
+        return at_points(values, self.degree, points)
+
+
+def points_of(x: Any) -> np.ndarray:
+    """Return points (P,) of [0, 1]."""
+    points = np.atleast_1d(checks.real_array("x", x))
+    if points.ndim != 1 or (points < 0).any() or (points > 1).any():
+        raise InvalidArgument("x", "must be a list of points in [0, 1]")
+    return points
+
+
+@dataclass(frozen=True)
+class BilliardEquations:
+    """mu_t = (mu_x - lambda sigma)_x,   w_t = w_xx + mu_x (mu_x - lambda sigma),   w = sigma^2/2, on 0 < x < 1.
+
+    Equivalently E_t = (E_x - lambda mu sigma)_x for E = (mu^2 + sigma^2)/2. Source: (2.9)-(2.10) and section 4 of
+    Burdzy, Hoskins and Steinerberger.
+
+    Args:
+        wave_speed: lambda > 0, in lengths of the interval per unit of time.
+        mean: mu0, callable from points (P,) to velocities (P,).
+        std: sigma0 >= 0, callable from points (P,) to velocities (P,); it may vanish.
+        boundary: "closed", as the balls are: mu_x = lambda sigma and no flux of energy; or "absorbing", as in the
+            paper (2.11)-(2.12): mu_x = 0 and sigma = 0, through which energy leaves.
+
+    Raises:
+        InvalidArgument: an argument out of its range.
+    """
+
+    wave_speed: float
+    mean: Profile
+    std: Profile
+    boundary: str = "closed"
+
+    def __post_init__(self) -> None:
+        speed = checks.number("wave_speed", self.wave_speed, above=0.0)
+        if speed > FASTEST:
+            raise InvalidArgument("wave_speed", f"must be at most {FASTEST:g}, not {speed:g}")
+        object.__setattr__(self, "wave_speed", speed)
+        if not isinstance(self.boundary, str) or self.boundary not in BOUNDARIES:
+            raise InvalidArgument("boundary", f"must be one of {', '.join(BOUNDARIES)}, not {self.boundary!r}")
+        velocities(self.mean, self.std, np.linspace(0.0, 1.0, 101), whole=False)
+
+    @staticmethod
+    def of(balls: PinnedBalls, boundary: str = "closed") -> BilliardEquations:
+        """Return the effective equations of a system of balls, lambda = (n-1)/(2 sqrt(pi)) (2.8).
+
+        Args:
+            balls: the microscopic model, with exchange of energy.
+            boundary: see the class.
+        """
+        balls = exchanging(balls)
+        return BilliardEquations(balls.wave_speed, balls.mean, balls.std, boundary)
+
+    def solve(
+        self,
+        times: Any,
+        rtol: float = 1e-6,
+        cells: int | None = None,
+        *,
+        degree: int | None = None,
+        form: BilliardForm | None = None,
+        scheme: Rosenbrock | None = None,
+        progress: bool = False,
+        comm: MPI.Comm = MPI.COMM_WORLD,
+        petsc_options: dict[str, Any] | None = None,
+        source: Source | None = None,
+    ) -> BilliardSolution:
+        """Solve with finite elements in x and an adaptive Rosenbrock method in t.
+
+        Args:
+            times: times (T,) of the result, increasing, not negative.
+            rtol: tolerance, at least 1e-11, of a step's error and of that of the mesh, in mu and in sigma, each in L2
+                relative to its size (that of mu without the part that all balls share, and with that of sigma).
+            cells: number of equal elements; None chooses from wave_speed, rtol, the data and the first time.
+            degree: polynomial degree of the elements; None takes 1 where cells are given, 4 where they are chosen.
+            form: the form (A), (B) or (C) that is solved; None takes (C), which keeps the invariants.
+            scheme: the Rosenbrock method; None takes the one of order 3, or of order 4 for rtol below 1e-5.
+            progress: whether to show a progress bar (only at a terminal, only on rank 0).
+            comm: the ranks that share the mesh.
+            petsc_options: options of the linear solver, without prefix.
+            source: right-hand sides of a manufactured solution.
+
+        Returns:
+            A `BilliardSolution`.
+
+        Raises:
+            InvalidArgument: an argument out of its range.
+            NotConverged: the step had to be made too small; the message has time, step and reason.
+
+        Warns:
+            Unresolved: the mesh does not resolve 1/lambda (diffusion lambda h/2 is used in place of 1), the initial
+                data (where they jump, averages are taken) or the solution to rtol; the message says how far it is off.
+        """
+        return self._solved(times, rtol, cells, degree, form, scheme, progress, comm, petsc_options, source)
+
+    def _solved(
+        self, times: Any, rtol: float, cells: int | None, degree: int | None = None, form: BilliardForm | None = None,
+        scheme: Rosenbrock | None = None, progress: bool = False, comm: MPI.Comm = MPI.COMM_WORLD,
+        petsc_options: dict[str, Any] | None = None, source: Source | None = None, warn: bool = True,
+    ) -> BilliardSolution:  # fmt: skip
+        comm = communicator(comm)
+        times, rtol, cells, degree = on_all_ranks(comm, lambda: _checked(times, rtol, cells, degree))
+        on_all_ranks(comm, lambda: _check_parts(form, scheme, source, progress))
+        same_on_all_ranks(
+            comm, times=times, rtol=rtol, cells=cells, degree=degree, wave_speed=self.wave_speed,
+            boundary=self.boundary, form=form, scheme=scheme, petsc_options=petsc_options,
+        )  # fmt: skip
+        first = float(times[times > 0].min()) if times[-1] > 0 else 0.0
+        choice = Choice(self.wave_speed, self.boundary == "absorbing", self._data, rtol, first, comm)
+
+        def on(mesh: Mesh) -> tuple[BilliardSolution, float]:
+            system = _system(comm, mesh, form or EnergyForm(), self.boundary == "absorbing", petsc_options, source)
+            solution = self._on_mesh(system, mesh, times, rtol, scheme, progress)
+            return solution, float(solution.error[times > 0].max(initial=0.0))
+
+        mesh = choice.mesh(cells, degree)
+        solution, worst = on(mesh)
+        while cells is None and (finer := choice.finer(mesh, worst)):
+            before, (solution, worst), mesh = worst, on(finer), finer
+            if worst > 0.5 * before:
+                break
+        hidden = hidden_by_rounding(mesh.misfit.range_of_mean, mesh.misfit.largest_std, warn)
+        resolved = not hidden and warn_unresolved(mesh, self.wave_speed, solution.resolved, rtol, worst, warn)
+        return replace(solution, resolved=resolved)
+
+    @cached_property
+    def _data(self) -> InitialData:
+        return InitialData(self.mean, self.std)
+
+    def _on_mesh(
+        self,
+        system: BilliardSystem,
+        mesh: Mesh,
+        times: np.ndarray,
+        rtol: float,
+        scheme: Rosenbrock | None,
+        progress: bool,
+    ) -> BilliardSolution:
+        """Return the solution on one mesh; `resolved` says of 1/lambda alone whether the mesh resolves it."""
+        system.configure(self.wave_speed, rtol)
+        x = system.points()
+        mean, std = on_all_ranks(
+            system.comm, lambda: self._data.projected(x, mesh.cells, mesh.degree, mesh.misfit.cells)
+        )
+        stepping = Stepping(scheme or (RODAS3 if rtol > 1e-5 else RODAS4), first=self._first_step(mesh))
+        statistics = Statistics()
+        states = stepping.integrate(system, system.state(mean, std), times, statistics)
+        nodes, mu, w, momentum, energy, outflow = _collected(system, times, states, progress)
+        estimate = interpolation_error(mu, w, mesh.degree, ROUND_OFF)
+        error = spatial_error(estimate, mesh, self.wave_speed * times)
+        return BilliardSolution(
+            times, nodes, mu, w, momentum, energy, outflow, mesh.degree, system.resolved, error, statistics
+        )
+
+    def freeze_time(
+        self,
+        rtol: float = 1e-4,
+        cells: int | None = None,
+        *,
+        comm: MPI.Comm = MPI.COMM_WORLD,
+        petsc_options: dict[str, Any] | None = None,
+    ) -> float:
+        """First time t at which the excess of sigma over mu_x/lambda is spent.
+
+        int (sigma - mu_x/lambda)_+ dx <= 0.01 int sigma dx; where sigma = mu_x/lambda, mu does not change any more.
+        Velocities out of order (mu_x < 0) have an excess without noise too: they sort themselves.
+
+        Args:
+            rtol: as in `solve`.
+            cells: as in `solve`.
+            comm: as in `solve`.
+            petsc_options: as in `solve`.
+
+        Returns:
+            The time, in the unit of the equations, within 1 % of 1/lambda.
+
+        Raises:
+            InvalidArgument: an argument out of its range.
+            NotConverged: the excess is not spent by the time max(100/lambda, 10).
+
+        Warns:
+            Unresolved: as in `solve`.
+        """
+        stop, horizon = 1.0 / self.wave_speed, max(100.0 / self.wave_speed, 10.0)
+        while stop <= horizon:
+            times = np.linspace(0.0, stop, 101)
+            share = self._excess_share(self.solve(times, rtol, cells, comm=comm, petsc_options=petsc_options))
+            spent = np.flatnonzero(share <= FROZEN)
+            if spent.size:
+                k = int(spent[0])
+                if k == 0:
+                    return 0.0
+                part = (share[k - 1] - FROZEN) / (share[k - 1] - share[k])
+                return float(times[k - 1] + part * (times[k] - times[k - 1]))
+            stop *= 4
+        raise NotConverged("freezing", "sigma keeps an excess over mu_x/lambda", "solve and look at it", time=horizon)
+
+    def _excess_share(self, solution: BilliardSolution) -> np.ndarray:
+        """Return int (sigma - mu_x/lambda)_+ dx/int sigma dx, shape (T,); 1 where there is an excess without noise."""
+        x, sigma, mu = solution.nodes, np.sqrt(2 * solution.nodal_w), solution.nodal_mean
+        excess = np.maximum(sigma - np.gradient(mu, x, axis=1) / self.wave_speed, 0.0)
+        spent, whole = np.trapezoid(excess, x, axis=1), np.trapezoid(sigma, x, axis=1)
+        rounding = 4 * np.finfo(float).eps * x.size * np.abs(mu).max(axis=1) / self.wave_speed
+        share = np.divide(spent, whole, out=np.ones_like(whole), where=whole > 0)
+        return np.where(spent <= rounding, 0.0, share)
+
+    def _first_step(self, mesh: Mesh) -> float:
+        spacing = 1.0 / (mesh.cells * mesh.degree)
+        return min(0.1 * spacing / self.wave_speed, spacing**2)
+
+
+def exchanging(balls: Any) -> PinnedBalls:
+    """Return balls that exchange energy, which have equations.
+
+    Raises:
+        InvalidArgument: they do not, or these are no balls.
+    """
+    if not isinstance(balls, PinnedBalls):
+        raise InvalidArgument("balls", f"must be PinnedBalls, not {checks.shown(balls)}")
+    if not balls.energy_exchange:
+        raise InvalidArgument("balls", "without exchange of energy the balls have no equations of this kind")
+    return balls
+
+
+def tolerance(rtol: Any) -> float:
+    """Return a relative tolerance that double precision can meet."""
+    rtol = checks.number("rtol", rtol, above=0.0)
+    if rtol < LEAST_RTOL:
+        raise InvalidArgument("rtol", f"must be at least {LEAST_RTOL:g}, which rounding allows, not {rtol:g}")
+    return rtol
+
+
+def _checked(
+    times: Any, rtol: Any, cells: int | None, degree: int | None
+) -> tuple[np.ndarray, float, int | None, int | None]:
+    return (
+        checks.times(times),
+        tolerance(rtol),
+        None if cells is None else checks.integer("cells", cells, 2, 2**26),
+        None if degree is None else checks.integer("degree", degree, 1, 8),
+    )
+
+
+def _check_parts(form: Any, scheme: Any, source: Any, progress: Any) -> None:
+    if form is not None and not all(hasattr(form, name) for name in ("label", "second", "variance", "residual")):
+        known = ", ".join(f"{kind.__name__}()" for kind in (DeviationForm, VarianceForm, EnergyForm))
+        raise InvalidArgument("form", f"must be one of {known}, not {checks.shown(form)}")
+    if scheme is not None and not isinstance(scheme, Rosenbrock):
+        raise InvalidArgument("scheme", f"must be RODAS3, RODAS4 or another Rosenbrock, not {checks.shown(scheme)}")
+    if source is not None and not isinstance(source, Source):
+        raise InvalidArgument("source", f"must be a Source, not {checks.shown(source)}")
+    checks.flag("progress", progress)
+
+
+def _system(
+    comm: MPI.Comm, mesh: Mesh, form: BilliardForm, absorbing: bool, petsc_options: Any, source: Source | None
+) -> BilliardSystem:
+    if petsc_options is None and source is None:
+        return billiard_system(comm, mesh.cells, mesh.degree, form, absorbing)
+    return BilliardSystem(comm, mesh.cells, mesh.degree, form, absorbing, petsc_options, source)
+
+
+def _collected(system: BilliardSystem, times: np.ndarray, states: Any, progress: bool) -> tuple[np.ndarray, ...]:
+    """Return nodes, mu, w, momentum, energy and outflow, on every rank."""
+    rows, totals = [], []
+    for y in watched(states, times.size, progress, system.comm):
+        rows.append(np.stack(system.velocities(y)))
+        totals.append(system.totals(y))
+    parts = system.comm.allgather((system.points(), np.stack(rows)))
+    x = np.concatenate([part[0] for part in parts])
+    values = np.concatenate([part[1] for part in parts], axis=2)
+    order = np.argsort(x)
+    momentum, energy, outflow = np.array(totals).T
+    return x[order], values[:, 0, order], values[:, 1, order], momentum, energy, outflow

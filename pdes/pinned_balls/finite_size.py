@@ -1,0 +1,263 @@
+"""The one-step equations of n pinned balls, closed with exact Gaussian expectations: the PDE before its expansion.
+
+In the time tau = collisions/(n-2), with r and a as in (5.9)-(5.10) and <.> the sums over the triples that contain x,
+
+    d mu(x)/d tau = <mean of mu over the triple - mu(x)> + sqrt(3)/(2 pi) (E r(x-1) - E r(x+1))          (5.1), (5.13)
+    d e(x)/d tau  = <mean of e over the triple - e(x)>  + sqrt(3)/pi (E[a r](x-1) - E[a r](x+1))         (5.2), (5.15)
+
+for e = mu^2 + sigma^2. Near a frozen state sigma is as small as the gap of mu between neighbours, and the expansion
+that leads to the PDE is not small in 1/n; these equations keep it whole. What they still assume is independence.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from mpi4py import MPI
+from numba import njit
+
+from scaling_limits.particles import InvalidArgument, PinnedBalls
+from scaling_limits.particles.pinned_balls.velocities import velocities
+from scaling_limits.particles.sampling.ranks import communicator, on_all_ranks, same_on_all_ranks
+from scaling_limits.particles.sampling.workers import warn_if_long
+from scaling_limits.particles.support import checks
+from scaling_limits.particles.support.progress import watched
+
+from ..time.chebyshev import RungeKuttaChebyshev
+from ..time.rosenbrock import Statistics
+from .correlated_lattice import correlated_rate
+from .energy_norm import hidden_by_rounding, relative_error, restored
+from .equations import exchanging, tolerance
+from .gaussian_expectations import expectations
+
+NOISE = 2e-14  # of mu^2 + sigma^2; what is left of sigma^2 below it is rounding
+SECONDS_PER_SITE = 3.5e-7  # of one core, for one evaluation of the rates
+HALO = 2  # a site feels its neighbours' neighbours
+SPECTRAL_RADIUS = 5.0  # 3 of the exchange of energy (4 c^2 + 4 c - 8)/3 at c = -1/2, and up to 2 of the sorting
+
+
+@njit(inline="always")
+def _variance(mu, e):  # type: ignore[no-untyped-def]
+    """Return e - mu^2, and 0 where that is no more than rounding: else the rounding would be sorted like noise."""
+    variance = e - mu * mu
+    return variance if variance > NOISE * e else 0.0
+
+
+@njit(cache=True, nogil=True, fastmath={"contract", "nsz"}, error_model="numpy")
+def lattice_rate(mu, e, skip, keep, d_mu, d_e):  # type: ignore[no-untyped-def]
+    """Fill the rates d_mu, d_e (keep,) of the sites skip .. skip+keep-1 of a piece of the lattice with its halo."""
+    size = mu.shape[0]
+    sort = math.sqrt(3.0) / (2.0 * math.pi)
+    d_mu[:] = 0.0
+    d_e[:] = 0.0
+    for y in range(max(1, skip - 1), min(size - 1, skip + keep + 1)):
+        mean = (mu[y - 1] + mu[y] + mu[y + 1]) * (1.0 / 3.0)
+        energy = (e[y - 1] + e[y] + e[y + 1]) * (1.0 / 3.0)
+        v1 = _variance(mu[y - 1], e[y - 1])
+        v2 = _variance(mu[y], e[y])
+        v3 = _variance(mu[y + 1], e[y + 1])
+        r, ar = expectations(mu[y - 1], mu[y], mu[y + 1], v1, v2, v3)
+        for side in range(-1, 2):
+            x = y + side - skip
+            if 0 <= x < keep:
+                d_mu[x] += mean - mu[y + side] + side * sort * r
+                d_e[x] += energy - e[y + side] + side * 2.0 * sort * ar
+
+
+class LatticeSystem:
+    """y' = f(y) for y = (mu, e) on the sites of this rank (a `chebyshev.ExplicitSystem`)."""
+
+    spectral_radius = SPECTRAL_RADIUS
+
+    def __init__(self, n: int, rtol: float, comm: MPI.Comm, correlations: int = 0) -> None:
+        self._halo = HALO + (correlations + 2 if correlations else 0)
+        if n < 2 * self._halo * comm.size and comm.size > 1:
+            most = max(1, n // (2 * self._halo))
+            raise InvalidArgument("comm", f"{comm.size} ranks are too many for {n} balls; use at most {most}")
+        # the slowest disturbance: sigma next to the state at rest, mu_x = lambda sigma, of the length of the chain; mu
+        # has to follow it, so that it decays in less than the time (1 + lambda^2/pi^2)/pi^2 of the PDE; here twice that
+        speed = (n - 1) / (2.0 * math.sqrt(math.pi))
+        self.relaxation = (n - 1) ** 2 * (1.0 + (speed / math.pi) ** 2) / math.pi**2
+        bounds = np.linspace(0, n, comm.size + 1).astype(int)
+        self.comm, self.rtol = comm, rtol
+        self.first, self.last = int(bounds[comm.rank]), int(bounds[comm.rank + 1])
+        self._before = self._halo if comm.rank > 0 else 0
+        self._after = self._halo if comm.rank < comm.size - 1 else 0
+        self._piece = np.empty((2 + correlations, self._before + self.size + self._after))
+        self._weights = np.full(self.size, 1.0 / n)
+
+    @property
+    def size(self) -> int:
+        """Number of sites of this rank."""
+        return self.last - self.first
+
+    def rate(self, y: np.ndarray) -> np.ndarray:
+        """Return f(y), shape (2 + K, m)."""
+        piece, own = self._piece, slice(self._before, self._before + self.size)
+        piece[:, own] = y
+        if self.comm.size > 1:
+            left = self.comm.rank - 1 if self._before else MPI.PROC_NULL
+            right = self.comm.rank + 1 if self._after else MPI.PROC_NULL
+            ghost = np.empty((y.shape[0], self._halo))
+            self.comm.Sendrecv(np.ascontiguousarray(y[:, -self._halo :]), right, recvbuf=ghost, source=left)
+            piece[:, : self._before] = ghost[:, : self._before]
+            self.comm.Sendrecv(np.ascontiguousarray(y[:, : self._halo]), left, recvbuf=ghost, source=right)
+            piece[:, self._before + self.size :] = ghost[:, : self._after]
+        f = np.empty_like(y)
+        if y.shape[0] == 2:
+            lattice_rate(piece[0], piece[1], self._before, self.size, f[0], f[1])
+        else:
+            variance = piece[1] - piece[0] ** 2
+            variance[variance <= NOISE * piece[1]] = 0.0
+            correlated_rate(piece[0], piece[1], piece[2:], variance, self._before, self.size, f[0], f[1], f[2:])
+        return f
+
+    def moments(self, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return (mu, w >= 0) of the sites of this rank."""
+        return y[0], np.maximum(0.5 * (y[1] - y[0] ** 2), 0.0)
+
+    def error(self, new: np.ndarray, difference: np.ndarray) -> float:
+        """Return the error estimate in mu and sigma over rtol."""
+        other = self.moments(new - difference)
+        return relative_error(self._weights, self.moments(new), other, self.comm) / self.rtol
+
+    def accept(self, new: np.ndarray) -> tuple[np.ndarray, str]:
+        """Return the state with sigma^2 >= 0 and the same energy."""
+        w = 0.5 * (new[1] - new[0] ** 2)
+        kept, reason = restored(self._weights, new[0], w, None, self.rtol, self.comm)
+        return (new if kept is w else np.concatenate([[new[0], new[0] ** 2 + 2 * kept], new[2:]])), reason
+
+
+@dataclass(frozen=True, eq=False)
+class FiniteSizeSolution:
+    """mean (T, n) and std (T, n) of the balls at the times (T,); positions (n,); covariance (K, T, n), whose entry
+    [k-1, :, x] is Cov(v(x), v(x+k)); sums of mu and (mu^2 + sigma^2)/2 per ball, momentum and energy (T,); every rank
+    holds all of it.
+    """
+
+    times: np.ndarray
+    positions: np.ndarray
+    mean: np.ndarray
+    std: np.ndarray
+    covariance: np.ndarray
+    momentum: np.ndarray
+    energy: np.ndarray
+    statistics: Statistics
+
+
+@dataclass(frozen=True)
+class FiniteSizeEquations:
+    """The equations (5.1)-(5.2) with (5.13), (5.15) for n balls, closed with exact Gaussian expectations.
+
+    Args:
+        n: number of balls, at least 3.
+        mean: mu0, callable from positions (P,) in [0, 1] to velocities (P,).
+        std: sigma0 >= 0, likewise.
+        correlations: largest distance K at which covariances of the velocities are carried along; 0 takes them to be
+            independent, as the paper does.
+
+    Raises:
+        InvalidArgument: an argument out of its range.
+    """
+
+    n: int
+    mean: Callable[[np.ndarray], Any]
+    std: Callable[[np.ndarray], Any]
+    correlations: int = 0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "n", checks.integer("n", self.n, 3, 2**31 - 1))
+        object.__setattr__(self, "correlations", checks.integer("correlations", self.correlations, 0, self.n - 1))
+        velocities(self.mean, self.std, self.positions)
+
+    @staticmethod
+    def of(balls: PinnedBalls, correlations: int = 0) -> FiniteSizeEquations:
+        """Return the equations of a system of balls with exchange of energy.
+
+        Args:
+            balls: the microscopic model.
+            correlations: see the class.
+        """
+        balls = exchanging(balls)
+        return FiniteSizeEquations(balls.n, balls.mean, balls.std, correlations)
+
+    @property
+    def positions(self) -> np.ndarray:
+        """The positions (i-1)/(n-1) of the balls, shape (n,)."""
+        return np.arange(self.n) / (self.n - 1)
+
+    def solve(
+        self,
+        times: Any,
+        rtol: float = 1e-5,
+        *,
+        scheme: RungeKuttaChebyshev | None = None,
+        progress: bool = False,
+        comm: MPI.Comm = MPI.COMM_WORLD,
+        petsc_options: dict[str, Any] | None = None,
+    ) -> FiniteSizeSolution:
+        """Solve as a lattice equation, with an adaptive explicit method of many stages.
+
+        Args:
+            times: times (T,) in the unit of the effective equations, increasing, not negative.
+            rtol: tolerance, at least 1e-11, of a step's error in mu and in sigma, each in l2 relative to its size. The
+                errors of the steps add up: of order 2, the method errs by some rtol in all at 1e-4, some ten at 1e-6.
+            scheme: the time scheme.
+            progress: whether to show a progress bar (only at a terminal, only on rank 0).
+            comm: the ranks that share the lattice.
+            petsc_options: must be empty, since nothing is solved with PETSc here; as in all solves of this package.
+
+        Returns:
+            A `FiniteSizeSolution`.
+
+        Raises:
+            InvalidArgument: an argument out of its range; on all ranks, if on one.
+            NotConverged: the step had to be made too small, or there were too many.
+
+        Warns:
+            Unresolved: sigma is so small against the differences of mu that rounding hides it.
+            LongRun: the steps take more than ten minutes.
+        """
+        comm = communicator(comm)
+        times, rtol = on_all_ranks(comm, lambda: self._checked(times, rtol, scheme, progress, petsc_options))
+        x = self.positions
+        mu, sigma = on_all_ranks(comm, lambda: velocities(self.mean, self.std, x))
+        same_on_all_ranks(
+            comm, times=times, rtol=rtol, n=self.n, correlations=self.correlations, mean=mu, std=sigma, scheme=scheme
+        )
+        frame = float(mu.mean())  # a constant added to mu changes nothing but the digits that are left for sigma
+        mu = mu - frame
+        hidden_by_rounding(float(np.abs(mu).max()), float(sigma.max()))
+        system = LatticeSystem(self.n, rtol, comm, self.correlations)
+        mu, sigma = mu[system.first : system.last], sigma[system.first : system.last]
+        statistics = Statistics()
+        start = np.stack([mu, mu**2 + sigma**2, *np.zeros((self.correlations, mu.size))])
+        tau = times * (0.5 * (self.n - 1) ** 2)
+        scheme = scheme or RungeKuttaChebyshev()
+        if comm.rank == 0:
+            self._warn_if_long(scheme, system, float(tau[-1]), comm.size)
+        states = scheme.integrate(system, start, tau, statistics)
+        rows = np.array([np.stack([*system.moments(y), *y[2:]]) for y in watched(states, times.size, progress, comm)])
+        mean, w, *covariances = np.moveaxis(np.concatenate(comm.allgather(rows), axis=2), 1, 0)
+        mean = mean + frame
+        energy = (0.5 * mean**2 + w).mean(axis=1)
+        covariance = np.reshape(covariances, (self.correlations, *mean.shape))
+        return FiniteSizeSolution(times, x, mean, np.sqrt(2 * w), covariance, mean.mean(axis=1), energy, statistics)
+
+    def _warn_if_long(self, scheme: RungeKuttaChebyshev, system: LatticeSystem, end: float, ranks: int) -> None:
+        steps = min(end, 2.0 * system.relaxation) / scheme.longest(system.spectral_radius)
+        each = scheme.most_stages * self.n * SECONDS_PER_SITE * (1.0 + self.correlations / 20.0)
+        warn_if_long(f"at least {steps:.2g} steps of {self.n} balls", steps * each, ranks, "take shorter times")
+
+    @staticmethod
+    def _checked(times: Any, rtol: Any, scheme: Any, progress: Any, petsc_options: Any) -> tuple[np.ndarray, float]:
+        if petsc_options:
+            raise InvalidArgument("petsc_options", "there is no PETSc solver here that could take any")
+        if scheme is not None and not isinstance(scheme, RungeKuttaChebyshev):
+            raise InvalidArgument("scheme", f"must be a RungeKuttaChebyshev, not {checks.shown(scheme)}")
+        checks.flag("progress", progress)
+        return checks.times(times), tolerance(rtol)

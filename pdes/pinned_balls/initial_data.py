@@ -1,0 +1,199 @@
+"""Initial data of the pinned-billiard equations on a mesh: interpolated where it resolves them, averaged where not.
+
+At points between the nodes, no further apart than 1/65536 of the interval, the data are compared with what the mesh
+makes of them: mu and w interpolated in a cell. Narrower features can go unseen. Where the data jump, or vary faster
+than the cells, the nodes receive averages of mu and of E = (mu^2 + sigma^2)/2 over their control volumes, whose lengths
+are the weights of the quadrature: momentum and energy are then those of the data, and w = E - mu^2/2 >= 0 by Jensen's
+inequality. At a jump this is of first order.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from mpi4py import MPI
+
+from scaling_limits.particles.pinned_balls.velocities import check_size, velocities
+from scaling_limits.particles.sampling.ranks import on_all_ranks
+from scaling_limits.particles.support.checks import Profile
+from scaling_limits.particles.support.function_values import Unknown, key_of
+
+from .interval_elements import lagrange, lobatto_points, lobatto_weights
+
+SCAN = 2**16  # points at which data are compared with their interpolant, at the least
+AT_ONCE = 2**18  # points handed to a user's function in one call
+UNRESOLVED = 0.4  # of the data's variation around a cell; what is continuous errs by half of it at a jump
+FINEST = 4096  # points in an unresolved cell
+KEPT = 16  # misfits
+NEGLIGIBLE = 1e-9  # of the size of mu or sigma; below it an error is rounding
+GOLDEN = 0.5 * (math.sqrt(5.0) - 1.0)
+
+
+@dataclass(frozen=True)
+class Misfit:
+    """How far the interpolant of the data on a mesh is from the data.
+
+    Args:
+        smooth: in L2, relative to the sizes of mu and sigma, over the cells that resolve the data.
+        jumps: in L1, likewise, over the other cells; at a jump L2 would speak of the first instant alone.
+        cells: the numbers of those other cells.
+        range_of_mean: half the difference between the largest and the least mu.
+        largest_std: the largest sigma.
+    """
+
+    smooth: float
+    jumps: float
+    cells: np.ndarray
+    range_of_mean: float
+    largest_std: float
+
+    @property
+    def size(self) -> float:
+        """Both together."""
+        return self.smooth + self.jumps
+
+
+def _over_neighbours(values: np.ndarray, pick: np.ufunc) -> np.ndarray:
+    """Return the largest or least of the values (C, K) of each cell and its two neighbours."""
+    padded = np.pad(values, ((1, 1), (0, 0)), mode="edge")
+    return pick(pick(padded[:-2], padded[1:-1]), padded[2:])
+
+
+@dataclass(frozen=True)
+class InitialData:
+    """mu0 and sigma0, functions from points (P,) of [0, 1] to velocities (P,)."""
+
+    mean: Profile
+    std: Profile
+    _known: dict[Any, Misfit] = field(default_factory=dict, repr=False, compare=False)
+
+    def at(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return (mu0, sigma0) at points of this rank, checked."""
+        return velocities(self.mean, self.std, x, whole=False)
+
+    def misfit(self, cells: int, degree: int, comm: MPI.Comm) -> Misfit:
+        """Compare the data with their interpolant on a mesh; collective, each rank looks at its share of the cells.
+
+        What is known of functions that still read the same values is not looked for again.
+
+        Args:
+            cells: number of equal cells.
+            degree: of the elements.
+            comm: the ranks.
+        """
+        key = self._key(cells, degree)
+        if not comm.allreduce(key in self._known, MPI.LAND):
+            found = self._misfit(cells, degree, comm)
+            if key is None:
+                return found
+            if len(self._known) >= KEPT:
+                self._known.clear()
+            self._known[key] = found
+        return self._known[key]
+
+    def _key(self, cells: int, degree: int) -> Any:
+        """What a misfit depends on; None where it cannot be told what the functions read."""
+        try:
+            return key_of(self.mean), key_of(self.std), cells, degree
+        except Unknown:
+            return None
+
+    def _misfit(self, cells: int, degree: int, comm: MPI.Comm) -> Misfit:
+        bounds = np.linspace(0, cells, comm.size + 1).astype(int)
+        mine = range(int(bounds[comm.rank]), int(bounds[comm.rank + 1]))
+        frame = comm.bcast(on_all_ranks(comm, lambda: float(self.at(np.array([0.5]))[0][0])))
+        scanned = on_all_ranks(comm, lambda: self._scanned(mine, cells, degree, frame))
+        momentum, of_mean, of_std = comm.allreduce(scanned[:, :3].sum(0))
+        tiny = np.finfo(float).tiny
+        sizes = np.sqrt([max(of_mean - momentum**2, 0.0) + of_std, of_std]) + tiny
+        low, high = (np.concatenate(comm.allgather(scanned[:, k : k + 2])) for k in (7, 9))
+        for k, (name, at_rest) in enumerate((("mean", frame), ("std", 0.0))):
+            check_size(name, float(max(abs(high[:, k].max() + at_rest), abs(low[:, k].min() + at_rest))))
+        around = (_over_neighbours(high, np.maximum) - _over_neighbours(low, np.minimum))[mine.start : mine.stop]
+        largest = scanned[:, 11:13]
+        rough = ((largest > UNRESOLVED * around) & (largest > NEGLIGIBLE * sizes)).any(1)
+        found = np.zeros((cells, 1), dtype=bool)
+        found[np.concatenate(comm.allgather(np.flatnonzero(rough) + mine.start))] = True
+        rough = _over_neighbours(found, np.logical_or)[mine.start : mine.stop, 0]
+        squares = comm.allreduce(scanned[~rough, 3:5].sum(0))
+        firsts = comm.allreduce(scanned[rough, 5:7].sum(0))
+        return Misfit(
+            float(np.sum(np.sqrt(squares) / sizes)),
+            float(np.sum(firsts / sizes)),
+            np.concatenate(comm.allgather(np.flatnonzero(rough) + mine.start)),
+            0.5 * float(high[:, 0].max() - low[:, 0].min()),
+            float(high[:, 1].max()),
+        )
+
+    def _scanned(self, mine: range, cells: int, degree: int, frame: float) -> np.ndarray:
+        """Return, for each cell: integrals of mu, mu^2, sigma^2, of both squared and both absolute errors, least and
+        largest values of both, largest errors of both; mu without the frame's velocity; shape (m, 13).
+        """
+        points = max(2 * degree + 3, math.ceil(SCAN / cells))
+        j = np.arange(points)
+        inside = (j + (0.5 + j * GOLDEN) % 1.0) / points
+        nodes = lobatto_points(degree)
+        basis = lagrange(nodes, inside)
+        rows = []
+        block = max(1, AT_ONCE // points)
+        for first in range(mine.start, mine.stop, block):
+            c = np.arange(first, min(first + block, mine.stop))[:, None]
+            mu, sigma = (v.reshape(c.size, points) for v in self.at(((c + inside) / cells).ravel()))
+            mu_nodes, sigma_nodes = (v.reshape(c.size, degree + 1) for v in self.at(((c + nodes) / cells).ravel()))
+            both = np.stack([mu - frame, sigma])
+            with np.errstate(over="ignore"):
+                interpolated = np.sqrt(np.maximum((sigma_nodes**2) @ basis.T, 0.0))
+                error = np.abs(np.stack([(mu_nodes - frame) @ basis.T, interpolated]) - both)
+                sums = [both[0].mean(1), *(both**2).mean(2), *(error**2).mean(2), *error.mean(2)]
+            extremes = [*both.min(2), *both.max(2), *error.max(2)]
+            rows.append(np.stack([*(s / cells for s in sums), *extremes], axis=1))
+        return np.concatenate(rows) if rows else np.empty((0, 13))
+
+    def projected(self, x: np.ndarray, cells: int, degree: int, rough: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return nodal (mu, sigma) at nodes x (m,) of this rank: of the data, or averages next to unresolved cells.
+
+        Args:
+            x: nodes of the mesh.
+            cells: number of equal cells.
+            degree: of the elements.
+            rough: numbers of the cells that do not resolve the data.
+        """
+        mu, sigma = self.at(x)
+        if not rough.size:
+            return mu, sigma
+        weights = lobatto_weights(degree) / cells
+        index = np.rint(x * (cells * degree)).astype(np.int64)
+        order = np.argsort(index)
+        mass = np.where(index % degree == 0, 2 * weights[0], weights[index % degree])
+        mass[(index == 0) | (index == cells * degree)] = weights[0]
+        frame = float(mu.mean()) if mu.size else 0.0
+        sums = np.zeros((3, x.size))  # lengths, and integrals of mu and of E, over the unresolved parts of the volumes
+        near = rough[np.isin(rough, np.concatenate([(index - 1) // degree, index // degree]))]
+        for cell in near:
+            of_nodes = cell * degree + np.arange(degree + 1)
+            place = np.searchsorted(index[order], of_nodes)
+            here = (place < x.size) & (index[order][np.minimum(place, x.size - 1)] == of_nodes)
+            target = order[place[here]]
+            sums[:, target] += self._integrals(int(cell), cells, degree, frame, near.size)[:, here]
+        rest = np.maximum(mass - sums[0], 0.0)
+        rest[rest < 1e-9 * mass] = 0.0
+        averaged = (sums[1] + rest * (mu - frame)) / mass
+        energy = (sums[2] + 0.5 * rest * ((mu - frame) ** 2 + sigma**2)) / mass
+        touched = sums[0] > 0
+        variance = np.maximum(2 * energy - averaged**2, 0.0)
+        return np.where(touched, averaged + frame, mu), np.where(touched, np.sqrt(variance), sigma)
+
+    def _integrals(self, cell: int, cells: int, degree: int, frame: float, among: int) -> np.ndarray:
+        """Return lengths and integrals of mu - frame and its energy over the volumes (3, degree+1) in a cell."""
+        weights = lobatto_weights(degree)
+        points = int(np.clip(2**22 // max(among, 1) // (degree + 1), 16, FINEST // (degree + 1) + 1))
+        inside = (np.arange(points) + 0.5) / points
+        starts = np.concatenate([[0.0], np.cumsum(weights)[:-1]])
+        x = (cell + starts[:, None] + weights[:, None] * inside) / cells
+        mu, sigma = (v.reshape(x.shape) for v in self.at(np.minimum(x.ravel(), 1.0)))
+        mu = mu - frame
+        length = weights / cells
+        return np.stack([length, length * mu.mean(1), 0.5 * length * (mu**2 + sigma**2).mean(1)])

@@ -1,0 +1,165 @@
+"""How many cells the pinned-billiard equations need: for their layers, for the data, for the first time of the result.
+
+The constants were measured on smooth random data, wave speeds 1 to 100, against elements of degree 8 on fine meshes.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+from mpi4py import MPI
+
+from scaling_limits.particles.sampling.ranks import on_all_ranks
+
+from ..errors import Unresolved
+from .initial_data import InitialData, Misfit
+
+MOST_NODES = 2**17  # of a mesh that is chosen
+MOST_FOR_DATA = 2**14  # nodes that are spent to resolve data alone, ...
+MOST_FOR_JUMPS = 2**13  # ... and where they jump, which would take any number
+FEWEST = 32
+OF_LAYERS = {1: 20.0, 2: 2.2, 3: 0.9}  # cells per unit of lambda at rtol = 1e-3; 0.4 for higher degrees
+OF_ENDS = 0.4  # cells per rtol^(-1/2) with absorbing ends, where w_x > 0 gives mu a term of distance^(3/2), ...
+MOST_OF_ENDS = 500  # ... and at the most, since the steps become short there
+SAFETY = {1: 5.0, 2: 3.0}  # an error over that of interpolation; 1.5 for higher degrees
+REMEMBERED = 30.0  # the same for degree 1 after the waves have crossed a third of the interval: layers leave traces
+
+
+@dataclass(frozen=True)
+class Mesh:
+    """Equal cells, their degree, and how well they resolve the data."""
+
+    cells: int
+    degree: int
+    misfit: Misfit
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What a mesh is chosen from.
+
+    Args:
+        wave_speed: lambda.
+        absorbing: whether energy leaves through the ends.
+        data: the initial data.
+        rtol: the tolerance.
+        first: the first positive time of the result, 0 where there is none.
+        comm: the ranks.
+    """
+
+    wave_speed: float
+    absorbing: bool
+    data: InitialData
+    rtol: float
+    first: float
+    comm: MPI.Comm
+
+    def mesh(self, cells: int | None, degree: int | None) -> Mesh:
+        """Return the mesh of the cells and the degree that are given, or of those that are needed; collective."""
+        if cells is not None:
+            degree = degree or 1
+            return Mesh(cells, degree, self.data.misfit(cells, degree, self.comm))
+        degree = degree or 4
+        most = MOST_NODES // degree
+        needed = on_all_ranks(self.comm, lambda: self._needed(degree))
+        cells = math.ceil(min(self.comm.allreduce(needed, MPI.MAX), most))
+        misfit = self.data.misfit(cells, degree, self.comm)
+        while misfit.size > self.rtol:
+            if 2 * cells * degree > (MOST_FOR_JUMPS if misfit.cells.size else MOST_FOR_DATA):
+                break
+            cells *= 2
+            misfit = self.data.misfit(cells, degree, self.comm)
+        return Mesh(cells, degree, misfit)
+
+    def finer(self, mesh: Mesh, error: float) -> Mesh | None:
+        """Return a mesh for another solve where the error (estimated on this one) is above rtol; collective.
+
+        None where it is not, where the data jump, or where no more cells may be chosen.
+
+        Args:
+            mesh: that was chosen and solved on.
+            error: the largest estimate on it.
+        """
+        most = min(MOST_NODES // mesh.degree, MOST_OF_ENDS if self.absorbing else MOST_NODES)
+        if error <= self.rtol or mesh.misfit.size > self.rtol or mesh.cells >= most:
+            return None
+        growth = 1.2 * (error / self.rtol) ** (1.0 / (mesh.degree + 1))
+        cells = min(math.ceil(mesh.cells * min(max(growth, 1.5), 4.0)), most)
+        return Mesh(cells, mesh.degree, self.data.misfit(cells, mesh.degree, self.comm))
+
+    def _needed(self, degree: int) -> float:
+        layers = OF_LAYERS.get(degree, 0.4) * self.wave_speed * (1e-3 / self.rtol) ** (1.0 / (degree + 1))
+        ends = min(OF_ENDS / math.sqrt(self.rtol), MOST_OF_ENDS) if self.absorbing else 0.0
+        return max(FEWEST, layers, ends, self._of_first_time(degree))
+
+    def _of_first_time(self, degree: int) -> float:
+        """Cells for the layers of width sqrt(t) that form at once where mu_x = lambda sigma does not hold at an end."""
+        if self.first == 0.0 or self.absorbing:
+            return 0.0
+        x = np.array([0.0, 1e-5, 1.0 - 1e-5, 1.0, *np.linspace(0.0, 1.0, 65)])
+        mu, sigma = self.data.at(x)
+        size = math.sqrt(np.var(mu[4:]) + np.mean(sigma[4:] ** 2)) + np.finfo(float).tiny
+        slopes = np.array([mu[1] - mu[0], mu[3] - mu[2]]) / 1e-5
+        layer = np.abs(slopes - self.wave_speed * sigma[[0, 3]]).max() * self.first**0.75 / size
+        if layer <= self.rtol:
+            return 0.0
+        return (0.3 * 20.0 ** (1 - degree) * layer / self.rtol) ** (1.0 / (degree + 1)) / math.sqrt(self.first)
+
+
+def spatial_error(estimate: np.ndarray, mesh: Mesh, travelled: np.ndarray) -> np.ndarray:
+    """Return the error (T,) of mu and sigma that an interpolation error stands for; that of the data where t = 0.
+
+    Args:
+        estimate: of the interpolation error, (T,).
+        mesh: the mesh.
+        travelled: lambda t, (T,).
+    """
+    error = SAFETY.get(mesh.degree, 1.5) * estimate
+    if mesh.degree == 1:
+        error = np.where(travelled > 0.3, REMEMBERED * estimate, error)
+    # what has become smooth is still off by what the mesh made of the data
+    error = np.maximum(error, (2.0 if mesh.degree == 1 else 1.0) * mesh.misfit.smooth + mesh.misfit.jumps)
+    return np.where(travelled > 0, error, mesh.misfit.size)
+
+
+def warn_unresolved(mesh: Mesh, wave_speed: float, layers: bool, rtol: float, worst: float, warn: bool = True) -> bool:
+    """Warn of everything that the mesh does not resolve, and return whether it resolves all.
+
+    Args:
+        mesh: the mesh and how well it resolves the data.
+        wave_speed: lambda.
+        layers: whether the mesh resolves 1/lambda.
+        rtol: the tolerance that was asked for.
+        worst: the largest estimate at the times after 0.
+        warn: whether to warn.
+    """
+    reasons = []
+    if not layers:
+        reasons.append(
+            f"{mesh.cells} cells do not resolve 1/lambda = {1 / wave_speed:.3g}; the solution is smeared at the scale "
+            f"of a cell. At least {math.ceil(0.5 * wave_speed)} cells of degree 1 are needed"
+        )
+    misfit = mesh.misfit
+    more = "take more cells with degree=4" if mesh.degree == 1 else "take more cells"
+    if misfit.size > rtol and misfit.cells.size:
+        reasons.append(
+            f"the data jump, or vary faster than the cells, in {misfit.cells.size} of {mesh.cells} cells, where "
+            f"averages are taken: of first order there, about {max(misfit.size, worst):.1g} is within reach, "
+            f"and rtol is {rtol:.1g}"
+        )
+    elif misfit.size > rtol:
+        reasons.append(
+            f"elements of degree {mesh.degree} on {mesh.cells} cells are {misfit.size:.1g} off the initial data, and "
+            f"rtol is {rtol:.1g}; {more}"
+        )
+    elif worst > rtol:
+        reasons.append(
+            f"elements of degree {mesh.degree} on {mesh.cells} cells err by about {worst:.1g}, and rtol is {rtol:.1g}; "
+            f"{more} or a larger rtol"
+        )
+    if reasons and warn:
+        warnings.warn("; ".join(reasons), Unresolved, stacklevel=4)
+    return not reasons

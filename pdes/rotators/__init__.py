@@ -1,0 +1,1 @@
+"""The Fokker-Planck equation of the actions of rotators."""

@@ -1,0 +1,256 @@
+"""Densities of actions, at one time and at many."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from dolfinx import fem
+
+from scaling_limits.particles import InvalidArgument
+from scaling_limits.particles.support.checks import called, integer, real_array
+
+from ..time.rosenbrock import Statistics
+from .space import ActionSpace, product_of
+
+if TYPE_CHECKING:
+    from .transport_fokker_planck import TransportFokkerPlanck
+
+
+@dataclass(frozen=True, eq=False)
+class ActionDensity:
+    """p(I) = w(I) u(I), a probability density of N actions.
+
+    Args:
+        space: of u, and w.
+        field: u at the nodes (size,).
+    """
+
+    space: ActionSpace
+    field: np.ndarray
+
+    def at(self, points: Any) -> np.ndarray:
+        """P(I).
+
+        Args:
+            points: I (P, N), not negative; beyond the box the density is 0.
+
+        Returns:
+            p (P,), not negative, in units of 1/action^N; where the polynomial between nodes is below 0, it is 0.
+
+        Raises:
+            InvalidArgument: a wrong shape, or actions that are negative or not finite.
+        """
+        x = real_array("points", points)
+        if x.ndim != 2 or x.shape[1] != self.space.dim:
+            raise InvalidArgument("points", f"must have the shape (P, {self.space.dim}), not {x.shape}")
+        if (x < 0).any():
+            raise InvalidArgument("points", f"actions must not be negative, but the least is {x.min():g}")
+        inside = (x <= self.space.upper).all(axis=1)
+        result = np.zeros(len(x))
+        result[inside] = self.space.weight(x[inside]) * self.space.interpolated(self.field, x[inside])
+        return np.maximum(result, 0.0)
+
+    @property
+    def mass(self) -> float:
+        """int p."""
+        return self.space.mass(self.field)
+
+    @cached_property
+    def negative(self) -> float:
+        """The mass that is negative at quadrature points: an error of the elements, which `at` shows as 0."""
+        return -float(self.space.integrals(np.minimum(self.space.grid_values(self.field), 0.0)))
+
+    def mean(self) -> np.ndarray:
+        """E I (N,)."""
+        return np.array([self._moment({j: 1}) for j in range(self.space.dim)]) / self.mass
+
+    def covariance(self) -> np.ndarray:
+        """E (I_j - E I_j)(I_k - E I_k) (N, N)."""
+        count, mean = self.space.dim, self.mean()
+        second = [[self._moment({j: 2} if j == k else {j: 1, k: 1}) for k in range(count)] for j in range(count)]
+        return np.array(second) / self.mass - np.outer(mean, mean)
+
+    def _moment(self, powers: dict[int, int]) -> float:
+        vectors: list[np.ndarray | None] = []
+        for i, axis in enumerate(self.space.axes):
+            power = powers.get(i, 0)
+            vectors.append(axis.moment(lambda x, power=power: x**power) if power else self.space.ones[i])  # type: ignore[misc]
+        return float(self.space.contract(self.field, vectors))
+
+    def expectation(self, observable: Callable[[np.ndarray], Any]) -> Any:
+        """E f(I).
+
+        Args:
+            observable: f, from points (P, N) to values (P, ...).
+
+        Returns:
+            The mean of f (...), by Gauss's rule on the cells.
+
+        Raises:
+            InvalidArgument: not a callable, it raises, or returns no real numbers or not one for each point.
+        """
+        values = self.space.on_grid(partial(_observed, observable))
+        weights = self.space.grid_values(self.field)
+        return self.space.integrals(values * weights.reshape(*weights.shape, *[1] * (values.ndim - weights.ndim)))
+
+    def marginal(self, site: int, points: Any) -> np.ndarray:
+        """The density of one action.
+
+        Args:
+            site: j.
+            points: I_j (P,), not negative; beyond the box the density is 0.
+
+        Returns:
+            p_j (P,), in units of 1/action.
+
+        Raises:
+            InvalidArgument: no such site, or a wrong shape.
+        """
+        j = integer("site", site, 0, self.space.dim - 1)
+        x = real_array("points", points)
+        if x.ndim != 1 or (x < 0).any():
+            raise InvalidArgument("points", f"must be actions (P,), not negative; the shape is {x.shape}")
+        vectors: list[np.ndarray | None] = [None if i == j else one for i, one in enumerate(self.space.ones)]
+        profile = self.space.contract(self.field, vectors)
+        axis = self.space.axes[j]
+        inside = x <= self.space.upper[j]
+        first, basis = axis.local(x[inside])
+        values = sum(profile[first + a] * basis[:, a] for a in range(basis.shape[1]))
+        result = np.zeros(len(x))
+        result[inside] = np.maximum(values * np.exp(axis.logarithm(x[inside])), 0.0)
+        return result
+
+    def distribution(self, site: int, points: Any) -> np.ndarray:
+        """P(I_j <= x), by Gauss's rule on the way between the points.
+
+        Args:
+            site: j.
+            points: x (P,).
+
+        Returns:
+            The probabilities (P,).
+
+        Raises:
+            InvalidArgument: no such site, or a wrong shape.
+        """
+        x, j = real_array("points", points), integer("site", site, 0, self.space.dim - 1)
+        if x.ndim != 1:
+            raise InvalidArgument("points", f"must be actions (P,), not of shape {x.shape}")
+        if not x.size:
+            return np.empty(0)
+        order = np.argsort(x)
+        ends = np.concatenate([[0.0], np.clip(x[order], 0.0, self.space.upper[j])])
+        nodes, weights = np.polynomial.legendre.leggauss(8)
+        parts = max(1, -(-2000 // max(len(x), 1)))
+        fine = np.concatenate(
+            [np.linspace(a, b, parts, endpoint=False) for a, b in itertools.pairwise(ends)] + [ends[-1:]]
+        )
+        width = np.diff(fine)
+        places = (fine[:-1, None] + 0.5 * width[:, None] * (nodes + 1)).ravel()
+        pieces = (self.marginal(j, places).reshape(len(width), -1) * weights).sum(axis=1) * 0.5 * width
+        result = np.empty(len(x))
+        result[order] = np.cumsum(pieces.reshape(len(x), parts).sum(axis=1)) / self.mass
+        return result
+
+    @property
+    def minimum(self) -> float:
+        """The least p at the nodes."""
+        return float(self.values.min())
+
+    @cached_property
+    def values(self) -> np.ndarray:
+        """P at all nodes, in the shape of the grid."""
+        weight = product_of(np.exp(axis.logarithm(axis.nodes)) for axis in self.space.axes)
+        return np.maximum(self.field.reshape(self.space.shape), 0.0) * weight
+
+    @property
+    def nodes(self) -> tuple[np.ndarray, ...]:
+        """The coordinates of the nodes along each axis."""
+        return tuple(axis.nodes for axis in self.space.axes)
+
+    @cached_property
+    def function(self) -> fem.Function:
+        """P as a finite element function, interpolated at the nodes (collective the first time)."""
+        return self.space.function(self.values.ravel(), "p")
+
+
+def _observed(observable: Callable[[np.ndarray], Any], points: np.ndarray) -> np.ndarray:
+    """Values (P, ...) of the user's observable at points; one number counts for all of them."""
+    values = called("observable", observable, points, (len(points),))
+    if values.ndim == 0:
+        values = np.broadcast_to(values, (len(points),))
+    if len(values) != len(points):
+        raise InvalidArgument(
+            "observable", f"must return as many values as it is given points, {len(points)}, not {values.shape}"
+        )
+    return real_array("observable", values)
+
+
+@dataclass(frozen=True, eq=False)
+class EvolvedActions:
+    """Densities of actions at slow times.
+
+    Args:
+        equation: what was solved.
+        times: tau (T,).
+        fields: u at the nodes (T, size).
+        undershoot: the largest mass that was negative and taken away in a step.
+        statistics: what the solve has cost.
+    """
+
+    equation: TransportFokkerPlanck
+    times: np.ndarray
+    fields: np.ndarray
+    undershoot: float
+    statistics: Statistics
+
+    def __len__(self) -> int:
+        """T."""
+        return len(self.times)
+
+    def __getitem__(self, index: int) -> ActionDensity:
+        """The density at a time."""
+        return ActionDensity(self.equation.space, self.fields[index])
+
+    def at(self, points: Any) -> np.ndarray:
+        """P(I, tau) (T, P) at points I (P, N); see `ActionDensity.at`."""
+        return np.array([self[i].at(points) for i in range(len(self))])
+
+    @property
+    def mass(self) -> np.ndarray:
+        """int p (T,)."""
+        return np.array([self[i].mass for i in range(len(self))])
+
+    @cached_property
+    def mean(self) -> np.ndarray:
+        """E I (T, N)."""
+        return np.array([self[i].mean() for i in range(len(self))])
+
+    @cached_property
+    def minimum(self) -> np.ndarray:
+        """The least p at the nodes (T,)."""
+        return np.array([self[i].minimum for i in range(len(self))])
+
+    @cached_property
+    def free_energy(self) -> np.ndarray:
+        """H = int p log(p/p_stationary) (T,), the relative entropy: the free energy above its minimum in units of
+        temperature. It never rises, in detailed balance or not.
+        """
+        space = self.equation.space
+        floor = np.finfo(float).tiny
+        reference = np.maximum(space.grid_values(self.equation.stationary().field), floor)
+        result = []
+        for field in self.fields:
+            u = np.maximum(space.grid_values(field), 0.0)
+            ratio = np.maximum(u / reference, floor)
+            excess = ratio - 1.0
+            small = np.where(np.abs(excess) < 1e-3, excess, 0.0)
+            series = small**2 * (0.5 - small / 6 + small**2 / 12)
+            integrand = np.where(np.abs(excess) < 1e-3, series, ratio * np.log(ratio) - excess)
+            result.append(float(space.integrals(integrand * reference)))
+        return np.array(result)

@@ -1,0 +1,129 @@
+"""The exponent log w(I) = int_0^I s dI' of the law of one site, to a measured tolerance, and masses under w.
+
+In t = sqrt(I) the integrand 2 t s(t^2) is smooth for every polynomial g. Each octave of t is cut into intervals, which
+are bisected until a Chebyshev series agrees with the integrand between its nodes; octaves are added as they are asked
+for.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+
+import numpy as np
+from numpy.polynomial import chebyshev
+
+from scaling_limits.particles.rotators.resolved_functions import DEGREE, NODES, TRANSFORM, ResolvedFunction
+
+from ..errors import Unresolved
+
+PIECES = 16  # intervals of each octave to begin with: what is narrower than 1/400 of an octave may go unseen
+LOOKS = np.concatenate([[-1.0, 1.0], np.cos(np.pi * (np.arange(5) + 0.3) / 5)])  # between the nodes, and at the ends
+TOLERANCE = 1e-13  # of the exponent: of what an interval adds to it, or relative to that
+SAID = 1e-10  # an error of the exponent that is larger is said
+NARROWEST = 1e-13  # of t: a jump is left in such an interval
+MOST = 4096  # intervals of one octave
+VARIATION = 4.0  # of log w within an interval of the quadrature of w
+GAUSS = np.polynomial.legendre.leggauss(20)
+SUBDIVISIONS = 4096
+
+
+class Exponent:
+    """Log w(I) = int_0^I s(I') dI'.
+
+    Args:
+        slope: s, from actions (P,) to values (P,).
+        scale: an action that is typical, such as the temperature.
+    """
+
+    def __init__(self, slope: Callable[[np.ndarray], np.ndarray], scale: float) -> None:
+        self.slope, self.error = slope, 0.0
+        self._breaks: np.ndarray = np.zeros(1)
+        self._series: np.ndarray = np.empty((0, DEGREE + 1))
+        self._first = np.sqrt(scale) / 16
+        self._resolved: ResolvedFunction | None = None
+
+    def __call__(self, actions: np.ndarray) -> np.ndarray:
+        """Log w at I (...)."""
+        t = np.sqrt(np.asarray(actions, dtype=float))
+        return self.through(float(np.max(t, initial=0.0))).integral(t)
+
+    def through(self, top: float) -> ResolvedFunction:
+        """The integrand 2 t s(t^2) for t from 0 to `top` at least.
+
+        Warns:
+            Unresolved: it varies too wildly for an exponent that is right to 1e-10.
+        """
+        while self._resolved is None or self._breaks[-1] < top:
+            low = float(self._breaks[-1])
+            breaks, series = self._octave(low, 2.0 * low or self._first)
+            self._breaks = np.append(self._breaks, breaks)
+            self._series = np.concatenate([self._series, series])
+            self._resolved = ResolvedFunction(self._breaks, self._series)
+        return self._resolved
+
+    def _octave(self, low: float, high: float) -> tuple[np.ndarray, np.ndarray]:
+        """Right ends of intervals from `low` to `high`, and the series on them."""
+        ends = np.linspace(low, high, PIECES + 1)
+        done: list[tuple[np.ndarray, np.ndarray]] = []
+        waiting, error = np.stack([ends[:-1], ends[1:]], axis=1), 0.0
+        while len(waiting):
+            series, wrong, largest = self._on_intervals(waiting)
+            width = waiting[:, 1] - waiting[:, 0]
+            good = wrong * width <= TOLERANCE * np.maximum(1.0, largest * width)
+            end = (width <= NARROWEST * waiting[:, 1]) | ~np.isfinite(wrong)
+            if len(waiting) + len(done) > MOST:
+                end[:] = True
+            error += float((wrong * width)[end & ~good & np.isfinite(wrong)].sum())
+            ended = good | end
+            done.extend(zip(waiting[ended], series[ended]))
+            left = waiting[~ended]
+            middle = left.mean(axis=1)
+            waiting = np.concatenate([np.stack([left[:, 0], middle], 1), np.stack([middle, left[:, 1]], 1)])
+        done.sort(key=lambda item: float(item[0][0]))
+        self._say(error, low, high)
+        return np.array([interval[1] for interval, _ in done]), np.array([series for _, series in done])
+
+    def _on_intervals(self, intervals: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Chebyshev's series (n, k + 1), their error at points between the nodes (n,), and the largest values (n,)."""
+        places = np.append(NODES, LOOKS)
+        t = intervals[:, :1] + 0.5 * np.diff(intervals, axis=1) * (places + 1)
+        values = 2.0 * t * self.slope((t**2).ravel()).reshape(t.shape)
+        series = values[:, : DEGREE + 1] @ TRANSFORM.T
+        wrong = np.abs(chebyshev.chebval(LOOKS, series.T) - values[:, DEGREE + 1 :]).max(axis=1)
+        return series, wrong, np.abs(values).max(axis=1)
+
+    def _say(self, error: float, low: float, high: float) -> None:
+        self.error += error
+        if error > SAID:
+            message = (
+                f"log w of the law of a site alone has an error of about {error:.1e} between the actions {low**2:.3g} "
+                f"and {high**2:.3g}: R_j/I_j varies too wildly there; give a smoother dissipation"
+            )
+            warnings.warn(message, Unresolved, stacklevel=2)
+
+    def masses(self, low: float, high: float, more: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """The ends I (n + 1,) of intervals from `low` to `high` in which log w varies little, and the logarithms (n,)
+        of int w dI there; actions `more` are among the ends.
+        """
+        begin, end = np.sqrt(low), np.sqrt(high)
+        resolved = self.through(end)
+        inner = resolved.breaks if more is None else np.union1d(resolved.breaks, np.sqrt(more))
+        inner = inner[(inner > begin) & (inner < end)]
+        ends = np.concatenate([[begin], inner, [end]])
+        ahead = resolved.integral(ends[:-1, None] + np.diff(ends)[:, None] * np.linspace(0.0, 1.0, 9))
+        with np.errstate(over="ignore"):
+            parts = np.nan_to_num(np.ceil(np.abs(np.diff(ahead, axis=1)).sum(axis=1) / VARIATION), posinf=SUBDIVISIONS)
+        parts = np.clip(parts, 1, SUBDIVISIONS).astype(int)
+        pieces = [np.linspace(a, b, n, endpoint=False) for a, b, n in zip(ends[:-1], ends[1:], parts)]
+        t = np.append(np.concatenate(pieces), end)
+        places = t[:-1, None] + 0.5 * np.diff(t)[:, None] * (GAUSS[0] + 1)
+        logs = resolved.integral(places)
+        top = logs.max(axis=1)
+        shares = 0.5 * np.diff(t)[:, None] * GAUSS[1] * 2.0 * places
+        with np.errstate(divide="ignore"):  # intervals of no width have no mass
+            return t**2, top + np.log((shares * np.exp(logs - top[:, None])).sum(axis=1))
+
+    def log_mass(self, low: float, high: float) -> float:
+        """The logarithm of int w dI from `low` to `high`."""
+        return float(np.logaddexp.reduce(self.masses(low, high)[1])) if high > low else -np.inf

@@ -1,0 +1,88 @@
+"""Actions that do not act on one another: N equations of one action, each in detailed balance.
+
+In u = p/w the generator of a site is (1/w) d (w T I d u): symmetric in the inner product with weight w. Its matrices
+are small, and time is exact.
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import replace
+
+import numpy as np
+from mpi4py import MPI
+from scipy import linalg
+
+from ..errors import Unresolved
+from .space import ActionAxis, ActionSpace, OwnLaws, WideLaws
+
+LAW = 1e-9  # error of the law of a site in the cells, in total variation, above which they get more points
+WRONG = 1e-6  # the same, which is said
+MOST_PARTS = {1: 32, 2: 4, 3: 2}  # of a cell, for its quadrature
+
+
+def modes(axis: ActionAxis, temperature: float) -> tuple[np.ndarray, np.ndarray]:
+    """The rates (n,), not decreasing, and the modes (n, n) of one site: int w T I f' g' = lambda int w f g."""
+    points, shares, _ = axis.quadrature
+    energy = axis.slopes.T @ ((temperature * shares * points)[:, None] * axis.slopes)
+    scale = np.sqrt(np.diag(axis.mass))
+    rates, vectors = linalg.eigh(energy / np.outer(scale, scale), axis.mass / np.outer(scale, scale))
+    rates[0] = 0.0
+    return np.maximum(rates, 0.0), vectors / scale[:, None]
+
+
+def propagators(axis: ActionAxis, laws: OwnLaws, site: int, times: np.ndarray) -> list[np.ndarray]:
+    """exp(-tau B^-1 A) (n, n) of one site at the times."""
+    temperature = float(laws.temperature[site])
+    if not isinstance(laws, WideLaws):
+        rates, vectors = modes(axis, temperature)
+        return [(vectors * np.exp(-rates * time)) @ (vectors.T @ axis.mass) for time in times]
+    points, shares, basis = axis.quadrature
+    alone = np.zeros((points.size, len(laws.temperature)))
+    alone[:, site] = points
+    excess = temperature * laws.slope(site, points) - laws.dissipation.rate(alone)[:, site]
+    flux = temperature * axis.slopes + excess[:, None] * basis
+    outflow = axis.slopes.T @ ((shares * points)[:, None] * flux)
+    scale = np.sqrt(np.diag(axis.mass))
+    generator = np.linalg.solve(axis.mass / np.outer(scale, scale), outflow / np.outer(scale, scale))
+    return [linalg.expm(-time * generator) / scale[:, None] * scale for time in times]
+
+
+def with_its_law(axis: ActionAxis, laws: OwnLaws, site: int, comm: MPI.Comm) -> ActionAxis:
+    """The axis with as many points of quadrature as the law that the site would have alone takes.
+
+    Warns:
+        Unresolved: more than there may be.
+    """
+    most = MOST_PARTS[len(laws.temperature)]
+    while (error := axis.error(laws, site)) > LAW and 2 * axis.parts <= most:
+        axis = replace(axis, parts=2 * axis.parts)
+    if error > WRONG and comm.rank == 0:
+        message = (
+            f"the cells do not resolve the law of site {site}: its masses in them are off by {error:.1e}, and so may "
+            f"moments be; take more `cells` than {len(axis.breaks) - 1}, or a smaller `upper`"
+        )
+        warnings.warn(message, Unresolved, stacklevel=6)
+    return axis
+
+
+def evolved(space: ActionSpace, laws: OwnLaws, start: np.ndarray, times: np.ndarray) -> tuple[np.ndarray, float]:
+    """The fields (T, size) at the times, not negative at the nodes and of mass 1, and the largest mass that was cut."""
+    steps = [propagators(axis, laws, j, times) for j, axis in enumerate(space.axes)]
+    fields, undershoot = [], 0.0
+    for k in range(len(times)):
+        field: np.ndarray = start.reshape(space.shape)
+        for i, step in enumerate(steps):
+            field = np.moveaxis(np.tensordot(step[k], field, axes=(1, i)), 0, i)
+        positive: np.ndarray = np.maximum(field, 0.0)
+        undershoot = max(undershoot, abs(space.mass(positive - field)))
+        fields.append(space.normalised(positive))
+    return np.array(fields), undershoot
+
+
+def rates(space: ActionSpace, temperature: np.ndarray, count: int) -> np.ndarray:
+    """The smallest sums of one rate of each site (count,)."""
+    sums: np.ndarray = np.zeros(1)
+    for axis, t in zip(space.axes, temperature):
+        sums = np.sort(np.add.outer(sums, modes(axis, t)[0][: count + 1]).ravel())[: count + 1]
+    return sums[:count]

@@ -1,0 +1,1 @@
+"""Time integration, which knows no equation: Rosenbrock, Runge-Kutta-Chebyshev, resolvent schemes, checkpoints."""

@@ -1,0 +1,164 @@
+"""Solves with 1 + c S, or B + c A, for a few values of c, whose factors are kept."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from mpi4py import MPI
+from petsc4py import PETSc
+
+from scaling_limits.cells.errors import NotConverged
+from scaling_limits.meshes.backend.krylov import configured
+
+KEPT = 6  # factored matrices
+ROUNDS = 12  # solves for what an iterative solver has left
+ROUNDING = 8 * float(np.finfo(float).eps)  # of the terms of a residual
+LARGEST_DIRECT_3D = 20_000  # unknowns; the factors of larger three-dimensional matrices fill up
+
+
+def default_options(comm: MPI.Comm, dim: int, size: int) -> dict[str, Any]:
+    """A direct solver where factors are cheap, else conjugate gradients with algebraic multigrid.
+
+    Args:
+        comm: the ranks.
+        dim: dimension of space.
+        size: number of unknowns.
+    """
+    if dim == 3 and size > LARGEST_DIRECT_3D:
+        return {"ksp_type": "cg", "pc_type": "gamg", "ksp_rtol": 1e-13, "ksp_norm_type": "natural", "ksp_max_it": 300}
+    if comm.size > 1:
+        return {"ksp_type": "preonly", "pc_type": "lu", "pc_factor_mat_solver_type": "mumps"}
+    package = "cholmod" if PETSc.Sys.hasExternalPackage("cholmod") else "petsc"
+    return {"ksp_type": "preonly", "pc_type": "cholesky", "pc_factor_mat_solver_type": package}
+
+
+def general_options(comm: MPI.Comm, dim: int, size: int) -> dict[str, Any]:
+    """The same for matrices that are not symmetric: LU, else GMRES with algebraic multigrid."""
+    if dim == 3 and size > 3 * LARGEST_DIRECT_3D:
+        hypre = PETSc.Sys.hasExternalPackage("hypre")
+        multigrid = {"pc_type": "hypre", "pc_hypre_type": "boomeramg"} if hypre else {"pc_type": "gamg"}
+        return {"ksp_type": "gmres", "ksp_rtol": 1e-11, "ksp_max_it": 300, "ksp_gmres_restart": 60, **multigrid}
+    package = "mumps" if PETSc.Sys.hasExternalPackage("mumps") else "petsc"
+    return {"ksp_type": "preonly", "pc_type": "lu", "pc_factor_mat_solver_type": package}
+
+
+class Resolvents:
+    """(1 + c S)^-1, or (B + c A)^-1 B.
+
+    Args:
+        matrix: S, symmetric and positive semidefinite; or A.
+        near_kernel: what S (nearly) takes to 0, on the rows of this rank.
+        dim: dimension of space, which decides on the solver.
+        prefix: of the PETSc options.
+        petsc_options: options that take precedence, without the prefix.
+        product: B, symmetric and positive; A need not be symmetric then.
+        allowed: what solves may leave of the mass, sum of sqrt(m) |b - x - c S x|, which bounds the error of densities
+            in total variation; not looked at with the default direct solver. None allows all.
+    """
+
+    def __init__(
+        self, matrix: PETSc.Mat, near_kernel: np.ndarray, dim: int, prefix: str, petsc_options: dict[str, Any] | None,
+        product: PETSc.Mat | None = None, allowed: float | None = None,
+    ) -> None:  # fmt: skip
+        self._matrix, self._near_kernel, self._product = matrix, near_kernel, product
+        self._dim, self._prefix, self._options = dim, prefix, petsc_options
+        self._solvers: OrderedDict[float, PETSc.KSP] = OrderedDict()
+        self._right, self._left = matrix.createVecs()
+        self._allowed = allowed
+        self.left = 0.0  # the most that a solve has left, as far as it was looked at
+        self.factorisations = 0
+
+    def solve(self, c: float, right_hand_side: np.ndarray) -> np.ndarray:
+        """Return the solution of (1 + c S) x = b, or (B + c A) x = B b, on the rows of this rank.
+
+        Args:
+            c: not negative; values that agree to 1e-12 count as one.
+            right_hand_side: b, on the rows of this rank.
+
+        Raises:
+            NotConverged: the solver failed, or is not exact enough.
+        """
+        solver = self._solver(c)
+        result = self._solved(solver, right_hand_side)
+        if self._allowed is not None and (self._options or solver.getType() != "preonly"):
+            return self._refined(solver, c, right_hand_side, result)
+        return result
+
+    def _solved(self, solver: PETSc.KSP, right_hand_side: np.ndarray) -> np.ndarray:
+        self._right.array[:] = right_hand_side
+        if self._product is not None:
+            self._product.mult(self._right, self._left)
+            self._left.copy(self._right)
+        solver.solve(self._right, self._left)
+        result = self._left.array.copy()
+        finite = self._matrix.getComm().tompi4py().allreduce(bool(np.isfinite(result).all()), MPI.LAND)
+        if solver.getConvergedReason() < 0 or not finite:
+            raise NotConverged(
+                "a linear solve of the Fokker-Planck equation",
+                f"PETSc reason {solver.getConvergedReason()} after {solver.getIterationNumber()} iterations",
+                "try petsc_options of a direct solver",
+            )
+        return result
+
+    def _refined(self, solver: PETSc.KSP, c: float, right_hand_side: np.ndarray, result: np.ndarray) -> np.ndarray:
+        """Solve again for what is left, until it is allowed, or rounding."""
+        assert self._allowed is not None
+        before = np.inf
+        for _ in range(ROUNDS):
+            rest = right_hand_side - result - c * self.applied(result)
+            terms = np.abs(right_hand_side) + (1.0 + 2.0 * c * self._diagonal) * np.abs(result)
+            weighted = np.array([np.abs(rest) @ self._near_kernel, terms @ self._near_kernel])
+            left, size = self._matrix.getComm().tompi4py().allreduce(weighted)
+            if left <= max(self._allowed, ROUNDING * size):
+                self.left = max(self.left, float(left))
+                return result
+            if left > 0.5 * before:
+                break
+            before = left
+            result = result + self._solved(solver, rest)
+        raise NotConverged(
+            "a linear solve of the Fokker-Planck equation",
+            f"the solver leaves {left:.1e} of the mass, where {self._allowed:.1e} is allowed",
+            "let ksp_rtol in petsc_options be smaller, or take a direct solver",
+        )
+
+    @cached_property
+    def _diagonal(self) -> np.ndarray:
+        return np.asarray(self._matrix.getDiagonal().array)
+
+    def applied(self, state: np.ndarray) -> np.ndarray:
+        """Return S x, on the rows of this rank."""
+        self._right.array[:] = state
+        self._matrix.mult(self._right, self._left)
+        return self._left.array.copy()
+
+    def _solver(self, c: float) -> PETSc.KSP:
+        for kept in self._solvers:
+            if abs(kept - c) <= 1e-12 * c:
+                self._solvers.move_to_end(kept)
+                return self._solvers[kept]
+        matrix = self._matrix.copy()
+        matrix.scale(c)
+        choose = default_options if self._product is None else general_options
+        options = choose(matrix.getComm().tompi4py(), self._dim, matrix.getSize()[0])
+        if self._product is not None:
+            matrix.axpy(1.0, self._product, PETSc.Mat.Structure.SAME_NONZERO_PATTERN)
+        else:
+            diagonal = matrix.getDiagonal()
+            diagonal.shift(1.0)
+            matrix.setDiagonal(diagonal)
+            matrix.setOption(PETSc.Mat.Option.SPD, True)
+            near_kernel = matrix.createVecRight()
+            near_kernel.array[:] = self._near_kernel
+            near_kernel.normalize()
+            matrix.setNearNullSpace(PETSc.NullSpace().create(vectors=[near_kernel], comm=matrix.getComm()))
+        solver = configured(matrix, self._prefix, options, self._options)
+        solver.setUp()
+        self.factorisations += 1
+        while len(self._solvers) >= KEPT:
+            self._solvers.popitem(last=False)[1].destroy()
+        self._solvers[c] = solver
+        return solver

@@ -1,0 +1,57 @@
+"""What is installed, for a report of a problem or a note on how a number was computed."""
+
+from __future__ import annotations
+
+import platform
+import sys
+from importlib.metadata import PackageNotFoundError, version
+
+from . import __version__
+
+DISTRIBUTIONS = (
+    "numpy", "numba", "scipy", "sympy", "tqdm", "fenics-dolfinx", "fenics-ufl", "fenics-basix", "fenics-ffcx", "petsc4py",
+    "slepc4py", "mpi4py", "matplotlib", "pyvista",
+)  # fmt: skip
+
+
+def versions() -> dict[str, str]:
+    """Versions of the package, of Python and of what it uses; "missing" for what is not installed."""
+    found = {"scaling-limits": __version__, "python": sys.version.split()[0], "platform": platform.platform()}
+    for name in DISTRIBUTIONS:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "missing"
+    return found | _of_libraries()
+
+
+def _of_libraries() -> dict[str, str]:
+    """Versions of the MPI and the PETSc that the Python packages were built with."""
+    found = {}
+    try:
+        from mpi4py import MPI
+
+        found["MPI"] = MPI.Get_library_version().split("\0")[0].splitlines()[0].strip()
+        from petsc4py import PETSc
+
+        number = ".".join(str(part) for part in PETSc.Sys.getVersion())
+        found["PETSc"] = f"{number}, {'complex' if PETSc.ScalarType(1j) == 1j else 'real'} numbers"
+    except (ImportError, TypeError):
+        pass
+    return found
+
+
+def show_versions() -> None:
+    """Print the versions of the package, of Python and of what it uses; under MPI on rank 0 alone."""
+    found = versions()
+    if _rank() == 0:
+        width = max(map(len, found))
+        print("\n".join(f"{name:<{width}}  {value}" for name, value in found.items()))  # noqa: T201 - it is what it is for
+
+
+def _rank() -> int:
+    try:
+        from mpi4py import MPI
+    except ImportError:
+        return 0
+    return int(MPI.COMM_WORLD.rank)

@@ -1,0 +1,216 @@
+"""Initial data of the pinned-billiard equations: what a mesh makes of them, against finite volumes of its own."""
+
+import warnings
+
+import numpy as np
+import pytest
+from finite_volumes import averages, reference
+from mpi4py import MPI
+
+from scaling_limits.pdes import BilliardEquations, Unresolved
+from scaling_limits.pdes.pinned_balls.energy_norm import restored
+from scaling_limits.pdes.pinned_balls.initial_data import InitialData
+from scaling_limits.pdes.pinned_balls.interval_elements import lobatto_weights
+
+coarse = pytest.mark.filterwarnings("ignore::scaling_limits.pdes.Unresolved")
+
+
+def error(solution, x, mu, sigma, row):
+    """In L2: of mu relative to mu (without its mean) and sigma together, of sigma relative to itself."""
+    both = np.var(mu[row]) + np.mean(sigma[row] ** 2)
+    of_mean = np.mean((solution.mean_at(x)[row] - mu[row]) ** 2) / both
+    of_std = np.mean((solution.std_at(x)[row] - sigma[row]) ** 2) / np.mean(sigma[row] ** 2)
+    return np.sqrt(of_mean + of_std)
+
+
+def solved(equations, times, **options):
+    """A solution, and what it warned of."""
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        solution = equations.solve(times, **options)
+    assert all(one.category is Unresolved for one in said)
+    assert solution.resolved is (not said)
+    return solution, " ".join(str(one.message) for one in said)
+
+
+# --- hot spots in a chain at rest ------------------------------------------------------------------------
+
+HOT = {
+    "one side": lambda x: np.where(x < 0.31, 2.0, 0.0),
+    "two spots": lambda x: 1.0 * (np.abs(x - 0.2) < 0.07) + 0.5 * (np.abs(x - 0.83) < 0.05),
+    "bump": lambda x: np.maximum(0.0, 1 - ((x - 0.6) / 0.15) ** 2),
+}
+
+
+@pytest.mark.parametrize("std", HOT.values(), ids=HOT.keys())
+@pytest.mark.parametrize("speed", [2.0, 150.0])
+@coarse
+@pytest.mark.serial
+def test_hot_spot_in_a_cold_chain_at_rest(std, speed):
+    """sigma = 0 over a part of the interval, mu constant: with any mesh, against finite volumes."""
+    times = np.array([0.05, 0.4]) / max(speed, 5)
+    equations = BilliardEquations(speed, lambda x: 0 * x, std)
+    x, mu, sigma = reference(speed, equations.mean, std, times, 240)
+    for options in ({"rtol": 1e-3}, {"rtol": 1e-4, "cells": 600}, {"rtol": 1e-6, "cells": 200, "degree": 2}):
+        solution = equations.solve(times, **options)
+        assert solution.nodal_w.min() >= 0
+        for row in range(2):
+            allowed = 10 * max(options["rtol"], solution.error[row])
+            assert error(solution, x, mu, sigma, row) < allowed + 3e-4  # 3e-4: of the finite volumes, next to the jumps
+
+
+def test_what_is_tiny_and_negative_becomes_zero():
+    """Where sums cannot see it too, of any number of entries."""
+    for w in ([2.0, -1e-22, 0.25], [-1e-30, 1.0], [0.0, -5e-324, 3.0]):
+        w = np.array(w)
+        kept, reason = restored(np.ones(w.size), np.zeros(w.size), w, None, 1e-6, MPI.COMM_SELF)
+        assert not reason
+        assert kept.min() >= 0
+        assert kept == pytest.approx(w, abs=1e-21)
+    w = np.array([1.0, 2.0])
+    assert restored(np.ones(2), np.zeros(2), w, None, 1e-6, MPI.COMM_SELF)[0] is w
+
+
+# --- features between the nodes --------------------------------------------------------------------------
+
+FINE = {
+    "waves": (3.0, lambda x: np.sin(96 * np.pi * x), lambda x: 0.7 + 0 * x),  # zero at the nodes of 32 and 96 cells
+    "spike": (2.0, lambda x: np.exp(-(((x - 0.4567) / 0.003) ** 2)), lambda x: 0.2 + 0 * x),
+    "rough noise": (8.0, lambda x: x, lambda x: 1 + 0.8 * np.sin(50 * np.pi * x) ** 2),
+}
+
+
+@pytest.mark.parametrize(("speed", "mean", "std"), FINE.values(), ids=FINE.keys())
+@pytest.mark.serial
+def test_mesh_is_refined_until_it_sees_the_data(speed, mean, std):
+    """At early times, before diffusion forgets them; rtol and a half for the step, and what finite volumes err."""
+    times = np.array([2e-5, 4e-4])
+    x, mu, sigma = reference(speed, mean, std, times, 900)
+    for rtol in (1e-3, 1e-5):
+        solution, said = solved(BilliardEquations(speed, mean, std), times, rtol=rtol)
+        assert not said
+        assert solution.nodes.size > 4 * 96
+        for row in range(2):
+            assert error(solution, x, mu, sigma, row) < 3 * rtol + 1e-5
+        assert (solution.error < rtol).all()
+
+
+@pytest.mark.parametrize(("speed", "mean", "std"), FINE.values(), ids=FINE.keys())
+@pytest.mark.serial
+def test_given_cells_that_do_not_see_the_data_say_so(speed, mean, std):
+    solution, said = solved(BilliardEquations(speed, mean, std), [0.0, 1e-3], rtol=1e-4, cells=32)
+    assert "rtol is 0.0001" in said
+    assert solution.error[0] > 1e-2
+    exact = averages(lambda x: 0.5 * (mean(x) ** 2 + std(x) ** 2), 1, 400_000)[0]
+    assert solution.energy[0] == pytest.approx(exact, rel=1e-3)  # the averages of cells that see nothing keep it
+
+
+HEIGHT = 0.0
+
+
+def spike(x):
+    return 1.0 + HEIGHT * np.exp(-(((x - 0.503) / 4e-4) ** 2))
+
+
+def test_data_that_change_are_looked_at_again(monkeypatch):
+    """A spike between the nodes that a global switches on, in equations that have been solved without it."""
+    equations = BilliardEquations(3.0, lambda x: 0.1 * x, spike)
+    for height, seen in ((0.0, False), (100.0, True), (0.0, False)):
+        monkeypatch.setitem(globals(), "HEIGHT", height)
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always")
+            solution = equations.solve([1e-3], 1e-2, 40, degree=4)
+        assert solution.resolved is not seen
+        assert bool(said) is seen
+
+
+def test_jumps_count_in_the_error():
+    """What is said of data that jump stands in the result as well."""
+    equations = BilliardEquations(20.0, lambda x: np.where(x < 0.41, 0.0, 1.0), lambda x: 0.3 + 0 * x)
+    with pytest.warns(Unresolved, match="of first order there"):
+        solution = equations.solve([0.01, 0.05], 1e-6)
+    assert solution.error.min() > 1e-6
+    fine, _ = solved(equations, [0.01, 0.05], rtol=1e-6, cells=6001, degree=2)
+    x = np.linspace(0.0, 1.0, 3001)
+    mu, sigma = fine.mean_at(x), fine.std_at(x)
+    for row in range(2):
+        assert error(solution, x, mu, sigma, row) < solution.error[row] + fine.error[row]
+
+
+def test_smooth_data_are_left_alone():
+    """Nodal values are those of the data to the last digit, and the chosen mesh is that of lambda and rtol."""
+    equations = BilliardEquations(30.0, lambda x: np.tanh(x), lambda x: 2 + np.cos(3 * x))
+    solution, said = solved(equations, [0.0], rtol=1e-6)
+    assert not said
+    assert (solution.nodes.size - 1) // 4 == np.ceil(0.4 * 30 * 1000 ** (1 / 5))
+    assert np.abs(solution.nodal_mean[0] - np.tanh(solution.nodes)).max() < 1e-15
+    assert 0 < solution.error[0] < 1e-6
+
+
+# --- jumps -----------------------------------------------------------------------------------------------
+
+
+def step(x):
+    return np.where(x < 0.4137, -1.0, 0.5)
+
+
+def hot(x):
+    return np.where((x > 0.1003) & (x < 0.7771), 1.0, 0.2)
+
+
+@pytest.mark.parametrize(("cells", "degree"), [(None, None), (150, 1), (40, 4)])
+@pytest.mark.serial
+def test_momentum_and_energy_are_those_of_data_that_jump(cells, degree):
+    solution, said = solved(BilliardEquations(20.0, step, hot), [0.0, 1e-4], rtol=1e-5, cells=cells, degree=degree)
+    momentum = -0.4137 + 0.5 * (1 - 0.4137)
+    energy = 0.5 * (0.4137 + 0.25 * (1 - 0.4137) + (0.7771 - 0.1003) + 0.04 * (1 - 0.7771 + 0.1003))
+    spacing = 1 / (solution.nodes.size - 1)
+    # a cell with a jump is looked at in some thousand points, each 1/4096 of it at the least for degree 1
+    assert solution.momentum[0] == pytest.approx(momentum, abs=2e-3 * spacing)
+    assert solution.energy[0] == pytest.approx(energy, abs=2e-3 * spacing)
+    assert "jump" in said
+    assert "of first order" in said
+    assert (solution.nodal_w >= 0).all()
+
+
+@pytest.mark.serial
+def test_error_at_jumps_is_of_first_order_and_said():
+    times = [0.002, 0.02]
+    x, mu, sigma = reference(20.0, step, hot, times, 900)
+    found = []
+    for cells in (100, 200, 400, 800):
+        solution, said = solved(BilliardEquations(20.0, step, hot), times, rtol=1e-5, cells=cells)
+        within = float(said.partition("about ")[2].split()[0])
+        found.append(max(error(solution, x, mu, sigma, row) for row in range(2)))
+        assert found[-1] < 2 * within
+    assert np.polyfit(np.log([100, 200, 400, 800]), np.log(found), 1)[0] < -0.9
+    solution, said = solved(BilliardEquations(20.0, step, hot), times, rtol=2e-3)  # which first order can reach
+    assert not said
+    assert max(error(solution, x, mu, sigma, row) for row in range(2)) < 2e-3
+
+
+def test_control_volumes_fill_the_interval():
+    """The nodes lie inside the volumes whose lengths are their weights, for every degree: averages are local."""
+    from scaling_limits.pdes.pinned_balls.interval_elements import lobatto_points
+
+    for degree in range(1, 9):
+        ends = np.concatenate([[0.0], np.cumsum(lobatto_weights(degree))])
+        assert ends[-1] == pytest.approx(1.0, abs=1e-14)
+        points = lobatto_points(degree)
+        assert (ends[:-1] <= points + 1e-14).all()
+        assert (points <= ends[1:] + 1e-14).all()
+
+
+def test_misfit_is_shared_among_ranks():
+    data = InitialData(step, lambda x: np.abs(x - 0.3))
+    one, more = (data.misfit(57, 3, comm) for comm in (MPI.COMM_SELF, MPI.COMM_WORLD))
+    assert more.smooth == pytest.approx(one.smooth, rel=1e-12)
+    assert more.jumps == pytest.approx(one.jumps, rel=1e-12)
+    assert np.array_equal(one.cells, more.cells)
+    assert 0.4137 * 57 // 1 in one.cells
+    equations = BilliardEquations(9.0, step, hot)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Unresolved)
+        one, more = (equations.solve([0.0, 0.01], 1e-5, 64, degree=3, comm=c) for c in (MPI.COMM_SELF, MPI.COMM_WORLD))
+    assert more.nodal_mean == pytest.approx(one.nodal_mean, abs=1e-8)
+    assert more.nodal_w == pytest.approx(one.nodal_w, abs=1e-8)

@@ -1,0 +1,124 @@
+"""The time schemes converge with the order that they declare."""
+
+import numpy as np
+import pytest
+from rates import assert_rate
+
+from scaling_limits.pdes import NotConverged
+from scaling_limits.pdes.time.chebyshev import RungeKuttaChebyshev
+from scaling_limits.pdes.time.rosenbrock import RODAS3, RODAS4, Statistics, Stepping
+
+
+class Pendulum:
+    """2 q'' + sin q + q'/5 = cos 3t as a system with masses, f depending on time."""
+
+    mass = np.array([1.0, 2.0])
+
+    def rate(self, t, y):
+        return np.array([y[1], np.cos(3 * t) - np.sin(y[0]) - 0.2 * y[1]])
+
+    def rate_in_time(self, t, y):
+        return np.array([0.0, -3 * np.sin(3 * t)])
+
+    def factor(self, t, y, shift):
+        self.matrix = np.diag(shift * self.mass) - np.array([[0.0, 1.0], [-np.cos(y[0]), -0.2]])
+
+    def solve(self, right_hand_side):
+        return np.linalg.solve(self.matrix, right_hand_side)
+
+    def error(self, y, new, difference):
+        return 0.0
+
+    def accept(self, t, new):
+        return new, ""
+
+
+@pytest.mark.parametrize("scheme", [RODAS3, RODAS4], ids=lambda s: s.name)
+def test_rosenbrock_order(scheme):
+    from scipy.integrate import solve_ivp
+
+    system, start = Pendulum(), np.array([0.5, 0.0])
+    exact = solve_ivp(
+        lambda t, y: system.rate(t, y) / system.mass, (0, 2), start, rtol=1e-13, atol=1e-14, method="DOP853"
+    ).y[:, -1]
+    sizes = 2.0 / np.array([16, 32, 64, 128])
+    errors = []
+    for h in sizes:
+        fixed = Stepping(scheme, first=h, grow=1.0, safety=1.0)
+        errors.append(np.abs(next(fixed.integrate(system, start, np.array([2.0]), Statistics())) - exact).max())
+    assert_rate(sizes, errors, scheme.order, cap=2e-6)
+
+
+@pytest.mark.parametrize("scheme", [RODAS3, RODAS4], ids=lambda s: s.name)
+def test_rosenbrock_coefficients_are_consistent(scheme):
+    """Row sums in the usual form: alpha_i = sum alpha_ij, and gammas = sum gamma_ij; stiffly accurate, L-stable."""
+    s = scheme.stages
+    c, a = np.zeros((s, s)), np.zeros((s, s))
+    for i in range(s):
+        c[i, :i], a[i, :i] = scheme.c[i], scheme.a[i]
+    gamma = np.linalg.inv(np.eye(s) / scheme.gamma - c)
+    alpha, b = a @ gamma, np.asarray(scheme.m) @ gamma
+    assert alpha.sum(1) == pytest.approx(scheme.alpha, abs=1e-12)
+    assert gamma.sum(1) == pytest.approx(scheme.gammas, abs=1e-12)
+    assert b.sum() == pytest.approx(1.0, abs=1e-12)
+    beta = alpha + gamma
+    assert b @ beta.sum(1) == pytest.approx(0.5, abs=1e-12)
+    assert b == pytest.approx(beta[-1], abs=1e-12)
+    z = -1e9
+    stability = 1 + z * b @ np.linalg.solve(np.eye(s) - z * beta, np.ones(s))
+    assert abs(stability) < 1e-6
+
+
+class Oscillator:
+    """A nonlinear oscillation, with a rate bound of 10."""
+
+    spectral_radius = 10.0
+
+    def rate(self, y):
+        return np.array([y[1], -np.sin(y[0]) - 2.0 * y[1]])
+
+
+@pytest.mark.parametrize("stages", [2, 5, 20])
+def test_chebyshev_order(stages):
+    from scipy.integrate import solve_ivp
+
+    system, scheme, start = Oscillator(), RungeKuttaChebyshev(), np.array([1.0, 0.0])
+    exact = solve_ivp(lambda t, y: system.rate(y), (0, 1), start, rtol=1e-13, atol=1e-14, method="DOP853").y[:, -1]
+    sizes, errors = 1.0 / np.array([16, 32, 64, 128]), []
+    for h in sizes:
+        y = start
+        for _ in range(round(1 / h)):
+            y = scheme.step(system, y, system.rate(y), h, stages)
+        errors.append(np.abs(y - exact).max())
+    assert_rate(sizes, errors, scheme.order, cap=2e-5)
+
+
+class Decay:
+    """y' = -r y for rates r up to the bound."""
+
+    spectral_radius = 400.0
+
+    def rate(self, y):
+        return -np.linspace(0, 400, y.size) * y
+
+
+def test_chebyshev_stability():
+    """Steps as long as the scheme says are stable for every rate up to the bound; one and a half times that is not."""
+    system, scheme, start = Decay(), RungeKuttaChebyshev(), np.ones(2001)
+    for step in (0.01, 0.1, scheme.longest(400.0)):
+        stages = scheme.stages(step, 400.0)
+        assert np.abs(scheme.step(system, start, system.rate(start), step, stages)).max() <= 1.0
+        assert np.abs(scheme.step(system, start, system.rate(start), 1.5 * step, max(stages - 1, 2))).max() > 1.0
+
+
+class Stubborn(Pendulum):
+    def error(self, y, new, difference):
+        return np.nan
+
+
+def test_giving_up_says_where_and_why():
+    steps = Stepping(RODAS3, first=0.1).integrate(Stubborn(), np.ones(2), np.array([1.0]), Statistics())
+    with pytest.raises(NotConverged, match="not finite.*Remedy") as caught:
+        next(steps)
+    assert caught.value.time == 0.0
+    assert caught.value.step < 1e-12
