@@ -17,13 +17,13 @@ from mpi4py import MPI
 from scaling_limits.meshes.box import checked_bounds
 from scaling_limits.particles import InvalidArgument, MultiscalePotential
 from scaling_limits.particles.diffusions.multiscale_potential import points as checked_points
+from scaling_limits.particles.errors import NotConverged
 from scaling_limits.particles.sampling.ranks import communicator, on_all_ranks, same_on_all_ranks
 from scaling_limits.particles.support.archive import load_arrays, save_arrays, target
 from scaling_limits.particles.support.checks import flag, number, shown
 from scaling_limits.particles.support.symbolic import lambdified
 
 from .effective_tensor import effective_tensor
-from .errors import NotConverged
 from .fingerprints import fingerprint
 from .solvers.symmetric import derivative_of_exponential, logarithm, packed, relative_distance, unpacked
 from .spaces.chebyshev_fields import chebyshev_points, coefficients, evaluated, tail

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from dataclasses import dataclass, is_dataclass
 from typing import Any
 
@@ -12,13 +11,13 @@ from mpi4py import MPI
 
 from scaling_limits.particles import InvalidArgument, MultiscalePotential
 from scaling_limits.particles.diffusions.multiscale_potential import points as checked_points
+from scaling_limits.particles.errors import NotConverged, Unresolved, warn
 from scaling_limits.particles.sampling.ranks import communicator, on_all_ranks, same_on_all_ranks
 from scaling_limits.particles.sampling.workers import default_workers
 from scaling_limits.particles.support.archive import load_arrays, save_arrays, target
 from scaling_limits.particles.support.checks import flag, integer, number, shown
 
 from .adaptivity.planning import Plan, Planner
-from .errors import NotConverged, Unresolved
 from .fingerprints import fingerprint
 from .recursion.levels import LevelResult, differences
 from .recursion.recursion import Recursion
@@ -152,7 +151,7 @@ def effective_tensor(
     )  # fmt: skip
     result, plan, solves = _computed(request, comm)
     if not plan.error <= request.rtol:
-        warnings.warn(_unresolved(plan, request.rtol), Unresolved, stacklevel=2)
+        warn(_unresolved(plan, request.rtol), Unresolved)
     return on_all_ranks(comm, lambda: _assembled(request, result, plan, solves))
 
 

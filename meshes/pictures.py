@@ -10,12 +10,9 @@ import contextlib
 import os
 import shutil
 import subprocess
-import warnings
 from collections.abc import Iterator
 
-
-class NoDisplay(UserWarning):
-    """There is no way to draw with pyvista here; the message has the remedy."""
+from scaling_limits.particles.errors import NoDisplay, warn
 
 
 def _draws_without_display() -> bool:
@@ -33,7 +30,7 @@ def display() -> Iterator[bool]:
         yield True
         return
     if shutil.which("Xvfb") is None:
-        warnings.warn("no display and no Xvfb; install xvfb to have pyvista's pictures", NoDisplay, stacklevel=3)
+        warn("no display and no Xvfb; install xvfb to have pyvista's pictures", NoDisplay)
         yield False
         return
     read, write = os.pipe()
@@ -47,7 +44,7 @@ def display() -> Iterator[bool]:
             os.environ["DISPLAY"] = f":{number}"
             yield True
         else:
-            warnings.warn("Xvfb did not start; see 'Xvfb :99' for the reason", NoDisplay, stacklevel=3)
+            warn("Xvfb did not start; see 'Xvfb :99' for the reason", NoDisplay)
             yield False
     finally:
         os.environ.pop("DISPLAY", None)

@@ -4,9 +4,9 @@ from .diffusions.effective_langevin import EffectiveLangevin
 from .diffusions.langevin import Langevin
 from .diffusions.langevin_schemes import LEIMKUHLER_MATTHEWS, STOCHASTIC_HEUN, LangevinScheme
 from .diffusions.multiscale_potential import MultiscalePotential
-from .diffusions.paths import Paths, Unstable
+from .diffusions.paths import Paths
 from .diffusions.potential_gallery import egg_carton, fully_coupled, laminate, mueller_brown, self_similar
-from .errors import InvalidArgument
+from .errors import AssumptionWarning, InvalidArgument, LongRun, Unstable
 from .pinned_balls.ensemble import Ensemble, load
 from .pinned_balls.model import PinnedBalls
 from .pinned_balls.white_noise import (
@@ -16,7 +16,7 @@ from .pinned_balls.white_noise import (
     diagnostics,
     run_correlations,
 )
-from .rotators.assumptions import Assumption, AssumptionWarning
+from .rotators.assumptions import Assumption
 from .rotators.canonical_variables import canonical_variables
 from .rotators.dissipations.dissipation import DiagonalDissipation, DirectedDissipation, Dissipation, LinearDissipation
 from .rotators.dissipations.general import CustomDissipation, PolynomialDissipation
@@ -24,7 +24,6 @@ from .rotators.ensemble import RotatorEnsemble
 from .rotators.lattice import RotatorLattice
 from .rotators.region import LatticeRegion
 from .rotators.transport_process import TransportProcess
-from .sampling.workers import LongRun
 
 __all__ = [
     "LEIMKUHLER_MATTHEWS",

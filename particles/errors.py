@@ -1,6 +1,26 @@
-"""Errors of the samplers: each names the argument that is at fault."""
+"""Errors and warnings of the whole package: each names the argument or the solve that is at fault, and the remedy."""
 
 from __future__ import annotations
+
+import sys
+import warnings
+from functools import partial
+from typing import Any
+
+BETWEEN = {"scaling_limits", "contextlib", "concurrent", "functools", "threading", "tqdm"}  # whose frames no user wrote
+
+
+def warn(message: str, category: type[Warning] = UserWarning) -> None:
+    """Warn at the line outside of this package from which it was called, however deep the call is inside.
+
+    Args:
+        message: what is not known, and the remedy.
+        category: one of the warnings here.
+    """
+    frame, level = sys._getframe(1), 2
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] in BETWEEN:
+        frame, level = frame.f_back, level + 1
+    warnings.warn(message, category, stacklevel=level - 1)
 
 
 class InvalidArgument(ValueError):
@@ -18,3 +38,46 @@ class InvalidArgument(ValueError):
 
     def __reduce__(self) -> tuple[type[InvalidArgument], tuple[str, str]]:
         return type(self), (self.argument, self.reason)
+
+
+class NotConverged(RuntimeError):
+    """A solve that did not reach its tolerance; the message names the place, the reason and the remedy.
+
+    Args:
+        what: the solve that failed.
+        reason: why.
+        remedy: what to change.
+        time: time that was reached, in the unit of the equation, where the solve is in time.
+        step: the last step size tried, likewise.
+    """
+
+    def __init__(
+        self, what: str, reason: str, remedy: str, *, time: float | None = None, step: float | None = None
+    ) -> None:
+        place = "" if time is None else f" at t = {time:.6g}"
+        size = "" if step is None else f" with step {step:.3g}"
+        super().__init__(f"{what} failed{place}{size}: {reason}. Remedy: {remedy}.")
+        self.what, self.reason, self.remedy, self.time, self.step = what, reason, remedy, time, step
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return partial(type(self), time=self.time, step=self.step), (self.what, self.reason, self.remedy)
+
+
+class Unstable(RuntimeError):
+    """A path has left all bounds, because the time step was too large where it went."""
+
+
+class Unresolved(UserWarning):
+    """The mesh is too coarse for what was asked; there is a result, and its error is above the tolerance or unknown."""
+
+
+class AssumptionWarning(UserWarning):
+    """An assumption of the theorems seems to be violated: the limit may be another one, or none."""
+
+
+class LongRun(UserWarning):
+    """A call that will take very long, judged by the number of its steps; it can be interrupted."""
+
+
+class NoDisplay(UserWarning):
+    """There is no way to draw with pyvista here; the message has the remedy."""

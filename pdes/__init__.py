@@ -2,6 +2,7 @@
 
 from scaling_limits.meshes.backend import fenicsx as _fenicsx  # isort: skip
 from scaling_limits.meshes.backend import compat
+from scaling_limits.particles.errors import NotConverged, Unresolved
 
 from .diffusions.coefficients import Coefficients
 from .diffusions.density import Density, LatticeField
@@ -10,7 +11,6 @@ from .diffusions.effective_fokker_planck import EffectiveFokkerPlanck
 from .diffusions.fokker_planck import FokkerPlanck
 from .diffusions.generator_forms import GeneratorForms
 from .diffusions.scharfetter_gummel import EdgeScheme
-from .errors import NotConverged, Unresolved
 from .pinned_balls.equations import BilliardEquations, BilliardSolution
 from .pinned_balls.exact_limits import Ordering, constancy_gap, linear_wave, ordering_time
 from .pinned_balls.finite_size import FiniteSizeEquations, FiniteSizeSolution

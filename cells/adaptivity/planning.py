@@ -7,15 +7,16 @@ from functools import cached_property
 
 import numpy as np
 
-from ..errors import NotConverged
+from scaling_limits.particles.errors import NotConverged
+
 from ..recursion.levels import LevelPlan, LevelResult, difference, log_mean
 from ..recursion.recursion import SAMPLE_COUNTS, TRIALS, Recursion
 from ..recursion.scale_splitting import Coupling
+from ..recursion.trials import SAFETY, Ladder, interpolation_errors, promising, spread, trial_points
 from ..spaces.discretisations import FiniteElements, FourierGalerkin, Route, choose_route, comparison_space
 from ..spaces.tensor_space import TensorSpace
 from .basis_building import build_basis
 from .candidates import Candidates
-from .trials import SAFETY, Ladder, interpolation_errors, promising, spread, trial_points
 
 PATIENCE = 120  # iterations in a space that may be too coarse
 MANY = 300  # cells of a level, above which they are solved in the span of the correctors of a few

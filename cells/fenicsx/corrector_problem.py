@@ -17,10 +17,10 @@ from petsc4py import PETSc
 from scaling_limits.meshes.backend.compat import interpolation_points
 from scaling_limits.meshes.backend.krylov import configured
 from scaling_limits.particles import InvalidArgument
+from scaling_limits.particles.errors import NotConverged
 from scaling_limits.particles.sampling.ranks import on_all_ranks, same_on_all_ranks
 from scaling_limits.particles.support.checks import evaluated, integer, number, shown
 
-from ..errors import NotConverged
 from ..solvers.conjugate_gradients import minimise
 from .corrector_forms import CorrectorForms, reference_operator
 

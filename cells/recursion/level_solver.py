@@ -7,9 +7,9 @@ from functools import cached_property
 
 import numpy as np
 
+from scaling_limits.particles.errors import NotConverged
 from scaling_limits.particles.sampling.workers import Stop
 
-from ..errors import NotConverged
 from ..solvers.cell_problem import CellProblem
 from ..solvers.dual_problem import dual_fields, dual_potentials, turned
 from ..solvers.energy import Field, energy, inverted, with_units

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..errors import NotConverged
+from scaling_limits.particles.errors import NotConverged
+
 from ..solvers.reduced_basis import ReducedBasis
 from ..solvers.symmetric import components, exponential_field, packed, relative_distance
 from ..spaces.tensor_space import TensorSpace

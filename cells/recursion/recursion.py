@@ -16,11 +16,11 @@ from mpi4py import MPI
 from scaling_limits.particles.sampling.workers import Stop, in_order
 from scaling_limits.particles.support.progress import watched
 
-from ..adaptivity.trials import interpolation_errors, trial_points
 from ..spaces.torus_interpolation import grid
 from .level_solver import Cells, Trials
 from .levels import LevelFields, LevelPlan, LevelResult, joined
 from .scale_splitting import Coupling
+from .trials import interpolation_errors, trial_points
 
 Result = TypeVar("Result")
 CHUNK = 40_000  # unknowns of a chunk of cells: their arrays stay in the cache

@@ -11,9 +11,9 @@ from functools import cached_property
 
 import numpy as np
 
+from scaling_limits.particles.errors import NotConverged
 from scaling_limits.particles.sampling.workers import Stop
 
-from ..errors import NotConverged
 from ..spaces.line_space import LineSpace
 from ..spaces.tensor_space import TensorSpace, along, transpose
 from .conjugate_gradients import minimise

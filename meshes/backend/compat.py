@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import logging
-import warnings
 from typing import Any
 
 import dolfinx
@@ -14,6 +13,8 @@ from dolfinx import cpp as _cpp
 from dolfinx import fem
 from dolfinx import mesh as dolfinx_mesh
 from mpi4py import MPI
+
+from scaling_limits.particles.errors import warn
 
 TESTED = ("0.9", "0.10", "0.11")  # 0.10 at the level of its sources only
 
@@ -30,7 +31,7 @@ def check_version() -> None:
     """Warn of a dolfinx that the test suite has not been run with."""
     found = ".".join(dolfinx.__version__.split(".")[:2])
     if found not in TESTED:
-        warnings.warn(f"dolfinx {found} has not been tried; tried are {', '.join(TESTED)}", stacklevel=2)
+        warn(f"dolfinx {found} has not been tried; tried are {', '.join(TESTED)}")
 
 
 def create_mesh(comm: MPI.Comm, cells: np.ndarray, x: np.ndarray, domain: ufl.Mesh) -> dolfinx_mesh.Mesh:

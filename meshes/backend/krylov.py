@@ -8,8 +8,8 @@ from typing import Any
 
 from petsc4py import PETSc
 
-from scaling_limits.cells.errors import NotConverged
 from scaling_limits.particles import InvalidArgument
+from scaling_limits.particles.errors import NotConverged
 
 FACTORING = (71, 76, 81)  # PETSc: zero pivots of LU and Cholesky, and what external packages say of them
 

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
 
-from ..errors import InvalidArgument
-from ..rotators.assumptions import AssumptionWarning
+from ..errors import AssumptionWarning, InvalidArgument, Unstable, warn
 from ..sampling.normal_tiles import PAIRS, TILE, fill_tile
 from ..sampling.philox import Purpose, key_words
 from ..sampling.ranks import communicator, on_all_ranks, same_on_all_ranks
+from ..sampling.steps import check_bounded, even_steps, longest_step, warn_of_steps
+from ..sampling.tiles import over_tiles
 from ..sampling.workers import Stop
 from ..support import checks
-from .paths import Paths, Unstable, checked_start, even_steps, longest_step, over_tiles, warn_of_steps
+from .paths import Paths, checked_start
 
 AGREED = 64  # starts at which ranks compare drift and noise
 LARGEST_STEP = 1.0  # of 1/rate, the rate at which the drift changes along a step, where paths start
@@ -180,7 +180,7 @@ class EffectiveLangevin:
                     new, way, change = self._stepped(x, z, signs, span / count)
                     if n < LOOK or n % LOOK == 0:
                         self._check_rate(way, change, span / count, n)
-                    Unstable.check(new, h)
+                    check_bounded(new, h)
                     x = self._within(new)
                     if self.dim > 1:
                         self._note_walls(new, x, met, place)
@@ -245,11 +245,11 @@ class EffectiveLangevin:
         whole = places if comm is None else np.concatenate(comm.allgather(places))
         if len(whole) > FEW * math.sqrt(paths) and (comm is None or comm.rank == 0):
             place = [float(f"{c:.4g}") for c in whole[0]]
-            warnings.warn(
+            warn(
                 f"{len(whole)} of {paths} paths were reflected at walls, as near x = {place}, where M has entries off "
                 "the diagonal: near walls their law is not that of the equation without flux. Take a larger box",
-                AssumptionWarning, stacklevel=3,
-            )  # fmt: skip
+                AssumptionWarning,
+            )
 
     def _numbers(
         self, step: int, tile: int, count: int, keys: tuple[np.uint64, np.uint64]

@@ -9,10 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import InvalidArgument
+from ..errors import InvalidArgument, Unstable
 from ..sampling.normal_tiles import TILE, fill_tile
 from ..sampling.philox import Purpose, key_words
 from ..sampling.ranks import communicator, on_all_ranks, same_on_all_ranks
+from ..sampling.steps import check_bounded, even_steps, longest_step, warn_of_steps
+from ..sampling.tiles import over_tiles
 from ..sampling.workers import Stop
 from ..support import checks
 from ..support.compiled_functions import compiled
@@ -21,7 +23,7 @@ from .curvature import curvatures_on_paths, largest_curvature
 from .langevin_kernels import passage_stepper, tile_stepper
 from .langevin_schemes import LEIMKUHLER_MATTHEWS, STOCHASTIC_HEUN, LangevinScheme
 from .multiscale_potential import MultiscalePotential
-from .paths import Paths, Unstable, checked_start, even_steps, longest_step, over_tiles, warn_of_steps
+from .paths import Paths, checked_start
 
 STEP = 0.2  # of 1/max |Hessian|: effective tensors are right to about 1e-3 with it
 LARGEST_STEP = 1.0  # of the same; Heun is stable to 2 on a parabola, and wrong long before
@@ -191,7 +193,7 @@ class Langevin:
                     np.uint64(Purpose.LANGEVIN), *keys,
                 )  # fmt: skip
                 done += steps
-                Unstable.check(x[:, :count], h)
+                check_bounded(x[:, :count], h)
                 self._look(x[:, :count].T, h, done // SLICE)
             steps_of_each = taken[: len(members)]
             return np.where(steps_of_each < 0, np.inf, steps_of_each * h)
@@ -281,7 +283,7 @@ class Langevin:
                     self._look(x[:, : len(members)].T, span / count, slices)
                 first += count
                 result[k] = x[:, : len(members)].T
-                Unstable.check(result[k], h)
+                check_bounded(result[k], h)
             return result
 
         positions = np.concatenate(over_tiles(tile, number, workers, progress, comm), axis=1)

@@ -5,14 +5,13 @@ f and G' are looked at for |u|^2 in units of T^(2/p), the size of actions in equ
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..errors import InvalidArgument
+from ..errors import AssumptionWarning, InvalidArgument, warn
 from ..support.compiled_functions import values_of
 from .dissipations.checks import dissipating
 
@@ -30,10 +29,6 @@ ZOOMS, ZOOM_POINTS, PLACES = 6, 33, 4  # looks at a function around its least va
 FLAT_FROM, FLAT_TO = 0.3, 30.0  # |u|^2 that matter: f must not be constant there
 FLAT_RATIO = 1.5  # on an interval whose ends differ by more than this factor
 EVEN = 8 * np.finfo(float).eps  # relative changes of f below it are rounding
-
-
-class AssumptionWarning(UserWarning):
-    """An assumption of the theorems seems to be violated: the limit may be another one, or none."""
 
 
 @dataclass(frozen=True)
@@ -192,19 +187,18 @@ def checked_assumptions(lattice: RotatorLattice) -> tuple[Assumption, ...]:
         if not one.holds:
             linear = one.name == "Hg" and lattice.dissipation.power == 2
             rest = "; for p = 2 the limit holds on finite times only (section 7.1)" if linear else ""
-            warnings.warn(f"assumption {one.name} does not hold: {one.detail}{rest}", AssumptionWarning, stacklevel=5)
+            warn(f"assumption {one.name} does not hold: {one.detail}{rest}", AssumptionWarning)
     return found
 
 
-def warn_of_bad_sites(lattice: RotatorLattice, what: str, stacklevel: int) -> None:
+def warn_of_bad_sites(lattice: RotatorLattice, what: str) -> None:
     """Warn where the limit is asked of a lattice with sites at which it does not hold (section 7.2)."""
     good = lattice.good_sites
     if not good.all():
         bad = np.flatnonzero(~good)
         shown = ", ".join(map(str, bad[:8])) + (", ..." if len(bad) > 8 else "")
-        warnings.warn(
+        warn(
             f"{what} is not the limit of this lattice at the sites {shown}: they are defects, or closer than 3 to the "
             "neighbours of one (section 7.2); good_sites says where it is",
             AssumptionWarning,
-            stacklevel=stacklevel,
         )

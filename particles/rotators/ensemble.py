@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from ..diffusions.paths import Unstable, over_tiles
-from ..errors import InvalidArgument
+from ..errors import InvalidArgument, Unstable
+from ..sampling.tiles import over_tiles
 from ..sampling.workers import Stop, default_workers, warn_if_long
 from ..support import checks
 from ..support.archive import load_arrays, save_arrays, target

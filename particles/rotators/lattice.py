@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from ..diffusions.paths import even_steps, longest_step
 from ..errors import InvalidArgument
 from ..sampling.philox import Purpose, key_words
 from ..sampling.ranks import communicator, on_all_ranks, same_on_all_ranks
+from ..sampling.steps import even_steps, longest_step
 from ..support import checks
 from ..support.compiled_functions import function_of_square, values_of
 from .assumptions import Assumption, checked_assumptions

@@ -7,10 +7,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ..diffusions.paths import even_steps, longest_step
 from ..errors import InvalidArgument
 from ..sampling.philox import Purpose, key_words
 from ..sampling.ranks import communicator, on_all_ranks, same_on_all_ranks
+from ..sampling.steps import even_steps, longest_step
 from ..support import checks
 from .assumptions import warn_of_bad_sites
 from .dissipations.general import AngleAverage, amplitudes_of_scale
@@ -45,7 +45,7 @@ class TransportProcess:
     def __post_init__(self) -> None:
         if not isinstance(self.lattice, RotatorLattice):
             raise InvalidArgument("lattice", f"must be a RotatorLattice, not {type(self.lattice).__name__}")
-        warn_of_bad_sites(self.lattice, "the transport process", 4)
+        warn_of_bad_sites(self.lattice, "the transport process")
 
     def sample(
         self,

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import threading
-import warnings
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
+
+from ..errors import LongRun, warn
 
 Result = TypeVar("Result")
 
@@ -77,10 +78,6 @@ def in_order(
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-class LongRun(UserWarning):
-    """A call that will take very long, judged by the number of its steps; it can be interrupted."""
-
-
 def warn_if_long(what: str, seconds: float, workers: int, remedy: str) -> None:
     """Warn of a call that will take more than ten minutes.
 
@@ -92,11 +89,7 @@ def warn_if_long(what: str, seconds: float, workers: int, remedy: str) -> None:
     """
     if seconds / workers > LONG:
         hours = seconds / workers / 3600
-        warnings.warn(
-            f"{what} take about {hours:.2g} hours on {workers} cores; {remedy}, or stop it with Ctrl-C",
-            LongRun,
-            stacklevel=4,
-        )
+        warn(f"{what} take about {hours:.2g} hours on {workers} cores; {remedy}, or stop it with Ctrl-C", LongRun)
 
 
 def default_workers(comm: Any = None) -> int:

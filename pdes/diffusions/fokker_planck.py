@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import warnings
 from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass, field
 from functools import cached_property, partial
@@ -17,12 +16,12 @@ from scaling_limits.meshes.backend.krylov import checked_options
 from scaling_limits.meshes.box import Lattice, lattice
 from scaling_limits.particles import InvalidArgument
 from scaling_limits.particles.diffusions.multiscale_potential import points as checked_points
+from scaling_limits.particles.errors import Unresolved, warn
 from scaling_limits.particles.sampling.ranks import communicator, on_all_ranks, same_on_all_ranks
 from scaling_limits.particles.sampling.workers import warn_if_long
 from scaling_limits.particles.support.checks import integer, number
 from scaling_limits.particles.support.checks import times as checked_times
 
-from ..errors import Unresolved
 from ..time.checkpoint import Checkpoint
 from ..time.evolution import Evolution, Stepper, probabilities_of
 from ..time.resolvent_schemes import RESOLVENT4, ResolventScheme
@@ -147,7 +146,7 @@ class FokkerPlanck:
             known = abs(1 - coarser / found)
             message = f"exp(-Psi/sigma) varies too much in a cell: its integral is known to {known:.1e} only"
             # the caller is behind the property and the method that asks for it
-            warnings.warn(f"{message}; take more cells", Unresolved, stacklevel=4)
+            warn(f"{message}; take more cells", Unresolved)
         return float(np.log(found)) - lowest
 
     def stationary(self) -> Density:
@@ -239,7 +238,7 @@ class FokkerPlanck:
         # one that is 0 at all those points is meant to live on nodes: a start at one of them
         if seen > 0 and abs(seen - total) > UNSEEN * max(seen, total) and self.comm.rank == 0:
             message = f"the integral of the initial density is {seen:.3g} by points in cells, and {total:.3g} by nodes"
-            warnings.warn(f"{message}: it varies faster than the cells; take more cells", Unresolved, stacklevel=3)
+            warn(f"{message}: it varies faster than the cells; take more cells", Unresolved)
 
     def _chosen(self, times: Any, scheme: Any, step: Any) -> tuple[np.ndarray, Stepper]:
         snapshots, stepper = checked_times(times), Stepper.chosen(scheme, step, self.rtol)

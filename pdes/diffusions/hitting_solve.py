@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,8 +9,8 @@ from mpi4py import MPI
 from petsc4py import PETSc
 
 from scaling_limits.meshes.backend.krylov import configured
+from scaling_limits.particles.errors import NotConverged, Unresolved, warn
 
-from ..errors import NotConverged, Unresolved
 from ..time.resolvents import default_options
 
 if TYPE_CHECKING:
@@ -110,7 +109,7 @@ def warn_of(equation: FokkerPlanck, error: float, remedy: str = "") -> None:
     """
     if not error <= equation.rtol and equation.comm.rank == 0:
         known = f"known to about {error:.0e} only" if error < 1 else "not known to any digit"
-        warnings.warn(f"the solution is {known}; take {remedy}{LOST}", Unresolved, stacklevel=6)
+        warn(f"the solution is {known}; take {remedy}{LOST}", Unresolved)
 
 
 def _lost(matrix: PETSc.Mat, answer: np.ndarray, root: np.ndarray) -> bool:

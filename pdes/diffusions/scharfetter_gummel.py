@@ -19,7 +19,6 @@ exp(-1300) of its maximum, no path goes, and there is a wall.
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,9 +27,9 @@ from mpi4py import MPI
 from petsc4py import PETSc
 
 from scaling_limits.meshes.box import Lattice
+from scaling_limits.particles.errors import Unresolved, warn
 from scaling_limits.particles.sampling.ranks import on_all_ranks
 
-from ..errors import Unresolved
 from .coefficients import Coefficients, checked_coefficients, exponent_at, mobility_at
 from .selling import decomposition
 
@@ -157,11 +156,10 @@ class EdgeScheme:
         if some > STANDS_IN * all_ and self.lattice.comm.rank == 0:
             part = f"{some / all_:.2g} of the mass"
             message = f"M is so anisotropic that its differences leave the box at nodes with {part}"
-            warnings.warn(
+            warn(
                 f"{message} of equilibrium, where its diagonal stands in: results are those of another M; "
                 "turn the axes along M, or take more cells",
                 Unresolved,
-                stacklevel=6,
             )
 
     def _traits(self, tensors: np.ndarray) -> np.ndarray:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,8 +13,8 @@ from slepc4py import SLEPc
 
 from scaling_limits.meshes.box import Lattice, box
 from scaling_limits.particles import InvalidArgument
+from scaling_limits.particles.errors import NotConverged, Unresolved, warn
 
-from ..errors import NotConverged, Unresolved
 from .coefficients import mobility_at
 from .generator_forms import NEGLIGIBLE, GeneratorForms
 from .scharfetter_gummel import HIGHEST
@@ -74,7 +73,7 @@ def slowest(equation: FokkerPlanck, k: int) -> Modes:
     worst = float((found.errors[1:] / found.rates[1:]).max(initial=0.0))
     if worst > equation.rtol and grid.comm.rank == 0:
         message = f"rates are known to about {worst:.1e} only, with degree {found.degree}; take more cells"
-        warnings.warn(message, Unresolved, stacklevel=4)
+        warn(message, Unresolved)
     return found
 
 
@@ -90,11 +89,10 @@ def _warn_of_high_wells(equation: FokkerPlanck) -> None:
         index = np.argwhere(wells)[0]
         place = [float(f"{x:.4g}") for x in grid.bounds[:, 0] + index * grid.spacing]
         message = f"Psi has a well at x = {place}, {exponent[tuple(index)]:.3g} sigma above its minimum"
-        warnings.warn(
+        warn(
             f"{message}: modes in wells higher than {-np.log(NEGLIGIBLE):.0f} sigma are left out; "
             "take a higher temperature, or evolve",
             Unresolved,
-            stacklevel=5,
         )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -13,10 +12,10 @@ from scipy import ndimage
 
 from scaling_limits.meshes.box import Lattice
 from scaling_limits.particles import InvalidArgument
+from scaling_limits.particles.errors import Unresolved, warn
 from scaling_limits.particles.sampling.ranks import on_all_ranks
 from scaling_limits.particles.support.checks import mask
 
-from ..errors import Unresolved
 from .scharfetter_gummel import Edges
 
 BISECTIONS = 50
@@ -201,7 +200,7 @@ def wrapped(grid: Lattice, points: np.ndarray) -> np.ndarray:
 
 def _warn(grid: Lattice, message: str) -> None:
     if grid.comm.rank == 0:
-        warnings.warn(f"{message}; take more cells", Unresolved, stacklevel=7)
+        warn(f"{message}; take more cells", Unresolved)
 
 
 def _too_small(grid: Lattice, held: np.ndarray) -> list[float] | None:

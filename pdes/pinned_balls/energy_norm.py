@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import warnings
-
 import numpy as np
 from mpi4py import MPI
 
-from ..errors import Unresolved
+from scaling_limits.particles.errors import Unresolved, warn
 
 ROUND_OFF = 64 * np.finfo(float).eps
 ROUNDING_OF_SOLVES = 1e-9  # of an invariant, in one step: sigma near 0 makes matrices with entries of all sizes
@@ -15,22 +13,21 @@ ROUNDING_OF_SOLVES = 1e-9  # of an invariant, in one step: sigma near 0 makes ma
 HIDDEN = 1e-6  # of the largest |mu|; sigma^2 = 2 E - mu^2 has lost its digits below it
 
 
-def hidden_by_rounding(largest: float, noise: float, warn: bool = True) -> bool:
+def hidden_by_rounding(largest: float, noise: float, quiet: bool = False) -> bool:
     """Whether sigma is below what rounding of mu^2 leaves of it; a warning says so.
 
     Args:
         largest: the size of mu without its mean.
         noise: the largest sigma.
-        warn: whether to warn.
+        quiet: whether to leave the warning out.
     """
     if not 0 < noise < HIDDEN * largest:
         return False
-    if warn:
-        warnings.warn(
+    if not quiet:
+        warn(
             f"sigma is at most {noise:.2g} where mu varies by {largest:.2g}: rounding of mu^2 hides noise below "
             f"{1e-8 * largest:.1g}, and sigma is known to about {min(1.0, (1e-8 * largest / noise) ** 2):.1g} of it",
             Unresolved,
-            stacklevel=4,
         )
     return True
 

@@ -11,12 +11,12 @@ import numpy as np
 from mpi4py import MPI
 
 from scaling_limits.particles import InvalidArgument, PinnedBalls
+from scaling_limits.particles.errors import NotConverged
 from scaling_limits.particles.pinned_balls.velocities import velocities
 from scaling_limits.particles.sampling.ranks import communicator, on_all_ranks, same_on_all_ranks
 from scaling_limits.particles.support import checks
 from scaling_limits.particles.support.progress import watched
 
-from ..errors import NotConverged
 from ..time.rosenbrock import RODAS3, RODAS4, Rosenbrock, Statistics, Stepping
 from .discretisation import BilliardSystem, Source, billiard_system
 from .energy_norm import ROUND_OFF, hidden_by_rounding
@@ -167,7 +167,7 @@ class BilliardEquations:
     def _solved(
         self, times: Any, rtol: float, cells: int | None, degree: int | None = None, form: BilliardForm | None = None,
         scheme: Rosenbrock | None = None, progress: bool = False, comm: MPI.Comm = MPI.COMM_WORLD,
-        petsc_options: dict[str, Any] | None = None, source: Source | None = None, warn: bool = True,
+        petsc_options: dict[str, Any] | None = None, source: Source | None = None, quiet: bool = False,
     ) -> BilliardSolution:  # fmt: skip
         comm = communicator(comm)
         times, rtol, cells, degree = on_all_ranks(comm, lambda: _checked(times, rtol, cells, degree))
@@ -190,8 +190,8 @@ class BilliardEquations:
             before, (solution, worst), mesh = worst, on(finer), finer
             if worst > 0.5 * before:
                 break
-        hidden = hidden_by_rounding(mesh.misfit.range_of_mean, mesh.misfit.largest_std, warn)
-        resolved = not hidden and warn_unresolved(mesh, self.wave_speed, solution.resolved, rtol, worst, warn)
+        hidden = hidden_by_rounding(mesh.misfit.range_of_mean, mesh.misfit.largest_std, quiet)
+        resolved = not hidden and warn_unresolved(mesh, self.wave_speed, solution.resolved, rtol, worst, quiet)
         return replace(solution, resolved=resolved)
 
     @cached_property

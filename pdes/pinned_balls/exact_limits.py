@@ -10,11 +10,11 @@ import numpy as np
 from mpi4py import MPI
 
 from scaling_limits.particles import InvalidArgument
+from scaling_limits.particles.errors import NotConverged
 from scaling_limits.particles.pinned_balls.velocities import velocities
 from scaling_limits.particles.sampling.ranks import communicator, on_all_ranks, same_on_all_ranks
 from scaling_limits.particles.support import checks
 
-from ..errors import NotConverged
 from .equations import BilliardEquations, BilliardSolution, points_of
 
 EARLIEST = 1e-6  # of the shortest scale of the equations
@@ -115,11 +115,11 @@ def ordering_time(
     shortest = EARLIEST * min(scale, scale**2, 1.0, bound)
     times = np.geomspace(shortest, bound, math.ceil(PER_DECADE * math.log10(bound / shortest)) + 1)
     mesh = (first.nodes.size - 1) // first.degree, first.degree
-    rough = equations._solved(times, rtol, *mesh, comm=comm, warn=False)
+    rough = equations._solved(times, rtol, *mesh, comm=comm, quiet=True)
     before, after = _bracket(np.append(0.0, times), np.append(False, _in_order(rough, epsilon)), bound)
     for _ in range(ROUNDS):
         times = np.linspace(before, after, BRACKETS + 1)
-        solution = equations._solved(times[1:], rtol, cells, comm=comm, warn=False)
+        solution = equations._solved(times[1:], rtol, cells, comm=comm, quiet=True)
         ordered = np.append(False, _in_order(solution, epsilon))
         ordered[-1] = True  # it was, on another mesh
         before, after = _bracket(times, ordered, bound)

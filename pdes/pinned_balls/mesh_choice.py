@@ -6,15 +6,14 @@ The constants were measured on smooth random data, wave speeds 1 to 100, against
 from __future__ import annotations
 
 import math
-import warnings
 from dataclasses import dataclass
 
 import numpy as np
 from mpi4py import MPI
 
+from scaling_limits.particles.errors import Unresolved, warn
 from scaling_limits.particles.sampling.ranks import on_all_ranks
 
-from ..errors import Unresolved
 from .initial_data import InitialData, Misfit
 
 MOST_NODES = 2**17  # of a mesh that is chosen
@@ -125,7 +124,9 @@ def spatial_error(estimate: np.ndarray, mesh: Mesh, travelled: np.ndarray) -> np
     return np.where(travelled > 0, error, mesh.misfit.size)
 
 
-def warn_unresolved(mesh: Mesh, wave_speed: float, layers: bool, rtol: float, worst: float, warn: bool = True) -> bool:
+def warn_unresolved(
+    mesh: Mesh, wave_speed: float, layers: bool, rtol: float, worst: float, quiet: bool = False
+) -> bool:
     """Warn of everything that the mesh does not resolve, and return whether it resolves all.
 
     Args:
@@ -134,7 +135,7 @@ def warn_unresolved(mesh: Mesh, wave_speed: float, layers: bool, rtol: float, wo
         layers: whether the mesh resolves 1/lambda.
         rtol: the tolerance that was asked for.
         worst: the largest estimate at the times after 0.
-        warn: whether to warn.
+        quiet: whether to leave the warning out.
     """
     reasons = []
     if not layers:
@@ -160,6 +161,6 @@ def warn_unresolved(mesh: Mesh, wave_speed: float, layers: bool, rtol: float, wo
             f"elements of degree {mesh.degree} on {mesh.cells} cells err by about {worst:.1g}, and rtol is {rtol:.1g}; "
             f"{more} or a larger rtol"
         )
-    if reasons and warn:
-        warnings.warn("; ".join(reasons), Unresolved, stacklevel=4)
+    if reasons and not quiet:
+        warn("; ".join(reasons), Unresolved)
     return not reasons

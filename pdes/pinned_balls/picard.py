@@ -20,10 +20,10 @@ from mpi4py import MPI
 
 from scaling_limits.meshes.backend.direct_solver import DirectSolver
 from scaling_limits.particles import InvalidArgument
+from scaling_limits.particles.errors import NotConverged
 from scaling_limits.particles.pinned_balls.velocities import velocities
 from scaling_limits.particles.support import checks
 
-from ..errors import NotConverged
 from .equations import BilliardEquations
 
 

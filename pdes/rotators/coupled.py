@@ -9,8 +9,8 @@ from petsc4py import PETSc
 from slepc4py import SLEPc
 
 from scaling_limits.meshes.backend.krylov import configured
+from scaling_limits.particles.errors import NotConverged
 
-from ..errors import NotConverged
 from ..time.resolvents import general_options
 from .space import ActionSpace
 

@@ -74,7 +74,7 @@ class EffectivePlane(FokkerPlanck):
     ) -> None:  # fmt: skip
         if not isinstance(lattice, RotatorLattice) or lattice.size != 1:
             raise InvalidArgument("lattice", "must be a RotatorLattice of one site")
-        warn_of_bad_sites(lattice, "the effective equation", 3)
+        warn_of_bad_sites(lattice, "the effective equation")
         laws = OwnLaws(averaged_dissipation(lattice), lattice.temperature)
         if radius is None:
             radius = float(np.sqrt(2.0 * own_upper(laws, 0, TAIL)))

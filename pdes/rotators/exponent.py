@@ -7,15 +7,13 @@ for.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 
 import numpy as np
 from numpy.polynomial import chebyshev
 
+from scaling_limits.particles.errors import Unresolved, warn
 from scaling_limits.particles.rotators.resolved_functions import DEGREE, NODES, TRANSFORM, ResolvedFunction
-
-from ..errors import Unresolved
 
 PIECES = 16  # intervals of each octave to begin with: what is narrower than 1/400 of an octave may go unseen
 LOOKS = np.concatenate([[-1.0, 1.0], np.cos(np.pi * (np.arange(5) + 0.3) / 5)])  # between the nodes, and at the ends
@@ -100,7 +98,7 @@ class Exponent:
                 f"log w of the law of a site alone has an error of about {error:.1e} between the actions {low**2:.3g} "
                 f"and {high**2:.3g}: R_j/I_j varies too wildly there; give a smoother dissipation"
             )
-            warnings.warn(message, Unresolved, stacklevel=2)
+            warn(message, Unresolved)
 
     def masses(self, low: float, high: float, more: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
         """The ends I (n + 1,) of intervals from `low` to `high` in which log w varies little, and the logarithms (n,)

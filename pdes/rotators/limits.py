@@ -5,7 +5,6 @@ evolutions apart.
 from __future__ import annotations
 
 import hashlib
-import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -13,10 +12,10 @@ import numpy as np
 from mpi4py import MPI
 
 from scaling_limits.particles import DirectedDissipation, InvalidArgument
+from scaling_limits.particles.errors import NotConverged, Unresolved, warn
 from scaling_limits.particles.sampling.ranks import on_all_ranks
 from scaling_limits.particles.support.checks import evaluated
 
-from ..errors import NotConverged, Unresolved
 from ..time.evolution import Stepper
 from .density import ActionDensity
 from .space import ActionSpace
@@ -71,7 +70,7 @@ def mass_behind(rho: ActionDensity, *, sure: bool = True) -> np.ndarray:
     return np.array(result)
 
 
-def check_sign(rho: ActionDensity, comm: MPI.Comm, stacklevel: int) -> None:
+def check_sign(rho: ActionDensity, comm: MPI.Comm) -> None:
     """Warn of a stationary law that is negative on some of its mass, an error of the elements, on rank 0.
 
     Raises:
@@ -83,7 +82,7 @@ def check_sign(rho: ActionDensity, comm: MPI.Comm, stacklevel: int) -> None:
     if rho.negative > REFUSED:
         raise NotConverged("the stationary law of the actions", said, remedy)
     if comm.rank == 0:
-        warnings.warn(f"the stationary law of the actions: {said}; {remedy}", Unresolved, stacklevel=stacklevel)
+        warn(f"the stationary law of the actions: {said}; {remedy}", Unresolved)
 
 
 def problem_of(equation: TransportFokkerPlanck, start: np.ndarray, times: np.ndarray, stepper: Stepper) -> str:

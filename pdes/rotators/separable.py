@@ -6,14 +6,14 @@ are small, and time is exact.
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import replace
 
 import numpy as np
 from mpi4py import MPI
 from scipy import linalg
 
-from ..errors import Unresolved
+from scaling_limits.particles.errors import Unresolved, warn
+
 from .space import ActionAxis, ActionSpace, OwnLaws, WideLaws
 
 LAW = 1e-9  # error of the law of a site in the cells, in total variation, above which they get more points
@@ -62,7 +62,7 @@ def with_its_law(axis: ActionAxis, laws: OwnLaws, site: int, comm: MPI.Comm) -> 
             f"the cells do not resolve the law of site {site}: its masses in them are off by {error:.1e}, and so may "
             f"moments be; take more `cells` than {len(axis.breaks) - 1}, or a smaller `upper`"
         )
-        warnings.warn(message, Unresolved, stacklevel=6)
+        warn(message, Unresolved)
     return axis
 
 

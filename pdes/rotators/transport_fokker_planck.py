@@ -15,13 +15,13 @@ from mpi4py import MPI
 from scaling_limits.cells.averaged_dissipation import averaged_dissipation
 from scaling_limits.meshes.backend.krylov import checked_options
 from scaling_limits.particles import AssumptionWarning, InvalidArgument, RotatorLattice
+from scaling_limits.particles.errors import NotConverged, Unresolved, warn
 from scaling_limits.particles.rotators.assumptions import warn_of_bad_sites
 from scaling_limits.particles.sampling.ranks import on_all_ranks, same_on_all_ranks
 from scaling_limits.particles.support.archive import target
 from scaling_limits.particles.support.checks import flag, integer, number, shown
 from scaling_limits.particles.support.checks import times as checked_times
 
-from ..errors import NotConverged, Unresolved
 from ..time.checkpoint import Checkpoint
 from ..time.evolution import Stepper
 from ..time.resolvent_schemes import RESOLVENT4, ResolventScheme
@@ -115,7 +115,7 @@ class TransportFokkerPlanck:
             given = given if self.separable else self._widened(given)
         object.__setattr__(self, "upper", given)
         if self.comm.rank == 0:
-            warn_of_bad_sites(self.lattice, "the density of the transport equation", 4)
+            warn_of_bad_sites(self.lattice, "the density of the transport equation")
 
     def _checked_degree(self, counts: list[int], usual: int) -> int:
         if self.degree is not None:
@@ -229,17 +229,17 @@ class TransportFokkerPlanck:
 
         Source: Dymov, Theorem 2.3; for diagonal dissipation p is prop. to prod_j exp(-(2/(p T_j)) (2 I_j)^(p/2)).
         """
-        self._warn_of_tail(self.tail, "the stationary law", 4)
+        self._warn_of_tail(self.tail, "the stationary law")
         if not self.separable:
-            check_sign(self._stationary, self.comm, 4)
+            check_sign(self._stationary, self.comm)
         return self._stationary
 
-    def _warn_of_tail(self, tail: np.ndarray, what: str, stacklevel: int) -> None:
+    def _warn_of_tail(self, tail: np.ndarray, what: str) -> None:
         """Warn where a box that was given cuts off some of a density: what is beyond is squeezed into it."""
         if not self.sized and tail.max() > CUT and self.comm.rank == 0:
             message = f"{what} has about {tail.max():.1e} of its mass beyond the given U = {np.round(self.upper, 3)}"
             message += ", which is cut off; give a larger `upper`, or none"
-            warnings.warn(message, Unresolved, stacklevel=stacklevel)
+            warn(message, Unresolved)
 
     def evolve(
         self,
@@ -298,7 +298,7 @@ class TransportFokkerPlanck:
         given = [name for name, value in (("checkpoint", checkpoint), ("step", step)) if value is not None]
         if self.separable and given and self.comm.rank == 0:
             message = f"{' and '.join(given)} not used: sites do not act on one another, and time is exact"
-            warnings.warn(message, UserWarning, stacklevel=5)
+            warn(message, UserWarning)
         return snapshots, stepper
 
     def _evolved(
@@ -318,10 +318,10 @@ class TransportFokkerPlanck:
     def _checked(self, run: EvolvedActions) -> EvolvedActions:
         if run.undershoot > 1e-3 and self.comm.rank == 0:
             message = f"the density was negative on {run.undershoot:.1e} of its mass in a step, and was set to 0 there"
-            warnings.warn(f"{message}; take more cells", Unresolved, stacklevel=4)
+            warn(f"{message}; take more cells", Unresolved)
         if not self.sized:
             behind = np.max([mass_behind(run[i], sure=False) for i in range(len(run))], axis=0)
-            self._warn_of_tail(behind, "the density", 5)
+            self._warn_of_tail(behind, "the density")
         return run
 
     def _wider(self, initial: Callable[[np.ndarray], Any], values: np.ndarray) -> TransportFokkerPlanck | None:
@@ -338,7 +338,7 @@ class TransportFokkerPlanck:
             if beyond > REFUSED:
                 raise InvalidArgument("initial", f"{message}; give a larger `upper`, or none")
             if self.comm.rank == 0:
-                warnings.warn(f"the initial density {message}, which is cut off", Unresolved, stacklevel=4)
+                warn(f"the initial density {message}, which is cut off", Unresolved)
             return None
         upper = self.upper
         for _ in range(WIDENINGS):

@@ -14,7 +14,8 @@ from typing import Protocol
 
 import numpy as np
 
-from ..errors import NotConverged
+from scaling_limits.particles.errors import NotConverged
+
 from .rosenbrock import Statistics
 
 DAMPING = 2.0 / 13.0

@@ -9,10 +9,10 @@ import numpy as np
 from mpi4py import MPI
 
 from scaling_limits.particles import InvalidArgument
+from scaling_limits.particles.errors import NotConverged
 from scaling_limits.particles.support.checks import number
 
 from ..diffusions.scharfetter_gummel import EdgeScheme
-from ..errors import NotConverged
 from .resolvent_schemes import ResolventScheme
 from .resolvents import Resolvents
 from .rosenbrock import Statistics

@@ -10,8 +10,8 @@ import numpy as np
 from mpi4py import MPI
 from petsc4py import PETSc
 
-from scaling_limits.cells.errors import NotConverged
 from scaling_limits.meshes.backend.krylov import configured
+from scaling_limits.particles.errors import NotConverged
 
 KEPT = 6  # factored matrices
 ROUNDS = 12  # solves for what an iterative solver has left

@@ -19,7 +19,7 @@ from typing import Protocol
 
 import numpy as np
 
-from ..errors import NotConverged
+from scaling_limits.particles.errors import NotConverged
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,9 @@ def load(path: str | os.PathLike[str], **context: Any) -> Any:
         return _without_kind(path)
     if kind not in KINDS:
         known = ", ".join(KINDS)
-        raise InvalidArgument("path", f"{os.fspath(path)} holds a {kind}, which is read by what wrote it; known: {known}")
+        raise InvalidArgument(
+            "path", f"{os.fspath(path)} holds a {kind}, which is read by what wrote it; known: {known}"
+        )
     reader = getattr(import_module(f"{__package__}.{KINDS[kind]}"), kind).load
     try:
         return reader(path, **context)

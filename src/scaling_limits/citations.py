@@ -78,7 +78,8 @@ ENTRIES = {
   doi = {10.5281/zenodo.10447666}
 }""",
     "alnaes2014": """@article{alnaes2014,
-  author = {Aln{\\ae}s, Martin S. and Logg, Anders and {\\O}lgaard, Kristian B. and Rognes, Marie E. and Wells, Garth N.},
+  author = {Aln{\\ae}s, Martin S. and Logg, Anders and {\\O}lgaard, Kristian B. and Rognes, Marie E. and Wells,
+    Garth N.},
   title = {Unified Form Language: a domain-specific language for weak formulations of partial differential equations},
   journal = {ACM Transactions on Mathematical Software},
   volume = {40},
@@ -102,7 +103,7 @@ METHODS = {  # by class, beyond its paper
 
 
 def cite(thing: Any = None) -> str:
-    """What an object rests on, as BibTeX: the paper whose limit it is, and the methods and libraries it is computed with.
+    """What an object rests on, as BibTeX: the paper whose limit it is, and the methods and libraries behind it.
 
     Args:
         thing: a model, an equation, a result or a function of this package, or its class; None for all there is.

@@ -6,11 +6,13 @@ import platform
 import sys
 from importlib.metadata import PackageNotFoundError, version
 
+import numpy as np
+
 from . import __version__
 
 DISTRIBUTIONS = (
-    "numpy", "numba", "scipy", "sympy", "tqdm", "fenics-dolfinx", "fenics-ufl", "fenics-basix", "fenics-ffcx", "petsc4py",
-    "slepc4py", "mpi4py", "matplotlib", "pyvista",
+    "numpy", "numba", "scipy", "sympy", "tqdm", "fenics-dolfinx", "fenics-ufl", "fenics-basix", "fenics-ffcx",
+    "petsc4py", "slepc4py", "mpi4py", "matplotlib", "pyvista",
 )  # fmt: skip
 
 
@@ -35,8 +37,8 @@ def _of_libraries() -> dict[str, str]:
         from petsc4py import PETSc
 
         number = ".".join(str(part) for part in PETSc.Sys.getVersion())
-        found["PETSc"] = f"{number}, {'complex' if PETSc.ScalarType(1j) == 1j else 'real'} numbers"
-    except (ImportError, TypeError):
+        found["PETSc"] = f"{number}, {'complex' if np.dtype(PETSc.ScalarType).kind == 'c' else 'real'} numbers"
+    except ImportError:
         pass
     return found
 

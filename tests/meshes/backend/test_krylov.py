@@ -5,9 +5,9 @@ import pytest
 from mpi4py import MPI
 from petsc4py import PETSc
 
-from scaling_limits.cells.errors import NotConverged
 from scaling_limits.meshes.backend.krylov import configured
 from scaling_limits.particles import InvalidArgument
+from scaling_limits.particles.errors import NotConverged
 
 
 def matrix(lowest=2.0):

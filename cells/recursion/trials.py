@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..recursion.levels import LevelResult, difference
 from ..solvers.symmetric import packed, relative_distance, unpacked
 from ..spaces.torus_interpolation import interpolate_at, on_grid
+from .levels import LevelResult, difference
 
 SAFETY = 2.0  # of the errors that are measured
 HESITATION = 0.7  # power of the last ratio of changes that the next is trusted to have
