@@ -5,18 +5,20 @@ from scaling_limits.meshes.backend import compat
 from scaling_limits.particles.errors import NotConverged, Unresolved
 
 from .diffusions.coefficients import Coefficients
-from .diffusions.density import Density, LatticeField
+from .diffusions.density import Density
 from .diffusions.density_evolution import Evolved
 from .diffusions.effective_fokker_planck import EffectiveFokkerPlanck
 from .diffusions.fokker_planck import FokkerPlanck
 from .diffusions.generator_forms import GeneratorForms
+from .diffusions.hitting.fields import LatticeField
 from .diffusions.scharfetter_gummel import EdgeScheme
 from .pinned_balls.equations import BilliardEquations, BilliardSolution
 from .pinned_balls.exact_limits import Ordering, constancy_gap, linear_wave, ordering_time
 from .pinned_balls.finite_size import FiniteSizeEquations, FiniteSizeSolution
 from .pinned_balls.forms import DeviationForm, EnergyForm, VarianceForm
 from .pinned_balls.picard import PicardIteration, picard_iteration
-from .rotators.density import ActionDensity, EvolvedActions
+from .rotators.density import ActionDensity
+from .rotators.density_evolution import EvolvedActions
 from .rotators.effective_plane import EffectivePlane
 from .rotators.forms import TransportForms
 from .rotators.transport_fokker_planck import TransportFokkerPlanck

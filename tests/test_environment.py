@@ -267,7 +267,8 @@ def test_conda_is_taken_before_a_private_root(tmp_path):
 
 def test_kernels_are_compiled_again_for_their_own_files_only(tmp_path):
     for name, text in (("kernels", "from numba import njit"), ("forms", "import ufl")):
-        (tmp_path / "pdes").mkdir(exist_ok=True)
+        for package in ("particles", "meshes", "cells", "pdes"):
+            (tmp_path / package).mkdir(exist_ok=True)
         (tmp_path / "pdes" / f"{name}.py").write_text(text)
     script = f"""
     here={tmp_path}; state_of_kernels

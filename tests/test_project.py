@@ -11,6 +11,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from architecture import origin, sources
 
 pytestmark = pytest.mark.serial
 ROOT = Path(__file__).parents[1]
@@ -23,8 +24,9 @@ def test_bare_checkout_is_not_importable():
 
 
 def test_wheel_has_everything(tmp_path):
-    for name in ("particles", "pdes", "cells", "meshes"):
-        shutil.copytree(ROOT / name, tmp_path / "source" / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("particles", "pdes", "cells", "meshes", "src"):
+        skipped = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(ROOT / name, tmp_path / "source" / name, symlinks=True, ignore=skipped)
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, tmp_path / "source")
     command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--no-index", "."]
@@ -33,8 +35,9 @@ def test_wheel_has_everything(tmp_path):
     names = set(zipfile.ZipFile(wheel).namelist())
     ours = {n for n in names if not n.split("/")[0].endswith(".dist-info")}
     assert {n.split("/")[0] for n in ours} == {"scaling_limits"}
+    assert {"scaling_limits/__init__.py", "scaling_limits/py.typed"} <= names
     for package in ("particles", "pdes", "cells", "meshes"):
-        modules = {f"scaling_limits/{package}/{p.name}" for p in (ROOT / package).glob("*.py")}
+        modules = {f"scaling_limits/{p.relative_to(ROOT)}" for p in (ROOT / package).rglob("*.py")}
         assert modules <= names
         assert f"scaling_limits/{package}/py.typed" in names
     target = tmp_path / "site"
@@ -59,8 +62,9 @@ def test_no_registry_stands_in_the_repository():
 
 @pytest.mark.parametrize("folder", ["particles", "meshes", "cells", "pdes"])
 def test_rooms_are_small(folder):
-    for path in (ROOT / folder).glob("*.py"):
+    for path in (ROOT / folder).rglob("*.py"):
         assert len(path.read_text().splitlines()) <= 400, path
+        assert len(list(path.parent.glob("*.py"))) <= 16, path.parent
 
 
 def compiled_names(tree):
@@ -88,22 +92,20 @@ def compiled_names(tree):
 
 def test_compiled_functions_read_files_that_speak_of_numba_only():
     """In-env keys numba's cache by the text of these files: numba itself does not see that a function which is called changed."""
-    keyed = {path for path in ROOT.glob("*/*.py") if "numba" in path.read_text()}
+    known = sources()
+    keyed = {path for path in known.values() if "numba" in path.read_text()}
     seen = 0
-    for path in keyed:
-        if path.parent.name not in ("particles", "meshes", "cells", "pdes"):
+    for module, path in known.items():
+        if path not in keyed:
             continue
         tree = ast.parse(path.read_text())
         names = compiled_names(tree)
         for node in ast.walk(tree):
-            if isinstance(node, ast.ImportFrom) and node.level:
-                folder = path.parents[node.level - 1]
+            if isinstance(node, ast.ImportFrom) and (source := origin(module, path, node)) is not None:
                 for one in node.names:
                     if (one.asname or one.name) in names:
-                        source = folder.joinpath(*(node.module or one.name).split(".")).with_suffix(".py")
-                        assert source in keyed, (
-                            f"{path.name} compiles {one.name} of {source}, which the key does not hold"
-                        )
+                        file = known.get(f"{source}.{one.name}", known[source])
+                        assert file in keyed, f"{path.name} compiles {one.name} of {file}, which the key does not hold"
                         seen += 1
     assert seen > 10
 

@@ -106,7 +106,7 @@ class MultiscalePotential:
         Raises:
             InvalidArgument: x has not the shape (P, d), or a number in it is not finite.
         """
-        return self._evaluate(self._confining, points("x", x, self.dim))
+        return self.confining_values(points("x", x, self.dim))
 
     def fluctuation_at(self, x: Any, *y: Any) -> np.ndarray:
         """V1(x, y1, ..., yN).
@@ -121,7 +121,15 @@ class MultiscalePotential:
         Raises:
             InvalidArgument: a wrong number of scales or a wrong shape, or a number that is not finite.
         """
-        return self._evaluate(self._fluctuation, self._all_variables(x, y))
+        return self.fluctuation_values(self._all_variables(x, y))
+
+    def confining_values(self, positions: np.ndarray) -> np.ndarray:
+        """V0 (P,) at positions (P, d), which are not checked."""
+        return self._evaluate(self._confining, positions)
+
+    def fluctuation_values(self, variables: np.ndarray) -> np.ndarray:
+        """V1 (P,) at values (P, (N + 1) d) of x, y1, ..., yN, which are not checked."""
+        return self._evaluate(self._fluctuation, variables)
 
     def full_at(self, x: Any, epsilon: float) -> np.ndarray:
         """V_epsilon(x) = V0(x) + V1(x, x/epsilon, ..., x/epsilon^N).
@@ -140,7 +148,7 @@ class MultiscalePotential:
         """
         position = points("x", x, self.dim)
         variables = self._on_the_diagonal(position, epsilon)
-        return self._evaluate(self._confining, position) + self._evaluate(self._fluctuation, variables)
+        return self.confining_values(position) + self.fluctuation_values(variables)
 
     def full_gradient_at(self, x: Any, epsilon: float) -> np.ndarray:
         """grad V_epsilon(x) = grad V0 + grad_x V1 + sum_k epsilon^-k grad_{y_k} V1, at y_k = x/epsilon^k.

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
 import sympy
 
 from ..errors import InvalidArgument
 from ..support.checks import shown
-
-if TYPE_CHECKING:
-    from .multiscale_potential import MultiscalePotential
 
 KINKS = (
     sympy.Abs, sympy.sign, sympy.floor, sympy.ceiling, sympy.frac, sympy.Mod, sympy.Heaviside, sympy.DiracDelta,
@@ -29,6 +26,32 @@ ZOOMS = 40  # halvings of a box around the largest value, to see a pole
 ROUNDING = 1e-8  # relative: two values of a periodic function one period apart
 
 
+class Potential(Protocol):
+    """What is looked at of a potential."""
+
+    @property
+    def dim(self) -> int:
+        """Dimension d of space."""
+
+    @property
+    def scales(self) -> int:
+        """Number N of fast scales."""
+
+    @property
+    def variables(self) -> tuple[sympy.Symbol, ...]:
+        """The symbols of x, y1, ..., yN."""
+
+    @property
+    def fluctuation_expression(self) -> sympy.Expr:
+        """V1 in these symbols."""
+
+    def confining_values(self, positions: np.ndarray) -> np.ndarray:
+        """V0 (P,) at positions (P, d)."""
+
+    def fluctuation_values(self, variables: np.ndarray) -> np.ndarray:
+        """V1 (P,) at values (P, (N + 1) d) of all variables."""
+
+
 def check_smooth(name: str, expression: sympy.Expr, symbols: tuple[sympy.Symbol, ...]) -> None:
     """Raise unless an expression is real, smooth and in the given symbols alone."""
     if strange := expression.free_symbols - set(symbols):
@@ -42,14 +65,14 @@ def check_smooth(name: str, expression: sympy.Expr, symbols: tuple[sympy.Symbol,
         raise InvalidArgument(name, f"must be smooth, but has {', '.join(kinks)}")
 
 
-def check_bounded(potential: MultiscalePotential) -> None:
+def check_bounded(potential: Potential) -> None:
     """Raise unless V0 is finite near the origin and V1 is finite and bounded, as Assumption 1 of the paper demands.
 
     A V1 that is bounded may rise over any number of decades of x, but not over the last ones of `FAR`.
     """
     start = _sample(potential, NEAR)
     with np.errstate(all="ignore"):
-        _finite("confining", potential._evaluate(potential._confining, start[:, : potential.dim]))
+        _finite("confining", potential.confining_values(start[:, : potential.dim]))
     near, *far = [_largest(potential, _sample(potential, radius)) for radius in (NEAR, *FAR)]
     if all(after > (1.0 + GROWTH) * before for before, after in pairwise(far)):
         raise InvalidArgument(
@@ -60,15 +83,15 @@ def check_bounded(potential: MultiscalePotential) -> None:
     _no_pole(potential, start)
 
 
-def check_periodic(potential: MultiscalePotential) -> None:
+def check_periodic(potential: Potential) -> None:
     """Raise unless V1 is 1-periodic in each component of each fast variable."""
     sample = _sample(potential, NEAR)
-    values = potential._evaluate(potential._fluctuation, sample)
+    values = potential.fluctuation_values(sample)
     scale = np.abs(values).max() + np.ptp(values)
     for column in range(potential.dim, sample.shape[1]):
         shifted = sample.copy()
         shifted[:, column] += 1.0
-        difference = np.abs(potential._evaluate(potential._fluctuation, shifted) - values).max()
+        difference = np.abs(potential.fluctuation_values(shifted) - values).max()
         if difference > ROUNDING * scale:
             level, component = divmod(column - potential.dim, potential.dim)
             raise InvalidArgument(
@@ -78,7 +101,7 @@ def check_periodic(potential: MultiscalePotential) -> None:
             )
 
 
-def _sample(potential: MultiscalePotential, radius: float) -> np.ndarray:
+def _sample(potential: Potential, radius: float) -> np.ndarray:
     """Return variables (SAMPLES, (N + 1) d): x of that size, fast ones on the torus; half of the latter rational."""
     columns = (potential.scales + 1) * potential.dim
     uniform = np.random.Generator(np.random.Philox(key=0)).random((SAMPLES, columns))
@@ -93,10 +116,10 @@ def _finite(name: str, values: np.ndarray) -> None:
         raise InvalidArgument(name, f"must be finite and real, but is NaN or infinite at some points{more}")
 
 
-def _largest(potential: MultiscalePotential, sample: np.ndarray) -> float:
+def _largest(potential: Potential, sample: np.ndarray) -> float:
     """The largest |V1|; what overflows on the way to a finite value, such as exp(x)/(1 + exp(x)), is finite."""
     with np.errstate(all="ignore"):
-        values = potential._evaluate(potential._fluctuation, sample)
+        values = potential.fluctuation_values(sample)
     lost = np.flatnonzero(~np.isfinite(values))
     if lost.size:
         lost = lost[:: -(-lost.size // OVERFLOWS)]
@@ -106,7 +129,7 @@ def _largest(potential: MultiscalePotential, sample: np.ndarray) -> float:
     return float(np.abs(values).max())
 
 
-def _with_wide_exponents(potential: MultiscalePotential, place: np.ndarray) -> float:
+def _with_wide_exponents(potential: Potential, place: np.ndarray) -> float:
     """V1 at one place by sympy, whose numbers do not overflow; NaN where it is not real or beyond double precision."""
     numbers = {symbol: sympy.Float(float(value)) for symbol, value in zip(potential.variables, place)}
     try:
@@ -115,15 +138,15 @@ def _with_wide_exponents(potential: MultiscalePotential, place: np.ndarray) -> f
         return float("nan")
 
 
-def _no_pole(potential: MultiscalePotential, sample: np.ndarray) -> None:
+def _no_pole(potential: Potential, sample: np.ndarray) -> None:
     """Zoom in on the largest value of |V1|: of a bounded function it settles, at a pole it goes on growing."""
     with np.errstate(all="ignore"):
-        centre = sample[np.abs(potential._evaluate(potential._fluctuation, sample)).argmax()]
+        centre = sample[np.abs(potential.fluctuation_values(sample)).argmax()]
         box, largest = 0.1, []
         offsets = 2.0 * np.random.Generator(np.random.Philox(key=1)).random((64, sample.shape[1])) - 1.0
         for _ in range(ZOOMS):
             near = np.concatenate([centre[None], centre + box * offsets])
-            values = np.abs(potential._evaluate(potential._fluctuation, near))
+            values = np.abs(potential.fluctuation_values(near))
             _finite("fluctuation", values)
             centre, box = near[values.argmax()], 0.5 * box
             largest.append(values.max())

@@ -7,16 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..errors import AssumptionWarning, InvalidArgument, warn
 from ..support.compiled_functions import values_of
 from .dissipations.checks import dissipating
-
-if TYPE_CHECKING:
-    from .lattice import RotatorLattice
+from .dynamics import RotatorDynamics
 
 LEAST, MOST = 1e-3, 1e4  # of |u|^2 at the coldest and the hottest site
 POINTS_PER_DECADE = 400  # between them
@@ -46,7 +43,7 @@ class Assumption:
     detail: str
 
 
-def squares(lattice: RotatorLattice) -> np.ndarray:
+def squares(lattice: RotatorDynamics) -> np.ndarray:
     """|u|^2 at which f and G' are looked at: those of the coldest to those of the hottest site, and far around them."""
     p = lattice.dissipation.power
     low, high = (LEAST * lattice.temperature.min() ** (2 / p), MOST * lattice.temperature.max() ** (2 / p))
@@ -100,7 +97,7 @@ def flat_interval(x: np.ndarray, f: np.ndarray) -> tuple[float, float] | None:
     return max(intervals, key=lambda ends: ends[1] / ends[0], default=None)
 
 
-def frequency_assumption(lattice: RotatorLattice) -> Assumption:
+def frequency_assumption(lattice: RotatorDynamics) -> Assumption:
     """HF: f >= C (1 + x^(p/2)), |f'| x^(1/2) <= C f, isolated zeros of f', and spins that alternate away from defects;
     for a >= 1 HF': isolated zeros of f'.
     """
@@ -138,7 +135,7 @@ def frequency_assumption(lattice: RotatorLattice) -> Assumption:
     return Assumption("HF", True, f"f >= {least:.3g}; {count} sites with a spin out of order")
 
 
-def coupling_assumption(lattice: RotatorLattice) -> Assumption:
+def coupling_assumption(lattice: RotatorDynamics) -> Assumption:
     """HG: |G'| x^(1/2) + |G''| x <= C (1 + x^((p-1)/2)); for a >= 1 HG', without G''."""
 
     def coupling(x: np.ndarray) -> np.ndarray:
@@ -160,7 +157,7 @@ def coupling_assumption(lattice: RotatorLattice) -> Assumption:
     return Assumption("HG", True, "G' and G'' are bounded by powers as they should")
 
 
-def dissipation_assumption(lattice: RotatorLattice) -> Assumption:
+def dissipation_assumption(lattice: RotatorDynamics) -> Assumption:
     """Hg(i): |g| <= C (1 + |u|^(p-1)), and Hg(ii): (g(u) . u)_j <= -C |u|^p_{j,p} + C(gamma), at large amplitudes.
 
     Raises:
@@ -176,7 +173,7 @@ def dissipation_assumption(lattice: RotatorLattice) -> Assumption:
     return Assumption("Hg", bool(found.worst < 0 and not found.fades), detail)
 
 
-def checked_assumptions(lattice: RotatorLattice) -> tuple[Assumption, ...]:
+def checked_assumptions(lattice: RotatorDynamics) -> tuple[Assumption, ...]:
     """Look at all of them, and warn of those that seem to be violated.
 
     Raises:
@@ -191,7 +188,7 @@ def checked_assumptions(lattice: RotatorLattice) -> tuple[Assumption, ...]:
     return found
 
 
-def warn_of_bad_sites(lattice: RotatorLattice, what: str) -> None:
+def warn_of_bad_sites(lattice: RotatorDynamics, what: str) -> None:
     """Warn where the limit is asked of a lattice with sites at which it does not hold (section 7.2)."""
     good = lattice.good_sites
     if not good.all():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -12,10 +12,8 @@ from ..support import checks
 from ..support.compiled_functions import values_of
 from .assumptions import least_value
 from .dissipations.dissipation import DiagonalDissipation, Dissipation
+from .dynamics import RotatorDynamics
 from .region import LatticeRegion
-
-if TYPE_CHECKING:
-    from .lattice import RotatorLattice
 
 PHASE = 0.5  # f h: two neighbours then turn against one another by a radian in a step
 LARGEST_PHASE = 0.5 * np.pi  # beyond it, steps sample their relative phase in resonance with it
@@ -78,7 +76,7 @@ def _largest(function: Any, squares: np.ndarray, name: str) -> float:
     return -least_value(negative, squares, negative(squares))
 
 
-def chosen_step(lattice: RotatorLattice, step: float | None, start: np.ndarray) -> RotatorStep:
+def chosen_step(lattice: RotatorDynamics, step: float | None, start: np.ndarray) -> RotatorStep:
     """The step of the fast time, and how many of them lie between two thermostats.
 
     Raises:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, overload
+from typing import Any, overload
 
 import numpy as np
 
@@ -13,9 +13,7 @@ from scaling_limits.particles.support.checks import integer
 
 from ..time.rosenbrock import Statistics
 from .density import FLOOR, Density
-
-if TYPE_CHECKING:
-    from .fokker_planck import FokkerPlanck
+from .problem import ReversibleDiffusion
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +28,7 @@ class Evolved:
         statistics: what the solve has cost.
     """
 
-    equation: FokkerPlanck
+    equation: ReversibleDiffusion
     times: np.ndarray
     probabilities: np.ndarray
     entropy: np.ndarray
@@ -100,26 +98,3 @@ class Evolved:
         scheme, sigma = self.equation.scheme, self.equation.coefficients.temperature
         log_partition = np.log((scheme.volumes * np.exp(-scheme.exponent)).sum()) - scheme.lowest
         return sigma * self.entropy - sigma * log_partition
-
-
-class SnapshotBar:
-    """The progress bar of an evolution, in snapshots."""
-
-    def __init__(self, times: np.ndarray, shown: bool) -> None:
-        self._bar = None
-        if shown:
-            from tqdm import tqdm
-
-            self._bar = tqdm(total=len(times), unit="snapshot", disable=None, leave=False)
-
-    def update(self, clock: Any) -> None:
-        """Show how far the clock is."""
-        if self._bar is not None:
-            part = clock.position / max(clock.count, 1)
-            self._bar.n = round(min(clock.interval + part, self._bar.total), 2)
-            self._bar.refresh()
-
-    def close(self) -> None:
-        """Take the bar away."""
-        if self._bar is not None:
-            self._bar.close()

@@ -25,11 +25,11 @@ from scaling_limits.particles.support.checks import times as checked_times
 from ..time.checkpoint import Checkpoint
 from ..time.evolution import Evolution, Stepper, probabilities_of
 from ..time.resolvent_schemes import RESOLVENT4, ResolventScheme
-from . import hitting
 from .box_quadrature import moments, points_per_direction
 from .coefficients import Coefficients, checked_coefficients, exponent_at, function_at, mobility_at
 from .density import FLOOR, Density
 from .density_evolution import Evolved
+from .hitting import problems
 from .scharfetter_gummel import HIGHEST, EdgeScheme
 from .spectrum import Modes, slowest
 
@@ -299,7 +299,7 @@ class FokkerPlanck:
         Warns:
             Unresolved: rounding or the cells leave more than rtol, or the lattice does not resolve the target.
         """
-        return hitting.mean_first_passage_time(self, target)
+        return problems.mean_first_passage_time(self, target)
 
     def committor(self, a: Callable[[np.ndarray], Any], b: Callable[[np.ndarray], Any]) -> Any:
         """-div(sigma pi M grad q) = 0 between two sets, q = 0 in a and 1 in b: the probability to reach b before a.
@@ -318,7 +318,7 @@ class FokkerPlanck:
         Warns:
             Unresolved: rounding or the cells leave more than rtol, or the lattice does not resolve a set.
         """
-        return hitting.committor(self, a, b)
+        return problems.committor(self, a, b)
 
     def poisson(self, source: Callable[[np.ndarray], Any]) -> Any:
         """-div(sigma pi M grad f) = pi (g - <g>), <f> = 0: the Poisson equation of the generator.
@@ -338,4 +338,4 @@ class FokkerPlanck:
         Warns:
             Unresolved: barriers leave no digits, or fewer than rtol asks for.
         """
-        return hitting.poisson(self, source)
+        return problems.poisson(self, source)

@@ -149,6 +149,16 @@ class EdgeScheme:
         self.traits = self._traits(tensors)
         self._warn_of_diagonals(found.diagonal)
 
+    @property
+    def comm(self) -> MPI.Comm:
+        """The ranks."""
+        return self.lattice.comm
+
+    @property
+    def dim(self) -> int:
+        """Dimension d of space."""
+        return self.lattice.dim
+
     def _warn_of_diagonals(self, diagonal: np.ndarray) -> None:
         """Warn where the diagonal of M stands in for M at more than some nodes near corners."""
         mass = np.array([(self.root[diagonal] ** 2).sum(), (self.root**2).sum()])

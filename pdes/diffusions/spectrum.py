@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from dolfinx import fem
@@ -17,10 +16,8 @@ from scaling_limits.particles.errors import NotConverged, Unresolved, warn
 
 from .coefficients import mobility_at
 from .generator_forms import NEGLIGIBLE, GeneratorForms
+from .problem import ReversibleDiffusion
 from .scharfetter_gummel import HIGHEST
-
-if TYPE_CHECKING:
-    from .fokker_planck import FokkerPlanck
 
 DEGREES = (2, 4, 6, 8)
 LOW_DEGREE = 2  # where the higher ones would be too expensive
@@ -47,7 +44,7 @@ class Modes:
     degree: int
 
 
-def slowest(equation: FokkerPlanck, k: int) -> Modes:
+def slowest(equation: ReversibleDiffusion, k: int) -> Modes:
     """Raise the degree until the rates agree, or there are too many unknowns; see `FokkerPlanck.spectrum`."""
     grid = equation.lattice
     if k > grid.size // 2:
@@ -77,7 +74,7 @@ def slowest(equation: FokkerPlanck, k: int) -> Modes:
     return found
 
 
-def _warn_of_high_wells(equation: FokkerPlanck) -> None:
+def _warn_of_high_wells(equation: ReversibleDiffusion) -> None:
     """Warn of wells where pi is negligible: elements leave them out, and with them their slow modes."""
     grid = equation.lattice
     exponent = np.where(equation.scheme.alive, equation.scheme.exponent, HIGHEST).reshape(grid.shape)
@@ -109,7 +106,7 @@ def _sequence(grid: Lattice) -> list[tuple[list[int], int]]:
     return [(coarse, LOW_DEGREE), (list(grid.cells), LOW_DEGREE)]
 
 
-def _solved(forms: GeneratorForms, k: int, equation: FokkerPlanck) -> tuple[np.ndarray, list[fem.Function]]:
+def _solved(forms: GeneratorForms, k: int, equation: ReversibleDiffusion) -> tuple[np.ndarray, list[fem.Function]]:
     energy, product, roots = forms.matrices()
     one = roots.copy()
     one.array[np.isinf(one.array)] = 0.0
@@ -152,7 +149,7 @@ def _solved(forms: GeneratorForms, k: int, equation: FokkerPlanck) -> tuple[np.n
     return np.array(rates)[order], [functions[i] for i in order]
 
 
-def _diffusive_rate(equation: FokkerPlanck) -> float:
+def _diffusive_rate(equation: ReversibleDiffusion) -> float:
     """Sigma M/L^2, a rate that the slow ones are compared with."""
     grid = equation.lattice
     mobility = mobility_at(equation.coefficients, grid.bounds.mean(axis=1)[None])[0]

@@ -135,6 +135,7 @@ class BilliardEquations:
         comm: MPI.Comm = MPI.COMM_WORLD,
         petsc_options: dict[str, Any] | None = None,
         source: Source | None = None,
+        quiet: bool = False,
     ) -> BilliardSolution:
         """Solve with finite elements in x and an adaptive Rosenbrock method in t.
 
@@ -150,6 +151,7 @@ class BilliardEquations:
             comm: the ranks that share the mesh.
             petsc_options: options of the linear solver, without prefix.
             source: right-hand sides of a manufactured solution.
+            quiet: leave the warning out; `resolved` and `error` of the solution say the same.
 
         Returns:
             A `BilliardSolution`.
@@ -162,16 +164,9 @@ class BilliardEquations:
             Unresolved: the mesh does not resolve 1/lambda (diffusion lambda h/2 is used in place of 1), the initial
                 data (where they jump, averages are taken) or the solution to rtol; the message says how far it is off.
         """
-        return self._solved(times, rtol, cells, degree, form, scheme, progress, comm, petsc_options, source)
-
-    def _solved(
-        self, times: Any, rtol: float, cells: int | None, degree: int | None = None, form: BilliardForm | None = None,
-        scheme: Rosenbrock | None = None, progress: bool = False, comm: MPI.Comm = MPI.COMM_WORLD,
-        petsc_options: dict[str, Any] | None = None, source: Source | None = None, quiet: bool = False,
-    ) -> BilliardSolution:  # fmt: skip
         comm = communicator(comm)
         times, rtol, cells, degree = on_all_ranks(comm, lambda: _checked(times, rtol, cells, degree))
-        on_all_ranks(comm, lambda: _check_parts(form, scheme, source, progress))
+        on_all_ranks(comm, lambda: _check_parts(form, scheme, source, progress, quiet))
         same_on_all_ranks(
             comm, times=times, rtol=rtol, cells=cells, degree=degree, wave_speed=self.wave_speed,
             boundary=self.boundary, form=form, scheme=scheme, petsc_options=petsc_options,
@@ -312,7 +307,7 @@ def _checked(
     )
 
 
-def _check_parts(form: Any, scheme: Any, source: Any, progress: Any) -> None:
+def _check_parts(form: Any, scheme: Any, source: Any, progress: Any, quiet: Any) -> None:
     if form is not None and not all(hasattr(form, name) for name in ("label", "second", "variance", "residual")):
         known = ", ".join(f"{kind.__name__}()" for kind in (DeviationForm, VarianceForm, EnergyForm))
         raise InvalidArgument("form", f"must be one of {known}, not {checks.shown(form)}")
@@ -321,6 +316,7 @@ def _check_parts(form: Any, scheme: Any, source: Any, progress: Any) -> None:
     if source is not None and not isinstance(source, Source):
         raise InvalidArgument("source", f"must be a Source, not {checks.shown(source)}")
     checks.flag("progress", progress)
+    checks.flag("quiet", quiet)
 
 
 def _system(

@@ -114,12 +114,12 @@ def ordering_time(
     # on the mesh of this solve, from times that are short against all scales; then in ever smaller brackets
     shortest = EARLIEST * min(scale, scale**2, 1.0, bound)
     times = np.geomspace(shortest, bound, math.ceil(PER_DECADE * math.log10(bound / shortest)) + 1)
-    mesh = (first.nodes.size - 1) // first.degree, first.degree
-    rough = equations._solved(times, rtol, *mesh, comm=comm, quiet=True)
+    chosen = (first.nodes.size - 1) // first.degree
+    rough = equations.solve(times, rtol, chosen, degree=first.degree, comm=comm, quiet=True)
     before, after = _bracket(np.append(0.0, times), np.append(False, _in_order(rough, epsilon)), bound)
     for _ in range(ROUNDS):
         times = np.linspace(before, after, BRACKETS + 1)
-        solution = equations._solved(times[1:], rtol, cells, comm=comm, quiet=True)
+        solution = equations.solve(times[1:], rtol, cells, comm=comm, quiet=True)
         ordered = np.append(False, _in_order(solution, epsilon))
         ordered[-1] = True  # it was, on another mesh
         before, after = _bracket(times, ordered, bound)

@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from dolfinx import fem
@@ -14,11 +14,7 @@ from dolfinx import fem
 from scaling_limits.particles import InvalidArgument
 from scaling_limits.particles.support.checks import called, integer, real_array
 
-from ..time.rosenbrock import Statistics
 from .space import ActionSpace, product_of
-
-if TYPE_CHECKING:
-    from .transport_fokker_planck import TransportFokkerPlanck
 
 
 @dataclass(frozen=True, eq=False)
@@ -189,68 +185,3 @@ def _observed(observable: Callable[[np.ndarray], Any], points: np.ndarray) -> np
             "observable", f"must return as many values as it is given points, {len(points)}, not {values.shape}"
         )
     return real_array("observable", values)
-
-
-@dataclass(frozen=True, eq=False)
-class EvolvedActions:
-    """Densities of actions at slow times.
-
-    Args:
-        equation: what was solved.
-        times: tau (T,).
-        fields: u at the nodes (T, size).
-        undershoot: the largest mass that was negative and taken away in a step.
-        statistics: what the solve has cost.
-    """
-
-    equation: TransportFokkerPlanck
-    times: np.ndarray
-    fields: np.ndarray
-    undershoot: float
-    statistics: Statistics
-
-    def __len__(self) -> int:
-        """T."""
-        return len(self.times)
-
-    def __getitem__(self, index: int) -> ActionDensity:
-        """The density at a time."""
-        return ActionDensity(self.equation.space, self.fields[index])
-
-    def at(self, points: Any) -> np.ndarray:
-        """P(I, tau) (T, P) at points I (P, N); see `ActionDensity.at`."""
-        return np.array([self[i].at(points) for i in range(len(self))])
-
-    @property
-    def mass(self) -> np.ndarray:
-        """int p (T,)."""
-        return np.array([self[i].mass for i in range(len(self))])
-
-    @cached_property
-    def mean(self) -> np.ndarray:
-        """E I (T, N)."""
-        return np.array([self[i].mean() for i in range(len(self))])
-
-    @cached_property
-    def minimum(self) -> np.ndarray:
-        """The least p at the nodes (T,)."""
-        return np.array([self[i].minimum for i in range(len(self))])
-
-    @cached_property
-    def free_energy(self) -> np.ndarray:
-        """H = int p log(p/p_stationary) (T,), the relative entropy: the free energy above its minimum in units of
-        temperature. It never rises, in detailed balance or not.
-        """
-        space = self.equation.space
-        floor = np.finfo(float).tiny
-        reference = np.maximum(space.grid_values(self.equation.stationary().field), floor)
-        result = []
-        for field in self.fields:
-            u = np.maximum(space.grid_values(field), 0.0)
-            ratio = np.maximum(u / reference, floor)
-            excess = ratio - 1.0
-            small = np.where(np.abs(excess) < 1e-3, excess, 0.0)
-            series = small**2 * (0.5 - small / 6 + small**2 / 12)
-            integrand = np.where(np.abs(excess) < 1e-3, series, ratio * np.log(ratio) - excess)
-            result.append(float(space.integrals(integrand * reference)))
-        return np.array(result)

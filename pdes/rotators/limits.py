@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from mpi4py import MPI
@@ -18,10 +18,8 @@ from scaling_limits.particles.support.checks import evaluated
 
 from ..time.evolution import Stepper
 from .density import ActionDensity
+from .problem import TransportProblem
 from .space import ActionSpace
-
-if TYPE_CHECKING:
-    from .transport_fokker_planck import TransportFokkerPlanck
 
 NEGATIVE, REFUSED = 1e-6, 1e-2  # of the mass of a stationary law: more is said, or refused
 DIGITS = 10  # of R, where two problems are compared
@@ -85,7 +83,7 @@ def check_sign(rho: ActionDensity, comm: MPI.Comm) -> None:
         warn(f"the stationary law of the actions: {said}; {remedy}", Unresolved)
 
 
-def problem_of(equation: TransportFokkerPlanck, start: np.ndarray, times: np.ndarray, stepper: Stepper) -> str:
+def problem_of(equation: TransportProblem, start: np.ndarray, times: np.ndarray, stepper: Stepper) -> str:
     """What tells evolutions apart, in all processes: R at the nodes, the discretisation and the start; collective."""
     parts = [equation.upper, np.array(equation.cells), equation.laws.temperature, times, np.round(start, 8)]
     label = repr(equation.lattice.dissipation)
@@ -95,7 +93,7 @@ def problem_of(equation: TransportFokkerPlanck, start: np.ndarray, times: np.nda
     return hashlib.sha256(text + b"".join(np.ascontiguousarray(part).tobytes() for part in parts)).hexdigest()
 
 
-def _digest(equation: TransportFokkerPlanck) -> str:
+def _digest(equation: TransportProblem) -> str:
     """R at the nodes, rounded, as a text; found on rank 0."""
 
     def found() -> str | None:

@@ -27,7 +27,8 @@ from ..time.evolution import Stepper
 from ..time.resolvent_schemes import RESOLVENT4, ResolventScheme
 from ..time.rosenbrock import Statistics
 from . import coupled, separable
-from .density import ActionDensity, EvolvedActions
+from .density import ActionDensity
+from .density_evolution import EvolvedActions
 from .evolution import ActionEvolution
 from .forms import TransportForms
 from .limits import check_sign, density_on_grid, mass_behind, mass_beyond, problem_of

@@ -15,8 +15,8 @@ from scaling_limits.particles import InvalidArgument
 from scaling_limits.particles.sampling.ranks import on_all_ranks
 from scaling_limits.particles.support.archive import load_arrays, save_arrays, target
 from scaling_limits.particles.support.checks import flag, number
+from scaling_limits.particles.support.progress import SnapshotBar
 
-from ..diffusions.density_evolution import SnapshotBar
 from .evolution import Clock, Evolution, Journey
 from .rosenbrock import Statistics
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from mpi4py import MPI
+from petsc4py import PETSc
 
 from scaling_limits.particles import InvalidArgument
 from scaling_limits.particles.errors import NotConverged
 from scaling_limits.particles.support.checks import number
 
-from ..diffusions.scharfetter_gummel import EdgeScheme
 from .resolvent_schemes import ResolventScheme
 from .resolvents import Resolvents
 from .rosenbrock import Statistics
@@ -104,6 +104,25 @@ class Journey:
     statistics: Statistics = field(default_factory=Statistics)
 
 
+class Generator(Protocol):
+    """S = D^(1/2) L D^(-1/2) of a reversible Markov process on nodes, D = diag m, with m >= 0 its equilibrium."""
+
+    @property
+    def comm(self) -> MPI.Comm:
+        """The ranks."""
+
+    @property
+    def dim(self) -> int:
+        """Dimension d of space."""
+
+    @property
+    def root(self) -> np.ndarray:
+        """sqrt(m) at the nodes of this rank."""
+
+    def matrix(self) -> PETSc.Mat:
+        """S, symmetric."""
+
+
 class Evolution:
     """d_t s = -S s, with the probabilities r = sqrt(m) s >= 0.
 
@@ -113,13 +132,12 @@ class Evolution:
         petsc_options: of the linear solver, without prefix.
     """
 
-    def __init__(self, scheme: EdgeScheme, stepper: Stepper, petsc_options: dict[str, Any] | None) -> None:
-        self._edges, self._stepper = scheme, stepper
-        self._comm = scheme.lattice.comm
+    def __init__(self, scheme: Generator, stepper: Stepper, petsc_options: dict[str, Any] | None) -> None:
+        self._stepper, self._comm = stepper, scheme.comm
         self._root = scheme.root
         allowed = EXACT_STEPS if stepper.rtol is None else EXACT * stepper.rtol
         self._resolvents = Resolvents(
-            scheme.matrix(), scheme.root, scheme.lattice.dim, "fokker_planck_", petsc_options, allowed=allowed
+            scheme.matrix(), scheme.root, scheme.dim, "fokker_planck_", petsc_options, allowed=allowed
         )
         self._partition = self._sum(scheme.root**2)
 

@@ -16,7 +16,7 @@ from scaling_limits.particles.errors import Unresolved, warn
 from scaling_limits.particles.sampling.ranks import on_all_ranks
 from scaling_limits.particles.support.checks import mask
 
-from .scharfetter_gummel import Edges
+from ..scharfetter_gummel import Edges
 
 BISECTIONS = 50
 LOOKS = (8, 1024)  # points in each cell of a line at which a set is looked for: at least, and where cells are few

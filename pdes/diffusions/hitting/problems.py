@@ -7,7 +7,7 @@ nothing, fields are not a number.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from petsc4py import PETSc
@@ -15,34 +15,32 @@ from petsc4py import PETSc
 from scaling_limits.meshes.box import Lattice
 from scaling_limits.particles.sampling.ranks import on_all_ranks
 
-from .coefficients import function_at
-from .density import LatticeField
-from .hitting_line import LineField, hit_on_a_line
-from .hitting_solve import solved, warn_of
+from ..coefficients import function_at
+from ..problem import ReversibleDiffusion
+from .fields import LatticeField, LineField
+from .line import hit_on_a_line
+from .linear_system import solved, warn_of
 from .target_sets import TargetSet, bisected, look_along, nodes_of, wrapped
-
-if TYPE_CHECKING:
-    from .fokker_planck import FokkerPlanck
 
 BALANCED = 1e-9  # of the flow: rounding of its sum
 SHORTEST = 1e-6  # part of an edge that is left when a node is (nearly) on the boundary of a set
 
 
-def mean_first_passage_time(equation: FokkerPlanck, target: Any) -> LatticeField | LineField:
+def mean_first_passage_time(equation: ReversibleDiffusion, target: Any) -> LatticeField | LineField:
     """T; see `FokkerPlanck.mean_first_passage_time`."""
     return _hit(equation, (TargetSet("target", target, 0.0),), 1.0)
 
 
-def committor(equation: FokkerPlanck, a: Any, b: Any) -> LatticeField | LineField:
+def committor(equation: ReversibleDiffusion, a: Any, b: Any) -> LatticeField | LineField:
     """q; see `FokkerPlanck.committor`."""
     return _hit(equation, (TargetSet("a", a, 0.0), TargetSet("b", b, 1.0)), 0.0)
 
 
-def _hit(equation: FokkerPlanck, sets: tuple[TargetSet, ...], source: float) -> LatticeField | LineField:
+def _hit(equation: ReversibleDiffusion, sets: tuple[TargetSet, ...], source: float) -> LatticeField | LineField:
     return (hit_on_a_line if equation.dim == 1 else _hit_on_a_lattice)(equation, sets, source)
 
 
-def poisson(equation: FokkerPlanck, source: Any) -> LatticeField:
+def poisson(equation: ReversibleDiffusion, source: Any) -> LatticeField:
     """f; see `FokkerPlanck.poisson`."""
     scheme, grid = equation.scheme, equation.lattice
 
@@ -65,7 +63,7 @@ def poisson(equation: FokkerPlanck, source: Any) -> LatticeField:
     return LatticeField(grid, grid.whole(solution), ())
 
 
-def _hit_on_a_lattice(equation: FokkerPlanck, sets: tuple[TargetSet, ...], source: float) -> LatticeField:
+def _hit_on_a_lattice(equation: ReversibleDiffusion, sets: tuple[TargetSet, ...], source: float) -> LatticeField:
     grid, scheme = equation.lattice, equation.scheme
     masks = nodes_of(grid, scheme.alive, sets)
     place = np.full(grid.size, -1)
@@ -115,7 +113,7 @@ def _hit_on_a_lattice(equation: FokkerPlanck, sets: tuple[TargetSet, ...], sourc
 
 
 def _imbalance(
-    equation: FokkerPlanck, free: np.ndarray, solution: np.ndarray, ends: tuple[np.ndarray, np.ndarray],
+    equation: ReversibleDiffusion, free: np.ndarray, solution: np.ndarray, ends: tuple[np.ndarray, np.ndarray],
     rates: tuple[np.ndarray, np.ndarray], enters: tuple[np.ndarray, np.ndarray],
 ) -> float:  # fmt: skip
     """The relative difference of what flows into the sets and what is made outside of them; 0 up to 1e-9."""

@@ -5,10 +5,6 @@ A point is a set too: on a line it is hit with probability one.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
-
 import numpy as np
 from dolfinx import fem
 from petsc4py import PETSc
@@ -18,49 +14,17 @@ from scaling_limits.meshes.box import Lattice, box
 from scaling_limits.meshes.evaluation import evaluate
 from scaling_limits.particles import InvalidArgument
 
-from .density import inside
-from .generator_forms import NEGLIGIBLE, GeneratorForms
-from .hitting_solve import solved, warn_of
+from ..generator_forms import NEGLIGIBLE, GeneratorForms
+from ..problem import ReversibleDiffusion
+from .fields import LineField
+from .linear_system import solved, warn_of
 from .target_sets import TINY, TargetSet, intervals
-
-if TYPE_CHECKING:
-    from .fokker_planck import FokkerPlanck
 
 DEGREES = (5, 8)
 WATCHED = 4  # points in each cell at which two degrees are compared
 
 
-@dataclass(frozen=True, eq=False)
-class LineField:
-    """A function f(x) on a line, a finite element function of high degree.
-
-    Args:
-        lattice: of the interval.
-        function: f.
-        known: whether f is known at points (P, 1): where exp(-Psi/sigma) is not negligible.
-    """
-
-    lattice: Lattice
-    function: fem.Function
-    known: Callable[[np.ndarray], np.ndarray]
-
-    def at(self, points: Any) -> np.ndarray:
-        """f(x); collective.
-
-        Args:
-            points: x (P, 1), in the box.
-
-        Returns:
-            f (P,); not a number where exp(-Psi/sigma) is nothing.
-
-        Raises:
-            InvalidArgument: a wrong shape, or a point outside of the box.
-        """
-        x = inside(self.lattice, points)
-        return np.where(self.known(x), evaluate(self.function, x), np.nan)
-
-
-def hit_on_a_line(equation: FokkerPlanck, sets: tuple[TargetSet, ...], source: float) -> LineField:
+def hit_on_a_line(equation: ReversibleDiffusion, sets: tuple[TargetSet, ...], source: float) -> LineField:
     """The solution of -div(sigma pi M grad f) = source pi outside of sets in which it is given; collective.
 
     Raises:
@@ -110,7 +74,11 @@ def _break_points(grid: Lattice, ends: np.ndarray) -> np.ndarray:
 
 
 def _solved_on_mesh(
-    forms: GeneratorForms, sets: tuple[TargetSet, ...], parts: list[np.ndarray], source: float, equation: FokkerPlanck
+    forms: GeneratorForms,
+    sets: tuple[TargetSet, ...],
+    parts: list[np.ndarray],
+    source: float,
+    equation: ReversibleDiffusion,
 ) -> tuple[fem.Function, float]:
     energy, product, roots = forms.matrices()
     fixed, right = energy.createVecRight(), product.createVecLeft()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 from mpi4py import MPI
 from petsc4py import PETSc
@@ -11,10 +9,8 @@ from petsc4py import PETSc
 from scaling_limits.meshes.backend.krylov import configured
 from scaling_limits.particles.errors import NotConverged, Unresolved, warn
 
-from ..time.resolvents import default_options
-
-if TYPE_CHECKING:
-    from .fokker_planck import FokkerPlanck
+from ...time.resolvents import default_options
+from ..problem import ReversibleDiffusion
 
 LOST = "a higher temperature: barriers cost digits, and double precision has 16"
 SEEN = 1e-15  # of the largest root: where fields count when their error is measured
@@ -24,7 +20,7 @@ ENOUGH = 0.1  # of rtol: what may be left
 
 
 def solved(
-    matrix: PETSc.Mat, right_hand_side: np.ndarray, roots: np.ndarray, free: np.ndarray, equation: FokkerPlanck
+    matrix: PETSc.Mat, right_hand_side: np.ndarray, roots: np.ndarray, free: np.ndarray, equation: ReversibleDiffusion
 ) -> tuple[np.ndarray, float]:
     """The solution s = sqrt(m) f of A s = b on the rows of this rank, and the relative error of f that rounding leaves,
     infinite where no digit is sure; collective.
@@ -99,7 +95,7 @@ def solved(
     return result, np.inf if _lost(matrix, solve(source), source) else error
 
 
-def warn_of(equation: FokkerPlanck, error: float, remedy: str = "") -> None:
+def warn_of(equation: ReversibleDiffusion, error: float, remedy: str = "") -> None:
     """Warn of an error above rtol, on rank 0.
 
     Args:

@@ -1,0 +1,50 @@
+"""Tiles of paths, shared by threads and ranks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import closing
+from typing import Any
+
+import numpy as np
+
+from ..support import checks
+from .normal_tiles import TILE
+from .ranks import communicator, on_all_ranks
+from .workers import Stop, default_workers, in_order
+
+
+def over_tiles(
+    work: Callable[[int, Stop], np.ndarray], paths: int, workers: int | None, progress: bool, comm: Any,
+    width: int = TILE,
+) -> list[np.ndarray]:  # fmt: skip
+    """Do the tiles of all paths, shared by threads and ranks, and return what they give in the order of the tiles.
+
+    An error on one rank is raised on all of them; Ctrl-C ends all threads.
+
+    Args:
+        work: from the number of a tile and a signal to stop, which it looks at often, to the results of the tile.
+        paths: in all.
+        workers: threads, or None.
+        progress: whether to show a progress bar.
+        comm: the ranks that share the tiles, or None.
+        width: paths in a tile.
+    """
+    communicator(comm, optional=True)
+    threads = default_workers(comm) if workers is None else checks.integer("workers", workers, 1)
+    rank, size = (0, 1) if comm is None else (comm.rank, comm.size)
+    tiles = range(-(-paths // width))
+    mine = tiles[rank::size]
+    wanted = checks.flag("progress", progress) and rank == 0
+
+    def done() -> list[np.ndarray]:
+        from tqdm import tqdm
+
+        with closing(in_order(work, mine, threads)) as results:
+            return list(tqdm(results, total=len(mine), unit="tile", disable=None if wanted else True, leave=False))
+
+    results = on_all_ranks(comm, done)
+    if comm is None:
+        return results
+    parts = comm.allgather(results)
+    return [parts[tile % size][tile // size] for tile in tiles]
