@@ -1,0 +1,222 @@
+"""The package as a user has it: import, versions, citations, one reader for all files; installed, checked, uninstalled."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import scaling_limits
+from scaling_limits import cite, load, show_versions
+from scaling_limits.particles import InvalidArgument, Langevin, PinnedBalls, RotatorLattice, egg_carton
+
+pytestmark = pytest.mark.serial
+ROOT = Path(__file__).parents[1]
+PACKAGES = ("particles", "meshes", "cells", "pdes")
+
+
+def run(code, **environment):
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    path = {"PYTHONPATH": environment.pop("path", os.environ["PYTHONPATH"])}
+    command = [environment.pop("python", sys.executable), "-c", code]
+    return subprocess.run(command, env=kept | path | environment, capture_output=True, text=True)
+
+
+# --- import ----------------------------------------------------------------------------------------------
+
+
+def test_importing_it_imports_nothing():
+    done = run(
+        "import sys, scaling_limits as s; print(s.__version__, *(m for m in sys.modules if m.startswith(s.__name__)))"
+    )
+    assert done.stdout.split() == [scaling_limits.__version__, "scaling_limits"], done.stderr
+
+
+def test_packages_are_attributes():
+    done = run("import scaling_limits as s; print(s.particles.PinnedBalls.__name__, s.cells.effective_tensor.__name__)")
+    assert done.stdout.split() == ["PinnedBalls", "effective_tensor"], done.stderr
+    assert set(PACKAGES) < set(dir(scaling_limits))
+    with pytest.raises(AttributeError, match="nothing"):
+        scaling_limits.nothing  # noqa: B018
+
+
+def test_particles_need_no_fenicsx():
+    code = (
+        "import sys; sys.modules['dolfinx'] = None\nimport scaling_limits as s; print(s.particles.PinnedBalls)\ns.pdes"
+    )
+    done = run(code)
+    assert "PinnedBalls" in done.stdout
+    assert "conda install" in done.stderr
+
+
+# --- versions and citations ------------------------------------------------------------------------------
+
+
+def test_versions(capsys):
+    show_versions()
+    said = capsys.readouterr().out
+    for name in ("scaling-limits", "python", "numpy", "numba", "fenics-dolfinx", "petsc4py", "PETSc", "MPI"):
+        assert name in said
+    assert "missing" not in said
+    assert f"numpy           {np.__version__}" in said
+
+
+def classes():
+    for package in PACKAGES:
+        module = getattr(scaling_limits, package)
+        yield from ((name, getattr(module, name)) for name in module.__all__)
+
+
+@pytest.mark.parametrize("name", [name for name, _ in classes()])
+def test_all_that_is_public_can_be_cited(name):
+    said = cite(dict(classes())[name])
+    assert said.count("{") == said.count("}")
+    assert said.count("@") >= 1
+
+
+def test_citations_name_the_right_paper():
+    papers = {
+        "burdzy2022": (PinnedBalls, scaling_limits.pdes.BilliardEquations, scaling_limits.pdes.FiniteSizeEquations),
+        "duncan2023": (
+            Langevin,
+            egg_carton(1.0),
+            scaling_limits.cells.effective_tensor,
+            scaling_limits.pdes.FokkerPlanck,
+        ),
+        "dymov2014": (RotatorLattice, scaling_limits.cells.averaged_dissipation, scaling_limits.pdes.EffectivePlane),
+    }
+    for paper, things in papers.items():
+        for thing in things:
+            assert [other for other in papers if other in cite(thing)] == [paper], thing
+    assert "scharfetter1969" in cite(scaling_limits.pdes.EffectiveFokkerPlanck)
+    assert "baratta2023" not in cite(PinnedBalls)
+    assert cite().count("@") >= 10
+    for other in (3, np.mean, "PinnedBalls", os):
+        with pytest.raises(InvalidArgument, match="thing: must be something of scaling_limits"):
+            cite(other)
+
+
+# --- files -----------------------------------------------------------------------------------------------
+
+
+def results():
+    from scaling_limits.cells import effective_coefficients, effective_tensor
+    from scaling_limits.particles import DiagonalDissipation
+
+    potential = egg_carton(1.0)
+    balls = PinnedBalls(n=20, mean=lambda x: x, std=lambda x: 1 + x)
+    rotators = RotatorLattice(
+        shape=(2,), frequency=lambda x: 1 + x, coupling=lambda x: 1 / (1 + x), dissipation=DiagonalDissipation(2),
+        temperature=1.0, epsilon=0.1,
+    )  # fmt: skip
+    start = np.zeros(potential.dim)
+    return {
+        "Ensemble": (balls.sample([1e-3], runs=5, seed=1), {}, "mean"),
+        "Paths": (Langevin(potential, 0.3).sample(start, [0.01], 4, 1), {}, "positions"),
+        "RotatorEnsemble": (rotators.sample(np.ones(2), [0.01], 3, 1), {}, "actions"),
+        "EffectiveTensor": (effective_tensor(potential, start[None], 1e-3), {}, "value"),
+        "EffectiveCoefficients": (
+            effective_coefficients(potential, [(-1, 1)] * potential.dim, rtol=1e-2), {"potential": potential}, "polynomials"
+        ),
+    }  # fmt: skip
+
+
+def test_one_reader_for_all_files(tmp_path):
+    for kind, (result, context, field) in results().items():
+        path = tmp_path / f"{kind}.npz"
+        result.save(path)
+        again = load(path, **context)
+        assert type(again) is type(result)
+        assert np.array_equal(getattr(again, field), getattr(result, field))
+        with np.load(path) as file:
+            old = {name: file[name] for name in file.files if name not in ("kind", "format")}
+        assert str(np.load(path)["kind"]) == kind
+        if kind == "EffectiveTensor":  # those of version 0.1 named no kind
+            np.savez(tmp_path / "old.npz", **old)
+            assert np.array_equal(load(tmp_path / "old.npz").value, result.value)
+        wrong = {} if context else {"potential": 3}
+        with pytest.raises(InvalidArgument, match="context: .* asks for"):
+            load(path, **wrong)
+
+
+def test_files_that_are_none(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        load(tmp_path / "missing.npz")
+    (tmp_path / "text.npz").write_text("no archive")
+    np.savez(tmp_path / "other.npz", x=np.zeros(3))
+    np.savez(tmp_path / "later.npz", kind="Transition", format=1)
+    for name, word in (("text", "not a file of a result"), ("other", "a result was saved in"), ("later", "Transition")):
+        with pytest.raises(InvalidArgument, match=f"path: .*{word}"):
+            load(tmp_path / f"{name}.npz")
+    with pytest.raises(InvalidArgument, match="path: "):
+        load(3)
+
+
+# --- installed -------------------------------------------------------------------------------------------
+
+SCRIPT = """
+from scaling_limits.particles import PinnedBalls
+import scaling_limits
+balls = PinnedBalls(n=50, mean=lambda x: x, std=lambda x: 1 + x)
+print(balls.sample([0.001], runs=10, seed=1).mean.shape, scaling_limits.__file__)
+"""
+WRONG = "from scaling_limits.particles import PinnedBalls\nPinnedBalls(n=50, mine=lambda x: x, std=lambda x: x)\n"
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory):
+    """A virtual environment, and a copy of the sources that pip may write into."""
+    folder = tmp_path_factory.mktemp("installed")
+    for name in (*PACKAGES, "src"):
+        shutil.copytree(
+            ROOT / name, folder / "source" / name, symlinks=True, ignore=shutil.ignore_patterns("__pycache__")
+        )
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, folder / "source")
+    subprocess.run(
+        [sys.executable, "-m", "venv", "--without-pip", "--system-site-packages", folder / "venv"], check=True
+    )
+    python = folder / "venv" / "bin" / "python"
+    site = subprocess.run(
+        [python, "-c", "import site; print(site.getsitepackages()[0])"], capture_output=True, text=True
+    )
+    ours = [path for path in sys.path if path.endswith("site-packages") or path.endswith("dist-packages")]
+    (Path(site.stdout.strip()) / "tests.pth").write_text("\n".join(ours))  # what the tests themselves run with
+    return folder / "source", python
+
+
+def pip(python, *arguments):
+    command = [sys.executable, "-m", "pip", "--python", str(python), *arguments]
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("editable", [[], ["-e"]], ids=["a copy", "editable"])
+def test_install_check_uninstall(installed, editable, tmp_path):
+    source, python = installed
+    pip(python, "install", "--quiet", "--no-deps", "--no-index", "--no-build-isolation", *editable, str(source))
+    where = str(source / "src") if editable else "site-packages"
+    cache = {"NUMBA_CACHE_DIR": ""}  # kernels are kept beside the sources, as they are for a user
+    done = run(SCRIPT, path="", python=str(python), **cache)
+    assert done.stdout.startswith("(1, 50)"), done.stderr
+    assert where in done.stdout
+    done = run("import particles", path="", python=str(python))
+    assert "No module named 'particles'" in done.stderr  # no generic name reaches the user
+    for name, text, good in (("good.py", SCRIPT, True), ("wrong.py", WRONG, False)):
+        (tmp_path / name).write_text(text)
+        command = [sys.executable, "-m", "mypy", "--python-executable", str(python), "--cache-dir", str(tmp_path), name]
+        environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+        assert (done.returncode == 0) is good, done.stdout + done.stderr
+        assert good or 'Unexpected keyword argument "mine"' in done.stdout
+    pip(python, "uninstall", "--quiet", "--yes", "scaling-limits")
+    other = tmp_path / "other" / "scaling_limits"
+    other.mkdir(parents=True)
+    (other / "__init__.py").write_text("mine = True")
+    done = run(f"import sys; sys.path.append({str(other.parent)!r})\nimport scaling_limits; print(scaling_limits.mine)",
+               path="", python=str(python))  # fmt: skip
+    assert done.stdout == "True\n", done.stderr
