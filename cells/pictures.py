@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from scaling_limits.meshes import draw_space
-from scaling_limits.meshes.pictures import display
+from scaling_limits.meshes.backend.display import display
 from scaling_limits.particles import InvalidArgument
 from scaling_limits.particles.support.archive import target
 from scaling_limits.particles.support.checks import number, real_array, shown
@@ -21,9 +22,9 @@ CIRCLE = 48  # corners of an ellipse
 
 def tensor_ellipses(
     path: str | os.PathLike[str],
-    points: Any,
-    tensors: Any,
-    landscape: tuple[Any, Any, Any],
+    points: ArrayLike,
+    tensors: ArrayLike,
+    landscape: tuple[ArrayLike, ArrayLike, ArrayLike],
     *,
     size: float,
     label: str = "V0",

@@ -1,4 +1,4 @@
-"""Spaces through which fields on periodic meshes are drawn and written."""
+"""Discontinuous spaces, through which fields on periodic meshes are drawn and written."""
 
 from __future__ import annotations
 

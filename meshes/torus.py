@@ -17,7 +17,7 @@ from scaling_limits.particles.support.checks import flag, real_array, shown
 
 from .backend import compat
 
-# the corners of a box of the lattice, numbered with x fastest, that make up each of its cells
+# each box of the grid is divided into these cells, given by its corners, which are numbered with x fastest
 INTERVAL = ((0, 1),)
 TRIANGLES = ((0, 1, 3), (0, 2, 3))
 TETRAHEDRA = tuple((0, a, a | b, 7) for a, b in itertools.permutations((1, 2, 4), 2))
@@ -97,6 +97,7 @@ def _build(nodes: list[np.ndarray], counts: np.ndarray, wraps: np.ndarray, kind:
         x = np.stack([axis[at[:, i]] for i, axis in enumerate(nodes)], axis=1)
     else:
         topology, x = np.zeros((0, subdivision.shape[1]), dtype=np.int64), np.zeros((0, dim))
+    # the topology comes from a mesh whose vertices are identified; its coordinates, torn at the seam, are replaced
     wrapped = compat.create_mesh(comm, topology.astype(np.int64), np.ascontiguousarray(x), domain())
     box, part = np.divmod(np.asarray(wrapped.topology.original_cell_index, dtype=np.int64), len(subdivision))
     places = anchors(box)[:, None, :] + corners[subdivision[part]]
