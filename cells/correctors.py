@@ -19,9 +19,8 @@ from scaling_limits.particles.support.checks import integer, real_array, shown
 from .adaptivity.planning import Planner
 from .arguments import checked_potential, checked_rtol, fingerprint
 from .fenicsx.corrector_problem import CorrectorProblem
-from .recursion.levels import LevelResult
 from .recursion.recursion import Recursion
-from .recursion.scale_splitting import ScaleSplitting, splitting_of
+from .recursion.scale_splitting import splitting_of
 from .solvers.symmetric import exponential, packed, unpacked
 from .spaces.torus_interpolation import interpolate_at, on_grid
 
@@ -56,11 +55,10 @@ class CorrectorLevel:
 class LevelTensor:
     """Coefficient K_k exp(-log_scale) of a level as a function of y_k (P, d) -> (P, d, d)."""
 
-    def __init__(
-        self, splitting: ScaleSplitting, level: int, slow: np.ndarray, samples: LevelResult, count: int
-    ) -> None:
-        self._splitting, self._level, self._slow = splitting, level, slow[None]
-        axes, dim = splitting.sampled_axes(level), splitting.dim
+    def __init__(self, recursion: Recursion, level: int, slow: np.ndarray) -> None:
+        self._splitting, self._level, self._slow = recursion.splitting, level, slow[None]
+        axes, dim, count = self._splitting.sampled_axes(level), self._splitting.dim, recursion.plans[level].samples
+        samples = recursion.samples_of(level, self._slow, count)
         self._samples = on_grid(packed(samples.log_tensor)[None], count, axes, dim)
         ticks = np.random.Generator(np.random.Philox(key=0)).random((512, dim))
         self.log_scale = 0.0
@@ -131,7 +129,7 @@ def correctors(
     result = []
     for k in range(1, potential.scales + 1):
         slow = np.concatenate(parts[:k])
-        tensor = on_all_ranks(comm, lambda: _level_tensor(recursion, k, slow))  # noqa: B023 - called at once
+        tensor = on_all_ranks(comm, lambda: LevelTensor(recursion, k, slow))  # noqa: B023 - called at once
         solution = problem.solve(tensor, 0.1 * tolerance)
         result.append(CorrectorLevel(k, slow, tensor, solution.correctors, solution.effective, tensor.log_scale))
     return result
@@ -154,8 +152,3 @@ def _fast_positions(potential: MultiscalePotential, fast: Any) -> list[np.ndarra
     if given is None or len(given) != count:
         raise InvalidArgument("fast", f"must be {count} positions, for all scales but the last, not {shown(fast)}")
     return [_position("fast", y, potential.dim) for y in given]
-
-
-def _level_tensor(recursion: Recursion, level: int, slow: np.ndarray) -> LevelTensor:
-    count = recursion.plans[level].samples
-    return LevelTensor(recursion.splitting, level, slow, recursion.samples_of(level, slow[None], count), count)

@@ -20,7 +20,7 @@ from scaling_limits.particles.support.checks import flag, integer, shown
 
 from .adaptivity.planning import Plan, Planner
 from .arguments import checked_potential, checked_rtol, fingerprint
-from .recursion.levels import LevelResult, differences
+from .recursion.levels import LevelResult, differences, joined
 from .recursion.recursion import Recursion
 from .recursion.scale_splitting import ScaleSplitting, splitting_of
 from .solvers.symmetric import exponential
@@ -299,15 +299,9 @@ def _spot_checked(
 
 
 def _gathered(result: LevelResult, count: int, comm: MPI.Comm) -> LevelResult:
-    parts = comm.allgather(result)
-    whole = []
-    for name in ("log_tensor", "log_partition", "log_lower", "slack"):
-        arrays = [getattr(part, name) for part in parts]
-        joined = np.empty((count, *arrays[0].shape[1:]))
-        for rank, array in enumerate(arrays):
-            joined[rank :: comm.size] = array
-        whole.append(joined)
-    return LevelResult(*whole)
+    """Results of all points on all ranks, from those of rank r for the points r, r + size, ..."""
+    places = np.concatenate([np.arange(rank, count, comm.size) for rank in range(comm.size)])
+    return joined(comm.allgather(result)).rows(np.argsort(places))
 
 
 def _assembled(request: _Request, result: LevelResult, plan: Plan, solves: np.ndarray) -> EffectiveTensor:

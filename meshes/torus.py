@@ -9,6 +9,7 @@ from typing import Any
 import basix.ufl
 import numpy as np
 import ufl
+from dolfinx import fem
 from dolfinx.mesh import CellType, Mesh
 from mpi4py import MPI
 
@@ -73,6 +74,20 @@ def torus(
     if (counts[wraps] < 3).any():
         raise InvalidArgument("cells", f"must be at least 3 in each periodic direction, not {counts.tolist()}")
     return _build(nodes, counts, wraps, kind, comm)
+
+
+def draw_space(mesh: Mesh, degree: int, shape: tuple[int, ...] = ()) -> fem.FunctionSpace:
+    """Make the discontinuous Lagrange space in which a field on a torus keeps one value on each side of the seam.
+
+    Args:
+        mesh: of a torus.
+        degree: polynomial degree, that of the field.
+        shape: of its values, () for a scalar.
+
+    Returns:
+        The space; interpolate the field into it before `dolfinx.plot.vtk_mesh` or `VTXWriter`.
+    """
+    return fem.functionspace(mesh, ("Discontinuous Lagrange", degree, shape))
 
 
 def _build(nodes: list[np.ndarray], counts: np.ndarray, wraps: np.ndarray, kind: CellType, comm: MPI.Comm) -> Mesh:

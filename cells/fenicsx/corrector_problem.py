@@ -93,7 +93,7 @@ class CorrectorProblem:
         self.mesh, self.dim = mesh, mesh.geometry.dim
         self.space = fem.functionspace(mesh, ("Lagrange", degree))
         self._quadrature = MeshQuadrature(mesh, order)
-        self.tensor = self._quadrature.function((self.dim, self.dim), "K")
+        self.tensor = self._quadrature.function((self.dim, self.dim))
         self._forms = CorrectorForms(self.tensor, self._quadrature.dx)
         u, v = ufl.TrialFunction(self.space), ufl.TestFunction(self.space)
         self._energy = fem.form(self._forms.energy(u, v))

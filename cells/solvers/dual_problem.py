@@ -76,20 +76,15 @@ def curl(space: TensorSpace, a: np.ndarray) -> Field:
         part = apply_along(slope, a[:, :, (i + 2) % 3], _axis(i + 1)) - apply_along(
             slope, a[:, :, (i + 1) % 3], _axis(i + 2)
         )
-        for axis in range(3):  # line space in its own direction, edge space across
-            part = apply_along(space.line.values if axis == i else space.line.edge_values, part, _axis(axis))
-        result.append(part)
+        result.append(_apply_by_direction(space.line.values, space.line.edge_values, part, i))
     return result
 
 
 def curl_adjoint(space: TensorSpace, field: Field) -> np.ndarray:
     """The adjoint of `curl`: int field . curl phi for each basis function phi, the weights being in the field."""
     slope = transpose(space.line.edge_derivative)
-    parts = []
-    for i, part in enumerate(field):
-        for axis in range(3):
-            part = apply_along(transpose(space.line.values if axis == i else space.line.edge_values), part, _axis(axis))
-        parts.append(part)
+    values, edge_values = transpose(space.line.values), transpose(space.line.edge_values)
+    parts = [_apply_by_direction(values, edge_values, part, i) for i, part in enumerate(field)]
     components = [
         apply_along(slope, parts[(j + 1) % 3], _axis(j + 2)) - apply_along(slope, parts[(j + 2) % 3], _axis(j + 1))
         for j in range(3)
@@ -132,14 +127,14 @@ class CurlProblem:
 
     def precondition(self, residual: np.ndarray) -> np.ndarray:
         """Precondition a residual: S (curl curl)^+ S r, the pseudo-inverse in the modes of the exact sequence."""
-        modes = np.stack([self._to_modes(self._scaling[:, :, i] * residual[:, :, i], i) for i in range(3)], axis=2)
+        own, others = self._edge_modes, self.space.line.modes
+        scaled = self._scaling * residual
+        modes = [_apply_by_direction(transpose(own), transpose(others), scaled[:, :, i], i) for i in range(3)]
         waves = np.sqrt(self.space.line.frequencies)
-        along_waves = sum(_shaped(waves, i) * modes[:, :, i] for i in range(3))
+        along_waves = sum(_shaped(waves, i) * modes[i] for i in range(3))
         inverse = 1.0 / self.space.frequencies
-        modes = np.stack(
-            [(modes[:, :, i] - _shaped(waves, i) * along_waves * inverse) * inverse for i in range(3)], axis=2
-        )
-        return np.stack([self._scaling[:, :, i] * self._from_modes(modes[:, :, i], i) for i in range(3)], axis=2)
+        modes = [(modes[i] - _shaped(waves, i) * along_waves * inverse) * inverse for i in range(3)]
+        return self._scaling * np.stack([_apply_by_direction(own, others, modes[i], i) for i in range(3)], axis=2)
 
     @cached_property
     def _edge_modes(self) -> np.ndarray:
@@ -149,17 +144,6 @@ class CurlProblem:
         modes = line.edge_derivative @ line.modes[:, 1:] / waves[1:]
         constant = np.ones((line.unknowns, 1))
         return np.concatenate([constant, modes], axis=1)
-
-    def _to_modes(self, part: np.ndarray, component: int) -> np.ndarray:
-        for axis in range(3):
-            matrix = self._edge_modes if axis == component else self.space.line.modes
-            part = apply_along(transpose(matrix), part, _axis(axis))
-        return part
-
-    def _from_modes(self, part: np.ndarray, component: int) -> np.ndarray:
-        for axis in range(3):
-            part = apply_along(self._edge_modes if axis == component else self.space.line.modes, part, _axis(axis))
-        return part
 
     @cached_property
     def _scaling(self) -> np.ndarray:
@@ -188,6 +172,15 @@ class CurlProblem:
                     total = total + part
             result.append(total)
         return np.stack(result, axis=1)
+
+
+def _apply_by_direction(
+    own: np.ndarray | None, others: np.ndarray | None, part: np.ndarray, component: int
+) -> np.ndarray:
+    """Apply a matrix to a component of a field along its own direction, and another one along the two others."""
+    for axis in range(3):
+        part = apply_along(own if axis == component else others, part, _axis(axis))
+    return part
 
 
 def _axis(direction: int) -> int:

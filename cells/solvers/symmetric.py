@@ -41,8 +41,6 @@ def exponential_field(entries: np.ndarray, dim: int) -> np.ndarray:
     Returns:
         exp L (B, d, d, ...).
     """
-    if dim == 1:
-        return np.exp(entries)[:, None]
     if dim == 2:
         a, b, c = entries[:, 0], entries[:, 1], entries[:, 2]
         middle, half = 0.5 * (a + c), 0.5 * (a - c)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from scaling_limits.particles import InvalidArgument
 from scaling_limits.particles.support.checks import integer, shown
@@ -26,11 +26,9 @@ ADDITIONAL_POINTS = 5  # Gauss points in a cell, for the quadrature that checks 
 
 @runtime_checkable
 class Discretisation(Protocol):
-    """Protocol: a sequence of spaces of growing dimension, for each d."""
+    """Protocol: a sequence of spaces of growing dimension, for each d; `name` is that in results and messages."""
 
-    @property
-    def name(self) -> str:
-        """Name in results and messages."""
+    name: ClassVar[str]
 
     def size(self, dim: int) -> int:
         """Number of refinements."""
@@ -43,7 +41,7 @@ class Discretisation(Protocol):
 
 
 @dataclass(frozen=True)
-class FiniteElements:
+class FiniteElements(Discretisation):
     """Discretisation by continuous Lagrange elements on boxes, for any contrast.
 
     Args:
@@ -54,17 +52,13 @@ class FiniteElements:
         InvalidArgument: degree below 1, or numbers that are not positive and increasing.
     """
 
+    name: ClassVar[str] = "finite elements"
     degree: int = 8
     cells: tuple[int, ...] = (2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 32, 40)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "degree", integer("degree", self.degree, 1, 32))
         object.__setattr__(self, "cells", _increasing("cells", self.cells, 1))
-
-    @property
-    def name(self) -> str:
-        """Name in results and messages."""
-        return "finite elements"
 
     def size(self, dim: int) -> int:
         """Number of refinements; in three dimensions those that fit into memory."""
@@ -80,7 +74,7 @@ class FiniteElements:
 
 
 @dataclass(frozen=True)
-class FourierGalerkin:
+class FourierGalerkin(Discretisation):
     """Discretisation by trigonometric polynomials with collocation, for smooth potentials at moderate contrast.
 
     Args:
@@ -90,17 +84,13 @@ class FourierGalerkin:
         InvalidArgument: numbers that are not odd and increasing.
     """
 
+    name: ClassVar[str] = "Fourier-Galerkin"
     points: tuple[int, ...] = (7, 9, 11, 13, 15, 17, 19, 21, 25, 29, 33, 39, 45, 55, 65, 81, 97)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "points", _increasing("points", self.points, 3))
         if any(n % 2 == 0 for n in self.points):
             raise InvalidArgument("points", f"must be odd, not {self.points}")
-
-    @property
-    def name(self) -> str:
-        """Name in results and messages."""
-        return "Fourier-Galerkin"
 
     def size(self, dim: int) -> int:
         """Number of refinements."""
@@ -116,7 +106,7 @@ class FourierGalerkin:
 
 
 @dataclass(frozen=True)
-class HarmonicMean:
+class HarmonicMean(Discretisation):
     """Harmonic mean K_{k-1} = 1/int 1/K_k dy_k, exact in one dimension, by the trapezoidal rule.
 
     Args:
@@ -128,15 +118,11 @@ class HarmonicMean:
     Source: Duncan, Duong and Pavliotis (2023), Proposition 1.
     """
 
+    name: ClassVar[str] = "harmonic mean"
     points: tuple[int, ...] = (8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 2048, 4096)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "points", _increasing("points", self.points, 1))
-
-    @property
-    def name(self) -> str:
-        """Name in results and messages."""
-        return "harmonic mean"
 
     def size(self, dim: int) -> int:
         """Number of refinements."""

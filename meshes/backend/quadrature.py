@@ -48,10 +48,12 @@ class MeshQuadrature:
         numbers = np.arange(cells.size_local + cells.num_ghosts, dtype=np.int32)
         return np.asarray(x.eval(self.mesh, numbers)).reshape(-1, self.mesh.geometry.dim)
 
-    def function(self, shape: tuple[int, ...] = (), name: str = "f") -> fem.Function:
-        """Make a function on the points, whose values have a shape; see `assign`."""
+    def function(self, shape: tuple[int, ...] = (), values: np.ndarray | float = 0.0) -> fem.Function:
+        """Make a function with values (P, *shape) at the points; `assign` gives it others."""
         element = basix.ufl.quadrature_element(self.mesh.basix_cell(), value_shape=shape, degree=self.degree)
-        return fem.Function(fem.functionspace(self.mesh, element), name=name)
+        result = fem.Function(fem.functionspace(self.mesh, element))
+        self.assign(result, np.broadcast_to(values, (len(self.points), *shape)))
+        return result
 
     def assign(self, function: fem.Function, values: np.ndarray) -> None:
         """Set the values (P, ...) of a function that `function` has made, in the order of `points`."""
