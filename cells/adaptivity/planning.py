@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -227,11 +228,9 @@ class Planner:
         other = comparison_space(route, self._least_points(level), self.splitting.dim)
         error = np.inf
         if other is not None:
-            try:
+            with suppress(NotConverged):
                 known = recursion.solve_cells(level, probes, results, replace(patient, space=other))
                 error = SAFETY * difference(now, known)
-            except NotConverged:
-                pass
         return _Choice(plan, route, 0, now, error)
 
     def _least_points(self, level: int) -> int:
@@ -257,19 +256,16 @@ class Planner:
             if route.space(refinement, self.splitting.dim).line.points.size < least:
                 continue
             plan = replace(self._level(route, refinement, samples), interpolation=interpolation)
-            most = (
-                PATIENCE if refinement < size - 1 else 5 * PATIENCE
-            )  # where a space is too coarse, iterations are many
+            # where a space is too coarse, iterations are many: on the finest one only they are waited for
+            trial = replace(plan, iterations=PATIENCE if refinement < size - 1 else 5 * PATIENCE)
             try:
                 if self.bounds:  # the gap between them is what is known of the error
-                    now, part = self._narrowed(
-                        level, recursion, probes, results, replace(plan, iterations=most), part, error
-                    )
+                    now, part = self._narrowed(level, recursion, probes, results, trial, part, error)
                     error = now.gap()
                     if error <= self._allowed_gap(level):
                         return _Choice(replace(plan, tolerance=part * plan.tolerance), route, refinement, now, error)
                     continue
-                now = recursion.solve_cells(level, probes, results, replace(plan, iterations=most))
+                now = recursion.solve_cells(level, probes, results, trial)
             except NotConverged:
                 if refinement == size - 1:
                     raise

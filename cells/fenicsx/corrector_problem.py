@@ -146,7 +146,7 @@ class CorrectorProblem:
         correctors = tuple(theta.copy() for theta in self._thetas)
         for j, theta in enumerate(correctors):
             theta.name = f"theta_{j}"
-            theta.x.array[:] -= self._mean(theta)
+            theta.x.array[:] -= self.mesh.comm.allreduce(fem.assemble_scalar(fem.form(theta * ufl.dx)))
         return CorrectorSolution(correctors, self.effective(), found.iterations)
 
     def effective(self) -> NDArray[np.float64]:
@@ -208,9 +208,6 @@ class CorrectorProblem:
 
     def _dot(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
         return self.mesh.comm.allreduce(np.einsum("bji,bji->bj", a, b))
-
-    def _mean(self, theta: fem.Function) -> float:
-        return self.mesh.comm.allreduce(fem.assemble_scalar(fem.form(theta * ufl.dx)))
 
 
 def _check_mesh(mesh: Any) -> None:

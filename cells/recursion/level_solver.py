@@ -11,7 +11,7 @@ from scaling_limits.particles.errors import NotConverged
 from scaling_limits.particles.sampling.workers import Stop
 
 from ..solvers.cell_problem import CellProblem
-from ..solvers.dual_problem import dual_fields, dual_potentials, rotated
+from ..solvers.dual_problem import CurlProblem, dual_fields, rotated
 from ..solvers.energy import Field, add_unit_gradients, energy, inverted
 from ..solvers.symmetric import logarithm, relative_distance
 from ..spaces.tensor_space import TensorSpace
@@ -66,9 +66,8 @@ class Cells:
     def minimisers_and_duals(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Correctors, energies, and the potentials of the best fluxes; in the plane all are solved at once."""
         if self.space.dim == 3:
-            plan = self.plan
-            minimisers = self.minimisers()
-            return *minimisers, dual_potentials(self.space, self._inverse, plan.tolerance, plan.iterations, self._stop)
+            dual = CurlProblem(self.space, self._inverse)
+            return *self.minimisers(), dual.solve(self.plan.tolerance, self.plan.iterations, self._stop)
         solved, energies = self._minimised(np.concatenate([self.tensor(), rotated(self._inverse)]))
         cells = len(self.slow)
         return solved[:cells], energies[:cells], solved[cells:]

@@ -79,13 +79,12 @@ class LevelResult:
 
     def rows(self, index: np.ndarray) -> LevelResult:
         """The results of some of the cells."""
-        return LevelResult(self.log_tensor[index], self.log_partition[index], self.log_lower[index], self.slack[index])
+        return LevelResult(*[array[index] for array in vars(self).values()])
 
 
 def joined(parts: list[LevelResult]) -> LevelResult:
     """The results of several groups of cells, one after the other."""
-    names = ("log_tensor", "log_partition", "log_lower", "slack")
-    return LevelResult(*[np.concatenate([getattr(part, name) for part in parts]) for name in names])
+    return LevelResult(*[np.concatenate(arrays) for arrays in zip(*[vars(part).values() for part in parts])])
 
 
 def differences(first: LevelResult, second: LevelResult) -> np.ndarray:

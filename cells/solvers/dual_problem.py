@@ -20,33 +20,6 @@ from .conjugate_gradients import minimise
 from .energy import Field, add_unit_gradients, energy, flux, flux_of_unit_gradients
 
 
-def dual_potentials(
-    space: TensorSpace, inverse: np.ndarray, tolerance: float, iterations: int, stop: Stop | None = None
-) -> np.ndarray:
-    """Minimise the energy of divergence-free fluxes in space; in the plane they minimise that of `rotated` tensors.
-
-    Args:
-        space: trial functions and quadrature.
-        inverse: K^-1 at its points, (B, q, q, q) or (B, 3, 3, q, q, q).
-        tolerance: of the energies, relative.
-        iterations: at most that many.
-        stop: what ends the solve in a thread.
-
-    Returns:
-        Potentials (B, 3, 3, n, n, n), whose fluxes `dual_fields` gives.
-
-    Raises:
-        NotConverged: the energy still fell after the last iteration.
-    """
-    potentials, converged = CurlProblem(space, inverse).solve(tolerance, iterations, stop)
-    if not converged:
-        raise NotConverged(
-            "the dual of a cell", f"the energy still fell after {iterations} iterations in {space.line.name}",
-            "take a finer space or a lower contrast",
-        )  # fmt: skip
-    return potentials
-
-
 def dual_fields(space: TensorSpace, potentials: np.ndarray) -> Field:
     """Divergence-free fluxes without their means e_j, at the points of a space with the same functions."""
     if space.dim == 3:
@@ -107,12 +80,23 @@ class CurlProblem:
     space: TensorSpace
     inverse: np.ndarray
 
-    def solve(self, tolerance: float, iterations: int, stop: Stop | None = None) -> tuple[np.ndarray, bool]:
-        """Return A (B, 3, 3, n, n, n), one for each direction, and whether the energies converged."""
+    def solve(self, tolerance: float, iterations: int, stop: Stop | None = None) -> np.ndarray:
+        """Return A (B, 3, 3, n, n, n), one for each direction, whose fluxes `dual_fields` gives.
+
+        Args:
+            tolerance: of the energies, relative.
+            iterations: at most that many; NotConverged is raised where they are not enough.
+            stop: what ends the solve in a thread.
+        """
         units, start = flux_of_unit_gradients(self._weighted, 3)
         load = -curl_adjoint(self.space, units)
         found = minimise(self.apply, self.precondition, load, self._energies, start, tolerance, iterations, stop=stop)
-        return found.minimisers, found.converged
+        if not found.converged:
+            raise NotConverged(
+                "the dual of a cell", f"the energy still fell after {iterations} iterations in {self.space.line.name}",
+                "take a finer space or a lower contrast",
+            )  # fmt: skip
+        return found.minimisers
 
     def apply(self, a: np.ndarray) -> np.ndarray:
         """Apply the operator: int curl phi . K^-1 curl A for each basis function phi."""
