@@ -12,6 +12,7 @@ import ufl
 from dolfinx import fem
 from dolfinx.mesh import CellType, Mesh
 from mpi4py import MPI
+from numpy.typing import ArrayLike
 
 from scaling_limits.particles import InvalidArgument
 from scaling_limits.particles.support.checks import flag, real_array, shown
@@ -34,7 +35,7 @@ BOXES = (CellType.interval, CellType.quadrilateral, CellType.hexahedron)
 
 
 def torus(
-    cells: Sequence[Any],
+    cells: Sequence[ArrayLike],
     *,
     cell_type: CellType | None = None,
     periodic: bool | Sequence[bool] = True,
