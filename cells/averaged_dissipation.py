@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from scaling_limits.particles import Dissipation, InvalidArgument, RotatorLattice
 from scaling_limits.particles.rotators.dissipations.general import AngleAverage
@@ -18,7 +18,9 @@ CHUNK = 2**14  # points at a time
 
 @dataclass(frozen=True, eq=False)
 class AveragedDissipation:
-    """R_j(I) = <g_j(u) . u_j> = K_j(v) . v_j,  K_j(v) = int exp(-i theta_j) g_j(Psi_theta v) d theta.
+    """Dissipation averaged over the angles, as a function R of the actions.
+
+    R_j(I) = <g_j(u) . u_j> = K_j(v) . v_j,  K_j(v) = int exp(-i theta_j) g_j(Psi_theta v) d theta.
 
     K of polynomials is that of their resonant monomials; of other functions it is a trapezoidal sum over the angles on
     which g_j . u_j depends.
@@ -33,8 +35,8 @@ class AveragedDissipation:
     lattice: RotatorLattice
     angles: int
 
-    def __call__(self, actions: Any) -> np.ndarray:
-        """R(I).
+    def __call__(self, actions: ArrayLike) -> NDArray[np.float64]:
+        """Averaged dissipation R(I).
 
         Args:
             actions: I (P, N), not negative.
@@ -48,8 +50,8 @@ class AveragedDissipation:
         modulus = np.sqrt(2.0 * self._checked(actions))
         return (self.effective_drift(modulus) * modulus).real
 
-    def rate(self, actions: Any) -> np.ndarray:
-        """R_j(I)/I_j (P, N), which has a limit as I_j -> 0.
+    def rate(self, actions: ArrayLike) -> NDArray[np.float64]:
+        """Rate R_j(I)/I_j (P, N), which has a limit as I_j -> 0.
 
         Args:
             actions: I (P, N), not negative.
@@ -58,8 +60,8 @@ class AveragedDissipation:
         modulus = np.sqrt(2.0 * checked)
         return 2.0 * (self.effective_drift(modulus) / modulus).real
 
-    def effective_drift(self, amplitudes: Any) -> np.ndarray:
-        """K(v).
+    def effective_drift(self, amplitudes: ArrayLike) -> NDArray[np.complex128]:
+        """Drift K(v) of the effective equation.
 
         Args:
             amplitudes: v (P, N), complex.
@@ -83,7 +85,7 @@ class AveragedDissipation:
     def _averaged(self) -> Dissipation:
         return self.lattice.dissipation.averaged(self.lattice.region)
 
-    def _checked(self, actions: Any) -> np.ndarray:
+    def _checked(self, actions: ArrayLike) -> np.ndarray:
         values = real_array("actions", actions)
         if values.ndim != 2 or values.shape[1] != self.lattice.size:
             raise InvalidArgument("actions", f"must have the shape (P, {self.lattice.size}), not {values.shape}")
@@ -93,7 +95,9 @@ class AveragedDissipation:
 
 
 def averaged_dissipation(lattice: RotatorLattice) -> AveragedDissipation:
-    """R_j(I) = <g_j(u) . u_j>, the drift of dI_j = (R_j(I) + T_j) d tau + sqrt(2 I_j T_j) dB_j.
+    """Average the dissipation over the angles: R_j(I) = <g_j(u) . u_j>.
+
+    R is the drift of dI_j = (R_j(I) + T_j) d tau + sqrt(2 I_j T_j) dB_j.
 
     Args:
         lattice: the rotators; only their dissipation matters.
@@ -110,6 +114,7 @@ def averaged_dissipation(lattice: RotatorLattice) -> AveragedDissipation:
         raise InvalidArgument("lattice", f"must be a RotatorLattice, not {type(lattice).__name__}")
     averaged = lattice.dissipation.averaged(lattice.region)
     degree = lattice.dissipation.degree
-    found = AveragedDissipation(lattice, averaged.nodes if isinstance(averaged, AngleAverage) else (degree or 0) + 2)
-    found.__dict__["_averaged"] = averaged
-    return found
+    angles = averaged.nodes if isinstance(averaged, AngleAverage) else (degree or 0) + 2
+    result = AveragedDissipation(lattice, angles)
+    result.__dict__["_averaged"] = averaged  # it may have taken a search for the number of angles
+    return result

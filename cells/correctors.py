@@ -1,4 +1,4 @@
-"""The whole hierarchy at one point: K_N, theta_N, K_{N-1}, ..., theta_1, K_0, as functions on meshes of tori."""
+"""Correctors of all levels at one point: K_N, theta_N, K_{N-1}, ..., theta_1, K_0, on meshes of tori."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from typing import Any
 import numpy as np
 from dolfinx import fem
 from mpi4py import MPI
+from numpy.typing import ArrayLike, NDArray
 
 from scaling_limits.meshes import torus
 from scaling_limits.particles import InvalidArgument, MultiscalePotential
 from scaling_limits.particles.sampling.ranks import communicator, on_all_ranks, same_on_all_ranks
-from scaling_limits.particles.support.checks import integer, number, real_array, shown
+from scaling_limits.particles.support.checks import integer, real_array, shown
 
 from .adaptivity.planning import Planner
+from .arguments import checked_potential, checked_rtol, fingerprint
 from .fenicsx.corrector_problem import CorrectorProblem
-from .fingerprints import fingerprint
-from .recursion.levels import LevelResult
 from .recursion.recursion import Recursion
-from .recursion.scale_splitting import Coupling, coupling_of
+from .recursion.scale_splitting import splitting_of
 from .solvers.symmetric import exponential, packed, unpacked
 from .spaces.torus_interpolation import interpolate_at, on_grid
 
@@ -31,7 +31,7 @@ class CorrectorLevel:
 
     Args:
         level: k.
-        prefix: x, y_1, ..., y_{k-1} (k d,).
+        slow: the slow variables x, y_1, ..., y_{k-1} (k d,); also called `prefix`.
         tensor: K_k exp(-log_scale) as a function of y_k, from points (P, d) to (P, d, d).
         correctors: theta_k^j, a dolfinx function for each direction j, of mean 0.
         effective: K_{k-1} exp(-log_scale) (d, d), from the finite elements on this mesh, whose error `rtol` does not
@@ -40,41 +40,47 @@ class CorrectorLevel:
     """
 
     level: int
-    prefix: np.ndarray
+    slow: NDArray[np.float64]
     tensor: LevelTensor
     correctors: tuple[fem.Function, ...]
-    effective: np.ndarray
+    effective: NDArray[np.float64]
     log_scale: float
+
+    @property
+    def prefix(self) -> NDArray[np.float64]:
+        """The same as `slow`."""
+        return self.slow
 
 
 class LevelTensor:
-    """K_k exp(-log_scale) as a function of y_k (P, d) -> (P, d, d)."""
+    """Coefficient K_k exp(-log_scale) of a level as a function of y_k (P, d) -> (P, d, d)."""
 
-    def __init__(self, coupling: Coupling, level: int, prefix: np.ndarray, samples: LevelResult, count: int) -> None:
-        self._coupling, self._level, self._prefix = coupling, level, prefix[None]
-        axes, dim = coupling.sampled_axes(level), coupling.dim
+    def __init__(self, recursion: Recursion, level: int, slow: np.ndarray) -> None:
+        self._splitting, self._level, self._slow = recursion.splitting, level, slow[None]
+        axes, dim, count = self._splitting.sampled_axes(level), self._splitting.dim, recursion.plans[level].samples
+        samples = recursion.samples_of(level, self._slow, count)
         self._samples = on_grid(packed(samples.log_tensor)[None], count, axes, dim)
         ticks = np.random.Generator(np.random.Philox(key=0)).random((512, dim))
         self.log_scale = 0.0
         self.log_scale = float(np.einsum("pii->pi", self.logarithm(ticks)).max())
 
     def logarithm(self, y: np.ndarray) -> np.ndarray:
-        """log K_k - log_scale (P, d, d)."""
-        own = self._coupling.exponent(self._level, self._prefix, tuple(y.T))
+        """Logarithm of the tensor, log K_k - log_scale (P, d, d)."""
+        own = self._splitting.exponent(self._level, self._slow, tuple(y.T))
         entries = interpolate_at(self._samples, y)
-        tensor = np.moveaxis(unpacked(entries, self._coupling.dim)[0], -1, 0)
+        tensor = np.moveaxis(unpacked(entries, self._splitting.dim)[0], -1, 0)
         shift = np.broadcast_to(own[0] - self.log_scale, len(y))
-        return tensor + shift[:, None, None] * np.eye(self._coupling.dim)
+        return tensor + shift[:, None, None] * np.eye(self._splitting.dim)
 
     def __call__(self, y: np.ndarray) -> np.ndarray:
-        """K_k exp(-log_scale) (P, d, d)."""
+        """Tensor K_k exp(-log_scale) (P, d, d) at points y_k (P, d)."""
         return exponential(self.logarithm(y))
 
 
 def correctors(
     potential: MultiscalePotential,
-    point: Any,
-    fast: Sequence[Any] | None = None,
+    point: ArrayLike,
+    fast: Sequence[ArrayLike] | None = None,
     *,
     rtol: float = 1e-8,
     cells: int = 16,
@@ -82,7 +88,9 @@ def correctors(
     comm: MPI.Comm = MPI.COMM_WORLD,
     petsc_options: dict[str, Any] | None = None,
 ) -> list[CorrectorLevel]:
-    """div_{y_k}( K_k (grad theta_k + I) ) = 0 for k = N, ..., 1, at one x and given y_1, ..., y_{N-1}.
+    """Solve the cell problems of all levels, at one x and given y_1, ..., y_{N-1}.
+
+    div_{y_k}( K_k (grad theta_k + I) ) = 0 for k = N, ..., 1.
 
     Args:
         potential: V0, V1, sigma.
@@ -105,13 +113,8 @@ def correctors(
     """
 
     def checked() -> tuple[list[np.ndarray], float, int, int]:
-        if not isinstance(potential, MultiscalePotential):
-            raise InvalidArgument("potential", f"must be a MultiscalePotential, not {type(potential).__name__}")
-        parts = [_position("point", point, potential.dim), *_fast_positions(potential, fast)]
-        tolerance = number("rtol", rtol, least=1e-13)
-        if tolerance > 0.1:
-            raise InvalidArgument("rtol", f"must be at most 0.1, not {tolerance:g}")
-        return parts, tolerance, integer("cells", cells, 3), integer("degree", degree, 1)
+        parts = [_position("point", point, checked_potential(potential).dim), *_fast_positions(potential, fast)]
+        return parts, checked_rtol(rtol, 1e-13), integer("cells", cells, 3), integer("degree", degree, 1)
 
     parts, tolerance, number_of_cells, order = on_all_ranks(communicator(comm), checked)
     same_on_all_ranks(
@@ -120,15 +123,15 @@ def correctors(
     )  # fmt: skip
     mesh = torus((number_of_cells,) * potential.dim, comm=comm)
     problem = CorrectorProblem(mesh, order, petsc_options=petsc_options)
-    coupling = coupling_of(potential)
-    plan = comm.bcast(on_all_ranks(comm, Planner(coupling, parts[0][None], tolerance, False, None, 1).plan))
-    recursion = Recursion(coupling, plan.levels)
+    splitting = splitting_of(potential)
+    plan = comm.bcast(on_all_ranks(comm, Planner(splitting, parts[0][None], tolerance, False, None, 1).plan))
+    recursion = Recursion(splitting, plan.levels)
     result = []
     for k in range(1, potential.scales + 1):
-        prefix = np.concatenate(parts[:k])
-        tensor = on_all_ranks(comm, lambda: _level_tensor(recursion, k, prefix))  # noqa: B023 - called at once
+        slow = np.concatenate(parts[:k])
+        tensor = on_all_ranks(comm, lambda: LevelTensor(recursion, k, slow))  # noqa: B023 - called at once
         solution = problem.solve(tensor, 0.1 * tolerance)
-        result.append(CorrectorLevel(k, prefix, tensor, solution.correctors, solution.effective, tensor.log_scale))
+        result.append(CorrectorLevel(k, slow, tensor, solution.correctors, solution.effective, tensor.log_scale))
     return result
 
 
@@ -149,8 +152,3 @@ def _fast_positions(potential: MultiscalePotential, fast: Any) -> list[np.ndarra
     if given is None or len(given) != count:
         raise InvalidArgument("fast", f"must be {count} positions, for all scales but the last, not {shown(fast)}")
     return [_position("fast", y, potential.dim) for y in given]
-
-
-def _level_tensor(recursion: Recursion, level: int, prefix: np.ndarray) -> LevelTensor:
-    count = recursion.plans[level].samples
-    return LevelTensor(recursion.coupling, level, prefix, recursion.samples_of(level, prefix[None], count), count)

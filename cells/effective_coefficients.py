@@ -5,14 +5,16 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import sympy
 from mpi4py import MPI
+from numpy.typing import ArrayLike, NDArray
 
 from scaling_limits.meshes.box import checked_bounds
 from scaling_limits.particles import InvalidArgument, MultiscalePotential
@@ -20,30 +22,32 @@ from scaling_limits.particles.diffusions.multiscale_potential import points as c
 from scaling_limits.particles.errors import NotConverged
 from scaling_limits.particles.sampling.ranks import communicator, on_all_ranks, same_on_all_ranks
 from scaling_limits.particles.support.archive import load_arrays, save_arrays, target
-from scaling_limits.particles.support.checks import flag, number, shown
+from scaling_limits.particles.support.checks import flag, integer, shown
 from scaling_limits.particles.support.symbolic import lambdified
 
-from .effective_tensor import effective_tensor
-from .fingerprints import fingerprint
+from .arguments import checked_potential, checked_rtol, fingerprint
+from .effective_tensor import EffectiveTensor, effective_tensor
 from .solvers.symmetric import derivative_of_exponential, logarithm, packed, relative_distance, unpacked
 from .spaces.chebyshev_fields import chebyshev_points, coefficients, evaluated, tail
 
 FIRST_DEGREE = 8
-MOST_POINTS = 20_000  # cells solved, all directions together
+MOST_POINTS = 20_000  # Chebyshev points, all directions together
 MOST_ON_A_LINE = 5_000  # in one dimension, for more than was asked for
-CHECKS = 8  # random points at which the interpolant is held against the cells themselves
+CHECKS = 8  # random points at which the interpolant is compared with cell problems
+CANDIDATES = 4096  # points at which V1 is interpolated, to find where the interpolant of M may be worst
+FAST_POSITIONS = 8  # values of the fast variables at which V1 is interpolated there
+SUSPICIOUS = 4  # of the candidates, at which the interpolant is compared with cell problems too
 KIND = "EffectiveCoefficients"
-MANY = 4096  # points at which V1 is interpolated, to find where M may be
-FAST_POSITIONS = 8  # at which it is
-SUSPICIOUS = 4  # of those points, at which the interpolant is checked
 FORMAT = 1  # of the cached files
 METHOD = 2  # of computing what they hold; a file that another method made is not read
 LINE_RTOL = 1e-11  # in one dimension, where tensors are quadratures and cost next to nothing
 
+Tensors = Callable[..., EffectiveTensor]  # from points (P, d) and rtol
+
 
 @dataclass(frozen=True, eq=False)
 class EffectiveCoefficients:
-    """M(x), Psi(x) = V0(x) - sigma log Z1(x), the drift and the noise of the effective equation in a box.
+    """Coefficients of the effective equation in a box: M(x), Psi(x) = V0(x) - sigma log Z1(x), drift and noise.
 
     V0 is taken as it is; log M and log Z1 are Chebyshev polynomials in the components of x on which V1 depends.
 
@@ -58,23 +62,32 @@ class EffectiveCoefficients:
     """
 
     potential: MultiscalePotential
-    bounds: np.ndarray
+    bounds: NDArray[np.float64]
     axes: tuple[int, ...]
-    polynomials: np.ndarray
+    polynomials: NDArray[np.float64]
     error: float
+
+    def __repr__(self) -> str:
+        box = " x ".join(f"[{low:g}, {high:g}]" for low, high in self.bounds)
+        size = " x ".join(str(n) for n in self.polynomials.shape[1:]) or "one coefficient"
+        names = ", ".join(f"x{axis}" for axis in self.axes) or "no component of x"
+        return (
+            f"EffectiveCoefficients in {box}, temperature {self.temperature:g}, error {self.error:.1e}\n"
+            f"  log M and log Z1 as Chebyshev polynomials in {names}: {size}"
+        )
 
     @property
     def dim(self) -> int:
-        """D."""
+        """Dimension d of space."""
         return self.potential.dim
 
     @property
     def temperature(self) -> float:
-        """Sigma, in the unit of energy."""
+        """Temperature sigma, in the unit of energy."""
         return self.potential.temperature
 
-    def mobility(self, points: Any) -> np.ndarray:
-        """M(x).
+    def mobility(self, points: ArrayLike) -> NDArray[np.float64]:
+        """Mobility M(x).
 
         Args:
             points: x (P, d), in the box.
@@ -88,8 +101,8 @@ class EffectiveCoefficients:
         values, vectors = self._log_mobility(self._checked(points))
         return (vectors * np.exp(values)[:, None, :]) @ vectors.swapaxes(-1, -2)
 
-    def free_energy(self, points: Any) -> np.ndarray:
-        """Psi(x) = V0(x) - sigma log Z1(x).
+    def free_energy(self, points: ArrayLike) -> NDArray[np.float64]:
+        """Free energy Psi(x) = V0(x) - sigma log Z1(x).
 
         Args:
             points: x (P, d), in the box.
@@ -103,8 +116,8 @@ class EffectiveCoefficients:
         x = self._checked(points)
         return self.potential.confining_at(x) - self.temperature * self._fields(x)[-1]
 
-    def drift(self, points: Any) -> np.ndarray:
-        """b(x) = -M(x) grad Psi(x) + sigma div M(x), the drift of the Ito equation dX = b dt + sqrt(2 sigma M) dW.
+    def drift(self, points: ArrayLike) -> NDArray[np.float64]:
+        """Drift b(x) = -M(x) grad Psi(x) + sigma div M(x) of the Ito equation dX = b dt + sqrt(2 sigma M) dW.
 
         Args:
             points: x (P, d), in the box.
@@ -128,8 +141,8 @@ class EffectiveCoefficients:
             divergence += derivative_of_exponential(values, vectors, unpacked(slopes[:-1].T, self.dim))[:, axis]
         return self.temperature * divergence - np.einsum("pij,pj->pi", mobility, gradient)
 
-    def noise(self, points: Any) -> np.ndarray:
-        """sqrt(2 sigma M(x)), the symmetric root.
+    def noise(self, points: ArrayLike) -> NDArray[np.float64]:
+        """Noise sqrt(2 sigma M(x)), the symmetric root.
 
         Args:
             points: x (P, d), in the box.
@@ -146,7 +159,7 @@ class EffectiveCoefficients:
         root = np.sqrt(2 * self.temperature) * np.exp(0.5 * values)
         return (vectors * root[:, None, :]) @ vectors.swapaxes(-1, -2)
 
-    def _checked(self, points: Any) -> np.ndarray:
+    def _checked(self, points: ArrayLike) -> NDArray[np.float64]:
         x = checked_points("points", points, self.dim)
         slack = 1e-9 * (self.bounds[:, 1] - self.bounds[:, 0])
         if ((x < self.bounds[:, 0] - slack) | (x > self.bounds[:, 1] + slack)).any():
@@ -198,7 +211,7 @@ class EffectiveCoefficients:
             FileNotFoundError: there is no such file.
             InvalidArgument: it is not such a file, or it belongs to another potential; or `potential` is none.
         """
-        _checked_potential(potential)
+        checked_potential(potential)
         content = load_arrays(path, KIND, FORMAT, {"bounds", "axes", "error", "polynomials", "problem"})
         if str(content["problem"]) != fingerprint(potential):
             raise InvalidArgument("path", f"{path} belongs to another potential")
@@ -213,17 +226,18 @@ class EffectiveCoefficients:
 
 def effective_coefficients(
     potential: MultiscalePotential,
-    box: Any,
+    box: ArrayLike,
     rtol: float = 1e-6,
     *,
     cache: str | os.PathLike[str] | None = None,
+    workers: int | None = None,
     progress: bool = False,
     comm: MPI.Comm = MPI.COMM_WORLD,
 ) -> EffectiveCoefficients:
-    """M(x) and Psi(x) in a box, from cell problems at Chebyshev points.
+    """Compute M(x) and Psi(x) in a box, from cell problems at Chebyshev points.
 
     The degree along each axis grows until the last third of the coefficients is below the tolerance; then the
-    interpolant is held against cell problems at random points, and at those of many where V1 itself, at some fast
+    interpolant is compared with cell problems at random points, and at those of many where V1 itself, at some fast
     positions, is interpolated worst. In one dimension 1e-11 is aimed at, and rtol where that is too much.
 
     Args:
@@ -231,6 +245,7 @@ def effective_coefficients(
         box: (a_i, b_i) for each direction (d, 2).
         rtol: relative error of M and of Z1, between 1e-12 and 0.1.
         cache: a folder; what has been computed for the same V1, sigma, box and rtol is read from there, or written.
+        workers: threads; None takes the cores that this process may use, shared among the ranks of `comm`.
         progress: show a progress bar, at a terminal, on rank 0.
         comm: the ranks that share the cell problems.
 
@@ -242,48 +257,43 @@ def effective_coefficients(
         NotConverged: the coefficients vary too much for polynomials in this box.
     """
 
-    def checked() -> tuple[np.ndarray, float, Path | None, bool]:
-        _checked_potential(potential)
+    def checked() -> tuple[np.ndarray, float, Path | None, Tensors]:
+        checked_potential(potential)
         bounds = checked_bounds("box", box)
         if len(bounds) != potential.dim:
             raise InvalidArgument("box", f"must have {potential.dim} directions, like the potential, not {len(bounds)}")
-        tolerance = number("rtol", rtol, least=1e-12)
-        if tolerance > 0.1:
-            raise InvalidArgument("rtol", f"must be at most 0.1, not {tolerance:g}")
+        tolerance = checked_rtol(rtol, 1e-12)
         path = None if cache is None else _cached_file(cache, potential, bounds, tolerance, comm)
-        return bounds, tolerance, path, flag("progress", progress)
+        threads = None if workers is None else integer("workers", workers, 1)
+        tensors = partial(effective_tensor, potential, workers=threads, progress=flag("progress", progress), comm=comm)
+        return bounds, tolerance, path, tensors
 
-    bounds, tolerance, path, bar = on_all_ranks(communicator(comm), checked)
+    bounds, tolerance, path, tensors = on_all_ranks(communicator(comm), checked)
     same_on_all_ranks(
         comm, potential=fingerprint(potential), box=bounds, rtol=tolerance, cache=None if path is None else path.name
     )
     kept = None if path is None else _read(path, potential, bounds, comm)
     if kept is not None:
         return kept
-    found = _computed(potential, bounds, tolerance, bar, comm)
+    computed = _computed(potential, bounds, tolerance, tensors, comm)
     if path is not None:
-        on_all_ranks(comm, lambda: found.save(path) if comm.rank == 0 else None)
-    return found
-
-
-def _checked_potential(potential: Any) -> None:
-    if not isinstance(potential, MultiscalePotential):
-        raise InvalidArgument("potential", f"must be a MultiscalePotential, not {type(potential).__name__}")
+        on_all_ranks(comm, lambda: computed.save(path) if comm.rank == 0 else None)
+    return computed
 
 
 def _computed(
-    potential: MultiscalePotential, bounds: np.ndarray, rtol: float, progress: bool, comm: MPI.Comm
+    potential: MultiscalePotential, bounds: np.ndarray, rtol: float, tensors: Tensors, comm: MPI.Comm
 ) -> EffectiveCoefficients:
     if potential.dim == 1 and rtol > LINE_RTOL:
         try:
-            return _interpolated(potential, bounds, LINE_RTOL, MOST_ON_A_LINE, progress, comm)
+            return _interpolated(potential, bounds, LINE_RTOL, MOST_ON_A_LINE, tensors, comm)
         except NotConverged:  # more than was asked for
             pass
-    return _interpolated(potential, bounds, rtol, MOST_POINTS, progress, comm)
+    return _interpolated(potential, bounds, rtol, MOST_POINTS, tensors, comm)
 
 
 def _interpolated(
-    potential: MultiscalePotential, bounds: np.ndarray, rtol: float, most: int, progress: bool, comm: MPI.Comm
+    potential: MultiscalePotential, bounds: np.ndarray, rtol: float, most: int, tensors: Tensors, comm: MPI.Comm
 ) -> EffectiveCoefficients:
     axes = tuple(
         i for i, symbol in enumerate(potential.slow) if symbol in potential.fluctuation_expression.free_symbols
@@ -293,9 +303,9 @@ def _interpolated(
 
     def sampled(x: np.ndarray) -> np.ndarray:
         nonlocal cell_error
-        found = effective_tensor(potential, x, max(0.5 * rtol, 1e-13), progress=progress, comm=comm)
-        cell_error = max(cell_error, found.error)
-        return np.concatenate([packed(logarithm(found.value)), found.log_partition[:, None]], axis=1).T
+        tensor = tensors(x, max(0.5 * rtol, 1e-13))
+        cell_error = max(cell_error, tensor.error)
+        return np.concatenate([packed(logarithm(tensor.value)), tensor.log_partition[:, None]], axis=1).T
 
     degrees = [FIRST_DEGREE] * len(axes)
     while True:
@@ -305,19 +315,21 @@ def _interpolated(
         x = np.repeat(bounds.mean(axis=1)[None], len(scaled), axis=0)
         x[:, list(axes)] = low + 0.5 * (scaled + 1) * (high - low)
         polynomials = coefficients(sampled(x).reshape(-1, *degrees))
-        slow = [i for i in range(len(axes)) if tail(polynomials, i) > 0.25 * rtol]
-        if not slow:
-            found = EffectiveCoefficients(potential, bounds, axes, polynomials, 0.0)
-            error = _measured(found, x, sampled, comm) if axes else 0.0
+        unresolved = [i for i in range(len(axes)) if tail(polynomials, i) > 0.25 * rtol]
+        if not unresolved:
+            interpolant = EffectiveCoefficients(potential, bounds, axes, polynomials, 0.0)
+            error = _measured(interpolant, x, sampled, comm) if axes else 0.0
             if error <= rtol:
-                return EffectiveCoefficients(potential, bounds, axes, polynomials, error + cell_error)
-            slow = list(range(len(axes)))
-        for i in slow:
+                return replace(interpolant, error=error + cell_error)
+            unresolved = list(range(len(axes)))
+        for i in unresolved:
             degrees[i] = 3 * degrees[i] // 2
 
 
-def _measured(found: EffectiveCoefficients, nodes: np.ndarray, sampled: Any, comm: MPI.Comm) -> float:
-    """The largest relative error of M and Z1 at random points of the box, and at suspicious ones."""
+def _measured(
+    found: EffectiveCoefficients, nodes: np.ndarray, sampled: Callable[[np.ndarray], np.ndarray], comm: MPI.Comm
+) -> float:
+    """Largest relative error of M and Z1 at random points of the box, and at suspicious ones."""
     generator = np.random.Generator(np.random.Philox(key=CHECKS))
     low, high = found.bounds.T
     x = low + (high - low) * generator.random((CHECKS, found.dim))
@@ -329,10 +341,10 @@ def _measured(found: EffectiveCoefficients, nodes: np.ndarray, sampled: Any, com
 
 
 def _suspicious(found: EffectiveCoefficients, nodes: np.ndarray) -> np.ndarray:
-    """The points (S, d), of many, at which V1 is interpolated worst from the same nodes, at some fast positions."""
-    generator = np.random.Generator(np.random.Philox(key=MANY))
+    """Points (S, d), of many, at which V1 at some fast positions is interpolated worst from the same nodes."""
+    generator = np.random.Generator(np.random.Philox(key=CANDIDATES))
     low, high = found.bounds.T
-    x = low + (high - low) * generator.random((MANY, found.dim))
+    x = low + (high - low) * generator.random((CANDIDATES, found.dim))
     fast = generator.random((FAST_POSITIONS, found.potential.scales, found.dim))
     at = lambda places: np.array([found.potential.fluctuation_at(places, *y[:, None]) for y in fast])  # noqa: E731
     polynomials = coefficients(at(nodes).reshape(-1, *found.polynomials.shape[1:]))
@@ -365,7 +377,7 @@ def _cached_file(cache: Any, potential: MultiscalePotential, bounds: np.ndarray,
 def _read(
     path: Path, potential: MultiscalePotential, bounds: np.ndarray, comm: MPI.Comm
 ) -> EffectiveCoefficients | None:
-    """What rank 0 finds; the others need not see the same disk. None where there is nothing, or of another problem."""
+    """Read a cached file on rank 0, for all, whose disks may differ; None for no file or one of another problem."""
 
     def read() -> tuple[Any, ...] | None:
         try:

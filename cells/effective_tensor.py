@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from mpi4py import MPI
+from numpy.typing import ArrayLike, NDArray
 
 from scaling_limits.particles import InvalidArgument, MultiscalePotential
 from scaling_limits.particles.diffusions.multiscale_potential import points as checked_points
@@ -15,26 +16,26 @@ from scaling_limits.particles.errors import NotConverged, Unresolved, warn
 from scaling_limits.particles.sampling.ranks import communicator, on_all_ranks, same_on_all_ranks
 from scaling_limits.particles.sampling.workers import default_workers
 from scaling_limits.particles.support.archive import load_arrays, save_arrays, target
-from scaling_limits.particles.support.checks import flag, integer, number, shown
+from scaling_limits.particles.support.checks import flag, integer, shown
 
 from .adaptivity.planning import Plan, Planner
-from .fingerprints import fingerprint
-from .recursion.levels import LevelResult, differences
+from .arguments import checked_potential, checked_rtol, fingerprint
+from .recursion.levels import LevelResult, differences, joined
 from .recursion.recursion import Recursion
-from .recursion.scale_splitting import Coupling, coupling_of
+from .recursion.scale_splitting import ScaleSplitting, splitting_of
 from .solvers.symmetric import exponential
-from .spaces.discretisations import FourierGalerkin, HarmonicMean, Route
+from .spaces.discretisations import Discretisation, FourierGalerkin, HarmonicMean
 
 FORMAT = 1  # of the files; 0 had no number
 LEAST, LEAST_WITH_BOUNDS = 1e-13, 1e-11  # rtol that rounding leaves
-REPLANS = 3  # times that a plan is made finer after a look at points that it was not made for
-LOOKS = 4  # such points, shared by the ranks, and as many as half of them besides
-FEW = 4  # one such point for so many, and none for fewer, which are all pilots
+REPLANS = 3  # plans that are tried: a finer one where spot checks at other points fail
+LOOKS = 4  # random points of a spot check, shared by the ranks; half as many more where the interpolation errs most
+FEW = 4  # points for each of these; of fewer points in all none is checked, since all of them are probes
 
 
 @dataclass(frozen=True, eq=False)
 class EffectiveTensor:
-    """M(x) at P points, with everything that the effective equation needs.
+    """Effective tensor M(x) at P points, with all that the effective equation needs.
 
     Args:
         points: x (P, d).
@@ -49,20 +50,33 @@ class EffectiveTensor:
         spaces: in which space, for each level (N,).
     """
 
-    points: np.ndarray
-    value: np.ndarray
-    lower: np.ndarray | None
-    upper: np.ndarray | None
-    log_partition: np.ndarray
-    free_energy: np.ndarray
-    cell_solves: np.ndarray
+    points: NDArray[np.float64]
+    value: NDArray[np.float64]
+    lower: NDArray[np.float64] | None
+    upper: NDArray[np.float64] | None
+    log_partition: NDArray[np.float64]
+    free_energy: NDArray[np.float64]
+    cell_solves: NDArray[np.integer]
     error: float
     routes: tuple[str, ...]
     spaces: tuple[str, ...]
 
+    def __repr__(self) -> str:
+        count, dim = self.points.shape
+        values = np.linalg.eigvalsh(self.value)
+        bounds = "with bounds" if self.lower is not None else "without bounds"
+        levels = zip(self.routes, self.spaces, self.cell_solves)
+        return "\n".join(
+            [
+                f"EffectiveTensor at {count} points in {dim} dimensions, {bounds}, error {self.error:.1e}",
+                f"  eigenvalues of M from {values.min():.6g} to {values.max():.6g}",
+                *[f"  level {k}: {route}, {space}; {n} cells" for k, (route, space, n) in enumerate(levels, 1)],
+            ]
+        )
+
     @property
-    def partition(self) -> np.ndarray:
-        """Z_1(x) = int exp(-V1/sigma) over all fast variables (P,); infinite where log Z_1 exceeds 709."""
+    def partition(self) -> NDArray[np.float64]:
+        """Partition function Z_1(x) = int exp(-V1/sigma) (P,); infinite where log Z_1 exceeds 709."""
         with np.errstate(over="ignore"):
             return np.exp(self.log_partition)
 
@@ -99,17 +113,19 @@ class EffectiveTensor:
 
 def effective_tensor(
     potential: MultiscalePotential,
-    points: Any,
+    points: ArrayLike,
     rtol: float = 1e-8,
     bounds: bool = False,
     *,
-    route: Route | None = None,
+    route: Discretisation | None = None,
     workers: int | None = None,
     progress: bool = False,
     comm: MPI.Comm = MPI.COMM_WORLD,
 ) -> EffectiveTensor:
-    """M(x) = K_0(x)/Z_1(x), with K_N = exp(-V1/sigma) I, div_{y_k}( K_k (grad theta_k + I) ) = 0 on the torus T^d and
-    K_{k-1} = int K_k (I + grad theta_k) dy_k.
+    """Compute the effective tensor M(x) = K_0(x)/Z_1(x) of an N-scale potential at points x.
+
+    K_N = exp(-V1/sigma) I, div_{y_k}( K_k (grad theta_k + I) ) = 0 on the torus T^d, and
+    K_{k-1} = int K_k (I + grad theta_k) dy_k for k = N, ..., 1.
 
     Spaces and samples are chosen by trial so that the estimated error of M is below `rtol`. Cells that differ by a
     constant factor are solved once: where V1 is a sum of a function of each scale, one cell for each level. The ranks
@@ -146,7 +162,7 @@ def effective_tensor(
         communicator(comm), lambda: _checked(potential, points, rtol, bounds, route, workers, progress, comm)
     )
     same_on_all_ranks(
-        comm, potential=fingerprint(request.coupling.potential), points=request.points, rtol=request.rtol,
+        comm, potential=fingerprint(request.splitting.potential), points=request.points, rtol=request.rtol,
         bounds=request.bounds, route=request.route if is_dataclass(request.route) else type(request.route).__name__,
     )  # fmt: skip
     result, plan, solves = _computed(request, comm)
@@ -167,34 +183,30 @@ def _unresolved(plan: Plan, rtol: float) -> str:
 class _Request:
     """The arguments of `effective_tensor`, checked."""
 
-    coupling: Coupling
+    splitting: ScaleSplitting
     points: np.ndarray
     rtol: float
     bounds: bool
-    route: Route | None
+    route: Discretisation | None
     workers: int
     progress: bool
 
     @property
     def forced(self) -> bool:
         """Whether there is no choice of a space; without bounds its error is no reason to refuse."""
-        return self.route is not None and not self.bounds and self.route.size(self.coupling.dim) == 1
+        return self.route is not None and not self.bounds and self.route.size(self.splitting.dim) == 1
 
 
 def _checked(
     potential: Any, points: Any, rtol: Any, bounds: Any, route: Any, workers: Any, progress: Any, comm: MPI.Comm
 ) -> _Request:
-    if not isinstance(potential, MultiscalePotential):
-        raise InvalidArgument("potential", f"must be a MultiscalePotential, not {type(potential).__name__}")
-    positions = checked_points("points", points, potential.dim)
+    positions = checked_points("points", points, checked_potential(potential).dim)
     if not len(positions):
         raise InvalidArgument("points", "must not be empty")
-    tolerance = number("rtol", rtol, least=LEAST_WITH_BOUNDS if flag("bounds", bounds) else LEAST)
-    if tolerance > 0.1:
-        raise InvalidArgument("rtol", f"must be at most 0.1, not {tolerance:g}")
+    tolerance = checked_rtol(rtol, LEAST_WITH_BOUNDS if flag("bounds", bounds) else LEAST)
     threads = default_workers(comm) if workers is None else integer("workers", workers, 1)
     if route is not None:
-        fits = isinstance(route, Route) and not isinstance(route, type)
+        fits = isinstance(route, Discretisation) and not isinstance(route, type)
         if not fits or (isinstance(route, HarmonicMean) and potential.dim > 1):
             raise InvalidArgument("route", f"must be a route for {potential.dim} dimensions, not {shown(route)}")
         if route.size(potential.dim) < 1:
@@ -204,25 +216,25 @@ def _checked(
         if bounds and isinstance(route, FourierGalerkin):
             raise InvalidArgument("route", "must be finite elements where bounds are wanted")
     return _Request(
-        coupling_of(potential), positions, tolerance, bool(bounds), route, threads, flag("progress", progress)
+        splitting_of(potential), positions, tolerance, bool(bounds), route, threads, flag("progress", progress)
     )
 
 
 def _computed(request: _Request, comm: MPI.Comm) -> tuple[LevelResult, Plan, np.ndarray]:
-    """Plan, solve on each rank for its share of the distinct points, and look whether the plan was good enough.
+    """Plan, solve on each rank for its share of the distinct points, and spot-check the plan.
 
-    Where it was not, the next plan is tried on the point at which it failed, too.
+    Where a check fails, the next plan is tried on that point, too.
     """
-    coupling, points = request.coupling, request.points
-    columns = list(coupling.columns[1])
+    splitting, points = request.splitting, request.points
+    columns = list(splitting.columns[1])
     _, first, inverse = np.unique(points[:, columns], axis=0, return_index=True, return_inverse=True)
     distinct = points[first] if columns else points[:1]
     inverse = inverse.ravel() if columns else np.zeros(len(points), dtype=int)
     mine = distinct[comm.rank :: comm.size]
     aim, error = request.rtol, np.inf
-    hard: np.ndarray = np.zeros((0, coupling.dim))
+    hard: np.ndarray = np.zeros((0, splitting.dim))
     for attempt in range(REPLANS):
-        planner = Planner(coupling, distinct, aim, request.bounds, request.route, request.workers, hard)
+        planner = Planner(splitting, distinct, aim, request.bounds, request.route, request.workers, hard)
         try:
             plan = comm.bcast(on_all_ranks(comm, planner.plan))  # the same on all ranks, even where rounding differs
         except NotConverged as failure:
@@ -230,15 +242,15 @@ def _computed(request: _Request, comm: MPI.Comm) -> tuple[LevelResult, Plan, np.
                 raise
             raise _missed(request.rtol, error, hard[-1], f"and a finer one fails: {failure.reason}") from failure
         recursion = Recursion(
-            coupling, plan.levels, request.bounds, request.workers, progress=request.progress, watch=True
+            splitting, plan.levels, request.bounds, request.workers, progress=request.progress, watch=True
         )
         result, change, place = on_all_ranks(comm, lambda: _solved(request, mine, plan, recursion, comm))  # noqa: B023
         change, place = max(comm.allgather((change, tuple(place))))
         error = max(plan.error, change)
         if error <= request.rtol or request.forced:
             whole = _gathered(result, len(distinct), comm)
-            solves = [comm.allreduce(recursion.solves.get(k, 0)) for k in range(1, coupling.levels + 1)]
-            return whole.rows(inverse), Plan(plan.levels, plan.routes, plan.rungs, error), np.array(solves)
+            solves = [comm.allreduce(recursion.solves.get(k, 0)) for k in range(1, splitting.levels + 1)]
+            return whole.rows(inverse), Plan(plan.levels, plan.routes, plan.refinements, error), np.array(solves)
         hard = np.concatenate([hard, [place]])
         floor = min(request.rtol, LEAST_WITH_BOUNDS if request.bounds else LEAST)
         aim = max(floor, aim * min(0.5, max(0.1, request.rtol / error)))
@@ -256,23 +268,23 @@ def _missed(rtol: float, error: float, place: np.ndarray, more: str) -> NotConve
 def _solved(
     request: _Request, mine: np.ndarray, plan: Plan, recursion: Recursion, comm: MPI.Comm
 ) -> tuple[LevelResult, float, np.ndarray]:
-    """The results for the points of this rank, the largest error seen in them, and where."""
+    """Results for the points of this rank, the largest error seen in them, and where."""
     if plan.result is not None:
         recursion.solves.update(plan.solves if comm.rank == 0 else {})
-        return plan.result.rows(np.arange(len(mine))), 0.0, np.zeros(request.coupling.dim)
+        return plan.result.rows(np.arange(len(mine))), 0.0, np.zeros(request.splitting.dim)
     result = recursion.effective(1, mine)
     some, errors = np.arange(len(mine)), result.gaps()
     if not request.bounds:
-        some, errors = _looked_at(request.coupling, mine, result, plan, request.workers, comm.size)
+        some, errors = _spot_checked(request.splitting, mine, result, plan, request.workers, comm.size)
     if not len(some):
-        return result, 0.0, np.zeros(request.coupling.dim)
+        return result, 0.0, np.zeros(request.splitting.dim)
     return result, float(errors.max()), mine[some[errors.argmax()]]
 
 
-def _looked_at(
-    coupling: Coupling, points: np.ndarray, result: LevelResult, plan: Plan, workers: int, ranks: int
+def _spot_checked(
+    splitting: ScaleSplitting, points: np.ndarray, result: LevelResult, plan: Plan, workers: int, ranks: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Some points, and the changes of their results under a finer plan; each rank looks at its part of them.
+    """Some points, and the changes of their results under a finer plan; each rank checks its part of them.
 
     Half of the points are random, the others those at which the interpolation between samples errs most.
     """
@@ -282,35 +294,29 @@ def _looked_at(
     some = np.unique(np.append(some, worst[result.slack[worst] > 0]))
     if not some.size:
         return some, np.zeros(0)
-    finer = Recursion(coupling, plan.refined(coupling).levels, False, workers).effective(1, points[some])
+    finer = Recursion(splitting, plan.refined(splitting).levels, False, workers).effective(1, points[some])
     return some, differences(result.rows(some), finer)
 
 
 def _gathered(result: LevelResult, count: int, comm: MPI.Comm) -> LevelResult:
-    parts = comm.allgather(result)
-    whole = []
-    for name in ("log_tensor", "log_partition", "log_lower", "slack"):
-        arrays = [getattr(part, name) for part in parts]
-        joined = np.empty((count, *arrays[0].shape[1:]))
-        for rank, array in enumerate(arrays):
-            joined[rank :: comm.size] = array
-        whole.append(joined)
-    return LevelResult(*whole)
+    """Results of all points on all ranks, from those of rank r for the points r, r + size, ..."""
+    places = np.concatenate([np.arange(rank, count, comm.size) for rank in range(comm.size)])
+    return joined(comm.allgather(result)).rows(np.argsort(places))
 
 
 def _assembled(request: _Request, result: LevelResult, plan: Plan, solves: np.ndarray) -> EffectiveTensor:
-    coupling, points, bounds = request.coupling, request.points, request.bounds
-    potential = coupling.potential
+    splitting, points, bounds = request.splitting, request.points, request.bounds
+    potential = splitting.potential
     with np.errstate(all="ignore"):
         confining = potential.confining_at(points)
     if not np.isfinite(confining).all():
         place = points[np.flatnonzero(~np.isfinite(confining))[0]].tolist()
         raise InvalidArgument("points", f"must be where V0 is finite and real; it is not at x = {place}")
-    ratio = result.log_partition[:, None, None] * np.eye(coupling.dim)
-    slack = result.slack[:, None, None] * np.eye(coupling.dim)
+    ratio = result.log_partition[:, None, None] * np.eye(splitting.dim)
+    slack = result.slack[:, None, None] * np.eye(splitting.dim)
     value = exponential(result.log_tensor - ratio)
     value = 0.5 * (value + value.swapaxes(-1, -2))
-    log_partition = result.log_partition + coupling.exponent(0, points, ())
+    log_partition = result.log_partition + splitting.exponent(0, points, ())
     return EffectiveTensor(
         points=points,
         value=value,

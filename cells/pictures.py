@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from scaling_limits.meshes import draw_space
-from scaling_limits.meshes.pictures import display
+from scaling_limits.meshes.backend.display import display
 from scaling_limits.particles import InvalidArgument
 from scaling_limits.particles.support.archive import target
 from scaling_limits.particles.support.checks import number, real_array, shown
@@ -21,9 +22,9 @@ CIRCLE = 48  # corners of an ellipse
 
 def tensor_ellipses(
     path: str | os.PathLike[str],
-    points: Any,
-    tensors: Any,
-    landscape: tuple[Any, Any, Any],
+    points: ArrayLike,
+    tensors: ArrayLike,
+    landscape: tuple[ArrayLike, ArrayLike, ArrayLike],
     *,
     size: float,
     label: str = "V0",
@@ -108,15 +109,14 @@ def corrector_fields(path: str | os.PathLike[str], level: CorrectorLevel) -> Pat
         from dolfinx import fem, plot
 
         space = draw_space(mesh, level.correctors[0].function_space.ufl_element().degree)
-        fields = {f"log K_{level.level}": fem.Function(space)}
-        fields[f"log K_{level.level}"].interpolate(
-            lambda x: np.linalg.slogdet(level.tensor(np.ascontiguousarray(x[:2].T)))[1] / 2
-        )
-        for j, theta in enumerate(level.correctors):
-            fields[f"theta_{level.level}, direction {j + 1}"] = fem.Function(space)
-            fields[f"theta_{level.level}, direction {j + 1}"].interpolate(theta)
+        fields: dict[str, Any] = {
+            f"log K_{level.level}": lambda x: np.linalg.slogdet(level.tensor(np.ascontiguousarray(x[:2].T)))[1] / 2
+        }
+        fields |= {f"theta_{level.level}, direction {j}": theta for j, theta in enumerate(level.correctors, 1)}
         plotter = pyvista.Plotter(off_screen=True, shape=(1, 3), border=False, window_size=(1500, 560))
-        for column, (name, function) in enumerate(fields.items()):
+        for column, (name, field) in enumerate(fields.items()):
+            function = fem.Function(space)
+            function.interpolate(field)
             grid = pyvista.UnstructuredGrid(*plot.vtk_mesh(space))
             grid[name] = function.x.array
             grid.set_active_scalars(name)

@@ -4,7 +4,6 @@ from .backend import fenicsx as _fenicsx  # isort: skip
 from .backend import compat as _compat
 from .box import Lattice, box, lattice
 from .evaluation import evaluate
-from .output import draw_space
-from .torus import torus
+from .torus import draw_space, torus
 
 __all__ = ["Lattice", "box", "draw_space", "evaluate", "lattice", "torus"]

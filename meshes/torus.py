@@ -9,15 +9,17 @@ from typing import Any
 import basix.ufl
 import numpy as np
 import ufl
+from dolfinx import fem
 from dolfinx.mesh import CellType, Mesh
 from mpi4py import MPI
+from numpy.typing import ArrayLike
 
 from scaling_limits.particles import InvalidArgument
 from scaling_limits.particles.support.checks import flag, real_array, shown
 
 from .backend import compat
 
-# the corners of a box of the lattice, numbered with x fastest, that make up each of its cells
+# each box of the grid is divided into these cells, given by its corners, which are numbered with x fastest
 INTERVAL = ((0, 1),)
 TRIANGLES = ((0, 1, 3), (0, 2, 3))
 TETRAHEDRA = tuple((0, a, a | b, 7) for a, b in itertools.permutations((1, 2, 4), 2))
@@ -33,7 +35,7 @@ BOXES = (CellType.interval, CellType.quadrilateral, CellType.hexahedron)
 
 
 def torus(
-    cells: Sequence[Any],
+    cells: Sequence[ArrayLike],
     *,
     cell_type: CellType | None = None,
     periodic: bool | Sequence[bool] = True,
@@ -75,6 +77,20 @@ def torus(
     return _build(nodes, counts, wraps, kind, comm)
 
 
+def draw_space(mesh: Mesh, degree: int, shape: tuple[int, ...] = ()) -> fem.FunctionSpace:
+    """Make the discontinuous Lagrange space in which a field on a torus keeps one value on each side of the seam.
+
+    Args:
+        mesh: of a torus.
+        degree: polynomial degree, that of the field.
+        shape: of its values, () for a scalar.
+
+    Returns:
+        The space; interpolate the field into it before `dolfinx.plot.vtk_mesh` or `VTXWriter`.
+    """
+    return fem.functionspace(mesh, ("Discontinuous Lagrange", degree, shape))
+
+
 def _build(nodes: list[np.ndarray], counts: np.ndarray, wraps: np.ndarray, kind: CellType, comm: MPI.Comm) -> Mesh:
     dim = len(nodes)
     subdivision = np.array(SUBDIVISIONS[kind])
@@ -97,6 +113,7 @@ def _build(nodes: list[np.ndarray], counts: np.ndarray, wraps: np.ndarray, kind:
         x = np.stack([axis[at[:, i]] for i, axis in enumerate(nodes)], axis=1)
     else:
         topology, x = np.zeros((0, subdivision.shape[1]), dtype=np.int64), np.zeros((0, dim))
+    # the topology comes from a mesh whose vertices are identified; its coordinates, torn at the seam, are replaced
     wrapped = compat.create_mesh(comm, topology.astype(np.int64), np.ascontiguousarray(x), domain())
     box, part = np.divmod(np.asarray(wrapped.topology.original_cell_index, dtype=np.int64), len(subdivision))
     places = anchors(box)[:, None, :] + corners[subdivision[part]]

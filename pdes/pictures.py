@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from scaling_limits.meshes.pictures import display
+from scaling_limits.meshes.backend.display import display
 from scaling_limits.particles import InvalidArgument
 from scaling_limits.particles.errors import NoDisplay
 from scaling_limits.particles.support.archive import target

@@ -1,4 +1,4 @@
-"""Spans for the cells of a level: correctors of some cells, until those of others are in their span."""
+"""Reduced bases for the cells of a level: snapshots are added until other cells are in their span."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..recursion.level_solver import Trials
+from ..recursion.level_solver import Snapshots
 from ..recursion.levels import LevelBasis, LevelPlan, difference
 from ..recursion.recursion import Recursion
 from ..solvers.reduced_basis import LARGEST, ReducedBasis, reduced_basis
@@ -34,9 +34,10 @@ def build_basis(
         recursion: with the plans of the faster levels.
         level: k.
         plan: of the level, without a basis.
-        draw: returns random prefixes, as many as it is told.
+        draw: returns random values (count, k d) of the slow variables.
         accuracy: relative error of K_{k-1} that the span may leave.
-        strata: prefixes of all contrasts, in their order: every other one joins the snapshots, and the rest the tests.
+        strata: slow variables (S, k d) of cells of all contrasts, in their order: every other one joins the snapshots,
+            and the rest the tests.
 
     Returns:
         The basis, or None where none of a reasonable size is good enough.
@@ -45,13 +46,13 @@ def build_basis(
     tests = np.concatenate([draw(TESTS - len(others)), others])
     samples = recursion.samples_of(level, tests, plan.samples)
     whole = recursion.solve_cells(level, tests, samples, plan)
-    trials: list[Trials] = []
+    snapshots: list[Snapshots] = []
     for count in SNAPSHOTS:
-        some = draw(count) if trials else np.concatenate([draw(count - len(mine)), mine])
-        trials += recursion.trials(level, some, plan)
+        some = draw(count) if snapshots else np.concatenate([draw(count - len(mine)), mine])
+        snapshots += recursion.snapshots(level, some, plan)
 
-        def tried(largest: int, trials: list[Trials] = trials) -> LevelBasis | None:
-            basis = _bases(recursion, level, plan, trials, accuracy, largest)
+        def tried(largest: int, snapshots: list[Snapshots] = snapshots) -> LevelBasis | None:
+            basis = _bases(recursion, level, plan, snapshots, accuracy, largest)
             if basis is None:
                 return None
             found = recursion.solve_cells(level, tests, samples, replace(plan, basis=basis))
@@ -76,11 +77,13 @@ def _trimmed(basis: LevelBasis, tried: Callable[[int], LevelBasis | None], accur
 
 
 def _bases(
-    recursion: Recursion, level: int, plan: LevelPlan, trials: list[Trials], accuracy: float, largest: int
+    recursion: Recursion, level: int, plan: LevelPlan, snapshots: list[Snapshots], accuracy: float, largest: int
 ) -> LevelBasis | None:
-    scalar = level == recursion.coupling.levels
-    primal = _basis(plan, [trial.primal for trial in trials], accuracy, scalar, largest)
-    dual = _basis(plan, [trial.dual for trial in trials], accuracy, scalar, largest) if recursion.bounds else None
+    scalar = level == recursion.splitting.levels
+    primal = _basis(plan, [snapshot.primal for snapshot in snapshots], accuracy, scalar, largest)
+    dual = (
+        _basis(plan, [snapshot.dual for snapshot in snapshots], accuracy, scalar, largest) if recursion.bounds else None
+    )
     return None if primal is None or (recursion.bounds and dual is None) else LevelBasis(primal, dual, 0.0)
 
 

@@ -1,4 +1,4 @@
-"""Which cells of a level plans are tried on: those of the largest contrast, and of the strongest faster scales."""
+"""Probe cells, on which plans are tried: those of the largest contrast, and of the strongest faster scales."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from functools import cached_property
 import numpy as np
 
 from ..recursion.levels import not_finite
-from ..recursion.scale_splitting import Coupling
+from ..recursion.scale_splitting import ScaleSplitting
 from ..spaces.line_space import equidistant
 from ..spaces.tensor_space import TensorSpace
 
-CANDIDATES = 64  # prefixes, at least, among which the hardest are taken
+CANDIDATES = 64  # cells, at least, among which the hardest are taken
 MOST_VALUES = 2_000_000  # of the potential for that, at most, where there are many points
-HARDEST = 2  # prefixes of the largest spread that become pilots
+HARDEST = 2  # cells of the largest spread that become probes
 FASTER = 32  # positions of the faster scales at which their strength is seen
 OF_EACH_HARD = 16  # candidates with the same x, where the plan of a faster level has to be better there
 STRATA = 24  # cells that represent all contrasts where there are many
@@ -23,47 +23,47 @@ COARSE = 24  # points in each direction of the grid on which the contrast is loo
 
 @dataclass(frozen=True, eq=False)
 class Candidates:
-    """Prefixes (x, y_1, ..., y_{k-1}) of each level, and how hard their cells seem.
+    """Slow variables (x, y_1, ..., y_{k-1}) of each level, and how hard their cells seem.
 
     Args:
-        coupling: the potential, split into levels.
+        splitting: the potential, split into levels.
         points: macroscopic points (P, d).
         hard: points (F, d) that an earlier plan was not good enough for.
     """
 
-    coupling: Coupling
+    splitting: ScaleSplitting
     points: np.ndarray
     hard: np.ndarray
 
-    def pilots(self, level: int) -> tuple[np.ndarray, float]:
-        """Prefixes with the largest spread of U_k, with the least, with the largest of U_{k+1}, ..., and hard ones.
+    def probes(self, level: int) -> tuple[np.ndarray, float]:
+        """Probe cells: the largest spread of U_k, the least, the largest of U_{k+1}, ..., U_N, and the hard points.
 
         Returns:
-            The prefixes, and the largest spread of U_k over sigma.
+            The slow variables (C, k d) of the probes, and the largest spread of U_k over sigma.
         """
-        prefix, own, faster = self._of(level)
+        slow, own, faster = self._of(level)
         order = np.argsort(-own, kind="stable")
         chosen = {*order[:HARDEST], order[-1]}
         if faster.any():
             chosen.add(faster.argmax())
         for point in self.hard:
-            same = np.flatnonzero((prefix[:, : self.coupling.dim] == point).all(axis=1))
+            same = np.flatnonzero((slow[:, : self.splitting.dim] == point).all(axis=1))
             chosen |= {same[(own + faster)[same].argmax()]} if same.size else set()
-        return prefix[sorted(chosen)], float(own.max())
+        return slow[sorted(chosen)], float(own.max())
 
     def strata(self, level: int) -> np.ndarray:
-        """Prefixes from the least to the largest spread, which random ones may all miss."""
-        prefix, own, faster = self._of(level)
+        """Slow variables from the least to the largest spread, which random ones may all miss."""
+        slow, own, faster = self._of(level)
         spreads = own + faster
         order = np.argsort(spreads, kind="stable")
         places = np.searchsorted(spreads[order], np.linspace(spreads.min(), spreads.max(), STRATA))
-        return prefix[order[np.minimum(places, len(order) - 1)]]
+        return slow[order[np.minimum(places, len(order) - 1)]]
 
     def _of(self, level: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Many prefixes that differ in what matters, and the spreads over sigma of U_k, and of U_{k+1}, ..., U_N."""
+        """Slow variables (C, k d) of many cells, and the spreads of U_k and of U_{k+1}, ..., U_N over sigma."""
         if level not in self._known:
-            prefix = self._prefixes(level)
-            self._known[level] = prefix, self._spread(level, prefix), self._faster_spread(level, prefix)
+            slow = self._slow_variables(level)
+            self._known[level] = slow, self._spread(level, slow), self._faster_spread(level, slow)
         return self._known[level]
 
     @cached_property
@@ -72,37 +72,37 @@ class Candidates:
 
     @cached_property
     def _grid(self) -> TensorSpace:
-        return TensorSpace(equidistant(COARSE), self.coupling.dim)
+        return TensorSpace(equidistant(COARSE), self.splitting.dim)
 
-    def _prefixes(self, level: int) -> np.ndarray:
+    def _slow_variables(self, level: int) -> np.ndarray:
         generator = np.random.Generator(np.random.Philox(key=level))
         count = max(CANDIDATES, min(len(self.points), MOST_VALUES // self._grid.weights.size))
-        slow = self.points[np.linspace(0, len(self.points) - 1, count).astype(int)]
-        slow = np.concatenate([slow, np.repeat(self.hard, OF_EACH_HARD if level > 1 else 1, axis=0)])
-        fast = generator.random((len(slow), (level - 1) * self.coupling.dim))
-        prefix = np.concatenate([slow, fast], axis=1)
-        columns = list(self.coupling.columns[level])
-        _, first = np.unique(prefix[:, columns], axis=0, return_index=True)
-        return prefix[np.sort(first)] if columns else prefix[:1]
+        macroscopic = self.points[np.linspace(0, len(self.points) - 1, count).astype(int)]
+        macroscopic = np.concatenate([macroscopic, np.repeat(self.hard, OF_EACH_HARD if level > 1 else 1, axis=0)])
+        fast = generator.random((len(macroscopic), (level - 1) * self.splitting.dim))
+        slow = np.concatenate([macroscopic, fast], axis=1)
+        columns = list(self.splitting.columns[level])
+        _, first = np.unique(slow[:, columns], axis=0, return_index=True)
+        return slow[np.sort(first)] if columns else slow[:1]
 
-    def _spread(self, level: int, prefix: np.ndarray) -> np.ndarray:
-        if not self.coupling.has_terms(level):
-            return np.zeros(len(prefix))
-        exponents = self.coupling.exponent(level, prefix, self._grid.nodes)
+    def _spread(self, level: int, slow: np.ndarray) -> np.ndarray:
+        if not self.splitting.has_terms(level):
+            return np.zeros(len(slow))
+        exponents = self.splitting.exponent(level, slow, self._grid.nodes)
         spreads = np.ptp(exponents.reshape(len(exponents), -1), axis=1)
         if not np.isfinite(spreads).all():
             raise not_finite(level)
-        return np.broadcast_to(spreads, len(prefix))
+        return np.broadcast_to(spreads, len(slow))
 
-    def _faster_spread(self, level: int, prefix: np.ndarray) -> np.ndarray:
+    def _faster_spread(self, level: int, slow: np.ndarray) -> np.ndarray:
         """How much the terms of the faster levels vary with the faster variables, at some positions of these."""
-        total, dim = np.zeros(len(prefix)), self.coupling.dim
+        total, dim = np.zeros(len(slow)), self.splitting.dim
         generator = np.random.Generator(np.random.Philox(key=[level, FASTER]))
-        fast = generator.random((FASTER, (self.coupling.levels + 1 - level) * dim))
-        for faster in range(level + 1, self.coupling.levels + 1):
-            if self.coupling.has_terms(faster):
+        fast = generator.random((FASTER, (self.splitting.levels + 1 - level) * dim))
+        for faster in range(level + 1, self.splitting.levels + 1):
+            if self.splitting.has_terms(faster):
                 some = fast[:, : (faster + 1 - level) * dim]
-                whole = np.concatenate([np.repeat(prefix, FASTER, axis=0), np.tile(some, (len(prefix), 1))], axis=1)
-                values = np.broadcast_to(self.coupling.exponent(faster, whole, ()), len(whole))
+                whole = np.concatenate([np.repeat(slow, FASTER, axis=0), np.tile(some, (len(slow), 1))], axis=1)
+                values = np.broadcast_to(self.splitting.exponent(faster, whole, ()), len(whole))
                 total += np.ptp(values.reshape(-1, FASTER), axis=1)
         return total

@@ -1,4 +1,12 @@
-"""Correctors on any mesh of a torus, with UFL forms and PETSc; one form, matrix and factorisation for many tensors."""
+"""Correctors on any mesh of a torus, with UFL forms and PETSc; one form, matrix and factorisation for many tensors.
+
+The iteration is `cells.solvers.conjugate_gradients`, around PETSc's products and factors, not PETSc's KSP `cg`: that
+stops by a norm of the residual, and not even its natural norm (the root of r.Pr) says how far the energy is above its
+minimum. Measured for exp(c (cos cos + sin/2)) on 16 x 16 cells of degree 4 and rtol = 1e-8, the errors of K_eff with
+contrasts e^3, e^12, e^24 and e^36 are 3e-11, 1e-7, 5e-5 and 2e-2 by the natural norm, in 0.6 to 0.3 of the time, and
+2e-14, 2e-11, 7e-11 and 8e-10 by the sum of the energy decrements. KSP does not hand out the step lengths which these
+are made of.
+"""
 
 from __future__ import annotations
 
@@ -6,16 +14,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import basix.ufl
 import numpy as np
 import ufl
 from dolfinx import fem
 from dolfinx.fem import petsc as fem_petsc
 from dolfinx.mesh import Mesh, exterior_facet_indices
+from numpy.typing import NDArray
 from petsc4py import PETSc
 
-from scaling_limits.meshes.backend.compat import interpolation_points
-from scaling_limits.meshes.backend.krylov import configured
+from scaling_limits.meshes.backend.krylov import configured, lu_options
+from scaling_limits.meshes.backend.quadrature import MeshQuadrature
 from scaling_limits.particles import InvalidArgument
 from scaling_limits.particles.errors import NotConverged
 from scaling_limits.particles.sampling.ranks import on_all_ranks, same_on_all_ranks
@@ -30,7 +38,7 @@ TensorField = Callable[[np.ndarray], np.ndarray]
 
 @dataclass(frozen=True, eq=False)
 class CorrectorSolution:
-    """Correctors of one cell.
+    """Correctors of one cell, and their effective tensor.
 
     Args:
         correctors: theta_j, one function for each direction, of mean 0.
@@ -39,12 +47,23 @@ class CorrectorSolution:
     """
 
     correctors: tuple[fem.Function, ...]
-    effective: np.ndarray
+    effective: NDArray[np.float64]
     iterations: int
+
+    def __repr__(self) -> str:
+        space = self.correctors[0].function_space
+        values = ", ".join(f"{value:.6g}" for value in np.linalg.eigvalsh(self.effective))
+        return (
+            f"CorrectorSolution: {len(self.correctors)} correctors of degree {space.ufl_element().degree} "
+            f"with {space.dofmap.index_map.size_global} unknowns each, {self.iterations} iterations\n"
+            f"  eigenvalues of K_eff: {values}"
+        )
 
 
 class CorrectorProblem:
-    """div( K (grad theta_j + e_j) ) = 0 on a torus, K_eff = int (I + grad theta)^T K (I + grad theta).
+    """Corrector problem of one cell: div( K (grad theta_j + e_j) ) = 0 on a torus.
+
+    Its result is K_eff = int (I + grad theta)^T K (I + grad theta), the minimal energy.
 
     The preconditioner is S A0^-1 S: A0 belongs to a constant medium and is factorised once, S = sqrt(diag A0/diag A).
 
@@ -73,26 +92,21 @@ class CorrectorProblem:
         order = 2 * degree + 2 if quadrature_degree is None else integer("quadrature_degree", quadrature_degree, 1)
         self.mesh, self.dim = mesh, mesh.geometry.dim
         self.space = fem.functionspace(mesh, ("Lagrange", degree))
-        cell = mesh.basix_cell()
-        self._tensor_space = fem.functionspace(
-            mesh, basix.ufl.quadrature_element(cell, value_shape=(self.dim, self.dim), degree=order)
-        )
-        self.tensor = fem.Function(self._tensor_space, name="K")
-        self._places = self._quadrature_points()
-        measure = ufl.Measure("dx", domain=mesh, metadata={"quadrature_degree": order, "quadrature_rule": "default"})
-        self._forms = CorrectorForms(self.tensor, measure)
+        self._quadrature = MeshQuadrature(mesh, order)
+        self.tensor = self._quadrature.function((self.dim, self.dim))
+        self._forms = CorrectorForms(self.tensor, self._quadrature.dx)
         u, v = ufl.TrialFunction(self.space), ufl.TestFunction(self.space)
         self._energy = fem.form(self._forms.energy(u, v))
-        self._pulls = [fem.form(self._forms.pull(j, v)) for j in range(self.dim)]
+        self._loads = [fem.form(self._forms.load(j, v)) for j in range(self.dim)]
         self._thetas = tuple(fem.Function(self.space, name=f"theta_{j}") for j in range(self.dim))
         self._effective = [
             [fem.form(self._forms.effective(self._thetas[i], i, self._thetas[j], j)) for j in range(i + 1)]
             for i in range(self.dim)
         ]
         self._matrix = fem_petsc.create_matrix(self._energy)
-        self._reference = fem_petsc.assemble_matrix(fem.form(reference_operator(u, v, measure)))
+        self._reference = fem_petsc.assemble_matrix(fem.form(reference_operator(u, v, self._quadrature.dx)))
         self._reference.assemble()
-        self._factor = _factorised(self._reference, petsc_options)
+        self._factor = configured(self._reference, "corrector_", lu_options(self._reference), petsc_options)
         self._left, self._right = self._matrix.createVecs()
         self._scaling = np.ones(self._left.getLocalSize())
 
@@ -112,52 +126,44 @@ class CorrectorProblem:
         """
         tolerance = on_all_ranks(self.mesh.comm, lambda: _tolerance(rtol))
         same_on_all_ranks(self.mesh.comm, rtol=tolerance)
-        self.tensor.x.array[:] = self._checked(tensor)
+        self._quadrature.assign(self.tensor, self._checked(tensor))
         self._matrix.zeroEntries()
         fem_petsc.assemble_matrix(self._matrix, self._energy)
         self._matrix.assemble()
         self._scaling = np.sqrt(self._reference.getDiagonal().array / self._matrix.getDiagonal().array)
         self._set(np.zeros((1, self.dim, self._scaling.size)))
         start = self.effective().diagonal()[None]
-        descent = minimise(
-            self._apply, self._precondition, -self._assembled_pulls(), self._energies, start, tolerance, ITERATIONS,
+        found = minimise(
+            self._apply, self._precondition, self._load_vectors(), self._energies, start, tolerance, ITERATIONS,
             self._dot,
         )  # fmt: skip
-        if not descent.converged:
+        if not found.converged:
             raise NotConverged(
-                "a corrector", f"the energy still fell after {descent.iterations} iterations",
+                "a corrector", f"the energy still fell after {found.iterations} iterations",
                 "take a finer mesh or a lower contrast",
             )  # fmt: skip
-        self._set(descent.minimisers)
+        self._set(found.minimisers)
         correctors = tuple(theta.copy() for theta in self._thetas)
         for j, theta in enumerate(correctors):
             theta.name = f"theta_{j}"
-            theta.x.array[:] -= self._mean(theta)
-        return CorrectorSolution(correctors, self.effective(), descent.iterations)
+            theta.x.array[:] -= self.mesh.comm.allreduce(fem.assemble_scalar(fem.form(theta * ufl.dx)))
+        return CorrectorSolution(correctors, self.effective(), found.iterations)
 
-    def effective(self) -> np.ndarray:
-        """K_eff (d, d) from the present correctors, by the energy."""
+    def effective(self) -> NDArray[np.float64]:
+        """Effective tensor K_eff (d, d) of the present correctors, by the energy."""
         result = np.empty((self.dim, self.dim))
         for i, row in enumerate(self._effective):
             for j, form in enumerate(row):
                 result[i, j] = result[j, i] = self.mesh.comm.allreduce(fem.assemble_scalar(form))
         return result
 
-    def _quadrature_points(self) -> np.ndarray:
-        """Coordinates (cells, points of a cell, d) of the quadrature points of this rank and of its ghosts."""
-        index_map = self.mesh.topology.index_map(self.mesh.topology.dim)
-        cells = np.arange(index_map.size_local + index_map.num_ghosts, dtype=np.int32)
-        points = interpolation_points(self._tensor_space)
-        expression = fem.Expression(ufl.SpatialCoordinate(self.mesh), points)
-        return np.asarray(expression.eval(self.mesh, cells)).reshape(cells.size, -1, self.dim)
-
     def _checked(self, tensor: TensorField) -> np.ndarray:
-        """K at the quadrature points of this rank; what is wrong on one rank is raised on all."""
+        """Values of K (P, d, d) at the quadrature points of this rank; what is wrong on one rank is raised on all."""
 
         def checked() -> np.ndarray:
             if not callable(tensor):
                 raise InvalidArgument("tensor", f"must be a callable, not {shown(tensor)}")
-            values = evaluated("tensor", tensor, self._places.reshape(-1, self.dim), (self.dim, self.dim))
+            values = evaluated("tensor", tensor, self._quadrature.points, (self.dim, self.dim))
             scale = np.abs(values).max(axis=(1, 2), keepdims=True, initial=0.0)
             if (np.abs(values - values.swapaxes(1, 2)) > 1e-10 * scale).any():
                 raise InvalidArgument("tensor", "must return symmetric tensors")
@@ -165,15 +171,11 @@ class CorrectorProblem:
                 raise InvalidArgument("tensor", "must return positive definite tensors")
             return values
 
-        values = on_all_ranks(self.mesh.comm, checked)
-        dofs = self._tensor_space.dofmap.list.ravel()
-        result = np.empty((dofs.size, self.dim**2))
-        result[dofs] = values.reshape(-1, self.dim**2)
-        return result.ravel()
+        return on_all_ranks(self.mesh.comm, checked)
 
-    def _assembled_pulls(self) -> np.ndarray:
+    def _load_vectors(self) -> np.ndarray:
         rows = []
-        for form in self._pulls:
+        for form in self._loads:
             vector = fem_petsc.assemble_vector(form)
             vector.ghostUpdate(addv=PETSc.InsertMode.ADD, mode=PETSc.ScatterMode.REVERSE)
             rows.append(vector.array.copy())
@@ -207,9 +209,6 @@ class CorrectorProblem:
     def _dot(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
         return self.mesh.comm.allreduce(np.einsum("bji,bji->bj", a, b))
 
-    def _mean(self, theta: fem.Function) -> float:
-        return self.mesh.comm.allreduce(fem.assemble_scalar(fem.form(theta * ufl.dx)))
-
 
 def _check_mesh(mesh: Any) -> None:
     if not isinstance(mesh, Mesh):
@@ -224,13 +223,3 @@ def _tolerance(rtol: Any) -> float:
     if tolerance > 1.0:
         raise InvalidArgument("rtol", f"must be at most 1, not {tolerance:g}")
     return tolerance
-
-
-def _factorised(matrix: PETSc.Mat, petsc_options: dict[str, Any] | None) -> PETSc.KSP:
-    """A solver with the factors of a matrix, or with what the options say."""
-    options: dict[str, Any] = {"ksp_type": "preonly", "pc_type": "lu"}
-    if matrix.getComm().size > 1:
-        options["pc_factor_mat_solver_type"] = "mumps"
-    solver = configured(matrix, "corrector_", options, petsc_options)
-    solver.setUp()
-    return solver

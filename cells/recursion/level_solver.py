@@ -1,4 +1,4 @@
-"""The cells of one level: effective tensors, bounds, and the trial fields that reduced bases are made of."""
+"""The cells of one level: effective tensors, bounds, and snapshots for reduced bases."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from scaling_limits.particles.errors import NotConverged
 from scaling_limits.particles.sampling.workers import Stop
 
 from ..solvers.cell_problem import CellProblem
-from ..solvers.dual_problem import dual_fields, dual_potentials, turned
-from ..solvers.energy import Field, energy, inverted, with_units
+from ..solvers.dual_problem import CurlProblem, dual_fields, rotated
+from ..solvers.energy import Field, add_unit_gradients, energy, inverted
 from ..solvers.symmetric import logarithm, relative_distance
 from ..spaces.tensor_space import TensorSpace
 from .levels import LevelBasis, LevelFields, LevelResult, coefficient, largest_exponent, log_mean
@@ -21,25 +21,25 @@ ROUNDING = 1e-12  # of an effective tensor, relative
 
 
 @dataclass(frozen=True, eq=False)
-class Trials:
-    """Fields that are minimisers of some cells, at the points of one quadrature or of two: (F, d, q, ...) each."""
+class Snapshots:
+    """Minimising fields (F, d, q, ...) of some cells at the points of one quadrature or of two, for reduced bases."""
 
     primal: list[np.ndarray]
     dual: list[np.ndarray]
 
 
 class Cells:
-    """The cells of a level for some prefixes, with K_k at the quadrature points.
+    """B cells of a level, with K_k at the quadrature points.
 
     Args:
         fields: of the level.
-        prefix: x, y_1, ..., y_{k-1} of these cells (B, k d).
+        slow: x, y_1, ..., y_{k-1} of these cells (B, k d).
         rows: which of the cells of `fields` they are.
         stop: what ends a solve in a thread.
     """
 
-    def __init__(self, fields: LevelFields, prefix: np.ndarray, rows: slice, stop: Stop) -> None:
-        self.fields, self.prefix, self.rows, self._stop = fields, prefix, rows, stop
+    def __init__(self, fields: LevelFields, slow: np.ndarray, rows: slice, stop: Stop) -> None:
+        self.fields, self.slow, self.rows, self._stop = fields, slow, rows, stop
         stop.check()
         self.plan, self.space = fields.plan, fields.plan.space
         self._values: dict[tuple[bool, bool], tuple[np.ndarray, np.ndarray]] = {}
@@ -52,7 +52,7 @@ class Cells:
         key = checking, lower and not self.fields.exact
         if key not in self._values:
             space = self._checking if checking else self.space
-            self._values[key] = self.fields.at(self.prefix, self.rows, space, lower=key[1])
+            self._values[key] = self.fields.at(self.slow, self.rows, space, lower=key[1])
         return self._values[key]
 
     def tensor(self, *, checking: bool = False, lower: bool = False) -> np.ndarray:
@@ -66,11 +66,10 @@ class Cells:
     def minimisers_and_duals(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Correctors, energies, and the potentials of the best fluxes; in the plane all are solved at once."""
         if self.space.dim == 3:
-            plan = self.plan
-            minimisers = self.minimisers()
-            return *minimisers, dual_potentials(self.space, self._inverse, plan.tolerance, plan.iterations, self._stop)
-        solved, energies = self._minimised(np.concatenate([self.tensor(), turned(self._inverse)]))
-        cells = len(self.prefix)
+            dual = CurlProblem(self.space, self._inverse)
+            return *self.minimisers(), dual.solve(self.plan.tolerance, self.plan.iterations, self._stop)
+        solved, energies = self._minimised(np.concatenate([self.tensor(), rotated(self._inverse)]))
+        cells = len(self.slow)
         return solved[:cells], energies[:cells], solved[cells:]
 
     def _minimised(self, tensor: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -84,7 +83,7 @@ class Cells:
         return solution.correctors, solution.effective
 
     def result(self, bounds: bool) -> LevelResult:
-        """What these cells hand on."""
+        """K_{k-1}, Z_{k-1} and bounds of these cells."""
         if self.space.dim == 1:
             return self._harmonic_means(bounds)
         if self.plan.basis is not None:
@@ -93,19 +92,21 @@ class Cells:
             return self._packed(self.minimisers()[1])
         correctors, effective, potentials = self.minimisers_and_duals()
         checking = self._checking
-        better = energy(self.tensor(checking=True) * checking.weights, with_units(checking.gradient(correctors)))
+        better = energy(
+            self.tensor(checking=True) * checking.weights, add_unit_gradients(checking.gradient(correctors))
+        )
         duals = []
         for space, inverse in ((self.space, self._inverse), (checking, self._inverse_checking)):
-            duals.append(energy(inverse * space.weights, with_units(dual_fields(space, potentials))))
+            duals.append(energy(inverse * space.weights, add_unit_gradients(dual_fields(space, potentials))))
         return self._bounded(effective, better, duals[0], duals[1])
 
-    def trials(self, bounds: bool) -> Trials:
+    def snapshots(self, bounds: bool) -> Snapshots:
         """Gradients of correctors, and fluxes if bounds are wanted, at the points of both quadratures."""
         if not bounds:
-            return Trials([_flattened(self.space.gradient(self.minimisers()[0]))], [])
+            return Snapshots([_flattened(self.space.gradient(self.minimisers()[0]))], [])
         correctors, _, potentials = self.minimisers_and_duals()
         spaces = self.space, self._checking
-        return Trials(
+        return Snapshots(
             [_flattened(space.gradient(correctors)) for space in spaces],
             [_flattened(dual_fields(space, potentials)) for space in spaces],
         )

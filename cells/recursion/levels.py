@@ -1,4 +1,4 @@
-"""What a level of the recursion is made of: how its cells are solved, what they depend on, what they hand on."""
+"""One level of the recursion: its plan, the coefficient K_k of its cells, and its result K_{k-1}."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..solvers.reduced_basis import ReducedBasis
 from ..solvers.symmetric import components, exponential_field, packed, relative_distance
 from ..spaces.tensor_space import TensorSpace
 from ..spaces.torus_interpolation import interpolate, on_grid
-from .scale_splitting import Coupling
+from .scale_splitting import ScaleSplitting
 
 OVERFLOW = 650.0  # log of the largest contrast whose coefficients are numbers
 
@@ -53,7 +53,7 @@ class LevelPlan:
 
 @dataclass(frozen=True, eq=False)
 class LevelResult:
-    """What the cells of a level hand on, for B prefixes; tensors without the factors exp(-U_j/sigma) of lower levels.
+    """Result of B cells of a level; the tensors are without the factors exp(-U_j/sigma) of the slower levels j < k.
 
     Args:
         log_tensor: log K_{k-1} (B, d, d).
@@ -78,14 +78,13 @@ class LevelResult:
         return float(self.gaps().max(initial=0.0))
 
     def rows(self, index: np.ndarray) -> LevelResult:
-        """The results of some prefixes."""
-        return LevelResult(self.log_tensor[index], self.log_partition[index], self.log_lower[index], self.slack[index])
+        """The results of some of the cells."""
+        return LevelResult(*[array[index] for array in vars(self).values()])
 
 
 def joined(parts: list[LevelResult]) -> LevelResult:
-    """The results of several groups of prefixes, one after the other."""
-    names = ("log_tensor", "log_partition", "log_lower", "slack")
-    return LevelResult(*[np.concatenate([getattr(part, name) for part in parts]) for name in names])
+    """The results of several groups of cells, one after the other."""
+    return LevelResult(*[np.concatenate(arrays) for arrays in zip(*[vars(part).values() for part in parts])])
 
 
 def differences(first: LevelResult, second: LevelResult) -> np.ndarray:
@@ -101,15 +100,17 @@ def difference(first: LevelResult, second: LevelResult) -> float:
 
 
 class LevelFields:
-    """log K_k, its lower bound and log Z_k at the nodes of a space, for the cells of some prefixes.
+    """log K_k, its lower bound and log Z_k at the nodes of a space, for B cells.
 
     K_k is handled as a scalar where it is one: at the fastest scale, and where the faster scales hand on a multiple of
     I.
     """
 
-    def __init__(self, coupling: Coupling, level: int, samples: LevelResult, cells: int, plan: LevelPlan) -> None:
-        self.coupling, self.level, self.plan = coupling, level, plan
-        dim, axes = coupling.dim, coupling.sampled_axes(level)
+    def __init__(
+        self, splitting: ScaleSplitting, level: int, samples: LevelResult, cells: int, plan: LevelPlan
+    ) -> None:
+        self.splitting, self.level, self.plan = splitting, level, plan
+        dim, axes = splitting.dim, splitting.sampled_axes(level)
         self.exact = samples.log_lower is samples.log_tensor  # K_k is its own lower bound, at the fastest scale
         self.scalar = _isotropic(samples.log_tensor) and (self.exact or _isotropic(samples.log_lower))
         tensors = (samples.log_tensor, samples.log_lower)
@@ -121,12 +122,12 @@ class LevelFields:
         self.identity = np.ones(1) if self.scalar else packed(np.eye(dim))
 
     def at(
-        self, prefix: np.ndarray, rows: slice, space: TensorSpace, *, lower: bool = False
+        self, slow: np.ndarray, rows: slice, space: TensorSpace, *, lower: bool = False
     ) -> tuple[np.ndarray, np.ndarray]:
         """Entries of log K_k (B, 1 or d (d+1)/2, q, ...), or of its lower bound, and log Z_k (B, q, ...)."""
-        own = self.coupling.exponent(self.level, prefix, space.nodes)
+        own = self.splitting.exponent(self.level, slow, space.nodes)
         values = interpolate(self.samples[rows], space.nodes)
-        shape = (len(prefix), self.entries, *space.weights.shape)
+        shape = (len(slow), self.entries, *space.weights.shape)
         mine = values[:, self.entries : -1] if lower else values[:, : self.entries]
         tensor = mine + self.identity.reshape(1, -1, *[1] * space.dim) * own[:, None]
         return np.broadcast_to(tensor, shape), np.broadcast_to(values[:, -1] + own, (shape[0], *shape[2:]))

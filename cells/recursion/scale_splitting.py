@@ -1,4 +1,4 @@
-"""Which scales of a potential talk to which: what of V1 belongs to each level, and what its cells really depend on."""
+"""V1 split by scales into U_0 + ... + U_N, and the variables on which the cells of each level depend."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ LINES = 8  # such lines, in random places
 
 
 @dataclass(frozen=True, eq=False)
-class Coupling:
+class ScaleSplitting:
     """V1 = U_0 + U_1 + ... + U_N, where U_k holds the terms whose fastest variable is y_k.
 
     exp(-U_j/sigma), j < k, is a constant factor of every cell of level k, so the cells of level k depend only on the
-    slow variables of U_k, ..., U_N: where two prefixes (x, y_1, ..., y_{k-1}) agree in those, one cell serves both.
-    Variables are numbered x_0, ..., x_{d-1}, y1_0, ... as the columns of a prefix.
+    slow variables of U_k, ..., U_N: where two points (x, y_1, ..., y_{k-1}) agree in those, one cell serves both.
+    Variables are numbered x_0, ..., x_{d-1}, y1_0, ..., as the columns of arrays of slow variables (B, k d).
     """
 
     potential: MultiscalePotential
 
     @property
     def dim(self) -> int:
-        """D."""
+        """Dimension d of space."""
         return self.potential.dim
 
     @property
     def levels(self) -> int:
-        """N."""
+        """Number N of fast scales."""
         return self.potential.scales
 
     @cached_property
@@ -74,21 +74,21 @@ class Coupling:
         variables = self.potential.variables
         return [lambdified(variables[: (k + 1) * self.dim], own) for k, own in enumerate(self._own)]
 
-    def exponent(self, level: int, prefix: np.ndarray, nodes: tuple[np.ndarray, ...]) -> np.ndarray:
+    def exponent(self, level: int, slow: np.ndarray, nodes: tuple[np.ndarray, ...]) -> np.ndarray:
         """-U_k/sigma.
 
         Args:
             level: k.
-            prefix: x, y_1, ..., y_{k-1} of each cell (B, k d).
+            slow: x, y_1, ..., y_{k-1} of each cell (B, k d).
             nodes: the d components of y_k, of shapes that broadcast to (...); none for k = 0.
 
         Returns:
             (B, ...), of length 1 along the axes on which U_k does not depend.
         """
         behind = [1] * (nodes[0].ndim if nodes else 0)
-        slow = [column.reshape(-1, *behind) for column in prefix.T]
+        columns = [column.reshape(-1, *behind) for column in slow.T]
         with np.errstate(all="ignore"):  # what is not finite is looked for by those who ask
-            values = np.asarray(self._functions[level](*slow, *[node[None] for node in nodes]), dtype=np.float64)
+            values = np.asarray(self._functions[level](*columns, *[node[None] for node in nodes]), dtype=np.float64)
             return -(values if values.ndim else values.reshape(1, *behind)) / self.potential.temperature
 
     def points_to_resolve(self, levels: range, of: int, positions: np.ndarray, accuracy: float) -> int:
@@ -120,7 +120,7 @@ class Coupling:
 
     @cached_property
     def columns(self) -> list[tuple[int, ...]]:
-        """For level k = 0, ..., N the columns of the prefix on which the effective tensor of its cells depends."""
+        """For level k = 0, ..., N the slow variables, by column, on which the effective tensor of its cells depends."""
         result: list[tuple[int, ...]] = [()] * (self.levels + 2)
         for k in range(self.levels, 0, -1):
             needed = self._columns_of(self._own[k]) | set(result[k + 1])
@@ -140,9 +140,9 @@ class Coupling:
 
 
 @lru_cache(maxsize=16)
-def coupling_of(potential: MultiscalePotential) -> Coupling:
-    """The coupling of a potential, made once: its compiled terms are kept."""
-    return Coupling(potential)
+def splitting_of(potential: MultiscalePotential) -> ScaleSplitting:
+    """The splitting of a potential, made once: its compiled terms are kept."""
+    return ScaleSplitting(potential)
 
 
 def _product(first: dict[int, sympy.Expr], second: dict[int, sympy.Expr]) -> dict[int, sympy.Expr]:

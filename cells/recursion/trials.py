@@ -1,4 +1,4 @@
-"""What trials in a sequence of spaces, or with a growing number of samples, say about the error that is left."""
+"""Error estimates from results in a sequence of spaces, or with a growing number of samples."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from ..solvers.symmetric import packed, relative_distance, unpacked
 from ..spaces.torus_interpolation import interpolate_at, on_grid
 from .levels import LevelResult, difference
 
-SAFETY = 2.0  # of the errors that are measured
-HESITATION = 0.7  # power of the last ratio of changes that the next is trusted to have
+SAFETY = 2.0  # factor on measured errors
+HESITATION = 0.7  # the next ratio of changes is taken to be the last one to this power: errors may fall more slowly
 
 
-class Ladder:
+class ConvergenceMonitor:
     """Results in a sequence of spaces whose errors fall geometrically, or faster."""
 
     def __init__(self) -> None:
@@ -21,7 +21,7 @@ class Ladder:
 
     def add(self, result: LevelResult | None) -> tuple[float, float]:
         """Return the change from the last result, about its error, and an estimate of the error of this one."""
-        assert result is not None  # levels that are not trivial have pilots
+        assert result is not None  # levels that are not trivial have probes
         last, before = self._last, self._change
         self._last = result
         if last is None:

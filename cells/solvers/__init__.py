@@ -1,1 +1,1 @@
-"""One cell problem: its energy, its dual, how they are solved."""
+"""One cell problem: its energy, conjugate gradients, wells, the dual problem, reduced bases."""

@@ -11,18 +11,18 @@ from scaling_limits.particles.sampling.workers import Stop
 
 from ..spaces.tensor_space import TensorSpace
 from .conjugate_gradients import minimise
-from .energy import Field, energy, flux, flux_of_units, with_units
+from .energy import Field, add_unit_gradients, energy, flux, flux_of_unit_gradients
 from .wells import basins
 
 ITERATIONS = 200
-HIGH_CONTRAST = 15.0  # log, from which wells are told apart by a coarse problem
-LENIENCE = 10.0  # tolerances that steps between wells may leave
-SHIFT = 0.01  # of the Laplacian, part of (2 pi log contrast)^2
+HIGH_CONTRAST = 15.0  # log of the contrast from which wells are treated by a coarse problem
+LENIENCE = 10.0  # the energy that steps between wells may still gain, in tolerances
+SHIFT = 0.01  # of the Laplacian in the preconditioner, as a part of (2 pi log contrast)^2
 
 
 @dataclass(frozen=True, eq=False)
 class CellSolution:
-    """Correctors theta (B, d, n, ..., n) of B cells, their effective tensors (B, d, d), and how the solve went."""
+    """Correctors theta (B, d, n, ..., n) of B cells, their effective tensors (B, d, d), convergence, iterations."""
 
     correctors: np.ndarray
     effective: np.ndarray
@@ -38,8 +38,8 @@ class Wells:
     fluxes: Field
     inverse: np.ndarray
 
-    def pull(self, field: Field) -> np.ndarray:
-        """int v_j . K grad Z_w (L, W); grad Z is 0 but between wells, where K is small, so this is accurate."""
+    def load(self, field: Field) -> np.ndarray:
+        """Coarse load int v_j . K grad Z_w (L, W); grad Z is 0 but between wells, where K is small: no cancellation."""
         axes = tuple(range(1, field[0].ndim - 1))
         parts = [np.tensordot(v[0], f[0], axes=(axes, axes)) for v, f in zip(field, self.fluxes)]
         return sum(parts[1:], parts[0])
@@ -66,31 +66,29 @@ class CellProblem:
         """Minimise the energy of each direction to a relative tolerance.
 
         Where there are several wells, conjugate gradients may stop short of the last ones: between these the energy
-        falls late and at once. So the steps between wells are looked at, and join the preconditioner if they could
-        still lower the energy; from the first they would only bring rounding in.
+        falls late and at once. So the energy that steps between wells could still gain is computed, and they join the
+        preconditioner where that is too much; in the preconditioner from the first they would only bring rounding in.
         """
-        units, start = flux_of_units(self._weighted, self.space.dim)
-        pulls = self.space.divergence(units)
+        units, start = flux_of_unit_gradients(self._weighted, self.space.dim)
+        load = -self.space.divergence(units)
         done = 0
         for preconditioner in (self.precondition, self._precondition_with_wells):
-            descent = minimise(
-                self.apply, preconditioner, -pulls, self._energies, start, tolerance, iterations, stop=stop
-            )
-            theta, done = descent.minimisers, done + descent.iterations
-            field = with_units(self.space.gradient(theta))
+            found = minimise(self.apply, preconditioner, load, self._energies, start, tolerance, iterations, stop=stop)
+            theta, done = found.minimisers, done + found.iterations
+            field = add_unit_gradients(self.space.gradient(theta))
             effective = energy(self._weighted, field)
             missed = self._missed_between_wells(field) <= LENIENCE * tolerance * np.einsum("bii->bi", effective)
-            if not self._wells or (descent.converged and missed.all()):
+            if not self._wells or (found.converged and missed.all()):
                 break
-        return CellSolution(theta, effective, descent.converged and bool(missed.all()), done)
+        return CellSolution(theta, effective, found.converged and bool(missed.all()), done)
 
     def _missed_between_wells(self, field: Field) -> np.ndarray:
-        """By how much steps between wells could still lower the energy (B, d) of e + grad theta."""
-        falls = np.zeros(field[0].shape[:2])
+        """Energy (B, d) that e + grad theta could still lose by the best steps between wells."""
+        decrements = np.zeros(field[0].shape[:2])
         for cell, wells in self._wells.items():
-            pull = wells.pull([component[cell : cell + 1] for component in field])
-            falls[cell] = np.einsum("lw,wv,lv->l", pull, wells.inverse, pull)
-        return falls
+            load = wells.load([component[cell : cell + 1] for component in field])
+            decrements[cell] = np.einsum("lw,wv,lv->l", load, wells.inverse, load)
+        return decrements
 
     def _precondition_with_wells(self, residual: np.ndarray) -> np.ndarray:
         result = self.precondition(residual)
@@ -101,11 +99,11 @@ class CellProblem:
         return result
 
     def apply(self, u: np.ndarray) -> np.ndarray:
-        """int grad phi . K grad u for each basis function phi."""
+        """Apply the stiffness operator: int grad phi . K grad u for each basis function phi."""
         return self.space.divergence(flux(self._weighted, self.space.gradient(u)))
 
     def precondition(self, residual: np.ndarray) -> np.ndarray:
-        """S A0^-1 S r, a shifted Laplacian inverted in its modes between square roots of diagonals."""
+        """Precondition a residual: S A0^-1 S r, a shifted Laplacian inverted in its modes between diagonal scalings."""
         coefficients = self.space.modes_of(self._scaling * residual)
         coefficients *= self._inverse_frequencies
         result = self.space.from_modes(coefficients)
@@ -124,7 +122,7 @@ class CellProblem:
 
     @cached_property
     def _log_contrast(self) -> np.ndarray:
-        """log of the largest over the smallest K around an unknown (B,)."""
+        """Log of the contrast of each cell (B,), the largest over the smallest K around an unknown."""
         flat = self._scaling.reshape(len(self._scaling), -1)
         return 2.0 * np.log(flat.max(axis=1) / flat.min(axis=1))
 
@@ -138,13 +136,13 @@ class CellProblem:
             if indicators is not None:
                 steps = self.space.gradient(indicators[None])
                 energies = energy(self._weighted[cell : cell + 1], steps)[0]
-                pulls = flux(self._weighted[cell : cell + 1], steps)
-                result[int(cell)] = Wells(indicators, pulls, np.linalg.pinv(energies, 1e-13, True))
+                fluxes = flux(self._weighted[cell : cell + 1], steps)
+                result[int(cell)] = Wells(indicators, fluxes, np.linalg.pinv(energies, 1e-13, True))
         return result
 
     def effective(self, correctors: np.ndarray) -> np.ndarray:
-        """int (I + grad theta)^T K (I + grad theta) (B, d, d), for any theta (B, d, n, ..., n)."""
-        return energy(self._weighted, with_units(self.space.gradient(correctors)))
+        """Energies int (I + grad theta)^T K (I + grad theta) (B, d, d), for any theta (B, d, n, ..., n)."""
+        return energy(self._weighted, add_unit_gradients(self.space.gradient(correctors)))
 
     def _energies(self, correctors: np.ndarray) -> np.ndarray:
         return np.einsum("bii->bi", self.effective(correctors))
@@ -155,7 +153,7 @@ class CellProblem:
 
     @cached_property
     def _scaling(self) -> np.ndarray:
-        """S = sqrt(diag A0 / diag A), (B, 1, n, ..., n)."""
+        """Diagonal scaling S = sqrt(diag A0 / diag A), (B, 1, n, ..., n)."""
         if self.space.line.collocated:
             if self.coefficient.ndim == self.space.dim + 1:
                 local = self.coefficient

@@ -1,4 +1,8 @@
-"""Conjugate gradients for many small problems at once, stopped by what the energy still falls."""
+"""Conjugate gradients for many small problems at once, stopped by an estimate of the energy still to be gained.
+
+Written out, since neither scipy nor PETSc solves many systems at once, and since both stop by norms of the residual,
+which at high contrast say little about the energy (measured in `cells.fenicsx.corrector_problem`).
+"""
 
 from __future__ import annotations
 
@@ -9,8 +13,8 @@ import numpy as np
 
 from scaling_limits.particles.sampling.workers import Stop
 
-FIRST_LOOK = 5  # iterations before the energy is looked at
-WINDOW = 4  # iterations, or the last 1/WINDOW of all if these are more, from which the ratio of the falls is taken
+FIRST_TEST = 5  # iterations before convergence is tested
+WINDOW = 4  # iterations, or the last 1/WINDOW of all if these are more, that give the ratio of energy decrements
 CANCELLATION = 1e-4  # below this part of the first energy, differences of energies are not trusted
 
 Operator = Callable[[np.ndarray], np.ndarray]
@@ -18,8 +22,8 @@ Product = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
 @dataclass(frozen=True, eq=False)
-class Descent:
-    """Minimisers u, (B, L, ...); whether all fell by less than the tolerance; iterations made."""
+class Minimised:
+    """Minimisers u (B, L, ...); whether all energies are within the tolerance of their minima; iterations made."""
 
     minimisers: np.ndarray
     converged: bool
@@ -36,12 +40,13 @@ def minimise(
     iterations: int,
     dot: Product | None = None,
     stop: Stop | None = None,
-) -> Descent:
+) -> Minimised:
     """Minimise E(u) = E(0) - 2 b.u + u.Au for each of B x L columns, until E is within a relative tolerance.
 
-    A cell all of whose columns have settled stays as it is, whatever the others do. The residual is not looked at: at
-    high contrast it says nothing. In conjugate gradients E falls by alpha_k r_k.z_k at step k, and the falls that are
-    still to come sum up to the error (Hestenes and Stiefel).
+    A cell all of whose columns have converged stays as it is, whatever the others do. The residual is not looked at: at
+    high contrast it says nothing. Step k lowers E by alpha_k r_k.z_k, and the decrements still to come add up to the
+    error (Hestenes and Stiefel, J. Res. Nat. Bur. Stand. 49 (1952), Theorem 6:1; Strakos and Tichy, ETNA 13 (2002)).
+    They are extrapolated as a geometric series.
 
     Args:
         apply: u -> Au for (B, L, ...).
@@ -60,7 +65,7 @@ def minimise(
     u, r = np.zeros(shape), right_hand_side.copy()
     z = precondition(r)
     p, rz = z, dot(r, z)
-    falls: list[np.ndarray] = []
+    decrements: list[np.ndarray] = []
     current, active, done = start.copy(), np.ones((shape[0], 1), dtype=bool), 0
     for done in range(1, iterations + 1):
         if stop is not None:
@@ -69,43 +74,45 @@ def minimise(
         curvature = dot(p, q)
         step = np.divide(rz, curvature, out=np.zeros_like(rz), where=active & (curvature > 0))
         u += step.reshape(columns) * p
-        falls.append(step * rz)
-        current -= falls[-1]
-        if done >= FIRST_LOOK:
-            active &= ~_settled(falls, current, start, tolerance, energies, u).all(axis=1, keepdims=True)
+        decrements.append(step * rz)
+        current -= decrements[-1]
+        if done >= FIRST_TEST:
+            active &= ~_converged(decrements, current, start, tolerance, energies, u).all(axis=1, keepdims=True)
             if not active.any():
-                return Descent(u, True, done)
+                return Minimised(u, True, done)
         r -= step.reshape(columns) * q
         z = precondition(r)
         fresh = dot(r, z)
         ratio = np.divide(fresh, rz, out=np.zeros_like(rz), where=rz > 0)
         p = z + ratio.reshape(columns) * p
         rz = fresh
-    return Descent(u, False, done)
+    return Minimised(u, False, done)
 
 
-def _settled(
-    falls: list[np.ndarray],
+def _converged(
+    decrements: list[np.ndarray],
     current: np.ndarray,
     start: np.ndarray,
     tolerance: float,
     energies: Operator,
     u: np.ndarray,
 ) -> np.ndarray:
-    """Whether the falls still to come, a geometric series, are below the tolerance of the energy that is left."""
-    window = max(WINDOW, len(falls) // WINDOW)
-    latest = np.maximum(falls[-1], falls[-2])
-    earlier = np.maximum(falls[-window], falls[-window - 1])
+    """Whether the decrements to come, a geometric series, add up to less than the tolerance of the present energy."""
+    window = max(WINDOW, len(decrements) // WINDOW)
+    # the larger of two neighbours, since a single decrement may be small by chance
+    latest = np.maximum(decrements[-1], decrements[-2])
+    earlier = np.maximum(decrements[-window], decrements[-window - 1])
     ratio = np.divide(latest, earlier, out=np.zeros_like(latest), where=earlier > 0) ** (1.0 / (window - 1))
     to_come = latest / np.maximum(1.0 - ratio, 1e-3)
+    # `current` is the first energy less all decrements; where that cancels, energies are computed anew, now and then
     if (current > CANCELLATION * start).all():
         return to_come <= tolerance * current
-    if len(falls) % 3:
+    if len(decrements) % 3:
         return np.zeros(current.shape, dtype=bool)
     return to_come <= tolerance * energies(u)
 
 
 def _dot(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """The scalar products of all columns (B, L)."""
+    """Scalar products of columns (B, L)."""
     count = a.shape[0] * a.shape[1]
     return np.einsum("ij,ij->i", a.reshape(count, -1), b.reshape(count, -1)).reshape(a.shape[:2])

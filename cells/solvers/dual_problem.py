@@ -15,40 +15,13 @@ from scaling_limits.particles.errors import NotConverged
 from scaling_limits.particles.sampling.workers import Stop
 
 from ..spaces.line_space import LineSpace
-from ..spaces.tensor_space import TensorSpace, along, transpose
+from ..spaces.tensor_space import TensorSpace, apply_along, transpose
 from .conjugate_gradients import minimise
-from .energy import Field, energy, flux, flux_of_units, with_units
-
-
-def dual_potentials(
-    space: TensorSpace, inverse: np.ndarray, tolerance: float, iterations: int, stop: Stop | None = None
-) -> np.ndarray:
-    """Minimise the energy of divergence-free fluxes in space; in the plane they minimise that of `turned` tensors.
-
-    Args:
-        space: trial functions and quadrature.
-        inverse: K^-1 at its points, (B, q, q, q) or (B, 3, 3, q, q, q).
-        tolerance: of the energies, relative.
-        iterations: at most that many.
-        stop: what ends the solve in a thread.
-
-    Returns:
-        Potentials (B, 3, 3, n, n, n), whose fluxes `dual_fields` gives.
-
-    Raises:
-        NotConverged: the energy still fell after the last iteration.
-    """
-    potentials, converged = CurlProblem(space, inverse).solve(tolerance, iterations, stop)
-    if not converged:
-        raise NotConverged(
-            "the dual of a cell", f"the energy still fell after {iterations} iterations in {space.line.name}",
-            "take a finer space or a lower contrast",
-        )  # fmt: skip
-    return potentials
+from .energy import Field, add_unit_gradients, energy, flux, flux_of_unit_gradients
 
 
 def dual_fields(space: TensorSpace, potentials: np.ndarray) -> Field:
-    """The fluxes without their means e_j, at the points of a space with the same functions."""
+    """Divergence-free fluxes without their means e_j, at the points of a space with the same functions."""
     if space.dim == 3:
         return curl(space, potentials)
     x, y = space.gradient(potentials)
@@ -58,38 +31,35 @@ def dual_fields(space: TensorSpace, potentials: np.ndarray) -> Field:
     return [np.stack(pair, axis=1) for pair in zip(first, second)]
 
 
-def turned(tensor: np.ndarray) -> np.ndarray:
-    """R^T K R of a field in the plane."""
+def rotated(tensor: np.ndarray) -> np.ndarray:
+    """Rotated tensor R^T K R of a field in the plane, R a quarter turn."""
     if tensor.ndim == 3:
         return tensor
-    turned = np.empty_like(tensor)
-    turned[:, 0, 0], turned[:, 1, 1] = tensor[:, 1, 1], tensor[:, 0, 0]
-    turned[:, 0, 1] = turned[:, 1, 0] = -tensor[:, 0, 1]
-    return turned
+    result = np.empty_like(tensor)
+    result[:, 0, 0], result[:, 1, 1] = tensor[:, 1, 1], tensor[:, 0, 0]
+    result[:, 0, 1] = result[:, 1, 0] = -tensor[:, 0, 1]
+    return result
 
 
 def curl(space: TensorSpace, a: np.ndarray) -> Field:
-    """curl A at the quadrature points, from the unknowns (B, L, 3, n, n, n) of A."""
+    """Curl of A at the quadrature points, from the unknowns (B, L, 3, n, n, n) of A."""
     slope = space.line.edge_derivative
     result = []
     for i in range(3):
-        part = along(slope, a[:, :, (i + 2) % 3], _axis(i + 1)) - along(slope, a[:, :, (i + 1) % 3], _axis(i + 2))
-        for axis in range(3):  # line space in its own direction, edge space across
-            part = along(space.line.values if axis == i else space.line.edge_values, part, _axis(axis))
-        result.append(part)
+        part = apply_along(slope, a[:, :, (i + 2) % 3], _axis(i + 1)) - apply_along(
+            slope, a[:, :, (i + 1) % 3], _axis(i + 2)
+        )
+        result.append(_apply_by_direction(space.line.values, space.line.edge_values, part, i))
     return result
 
 
 def curl_adjoint(space: TensorSpace, field: Field) -> np.ndarray:
     """The adjoint of `curl`: int field . curl phi for each basis function phi, the weights being in the field."""
     slope = transpose(space.line.edge_derivative)
-    parts = []
-    for i, part in enumerate(field):
-        for axis in range(3):
-            part = along(transpose(space.line.values if axis == i else space.line.edge_values), part, _axis(axis))
-        parts.append(part)
+    values, edge_values = transpose(space.line.values), transpose(space.line.edge_values)
+    parts = [_apply_by_direction(values, edge_values, part, i) for i, part in enumerate(field)]
     components = [
-        along(slope, parts[(j + 1) % 3], _axis(j + 2)) - along(slope, parts[(j + 2) % 3], _axis(j + 1))
+        apply_along(slope, parts[(j + 1) % 3], _axis(j + 2)) - apply_along(slope, parts[(j + 2) % 3], _axis(j + 1))
         for j in range(3)
     ]
     return np.stack(components, axis=2)
@@ -97,9 +67,9 @@ def curl_adjoint(space: TensorSpace, field: Field) -> np.ndarray:
 
 @dataclass(frozen=True, eq=False)
 class CurlProblem:
-    """min over A of int (e_j + curl A) . K^-1 (e_j + curl A) on T^3, for each direction e_j.
+    """Dual cell problem in space: min over A of int (e_j + curl A) . K^-1 (e_j + curl A) on T^3, for each e_j.
 
-    A_x is in the edge space in x and in the line space in y and z, and so on (Nedelec's elements on boxes): curl A is
+    A_x is in the edge space in x and in the line space in y and z, and so on (Nedelec elements on boxes): curl A is
     then continuous in its normal components, and div curl A = 0 holds exactly.
 
     Args:
@@ -110,70 +80,68 @@ class CurlProblem:
     space: TensorSpace
     inverse: np.ndarray
 
-    def solve(self, tolerance: float, iterations: int, stop: Stop | None = None) -> tuple[np.ndarray, bool]:
-        """Return A (B, 3, 3, n, n, n), one for each direction, and whether the energies settled."""
-        units, start = flux_of_units(self._weighted, 3)
-        pulls = curl_adjoint(self.space, units)
-        descent = minimise(
-            self.apply, self.precondition, -pulls, self._energies, start, tolerance, iterations, stop=stop
-        )
-        return descent.minimisers, descent.converged
+    def solve(self, tolerance: float, iterations: int, stop: Stop | None = None) -> np.ndarray:
+        """Return A (B, 3, 3, n, n, n), one for each direction, whose fluxes `dual_fields` gives.
+
+        Args:
+            tolerance: of the energies, relative.
+            iterations: at most that many; NotConverged is raised where they are not enough.
+            stop: what ends the solve in a thread.
+        """
+        units, start = flux_of_unit_gradients(self._weighted, 3)
+        load = -curl_adjoint(self.space, units)
+        found = minimise(self.apply, self.precondition, load, self._energies, start, tolerance, iterations, stop=stop)
+        if not found.converged:
+            raise NotConverged(
+                "the dual of a cell", f"the energy still fell after {iterations} iterations in {self.space.line.name}",
+                "take a finer space or a lower contrast",
+            )  # fmt: skip
+        return found.minimisers
 
     def apply(self, a: np.ndarray) -> np.ndarray:
-        """int curl phi . K^-1 curl A for each basis function phi."""
+        """Apply the operator: int curl phi . K^-1 curl A for each basis function phi."""
         return curl_adjoint(self.space, flux(self._weighted, curl(self.space, a)))
 
     def _energies(self, a: np.ndarray) -> np.ndarray:
-        return np.einsum("bii->bi", energy(self._weighted, with_units(curl(self.space, a))))
+        return np.einsum("bii->bi", energy(self._weighted, add_unit_gradients(curl(self.space, a))))
 
     @cached_property
     def _weighted(self) -> np.ndarray:
         return self.inverse * self.space.weights
 
     def precondition(self, residual: np.ndarray) -> np.ndarray:
-        """S (curl curl)^+ S r, the pseudo-inverse in the modes of the exact sequence."""
-        modes = np.stack([self._to_modes(self._scaling[:, :, i] * residual[:, :, i], i) for i in range(3)], axis=2)
+        """Precondition a residual: S (curl curl)^+ S r, the pseudo-inverse in the modes of the exact sequence."""
+        own, others = self._edge_modes, self.space.line.modes
+        scaled = self._scaling * residual
+        modes = [_apply_by_direction(transpose(own), transpose(others), scaled[:, :, i], i) for i in range(3)]
         waves = np.sqrt(self.space.line.frequencies)
-        along_waves = sum(_shaped(waves, i) * modes[:, :, i] for i in range(3))
+        along_waves = sum(_shaped(waves, i) * modes[i] for i in range(3))
         inverse = 1.0 / self.space.frequencies
-        modes = np.stack(
-            [(modes[:, :, i] - _shaped(waves, i) * along_waves * inverse) * inverse for i in range(3)], axis=2
-        )
-        return np.stack([self._scaling[:, :, i] * self._from_modes(modes[:, :, i], i) for i in range(3)], axis=2)
+        modes = [(modes[i] - _shaped(waves, i) * along_waves * inverse) * inverse for i in range(3)]
+        return self._scaling * np.stack([_apply_by_direction(own, others, modes[i], i) for i in range(3)], axis=2)
 
     @cached_property
     def _edge_modes(self) -> np.ndarray:
-        """Unknowns in the edge space of v_i'/sqrt(lambda_i), and of 1."""
+        """Modes of the edge space, in columns: the unknowns of 1 and of v_i'/sqrt(lambda_i)."""
         line = self.space.line
         waves = np.sqrt(line.frequencies)
         modes = line.edge_derivative @ line.modes[:, 1:] / waves[1:]
         constant = np.ones((line.unknowns, 1))
         return np.concatenate([constant, modes], axis=1)
 
-    def _to_modes(self, part: np.ndarray, component: int) -> np.ndarray:
-        for axis in range(3):
-            matrix = self._edge_modes if axis == component else self.space.line.modes
-            part = along(transpose(matrix), part, _axis(axis))
-        return part
-
-    def _from_modes(self, part: np.ndarray, component: int) -> np.ndarray:
-        for axis in range(3):
-            part = along(self._edge_modes if axis == component else self.space.line.modes, part, _axis(axis))
-        return part
-
     @cached_property
     def _scaling(self) -> np.ndarray:
-        """S (B, 1, 3, n, n, n): square roots of the diagonals of the operator without and with K^-1."""
+        """Diagonal scaling S (B, 1, 3, n, n, n): roots of the quotient of diagonals, without and with K^-1."""
         weights = self.space.weights
         ones = np.broadcast_to(weights, (1, 3, *weights.shape))
         if self.inverse.ndim == 4:
-            mine = np.repeat(self._weighted[:, None], 3, axis=1)
+            local = np.repeat(self._weighted[:, None], 3, axis=1)
         else:
-            mine = np.einsum("bii...->bi...", self._weighted)
-        return np.sqrt(self._diagonal(ones) / self._diagonal(mine))[:, None]
+            local = np.einsum("bii...->bi...", self._weighted)
+        return np.sqrt(self._diagonal(ones) / self._diagonal(local))[:, None]
 
     def _diagonal(self, weighted: np.ndarray) -> np.ndarray:
-        """int |curl phi|^2 K^-1 for each basis function, without the terms that mix components."""
+        """Diagonal of the operator, int |curl phi|^2 K^-1, without the terms that mix components."""
         line = self.space.line
         squares = [transpose(_squared(matrix, line)) for matrix in (line.values, line.derivatives, line.edge_values)]
         result = []
@@ -184,10 +152,19 @@ class CurlProblem:
                     part = weighted[:, 3 - component - differentiated]
                     for axis in range(3):
                         kind = 2 if axis == component else int(axis == differentiated)
-                        part = along(squares[kind], part, _axis(axis))
+                        part = apply_along(squares[kind], part, _axis(axis))
                     total = total + part
             result.append(total)
         return np.stack(result, axis=1)
+
+
+def _apply_by_direction(
+    own: np.ndarray | None, others: np.ndarray | None, part: np.ndarray, component: int
+) -> np.ndarray:
+    """Apply a matrix to a component of a field along its own direction, and another one along the two others."""
+    for axis in range(3):
+        part = apply_along(own if axis == component else others, part, _axis(axis))
+    return part
 
 
 def _axis(direction: int) -> int:

@@ -12,7 +12,7 @@ Field = list[np.ndarray]
 
 
 def flux(tensor: np.ndarray, field: Field) -> Field:
-    """K v."""
+    """Flux K v of a field v, by components."""
     dim = len(field)
     if tensor.ndim == dim + 1:
         return [tensor[:, None] * component for component in field]
@@ -20,30 +20,35 @@ def flux(tensor: np.ndarray, field: Field) -> Field:
     return [sum((spread[:, i, j] * field[j] for j in range(dim)), np.zeros(())) for i in range(dim)]
 
 
-def with_units(field: Field) -> Field:
-    """e_j + v_j, in place."""
+def add_unit_gradients(field: Field) -> Field:
+    """Add the unit gradients e_j to fields v_j, in place; returns the same list."""
     for i, component in enumerate(field):
         component[:, i] += 1.0
     return field
 
 
-def flux_of_units(weighted: np.ndarray, dim: int) -> tuple[Field, np.ndarray]:
-    """K e_j (B, d, q, ...) by components, and the energies int e_j . K e_j (B, d), the weights being in K already."""
+def flux_of_unit_gradients(weighted: np.ndarray, dim: int) -> tuple[Field, np.ndarray]:
+    """Fluxes K e_j of the unit gradients by components (B, d, q, ...), and their energies int e_j . K e_j (B, d).
+
+    Args:
+        weighted: K times the quadrature weights.
+        dim: dimension d of space.
+    """
     shape = (len(weighted), dim, *weighted.shape[-dim:])
-    units = flux(weighted, with_units([np.zeros(shape) for _ in range(dim)]))
+    units = flux(weighted, add_unit_gradients([np.zeros(shape) for _ in range(dim)]))
     sums = [units[i][:, i].reshape(len(weighted), -1).sum(axis=1) for i in range(dim)]
     return units, np.stack(sums, axis=1)
 
 
 def energy(weighted: np.ndarray, field: Field) -> np.ndarray:
-    """int v_i . K v_j (B, L, L), the weights being in K already."""
+    """Energies int v_i . K v_j (B, L, L) of fields, from K times the quadrature weights."""
     rows = *field[0].shape[:2], -1
     parts = [np.matmul(f.reshape(rows), v.reshape(rows).swapaxes(1, 2)) for f, v in zip(flux(weighted, field), field)]
     return sum(parts[1:], parts[0])
 
 
 def inverted(tensor: np.ndarray, dim: int) -> np.ndarray:
-    """K^-1 of a scalar or a tensor field."""
+    """Inverse K^-1 of a scalar or a tensor field."""
     if tensor.ndim == dim + 1:
         return 1.0 / tensor
     if dim == 2:

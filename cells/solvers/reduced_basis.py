@@ -1,4 +1,4 @@
-"""Thousands of cells of one family in the span of the correctors of a few of them.
+"""Reduced bases: thousands of cells of one family, solved in the span of the correctors (snapshots) of a few of them.
 
 The energy of a field that is a combination of r given ones is a quadratic form with a small matrix, which is linear in
 K: one matrix product gives it for many cells. What comes out is never below the energy that the full space would give,
@@ -20,7 +20,7 @@ MEMORY = 40_000_000  # numbers in the table of products
 
 @dataclass(frozen=True, eq=False)
 class ReducedBasis:
-    """min over v in a span of int (e_j + v) . K (e_j + v), for many K.
+    """Reduced cell problem: min over v in a span of int (e_j + v) . K (e_j + v), for many K.
 
     Args:
         size: r, the dimension of the span.
@@ -49,13 +49,13 @@ class ReducedBasis:
             corner = np.linalg.cholesky(form)[:, r:, r:]  # the last block of the factor is that of the Schur complement
             energies = corner @ corner.swapaxes(1, 2)
             return energies, energies
-        form = _mirrored(form)
+        form = _symmetrised(form)
         parts = -np.linalg.solve(form[:, :r, :r], form[:, :r, r:])
         fields = np.concatenate([parts, np.broadcast_to(np.eye(self.dim), (len(parts), self.dim, self.dim))], axis=1)
-        return _folded(form, fields), _folded(_mirrored(self._form(checking, self.checking)), fields)
+        return _congruence(form, fields), _congruence(_symmetrised(self._form(checking, self.checking)), fields)
 
     def _form(self, tensor: np.ndarray, products: np.ndarray) -> np.ndarray:
-        """The lower triangles of the matrices of the quadratic forms (B, r + d, r + d)."""
+        """Lower triangles of the matrices of the quadratic forms (B, r + d, r + d)."""
         cells, total = len(tensor), self.size + self.dim
         if self.scalar:
             flat = tensor.reshape(cells, -1)
@@ -80,7 +80,7 @@ def reduced_basis(
     accuracy: float,
     largest: int = LARGEST,
 ) -> ReducedBasis | None:
-    """Make a basis of what many fields have in common.
+    """Make a basis by proper orthogonal decomposition of snapshots.
 
     Args:
         fields: gradients or curls at the quadrature points (F, d, q, ...).
@@ -130,7 +130,7 @@ def _table(fields: np.ndarray, space: TensorSpace, scalar: bool) -> np.ndarray:
     return np.ascontiguousarray(sum(rows).T if scalar else np.concatenate([row.T for row in rows]))
 
 
-def _mirrored(lower: np.ndarray) -> np.ndarray:
+def _symmetrised(lower: np.ndarray) -> np.ndarray:
     """Symmetric matrices from their lower triangles."""
     diagonal = np.einsum("bii->bi", lower)
     whole = lower + lower.swapaxes(1, 2)
@@ -138,6 +138,6 @@ def _mirrored(lower: np.ndarray) -> np.ndarray:
     return whole
 
 
-def _folded(form: np.ndarray, fields: np.ndarray) -> np.ndarray:
+def _congruence(form: np.ndarray, fields: np.ndarray) -> np.ndarray:
     energies = fields.swapaxes(1, 2) @ form @ fields
     return 0.5 * (energies + energies.swapaxes(1, 2))

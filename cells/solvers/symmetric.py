@@ -6,33 +6,33 @@ import numpy as np
 
 
 def components(dim: int) -> list[tuple[int, int]]:
-    """The pairs (i, j), i <= j, of the independent entries."""
+    """Pairs (i, j), i <= j, of the independent entries of a symmetric matrix."""
     return [(i, j) for i in range(dim) for j in range(i, dim)]
 
 
 def logarithm(tensor: np.ndarray) -> np.ndarray:
-    """log K of tensors (..., d, d)."""
+    """Logarithms of symmetric positive definite tensors (..., d, d)."""
     values, vectors = np.linalg.eigh(tensor)
     return (vectors * np.log(values)[..., None, :]) @ vectors.swapaxes(-1, -2)
 
 
 def exponential(log_tensor: np.ndarray) -> np.ndarray:
-    """exp L of symmetric tensors (..., d, d)."""
+    """Exponentials of symmetric tensors (..., d, d)."""
     values, vectors = np.linalg.eigh(log_tensor)
     return (vectors * np.exp(values)[..., None, :]) @ vectors.swapaxes(-1, -2)
 
 
 def derivative_of_exponential(values: np.ndarray, vectors: np.ndarray, direction: np.ndarray) -> np.ndarray:
-    """D exp(L)[E] for L = Q diag(values) Q^T and symmetric E (P, d, d)."""
+    """Derivative D exp(L)[E] of the exponential at L = Q diag(values) Q^T in the directions E (P, d, d), symmetric."""
     first, second = values[:, :, None], values[:, None, :]
     half = 0.5 * (first - second)
     sinhc = np.divide(np.sinh(half), half, out=np.ones_like(half), where=np.abs(half) > 1e-8)
-    turned = vectors.swapaxes(-1, -2) @ direction @ vectors
-    return vectors @ (turned * np.exp(0.5 * (first + second)) * sinhc) @ vectors.swapaxes(-1, -2)
+    rotated = vectors.swapaxes(-1, -2) @ direction @ vectors
+    return vectors @ (rotated * np.exp(0.5 * (first + second)) * sinhc) @ vectors.swapaxes(-1, -2)
 
 
 def exponential_field(entries: np.ndarray, dim: int) -> np.ndarray:
-    """exp L of a field.
+    """Exponential exp L of a field of symmetric tensors.
 
     Args:
         entries: the independent entries of L (B, d (d + 1)/2, ...), in the order of `components`.
@@ -41,8 +41,6 @@ def exponential_field(entries: np.ndarray, dim: int) -> np.ndarray:
     Returns:
         exp L (B, d, d, ...).
     """
-    if dim == 1:
-        return np.exp(entries)[:, None]
     if dim == 2:
         a, b, c = entries[:, 0], entries[:, 1], entries[:, 2]
         middle, half = 0.5 * (a + c), 0.5 * (a - c)
@@ -75,8 +73,13 @@ def unpacked(entries: np.ndarray, dim: int) -> np.ndarray:
 
 
 def relative_distance(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """The largest |log| of the eigenvalues of A^-1 B (...,), from log A and log B (..., d, d): the smallest c with
-    exp(-c) A <= B <= exp(c) A.
+    """Relative distance (...,) of A and B, the smallest c with exp(-c) A <= B <= exp(c) A.
+
+    That is the largest |log| of the eigenvalues of A^-1 B.
+
+    Args:
+        first: log A (..., d, d).
+        second: log B, likewise.
     """
     values, vectors = np.linalg.eigh(first)
     root = vectors * np.exp(-0.5 * values)[..., None, :]

@@ -1,4 +1,4 @@
-"""Basins of a coefficient: the wells of a cell, between which the energy hardly sees a difference."""
+"""Wells of a cell: the basins of attraction of the maxima of K."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import itertools
 
 import numpy as np
 
-MOST = 24  # basins of a cell; with more, only the deepest are told apart
+MOST = 24  # basins of a cell; of more, only the deepest are kept
 
 
 def basins(local: np.ndarray) -> np.ndarray | None:

@@ -12,7 +12,7 @@ CHUNK = 4_000_000  # values of polynomials that are computed at once
 
 
 def chebyshev_points(degrees: Sequence[int]) -> np.ndarray:
-    """The products of Chebyshev points on [-1, 1] (n_1 ... n_k, k); one point without components for none."""
+    """Tensor grid of Chebyshev points on [-1, 1] (n_1 ... n_k, k); for k = 0 one point without components."""
     if not degrees:
         return np.zeros((1, 0))
     nodes = [np.cos(np.pi * (np.arange(n) + 0.5) / n) for n in degrees]

@@ -1,11 +1,14 @@
-"""The ways to solve a cell problem: finite elements at any contrast, Fourier-Galerkin at moderate contrast."""
+"""Discretisations of a cell problem: finite elements at any contrast, Fourier-Galerkin at moderate contrast.
+
+Each is a sequence of refinements; which one is fine enough is decided in `cells.adaptivity`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from scaling_limits.particles import InvalidArgument
 from scaling_limits.particles.support.checks import integer, shown
@@ -22,26 +25,24 @@ ADDITIONAL_POINTS = 5  # Gauss points in a cell, for the quadrature that checks 
 
 
 @runtime_checkable
-class Route(Protocol):
-    """A sequence of spaces of growing dimension, for each d."""
+class Discretisation(Protocol):
+    """Protocol: a sequence of spaces of growing dimension, for each d; `name` is that in results and messages."""
 
-    @property
-    def name(self) -> str:
-        """What results say of it."""
+    name: ClassVar[str]
 
     def size(self, dim: int) -> int:
-        """How many spaces there are."""
+        """Number of refinements."""
 
-    def space(self, rung: int, dim: int) -> TensorSpace:
-        """The space number `rung`, the coarsest is 0."""
+    def space(self, refinement: int, dim: int) -> TensorSpace:
+        """The space of a refinement, 0 is the coarsest."""
 
-    def checking_space(self, rung: int, dim: int) -> TensorSpace:
+    def checking_space(self, refinement: int, dim: int) -> TensorSpace:
         """The same functions with a better quadrature."""
 
 
 @dataclass(frozen=True)
-class FiniteElements:
-    """Continuous Lagrange elements on boxes, at any contrast.
+class FiniteElements(Discretisation):
+    """Discretisation by continuous Lagrange elements on boxes, for any contrast.
 
     Args:
         degree: polynomial degree in each direction.
@@ -51,6 +52,7 @@ class FiniteElements:
         InvalidArgument: degree below 1, or numbers that are not positive and increasing.
     """
 
+    name: ClassVar[str] = "finite elements"
     degree: int = 8
     cells: tuple[int, ...] = (2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 32, 40)
 
@@ -58,27 +60,22 @@ class FiniteElements:
         object.__setattr__(self, "degree", integer("degree", self.degree, 1, 32))
         object.__setattr__(self, "cells", _increasing("cells", self.cells, 1))
 
-    @property
-    def name(self) -> str:
-        """What results say of it."""
-        return "finite elements"
-
     def size(self, dim: int) -> int:
-        """How many spaces there are; in three dimensions those that fit into memory."""
+        """Number of refinements; in three dimensions those that fit into memory."""
         return len([n for n in self.cells if dim < 3 or n * self.degree <= IN_SPACE])
 
-    def space(self, rung: int, dim: int) -> TensorSpace:
-        """The space number `rung`, the coarsest is 0."""
-        return _tensor_space(elements(self.degree, self.cells[rung]), dim)
+    def space(self, refinement: int, dim: int) -> TensorSpace:
+        """The space of a refinement, 0 is the coarsest."""
+        return _tensor_space(elements(self.degree, self.cells[refinement]), dim)
 
-    def checking_space(self, rung: int, dim: int) -> TensorSpace:
+    def checking_space(self, refinement: int, dim: int) -> TensorSpace:
         """The same functions with a better quadrature."""
-        return _tensor_space(elements(self.degree, self.cells[rung], ADDITIONAL_POINTS), dim)
+        return _tensor_space(elements(self.degree, self.cells[refinement], ADDITIONAL_POINTS), dim)
 
 
 @dataclass(frozen=True)
-class FourierGalerkin:
-    """Trigonometric polynomials with collocation, for smooth potentials at moderate contrast.
+class FourierGalerkin(Discretisation):
+    """Discretisation by trigonometric polynomials with collocation, for smooth potentials at moderate contrast.
 
     Args:
         points: numbers of points in each direction, odd, from the coarsest grid to the finest.
@@ -87,6 +84,7 @@ class FourierGalerkin:
         InvalidArgument: numbers that are not odd and increasing.
     """
 
+    name: ClassVar[str] = "Fourier-Galerkin"
     points: tuple[int, ...] = (7, 9, 11, 13, 15, 17, 19, 21, 25, 29, 33, 39, 45, 55, 65, 81, 97)
 
     def __post_init__(self) -> None:
@@ -94,27 +92,22 @@ class FourierGalerkin:
         if any(n % 2 == 0 for n in self.points):
             raise InvalidArgument("points", f"must be odd, not {self.points}")
 
-    @property
-    def name(self) -> str:
-        """What results say of it."""
-        return "Fourier-Galerkin"
-
     def size(self, dim: int) -> int:
-        """How many spaces there are."""
+        """Number of refinements."""
         return len(self.points)
 
-    def space(self, rung: int, dim: int) -> TensorSpace:
-        """The space number `rung`, the coarsest is 0."""
-        return _tensor_space(fourier(self.points[rung]), dim)
+    def space(self, refinement: int, dim: int) -> TensorSpace:
+        """The space of a refinement, 0 is the coarsest."""
+        return _tensor_space(fourier(self.points[refinement]), dim)
 
-    def checking_space(self, rung: int, dim: int) -> TensorSpace:
-        """A finer grid; its functions are not the same, so certificates are not made of it."""
+    def checking_space(self, refinement: int, dim: int) -> TensorSpace:
+        """Refused: a finer grid has other functions, whose energies are not bounds."""
         raise InvalidArgument("route", "must be finite elements where bounds are wanted")
 
 
 @dataclass(frozen=True)
-class HarmonicMean:
-    """K_{k-1} = 1/int 1/K_k dy_k, exact in one dimension; what remains is the trapezoidal rule.
+class HarmonicMean(Discretisation):
+    """Harmonic mean K_{k-1} = 1/int 1/K_k dy_k, exact in one dimension, by the trapezoidal rule.
 
     Args:
         points: numbers of points, from the coarsest rule to the finest.
@@ -125,31 +118,27 @@ class HarmonicMean:
     Source: Duncan, Duong and Pavliotis (2023), Proposition 1.
     """
 
+    name: ClassVar[str] = "harmonic mean"
     points: tuple[int, ...] = (8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 2048, 4096)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "points", _increasing("points", self.points, 1))
 
-    @property
-    def name(self) -> str:
-        """What results say of it."""
-        return "harmonic mean"
-
     def size(self, dim: int) -> int:
-        """How many rules there are."""
+        """Number of refinements."""
         return len(self.points)
 
-    def space(self, rung: int, dim: int) -> TensorSpace:
-        """The rule number `rung`, the coarsest is 0."""
-        return _tensor_space(equidistant(self.points[rung]), dim)
+    def space(self, refinement: int, dim: int) -> TensorSpace:
+        """The rule of a refinement, 0 is the coarsest."""
+        return _tensor_space(equidistant(self.points[refinement]), dim)
 
-    def checking_space(self, rung: int, dim: int) -> TensorSpace:
-        """Twice as many points and one: no wave looks the same on both rules, but those of both numbers of points."""
-        return _tensor_space(equidistant(2 * self.points[rung] + 1), dim)
+    def checking_space(self, refinement: int, dim: int) -> TensorSpace:
+        """The rule with 2n + 1 points: a wave that both rules alias has a number that both n and 2n + 1 divide."""
+        return _tensor_space(equidistant(2 * self.points[refinement] + 1), dim)
 
 
-def choose_route(log_contrast: float, rtol: float, dim: int, bounds: bool) -> Route:
-    """Return the route that is the fastest one for a level.
+def choose_route(log_contrast: float, rtol: float, dim: int, bounds: bool) -> Discretisation:
+    """Return the discretisation that is the fastest one for a level.
 
     In one dimension this is the exact formula; else Fourier-Galerkin at moderate contrast, if no bounds are wanted, and
     elements otherwise: of degree 8, or of degree 4 where the contrast is high and the accuracy is not, since on meshes
@@ -168,11 +157,11 @@ def choose_route(log_contrast: float, rtol: float, dim: int, bounds: bool) -> Ro
     return FiniteElements(4, FINER_CELLS) if rtol >= MODEST else FiniteElements()
 
 
-def comparison_space(route: Route, least: int, dim: int) -> TensorSpace | None:
-    """A space of the same kind as the last one of a route, to measure the error of that.
+def comparison_space(discretisation: Discretisation, least: int, dim: int) -> TensorSpace | None:
+    """A space of the same kind as the finest one of a discretisation, to measure the error of that.
 
     Args:
-        route: one of those here.
+        discretisation: one of those here.
         least: number of quadrature points in a direction that it should have.
         dim: d.
 
@@ -180,19 +169,19 @@ def comparison_space(route: Route, least: int, dim: int) -> TensorSpace | None:
         One with twice as many unknowns in a direction or more; where that is too large, one with half as many, which
         gives the error of the coarser one; None where there is neither.
     """
-    last = route.size(dim) - 1
-    if isinstance(route, FiniteElements):
-        most, half = LARGEST[dim] // route.degree, route.cells[last] // 2
-        cells = max(2 * route.cells[last], -(-least // (route.degree + 1)))
+    last = discretisation.size(dim) - 1
+    if isinstance(discretisation, FiniteElements):
+        most, half = LARGEST[dim] // discretisation.degree, discretisation.cells[last] // 2
+        cells = max(2 * discretisation.cells[last], -(-least // (discretisation.degree + 1)))
         cells = cells if cells <= most else half
-        return _tensor_space(elements(route.degree, cells), dim) if 1 <= cells <= most else None
-    if isinstance(route, FourierGalerkin):
-        half = route.points[last] // 4 * 2 + 1
-        points = max(2 * route.points[last] + 1, least + 1 - least % 2)
+        return _tensor_space(elements(discretisation.degree, cells), dim) if 1 <= cells <= most else None
+    if isinstance(discretisation, FourierGalerkin):
+        half = discretisation.points[last] // 4 * 2 + 1
+        points = max(2 * discretisation.points[last] + 1, least + 1 - least % 2)
         points = points if points <= LARGEST[dim] else half
         return _tensor_space(fourier(points), dim) if points <= LARGEST[dim] else None
-    if isinstance(route, HarmonicMean):
-        return _tensor_space(equidistant(max(2 * route.points[last] + 1, least)), dim)
+    if isinstance(discretisation, HarmonicMean):
+        return _tensor_space(equidistant(max(2 * discretisation.points[last] + 1, least)), dim)
     return None
 
 

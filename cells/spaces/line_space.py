@@ -19,7 +19,7 @@ TWO_PI = 2.0 * np.pi
 
 @dataclass(frozen=True, eq=False)
 class LineSpace:
-    """Functions u of period 1 with n unknowns, and q quadrature points on [0, 1).
+    """Space of functions u of period 1 with n unknowns, and q quadrature points on [0, 1).
 
     Args:
         name: for messages and results.
@@ -45,7 +45,7 @@ class LineSpace:
 
     @property
     def unknowns(self) -> int:
-        """n, the dimension of the space."""
+        """Dimension n of the space."""
         return self.modes.shape[0]
 
     @property
@@ -68,7 +68,7 @@ def fourier(unknowns: int) -> LineSpace:
 
 @lru_cache(maxsize=64)
 def equidistant(count: int) -> LineSpace:
-    """Make a quadrature alone, without functions: the trapezoidal rule with n points, spectrally accurate."""
+    """Make a quadrature without functions: the trapezoidal rule with n points, spectrally accurate."""
     none = np.zeros((0, 0))
     points, weights = np.arange(count) / count, np.full(count, 1.0 / count)
     return LineSpace(f"{count} equidistant points", points, weights, None, none, None, none, none, np.zeros(0))
@@ -95,9 +95,10 @@ def elements(degree: int, cells: int, extra: int = 1) -> LineSpace:
 
 @lru_cache(maxsize=64)
 def graded_elements(degree: int, nodes: tuple[float, ...], extra: int = 1) -> LineSpace:
-    """Make the continuous Lagrange elements of a degree between break points 0 = x_0 < ... < x_n = 1, a circle.
+    """Make the continuous Lagrange elements of a degree between break points 0 = x_0 < ... < x_n = 1 of a circle.
 
-    The elements are those of dolfinx: ("Lagrange", degree) on intervals, and on boxes their tensor products.
+    They have Gauss-Lobatto-Legendre nodes and a Gauss-Legendre rule, and are those of dolfinx:
+    ("Lagrange", degree) on intervals, and on boxes their tensor products.
     """
     gauss, gauss_weights = np.polynomial.legendre.leggauss(degree + extra)
     rule, rule_weights = 0.5 * (gauss + 1.0), 0.5 * gauss_weights
@@ -116,7 +117,7 @@ def graded_elements(degree: int, nodes: tuple[float, ...], extra: int = 1) -> Li
     weights = np.kron(sizes, rule_weights)
     mass = values.T @ (weights[:, None] * values)
     frequencies, modes = eigh(derivatives.T @ (weights[:, None] * derivatives), mass)
-    frequencies[0], modes[:, 0] = 0.0, 1.0
+    frequencies[0], modes[:, 0] = 0.0, 1.0  # the constant, which rounding would leave with a frequency of 1e-14
     return LineSpace(
         f"elements of degree {degree} on {cells} cells",
         (np.array(nodes[:-1])[:, None] + sizes[:, None] * rule).ravel(),

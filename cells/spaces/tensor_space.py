@@ -1,4 +1,4 @@
-"""Tensor products of line spaces on the torus T^d: gradients and their adjoints as small dense matrix products."""
+"""Tensor products of line spaces on the torus T^d: gradients and adjoints by sum factorisation, in small matrices."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from .line_space import LineSpace
 
 
-def along(matrix: np.ndarray | None, array: np.ndarray, axis: int) -> np.ndarray:
+def apply_along(matrix: np.ndarray | None, array: np.ndarray, axis: int) -> np.ndarray:
     """Apply a matrix (None: the identity) to an array along one of its last axes, axis = -1, -2, ..."""
     if matrix is None:
         return array
@@ -23,10 +23,10 @@ def along(matrix: np.ndarray | None, array: np.ndarray, axis: int) -> np.ndarray
     return (matrix @ flat).reshape(*array.shape[:axis], matrix.shape[0], *behind)
 
 
-def along_all(matrices: list[np.ndarray | None], array: np.ndarray) -> np.ndarray:
+def apply_along_all(matrices: list[np.ndarray | None], array: np.ndarray) -> np.ndarray:
     """Apply one matrix along each of the last axes."""
     for i, matrix in enumerate(matrices):
-        array = along(matrix, array, i - len(matrices))
+        array = apply_along(matrix, array, i - len(matrices))
     return array
 
 
@@ -81,9 +81,9 @@ class TensorSpace:
         """The d components of grad u at the quadrature points."""
         parts: list[np.ndarray] = []
         for axis in range(-1, -self.dim - 1, -1):
-            parts = [along(self._value[0], part, axis) for part in parts]
-            parts.append(along(self._slope[0], u, axis))
-            u = along(self._value[0], u, axis)
+            parts = [apply_along(self._value[0], part, axis) for part in parts]
+            parts.append(apply_along(self._slope[0], u, axis))
+            u = apply_along(self._value[0], u, axis)
         return parts[::-1]
 
     def divergence(self, flux: list[np.ndarray]) -> np.ndarray:
@@ -91,24 +91,24 @@ class TensorSpace:
         parts = list(flux)
         result = np.zeros(())
         for axis in range(-self.dim, 0):
-            slope = along(self._slope[1], parts[axis], axis)
-            result = slope if axis == -self.dim else along(self._value[1], result, axis) + slope
+            slope = apply_along(self._slope[1], parts[axis], axis)
+            result = slope if axis == -self.dim else apply_along(self._value[1], result, axis) + slope
             parts[axis + 1 or len(parts) :] = [
-                along(self._value[1], part, axis) for part in parts[axis + 1 or len(parts) :]
+                apply_along(self._value[1], part, axis) for part in parts[axis + 1 or len(parts) :]
             ]
         return result
 
     def modes_of(self, residual: np.ndarray) -> np.ndarray:
-        """What a functional is on the products of the modes v_i."""
-        return along_all([self._modes[1]] * self.dim, residual)
+        """Values of a functional on the products of the modes v_i, from those on the basis functions."""
+        return apply_along_all([self._modes[1]] * self.dim, residual)
 
     def from_modes(self, coefficients: np.ndarray) -> np.ndarray:
-        """The unknowns of a sum of products of the modes v_i."""
-        return along_all([self._modes[0]] * self.dim, coefficients)
+        """Unknowns of a linear combination of products of the modes v_i."""
+        return apply_along_all([self._modes[0]] * self.dim, coefficients)
 
     @cached_property
     def frequencies(self) -> np.ndarray:
-        """lambda_i + lambda_j + ... (n, ..., n), what the Laplacian is in its modes; infinite for the constant."""
+        """Eigenvalues lambda_i + lambda_j + ... of -Laplace (n, ..., n); infinite for the constant."""
         total = np.zeros(self.unknowns)
         for frequencies in np.meshgrid(*[self.line.frequencies] * self.dim, indexing="ij", sparse=True):
             total += frequencies
@@ -116,7 +116,7 @@ class TensorSpace:
         return total
 
     def diagonal(self, tensor: np.ndarray) -> np.ndarray:
-        """int grad phi . K grad phi for each basis function phi.
+        """Diagonal of the stiffness matrix, int grad phi . K grad phi for each basis function phi.
 
         Args:
             tensor: K times the weights (B, d, d, q, ..., q), or a scalar K (B, q, ..., q).
@@ -131,12 +131,12 @@ class TensorSpace:
                     entry = tensor[:, i, j] if i == j else 2.0 * tensor[:, i, j]
                 if entry is not None:
                     kinds = [(axis == i) + (axis == j) for axis in range(self.dim)]
-                    result = result + along_all([squares[kind] for kind in kinds], entry)
+                    result = result + apply_along_all([squares[kind] for kind in kinds], entry)
         return result
 
     @cached_property
     def _products(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Transposed phi phi, phi phi' and phi' phi' at the points."""
+        """Products phi phi, phi phi' and phi' phi' at the points, transposed."""
         slope = self.line.derivatives
         value = np.eye(*slope.shape) if self.line.values is None else self.line.values
         return tuple(np.ascontiguousarray(product.T) for product in (value**2, value * slope, slope**2))  # type: ignore[return-value]

@@ -1,4 +1,4 @@
-"""Trigonometric interpolation of tensor fields on tori, in the logarithm: what it returns is positive definite."""
+"""Trigonometric interpolation on tori; tensors by their logarithms, so that interpolants are positive definite."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from functools import lru_cache
 import numpy as np
 
 from .line_space import trigonometric
-from .tensor_space import along
+from .tensor_space import apply_along
 
 
 def grid(points: int, axes: tuple[int, ...], dim: int) -> np.ndarray:
-    """Return equidistant points (points^a, d) in the a sampled axes; 0 in the others."""
+    """Return an equidistant grid (points^a, d) in the a sampled axes; 0 in the others."""
     ticks = np.arange(points) / points
     mesh = np.meshgrid(*[ticks if axis in axes else np.zeros(1) for axis in range(dim)], indexing="ij")
     return np.stack([values.ravel() for values in mesh], axis=1)
 
 
 def on_grid(values: np.ndarray, points: int, axes: tuple[int, ...], dim: int) -> np.ndarray:
-    """Bring samples (B, points^a, C) into the form (B, C, points or 1, ...), an axis for each direction."""
+    """Reshape samples (B, points^a, C) to (B, C, points or 1, ...), an axis for each direction."""
     lengths = [points if axis in axes else 1 for axis in range(dim)]
     return np.moveaxis(values, -1, 1).reshape(values.shape[0], values.shape[-1], *lengths)
 
@@ -36,7 +36,7 @@ def interpolate(samples: np.ndarray, nodes: tuple[np.ndarray, ...]) -> np.ndarra
     dim = len(nodes)
     for axis in range(-dim, 0):
         if samples.shape[axis] > 1:
-            samples = along(_matrix(samples.shape[axis], nodes[axis].tobytes()), samples, axis)
+            samples = apply_along(_matrix(samples.shape[axis], nodes[axis].tobytes()), samples, axis)
     return samples
 
 

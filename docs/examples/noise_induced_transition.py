@@ -73,7 +73,7 @@ def diagram():
 
 
 # %%
-# Samples of the full dynamics see it: the averages of |x| at equilibrium agree with the effective density, and in the
+# Samples of the full dynamics see it: the averages of abs(x) at equilibrium agree with the effective density, in the
 # coupled potential they are far from those of the parabola.
 
 

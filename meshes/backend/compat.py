@@ -1,4 +1,4 @@
-"""The one place that knows what differs between the versions of FEniCSx, and what they do to their surroundings."""
+"""Differences between the versions of FEniCSx, and side effects of importing it, undone; no other file knows them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import dolfinx
 import numpy as np
 import ufl
 from dolfinx import cpp as _cpp
-from dolfinx import fem
 from dolfinx import mesh as dolfinx_mesh
 from mpi4py import MPI
 
@@ -74,12 +73,6 @@ def geometry_dofmap(mesh: dolfinx_mesh.Mesh) -> np.ndarray:
     """Return the nodes of each cell of this rank, with ghosts; an attribute of another name from 0.11 on."""
     geometry = mesh.geometry
     return geometry.dofmaps[0] if hasattr(geometry, "dofmaps") else geometry.dofmap
-
-
-def interpolation_points(space: fem.FunctionSpace) -> np.ndarray:
-    """Return the reference points at which a function is evaluated to interpolate it; a method before 0.10."""
-    points = space.element.interpolation_points
-    return points() if callable(points) else points
 
 
 show_warnings()

@@ -1,4 +1,4 @@
-"""Direct solves with one PETSc matrix whose values change and whose pattern stays."""
+"""Direct solves (LU by PETSc or MUMPS) with a matrix whose values change and whose sparsity pattern stays."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dolfinx import fem
 from dolfinx.fem import petsc as fem_petsc
 from petsc4py import PETSc
 
-from .krylov import checked_options, configured
+from .krylov import checked_options, configured, lu_options
 
 
 class DirectSolver:
@@ -32,12 +32,8 @@ class DirectSolver:
     @cached_property
     def ksp(self) -> PETSc.KSP:
         """The solver, made when the matrix has values."""
-        options: dict[str, Any] = {"ksp_type": "preonly", "pc_type": "lu"}
-        options |= (
-            {"pc_factor_mat_ordering_type": "natural", "pc_factor_shift_type": "none"}
-            if self.matrix.getComm().size == 1
-            else {"pc_factor_mat_solver_type": "mumps"}
-        )
+        # matrices of an interval have a narrow band in their natural order, and no ordering is better
+        options = lu_options(self.matrix, pc_factor_mat_ordering_type="natural", pc_factor_shift_type="none")
         return configured(self.matrix, self._prefix, options, self._options)
 
     def assemble(self) -> None:

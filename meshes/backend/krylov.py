@@ -62,6 +62,12 @@ def configured(
     return solver
 
 
+def lu_options(matrix: PETSc.Mat, **serial: str) -> dict[str, Any]:
+    """Options of an LU factorisation: by MUMPS on several ranks, else by PETSc itself with the options `serial`."""
+    parallel = {"pc_factor_mat_solver_type": "mumps"}
+    return {"ksp_type": "preonly", "pc_type": "lu", **(parallel if matrix.getComm().size > 1 else serial)}
+
+
 def _used(option: str) -> bool:
     """Whether PETSc has asked for an option of its global database; petsc4py has no word for that before 3.23."""
     answer = ctypes.c_int(1)

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-import basix.ufl
 import numpy as np
 import ufl
 from dolfinx import fem
@@ -19,6 +18,7 @@ from dolfinx.mesh import Mesh
 from mpi4py import MPI
 from petsc4py import PETSc
 
+from scaling_limits.meshes.backend.quadrature import MeshQuadrature
 from scaling_limits.particles.sampling.ranks import on_all_ranks
 
 from .coefficients import Coefficients, exponent_at, mobility_at
@@ -48,46 +48,28 @@ class GeneratorForms:
         return fem.functionspace(self.mesh, ("Lagrange", self.degree))
 
     @cached_property
-    def dx(self) -> ufl.Measure:
-        """Gauss quadrature that leaves room for pi."""
-        return ufl.Measure(
-            "dx", domain=self.mesh, metadata={"quadrature_degree": self._order, "quadrature_rule": "default"}
-        )
-
-    @cached_property
-    def _rule(self) -> np.ndarray:
-        """The quadrature points of the reference cell."""
-        return basix.make_quadrature(self.mesh.basix_cell(), self._order)[0]
+    def _quadrature(self) -> MeshQuadrature:
+        """A rule that leaves room for pi."""
+        return MeshQuadrature(self.mesh, 2 * self.degree + 4)
 
     @property
-    def _order(self) -> int:
-        return 2 * self.degree + 4
+    def dx(self) -> ufl.Measure:
+        """The measure of this rule."""
+        return self._quadrature.dx
 
     @cached_property
     def weights(self) -> tuple[fem.Function, fem.Function]:
-        """Pi and sigma pi M as functions on the quadrature points."""
-        dim, cell = self.mesh.topology.dim, self.mesh.basix_cell()
-        scalar = basix.ufl.quadrature_element(cell, degree=self._order, scheme="default")
-        tensor = basix.ufl.quadrature_element(cell, value_shape=(dim, dim), degree=self._order, scheme="default")
-        measure = fem.Function(fem.functionspace(self.mesh, scalar))
-        conductivity = fem.Function(fem.functionspace(self.mesh, tensor))
-        points = self._quadrature_points()
+        """Equilibrium pi and conductivity sigma pi M as functions on the quadrature points."""
+        rule, dim = self._quadrature, self.mesh.topology.dim
+        points = rule.points
         sigma = float(self.coefficients.temperature)
         exponent, tensors = on_all_ranks(
             self.mesh.comm, lambda: (exponent_at(self.coefficients, points), mobility_at(self.coefficients, points))
         )
         pi = np.exp(self.lowest - exponent)
-        pi = pi.reshape(-1, self._rule.shape[0])
+        pi = pi.reshape(-1, rule.per_cell)
         pi = np.where(pi.max(axis=1, keepdims=True) > NEGLIGIBLE, pi, 0.0).ravel()
-        measure.x.array[:] = pi
-        conductivity.x.array[:] = (sigma * pi[:, None, None] * tensors).ravel()
-        return measure, conductivity
-
-    def _quadrature_points(self) -> np.ndarray:
-        cells = self.mesh.topology.index_map(self.mesh.topology.dim)
-        count, dim = cells.size_local + cells.num_ghosts, self.mesh.topology.dim
-        x = fem.Expression(ufl.SpatialCoordinate(self.mesh), self._rule)
-        return np.asarray(x.eval(self.mesh, np.arange(count, dtype=np.int32))).reshape(-1, dim)
+        return rule.function((), pi), rule.function((dim, dim), sigma * pi[:, None, None] * tensors)
 
     def energy(self, f: Any, g: Any) -> ufl.Form:
         """int sigma pi <M grad f, grad g>."""

@@ -51,6 +51,18 @@ def test_drift_and_noise(potential, box):
     assert np.abs(noise @ noise.swapaxes(1, 2) - 2 * potential.temperature * found.mobility(x)).max() < 1e-12
 
 
+def test_threads_change_nothing():
+    """More threads solve the same cells; what is told of them is short, and has no arrays."""
+    one, two = (effective_coefficients(*CASES[1], 1e-3, workers=workers) for workers in (1, 2))
+    np.testing.assert_allclose(one.polynomials, two.polynomials, atol=1e-12)
+    assert "[-2, 2] x [-1, 2]" in repr(one)
+    tensor = effective_tensor(CASES[1][0], [[0.0, 0.0], [1.0, 1.0]], 1e-3, bounds=True)
+    assert "2 points in 2 dimensions, with bounds" in repr(tensor)
+    for text in (repr(one), repr(tensor)):
+        assert "array" not in text
+        assert len(text) < 500
+
+
 def test_separable_potentials_need_one_cell():
     found = effective_coefficients(laminate(0.5), [(-2, 2)] * 2, 1e-8)
     assert found.axes == ()
@@ -104,6 +116,8 @@ def test_cache(shared_folder, monkeypatch):
         ({"rtol": 1e-14}, "rtol"),
         ({"potential": 3}, "potential"),
         ({"progress": 1}, "progress"),
+        ({"workers": 0}, "workers"),
+        ({"workers": 1.5}, "workers"),
     ],
 )
 def test_wrong_arguments(arguments, name):

@@ -10,7 +10,7 @@ from scipy.special import iv
 from sympy import Mul, Rational, cos, exp, pi, sin, tanh
 
 from scaling_limits.cells import FourierGalerkin, NotConverged, effective_coefficients, effective_tensor
-from scaling_limits.cells.recursion.scale_splitting import Coupling
+from scaling_limits.cells.recursion.scale_splitting import ScaleSplitting
 from scaling_limits.particles import MultiscalePotential
 
 
@@ -165,13 +165,13 @@ def test_the_parts_of_products_go_to_their_scales():
         1, 3, 1.0, nothing,
         lambda x, u, y, z: (tanh(x[0]) + wave(u[0])) * (1 + wave(y[0])) * (2 + wave(u[0]) + wave(z[0])) * Rational(1, 3) + sin(x[0]),
     )  # fmt: skip
-    coupling = Coupling(potential)
+    splitting = ScaleSplitting(potential)
     rng = np.random.default_rng(2)
     columns = rng.random((50, 4))
-    total = sum(coupling.exponent(k, columns[:, : k + 1], ()) * np.ones(50) for k in range(4))
+    total = sum(splitting.exponent(k, columns[:, : k + 1], ()) * np.ones(50) for k in range(4))
     np.testing.assert_allclose(-total, potential.fluctuation_at(*columns.T), rtol=1e-13)
-    assert [coupling.has_terms(k) for k in range(4)] == [True] * 4
-    separate = Coupling(
+    assert [splitting.has_terms(k) for k in range(4)] == [True] * 4
+    separate = ScaleSplitting(
         MultiscalePotential(1, 2, 1.0, nothing, lambda x, y, z: (wave(y[0]) + wave(z[0])) * (3 + sin(x[0])))
     )
     assert separate.sampled_axes(1) == ()  # as multiplied out: nothing of the faster scale depends on y_1

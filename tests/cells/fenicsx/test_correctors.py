@@ -39,6 +39,8 @@ def test_laminate_on_any_mesh(cells, kind, degree, tolerance):
     np.testing.assert_allclose(found.effective, expected, atol=tolerance)
     assert found.effective[0, 0] > expected[0, 0] - 1e-12
     assert found.iterations < 40
+    assert f"{dim} correctors of degree {degree}" in repr(found)
+    assert "array" not in repr(found)
 
 
 def test_corrector_is_the_known_one():

@@ -7,7 +7,7 @@ from mpi4py import MPI
 from sympy import cos, pi, sin, tanh
 
 from scaling_limits.cells import EffectiveTensor, FiniteElements, FourierGalerkin, HarmonicMean, effective_tensor
-from scaling_limits.cells.recursion.scale_splitting import Coupling
+from scaling_limits.cells.recursion.scale_splitting import ScaleSplitting
 from scaling_limits.particles import InvalidArgument, MultiscalePotential, fully_coupled
 
 
@@ -114,11 +114,11 @@ def test_waves_are_not_taken_for_slower_ones():
 
 
 def test_terms_go_to_the_level_of_their_fastest_variable():
-    coupling = Coupling(STRONG)
-    assert coupling.columns[2] == (0, 1, 2, 3)
-    assert coupling.columns[1] == (0, 1)
-    assert coupling.sampled_axes(1) == (0, 1)
-    additive = Coupling(
+    splitting = ScaleSplitting(STRONG)
+    assert splitting.columns[2] == (0, 1, 2, 3)
+    assert splitting.columns[1] == (0, 1)
+    assert splitting.sampled_axes(1) == (0, 1)
+    additive = ScaleSplitting(
         MultiscalePotential(2, 2, 1.0, bowl, lambda x, y, z: wave(y[0]) + (1 + wave(y[1])) * wave(z[0]))
     )
     assert additive.columns[1:3] == [(), (3,)]

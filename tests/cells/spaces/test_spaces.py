@@ -11,7 +11,7 @@ from scaling_limits.cells import FiniteElements, FourierGalerkin
 from scaling_limits.cells.solvers.cell_problem import CellProblem
 from scaling_limits.cells.solvers.conjugate_gradients import minimise
 from scaling_limits.cells.solvers.dual_problem import CurlProblem, curl, curl_adjoint, dual_fields
-from scaling_limits.cells.solvers.energy import energy, inverted, with_units
+from scaling_limits.cells.solvers.energy import add_unit_gradients, energy, inverted
 from scaling_limits.cells.solvers.reduced_basis import reduced_basis
 from scaling_limits.cells.solvers.symmetric import (
     exponential,
@@ -221,7 +221,7 @@ def test_energies_are_sums_of_squares():
     space = TensorSpace(elements(2, 3), 2)
     theta = np.random.default_rng(8).normal(size=(3, 2, *space.unknowns))
     weighted = scalar(space, [1.0, 2.0, 3.0]) * space.weights
-    found = energy(weighted, with_units(space.gradient(theta)))
+    found = energy(weighted, add_unit_gradients(space.gradient(theta)))
     assert (np.linalg.eigvalsh(found) > 0).all()
 
 
