@@ -2,9 +2,11 @@
 
 from .backend import fenicsx as _fenicsx  # isort: skip
 from .backend import compat as _compat
-from .box import Lattice, box, lattice
+from .box import Grid, box
 from .evaluation import evaluate
 from .output import draw_space
 from .torus import torus
 
-__all__ = ["Lattice", "box", "draw_space", "evaluate", "lattice", "torus"]
+Lattice, lattice = Grid, Grid.of  # their former names
+
+__all__ = ["Grid", "Lattice", "box", "draw_space", "evaluate", "lattice", "torus"]

@@ -15,7 +15,7 @@ from scaling_limits.particles.support.archive import target
 from scaling_limits.particles.support.checks import integer
 
 from .diffusions.density import Density
-from .diffusions.density_evolution import Evolved
+from .diffusions.density_evolution import DensityEvolution
 from .rotators.density import ActionDensity
 
 __all__ = ["NoDisplay", "action_surface", "density_animation", "density_surface", "space_time_surface"]
@@ -71,9 +71,9 @@ def _plane(density: Density) -> tuple[np.ndarray, np.ndarray]:
     """Grid lines (X,), (Y,) of a density in the plane."""
     if not isinstance(density, Density):
         raise InvalidArgument("density", f"must be a Density, not {type(density).__name__}")
-    if density.lattice.dim != 2:
-        raise InvalidArgument("density", f"must be one in the plane, not in {density.lattice.dim} dimensions")
-    x, y = (np.linspace(low, high, n) for (low, high), n in zip(density.lattice.bounds, density.lattice.shape))
+    if density.grid.dim != 2:
+        raise InvalidArgument("density", f"must be one in the plane, not in {density.grid.dim} dimensions")
+    x, y = (np.linspace(low, high, n) for (low, high), n in zip(density.grid.box, density.grid.shape))
     return x, y
 
 
@@ -155,7 +155,7 @@ def _surface(
 
 def density_animation(
     path: str | os.PathLike[str],
-    run: Evolved,
+    run: DensityEvolution,
     landscape: Any = None,
     *,
     frames_per_second: int = 8,
@@ -177,7 +177,7 @@ def density_animation(
     import matplotlib.pyplot as plt
     from matplotlib.animation import FuncAnimation, PillowWriter
 
-    if not isinstance(run, Evolved):
+    if not isinstance(run, DensityEvolution):
         raise InvalidArgument("run", f"must be what evolve returns, not {type(run).__name__}")
     if target("path", path).suffix.lower() != ".gif":
         raise InvalidArgument("path", f"must end with .gif, not {os.fspath(path)!r}")

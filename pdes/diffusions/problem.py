@@ -1,4 +1,4 @@
-"""What solvers need to know of a Fokker-Planck equation that has been put on a lattice."""
+"""What solvers need to know of a Fokker-Planck equation that has been put on a grid."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from typing import Any, Protocol
 import numpy as np
 from mpi4py import MPI
 
-from scaling_limits.meshes.box import Lattice
+from scaling_limits.meshes.box import Grid
 
 from .coefficients import Coefficients
-from .scharfetter_gummel import EdgeScheme
+from .scharfetter_gummel import ScharfetterGummel
 
 
 class ReversibleDiffusion(Protocol):
-    """d_t rho = div(M (rho grad Psi + sigma grad rho)) in a box, on the nodes of a lattice."""
+    """d_t rho = div(M (rho grad Psi + sigma grad rho)) in a box, on the nodes of a grid."""
 
     @property
-    def lattice(self) -> Lattice:
+    def grid(self) -> Grid:
         """The nodes."""
 
     @property
-    def scheme(self) -> EdgeScheme:
+    def generator(self) -> ScharfetterGummel:
         """The generator on the nodes."""
 
     @property
