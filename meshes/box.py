@@ -7,6 +7,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -129,10 +130,7 @@ class Grid:
             )
         return cls(limits, counts, wraps, comm)
 
-    @property
-    def bounds(self) -> np.ndarray:
-        """`box`, by its former name."""
-        return self.box
+    bounds = property(attrgetter("box"), doc="`box`, by its former name.")
 
     @property
     def dim(self) -> int:

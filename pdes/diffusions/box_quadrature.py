@@ -22,16 +22,13 @@ def points_per_direction(grid: Grid) -> int:
     return int(np.clip((EVALUATIONS / cells) ** (1 / grid.dim), 2, MOST_POINTS))
 
 
-def integral(grid: Grid, integrand: Callable[[np.ndarray], np.ndarray], order: int) -> np.ndarray:
+def integral(grid: Grid, part: Callable[[np.ndarray, np.ndarray], np.ndarray], order: int) -> np.ndarray:
     """The integral over the box, the same on all ranks; collective.
 
     Args:
         grid: gives the box and its cells.
-        integrand: from points (P, d) to values (P,) or (P, K).
+        part: from points (P, d) and their weights (P,) to the weighted sum of the integrand, of any shape.
         order: Gauss points along each direction of a cell.
-
-    Returns:
-        One number () or K of them (K,).
     """
     (ticks,), (weights,) = composite_gauss(np.array([0.0, 1.0]), order)
     dim = grid.dim
@@ -46,7 +43,7 @@ def integral(grid: Grid, integrand: Callable[[np.ndarray], np.ndarray], order: i
         for start in range(first, last, at_once):
             cells = np.stack(np.unravel_index(np.arange(start, min(start + at_once, last)), grid.cells), axis=1)
             x = (grid.box[:, 0] + (cells[:, None] + offsets) * grid.spacing).reshape(-1, dim)
-            total = total + np.tile(shares, len(cells)) @ integrand(x)
+            total = total + part(x, np.tile(shares, len(cells)))
         return total
 
     return np.asarray(sum(grid.comm.allgather(on_all_ranks(grid.comm, own))) * np.prod(grid.spacing))

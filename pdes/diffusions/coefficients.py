@@ -1,4 +1,4 @@
-"""What an effective equation is made of: M(x), Psi(x) and sigma, as they are asked for and looked at."""
+"""The coefficients M(x), Psi(x) and sigma of an effective equation, and their checks."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ FACES = 16  # random points of a face at which that is compared
 
 
 class Coefficients(Protocol):
-    """What an effective equation is made of."""
+    """The coefficients of an effective equation."""
 
     @property
     def temperature(self) -> float:
-        """Sigma."""
+        """The temperature sigma, in units of energy."""
 
     def mobility(self, points: np.ndarray) -> np.ndarray:
-        """M (P, d, d) at points (P, d)."""
+        """The mobility tensors M (P, d, d) at points (P, d)."""
 
     def free_energy(self, points: np.ndarray) -> np.ndarray:
-        """Psi (P,) at points (P, d)."""
+        """The free energy Psi (P,) at points (P, d)."""
 
 
 def checked_coefficients(coefficients: Any) -> Coefficients:

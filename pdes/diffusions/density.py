@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from operator import attrgetter
 
 import numpy as np
 from dolfinx import fem
@@ -92,10 +93,7 @@ class Density:
         mean = [float(f"{x:.4g}") for x in self.first]
         return f"<Density: {'x'.join(map(str, self.grid.shape))} nodes, mass {self.mass:.6g}, mean {mean}>"
 
-    @property
-    def lattice(self) -> Grid:
-        """`grid`, by its former name."""
-        return self.grid
+    lattice = property(attrgetter("grid"), doc="`grid`, by its former name.")
 
     def at(self, points: ArrayLike) -> np.ndarray:
         """Return rho(x).

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import asdict, dataclass
 from functools import cached_property
+from operator import attrgetter
 
 import numpy as np
 
@@ -48,10 +49,7 @@ class DensityEvolution(DensitySeries[Density]):
             (away.T * weights) @ away, float(self.relative_entropy[index]), float(self.free_energy[index]),
         )  # fmt: skip
 
-    @property
-    def entropy(self) -> np.ndarray:
-        """`relative_entropy`, by its former name."""
-        return self.relative_entropy
+    entropy = property(attrgetter("relative_entropy"), doc="`relative_entropy`, by its former name.")
 
     @property
     def volumes(self) -> np.ndarray:

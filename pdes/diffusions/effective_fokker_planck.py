@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import KW_ONLY, dataclass, field
 from functools import cached_property
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from mpi4py import MPI
 from numpy.typing import ArrayLike
 
 from scaling_limits.cells.effective_coefficients import EffectiveCoefficients, effective_coefficients
-from scaling_limits.meshes.box import Grid, checked_bounds
+from scaling_limits.meshes.box import checked_bounds
 from scaling_limits.particles import EffectiveLangevin, InvalidArgument, MultiscalePotential
 from scaling_limits.particles.sampling.ranks import communicator, on_all_ranks
 from scaling_limits.particles.support.checks import flag
@@ -72,10 +73,7 @@ class EffectiveFokkerPlanck(ReversibleFokkerPlanck):
         flag("progress", self.progress)
         assert self.dim  # the complaints of the grid
 
-    @property
-    def lattice(self) -> Grid:
-        """`grid`, by its former name."""
-        return self.grid
+    lattice = property(attrgetter("grid"), doc="`grid`, by its former name.")
 
     @cached_property
     def coefficients(self) -> EffectiveCoefficients:  # type: ignore[override]

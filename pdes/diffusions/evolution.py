@@ -91,10 +91,10 @@ def _start(equation: ReversibleDiffusion, initial: Callable[[np.ndarray], ArrayL
 def _look_between_nodes(equation: ReversibleDiffusion, initial: Callable[[np.ndarray], Any], total: float) -> None:
     """Warn where the sum of the initial density over the nodes is not its integral over the cells."""
 
-    def density(x: np.ndarray) -> np.ndarray:
-        return function_at("initial", initial, x, nonnegative=True)
+    def mass(x: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        return weights @ function_at("initial", initial, x, nonnegative=True)
 
-    found = float(integral(equation.grid, density, BETWEEN))
+    found = float(integral(equation.grid, mass, BETWEEN))
     # one that is 0 at all those points is meant to live on nodes: a start at one of them
     if found > 0 and abs(found - total) > UNSEEN * max(found, total) and equation.comm.rank == 0:
         message = f"the integral of the initial density is {found:.3g} by points in cells, and {total:.3g} by nodes"
@@ -102,8 +102,8 @@ def _look_between_nodes(equation: ReversibleDiffusion, initial: Callable[[np.nda
 
 
 def _problem(equation: ReversibleDiffusion, times: np.ndarray, choice: StepChoice) -> str:
-    """What must be the same to the last digit; fields are compared by their traits. Options of the linear solver
-    do not matter: its solves are held to rtol.
+    """A hash of what two runs of one problem share to the last digit. Fields are compared by their traits instead, and
+    options of the linear solver not at all: its solves are held to rtol.
     """
     grid = equation.grid
     parts = [grid.box, np.array(grid.cells), np.array(grid.periodic), times]

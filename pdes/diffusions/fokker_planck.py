@@ -6,98 +6,45 @@ import os
 from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass, field
 from functools import cached_property
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
 from mpi4py import MPI
 from numpy.typing import ArrayLike
 
-from scaling_limits.meshes.backend.krylov import checked_options
-from scaling_limits.meshes.box import Grid
 from scaling_limits.particles import InvalidArgument
-from scaling_limits.particles.diffusions.multiscale_potential import points as checked_points
 from scaling_limits.particles.errors import Unresolved, warn
 from scaling_limits.particles.sampling.ranks import communicator, on_all_ranks, same_on_all_ranks
-from scaling_limits.particles.support.checks import integer, number
+from scaling_limits.particles.support.checks import integer
 
 from ..time.resolvent_schemes import RESOLVENT4, ResolventScheme
 from .box_quadrature import integral, points_per_direction
-from .coefficients import Coefficients, check_periods, checked_coefficients, exponent_at
+from .coefficients import Coefficients, check_periods, checked_coefficients
 from .density import FLOOR, Density
 from .density_evolution import DensityEvolution
 from .evolution import evolve
 from .hitting import problems
 from .hitting.fields import ScalarField
-from .scharfetter_gummel import ScharfetterGummel
+from .problem import ReversibleDiffusion
 from .spectrum import Modes, slowest
 
-LARGEST_RTOL = 0.1
 
-
-class ReversibleFokkerPlanck:
-    """What can be asked of d_t rho = div(M (rho grad Psi + sigma grad rho)) in a box, however M and Psi are given.
+class ReversibleFokkerPlanck(ReversibleDiffusion):
+    """The solvers of d_t rho = div(M (rho grad Psi + sigma grad rho)) in a box, however M and Psi are given.
 
     Densities live on the nodes of a grid, with the finite volumes of Scharfetter-Gummel: mass, positivity, equilibrium
     and the decay of the free energy hold exactly for every tensor M (`scharfetter_gummel`). Rates are found with
     finite elements of high degree (`spectrum`).
     """
 
-    coefficients: Coefficients
-    rtol: float
-    comm: MPI.Comm
-    petsc_options: dict[str, Any] | None
-    box: ArrayLike
-    cells: Any
-    periodic: Any
-
-    @cached_property
-    def grid(self) -> Grid:
-        """The nodes."""
-        return Grid.of(self.box, self.cells, self.periodic, self.comm)
-
-    def _check_arguments(self) -> None:
-        """Check what all such equations are given, on this rank.
-
-        Raises:
-            InvalidArgument: an argument out of range.
-        """
-        if number("rtol", self.rtol, above=0.0) > LARGEST_RTOL:
-            raise InvalidArgument("rtol", f"must be at most {LARGEST_RTOL:g}, not {self.rtol:g}")
-        checked_options(self.petsc_options)
-
-    def _compare_ranks(self, temperature: float) -> None:
-        """Raise where ranks were given different problems; collective."""
-        same_on_all_ranks(
-            self.comm, box=self.grid.box, cells=np.array(self.grid.cells), periodic=np.array(self.grid.periodic),
-            rtol=self.rtol, temperature=temperature, petsc_options=self.petsc_options,
-        )  # fmt: skip
-
-    @cached_property
-    def generator(self) -> ScharfetterGummel:
-        """The generator on the nodes; `generator.edges.widest` is 1 where neighbours make a monotone scheme."""
-        return ScharfetterGummel(self.grid, self.coefficients)
-
-    @property
-    def scheme(self) -> ScharfetterGummel:
-        """`generator`, by its former name."""
-        return self.generator
-
-    @property
-    def dim(self) -> int:
-        """Dimension d of space."""
-        return self.grid.dim
-
-    def exponent(self, points: ArrayLike) -> np.ndarray:
-        """Psi/sigma (P,) at points (P, d)."""
-        return exponent_at(self.coefficients, checked_points("points", points, self.dim))
-
     @cached_property
     def _log_partition(self) -> float:
         """log Z, Z = int exp(-Psi/sigma) over the box."""
         lowest, order = self.generator.lowest, points_per_direction(self.grid)
 
-        def boltzmann(x: np.ndarray) -> np.ndarray:
-            return np.exp(-np.maximum(self.exponent(x) - lowest, FLOOR))
+        def boltzmann(x: np.ndarray, weights: np.ndarray) -> np.ndarray:
+            return weights @ np.exp(-np.maximum(self.exponent(x) - lowest, FLOOR))
 
         found, coarser = (float(integral(self.grid, boltzmann, n)) for n in (order, order - 1))
         if abs(found - coarser) > max(self.rtol, 1e-12) * found and self.comm.rank == 0:
@@ -117,16 +64,15 @@ class ReversibleFokkerPlanck:
 
         Source: Duncan, Duong and Pavliotis (2023), below (18).
         """
-        log_partition, dim, centre = self._log_partition, self.dim, self.grid.box.mean(axis=1)
+        log_partition, centre = self._log_partition, self.grid.box.mean(axis=1)
 
-        def moments(x: np.ndarray) -> np.ndarray:
-            away = x - centre  # from the middle of the box, so that the covariance keeps its digits
-            squares = (away[:, :, None] * away[:, None, :]).reshape(len(x), -1)
-            powers = np.concatenate([np.ones((len(x), 1)), away, squares], axis=1)
-            return powers * np.exp(-self.exponent(x) - log_partition)[:, None]
+        def moments(x: np.ndarray, weights: np.ndarray) -> np.ndarray:
+            # about the middle of the box, so that the covariance keeps its digits
+            powers = np.concatenate([np.ones((len(x), 1)), x - centre], axis=1)
+            return powers.T @ (powers * (weights * np.exp(-self.exponent(x) - log_partition))[:, None])
 
         found = integral(self.grid, moments, points_per_direction(self.grid) + 1)
-        mass, away, second = float(found[0]), found[1 : dim + 1], found[dim + 1 :].reshape(dim, dim)
+        mass, away, second = float(found[0, 0]), found[0, 1:], found[1:, 1:]
         energy = -float(self.coefficients.temperature) * log_partition
         uniform = np.full(self.grid.size, -log_partition)
         mean, covariance = mass * centre + away, second - np.outer(away, away)
@@ -294,7 +240,4 @@ class FokkerPlanck(ReversibleFokkerPlanck):
         if dim != self.dim:
             raise InvalidArgument("box", f"must have {dim} directions, like the coefficients, not {self.dim}")
 
-    @property
-    def lattice(self) -> Grid:
-        """`grid`, by its former name."""
-        return self.grid
+    lattice = property(attrgetter("grid"), doc="`grid`, by its former name.")

@@ -65,7 +65,7 @@ class GeneratorForms:
 
     @cached_property
     def weights(self) -> tuple[fem.Function, fem.Function]:
-        """Pi and sigma pi M as functions on the quadrature points."""
+        """The weights pi and sigma pi M as functions on the quadrature points."""
         dim, cell = self.mesh.topology.dim, self.mesh.basix_cell()
         scalar = basix.ufl.quadrature_element(cell, degree=self._order, scheme="default")
         tensor = basix.ufl.quadrature_element(cell, value_shape=(dim, dim), degree=self._order, scheme="default")

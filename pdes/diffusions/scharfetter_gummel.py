@@ -1,4 +1,4 @@
-"""The generator on the nodes of a grid: edges with exponentially fitted conductances.
+"""The Scharfetter-Gummel generator on the nodes of a grid: edges with exponentially fitted conductances.
 
 For rho = pi u, pi = exp(-Psi/sigma), the equation d_t rho = div(M (rho grad Psi + sigma grad rho)) is the gradient flow
 d_t (pi u) = div(sigma pi M grad u). At a node x of volume |x| the tensor is a sum M(x) = sum_i lambda_i e_i e_i^T over
@@ -7,7 +7,7 @@ steps e_i of the grid (`selling`), so that
     int sigma pi <M grad u, grad u>  ~  sum_edges c_xy (u_y - u_x)^2,
     c_xy = sigma w_xy pi_xy,    1/pi_xy = int_0^1 exp((Psi_x + s (Psi_y - Psi_x))/sigma) ds,
 
-where w_xy collects |x| lambda_i of both ends. With a diagonal M these are the fluxes of Scharfetter and Gummel; with a
+where w_xy collects |x| lambda_i of both ends. With a diagonal M these are the Scharfetter-Gummel fluxes; with a
 moderate M_12 they are those of finite elements of degree 1 on triangles, averaged along edges (Xu and Zikatanov, Math.
 Comp. 68 (1999) 1429). No conductance is negative, for any tensor: densities stay positive, the free energy decreases,
 and exp(-Psi/sigma) is stationary, all exactly.
@@ -34,7 +34,7 @@ from .coefficients import Coefficients, checked_coefficients, exponent_at, mobil
 from .selling import decomposition
 
 STANDS_IN = 0.5  # of the mass of equilibrium; it is less where only nodes near walls are concerned
-HIGHEST = 1300.0  # of (Psi - min Psi)/sigma; beyond it sqrt(pi) is not a number, and there is a wall
+HIGHEST = 1300.0  # of (Psi - min Psi)/sigma; beyond it sqrt(pi) underflows, and there is a wall
 
 
 @dataclass(frozen=True, eq=False)
@@ -185,10 +185,10 @@ class ScharfetterGummel:
         return self.assembled(self.edges.tail, self.edges.head, *self.rates())
 
     def rates(self, part: np.ndarray | float = 1.0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """What edges have to give to S: (x, y) and (y, x); (x, x); (y, y).
+        """The contributions of the edges to the entries (x, y) and (y, x), to (x, x), and to (y, y) of S.
 
         Args:
-            part: of an edge that is left of it, (E,) or 1; a cut edge has one free end, and only its entry is of use.
+            part: of each edge that is outside of a set, (E,) or 1; of a cut edge only the entry of its free end counts.
         """
         tail, head, weight = self.edges.tail, self.edges.head, self.temperature * self.edges.weight
         difference = self.exponent[head] - self.exponent[tail]
@@ -200,7 +200,7 @@ class ScharfetterGummel:
     def assembled(
         self, tail: np.ndarray, head: np.ndarray, across: np.ndarray, out: np.ndarray, back: np.ndarray
     ) -> PETSc.Mat:
-        """Add up what edges have to give to the entries (x, y), (y, x), (x, x) and (y, y); collective.
+        """The matrix of the contributions of edges to the entries (x, y), (y, x), (x, x) and (y, y); collective.
 
         Args:
             tail: places x, all on this rank (E,).

@@ -150,7 +150,7 @@ def _solved(forms: GeneratorForms, k: int, equation: ReversibleDiffusion) -> tup
 
 
 def _diffusive_rate(equation: ReversibleDiffusion) -> float:
-    """Sigma M/L^2, a rate that the slow ones are compared with."""
+    """The diffusive rate sigma M/L^2, a scale for the slow rates."""
     grid = equation.grid
     mobility = mobility_at(equation.coefficients, grid.box.mean(axis=1)[None])[0]
     length = float((grid.box[:, 1] - grid.box[:, 0]).max())

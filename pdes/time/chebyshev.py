@@ -8,12 +8,12 @@ Source: Sommeijer, Shampine and Verwer, RKC: an explicit solver for parabolic PD
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import numpy as np
 
-from .integration import StabilisedSystem, StepControl
+from .integration import OneStepMethod, StabilisedSystem, StepControl
 from .statistics import Statistics
 
 DAMPING = 2.0 / 13.0
@@ -22,7 +22,7 @@ FIRST = 0.2  # of 1/rho: the first step tried
 
 
 @dataclass(frozen=True)
-class RungeKuttaChebyshev:
+class RungeKuttaChebyshev(OneStepMethod[StabilisedSystem]):
     """The Runge-Kutta-Chebyshev method of order 2.
 
     Args:
@@ -35,7 +35,7 @@ class RungeKuttaChebyshev:
     smallest: float = 1e-13
     most: int = 200_000
     order: ClassVar[int] = 2
-    name: ClassVar[str] = "Runge-Kutta-Chebyshev"
+    name: str = field(default="Runge-Kutta-Chebyshev", init=False)
     remedy: ClassVar[str] = "use a larger rtol or shorter times"
 
     @property
@@ -81,16 +81,7 @@ class RungeKuttaChebyshev:
     def attempt(
         self, system: StabilisedSystem, t: float, y: np.ndarray, f: np.ndarray, h: float, statistics: Statistics
     ) -> tuple[np.ndarray, np.ndarray | None, float, str]:
-        """Return y(t + h), its rate, the size of its error, and why it is refused (empty if not).
-
-        Args:
-            system: what is integrated; f must not depend on t.
-            t: the time.
-            y: the state y(t).
-            f: its rate f(y).
-            h: the step.
-            statistics: to which the cost is added.
-        """
+        """See `OneStepMethod.attempt`; f must not depend on t."""
         stages = self.stages(h, system.spectral_radius)
         statistics.evaluations += stages
         new, reason = system.accept(t + h, self.step(system, t, y, f, h, stages))

@@ -1,4 +1,4 @@
-"""What the results of all evolutions share: the densities at times, by the same names."""
+"""The base of the results of all evolutions: densities at times, with the same names."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import ClassVar, Generic, Protocol, TypeVar
 
 import numpy as np
 
@@ -92,39 +92,43 @@ class StepControl:
         """Return the factor after a refused step; a step refused for another reason than its error is halved."""
         return 0.5 if error <= 1.0 else min(self.factor(error), self.refused)
 
-    def exhausted(self, step: float, span: float, tried: int) -> bool:
-        """Return whether the step is too small for what is left of the time, or there were too many."""
-        return step < self.smallest * span or tried > self.most
+
+S = TypeVar("S", bound=System)
 
 
-S = TypeVar("S", bound=System, contravariant=True)
+class OneStepMethod(Generic[S]):
+    """A method of integration for systems of the kind S; its name and a remedy are for messages."""
 
-
-class OneStepMethod(Protocol[S]):
-    """A method of integration for systems of the kind S."""
-
-    @property
-    def name(self) -> str:
-        """Name of the method, for messages."""
-
-    @property
-    def remedy(self) -> str:
-        """What a user can do if no step is small enough."""
+    name: str
+    remedy: ClassVar[str]
 
     @property
     def control(self) -> StepControl:
         """The choice of step sizes."""
-
-    def longest(self, system: S) -> float:
-        """Return the longest step that the method can take."""
+        raise NotImplementedError
 
     def attempt(
         self, system: S, t: float, y: np.ndarray, f: np.ndarray, h: float, statistics: Statistics
     ) -> tuple[np.ndarray, np.ndarray | None, float, str]:
-        """Return y(t + h), its rate if it is known, the size of its error, and why it is refused (empty if not)."""
+        """Return y(t + h), its rate if it is known, the size of its error, and why it is refused (empty if not).
+
+        Args:
+            system: what is integrated.
+            t: the time.
+            y: the state y(t).
+            f: its rate f(t, y).
+            h: the step.
+            statistics: to which the cost is added.
+        """
+        raise NotImplementedError
+
+    def longest(self, system: S) -> float:
+        """Return the longest step that the method can take."""
+        return np.inf
 
     def at_rest(self, system: S, y: np.ndarray, f: np.ndarray, span: float) -> bool:
         """Return whether the state is stationary for the rest of the time."""
+        return False
 
 
 def integrate(
@@ -169,7 +173,8 @@ def integrate(
                 f = system.rate(t, y) if rate is None else rate
                 h = max(h if step < h else 0.0, step * control.factor(error))
                 resting = method.at_rest(system, y, f, end - t)
-            if t < target and control.exhausted(h if reason else np.inf, end - t, statistics.tried):
+            small = bool(reason) and h < control.smallest * (end - t)
+            if small or (t < target and statistics.tried > control.most):
                 reason = reason or f"{control.most} steps were not enough"
                 raise NotConverged(f"{method.name} time stepping", reason, method.remedy, time=t, step=h)
         yield y

@@ -62,12 +62,10 @@ class ReversibleSystem:
         """Return sum sqrt(m) |s|."""
         return self._sum(np.abs(state) * self._root)
 
-    def entropy(self, state: np.ndarray) -> float:
-        """Return H = sum r log(r/r_eq) >= 0, the relative entropy; near 0 it keeps its digits."""
-        return self._entropy(state)[0]
-
-    def _entropy(self, state: np.ndarray) -> tuple[float, float]:
-        """Return H, and what rounding in the solves and in the logarithms may change of it."""
+    def entropy(self, state: np.ndarray) -> tuple[float, float]:
+        """Return the relative entropy H = sum r log(r/r_eq) >= 0, which keeps its digits near 0, and what rounding in
+        the solves and in the logarithms may change of it.
+        """
         inside = self._root > 0
         root = np.where(inside, self._root, 1.0)
         with np.errstate(over="ignore"):
@@ -86,7 +84,7 @@ class ReversibleSystem:
     def start(self, probabilities: np.ndarray) -> IntegratorState:
         """Return the state of probabilities r at the nodes of this rank, which add up to 1."""
         state = np.where(self._root > 0, probabilities / np.where(self._root > 0, self._root, 1.0), 0.0)
-        return IntegratorState(state=state, entropy=self.entropy(state))
+        return IntegratorState(state=state, entropy=self.entropy(state)[0])
 
     def accept(self, old: IntegratorState, new: np.ndarray) -> tuple[np.ndarray, float, str]:
         """Return the new state with r >= 0 and mass 1, its entropy, and why it is refused (empty if not).
@@ -101,7 +99,7 @@ class ReversibleSystem:
         positive /= kept
         if self._choice.scheme.order == 1:  # implicit Euler cannot raise H: it is found at snapshots only
             return positive, old.entropy, ""
-        entropy, noise = self._entropy(positive)
+        entropy, noise = self.entropy(positive)
         # the lowest value so far is what later ones are held against, so that noise never adds up
         if entropy <= old.entropy + noise:
             return positive, min(entropy, old.entropy), ""
@@ -118,7 +116,7 @@ class ReversibleSystem:
         density = old.state * self._root
         if self._choice.scheme.order > 1:
             return density, old.entropy
-        entropy = self.entropy(old.state)
+        entropy = self.entropy(old.state)[0]
         if entropy <= old.entropy or entropy <= EVEN:
             return density, min(entropy, old.entropy)
         raise NotConverged(

@@ -14,15 +14,16 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
-from .integration import ImplicitSystem, StepControl
+from .integration import ImplicitSystem, OneStepMethod, StepControl
 from .statistics import Statistics
 
 
 @dataclass(frozen=True)
-class Rosenbrock:
+class Rosenbrock(OneStepMethod[ImplicitSystem]):
     """The coefficients of a Rosenbrock method, and what they promise.
 
     Args:
@@ -48,6 +49,7 @@ class Rosenbrock:
     c: tuple[tuple[float, ...], ...]
     m: tuple[float, ...]
     e: tuple[float, ...]
+    remedy: ClassVar[str] = "use more cells or a larger rtol"
 
     @functools.cached_property
     def rows(self) -> tuple[tuple[np.ndarray, ...], ...]:
@@ -64,36 +66,14 @@ class Rosenbrock:
         return stage > 0 and self.alpha[stage] == self.alpha[stage - 1] and self._row(stage) == self._row(stage - 1)
 
     @property
-    def remedy(self) -> str:
-        """What a user can do if no step is small enough."""
-        return "use more cells or a larger rtol"
-
-    @property
     def control(self) -> StepControl:
         """The choice of step sizes."""
         return StepControl(self.estimate_order + 1)
 
-    def longest(self, system: ImplicitSystem) -> float:
-        """Return the longest step: there is none."""
-        return np.inf
-
-    def at_rest(self, system: ImplicitSystem, y: np.ndarray, f: np.ndarray, span: float) -> bool:
-        """Return False: a stationary state costs few steps, which grow."""
-        return False
-
     def attempt(
         self, system: ImplicitSystem, t: float, y: np.ndarray, f: np.ndarray, h: float, statistics: Statistics
     ) -> tuple[np.ndarray, np.ndarray | None, float, str]:
-        """Return y(t + h), None for its rate, the size of its error, and why it is refused (empty if not).
-
-        Args:
-            system: what is integrated.
-            t: the time.
-            y: the state y(t).
-            f: its rate f(t, y).
-            h: the step.
-            statistics: to which the cost is added.
-        """
+        """See `OneStepMethod.attempt`."""
         (a, c), mass = self.rows, system.mass / h
         stages = np.empty((self.stages, y.size))
         slope = system.rate_in_time(t, y)

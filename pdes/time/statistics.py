@@ -1,4 +1,4 @@
-"""What a solve in time has cost."""
+"""The cost of a solve in time."""
 
 from __future__ import annotations
 

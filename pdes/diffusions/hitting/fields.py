@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol
+from operator import attrgetter
 
 import numpy as np
 from dolfinx import fem
@@ -19,26 +19,19 @@ from ..density import corners, inside, interpolated
 from .beside_sets import Sets, beside_sets
 
 
-class Interpolant(Protocol):
-    """A function of the position that needs no other rank."""
-
-    def __call__(self, x: np.ndarray) -> np.ndarray:
-        """Return values (P,) at points (P, d) of the box."""
-
-
 @dataclass(frozen=True, eq=False, repr=False)
 class ScalarField:
     """A function f(x) in a box.
 
     Args:
         grid: the nodes.
-        interpolant: f at points in the box; NaN where exp(-Psi/sigma) underflows.
+        interpolant: f (P,) at points (P, d) in the box, on this rank alone; NaN where exp(-Psi/sigma) underflows.
         nodal: f at the nodes (size,).
         elements: f as a finite element function of higher degree, where it was found so.
     """
 
     grid: Grid
-    interpolant: Interpolant
+    interpolant: Callable[[np.ndarray], np.ndarray]
     nodal: np.ndarray
     elements: fem.Function | None = None
 
@@ -46,10 +39,7 @@ class ScalarField:
         low, high = np.nanmin(self.nodal), np.nanmax(self.nodal)
         return f"<ScalarField: {'x'.join(map(str, self.grid.shape))} nodes, from {low:.4g} to {high:.4g}>"
 
-    @property
-    def lattice(self) -> Grid:
-        """`grid`, by its former name."""
-        return self.grid
+    lattice = property(attrgetter("grid"), doc="`grid`, by its former name.")
 
     def at(self, points: ArrayLike) -> np.ndarray:
         """Return f(x); each rank by itself.
@@ -113,23 +103,6 @@ class BetweenNodes:
         for number, (indicator, value) in enumerate(self.sets):
             place[(self.nodal == value) & indicator(self.grid.nodes)] = number
         return place
-
-
-@dataclass(frozen=True, eq=False)
-class OnLine:
-    """The polynomials of a finite element function on a line.
-
-    Args:
-        polynomials: one in each cell.
-        known: whether f is known at points (P, 1): where exp(-Psi/sigma) does not underflow.
-    """
-
-    polynomials: BPoly
-    known: Callable[[np.ndarray], np.ndarray]
-
-    def __call__(self, x: np.ndarray) -> np.ndarray:
-        """Return f (P,) at points (P, 1) of the box."""
-        return np.where(self.known(x), self.polynomials(x[:, 0]), np.nan)
 
 
 def polynomials_of(function: fem.Function) -> BPoly:

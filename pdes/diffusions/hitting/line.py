@@ -15,7 +15,7 @@ from scaling_limits.particles import InvalidArgument
 
 from ..generator_forms import NEGLIGIBLE, GeneratorForms
 from ..problem import ReversibleDiffusion
-from .fields import OnLine, ScalarField, polynomials_of
+from .fields import ScalarField, polynomials_of
 from .linear_system import solved, warn_of
 from .target_sets import TINY, TargetSet, intervals
 
@@ -51,7 +51,10 @@ def hit_on_a_line(equation: ReversibleDiffusion, sets: tuple[TargetSet, ...], so
         if previous is not None:
             warn_of(equation, _error(sets, values, previous, error), "more cells, or, where barriers are high, ")
         previous = values
-    interpolant = OnLine(polynomials, lambda x: equation.exponent(x) < highest)
+
+    def interpolant(x: np.ndarray) -> np.ndarray:
+        return np.where(equation.exponent(x) < highest, polynomials(x[:, 0]), np.nan)
+
     return ScalarField(grid, interpolant, interpolant(grid.nodes), function)
 
 

@@ -46,7 +46,7 @@ def solved(
     seen = roots > SEEN * largest
 
     def solve(values: np.ndarray) -> np.ndarray:
-        # of size 1, so that an absolute tolerance in the options does not take what is small for nothing
+        # of size 1, so that an absolute tolerance in the options does not stop a solve whose right-hand side is small
         length = np.sqrt(equation.comm.allreduce(float((values**2).sum())))
         if length == 0.0:
             return np.zeros_like(values)
@@ -100,7 +100,7 @@ def warn_of(equation: ReversibleDiffusion, error: float, remedy: str = "") -> No
 
     Args:
         equation: gives the tolerance.
-        error: relative; infinite or not a number where no digit is sure.
+        error: relative; infinite or NaN where no digit is sure.
         remedy: besides a higher temperature.
     """
     if not error <= equation.rtol and equation.comm.rank == 0:

@@ -27,12 +27,12 @@ SHORTEST = 1e-6  # part of an edge that is left when a node is (nearly) on the b
 
 
 def mean_first_passage_time(equation: ReversibleDiffusion, target: Any) -> ScalarField:
-    """T; see `FokkerPlanck.mean_first_passage_time`."""
+    """The field T; see `FokkerPlanck.mean_first_passage_time`."""
     return _hit(equation, (TargetSet("target", target, 0.0),), 1.0)
 
 
 def committor(equation: ReversibleDiffusion, a: Any, b: Any) -> ScalarField:
-    """q; see `FokkerPlanck.committor`."""
+    """The field q; see `FokkerPlanck.committor`."""
     return _hit(equation, (TargetSet("a", a, 0.0), TargetSet("b", b, 1.0)), 0.0)
 
 
@@ -41,7 +41,7 @@ def _hit(equation: ReversibleDiffusion, sets: tuple[TargetSet, ...], source: flo
 
 
 def poisson(equation: ReversibleDiffusion, source: Any) -> ScalarField:
-    """f; see `FokkerPlanck.poisson`."""
+    """The field f; see `FokkerPlanck.poisson`."""
     generator, grid = equation.generator, equation.grid
 
     values = on_all_ranks(grid.comm, lambda: function_at("source", source, grid.points))

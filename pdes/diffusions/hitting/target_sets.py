@@ -171,7 +171,7 @@ def look_along(grid: Grid, edges: Edges, free: np.ndarray, sets: tuple[TargetSet
 
     Args:
         grid: the nodes.
-        edges: of the scheme.
+        edges: of the generator.
         free: which of them have both ends outside of the sets (E,).
         sets: all of them.
     """
