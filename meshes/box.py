@@ -26,8 +26,8 @@ SUMS = 16  # by which fields are told apart; equal changes at two nodes cancel i
 
 
 def box(
-    bounds: Any,
-    cells: Sequence[Any],
+    bounds: ArrayLike,
+    cells: Sequence[int | ArrayLike],
     *,
     periodic: bool | Sequence[bool] = False,
     cell_type: CellType | None = None,
@@ -93,7 +93,7 @@ class Grid:
     comm: MPI.Comm
 
     @classmethod
-    def of(cls, box: ArrayLike, cells: Any, periodic: bool | Sequence[bool], comm: MPI.Comm) -> Grid:
+    def of(cls, box: ArrayLike, cells: int | Sequence[int], periodic: bool | Sequence[bool], comm: MPI.Comm) -> Grid:
         """Check what describes a grid, and make it.
 
         Args:
@@ -108,7 +108,7 @@ class Grid:
         limits = checked_bounds("box", box)
         if not hasattr(comm, "allgather"):
             raise InvalidArgument("comm", f"must be an mpi4py communicator, not {shown(comm)}")
-        given = [cells] if np.ndim(cells) == 0 else list(cells)
+        given = [cells] if np.ndim(cells) == 0 else list(cells)  # type: ignore[arg-type]
         counts = tuple(integer(f"cells[{i}]", n, 1) for i, n in enumerate(given))
         if len(counts) != len(limits):
             raise InvalidArgument("cells", f"must be given for each of {len(limits)} directions, not {cells!r}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from functools import cached_property
 from operator import attrgetter
@@ -50,10 +51,10 @@ class EffectiveFokkerPlanck(ReversibleFokkerPlanck):
 
     potential: MultiscalePotential
     box: ArrayLike
-    cells: Any
+    cells: int | Sequence[int]
     rtol: float = 1e-6
     _: KW_ONLY
-    periodic: Any = False
+    periodic: bool | Sequence[bool] = False
     cache: str | os.PathLike[str] | None = None
     progress: bool = False
     comm: MPI.Comm = field(default_factory=lambda: MPI.COMM_WORLD, repr=False)

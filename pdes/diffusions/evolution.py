@@ -19,11 +19,11 @@ from scaling_limits.particles.support.checks import times as checked_times
 from ..time.checkpoint import Checkpoint, integrate_from
 from ..time.density_integrator import DensityIntegrator, StepChoice
 from ..time.resolvent_schemes import ResolventScheme
-from ..time.reversible import ReversibleSystem
 from .box_quadrature import integral
 from .coefficients import function_at
 from .density_evolution import DensityEvolution
 from .problem import ReversibleDiffusion
+from .reversible import ReversibleSystem
 from .scharfetter_gummel import HIGHEST
 
 BETWEEN = 3  # Gauss points along each direction of a cell, at which an initial density is compared with its nodes

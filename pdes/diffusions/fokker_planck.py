@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from functools import cached_property
 from operator import attrgetter
@@ -220,10 +220,10 @@ class FokkerPlanck(ReversibleFokkerPlanck):
 
     coefficients: Coefficients
     box: ArrayLike
-    cells: Any
+    cells: int | Sequence[int]
     rtol: float = 1e-6
     _: KW_ONLY
-    periodic: Any = False
+    periodic: bool | Sequence[bool] = False
     comm: MPI.Comm = field(default_factory=lambda: MPI.COMM_WORLD, repr=False)
     petsc_options: dict[str, Any] | None = field(default=None, repr=False)
 

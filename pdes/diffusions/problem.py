@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
 from operator import attrgetter
 from typing import Any
@@ -34,8 +35,8 @@ class ReversibleDiffusion:
     comm: MPI.Comm
     petsc_options: dict[str, Any] | None
     box: ArrayLike
-    cells: Any
-    periodic: Any
+    cells: int | Sequence[int]
+    periodic: bool | Sequence[bool]
 
     @cached_property
     def grid(self) -> Grid:

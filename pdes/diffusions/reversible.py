@@ -1,17 +1,16 @@
-"""Reversible Markov processes: steps that keep mass, sign and equilibrium, and never raise the relative entropy."""
+"""Reversible diffusions in time: steps that keep mass, sign and equilibrium, and never raise the relative entropy."""
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
-from mpi4py import MPI
-from petsc4py import PETSc
 
 from scaling_limits.particles.errors import NotConverged
 
-from .density_integrator import WHAT, IntegratorState, StepChoice
-from .resolvents import Resolvents
+from ..time.density_integrator import WHAT, IntegratorState, StepChoice
+from ..time.resolvents import Resolvents
+from .scharfetter_gummel import ScharfetterGummel
 
 EXACT = 1e-3  # of rtol: what linear solves may leave of the mass
 EXACT_STEPS = 1e-9  # of the mass, where steps have a given size
@@ -19,27 +18,8 @@ EVEN = 1e-20  # relative entropies below it are rounding (of 1e-10); a state so 
 ROUNDING = 1e-12  # of sum r |log(r/r_eq)|: what a solve leaves in a relative entropy that is not small
 
 
-class Generator(Protocol):
-    """S = D^(1/2) L D^(-1/2) of a reversible Markov process on nodes, D = diag m, with m >= 0 its equilibrium."""
-
-    @property
-    def comm(self) -> MPI.Comm:
-        """The ranks."""
-
-    @property
-    def dim(self) -> int:
-        """Dimension d of space."""
-
-    @property
-    def root(self) -> np.ndarray:
-        """sqrt(m) at the nodes of this rank."""
-
-    def matrix(self) -> PETSc.Mat:
-        """S, symmetric."""
-
-
 class ReversibleSystem:
-    """d_t s = -S s, with the probabilities r = sqrt(m) s >= 0 (a `density_integrator.DensitySystem`).
+    """The equation d_t s = -S s, with the probabilities r = sqrt(m) s >= 0 (a `density_integrator.DensitySystem`).
 
     Args:
         generator: S and m.
@@ -47,7 +27,7 @@ class ReversibleSystem:
         petsc_options: of the linear solver, without prefix.
     """
 
-    def __init__(self, generator: Generator, choice: StepChoice, petsc_options: dict[str, Any] | None) -> None:
+    def __init__(self, generator: ScharfetterGummel, choice: StepChoice, petsc_options: dict[str, Any] | None) -> None:
         self._choice, self._comm, self._root = choice, generator.comm, generator.root
         allowed = EXACT_STEPS if choice.rtol is None else EXACT * choice.rtol
         self.resolvents = Resolvents(
