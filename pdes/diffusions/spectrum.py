@@ -134,19 +134,28 @@ def _solved(forms: GeneratorForms, k: int, equation: ReversibleDiffusion) -> tup
         vector = energy.createVecRight()
         for i in range(k - 1):
             solver.getEigenvector(i, vector)
-            function = fem.Function(forms.space, name=f"f_{i + 1}")
-            count = forms.space.dofmap.index_map.size_local
-            function.x.array[:count] = vector.array / roots.array
-            function.x.scatter_forward()
-            mean = forms.integral(forms.product(function, functions[0])) / norm
-            function.x.array[:] -= mean  # SLEPc deflates in another inner product
-            size = forms.integral(forms.product(function, function))
-            rates.append(forms.integral(forms.energy(function, function)) / size)
-            function.x.array[:] *= np.sqrt(norm / size)
+            function, rate = _mode(forms, vector.array / roots.array, functions[0], norm, f"f_{i + 1}")
             functions.append(function)
+            rates.append(rate)
         solver.destroy()
     order = np.argsort(rates, kind="stable")
     return np.array(rates)[order], [functions[i] for i in order]
+
+
+def _mode(
+    forms: GeneratorForms, values: np.ndarray, one: fem.Function, norm: float, name: str
+) -> tuple[fem.Function, float]:
+    """The function of the values on this rank, orthogonal to 1 and of the norm of 1, and its rate."""
+    function = fem.Function(forms.space, name=name)
+    function.x.array[: values.size] = values
+    function.x.scatter_forward()
+    # SLEPc deflates in another inner product
+    function.x.array[:] -= forms.integral(forms.product(function, one)) / norm
+    size = forms.integral(forms.product(function, function))
+    # the quotient of energies keeps the digits of small rates, which eigenvalues lose
+    rate = forms.integral(forms.energy(function, function)) / size
+    function.x.array[:] *= np.sqrt(norm / size)
+    return function, rate
 
 
 def _diffusive_rate(equation: ReversibleDiffusion) -> float:

@@ -62,7 +62,7 @@ class StabilisedSystem(System, Protocol):
 
 @dataclass(frozen=True)
 class StepControl:
-    """After a step with error err (in tolerances) the next one is h clip(safety err^(-1/order), shrink, grow).
+    """The choice of step sizes: h_next = h clip(safety err^(-1/order), shrink, grow), err the error in tolerances.
 
     Args:
         order: of the error of a step in h.

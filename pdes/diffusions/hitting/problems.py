@@ -17,6 +17,7 @@ from scaling_limits.particles.sampling.ranks import on_all_ranks
 
 from ..coefficients import function_at
 from ..problem import ReversibleDiffusion
+from ..scharfetter_gummel import Edges
 from .fields import BetweenNodes, ScalarField
 from .line import hit_on_a_line
 from .linear_system import solved, warn_of
@@ -72,20 +73,9 @@ def _hit_on_a_grid(equation: ReversibleDiffusion, sets: tuple[TargetSet, ...], s
         place[mask] = number
     tail, head = generator.edges.tail, generator.edges.head
     free_tail, free_head = place[tail] < 0, place[head] < 0
-    part = np.ones(len(tail))  # of the edge, from its free end to the set
     look_along(grid, generator.edges, free_tail & free_head, sets)
     out_of, into = free_tail & ~free_head, ~free_tail & free_head
-    position = grid.coordinates(tail)
-    along = generator.edges.step * grid.spacing
-
-    def cut() -> None:
-        for number, one in enumerate(sets):
-            some = np.flatnonzero(out_of & (place[head] == number))
-            part[some] = _cut(one, grid, position[some], along[some])
-            some = np.flatnonzero(into & (place[tail] == number))
-            part[some] = _cut(one, grid, position[some] + along[some], -along[some])
-
-    on_all_ranks(grid.comm, cut)
+    part = on_all_ranks(grid.comm, lambda: _parts_outside(grid, generator.edges, sets, place))
     across, out, back = (
         np.where(free, rate, 0.0)
         for free, rate in zip((free_tail & free_head, free_tail, free_head), generator.rates(part))
@@ -124,6 +114,18 @@ def _imbalance(
     flow, made = grid.comm.allreduce(np.array([flow, (free**2).sum()]))
     found = abs(float(flow / made) - 1.0)
     return 0.0 if found <= BALANCED else found if np.isfinite(found) else np.inf
+
+
+def _parts_outside(grid: Grid, edges: Edges, sets: tuple[TargetSet, ...], place: np.ndarray) -> np.ndarray:
+    """The part (E,) of each edge from its free end to the set that it enters, 1 where it enters none."""
+    part, tail, head = np.ones(len(edges.tail)), place[edges.tail], place[edges.head]
+    start, along = grid.coordinates(edges.tail), edges.step * grid.spacing
+    for number, one in enumerate(sets):
+        some = np.flatnonzero((tail < 0) & (head == number))
+        part[some] = _cut(one, grid, start[some], along[some])
+        some = np.flatnonzero((head < 0) & (tail == number))
+        part[some] = _cut(one, grid, start[some] + along[some], -along[some])
+    return part
 
 
 def _cut(one: TargetSet, grid: Grid, start: np.ndarray, along: np.ndarray) -> np.ndarray:
