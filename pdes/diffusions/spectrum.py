@@ -117,7 +117,7 @@ def _solved(forms: GeneratorForms, k: int, equation: ReversibleDiffusion) -> tup
     functions[0].x.array[:] = 1.0
     rates = [0.0]
     if k > 1:
-        solver = _eigensolver(energy, product, one, k - 1, _diffusive_rate(equation))
+        solver = eigensolver(energy, product, one, k - 1, diffusive_rate(equation))
         try:
             solver.solve()
         except (PETSc.Error, SystemError) as error:  # slepc4py 3.25 raises the second
@@ -158,7 +158,7 @@ def _mode(
     return function, rate
 
 
-def _diffusive_rate(equation: ReversibleDiffusion) -> float:
+def diffusive_rate(equation: ReversibleDiffusion) -> float:
     """The diffusive rate sigma M/L^2, a scale for the slow rates."""
     grid = equation.grid
     mobility = mobility_at(equation.coefficients, grid.box.mean(axis=1)[None])[0]
@@ -166,7 +166,7 @@ def _diffusive_rate(equation: ReversibleDiffusion) -> float:
     return float(equation.coefficients.temperature * np.trace(mobility) / grid.dim / length**2)
 
 
-def _eigensolver(energy: PETSc.Mat, product: PETSc.Mat, one: PETSc.Vec, count: int, rate: float) -> SLEPc.EPS:
+def eigensolver(energy: PETSc.Mat, product: PETSc.Mat, one: PETSc.Vec, count: int, rate: float) -> SLEPc.EPS:
     """Shift and invert just below 0, with the mode of rate 0 known beforehand."""
     comm = energy.getComm()
     solver = SLEPc.EPS().create(comm)
