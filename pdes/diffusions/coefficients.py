@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from scaling_limits.meshes.box import Grid
 from scaling_limits.particles import InvalidArgument
@@ -58,7 +60,9 @@ def exponent_at(coefficients: Coefficients, points: np.ndarray) -> np.ndarray:
     return evaluated("free_energy", coefficients.free_energy, points) / float(coefficients.temperature)
 
 
-def function_at(name: str, function: Any, points: np.ndarray, *, nonnegative: bool = False) -> np.ndarray:
+def function_at(
+    name: str, function: Callable[[np.ndarray], ArrayLike], points: np.ndarray, *, nonnegative: bool = False
+) -> np.ndarray:
     """The values (P,) of a user's function at points (P, d); a number is none.
 
     Raises:

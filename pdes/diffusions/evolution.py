@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -61,7 +60,9 @@ def evolve(
     return DensityEvolution(equation, snapshots, densities, np.array(end.entropies), end.statistics)
 
 
-def _chosen(equation: ReversibleDiffusion, times: Any, scheme: Any, step: Any) -> tuple[np.ndarray, StepChoice]:
+def _chosen(
+    equation: ReversibleDiffusion, times: ArrayLike, scheme: ResolventScheme, step: float | None
+) -> tuple[np.ndarray, StepChoice]:
     snapshots, choice = checked_times(times), StepChoice.of(scheme, step, equation.rtol)
     if choice.step is not None and snapshots[-1] > MOST_GIVEN * choice.step:
         raise InvalidArgument("step", f"{choice.step:g} makes more than {MOST_GIVEN} steps to {snapshots[-1]:g}")
@@ -88,7 +89,9 @@ def _start(equation: ReversibleDiffusion, initial: Callable[[np.ndarray], ArrayL
     return np.where(alive, probabilities, 0.0) / (1.0 - beyond) if beyond > 0 else probabilities
 
 
-def _look_between_nodes(equation: ReversibleDiffusion, initial: Callable[[np.ndarray], Any], total: float) -> None:
+def _look_between_nodes(
+    equation: ReversibleDiffusion, initial: Callable[[np.ndarray], ArrayLike], total: float
+) -> None:
     """Warn where the sum of the initial density over the nodes is not its integral over the cells."""
 
     def mass(x: np.ndarray, weights: np.ndarray) -> np.ndarray:

@@ -26,6 +26,7 @@ from .density_evolution import DensityEvolution
 from .evolution import evolve
 from .hitting import problems
 from .hitting.fields import ScalarField
+from .hitting.target_sets import Indicator
 from .problem import ReversibleDiffusion
 from .spectrum import Modes, slowest
 
@@ -137,7 +138,7 @@ class ReversibleFokkerPlanck(ReversibleDiffusion):
         same_on_all_ranks(self.comm, k=count)
         return slowest(self, count)
 
-    def mean_first_passage_time(self, target: Callable[[np.ndarray], np.ndarray]) -> ScalarField:
+    def mean_first_passage_time(self, target: Indicator) -> ScalarField:
         """The mean time T to reach a set: -div(sigma pi M grad T) = pi outside of it, T = 0 in it.
 
         Args:
@@ -156,7 +157,7 @@ class ReversibleFokkerPlanck(ReversibleDiffusion):
         """
         return problems.mean_first_passage_time(self, target)
 
-    def committor(self, a: Callable[[np.ndarray], np.ndarray], b: Callable[[np.ndarray], np.ndarray]) -> ScalarField:
+    def committor(self, a: Indicator, b: Indicator) -> ScalarField:
         """The probability q to reach b before a: -div(sigma pi M grad q) = 0 between them, q = 0 in a and 1 in b.
 
         Args:

@@ -8,15 +8,13 @@ interpolated between the nodes of the cell as anywhere else.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 
 from scaling_limits.meshes.box import Grid
 
-from .target_sets import bisected, wrapped
+from .target_sets import Indicator, bisected, wrapped
 
-Sets = tuple[tuple[Callable[[np.ndarray], np.ndarray], float], ...]
+Sets = tuple[tuple[Indicator, float], ...]
 FAINT = 1e-3  # weight of a continuation from one node only, whose f(x - e) is not to be had
 SHORT = 0.25  # the least part of such a way
 
@@ -56,7 +54,7 @@ def beside_sets(
 
 
 def _continued(
-    grid: Grid, nodal: np.ndarray, place: np.ndarray, indicator: Callable[[np.ndarray], np.ndarray],
+    grid: Grid, nodal: np.ndarray, place: np.ndarray, indicator: Indicator,
     value: float, index: np.ndarray, step: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
     """The continuation of f from nodes at places (P, d) by a step into a set, and how much it counts (P,), (P,)."""

@@ -7,9 +7,10 @@ exp(-Psi/sigma) underflows, the fields are NaN.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
 
 import numpy as np
+from numpy.typing import ArrayLike
 from petsc4py import PETSc
 
 from scaling_limits.meshes.box import Grid
@@ -21,18 +22,18 @@ from ..scharfetter_gummel import Edges
 from .fields import BetweenNodes, ScalarField
 from .line import hit_on_a_line
 from .linear_system import solved, warn_of
-from .target_sets import TargetSet, bisected, look_along, nodes_of, wrapped
+from .target_sets import Indicator, TargetSet, bisected, look_along, nodes_of, wrapped
 
 BALANCED = 1e-9  # of the flow: rounding of its sum
 SHORTEST = 1e-6  # part of an edge that is left when a node is (nearly) on the boundary of a set
 
 
-def mean_first_passage_time(equation: ReversibleDiffusion, target: Any) -> ScalarField:
+def mean_first_passage_time(equation: ReversibleDiffusion, target: Indicator) -> ScalarField:
     """The field T; see `FokkerPlanck.mean_first_passage_time`."""
     return _hit(equation, (TargetSet("target", target, 0.0),), 1.0)
 
 
-def committor(equation: ReversibleDiffusion, a: Any, b: Any) -> ScalarField:
+def committor(equation: ReversibleDiffusion, a: Indicator, b: Indicator) -> ScalarField:
     """The field q; see `FokkerPlanck.committor`."""
     return _hit(equation, (TargetSet("a", a, 0.0), TargetSet("b", b, 1.0)), 0.0)
 
@@ -41,7 +42,7 @@ def _hit(equation: ReversibleDiffusion, sets: tuple[TargetSet, ...], source: flo
     return (hit_on_a_line if equation.dim == 1 else _hit_on_a_grid)(equation, sets, source)
 
 
-def poisson(equation: ReversibleDiffusion, source: Any) -> ScalarField:
+def poisson(equation: ReversibleDiffusion, source: Callable[[np.ndarray], ArrayLike]) -> ScalarField:
     """The field f; see `FokkerPlanck.poisson`."""
     generator, grid = equation.generator, equation.grid
 

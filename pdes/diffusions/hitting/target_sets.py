@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from scipy import ndimage
@@ -26,6 +25,9 @@ POINT = 1e-9  # of a cell of a line: a thinner set is a point
 ACROSS = 3  # nodes that a set must have in all directions but one
 
 
+Indicator = Callable[[np.ndarray], np.ndarray]  # from points (P, d) to truth values (P,)
+
+
 @dataclass(frozen=True, eq=False)
 class TargetSet:
     """A set on which the solution is given.
@@ -37,7 +39,7 @@ class TargetSet:
     """
 
     name: str
-    function: Any
+    function: Indicator
     value: float
 
     def holds(self, points: np.ndarray) -> np.ndarray:
