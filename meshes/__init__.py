@@ -2,8 +2,10 @@
 
 from .backend import fenicsx as _fenicsx  # isort: skip
 from .backend import compat as _compat
-from .box import Lattice, box, lattice
+from .box import Grid, box
 from .evaluation import evaluate
 from .torus import draw_space, torus
 
-__all__ = ["Lattice", "box", "draw_space", "evaluate", "lattice", "torus"]
+Lattice, lattice = Grid, Grid.of  # their former names
+
+__all__ = ["Grid", "Lattice", "box", "draw_space", "evaluate", "lattice", "torus"]

@@ -1,4 +1,4 @@
-"""Meshes of boxes, with walls or periodic, and the lattice of their nodes."""
+"""Meshes of boxes, with walls or periodic, and the grid of their nodes."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
 from dolfinx import fem
 from dolfinx.mesh import CellType, Mesh
 from mpi4py import MPI
+from numpy.typing import ArrayLike
 
 from scaling_limits.particles import InvalidArgument
 from scaling_limits.particles.support.checks import flag, integer, real_array, shown
@@ -24,8 +26,8 @@ SUMS = 16  # by which fields are told apart; equal changes at two nodes cancel i
 
 
 def box(
-    bounds: Any,
-    cells: Sequence[Any],
+    bounds: ArrayLike,
+    cells: Sequence[int | ArrayLike],
     *,
     periodic: bool | Sequence[bool] = False,
     cell_type: CellType | None = None,
@@ -75,30 +77,70 @@ def checked_bounds(name: str, value: Any) -> np.ndarray:
 
 
 @dataclass(frozen=True, eq=False)
-class Lattice:
+class Grid:
     """The equidistant nodes of a box, numbered in C order; each rank has a run of them.
 
     Args:
-        bounds: of the box (d, 2).
+        box: (a_i, b_i) for each direction (d, 2).
         cells: for each direction the number of cells (d,).
         periodic: for each direction (d,).
         comm: the ranks that share the nodes.
     """
 
-    bounds: np.ndarray
+    box: np.ndarray
     cells: tuple[int, ...]
     periodic: tuple[bool, ...]
     comm: MPI.Comm
 
+    @classmethod
+    def of(cls, box: ArrayLike, cells: int | Sequence[int], periodic: bool | Sequence[bool], comm: MPI.Comm) -> Grid:
+        """Check what describes a grid, and make it.
+
+        Args:
+            box: (a_i, b_i) for each direction (d, 2), d = 1, 2, 3.
+            cells: for each direction the number of cells (d,); one number on a line.
+            periodic: True, or for each direction whether it has no walls.
+            comm: the ranks that share the nodes.
+
+        Raises:
+            InvalidArgument: an empty box, or too few cells.
+        """
+        limits = checked_bounds("box", box)
+        if not hasattr(comm, "allgather"):
+            raise InvalidArgument("comm", f"must be an mpi4py communicator, not {shown(comm)}")
+        given = [cells] if np.ndim(cells) == 0 else list(cells)  # type: ignore[arg-type]
+        counts = tuple(integer(f"cells[{i}]", n, 1) for i, n in enumerate(given))
+        if len(counts) != len(limits):
+            raise InvalidArgument("cells", f"must be given for each of {len(limits)} directions, not {cells!r}")
+        one = isinstance(periodic, bool | np.bool_)
+        if not one and not isinstance(periodic, list | tuple | np.ndarray):
+            raise InvalidArgument("periodic", f"must be True, False or a list of them, not {shown(periodic)}")
+        wraps = tuple(flag("periodic", value) for value in ([periodic] * len(limits) if one else periodic))  # type: ignore[union-attr]
+        if len(wraps) != len(limits):
+            raise InvalidArgument("periodic", f"must be given for each of {len(limits)} directions, not {periodic!r}")
+        if any(wrap and n < 3 for wrap, n in zip(wraps, counts)):
+            raise InvalidArgument("cells", f"must be at least 3 in each periodic direction, not {counts}")
+        needed, there = (
+            math.prod(n + 1 for n in counts) * BYTES,
+            os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+        )
+        if needed > there:
+            raise InvalidArgument(
+                "cells", f"{counts} need {needed / 2**30:.2g} GiB at least, and this machine has {there / 2**30:.2g}"
+            )
+        return cls(limits, counts, wraps, comm)
+
+    bounds = property(attrgetter("box"), doc="`box`, by its former name.")
+
     @property
     def dim(self) -> int:
-        """D."""
+        """Dimension d of space."""
         return len(self.cells)
 
     @cached_property
     def spacing(self) -> np.ndarray:
-        """h (d,)."""
-        return (self.bounds[:, 1] - self.bounds[:, 0]) / self.cells
+        """Distance h of neighbours along each direction (d,)."""
+        return (self.box[:, 1] - self.box[:, 0]) / self.cells
 
     @cached_property
     def shape(self) -> tuple[int, ...]:
@@ -128,7 +170,16 @@ class Lattice:
     @cached_property
     def points(self) -> np.ndarray:
         """The coordinates (m, d) of the nodes of this rank."""
-        return self.bounds[:, 0] + self.index * self.spacing
+        return self.box[:, 0] + self.index * self.spacing
+
+    @cached_property
+    def nodes(self) -> np.ndarray:
+        """The coordinates (size, d) of all nodes, in C order."""
+        return self.coordinates(np.arange(self.size))
+
+    def coordinates(self, numbers: np.ndarray) -> np.ndarray:
+        """The coordinates (P, d) of nodes, given by their numbers (P,) in C order."""
+        return self.box[:, 0] + np.stack(np.unravel_index(numbers, self.shape), axis=1) * self.spacing
 
     @cached_property
     def volumes(self) -> np.ndarray:
@@ -159,42 +210,13 @@ class Lattice:
     @cached_property
     def space(self) -> fem.FunctionSpace:
         """Continuous elements of degree 1 on the mesh of the box; one degree of freedom for each node."""
-        mesh = box(self.bounds, self.cells, periodic=self.periodic, comm=self.comm)
+        mesh = box(self.box, self.cells, periodic=self.periodic, comm=self.comm)
         return fem.functionspace(mesh, ("Lagrange", 1))
 
     def function(self, field: np.ndarray, name: str) -> fem.Function:
         """The finite element function of a field at all nodes."""
         x = self.space.tabulate_dof_coordinates()[:, : self.dim]
-        index = np.rint((x - self.bounds[:, 0]) / self.spacing).astype(np.int64) % self.shape
+        index = np.rint((x - self.box[:, 0]) / self.spacing).astype(np.int64) % self.shape
         result = fem.Function(self.space, name=name)
         result.x.array[:] = field[self.flat(index)]
         return result
-
-
-def lattice(bounds: Any, cells: Any, periodic: bool | Sequence[bool], comm: MPI.Comm) -> Lattice:
-    """Check what describes a lattice, and make it.
-
-    Raises:
-        InvalidArgument: an empty box, or too few cells.
-    """
-    limits = checked_bounds("box", bounds)
-    if not hasattr(comm, "allgather"):
-        raise InvalidArgument("comm", f"must be an mpi4py communicator, not {shown(comm)}")
-    given = [cells] if np.ndim(cells) == 0 else list(cells)
-    counts = tuple(integer(f"cells[{i}]", n, 1) for i, n in enumerate(given))
-    if len(counts) != len(limits):
-        raise InvalidArgument("cells", f"must be given for each of {len(limits)} directions, not {cells!r}")
-    one = isinstance(periodic, bool | np.bool_)
-    if not one and not isinstance(periodic, list | tuple | np.ndarray):
-        raise InvalidArgument("periodic", f"must be True, False or a list of them, not {shown(periodic)}")
-    wraps = tuple(flag("periodic", value) for value in ([periodic] * len(limits) if one else periodic))  # type: ignore[union-attr]
-    if len(wraps) != len(limits):
-        raise InvalidArgument("periodic", f"must be given for each of {len(limits)} directions, not {periodic!r}")
-    if any(wrap and n < 3 for wrap, n in zip(wraps, counts)):
-        raise InvalidArgument("cells", f"must be at least 3 in each periodic direction, not {counts}")
-    needed, there = math.prod(n + 1 for n in counts) * BYTES, os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    if needed > there:
-        raise InvalidArgument(
-            "cells", f"{counts} need {needed / 2**30:.2g} GiB at least, and this machine has {there / 2**30:.2g}"
-        )
-    return Lattice(limits, counts, wraps, comm)

@@ -6,12 +6,12 @@ from scaling_limits.particles.errors import NotConverged, Unresolved
 
 from .diffusions.coefficients import Coefficients
 from .diffusions.density import Density
-from .diffusions.density_evolution import Evolved
+from .diffusions.density_evolution import DensityEvolution, Evolved
 from .diffusions.effective_fokker_planck import EffectiveFokkerPlanck
 from .diffusions.fokker_planck import FokkerPlanck
 from .diffusions.generator_forms import GeneratorForms
-from .diffusions.hitting.fields import LatticeField
-from .diffusions.scharfetter_gummel import EdgeScheme
+from .diffusions.hitting.fields import ScalarField
+from .diffusions.scharfetter_gummel import ScharfetterGummel
 from .pinned_balls.equations import BilliardEquations, BilliardSolution
 from .pinned_balls.exact_limits import Ordering, constancy_gap, linear_wave, ordering_time
 from .pinned_balls.finite_size import FiniteSizeEquations, FiniteSizeSolution
@@ -22,8 +22,11 @@ from .rotators.density_evolution import EvolvedActions
 from .rotators.effective_plane import EffectivePlane
 from .rotators.forms import TransportForms
 from .rotators.transport_fokker_planck import TransportFokkerPlanck
+from .time.chebyshev import RungeKuttaChebyshev
 from .time.resolvent_schemes import IMPLICIT_EULER, RESOLVENT2, RESOLVENT3, RESOLVENT4, ResolventScheme
 from .time.rosenbrock import RODAS3, RODAS4, Rosenbrock
+
+EdgeScheme, LatticeField = ScharfetterGummel, ScalarField  # their former names
 
 __all__ = [
     "IMPLICIT_EULER",
@@ -37,6 +40,7 @@ __all__ = [
     "BilliardSolution",
     "Coefficients",
     "Density",
+    "DensityEvolution",
     "DeviationForm",
     "EdgeScheme",
     "EffectiveFokkerPlanck",
@@ -54,6 +58,9 @@ __all__ = [
     "PicardIteration",
     "ResolventScheme",
     "Rosenbrock",
+    "RungeKuttaChebyshev",
+    "ScalarField",
+    "ScharfetterGummel",
     "TransportFokkerPlanck",
     "TransportForms",
     "Unresolved",

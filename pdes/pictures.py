@@ -15,7 +15,7 @@ from scaling_limits.particles.support.archive import target
 from scaling_limits.particles.support.checks import integer
 
 from .diffusions.density import Density
-from .diffusions.density_evolution import Evolved
+from .diffusions.density_evolution import DensityEvolution
 from .rotators.density import ActionDensity
 
 __all__ = ["NoDisplay", "action_surface", "density_animation", "density_surface", "space_time_surface"]
@@ -43,37 +43,19 @@ def space_time_surface(
     x, times, values = (np.asarray(array, dtype=float) for array in (x, times, values))
     if values.shape != (times.size, x.size) or not np.isfinite(values).all():
         raise InvalidArgument("values", f"must be finite and of shape {(times.size, x.size)}, not {values.shape}")
-    with display() as possible:
-        if not possible:
-            return None
-        import pyvista
-
-        span = (x - x.min()) / np.ptp(x), (times - times.min()) / np.ptp(times)
-        plane = np.meshgrid(*span)
-        grid = pyvista.StructuredGrid(*plane, height * values / np.abs(values).max())
-        grid[label] = values.ravel(order="F")
-        bar = {"color": "black", "title": f"{label}\n", "vertical": True, "height": 0.6}
-        bar |= {"position_x": 0.9, "position_y": 0.2}
-        plotter = pyvista.Plotter(off_screen=True, window_size=(1100, 800))
-        plotter.add_mesh(grid, scalars=label, cmap="viridis", smooth_shading=True, scalar_bar_args=bar)
-        plotter.set_background("white")
-        plotter.show_grid(
-            xtitle="x", ytitle="t", ztitle=label, color="black", n_ylabels=2, n_zlabels=3, fmt="%.3g",
-            axes_ranges=[x.min(), x.max(), times.min(), times.max(), 0.0, float(np.abs(values).max())],
-        )  # fmt: skip
-        plotter.camera_position = [(-1.35, -1.5, 1.3), (0.5, 0.5, 0.1), (0.0, 0.0, 1.0)]
-        plotter.screenshot(os.fspath(path))
-        plotter.close()
-    return Path(path)
+    heights = height * values.T / np.abs(values).max()
+    ends = [x.min(), x.max(), times.min(), times.max(), 0.0, float(np.abs(values).max())]
+    surface, seen_from = (x, times, heights), (-1.35, -1.5, 1.3)
+    return _drawn(path, surface, values.T, ("x", "t", label), label, ends, "viridis", seen_from, 2)
 
 
 def _plane(density: Density) -> tuple[np.ndarray, np.ndarray]:
     """Grid lines (X,), (Y,) of a density in the plane."""
     if not isinstance(density, Density):
         raise InvalidArgument("density", f"must be a Density, not {type(density).__name__}")
-    if density.lattice.dim != 2:
-        raise InvalidArgument("density", f"must be one in the plane, not in {density.lattice.dim} dimensions")
-    x, y = (np.linspace(low, high, n) for (low, high), n in zip(density.lattice.bounds, density.lattice.shape))
+    if density.grid.dim != 2:
+        raise InvalidArgument("density", f"must be one in the plane, not in {density.grid.dim} dimensions")
+    x, y = (np.linspace(low, high, n) for (low, high), n in zip(density.grid.box, density.grid.shape))
     return x, y
 
 
@@ -128,26 +110,36 @@ def _surface(
     path: str | os.PathLike[str], x: np.ndarray, y: np.ndarray, values: np.ndarray, names: tuple[str, str, str],
     height: float, seen_from: tuple[float, float, float] = (-1.2, -1.6, 1.5),
 ) -> Path | None:  # fmt: skip
+    logarithms = np.log10(np.maximum(values, 1e-6 * values.max()))
+    ends = [x[0], x[-1], y[0], y[-1], 0.0, float(values.max())]
+    surface = (x, y, height * values / values.max())
+    return _drawn(path, surface, logarithms, names, f"log10 {names[2]}", ends, "magma", seen_from, 3)
+
+
+def _drawn(
+    path: str | os.PathLike[str], surface: tuple[np.ndarray, ...], colours: np.ndarray, names: tuple[str, str, str],
+    title: str, ends: list[float], cmap: str, camera: tuple[float, float, float], labels: int,
+) -> Path | None:  # fmt: skip
+    """Draw heights (X, Y) over the grid lines (X,), (Y,), which fill the unit square; labels along y as asked for."""
     target("path", path)
     with display() as possible:
         if not possible:
             return None
         import pyvista
 
-        title = f"log10 {names[2]}"
-        span = (x - x[0]) / np.ptp(x), (y - y[0]) / np.ptp(y)
-        grid = pyvista.StructuredGrid(*np.meshgrid(*span, indexing="ij"), height * values / values.max())
-        grid[title] = np.log10(np.maximum(values, 1e-6 * values.max())).ravel(order="F")
+        span = [(axis - axis.min()) / np.ptp(axis) for axis in surface[:2]]
+        grid = pyvista.StructuredGrid(*np.meshgrid(*span, indexing="ij"), surface[2])
+        grid[title] = colours.ravel(order="F")
         bar = {"color": "black", "title": f"{title}\n", "vertical": True, "height": 0.6}
         bar |= {"position_x": 0.9, "position_y": 0.2}
         plotter = pyvista.Plotter(off_screen=True, window_size=(1100, 800))
-        plotter.add_mesh(grid, scalars=title, cmap="magma", smooth_shading=True, scalar_bar_args=bar)
+        plotter.add_mesh(grid, scalars=title, cmap=cmap, smooth_shading=True, scalar_bar_args=bar)
         plotter.set_background("white")
         plotter.show_grid(
-            xtitle=names[0], ytitle=names[1], ztitle=names[2], color="black", n_ylabels=3, n_zlabels=3, fmt="%.3g",
-            axes_ranges=[x[0], x[-1], y[0], y[-1], 0.0, float(values.max())],
+            xtitle=names[0], ytitle=names[1], ztitle=names[2], color="black", n_ylabels=labels, n_zlabels=3,
+            fmt="%.3g", axes_ranges=ends,
         )  # fmt: skip
-        plotter.camera_position = [seen_from, (0.5, 0.5, 0.1), (0.0, 0.0, 1.0)]
+        plotter.camera_position = [camera, (0.5, 0.5, 0.1), (0.0, 0.0, 1.0)]
         plotter.screenshot(os.fspath(path))
         plotter.close()
     return Path(path)
@@ -155,7 +147,7 @@ def _surface(
 
 def density_animation(
     path: str | os.PathLike[str],
-    run: Evolved,
+    run: DensityEvolution,
     landscape: Any = None,
     *,
     frames_per_second: int = 8,
@@ -177,7 +169,7 @@ def density_animation(
     import matplotlib.pyplot as plt
     from matplotlib.animation import FuncAnimation, PillowWriter
 
-    if not isinstance(run, Evolved):
+    if not isinstance(run, DensityEvolution):
         raise InvalidArgument("run", f"must be what evolve returns, not {type(run).__name__}")
     if target("path", path).suffix.lower() != ".gif":
         raise InvalidArgument("path", f"must end with .gif, not {os.fspath(path)!r}")

@@ -46,7 +46,7 @@ ARROWS = [(one, other) for one, others in GRAPH.items() for other in others]
 def test_what_is_read():
     assert len(SOURCES) > 120
     assert len(ARROWS) > 400
-    assert ("pdes.diffusions.fokker_planck", "pdes.diffusions.scharfetter_gummel") in ARROWS
+    assert ("pdes.diffusions.problem", "pdes.diffusions.scharfetter_gummel") in ARROWS
 
 
 def test_no_import_goes_round():

@@ -108,7 +108,7 @@ def passage_time(equation, paths):
 
 
 def draw(out, equation, run, found, times, expected):
-    x, y = (np.linspace(*ends, n) for ends, n in zip(BOX, run[0].lattice.shape))
+    x, y = (np.linspace(*ends, n) for ends, n in zip(BOX, run[0].grid.shape))
     plane = np.stack(np.meshgrid(x, y, indexing="ij"), axis=-1).reshape(-1, 2)
     potential = equation.coefficients.potential
     smooth = np.minimum(potential.confining_at(plane), 120.0).reshape(x.size, y.size)

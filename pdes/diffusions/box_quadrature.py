@@ -1,12 +1,13 @@
-"""Integrals over boxes, cell by cell, shared by the ranks."""
+"""Gauss quadrature on the parts of an interval, and on the cells of a box, shared by the ranks."""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 
 import numpy as np
 
-from scaling_limits.meshes.box import Lattice
+from scaling_limits.meshes.box import Grid
 from scaling_limits.particles.sampling.ranks import on_all_ranks
 
 EVALUATIONS = 4_000_000
@@ -14,36 +15,49 @@ MOST_POINTS = 10  # along each direction of a cell
 AT_ONCE = 2**18
 
 
-def points_per_direction(lattice: Lattice) -> int:
-    """How many Gauss points of a cell are affordable along each direction."""
-    cells = float(np.prod(lattice.cells))
-    return int(np.clip((EVALUATIONS / cells) ** (1 / lattice.dim), 2, MOST_POINTS))
-
-
-def moments(lattice: Lattice, density: Callable[[np.ndarray], np.ndarray], order: int) -> np.ndarray:
-    """The integrals of rho and of x_i rho over the box (d + 1,), the same on all ranks; collective.
+def composite_gauss(breaks: np.ndarray, order: int) -> tuple[np.ndarray, np.ndarray]:
+    """The points and weights of Gauss quadrature on each part of an interval.
 
     Args:
-        lattice: gives the box and its cells.
-        density: rho from points (P, d) to values (P,).
-        order: Gauss points along each direction of a cell.
+        breaks: ends of the parts (K + 1,), increasing.
+        order: n, points in each part; polynomials of degree 2 n - 1 are integrated exactly.
+
+    Returns:
+        Points (K, n) and weights (K, n).
     """
     ticks, weights = np.polynomial.legendre.leggauss(order)
-    dim = lattice.dim
-    offsets = np.stack(np.meshgrid(*[0.5 * (ticks + 1)] * dim, indexing="ij"), axis=-1).reshape(-1, dim)
-    shares = np.prod(np.stack(np.meshgrid(*[0.5 * weights] * dim, indexing="ij"), axis=-1).reshape(-1, dim), axis=1)
-    count = int(np.prod(lattice.cells))
-    first, last = (count * rank // lattice.comm.size for rank in (lattice.comm.rank, lattice.comm.rank + 1))
+    width = np.diff(breaks)[:, None]
+    return breaks[:-1, None] + 0.5 * width * (ticks + 1.0), 0.5 * width * weights
+
+
+def points_per_direction(grid: Grid) -> int:
+    """How many Gauss points of a cell are affordable along each direction."""
+    cells = float(np.prod(grid.cells))
+    return int(np.clip((EVALUATIONS / cells) ** (1 / grid.dim), 2, MOST_POINTS))
+
+
+def integral(grid: Grid, part: Callable[[np.ndarray, np.ndarray], np.ndarray], order: int) -> np.ndarray:
+    """The integral over the box, the same on all ranks; collective.
+
+    Args:
+        grid: gives the box and its cells.
+        part: from points (P, d) and their weights (P,) to the weighted sum of the integrand, of any shape.
+        order: Gauss points along each direction of a cell.
+    """
+    (ticks,), (weights,) = composite_gauss(np.array([0.0, 1.0]), order)
+    dim = grid.dim
+    offsets = np.array(list(itertools.product(ticks, repeat=dim)))
+    shares = np.prod(list(itertools.product(weights, repeat=dim)), axis=1)
+    count = int(np.prod(grid.cells))
+    first, last = (count * rank // grid.comm.size for rank in (grid.comm.rank, grid.comm.rank + 1))
     at_once = max(1, AT_ONCE // len(shares))
 
-    def own() -> np.ndarray:
-        sums = np.zeros(dim + 1)
+    def own() -> np.ndarray | float:
+        total: np.ndarray | float = 0.0
         for start in range(first, last, at_once):
-            cells = np.stack(np.unravel_index(np.arange(start, min(start + at_once, last)), lattice.cells), axis=1)
-            x = lattice.bounds[:, 0] + (cells[:, None] + offsets) * lattice.spacing
-            values = density(x.reshape(-1, dim)).reshape(len(cells), -1) * shares
-            sums[0] += values.sum()
-            sums[1:] += np.einsum("cq,cqi->i", values, x)
-        return sums
+            cells = np.stack(np.unravel_index(np.arange(start, min(start + at_once, last)), grid.cells), axis=1)
+            x = (grid.box[:, 0] + (cells[:, None] + offsets) * grid.spacing).reshape(-1, dim)
+            total = total + part(x, np.tile(shares, len(cells)))
+        return total
 
-    return np.asarray(lattice.comm.allreduce(on_all_ranks(lattice.comm, own)) * np.prod(lattice.spacing))
+    return np.asarray(sum(grid.comm.allgather(on_all_ranks(grid.comm, own))) * np.prod(grid.spacing))

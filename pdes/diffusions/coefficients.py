@@ -1,30 +1,37 @@
-"""What an effective equation is made of: M(x), Psi(x) and sigma, as they are asked for and looked at."""
+"""The coefficients M(x), Psi(x) and sigma of an effective equation, and their checks."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import ArrayLike
 
+from scaling_limits.meshes.box import Grid
 from scaling_limits.particles import InvalidArgument
+from scaling_limits.particles.sampling.ranks import on_all_ranks
 from scaling_limits.particles.support.checks import evaluated, number, shown
 
 ASYMMETRY = 1e-8  # of the largest entry of M; interpolated tensors are symmetric to rounding, so this leaves much room
 SINGULAR = 8 * float(np.finfo(float).eps)  # of what a determinant or an eigenvalue is when M has the diagonal 1
+PERIOD_RTOL = 1e-8  # of what should be the same on both sides of a period
+FACES = 16  # random points of a face at which that is compared
 
 
 class Coefficients(Protocol):
-    """What an effective equation is made of."""
+    """The coefficients of an effective equation."""
 
     @property
     def temperature(self) -> float:
-        """Sigma."""
+        """The temperature sigma, in units of energy."""
 
     def mobility(self, points: np.ndarray) -> np.ndarray:
-        """M (P, d, d) at points (P, d)."""
+        """The mobility tensors M (P, d, d) at points (P, d)."""
 
     def free_energy(self, points: np.ndarray) -> np.ndarray:
-        """Psi (P,) at points (P, d)."""
+        """The free energy Psi (P,) at points (P, d)."""
 
 
 def checked_coefficients(coefficients: Any) -> Coefficients:
@@ -53,7 +60,9 @@ def exponent_at(coefficients: Coefficients, points: np.ndarray) -> np.ndarray:
     return evaluated("free_energy", coefficients.free_energy, points) / float(coefficients.temperature)
 
 
-def function_at(name: str, function: Any, points: np.ndarray, *, nonnegative: bool = False) -> np.ndarray:
+def function_at(
+    name: str, function: Callable[[np.ndarray], ArrayLike], points: np.ndarray, *, nonnegative: bool = False
+) -> np.ndarray:
     """The values (P,) of a user's function at points (P, d); a number is none.
 
     Raises:
@@ -104,3 +113,32 @@ def _refused(what: str, points: np.ndarray, tensors: np.ndarray, place: int) -> 
     return InvalidArgument(
         "mobility", f"M must be {what} everywhere in the box, but at x = {x} it is {tensors[place].tolist()}"
     )
+
+
+def check_periods(grid: Grid, coefficients: Coefficients, rtol: float) -> None:
+    """Compare Psi and M on both sides of each period, at random points; collective.
+
+    Args:
+        grid: the box and its periods.
+        coefficients: M, Psi, sigma.
+        rtol: relative error that M may have.
+
+    Raises:
+        InvalidArgument: they are not the same.
+    """
+    generator = np.random.Generator(np.random.Philox(key=FACES))
+    low, high = grid.box.T
+    for i in np.flatnonzero(grid.periodic):
+        sides = np.repeat((low + (high - low) * generator.random((FACES, grid.dim)))[None], 2, axis=0)
+        sides[0, :, i], sides[1, :, i] = low[i], high[i]
+        on_all_ranks(grid.comm, partial(_check_faces, coefficients, rtol, int(i), sides))
+
+
+def _check_faces(coefficients: Coefficients, rtol: float, i: int, sides: np.ndarray) -> None:
+    exponents = [exponent_at(coefficients, x) for x in sides]
+    tensors = [mobility_at(coefficients, x) for x in sides]
+    scale = max(1.0, float(np.abs(exponents[0]).max()))
+    if np.abs(exponents[0] - exponents[1]).max() > PERIOD_RTOL * scale:
+        raise InvalidArgument("periodic", f"Psi is not the same at both ends of direction {i}")
+    if np.abs(tensors[0] - tensors[1]).max() > max(PERIOD_RTOL, 4 * rtol) * np.abs(tensors[0]).max():
+        raise InvalidArgument("periodic", f"M is not the same at both ends of direction {i}")

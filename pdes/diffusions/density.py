@@ -1,75 +1,102 @@
-"""Densities on a lattice, and functions of the position that solve for them."""
+"""Densities on a grid, and interpolation between its nodes."""
 
 from __future__ import annotations
 
 import itertools
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from operator import attrgetter
 
 import numpy as np
 from dolfinx import fem
+from numpy.typing import ArrayLike
 
-from scaling_limits.meshes.box import Lattice
+from scaling_limits.meshes.box import Grid
 from scaling_limits.particles import InvalidArgument
 from scaling_limits.particles.diffusions.multiscale_potential import points as checked_points
+from scaling_limits.particles.sampling.ranks import on_all_ranks
+from scaling_limits.particles.support.archive import load_arrays, save_arrays, target
+
+from ..time.densities import CallableArray
+from .problem import ReversibleDiffusion
 
 FLOOR = -700.0  # the logarithm of a density that is as good as 0
+FORMAT = 1
+FIELDS = {"log_ratio", "mass", "first", "covariance", "relative_entropy", "free_energy"}
+GRID = {"box", "cells", "periodic", "exponent"}
+SAME_EXPONENT = 1e-6  # largest difference of Psi/sigma at a node, between a file and the equation it is read for
 
 
-def interpolated(lattice: Lattice, field: np.ndarray, points: np.ndarray) -> np.ndarray:
+def interpolated(grid: Grid, field: np.ndarray, points: np.ndarray) -> np.ndarray:
     """Values (P, ...) between the nodes of a field (size, ...), linear along each direction."""
-    nodes, _, weights = corners(lattice, points)
+    nodes, _, weights = corners(grid, points)
     result = np.zeros((len(points), *field.shape[1:]))
     for node, weight in zip(nodes.T, weights.T):
         result += weight.reshape(-1, *[1] * (field.ndim - 1)) * field[node]
     return result
 
 
-def corners(lattice: Lattice, points: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The nodes (P, 2^d) of the cells of points (P, d), the places (P, d) of the first of them, and the weights (P,
-    2^d) of linear interpolation.
+def corners(grid: Grid, points: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The nodes (P, 2^d) of the cells of points (P, d), the places (P, d) of the first of them, and the weights
+    (P, 2^d) of linear interpolation.
     """
-    scaled = (points - lattice.bounds[:, 0]) / lattice.spacing
-    cell = np.clip(np.floor(scaled).astype(np.int64), 0, np.array(lattice.cells) - 1)
+    scaled = (points - grid.box[:, 0]) / grid.spacing
+    cell = np.clip(np.floor(scaled).astype(np.int64), 0, np.array(grid.cells) - 1)
     offset = (scaled - cell)[:, None, :]
-    which = np.array(list(itertools.product((0, 1), repeat=lattice.dim)))
-    nodes = lattice.flat((cell[:, None, :] + which) % lattice.shape)
+    which = np.array(list(itertools.product((0, 1), repeat=grid.dim)))
+    nodes = grid.flat((cell[:, None, :] + which) % grid.shape)
     return nodes, cell, np.prod(np.where(which, offset, 1.0 - offset), axis=2)
 
 
-def inside(lattice: Lattice, points: Any) -> np.ndarray:
-    """Return points (P, d) in the box; those beyond a period are taken back."""
-    x = checked_points("points", points, lattice.dim)
-    low, high = lattice.bounds.T
+def inside(grid: Grid, points: ArrayLike) -> np.ndarray:
+    """Return points (P, d) in the box; those beyond a period are taken back.
+
+    Raises:
+        InvalidArgument: a wrong shape, or a point outside of the box.
+    """
+    x = checked_points("points", points, grid.dim)
+    low, high = grid.box.T
     slack = 1e-9 * (high - low)
-    walls = ~np.array(lattice.periodic)
+    walls = ~np.array(grid.periodic)
     if (walls & ((x < low - slack) | (x > high + slack))).any():
-        raise InvalidArgument("points", f"must be in the box {lattice.bounds.tolist()}")
+        raise InvalidArgument("points", f"must be in the box {grid.box.tolist()}")
     return np.where(walls, np.clip(x, low, high), low + (x - low) % (high - low))
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Density:
     """A probability density rho(x) = pi(x) u(x), pi = exp(-Psi/sigma), with log u linear between the nodes.
 
     Args:
-        lattice: the nodes.
+        grid: the nodes.
         exponent: x (P, d) -> Psi(x)/sigma (P,).
         log_ratio: log u at the nodes (size,).
-        mass: the integral of rho.
-        centre: the integral of x rho (d,).
+        mass: integral of rho.
+        first: integral of x rho (d,).
+        covariance: of the position (d, d).
+        relative_entropy: H = int rho log(rho/rho_eq), without unit.
+        free_energy: F = int rho Psi + sigma int rho log rho, an energy.
     """
 
-    lattice: Lattice
+    grid: Grid
     exponent: Callable[[np.ndarray], np.ndarray]
     log_ratio: np.ndarray
     mass: float
-    centre: np.ndarray
+    first: np.ndarray
+    covariance: np.ndarray
+    relative_entropy: float
+    free_energy: float
 
-    def at(self, points: Any) -> np.ndarray:
-        """rho(x).
+    def __repr__(self) -> str:
+        mean = [float(f"{x:.4g}") for x in self.first]
+        return f"<Density: {'x'.join(map(str, self.grid.shape))} nodes, mass {self.mass:.6g}, mean {mean}>"
+
+    lattice = property(attrgetter("grid"), doc="`grid`, by its former name.")
+
+    def at(self, points: ArrayLike) -> np.ndarray:
+        """Return rho(x).
 
         Args:
             points: x (P, d), in the box.
@@ -80,25 +107,90 @@ class Density:
         Raises:
             InvalidArgument: a wrong shape, or a point outside of the box.
         """
-        x = inside(self.lattice, points)
-        return np.exp(interpolated(self.lattice, self.log_ratio, x) - self.exponent(x))
+        x = inside(self.grid, points)
+        return np.exp(interpolated(self.grid, self.log_ratio, x) - self.exponent(x))
 
-    def mean(self) -> np.ndarray:
-        """The mean position E X (d,)."""
-        return self.centre.copy()
+    @property
+    def mean(self) -> CallableArray:
+        """Mean position E X (d,); `mean()` of earlier versions works too."""
+        return self.first.copy().view(CallableArray)
 
-    @cached_property
+    @property
     def nodes(self) -> np.ndarray:
-        """The coordinates (size, d) of all nodes, in C order."""
-        index = np.stack(np.unravel_index(np.arange(self.lattice.size), self.lattice.shape), axis=1)
-        return self.lattice.bounds[:, 0] + index * self.lattice.spacing
+        """Coordinates (size, d) of all nodes, in C order."""
+        return self.grid.nodes
 
     @cached_property
     def values(self) -> np.ndarray:
-        """Rho at all nodes, in the shape of the lattice."""
-        return np.exp(self.log_ratio - self.exponent(self.nodes)).reshape(self.lattice.shape)
+        """The density rho at all nodes, in the shape of the grid."""
+        return np.exp(self.log_ratio - self.exponent(self.nodes)).reshape(self.grid.shape)
+
+    @property
+    def minimum(self) -> float:
+        """The least rho of all nodes, in units of 1/volume."""
+        return float(self.values.min())
 
     @cached_property
     def function(self) -> fem.Function:
-        """Rho as a finite element function of degree 1 (collective the first time)."""
-        return self.lattice.function(self.values.ravel(), "rho")
+        """The density rho as a finite element function of degree 1 (collective the first time)."""
+        return self.grid.function(self.values.ravel(), "rho")
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the density to an .npz file; collective.
+
+        Args:
+            path: the file, on a disk of rank 0; an existing one is replaced.
+
+        Raises:
+            InvalidArgument: no path, or one that no file can be written to.
+        """
+        content = {name: getattr(self, name) for name in FIELDS}
+        save_on_grid(path, "Density", self.grid, self.exponent(self.nodes), content)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str], equation: ReversibleDiffusion) -> Density:
+        """Read what `save` wrote.
+
+        Args:
+            path: the file.
+            equation: the one that the density belongs to, which knows Psi between the nodes.
+
+        Raises:
+            FileNotFoundError: there is no such file.
+            InvalidArgument: it is not such a file, or belongs to another equation.
+        """
+        content = load_on_grid(path, "Density", FIELDS, equation)
+        mass, entropy, energy = (float(content[name]) for name in ("mass", "relative_entropy", "free_energy"))
+        arrays = content["log_ratio"], mass, content["first"], content["covariance"]
+        return cls(equation.grid, equation.exponent, *arrays, entropy, energy)
+
+
+def save_on_grid(
+    path: str | os.PathLike[str], kind: str, grid: Grid, exponent: np.ndarray, content: dict[str, object]
+) -> None:
+    """Write a result, with its grid and Psi/sigma at the nodes by which its equation is known again; collective."""
+    place = on_all_ranks(grid.comm, lambda: target("path", path))
+    about = {"box": grid.box, "cells": np.array(grid.cells), "periodic": np.array(grid.periodic), "exponent": exponent}
+
+    def save() -> None:
+        if grid.comm.rank == 0:
+            save_arrays(place, {"kind": kind, "format": FORMAT, **about, **content})
+
+    on_all_ranks(grid.comm, save)
+
+
+def load_on_grid(
+    path: str | os.PathLike[str], kind: str, names: set[str], equation: ReversibleDiffusion
+) -> dict[str, np.ndarray]:
+    """Read the content of a file of `save_on_grid`.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        InvalidArgument: it is not such a file, or belongs to another equation.
+    """
+    content = load_arrays(path, kind, FORMAT, names | GRID)
+    grid, found = equation.grid, {name: content.pop(name) for name in GRID}
+    same = all(np.array_equal(found[name], getattr(grid, name)) for name in ("box", "cells", "periodic"))
+    if not same or np.abs(found["exponent"] - equation.exponent(grid.nodes)).max() > SAME_EXPONENT:
+        raise InvalidArgument("equation", f"{os.fspath(path)} belongs to another one")
+    return content

@@ -2,99 +2,106 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+import os
+from dataclasses import asdict, dataclass
 from functools import cached_property
-from typing import Any, overload
+from operator import attrgetter
 
 import numpy as np
 
-from scaling_limits.particles.support.checks import integer
-
-from ..time.rosenbrock import Statistics
-from .density import FLOOR, Density
+from ..time.densities import DensitySeries
+from ..time.statistics import Statistics
+from .density import FLOOR, Density, load_on_grid, save_on_grid
 from .problem import ReversibleDiffusion
 
+ARRAYS = ("times", "probabilities", "relative_entropy")
 
-@dataclass(frozen=True, eq=False)
-class Evolved:
+
+@dataclass(frozen=True, eq=False, repr=False)
+class DensityEvolution(DensitySeries[Density]):
     """Densities at times.
 
     Args:
         equation: what was solved.
         times: (T,).
         probabilities: at all nodes (T, size).
-        entropy: H = int rho log(rho/rho_eq) at the times (T,), without unit.
-        statistics: what the solve has cost.
+        relative_entropy: H = int rho log(rho/rho_eq) at the times (T,), without unit.
+        statistics: cost of the solve.
     """
 
     equation: ReversibleDiffusion
     times: np.ndarray
     probabilities: np.ndarray
-    entropy: np.ndarray
+    relative_entropy: np.ndarray
     statistics: Statistics
 
-    def __len__(self) -> int:
-        """T."""
-        return len(self.times)
-
-    def __iter__(self) -> Iterator[Density]:
-        return (self[i] for i in range(len(self)))
-
-    @overload
-    def __getitem__(self, index: int) -> Density: ...
-
-    @overload
-    def __getitem__(self, index: slice) -> list[Density]: ...
-
-    def __getitem__(self, index: Any) -> Any:
-        """The density at a time; a list of them for a slice."""
-        if isinstance(index, slice):
-            return [self[i] for i in range(*index.indices(len(self)))]
-        index = integer("index", index, -len(self), len(self) - 1)
-        lattice, scheme = self.equation.lattice, self.equation.scheme
+    def density(self, index: int) -> Density:
+        """Return the density at the time of an index >= 0."""
+        grid, generator = self.equation.grid, self.equation.generator
+        weights = self.probabilities[index]
+        mean = weights @ grid.nodes
+        away = grid.nodes - mean
         with np.errstate(divide="ignore"):
-            logarithms = np.log(self.probabilities[index] / scheme.volumes)
-        ratio = np.maximum(logarithms, FLOOR) + scheme.exponent + scheme.lowest
-        weights = self.probabilities[index].reshape(lattice.shape)
-        centre = []
-        for i, (low, h) in enumerate(zip(lattice.bounds[:, 0], lattice.spacing)):
-            marginal = weights.sum(axis=tuple(j for j in range(lattice.dim) if j != i))
-            centre.append(float(marginal @ (low + h * np.arange(lattice.shape[i]))))
-        return Density(lattice, self.equation.exponent, ratio, float(self.mass[index]), np.array(centre))
+            logarithms = np.log(weights / generator.volumes)
+        ratio = np.maximum(logarithms, FLOOR) + generator.exponent + generator.lowest
+        return Density(
+            grid, self.equation.exponent, ratio, float(weights.sum()), mean,
+            (away.T * weights) @ away, float(self.relative_entropy[index]), float(self.free_energy[index]),
+        )  # fmt: skip
 
-    def at(self, points: Any) -> np.ndarray:
-        """rho(x, t).
-
-        Args:
-            points: x (P, d), in the box.
-
-        Returns:
-            rho (T, P), in units of 1/volume.
-
-        Raises:
-            InvalidArgument: a wrong shape, or a point outside of the box.
-        """
-        return np.array([self[i].at(points) for i in range(len(self))])
+    entropy = property(attrgetter("relative_entropy"), doc="`relative_entropy`, by its former name.")
 
     @property
     def volumes(self) -> np.ndarray:
         """The volume that belongs to each node (size,)."""
-        return self.equation.scheme.volumes
+        return self.equation.generator.volumes
 
     @property
     def mass(self) -> np.ndarray:
-        """int rho (T,)."""
+        """Integral of rho at the times (T,)."""
         return self.probabilities.sum(axis=1)
 
     @cached_property
     def minimum(self) -> np.ndarray:
-        """The least rho of all nodes (T,), in units of 1/volume."""
+        """The least rho of all nodes at the times (T,), in units of 1/volume."""
         return (self.probabilities / self.volumes).min(axis=1)
 
     @cached_property
     def free_energy(self) -> np.ndarray:
-        """F = int rho Psi + sigma int rho log rho = sigma H - sigma log Z of the lattice (T,), an energy."""
-        scheme, sigma = self.equation.scheme, self.equation.coefficients.temperature
-        log_partition = np.log((scheme.volumes * np.exp(-scheme.exponent)).sum()) - scheme.lowest
-        return sigma * self.entropy - sigma * log_partition
+        """F = int rho Psi + sigma int rho log rho = sigma H - sigma log Z of the grid (T,), an energy."""
+        generator, sigma = self.equation.generator, self.equation.coefficients.temperature
+        log_partition = np.log((generator.volumes * np.exp(-generator.exponent)).sum()) - generator.lowest
+        return sigma * self.relative_entropy - sigma * log_partition
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the densities to an .npz file; collective.
+
+        Args:
+            path: the file, on a disk of rank 0; an existing one is replaced.
+
+        Raises:
+            InvalidArgument: no path, or one that no file can be written to.
+        """
+        content = {name: getattr(self, name) for name in ARRAYS}
+        content["statistics"] = np.array(list(asdict(self.statistics).values()), dtype=float)
+        generator = self.equation.generator
+        save_on_grid(path, "DensityEvolution", generator.grid, generator.exponent + generator.lowest, content)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str], equation: ReversibleDiffusion) -> DensityEvolution:
+        """Read what `save` wrote.
+
+        Args:
+            path: the file.
+            equation: the one that was solved.
+
+        Raises:
+            FileNotFoundError: there is no such file.
+            InvalidArgument: it is not such a file, or belongs to another equation.
+        """
+        content = load_on_grid(path, "DensityEvolution", {*ARRAYS, "statistics"}, equation)
+        times, probabilities, entropy = (content[name] for name in ARRAYS)
+        return cls(equation, times, probabilities, entropy, Statistics.of(content["statistics"]))
+
+
+Evolved = DensityEvolution  # its former name

@@ -3,23 +3,33 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
+from dataclasses import KW_ONLY, dataclass, field
+from functools import cached_property
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
 from mpi4py import MPI
+from numpy.typing import ArrayLike
 
 from scaling_limits.cells.effective_coefficients import EffectiveCoefficients, effective_coefficients
-from scaling_limits.meshes.backend.krylov import checked_options
-from scaling_limits.meshes.box import checked_bounds, lattice
+from scaling_limits.meshes.box import checked_bounds
 from scaling_limits.particles import EffectiveLangevin, InvalidArgument, MultiscalePotential
 from scaling_limits.particles.sampling.ranks import communicator, on_all_ranks
-from scaling_limits.particles.support.checks import number
+from scaling_limits.particles.support.checks import flag
 
-from .fokker_planck import FokkerPlanck
+from .coefficients import check_periods
+from .fokker_planck import ReversibleFokkerPlanck
+
+LEAST_RTOL = 1e-12  # that the cell problems are asked for
 
 
-class EffectiveFokkerPlanck(FokkerPlanck):
+@dataclass(frozen=True, eq=False)
+class EffectiveFokkerPlanck(ReversibleFokkerPlanck):
     """The effective equation of Brownian motion in an N-scale potential: M(x) and Psi(x) from its cell problems.
+
+    The cell problems are solved when the coefficients are first asked for, by any of the methods; collective.
 
     Args:
         potential: V0, V1, sigma.
@@ -33,50 +43,58 @@ class EffectiveFokkerPlanck(FokkerPlanck):
         petsc_options: of the linear solver of evolutions and hitting problems, without prefix.
 
     Raises:
-        InvalidArgument: an argument out of range.
-        NotConverged: the cell problems, or the interpolation of M and Psi in this box.
+        InvalidArgument: an argument out of range; later, coefficients that are not periodic where the box is.
+        NotConverged: later, the cell problems, or the interpolation of M and Psi in this box.
 
     Source: Duncan, Duong and Pavliotis (2023), Theorem 1.
     """
 
-    coefficients: EffectiveCoefficients
+    potential: MultiscalePotential
+    box: ArrayLike
+    cells: int | Sequence[int]
+    rtol: float = 1e-6
+    _: KW_ONLY
+    periodic: bool | Sequence[bool] = False
+    cache: str | os.PathLike[str] | None = None
+    progress: bool = False
+    comm: MPI.Comm = field(default_factory=lambda: MPI.COMM_WORLD, repr=False)
+    petsc_options: dict[str, Any] | None = field(default=None, repr=False)
 
-    def __init__(
-        self,
-        potential: MultiscalePotential,
-        box: Any,
-        cells: Any,
-        rtol: float = 1e-6,
-        *,
-        periodic: Any = False,
-        cache: str | os.PathLike[str] | None = None,
-        progress: bool = False,
-        comm: MPI.Comm = MPI.COMM_WORLD,
-        petsc_options: dict[str, Any] | None = None,
-    ) -> None:
-        def checked() -> float:
-            bounds = checked_bounds("box", box)
-            if not isinstance(potential, MultiscalePotential):
-                raise InvalidArgument("potential", f"must be a MultiscalePotential, not {type(potential).__name__}")
-            if len(bounds) != potential.dim:
-                message = f"must have {potential.dim} directions, like the potential, not {len(bounds)}"
-                raise InvalidArgument("box", message)
-            lattice(box, cells, periodic, comm)  # its complaints come before the cells are solved
-            checked_options(petsc_options)
-            return max(number("rtol", rtol, above=0.0), 1e-12)
+    def __post_init__(self) -> None:
+        on_all_ranks(communicator(self.comm), self._check_arguments)
+        self._compare_ranks(float(self.potential.temperature))
 
-        aim = on_all_ranks(communicator(comm), checked)
-        coefficients = effective_coefficients(potential, box, aim, cache=cache, progress=progress, comm=comm)
-        super().__init__(coefficients, box, cells, rtol, periodic=periodic, comm=comm, petsc_options=petsc_options)
+    def _check_arguments(self) -> None:
+        box, potential = checked_bounds("box", self.box), self.potential
+        if not isinstance(potential, MultiscalePotential):
+            raise InvalidArgument("potential", f"must be a MultiscalePotential, not {type(potential).__name__}")
+        if len(box) != potential.dim:
+            raise InvalidArgument("box", f"must have {potential.dim} directions, like the potential, not {len(box)}")
+        super()._check_arguments()
+        flag("progress", self.progress)
+        assert self.dim  # the complaints of the grid
 
-    def drift(self, points: Any) -> np.ndarray:
+    lattice = property(attrgetter("grid"), doc="`grid`, by its former name.")
+
+    @cached_property
+    def coefficients(self) -> EffectiveCoefficients:  # type: ignore[override]
+        """M and Psi, from the cell problems; collective the first time."""
+        rtol = max(self.rtol, LEAST_RTOL)
+        found = effective_coefficients(
+            self.potential, self.box, rtol, cache=self.cache, progress=self.progress, comm=self.comm
+        )
+        check_periods(self.grid, found, self.rtol)
+        return found
+
+    def drift(self, points: ArrayLike) -> np.ndarray:
         """b = -M grad Psi + sigma div M at points (P, d), of the Ito equation (18); `EffectiveCoefficients.drift`."""
         return self.coefficients.drift(points)
 
-    def noise(self, points: Any) -> np.ndarray:
+    def noise(self, points: ArrayLike) -> np.ndarray:
         """sqrt(2 sigma M) at points (P, d), shape (P, d, d); `EffectiveCoefficients.noise`."""
         return self.coefficients.noise(points)
 
     def particles(self) -> EffectiveLangevin:
         """The sampler of the effective equation: dX = b(X) dt + sqrt(2 sigma M(X)) dW, reflected at the walls."""
-        return EffectiveLangevin(self.drift, self.noise, self.lattice.bounds, self.lattice.periodic)
+        coefficients = self.coefficients  # solved now, by all ranks together
+        return EffectiveLangevin(coefficients.drift, coefficients.noise, self.grid.box, self.grid.periodic)

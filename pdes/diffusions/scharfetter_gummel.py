@@ -1,13 +1,13 @@
-"""The generator on the nodes of a lattice: edges with exponentially fitted conductances.
+"""The Scharfetter-Gummel generator on the nodes of a grid: edges with exponentially fitted conductances.
 
 For rho = pi u, pi = exp(-Psi/sigma), the equation d_t rho = div(M (rho grad Psi + sigma grad rho)) is the gradient flow
 d_t (pi u) = div(sigma pi M grad u). At a node x of volume |x| the tensor is a sum M(x) = sum_i lambda_i e_i e_i^T over
-steps e_i of the lattice (`lattice_basis`), so that
+steps e_i of the grid (`selling`), so that
 
     int sigma pi <M grad u, grad u>  ~  sum_edges c_xy (u_y - u_x)^2,
     c_xy = sigma w_xy pi_xy,    1/pi_xy = int_0^1 exp((Psi_x + s (Psi_y - Psi_x))/sigma) ds,
 
-where w_xy collects |x| lambda_i of both ends. With a diagonal M these are the fluxes of Scharfetter and Gummel; with a
+where w_xy collects |x| lambda_i of both ends. With a diagonal M these are the Scharfetter-Gummel fluxes; with a
 moderate M_12 they are those of finite elements of degree 1 on triangles, averaged along edges (Xu and Zikatanov, Math.
 Comp. 68 (1999) 1429). No conductance is negative, for any tensor: densities stay positive, the free energy decreases,
 and exp(-Psi/sigma) is stationary, all exactly.
@@ -26,7 +26,7 @@ import scipy.sparse
 from mpi4py import MPI
 from petsc4py import PETSc
 
-from scaling_limits.meshes.box import Lattice
+from scaling_limits.meshes.box import Grid
 from scaling_limits.particles.errors import Unresolved, warn
 from scaling_limits.particles.sampling.ranks import on_all_ranks
 
@@ -34,7 +34,7 @@ from .coefficients import Coefficients, checked_coefficients, exponent_at, mobil
 from .selling import decomposition
 
 STANDS_IN = 0.5  # of the mass of equilibrium; it is less where only nodes near walls are concerned
-HIGHEST = 1300.0  # of (Psi - min Psi)/sigma; beyond it sqrt(pi) is not a number, and there is a wall
+HIGHEST = 1300.0  # of (Psi - min Psi)/sigma; beyond it sqrt(pi) underflows, and there is a wall
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,9 +42,9 @@ class Edges:
     """All edges that the nodes of this rank contribute.
 
     Args:
-        tail: place of x in the whole lattice (E,).
+        tail: place of x in the whole grid (E,).
         head: place of y (E,).
-        step: y - x (E, d), in units of the lattice, not wrapped.
+        step: y - x (E, d), in units of the grid, not wrapped.
         weight: the part of w_xy that comes from x (E,), in units of volume over time and energy.
         widest: the largest component of a step, 1 where neighbours are enough.
         diagonal: whether the diagonal of M stands in for M, at the nodes of this rank (m,).
@@ -65,43 +65,43 @@ class Edges:
         return Edges(self.tail[kept], self.head[kept], self.step[kept], self.weight[kept], self.widest, self.diagonal)
 
 
-def edges(lattice: Lattice, tensors: np.ndarray) -> Edges:
-    """The edges of a tensor field on a lattice.
+def edges(grid: Grid, tensors: np.ndarray) -> Edges:
+    """The edges of a tensor field on a grid.
 
     A node near a wall takes a difference to one side only where the other would leave the box; where both would, as at
     a corner, it takes the diagonal of M.
 
     Args:
-        lattice: the nodes.
+        grid: the nodes.
         tensors: M (m, d, d) at the nodes of this rank.
     """
-    scaled = tensors / (lattice.spacing[:, None] * lattice.spacing[None, :])
+    scaled = tensors / (grid.spacing[:, None] * grid.spacing[None, :])
     weights, steps = decomposition(scaled)
-    fits = [_inside(lattice, side * steps) for side in (1, -1)]
+    fits = [_inside(grid, side * steps) for side in (1, -1)]
     stuck = ((weights > 0) & ~fits[0] & ~fits[1]).any(axis=1)
     if stuck.any():
-        diagonal = scaled[stuck] * np.eye(lattice.dim)
+        diagonal = scaled[stuck] * np.eye(grid.dim)
         weights[stuck], steps[stuck] = decomposition(diagonal)
-        fits = [_inside(lattice, side * steps) for side in (1, -1)]
+        fits = [_inside(grid, side * steps) for side in (1, -1)]
     sides = fits[0].astype(float) + fits[1]
-    share = lattice.volumes[:, None] * weights / np.maximum(sides, 1.0)
+    share = grid.volumes[:, None] * weights / np.maximum(sides, 1.0)
     parts = []
-    flat = lattice.flat(lattice.index)
+    flat = grid.flat(grid.index)
     for side, fit in zip((1, -1), fits):
         node, term = np.nonzero(fit & (weights > 0))
         step = side * steps[node, term]
-        head = lattice.flat((lattice.index[node] + step) % lattice.shape)
+        head = grid.flat((grid.index[node] + step) % grid.shape)
         parts.append((flat[node], head, step, share[node, term]))
     tail, head, step, weight = (np.concatenate(column) for column in zip(*parts))
     widest = int(np.abs(step).max(initial=1))
     proper = tail != head  # once around the box and back is no edge
-    widest = lattice.comm.allreduce(widest, MPI.MAX)
+    widest = grid.comm.allreduce(widest, MPI.MAX)
     return Edges(tail[proper], head[proper], step[proper], weight[proper], widest, stuck)
 
 
-def _inside(lattice: Lattice, steps: np.ndarray) -> np.ndarray:
-    target = lattice.index[:, None, :] + steps
-    return np.all(lattice.periodic | ((target >= 0) & (target < lattice.shape)), axis=-1)
+def _inside(grid: Grid, steps: np.ndarray) -> np.ndarray:
+    target = grid.index[:, None, :] + steps
+    return np.all(grid.periodic | ((target >= 0) & (target < grid.shape)), axis=-1)
 
 
 def bernoulli(difference: np.ndarray) -> np.ndarray:
@@ -119,51 +119,51 @@ def symmetric_bernoulli(difference: np.ndarray) -> np.ndarray:
     )
 
 
-class EdgeScheme:
-    """The matrix S and the measure m of an effective equation on a lattice.
+class ScharfetterGummel:
+    """The matrix S and the measure m of an effective equation on a grid.
 
     Args:
-        lattice: the nodes.
+        grid: the nodes.
         coefficients: M, Psi, sigma.
 
     Raises:
         InvalidArgument: on all ranks, if Psi is not finite, or M is not symmetric and positive definite somewhere.
     """
 
-    def __init__(self, lattice: Lattice, coefficients: Coefficients) -> None:
-        self.lattice = lattice
+    def __init__(self, grid: Grid, coefficients: Coefficients) -> None:
+        self.grid = grid
         self.temperature = float(checked_coefficients(coefficients).temperature)
         mine, tensors = on_all_ranks(
-            lattice.comm,
-            lambda: (exponent_at(coefficients, lattice.points), mobility_at(coefficients, lattice.points)),
+            grid.comm,
+            lambda: (exponent_at(coefficients, grid.points), mobility_at(coefficients, grid.points)),
         )
-        self.exponent = lattice.whole(mine)  # Psi/sigma on the whole lattice, above its minimum
+        self.exponent = grid.whole(mine)  # Psi/sigma on the whole grid, above its minimum
         self.lowest = float(self.exponent.min())
         self.exponent -= self.lowest
         self.alive = self.exponent <= HIGHEST
-        found = edges(lattice, tensors)
+        found = edges(grid, tensors)
         self.edges = found.among(self.alive)
-        self.volumes = lattice.whole(lattice.volumes)  # of all nodes
-        own = self.exponent[lattice.own]
-        self.root = np.where(own <= HIGHEST, np.sqrt(lattice.volumes) * np.exp(-0.5 * own), 0.0)  # sqrt(m)
+        self.volumes = grid.whole(grid.volumes)  # of all nodes
+        own = self.exponent[grid.own]
+        self.root = np.where(own <= HIGHEST, np.sqrt(grid.volumes) * np.exp(-0.5 * own), 0.0)  # sqrt(m)
         self.traits = self._traits(tensors)
         self._warn_of_diagonals(found.diagonal)
 
     @property
     def comm(self) -> MPI.Comm:
         """The ranks."""
-        return self.lattice.comm
+        return self.grid.comm
 
     @property
     def dim(self) -> int:
         """Dimension d of space."""
-        return self.lattice.dim
+        return self.grid.dim
 
     def _warn_of_diagonals(self, diagonal: np.ndarray) -> None:
         """Warn where the diagonal of M stands in for M at more than some nodes near corners."""
         mass = np.array([(self.root[diagonal] ** 2).sum(), (self.root**2).sum()])
-        some, all_ = self.lattice.comm.allreduce(mass)
-        if some > STANDS_IN * all_ and self.lattice.comm.rank == 0:
+        some, all_ = self.grid.comm.allreduce(mass)
+        if some > STANDS_IN * all_ and self.grid.comm.rank == 0:
             part = f"{some / all_:.2g} of the mass"
             message = f"M is so anisotropic that its differences leave the box at nodes with {part}"
             warn(
@@ -175,20 +175,20 @@ class EdgeScheme:
     def _traits(self, tensors: np.ndarray) -> np.ndarray:
         """Numbers that tell Psi/sigma and M at all nodes from others: sums with random signs, for each of both."""
         diagonal = np.diagonal(tensors, axis1=1, axis2=2)
-        upper = np.triu_indices(self.lattice.dim, 1)
+        upper = np.triu_indices(self.grid.dim, 1)
         ratios = tensors / np.sqrt(diagonal[:, :, None] * diagonal[:, None, :])
-        fields = [np.minimum(self.exponent[self.lattice.own], HIGHEST)[:, None], np.log(diagonal)]
-        return self.lattice.signed_sums(np.concatenate([*fields, ratios[:, upper[0], upper[1]]], axis=1))
+        fields = [np.minimum(self.exponent[self.grid.own], HIGHEST)[:, None], np.log(diagonal)]
+        return self.grid.signed_sums(np.concatenate([*fields, ratios[:, upper[0], upper[1]]], axis=1))
 
     def matrix(self) -> PETSc.Mat:
         """S, symmetric and positive semidefinite, with kernel sqrt(m); in units of rate."""
         return self.assembled(self.edges.tail, self.edges.head, *self.rates())
 
     def rates(self, part: np.ndarray | float = 1.0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """What edges have to give to S: (x, y) and (y, x); (x, x); (y, y).
+        """The contributions of the edges to the entries (x, y) and (y, x), to (x, x), and to (y, y) of S.
 
         Args:
-            part: of an edge that is left of it, (E,) or 1; a cut edge has one free end, and only its entry is of use.
+            part: of each edge that is outside of a set, (E,) or 1; of a cut edge only the entry of its free end counts.
         """
         tail, head, weight = self.edges.tail, self.edges.head, self.temperature * self.edges.weight
         difference = self.exponent[head] - self.exponent[tail]
@@ -200,7 +200,7 @@ class EdgeScheme:
     def assembled(
         self, tail: np.ndarray, head: np.ndarray, across: np.ndarray, out: np.ndarray, back: np.ndarray
     ) -> PETSc.Mat:
-        """Add up what edges have to give to the entries (x, y), (y, x), (x, x) and (y, y); collective.
+        """The matrix of the contributions of edges to the entries (x, y), (y, x), (x, x) and (y, y); collective.
 
         Args:
             tail: places x, all on this rank (E,).
@@ -209,9 +209,9 @@ class EdgeScheme:
             out: for (x, x).
             back: for (y, y).
         """
-        comm, size, mine = self.lattice.comm, self.lattice.size, self.root.size
-        start = self.lattice.own.start
-        owner = np.searchsorted(self.lattice.ends, head, side="right") - 1
+        comm, size, mine = self.grid.comm, self.grid.size, self.root.size
+        start = self.grid.own.start
+        owner = np.searchsorted(self.grid.ends, head, side="right") - 1
         abroad = [np.flatnonzero((owner == rank) & (rank != comm.rank)) for rank in range(comm.size)]
         received = comm.alltoall([(head[e], tail[e], across[e], back[e]) for e in abroad])
         here = owner == comm.rank

@@ -10,7 +10,7 @@ from petsc4py import PETSc
 from scipy import ndimage
 from slepc4py import SLEPc
 
-from scaling_limits.meshes.box import Lattice, box
+from scaling_limits.meshes.box import Grid, box
 from scaling_limits.particles import InvalidArgument
 from scaling_limits.particles.errors import NotConverged, Unresolved, warn
 
@@ -46,15 +46,15 @@ class Modes:
 
 def slowest(equation: ReversibleDiffusion, k: int) -> Modes:
     """Raise the degree until the rates agree, or there are too many unknowns; see `FokkerPlanck.spectrum`."""
-    grid = equation.lattice
+    grid = equation.grid
     if k > grid.size // 2:
         raise InvalidArgument("k", f"must be at most half the number of nodes, {grid.size // 2}, not {k}")
     aim = min(equation.rtol, SPECTRUM_RTOL)
     _warn_of_high_wells(equation)
     found: Modes | None = None
     for cells, degree in _sequence(grid):
-        mesh = box(grid.bounds, cells, periodic=grid.periodic, comm=grid.comm)
-        forms = GeneratorForms(mesh, equation.coefficients, equation.scheme.lowest, degree)
+        mesh = box(grid.box, cells, periodic=grid.periodic, comm=grid.comm)
+        forms = GeneratorForms(mesh, equation.coefficients, equation.generator.lowest, degree)
         try:
             rates, functions = _solved(forms, k, equation)
         except NotConverged:
@@ -76,15 +76,15 @@ def slowest(equation: ReversibleDiffusion, k: int) -> Modes:
 
 def _warn_of_high_wells(equation: ReversibleDiffusion) -> None:
     """Warn of wells where pi is negligible: elements leave them out, and with them their slow modes."""
-    grid = equation.lattice
-    exponent = np.where(equation.scheme.alive, equation.scheme.exponent, HIGHEST).reshape(grid.shape)
+    grid = equation.grid
+    exponent = np.where(equation.generator.alive, equation.generator.exponent, HIGHEST).reshape(grid.shape)
     modes = ["wrap" if wraps else "nearest" for wraps in grid.periodic]
     around = ndimage.minimum_filter(exponent, size=3, mode=modes)
     within = ndimage.maximum_filter(exponent, size=3, mode=modes)
     wells = (exponent > -np.log(NEGLIGIBLE)) & (exponent <= around) & (within > exponent * (1 + FLAT))
     if wells.any() and grid.comm.rank == 0:
         index = np.argwhere(wells)[0]
-        place = [float(f"{x:.4g}") for x in grid.bounds[:, 0] + index * grid.spacing]
+        place = [float(f"{x:.4g}") for x in grid.box[:, 0] + index * grid.spacing]
         message = f"Psi has a well at x = {place}, {exponent[tuple(index)]:.3g} sigma above its minimum"
         warn(
             f"{message}: modes in wells higher than {-np.log(NEGLIGIBLE):.0f} sigma are left out; "
@@ -93,7 +93,7 @@ def _warn_of_high_wells(equation: ReversibleDiffusion) -> None:
         )
 
 
-def _sequence(grid: Lattice) -> list[tuple[list[int], int]]:
+def _sequence(grid: Grid) -> list[tuple[list[int], int]]:
     """Cells and the degree of elements, one after the other: the change of a rate stands for its error.
 
     Where the higher degrees would be too expensive, degree 2 on cells twice as large comes before degree 2: it costs no
@@ -117,7 +117,7 @@ def _solved(forms: GeneratorForms, k: int, equation: ReversibleDiffusion) -> tup
     functions[0].x.array[:] = 1.0
     rates = [0.0]
     if k > 1:
-        solver = _eigensolver(energy, product, one, k - 1, _diffusive_rate(equation))
+        solver = eigensolver(energy, product, one, k - 1, diffusive_rate(equation))
         try:
             solver.solve()
         except (PETSc.Error, SystemError) as error:  # slepc4py 3.25 raises the second
@@ -134,30 +134,39 @@ def _solved(forms: GeneratorForms, k: int, equation: ReversibleDiffusion) -> tup
         vector = energy.createVecRight()
         for i in range(k - 1):
             solver.getEigenvector(i, vector)
-            function = fem.Function(forms.space, name=f"f_{i + 1}")
-            count = forms.space.dofmap.index_map.size_local
-            function.x.array[:count] = vector.array / roots.array
-            function.x.scatter_forward()
-            mean = forms.integral(forms.product(function, functions[0])) / norm
-            function.x.array[:] -= mean  # SLEPc deflates in another inner product
-            size = forms.integral(forms.product(function, function))
-            rates.append(forms.integral(forms.energy(function, function)) / size)
-            function.x.array[:] *= np.sqrt(norm / size)
+            function, rate = _mode(forms, vector.array / roots.array, functions[0], norm, f"f_{i + 1}")
             functions.append(function)
+            rates.append(rate)
         solver.destroy()
     order = np.argsort(rates, kind="stable")
     return np.array(rates)[order], [functions[i] for i in order]
 
 
-def _diffusive_rate(equation: ReversibleDiffusion) -> float:
-    """Sigma M/L^2, a rate that the slow ones are compared with."""
-    grid = equation.lattice
-    mobility = mobility_at(equation.coefficients, grid.bounds.mean(axis=1)[None])[0]
-    length = float((grid.bounds[:, 1] - grid.bounds[:, 0]).max())
+def _mode(
+    forms: GeneratorForms, values: np.ndarray, one: fem.Function, norm: float, name: str
+) -> tuple[fem.Function, float]:
+    """The function of the values on this rank, orthogonal to 1 and of the norm of 1, and its rate."""
+    function = fem.Function(forms.space, name=name)
+    function.x.array[: values.size] = values
+    function.x.scatter_forward()
+    # SLEPc deflates in another inner product
+    function.x.array[:] -= forms.integral(forms.product(function, one)) / norm
+    size = forms.integral(forms.product(function, function))
+    # the quotient of energies keeps the digits of small rates, which eigenvalues lose
+    rate = forms.integral(forms.energy(function, function)) / size
+    function.x.array[:] *= np.sqrt(norm / size)
+    return function, rate
+
+
+def diffusive_rate(equation: ReversibleDiffusion) -> float:
+    """The diffusive rate sigma M/L^2, a scale for the slow rates."""
+    grid = equation.grid
+    mobility = mobility_at(equation.coefficients, grid.box.mean(axis=1)[None])[0]
+    length = float((grid.box[:, 1] - grid.box[:, 0]).max())
     return float(equation.coefficients.temperature * np.trace(mobility) / grid.dim / length**2)
 
 
-def _eigensolver(energy: PETSc.Mat, product: PETSc.Mat, one: PETSc.Vec, count: int, rate: float) -> SLEPc.EPS:
+def eigensolver(energy: PETSc.Mat, product: PETSc.Mat, one: PETSc.Vec, count: int, rate: float) -> SLEPc.EPS:
     """Shift and invert just below 0, with the mode of rate 0 known beforehand."""
     comm = energy.getComm()
     solver = SLEPc.EPS().create(comm)

@@ -34,7 +34,7 @@ class Source:
 
 
 class BilliardSystem:
-    """M y' = f(y) for y = (mu, second) at the nodes, in the numbering of the form's space (a `rosenbrock.System`)."""
+    """M y' = f(y) for y = (mu, second) at the nodes, numbered as in the form's space (`integration.ImplicitSystem`)."""
 
     def __init__(
         self,

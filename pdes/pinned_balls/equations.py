@@ -17,7 +17,9 @@ from scaling_limits.particles.sampling.ranks import communicator, on_all_ranks, 
 from scaling_limits.particles.support import checks
 from scaling_limits.particles.support.progress import watched
 
-from ..time.rosenbrock import RODAS3, RODAS4, Rosenbrock, Statistics, Stepping
+from ..time.integration import integrate
+from ..time.rosenbrock import RODAS3, RODAS4, Rosenbrock
+from ..time.statistics import Statistics
 from .discretisation import BilliardSystem, Source, billiard_system
 from .energy_norm import ROUND_OFF, hidden_by_rounding
 from .forms import BilliardForm, DeviationForm, EnergyForm, VarianceForm
@@ -208,9 +210,9 @@ class BilliardEquations:
         mean, std = on_all_ranks(
             system.comm, lambda: self._data.projected(x, mesh.cells, mesh.degree, mesh.misfit.cells)
         )
-        stepping = Stepping(scheme or (RODAS3 if rtol > 1e-5 else RODAS4), first=self._first_step(mesh))
-        statistics = Statistics()
-        states = stepping.integrate(system, system.state(mean, std), times, statistics)
+        scheme = scheme or (RODAS3 if rtol > 1e-5 else RODAS4)
+        start, statistics = system.state(mean, std), Statistics()
+        states = integrate(scheme, system, start, times, statistics, first=self._first_step(mesh))
         nodes, mu, w, momentum, energy, outflow = _collected(system, times, states, progress)
         estimate = interpolation_error(mu, w, mesh.degree, ROUND_OFF)
         error = spatial_error(estimate, mesh, self.wave_speed * times)

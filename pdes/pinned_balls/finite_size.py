@@ -28,7 +28,8 @@ from scaling_limits.particles.support import checks
 from scaling_limits.particles.support.progress import watched
 
 from ..time.chebyshev import RungeKuttaChebyshev
-from ..time.rosenbrock import Statistics
+from ..time.integration import integrate
+from ..time.statistics import Statistics
 from .correlated_lattice import correlated_rate
 from .energy_norm import hidden_by_rounding, relative_error, restored
 from .equations import exchanging, tolerance
@@ -69,7 +70,7 @@ def lattice_rate(mu, e, skip, keep, d_mu, d_e):  # type: ignore[no-untyped-def]
 
 
 class LatticeSystem:
-    """y' = f(y) for y = (mu, e) on the sites of this rank (a `chebyshev.ExplicitSystem`)."""
+    """y' = f(y) for y = (mu, e) on the sites of this rank (an `integration.StabilisedSystem`)."""
 
     spectral_radius = SPECTRAL_RADIUS
 
@@ -95,7 +96,7 @@ class LatticeSystem:
         """Number of sites of this rank."""
         return self.last - self.first
 
-    def rate(self, y: np.ndarray) -> np.ndarray:
+    def rate(self, t: float, y: np.ndarray) -> np.ndarray:
         """Return f(y), shape (2 + K, m)."""
         piece, own = self._piece, slice(self._before, self._before + self.size)
         piece[:, own] = y
@@ -120,12 +121,12 @@ class LatticeSystem:
         """Return (mu, w >= 0) of the sites of this rank."""
         return y[0], np.maximum(0.5 * (y[1] - y[0] ** 2), 0.0)
 
-    def error(self, new: np.ndarray, difference: np.ndarray) -> float:
+    def error(self, y: np.ndarray, new: np.ndarray, difference: np.ndarray) -> float:
         """Return the error estimate in mu and sigma over rtol."""
         other = self.moments(new - difference)
         return relative_error(self._weights, self.moments(new), other, self.comm) / self.rtol
 
-    def accept(self, new: np.ndarray) -> tuple[np.ndarray, str]:
+    def accept(self, t: float, new: np.ndarray) -> tuple[np.ndarray, str]:
         """Return the state with sigma^2 >= 0 and the same energy."""
         w = 0.5 * (new[1] - new[0] ** 2)
         kept, reason = restored(self._weights, new[0], w, None, self.rtol, self.comm)
@@ -240,7 +241,7 @@ class FiniteSizeEquations:
         scheme = scheme or RungeKuttaChebyshev()
         if comm.rank == 0:
             self._warn_if_long(scheme, system, float(tau[-1]), comm.size)
-        states = scheme.integrate(system, start, tau, statistics)
+        states = integrate(scheme, system, start, tau, statistics, first=scheme.first(system))
         rows = np.array([np.stack([*system.moments(y), *y[2:]]) for y in watched(states, times.size, progress, comm)])
         mean, w, *covariances = np.moveaxis(np.concatenate(comm.allgather(rows), axis=2), 1, 0)
         mean = mean + frame
@@ -249,7 +250,7 @@ class FiniteSizeEquations:
         return FiniteSizeSolution(times, x, mean, np.sqrt(2 * w), covariance, mean.mean(axis=1), energy, statistics)
 
     def _warn_if_long(self, scheme: RungeKuttaChebyshev, system: LatticeSystem, end: float, ranks: int) -> None:
-        steps = min(end, 2.0 * system.relaxation) / scheme.longest(system.spectral_radius)
+        steps = min(end, 2.0 * system.relaxation) / scheme.longest(system)
         each = scheme.most_stages * self.n * SECONDS_PER_SITE * (1.0 + self.correlations / 20.0)
         warn_if_long(f"at least {steps:.2g} steps of {self.n} balls", steps * each, ranks, "take shorter times")
 

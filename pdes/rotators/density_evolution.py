@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..time.rosenbrock import Statistics
+from ..time.statistics import Statistics
 from .density import ActionDensity
 from .problem import TransportProblem
 

@@ -16,7 +16,7 @@ from scaling_limits.particles.errors import NotConverged, Unresolved, warn
 from scaling_limits.particles.sampling.ranks import on_all_ranks
 from scaling_limits.particles.support.checks import evaluated
 
-from ..time.evolution import Stepper
+from ..time.density_integrator import StepChoice
 from .density import ActionDensity
 from .problem import TransportProblem
 from .space import ActionSpace
@@ -83,13 +83,13 @@ def check_sign(rho: ActionDensity, comm: MPI.Comm) -> None:
         warn(f"the stationary law of the actions: {said}; {remedy}", Unresolved)
 
 
-def problem_of(equation: TransportProblem, start: np.ndarray, times: np.ndarray, stepper: Stepper) -> str:
+def problem_of(equation: TransportProblem, start: np.ndarray, times: np.ndarray, choice: StepChoice) -> str:
     """What tells evolutions apart, in all processes: R at the nodes, the discretisation and the start; collective."""
     parts = [equation.upper, np.array(equation.cells), equation.laws.temperature, times, np.round(start, 8)]
     label = repr(equation.lattice.dissipation)
     if not isinstance(equation.lattice.dissipation, DirectedDissipation):
         label = _digest(equation)
-    text = f"{stepper} {equation.degree} {label}".encode()
+    text = f"{choice} {equation.degree} {label}".encode()
     return hashlib.sha256(text + b"".join(np.ascontiguousarray(part).tobytes() for part in parts)).hexdigest()
 
 

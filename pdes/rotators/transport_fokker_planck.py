@@ -22,10 +22,10 @@ from scaling_limits.particles.support.archive import target
 from scaling_limits.particles.support.checks import flag, integer, number, shown
 from scaling_limits.particles.support.checks import times as checked_times
 
-from ..time.checkpoint import Checkpoint
-from ..time.evolution import Stepper
+from ..time.checkpoint import Checkpoint, integrate_from
+from ..time.density_integrator import DensityIntegrator, StepChoice
 from ..time.resolvent_schemes import RESOLVENT4, ResolventScheme
-from ..time.rosenbrock import Statistics
+from ..time.statistics import Statistics
 from . import coupled, separable
 from .density import ActionDensity
 from .density_evolution import EvolvedActions
@@ -288,10 +288,10 @@ class TransportFokkerPlanck:
 
     def _arguments(
         self, times: Any, scheme: Any, step: Any, checkpoint: Any, every: Any, progress: Any
-    ) -> tuple[np.ndarray, Stepper]:
+    ) -> tuple[np.ndarray, StepChoice]:
         """Look at the arguments before any work, and say which of them are not used."""
         snapshots = checked_times(times)
-        stepper = Stepper.chosen(scheme, step, self.rtol, exact=self.separable)
+        stepper = StepChoice.of(scheme, step, self.rtol, exact=self.separable)
         number("checkpoint_every", every, least=0.0)
         flag("progress", progress)
         if checkpoint is not None:
@@ -303,18 +303,19 @@ class TransportFokkerPlanck:
         return snapshots, stepper
 
     def _evolved(
-        self, values: np.ndarray, snapshots: np.ndarray, stepper: Stepper, options: dict[str, Any], progress: bool
+        self, values: np.ndarray, snapshots: np.ndarray, stepper: StepChoice, options: dict[str, Any], progress: bool
     ) -> EvolvedActions:
         start = self.space.normalised(self.space.projected(values))
         if self.separable:
             fields, undershoot = separable.evolved(self.space, self.laws, start, snapshots)
             return self._checked(EvolvedActions(self, snapshots, fields, undershoot, Statistics()))
-        evolution = ActionEvolution(self.space, *self._matrices, stepper, self.petsc_options)
+        evolution = ActionEvolution(self.space, *self._matrices, self.petsc_options)
         problem = "" if options["checkpoint"] is None else problem_of(self, start, snapshots, stepper)
         keeper = Checkpoint(options["checkpoint"], options["checkpoint_every"], self.space, problem)
-        journey = keeper.travel(evolution, evolution.begin(start), snapshots, progress)
-        fields = np.array([self.space.whole(seen) for seen in journey.seen])
-        return self._checked(EvolvedActions(self, snapshots, fields, evolution.undershoot, journey.statistics))
+        integrator = DensityIntegrator(evolution, stepper)
+        end = integrate_from(keeper, integrator, evolution.start(start), snapshots, progress)
+        fields = np.array([self.space.whole(field) for field in end.snapshots])
+        return self._checked(EvolvedActions(self, snapshots, fields, evolution.undershoot, end.statistics))
 
     def _checked(self, run: EvolvedActions) -> EvolvedActions:
         if run.undershoot > 1e-3 and self.comm.rank == 0:

@@ -1,4 +1,4 @@
-"""Checkpoints of an evolution: whole files, in the order of the lattice, so that any number of ranks goes on."""
+"""Checkpoints of an evolution: fields of all ranks in one file, so that any number of ranks can go on."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 import time
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from mpi4py import MPI
@@ -17,8 +17,8 @@ from scaling_limits.particles.support.archive import load_arrays, save_arrays, t
 from scaling_limits.particles.support.checks import flag, number
 from scaling_limits.particles.support.progress import SnapshotBar
 
-from .evolution import Clock, Evolution, Journey
-from .rosenbrock import Statistics
+from .density_integrator import DensityIntegrator, DyadicStep, IntegratorState
+from .statistics import Statistics
 
 KIND = "checkpoint of an evolution"
 FORMAT = 1
@@ -27,7 +27,7 @@ TRAITS = "traits"  # of files whose problem is told apart by numbers too
 
 
 class Nodes(Protocol):
-    """Where a field lives: what each rank has of it, and all of it in an order that does not depend on the ranks."""
+    """The nodes of a field: those of each rank, and all of them in an order that does not depend on the ranks."""
 
     @property
     def comm(self) -> MPI.Comm:
@@ -38,7 +38,7 @@ class Nodes(Protocol):
         """Values in all."""
 
     @property
-    def own(self) -> Any:
+    def own(self) -> slice | np.ndarray:
         """The places of this rank's values."""
 
     def whole(self, values: np.ndarray) -> np.ndarray:
@@ -51,7 +51,7 @@ class Checkpoint:
     Args:
         path: of the file, on a disk of rank 0; None never writes.
         every: seconds between two writings; 0 writes after every step.
-        lattice: where the state lives.
+        nodes: of the state.
         problem: a text that tells problems apart.
         traits: numbers that do so too, where rounding depends on the number of ranks: problems are the same if none
             differs by more than 1. None where there are none.
@@ -61,25 +61,25 @@ class Checkpoint:
     """
 
     def __init__(
-        self, path: str | os.PathLike[str] | None, every: float, lattice: Nodes, problem: str,
+        self, path: str | os.PathLike[str] | None, every: float, nodes: Nodes, problem: str,
         traits: np.ndarray | None = None,
     ) -> None:  # fmt: skip
-        self._path = None if path is None else on_all_ranks(lattice.comm, lambda: target("checkpoint", path))
+        self._path = None if path is None else on_all_ranks(nodes.comm, lambda: target("checkpoint", path))
         self._every = number("every", every, least=0.0)
-        self._lattice, self._problem, self._traits = lattice, problem, traits
+        self.comm, self._nodes, self._problem, self._traits = nodes.comm, nodes, problem, traits
         self._written = time.monotonic()
 
-    def begin(self, journey: Journey) -> Journey:
-        """The journey of the file, or the given one where there is none; collective.
+    def restore(self, start: IntegratorState) -> IntegratorState:
+        """Return the state of the file, or the given one where there is none; collective.
 
         Raises:
             InvalidArgument: the file is damaged, or belongs to another problem.
         """
         if self._path is None:
-            return journey
-        comm, path = self._lattice.comm, self._path
+            return start
+        comm, path = self.comm, self._path
         found = comm.bcast(on_all_ranks(comm, lambda: self._read(path) if comm.rank == 0 else None))
-        return journey if found is None else self._journey(found)
+        return start if found is None else self._state(found)
 
     def _read(self, path: Path) -> dict[str, np.ndarray] | None:
         try:
@@ -100,77 +100,76 @@ class Checkpoint:
             return self._traits is found
         return found.shape == self._traits.shape and bool((np.abs(found - self._traits) <= 1.0).all())
 
-    def _journey(self, content: dict[str, np.ndarray]) -> Journey:
-        own = self._lattice.own
-        names = Statistics.__dataclass_fields__
-        counts = {k: v.item() for k, v in zip(names, content["statistics"])}
-        whole = {"steps", "refused", "evaluations", "factorisations"}
-        return Journey(
+    def _state(self, content: dict[str, np.ndarray]) -> IntegratorState:
+        own = self._nodes.own
+        return IntegratorState(
             state=content["state"][own],
-            clock=Clock(*(int(value) for value in content["clock"])),
+            place=DyadicStep(*(int(value) for value in content["clock"])),
             length=float(content["length"]),
             entropy=float(content["entropy"]),
-            seen=[field[own] for field in content["seen"]],
+            snapshots=[field[own] for field in content["seen"]],
             entropies=[float(value) for value in content["entropies"]],
-            statistics=Statistics(**{k: int(v) if k in whole else v for k, v in counts.items()}),
+            statistics=Statistics.of(content["statistics"]),
         )
 
-    def after_step(self, journey: Journey) -> None:
+    def after_step(self, state: IntegratorState) -> None:
         """Write, if it is time to; collective."""
         if self._path is None:
             return
-        due = self._lattice.comm.bcast(time.monotonic() - self._written >= self._every)
+        due = self.comm.bcast(time.monotonic() - self._written >= self._every)
         if due:
-            self.write(journey)
+            self.write(state)
 
-    def write(self, journey: Journey) -> None:
+    def write(self, state: IntegratorState) -> None:
         """Write the file; it replaces the old one when it is whole. Collective."""
         if (path := self._path) is None:
             return
-        state = self._lattice.whole(journey.state)
-        seen = [self._lattice.whole(field) for field in journey.seen]
-        clock = journey.clock
+        place, snapshots = state.place, [self._nodes.whole(field) for field in state.snapshots]
         content = {
             "kind": KIND,
             "format": FORMAT,
             "problem": self._problem,
-            "state": state,
-            "clock": np.array([clock.interval, clock.count, clock.position], dtype=np.int64),
-            "length": journey.length,
-            "entropy": journey.entropy,
-            "seen": np.array(seen).reshape(-1, self._lattice.size),
-            "entropies": np.array(journey.entropies),
-            "statistics": np.array(list(asdict(journey.statistics).values()), dtype=float),
+            "state": self._nodes.whole(state.state),
+            "clock": np.array([place.interval, place.count, place.position], dtype=np.int64),
+            "length": state.length,
+            "entropy": state.entropy,
+            "seen": np.array(snapshots).reshape(-1, self._nodes.size),
+            "entropies": np.array(state.entropies),
+            "statistics": np.array(list(asdict(state.statistics).values()), dtype=float),
         } | ({} if self._traits is None else {TRAITS: self._traits})
 
         def save() -> None:
-            if self._lattice.comm.rank == 0:
+            if self.comm.rank == 0:
                 save_arrays(path, content)
 
-        on_all_ranks(self._lattice.comm, save)  # a full disk stops all of them
+        on_all_ranks(self.comm, save)  # a full disk stops all of them
         self._written = time.monotonic()
 
-    def travel(self, evolution: Evolution, start: Journey, times: np.ndarray, progress: bool) -> Journey:
-        """The journey to the last of the times, from the file or else from a start; collective.
 
-        Args:
-            evolution: what takes the steps.
-            start: the journey where there is no file.
-            times: snapshots (T,).
-            progress: show a progress bar, at a terminal, on rank 0.
+def integrate_from(
+    checkpoint: Checkpoint, integrator: DensityIntegrator, start: IntegratorState, times: np.ndarray, progress: bool
+) -> IntegratorState:
+    """Return the state at the last of the times, from the file of a checkpoint or else from a start; collective.
 
-        Raises:
-            InvalidArgument: the file is damaged, or belongs to another problem.
-            NotConverged: no step is small enough.
-        """
-        journey = self.begin(start)
-        bar = SnapshotBar(times, flag("progress", progress) and self._lattice.comm.rank == 0)
+    Args:
+        checkpoint: read at the start, and written as it is due.
+        integrator: takes the steps.
+        start: the state where there is no file.
+        times: snapshots (T,).
+        progress: show a progress bar, at a terminal, on rank 0.
 
-        def after_step(journey: Journey) -> None:
-            bar.update(journey.clock)
-            self.after_step(journey)
+    Raises:
+        InvalidArgument: the file is damaged, or belongs to another problem.
+        NotConverged: no step is small enough.
+    """
+    state = checkpoint.restore(start)
+    bar = SnapshotBar(times, flag("progress", progress) and checkpoint.comm.rank == 0)
 
-        evolution.go(journey, times, after_step)
-        self.write(journey)
-        bar.close()
-        return journey
+    def after_step(state: IntegratorState) -> None:
+        bar.update(state.place)
+        checkpoint.after_step(state)
+
+    integrator.advance(state, times, after_step)
+    checkpoint.write(state)
+    bar.close()
+    return state

@@ -13,17 +13,17 @@ Benchmarking stiff ODE solvers for atmospheric chemistry problems II (1997), (RO
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar
 
 import numpy as np
 
-from scaling_limits.particles.errors import NotConverged
+from .integration import ImplicitSystem, OneStepMethod, StepControl
+from .statistics import Statistics
 
 
 @dataclass(frozen=True)
-class Rosenbrock:
+class Rosenbrock(OneStepMethod[ImplicitSystem]):
     """The coefficients of a Rosenbrock method, and what they promise.
 
     Args:
@@ -49,6 +49,7 @@ class Rosenbrock:
     c: tuple[tuple[float, ...], ...]
     m: tuple[float, ...]
     e: tuple[float, ...]
+    remedy: ClassVar[str] = "use more cells or a larger rtol"
 
     @functools.cached_property
     def rows(self) -> tuple[tuple[np.ndarray, ...], ...]:
@@ -63,6 +64,36 @@ class Rosenbrock:
     def repeats(self, stage: int) -> bool:
         """Whether a stage evaluates f where the one before has done so already."""
         return stage > 0 and self.alpha[stage] == self.alpha[stage - 1] and self._row(stage) == self._row(stage - 1)
+
+    @property
+    def control(self) -> StepControl:
+        """The choice of step sizes."""
+        return StepControl(self.estimate_order + 1)
+
+    def attempt(
+        self, system: ImplicitSystem, t: float, y: np.ndarray, f: np.ndarray, h: float, statistics: Statistics
+    ) -> tuple[np.ndarray, np.ndarray | None, float, str]:
+        """See `OneStepMethod.attempt`."""
+        (a, c), mass = self.rows, system.mass / h
+        stages = np.empty((self.stages, y.size))
+        slope = system.rate_in_time(t, y)
+        system.factor(t, y, 1.0 / (self.gamma * h))
+        statistics.factorisations += 1
+        rate = f
+        for i in range(self.stages):
+            if i > 0 and not self.repeats(i):
+                rate = system.rate(t + self.alpha[i] * h, y + a[i] @ stages[:i])
+                statistics.evaluations += 1
+            right = rate + mass * (c[i] @ stages[:i]) if i else rate
+            if slope is not None:
+                right = right + self.gammas[i] * h * slope
+            stages[i] = system.solve(right)
+        new = y + np.asarray(self.m) @ stages
+        error = system.error(y, new, np.asarray(self.e) @ stages)
+        reason = ""
+        if error <= 1.0:  # else the state may not be worth a look
+            new, reason = system.accept(t + h, new)
+        return new, None, error, reason
 
     def _row(self, stage: int) -> tuple[float, ...]:
         return self.a[stage] + (0.0,) * (self.stages - len(self.a[stage]))
@@ -107,134 +138,3 @@ RODAS4 = Rosenbrock(
     m=(1.221224509226641, 6.019134481288629, 12.53708332932087, -0.6878860361058950, 1.0, 1.0),
     e=(0.0, 0.0, 0.0, 0.0, 0.0, 1.0),
 )
-
-
-class System(Protocol):
-    """A semi-discrete equation M y' = f(t, y) with a diagonal M, on the degrees of freedom that this rank owns."""
-
-    mass: np.ndarray
-
-    def rate(self, t: float, y: np.ndarray) -> np.ndarray:
-        """Return f(t, y)."""
-
-    def rate_in_time(self, t: float, y: np.ndarray) -> np.ndarray | None:
-        """Return df/dt, or None where f does not depend on t."""
-
-    def factor(self, t: float, y: np.ndarray, shift: float) -> None:
-        """Make ready to solve with shift M - df/dy."""
-
-    def solve(self, right_hand_side: np.ndarray) -> np.ndarray:
-        """Return the solution of the system that was made ready; not finite where it has none."""
-
-    def error(self, y: np.ndarray, new: np.ndarray, difference: np.ndarray) -> float:
-        """Return the size of an error estimate, 1 where the tolerance is just met; the same on all ranks."""
-
-    def accept(self, t: float, new: np.ndarray) -> tuple[np.ndarray, str]:
-        """Return the state as it is kept, with an empty text, or a reason to refuse it."""
-
-
-@dataclass
-class Statistics:
-    """What a solve has cost: steps kept and refused, evaluations of f, matrices factored, the extreme step sizes."""
-
-    steps: int = 0
-    refused: int = 0
-    evaluations: int = 0
-    factorisations: int = 0
-    smallest_step: float = np.inf
-    largest_step: float = 0.0
-
-    def keep(self, step: float) -> None:
-        """Count a step that was kept."""
-        self.steps += 1
-        self.smallest_step = min(self.smallest_step, step)
-        self.largest_step = max(self.largest_step, step)
-
-
-@dataclass(frozen=True)
-class Stepping:
-    """Adaptive stepping: h is multiplied by safety err^(-1/order), between shrink and grow.
-
-    Args:
-        scheme: the Rosenbrock method.
-        first: the first step tried.
-        smallest: steps below this part of the time to go are given up.
-        most: number of steps, kept or refused, after which the solve is given up.
-    """
-
-    scheme: Rosenbrock
-    first: float
-    smallest: float = 1e-13
-    most: int = 200_000
-    safety: float = 0.9
-    shrink: float = 0.2
-    grow: float = 6.0
-
-    def integrate(
-        self, system: System, y: np.ndarray, times: np.ndarray, statistics: Statistics
-    ) -> Iterator[np.ndarray]:
-        """Yield the states at the times, which do not decrease and begin at or after 0.
-
-        Raises:
-            NotConverged: the step had to become too small, or there were too many.
-        """
-        t, h = 0.0, self.first
-        f = system.rate(t, y)
-        for target in times:
-            while t < target:
-                last = h >= (target - t) * (1 - 1e-12)
-                if not last and 2 * h > target - t:  # two steps of half the way, not a long and a tiny one
-                    step = 0.5 * (target - t)
-                else:
-                    step = target - t if last else h
-                with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is refused below
-                    new, error, reason = self._try(system, t, y, f, step, statistics)
-                    if not reason:
-                        new, reason = system.accept(t + step, new)
-                if reason:
-                    statistics.refused += 1
-                    h = step * (0.5 if error <= 1 else self._factor(error))
-                    self._give_up(t, h, times[-1], statistics, reason)
-                    continue
-                statistics.keep(step)
-                t, y = (target if last else t + step), new
-                f = system.rate(t, y)
-                h = max(h, step * self._factor(error)) if step < h else step * self._factor(error)
-            yield y
-
-    def _factor(self, error: float) -> float:
-        if not np.isfinite(error):
-            return self.shrink
-        power = 1.0 / (self.scheme.estimate_order + 1)
-        return min(self.grow, max(self.shrink, self.safety * max(error, 1e-12) ** -power))
-
-    def _give_up(self, t: float, h: float, end: float, statistics: Statistics, reason: str) -> None:
-        if h < self.smallest * (end - t) or statistics.steps + statistics.refused > self.most:
-            raise NotConverged(
-                f"{self.scheme.name} time stepping", reason, "use more cells or a larger rtol", time=t, step=h
-            )
-
-    def _try(
-        self, system: System, t: float, y: np.ndarray, f: np.ndarray, h: float, statistics: Statistics
-    ) -> tuple[np.ndarray, float, str]:
-        """Return the new state, the size of its error, and why it is no good (empty where it is)."""
-        scheme = self.scheme
-        (a, c), mass = scheme.rows, system.mass / h
-        stages = np.empty((scheme.stages, y.size))
-        slope = system.rate_in_time(t, y)
-        system.factor(t, y, 1.0 / (scheme.gamma * h))
-        statistics.factorisations += 1
-        rate = f
-        for i in range(scheme.stages):
-            if i > 0 and not scheme.repeats(i):
-                rate = system.rate(t + scheme.alpha[i] * h, y + a[i] @ stages[:i])
-                statistics.evaluations += 1
-            right = rate + mass * (c[i] @ stages[:i]) if i else rate
-            if slope is not None:
-                right = right + scheme.gammas[i] * h * slope
-            stages[i] = system.solve(right)
-        new = y + np.asarray(scheme.m) @ stages
-        error = system.error(y, new, np.asarray(scheme.e) @ stages)
-        if not np.isfinite(error):
-            return new, np.inf, "the linear solve or the state is not finite"
-        return new, error, f"the error estimate is {error:.3g} times the tolerance" if error > 1 else ""

@@ -9,6 +9,13 @@ from typing import Any
 from .particles import InvalidArgument
 from .particles.support.archive import kind_of
 
+# what the `load` of a class needs besides the file
+CONTEXT = {
+    "EffectiveCoefficients": "potential=, the one that they belong to",
+    "Density": "equation=, the one that it belongs to",
+    "DensityEvolution": "equation=, the one that was solved",
+}
+
 # where the class of each kind is, in the order in which files of versions that did not name a kind are tried
 KINDS = {
     "Ensemble": "particles",
@@ -16,6 +23,8 @@ KINDS = {
     "RotatorEnsemble": "particles",
     "EffectiveTensor": "cells",
     "EffectiveCoefficients": "cells",
+    "Density": "pdes",
+    "DensityEvolution": "pdes",
 }
 
 
@@ -27,12 +36,12 @@ def load(path: str | os.PathLike[str], **context: Any) -> Any:
         context: what the `load` of that class asks for besides, such as `potential=` for EffectiveCoefficients.
 
     Returns:
-        An Ensemble, Paths, RotatorEnsemble, EffectiveTensor or EffectiveCoefficients.
+        An Ensemble, Paths, RotatorEnsemble, EffectiveTensor, EffectiveCoefficients, Density or DensityEvolution.
 
     Raises:
         FileNotFoundError: there is no such file.
         InvalidArgument: no file of a result, a damaged one, or one of a later version; `context` is not what is asked.
-        ImportError: tensors and coefficients need FEniCSx.
+        ImportError: tensors, coefficients and densities need FEniCSx.
     """
     kind = kind_of(path)
     if kind is None:
@@ -46,8 +55,7 @@ def load(path: str | os.PathLike[str], **context: Any) -> Any:
     try:
         return reader(path, **context)
     except TypeError as error:
-        wanted = "potential=, the one that they belong to" if kind == "EffectiveCoefficients" else "nothing besides"
-        raise InvalidArgument("context", f"{kind} asks for {wanted}") from error
+        raise InvalidArgument("context", f"{kind} asks for {CONTEXT.get(kind, 'nothing besides')}") from error
 
 
 def _without_kind(path: str | os.PathLike[str]) -> Any:

@@ -143,7 +143,7 @@ def spectrum_times():
     from scaling_limits.meshes import box
     from scaling_limits.pdes import FokkerPlanck
     from scaling_limits.pdes.diffusions.generator_forms import GeneratorForms
-    from scaling_limits.pdes.diffusions.spectrum import SHIFT, _diffusive_rate, _eigensolver
+    from scaling_limits.pdes.diffusions.spectrum import SHIFT, diffusive_rate, eigensolver
 
     cells = 512
     equation = FokkerPlanck(Turning(), [BOX, BOX], (cells, cells))
@@ -152,10 +152,10 @@ def spectrum_times():
     one = roots.copy()
     other = product * one
     one.scale(1 / np.sqrt(one.dot(other)))
-    rate = _diffusive_rate(equation)
+    rate = diffusive_rate(equation)
 
     def slepc():
-        solver = _eigensolver(energy, product, one, 9, rate)
+        solver = eigensolver(energy, product, one, 9, rate)
         solver.solve()
         return np.sort([0.0] + [solver.getEigenvalue(i).real for i in range(9)])
 

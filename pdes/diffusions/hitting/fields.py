@@ -1,109 +1,123 @@
-"""Functions of the position that hitting problems are solved by."""
+"""Fields that solve hitting problems: functions of the position, on all ranks."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from operator import attrgetter
 
 import numpy as np
 from dolfinx import fem
+from numpy.typing import ArrayLike
+from scipy.interpolate import BPoly
 
-from scaling_limits.meshes.box import Lattice
-from scaling_limits.meshes.evaluation import evaluate
+from scaling_limits.meshes.backend.compat import geometry_dofmap
+from scaling_limits.meshes.box import Grid
 
 from ..density import corners, inside, interpolated
-from .beside_sets import beside_sets
+from .beside_sets import Sets, beside_sets
 
 
-@dataclass(frozen=True, eq=False)
-class LatticeField:
-    """A function f(x), linear between the nodes and between them and the boundary of sets, where f is 0 or 1.
+@dataclass(frozen=True, eq=False, repr=False)
+class ScalarField:
+    """A function f(x) in a box.
 
     Args:
-        lattice: the nodes.
+        grid: the nodes.
+        interpolant: f (P,) at points (P, d) in the box, on this rank alone; NaN where exp(-Psi/sigma) underflows.
         nodal: f at the nodes (size,).
-        sets: pairs of an indicator (P, d) -> (P,) and the value there.
+        elements: f as a finite element function of higher degree, where it was found so.
     """
 
-    lattice: Lattice
+    grid: Grid
+    interpolant: Callable[[np.ndarray], np.ndarray]
     nodal: np.ndarray
-    sets: tuple[tuple[Callable[[np.ndarray], np.ndarray], float], ...]
+    elements: fem.Function | None = None
 
-    def at(self, points: Any) -> np.ndarray:
-        """f(x).
+    def __repr__(self) -> str:
+        low, high = np.nanmin(self.nodal), np.nanmax(self.nodal)
+        return f"<ScalarField: {'x'.join(map(str, self.grid.shape))} nodes, from {low:.4g} to {high:.4g}>"
+
+    lattice = property(attrgetter("grid"), doc="`grid`, by its former name.")
+
+    def at(self, points: ArrayLike) -> np.ndarray:
+        """Return f(x); each rank by itself.
 
         Args:
             points: x (P, d), in the box.
 
         Returns:
-            f (P,).
+            f (P,); NaN where exp(-Psi/sigma) underflows.
 
         Raises:
             InvalidArgument: a wrong shape, or a point outside of the box.
         """
-        x = inside(self.lattice, points)
-        result = interpolated(self.lattice, self.nodal, x)
+        return self.interpolant(inside(self.grid, points))
+
+    @property
+    def values(self) -> np.ndarray:
+        """The field at all nodes, in the shape of the grid."""
+        return self.nodal.reshape(self.grid.shape)
+
+    @cached_property
+    def function(self) -> fem.Function:
+        """The field as a finite element function, of high degree on a line; collective the first time."""
+        return self.grid.function(self.nodal, "f") if self.elements is None else self.elements
+
+
+@dataclass(frozen=True, eq=False)
+class BetweenNodes:
+    """Interpolation between the nodes, and between them and the boundary of sets, where f is 0 or 1.
+
+    Args:
+        grid: the nodes.
+        nodal: f at the nodes (size,).
+        sets: pairs of an indicator (P, d) -> (P,) and the value there.
+    """
+
+    grid: Grid
+    nodal: np.ndarray
+    sets: Sets
+
+    def __call__(self, x: np.ndarray) -> np.ndarray:
+        """Return f (P,) at points (P, d) of the box."""
+        result = interpolated(self.grid, self.nodal, x)
         held = np.zeros(len(x), dtype=bool)
         for indicator, value in self.sets:
             here = indicator(x)
             result[here] = value
             held |= here
         if self.sets and not held.all():
-            nodes, cell, weights = corners(self.lattice, x)
+            nodes, cell, weights = corners(self.grid, x)
             count = (self._place[nodes] >= 0).sum(axis=1)
             cut = ~held & (count > 0) & (count < nodes.shape[1])
             arrays = (array[cut] for array in (x, nodes, cell, weights))
-            result[cut] = beside_sets(self.lattice, self.nodal, self._place, self.sets, *arrays)
+            result[cut] = beside_sets(self.grid, self.nodal, self._place, self.sets, *arrays)
         return result
 
     @cached_property
     def _place(self) -> np.ndarray:
         """The number of the set that each node is in, else -1 (size,)."""
-        index = np.stack(np.unravel_index(np.arange(self.lattice.size), self.lattice.shape), axis=1)
-        nodes = self.lattice.bounds[:, 0] + index * self.lattice.spacing
-        place = np.full(self.lattice.size, -1)
+        place = np.full(self.grid.size, -1)
         for number, (indicator, value) in enumerate(self.sets):
-            place[(self.nodal == value) & indicator(nodes)] = number
+            place[(self.nodal == value) & indicator(self.grid.nodes)] = number
         return place
 
-    @property
-    def values(self) -> np.ndarray:
-        """The field at all nodes, in the shape of the lattice."""
-        return self.nodal.reshape(self.lattice.shape)
 
-    @cached_property
-    def function(self) -> fem.Function:
-        """The field as a finite element function of degree 1 (collective the first time)."""
-        return self.lattice.function(self.nodal, "f")
-
-
-@dataclass(frozen=True, eq=False)
-class LineField:
-    """A function f(x) on a line, a finite element function of high degree.
-
-    Args:
-        lattice: of the interval.
-        function: f.
-        known: whether f is known at points (P, 1): where exp(-Psi/sigma) is not negligible.
-    """
-
-    lattice: Lattice
-    function: fem.Function
-    known: Callable[[np.ndarray], np.ndarray]
-
-    def at(self, points: Any) -> np.ndarray:
-        """f(x); collective.
-
-        Args:
-            points: x (P, 1), in the box.
-
-        Returns:
-            f (P,); not a number where exp(-Psi/sigma) is nothing.
-
-        Raises:
-            InvalidArgument: a wrong shape, or a point outside of the box.
-        """
-        x = inside(self.lattice, points)
-        return np.where(self.known(x), evaluate(self.function, x), np.nan)
+def polynomials_of(function: fem.Function) -> BPoly:
+    """The polynomials of a finite element function on a line, on all ranks; collective."""
+    mesh, degree = function.function_space.mesh, function.function_space.ufl_element().degree
+    count = mesh.topology.index_map(1).size_local
+    ends = np.sort(mesh.geometry.x[geometry_dofmap(mesh)[:count], 0], axis=1)
+    # in Bernstein's basis on Chebyshev points no digit is lost
+    ticks = 0.5 - 0.5 * np.cos(np.pi * np.arange(degree + 1) / degree)
+    x = ends[:, :1] + np.diff(ends) * ticks
+    padded = np.zeros((x.size, 3))
+    padded[:, 0] = x.ravel()
+    values = function.eval(padded, np.repeat(np.arange(count, dtype=np.int32), degree + 1)).reshape(x.shape)
+    basis = BPoly(np.eye(degree + 1)[:, None, :], [0.0, 1.0])(ticks)
+    parts = mesh.comm.allgather((ends, np.linalg.solve(basis, values.T)))
+    ends, coefficients = np.concatenate([e for e, _ in parts]), np.concatenate([c for _, c in parts], axis=1)
+    order = np.argsort(ends[:, 0])
+    return BPoly(coefficients[:, order], np.append(ends[order, 0], ends[order[-1], 1]))

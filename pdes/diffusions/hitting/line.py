@@ -10,13 +10,12 @@ from dolfinx import fem
 from petsc4py import PETSc
 
 from scaling_limits.meshes.backend.compat import geometry_dofmap
-from scaling_limits.meshes.box import Lattice, box
-from scaling_limits.meshes.evaluation import evaluate
+from scaling_limits.meshes.box import Grid, box
 from scaling_limits.particles import InvalidArgument
 
 from ..generator_forms import NEGLIGIBLE, GeneratorForms
 from ..problem import ReversibleDiffusion
-from .fields import LineField
+from .fields import ScalarField, polynomials_of
 from .linear_system import solved, warn_of
 from .target_sets import TINY, TargetSet, intervals
 
@@ -24,7 +23,7 @@ DEGREES = (5, 8)
 WATCHED = 4  # points in each cell at which two degrees are compared
 
 
-def hit_on_a_line(equation: ReversibleDiffusion, sets: tuple[TargetSet, ...], source: float) -> LineField:
+def hit_on_a_line(equation: ReversibleDiffusion, sets: tuple[TargetSet, ...], source: float) -> ScalarField:
     """The solution of -div(sigma pi M grad f) = source pi outside of sets in which it is given; collective.
 
     Raises:
@@ -33,27 +32,30 @@ def hit_on_a_line(equation: ReversibleDiffusion, sets: tuple[TargetSet, ...], so
     Warns:
         Unresolved: the cells are too large, or barriers have cost the digits.
     """
-    grid = equation.lattice
+    grid = equation.grid
     parts = intervals(grid, sets)
-    highest = equation.scheme.lowest - np.log(NEGLIGIBLE)
+    highest = equation.generator.lowest - np.log(NEGLIGIBLE)
     for one, part in zip(sets, parts):
         if (equation.exponent(part.reshape(-1, 1)) >= highest).all():
             raise InvalidArgument(one.name, f"is where exp(-Psi/sigma) is below {NEGLIGIBLE:g} of its maximum")
-    low, high = grid.bounds[0]
-    mesh = box(
-        grid.bounds, [_break_points(grid, np.concatenate(parts).ravel())], periodic=grid.periodic, comm=grid.comm
-    )
+    low, high = grid.box[0]
+    mesh = box(grid.box, [_break_points(grid, np.concatenate(parts).ravel())], periodic=grid.periodic, comm=grid.comm)
     looks = np.linspace(low, high, WATCHED * grid.cells[0] + 1)[:, None]
     known = equation.exponent(looks) < highest
     previous: np.ndarray | None = None
     for degree in DEGREES:
-        forms = GeneratorForms(mesh, equation.coefficients, equation.scheme.lowest, degree)
+        forms = GeneratorForms(mesh, equation.coefficients, equation.generator.lowest, degree)
         function, error = _solved_on_mesh(forms, sets, parts, source, equation)
-        values = evaluate(function, looks)[known]
+        polynomials = polynomials_of(function)
+        values = polynomials(looks[known, 0])
         if previous is not None:
             warn_of(equation, _error(sets, values, previous, error), "more cells, or, where barriers are high, ")
         previous = values
-    return LineField(grid, function, lambda x: equation.exponent(x) < highest)
+
+    def interpolant(x: np.ndarray) -> np.ndarray:
+        return np.where(equation.exponent(x) < highest, polynomials(x[:, 0]), np.nan)
+
+    return ScalarField(grid, interpolant, interpolant(grid.nodes), function)
 
 
 def _error(sets: tuple[TargetSet, ...], values: np.ndarray, previous: np.ndarray, error: float) -> float:
@@ -64,9 +66,9 @@ def _error(sets: tuple[TargetSet, ...], values: np.ndarray, previous: np.ndarray
     return max(error, change, beyond / size)
 
 
-def _break_points(grid: Lattice, ends: np.ndarray) -> np.ndarray:
+def _break_points(grid: Grid, ends: np.ndarray) -> np.ndarray:
     """The nodes, but those that are almost the end of a set, and the ends."""
-    low, high = grid.bounds[0]
+    low, high = grid.box[0]
     nodes = np.linspace(low, high, grid.cells[0] + 1)
     far = np.abs(nodes[:, None] - ends[None, :]).min(axis=1) > TINY * grid.spacing[0]
     far[[0, -1]] = True
@@ -89,7 +91,7 @@ def _solved_on_mesh(
     count, first = forms.space.dofmap.index_map.size_local, energy.getOwnershipRange()[0]
     free = np.ones(count, dtype=bool)
     for target, part in zip(sets, parts):
-        dofs = _dofs_in(forms.space, part, equation.lattice.spacing[0])
+        dofs = _dofs_in(forms.space, part, equation.grid.spacing[0])
         local = dofs[dofs < count]
         fixed.array[local] = target.value * one.array[local]
         free[local] = False

@@ -12,11 +12,53 @@ from scaling_limits.particles.errors import NotConverged, Unresolved, warn
 from ...time.resolvents import default_options
 from ..problem import ReversibleDiffusion
 
+WHAT = "a hitting problem"
 LOST = "a higher temperature: barriers cost digits, and double precision has 16"
 SEEN = 1e-15  # of the largest root: where fields count when their error is measured
 ROUNDS = 12  # solves for what an iterative solver has left
 NO_SOLVER = 0.1  # relative error of what is applied once and is no direct solver
 ENOUGH = 0.1  # of rtol: what may be left
+
+
+class _RepeatedSolves:
+    """Solves with one matrix, and the sizes of fields f = s/sqrt(m)."""
+
+    def __init__(self, matrix: PETSc.Mat, roots: np.ndarray, equation: ReversibleDiffusion) -> None:
+        matrix.setOption(PETSc.Mat.Option.SPD, True)
+        options = default_options(equation.comm, equation.dim, matrix.getSize()[0])
+        self._solver = configured(matrix, "fokker_planck_hitting_", options, equation.petsc_options)
+        self._matrix, self._roots, self._comm = matrix, roots, equation.comm
+        self._right, self._left = matrix.createVecs()
+        self._seen = roots > SEEN * self._comm.allreduce(float(roots.max(initial=0.0)), MPI.MAX)
+
+    @property
+    def direct(self) -> bool:
+        """Whether the solver is meant to be exact."""
+        return bool(self._solver.getType() == "preonly")
+
+    def solve(self, values: np.ndarray) -> np.ndarray:
+        """A^-1 b, on the rows of this rank."""
+        # of size 1, so that an absolute tolerance in the options does not stop a solve whose right-hand side is small
+        length = np.sqrt(self._comm.allreduce(float((values**2).sum())))
+        if length == 0.0:
+            return np.zeros_like(values)
+        self._right.array[:] = values / length
+        self._solver.solve(self._right, self._left)
+        finite = all(self._comm.allgather(bool(np.isfinite(self._left.array).all())))
+        if (reason := self._solver.getConvergedReason()) < 0 or not finite:
+            raise NotConverged(WHAT, f"PETSc reason {reason}", "try petsc_options of a direct solver")
+        return np.asarray(length * self._left.array)
+
+    def applied(self, values: np.ndarray) -> np.ndarray:
+        """A s, on the rows of this rank."""
+        self._left.array[:] = values
+        self._matrix.mult(self._left, self._right)
+        return self._right.array.copy()
+
+    def size(self, values: np.ndarray) -> float:
+        """The largest |f|, where it counts."""
+        found = np.abs(values[self._seen] / self._roots[self._seen]).max(initial=0.0)
+        return float(self._comm.allreduce(float(found), MPI.MAX))
 
 
 def solved(
@@ -38,61 +80,28 @@ def solved(
     Raises:
         NotConverged: the solver failed, or leaves more than rtol.
     """
-    options = default_options(equation.comm, equation.dim, matrix.getSize()[0])
-    matrix.setOption(PETSc.Mat.Option.SPD, True)
-    solver = configured(matrix, "fokker_planck_hitting_", options, equation.petsc_options)
-    right, left = matrix.createVecs()
-    largest = equation.comm.allreduce(float(roots.max(initial=0.0)), MPI.MAX)
-    seen = roots > SEEN * largest
-
-    def solve(values: np.ndarray) -> np.ndarray:
-        # of size 1, so that an absolute tolerance in the options does not take what is small for nothing
-        length = np.sqrt(equation.comm.allreduce(float((values**2).sum())))
-        if length == 0.0:
-            return np.zeros_like(values)
-        right.array[:] = values / length
-        solver.solve(right, left)
-        finite = all(equation.comm.allgather(bool(np.isfinite(left.array).all())))
-        if solver.getConvergedReason() < 0 or not finite:
-            raise NotConverged(
-                "a hitting problem", f"PETSc reason {solver.getConvergedReason()}",
-                "try petsc_options of a direct solver",
-            )  # fmt: skip
-        return np.asarray(length * left.array)
-
-    def size(values: np.ndarray) -> float:
-        found = np.abs(values[seen] / roots[seen]).max(initial=0.0)
-        return float(equation.comm.allreduce(float(found), MPI.MAX))
-
-    def rest(values: np.ndarray) -> np.ndarray:
-        left.array[:] = values
-        matrix.mult(left, right)
-        return np.asarray(right_hand_side - right.array)
-
-    result = solve(right_hand_side)
-    correction = solve(rest(result))
-    error = size(correction) / max(size(result), 1e-300)
-    if solver.getType() != "preonly":
+    system = _RepeatedSolves(matrix, roots, equation)
+    result = system.solve(right_hand_side)
+    correction = system.solve(right_hand_side - system.applied(result))
+    error = system.size(correction) / max(system.size(result), 1e-300)
+    if not system.direct:
         for _ in range(ROUNDS):
             if error <= ENOUGH * equation.rtol:
                 break
             result += correction
-            correction = solve(rest(result))
-            before, error = error, size(correction) / max(size(result), 1e-300)
+            correction = system.solve(right_hand_side - system.applied(result))
+            before, error = error, system.size(correction) / max(system.size(result), 1e-300)
             if error > 0.5 * before:
                 break
         if error > ENOUGH * equation.rtol:
-            raise NotConverged(
-                "a hitting problem", f"the linear solver leaves an error of {error:.1e}, and rtol is {equation.rtol:g}",
-                "let ksp_rtol (and ksp_atol) in petsc_options be smaller, or take a direct solver",
-            )  # fmt: skip
+            said = f"the linear solver leaves an error of {error:.1e}, and rtol is {equation.rtol:g}"
+            remedy = "let ksp_rtol (and ksp_atol) in petsc_options be smaller, or take a direct solver"
+            raise NotConverged(WHAT, said, remedy)
     if equation.petsc_options and error > NO_SOLVER:
-        raise NotConverged(
-            "a hitting problem", f"a solver with {equation.petsc_options} leaves an error of {error:.1e}",
-            "leave petsc_options out",
-        )  # fmt: skip
+        said = f"a solver with {equation.petsc_options} leaves an error of {error:.1e}"
+        raise NotConverged(WHAT, said, "leave petsc_options out")
     source = np.where(free, roots, 0.0)
-    return result, np.inf if _lost(matrix, solve(source), source) else error
+    return result, np.inf if _lost(matrix, system.solve(source), source) else error
 
 
 def warn_of(equation: ReversibleDiffusion, error: float, remedy: str = "") -> None:
@@ -100,7 +109,7 @@ def warn_of(equation: ReversibleDiffusion, error: float, remedy: str = "") -> No
 
     Args:
         equation: gives the tolerance.
-        error: relative; infinite or not a number where no digit is sure.
+        error: relative; infinite or NaN where no digit is sure.
         remedy: besides a higher temperature.
     """
     if not error <= equation.rtol and equation.comm.rank == 0:

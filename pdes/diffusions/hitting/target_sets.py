@@ -1,16 +1,15 @@
-"""The sets of hitting problems: as intervals of a line, as nodes of a lattice, and whether the cells resolve them."""
+"""The sets of hitting problems: as intervals of a line, as nodes of a grid, and whether the cells resolve them."""
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from scipy import ndimage
 
-from scaling_limits.meshes.box import Lattice
+from scaling_limits.meshes.box import Grid
 from scaling_limits.particles import InvalidArgument
 from scaling_limits.particles.errors import Unresolved, warn
 from scaling_limits.particles.sampling.ranks import on_all_ranks
@@ -26,6 +25,9 @@ POINT = 1e-9  # of a cell of a line: a thinner set is a point
 ACROSS = 3  # nodes that a set must have in all directions but one
 
 
+Indicator = Callable[[np.ndarray], np.ndarray]  # from points (P, d) to truth values (P,)
+
+
 @dataclass(frozen=True, eq=False)
 class TargetSet:
     """A set on which the solution is given.
@@ -37,7 +39,7 @@ class TargetSet:
     """
 
     name: str
-    function: Any
+    function: Indicator
     value: float
 
     def holds(self, points: np.ndarray) -> np.ndarray:
@@ -68,14 +70,14 @@ def bisected(holds: Callable[[np.ndarray], np.ndarray], count: int) -> tuple[np.
 # --- on a line ---------------------------------------------------------------------------------------------
 
 
-def intervals(grid: Lattice, sets: tuple[TargetSet, ...]) -> list[np.ndarray]:
+def intervals(grid: Grid, sets: tuple[TargetSet, ...]) -> list[np.ndarray]:
     """Each set as closed intervals (n, 2) of a line, in order; those of a point have twice the same end. Collective.
 
     Raises:
         InvalidArgument: a set that is empty, or covers the box; sets that meet or touch.
     """
     found = on_all_ranks(grid.comm, lambda: [_intervals_of(grid, one) for one in sets])
-    low, high = grid.bounds[0]
+    low, high = grid.box[0]
     tiny = TINY * grid.spacing[0]
     for one, parts in zip(sets, found):
         if not len(parts):
@@ -92,8 +94,8 @@ def intervals(grid: Lattice, sets: tuple[TargetSet, ...]) -> list[np.ndarray]:
     return found
 
 
-def _intervals_of(grid: Lattice, one: TargetSet) -> np.ndarray:
-    low, high = grid.bounds[0]
+def _intervals_of(grid: Grid, one: TargetSet) -> np.ndarray:
+    low, high = grid.box[0]
     h, looks = float(grid.spacing[0]), _looks(grid)
     held = one.holds(looks[:, None])
     changes = np.flatnonzero(held[1:] != held[:-1])
@@ -112,9 +114,9 @@ def _intervals_of(grid: Lattice, one: TargetSet) -> np.ndarray:
     return parts
 
 
-def _looks(grid: Lattice) -> np.ndarray:
+def _looks(grid: Grid) -> np.ndarray:
     """The points of a line at which a set is looked for; the nodes are among them."""
-    low, high = grid.bounds[0]
+    low, high = grid.box[0]
     return np.linspace(low, high, grid.cells[0] * int(np.clip(MOST_LOOKS // grid.cells[0], *LOOKS)) + 1)
 
 
@@ -126,10 +128,10 @@ def _joined(parts: np.ndarray, tiny: float) -> np.ndarray:
     return np.stack([parts[np.append(True, apart), 0], parts[np.append(apart, True), 1]], axis=1)
 
 
-# --- on a lattice ------------------------------------------------------------------------------------------
+# --- on a grid ------------------------------------------------------------------------------------------
 
 
-def nodes_of(grid: Lattice, alive: np.ndarray, sets: tuple[TargetSet, ...]) -> list[np.ndarray]:
+def nodes_of(grid: Grid, alive: np.ndarray, sets: tuple[TargetSet, ...]) -> list[np.ndarray]:
     """Whether each node is in each set (size,); collective.
 
     Args:
@@ -166,17 +168,17 @@ def nodes_of(grid: Lattice, alive: np.ndarray, sets: tuple[TargetSet, ...]) -> l
     return masks
 
 
-def look_along(grid: Lattice, edges: Edges, free: np.ndarray, sets: tuple[TargetSet, ...]) -> None:
+def look_along(grid: Grid, edges: Edges, free: np.ndarray, sets: tuple[TargetSet, ...]) -> None:
     """Warn if edges that are longer than a cell jump over a set; collective.
 
     Args:
         grid: the nodes.
-        edges: of the scheme.
+        edges: of the generator.
         free: which of them have both ends outside of the sets (E,).
         sets: all of them.
     """
     wide = np.flatnonzero(free & (np.abs(edges.step).max(axis=1, initial=0) > 1))
-    start = grid.bounds[:, 0] + np.stack(np.unravel_index(edges.tail[wide], grid.shape), axis=1) * grid.spacing
+    start = grid.coordinates(edges.tail[wide])
     looks = 2 * edges.widest
 
     def jumped(one: TargetSet) -> int:
@@ -192,18 +194,18 @@ def look_along(grid: Lattice, edges: Edges, free: np.ndarray, sets: tuple[Target
             _warn(grid, message)
 
 
-def wrapped(grid: Lattice, points: np.ndarray) -> np.ndarray:
-    """Points of the lattice's neighbourhood, taken back into the box: by periods, else to the wall."""
-    low, high = grid.bounds.T
+def wrapped(grid: Grid, points: np.ndarray) -> np.ndarray:
+    """Points of the grid's neighbourhood, taken back into the box: by periods, else to the wall."""
+    low, high = grid.box.T
     return np.where(grid.periodic, low + (points - low) % (high - low), np.clip(points, low, high))
 
 
-def _warn(grid: Lattice, message: str) -> None:
+def _warn(grid: Grid, message: str) -> None:
     if grid.comm.rank == 0:
         warn(f"{message}; take more cells", Unresolved)
 
 
-def _too_small(grid: Lattice, held: np.ndarray) -> list[float] | None:
+def _too_small(grid: Grid, held: np.ndarray) -> list[float] | None:
     """A place where a connected part of a set has fewer nodes across than it needs; a wall doubles what is at it.
 
     A part that is thin in one direction only is seen by its edges; in all directions but one it must be wide.
@@ -227,7 +229,7 @@ def _too_small(grid: Lattice, held: np.ndarray) -> list[float] | None:
     return None
 
 
-def _missed(grid: Lattice, one: TargetSet, held: np.ndarray) -> list[float] | None:
+def _missed(grid: Grid, one: TargetSet, held: np.ndarray) -> list[float] | None:
     """A place in the set that is more than a cell from all of its nodes; collective."""
     near = held.reshape(grid.shape)
     for axis, wraps in enumerate(grid.periodic):
@@ -241,7 +243,7 @@ def _missed(grid: Lattice, one: TargetSet, held: np.ndarray) -> list[float] | No
 
     def look() -> list[float] | None:
         for offset in offsets if alone.any() else ():
-            hits = one.holds(grid.bounds[:, 0] + (index[alone] + offset) * grid.spacing)
+            hits = one.holds(grid.box[:, 0] + (index[alone] + offset) * grid.spacing)
             if hits.any():
                 return _place(grid, index[alone][hits.argmax()] + np.array(offset))
         return None
@@ -250,5 +252,5 @@ def _missed(grid: Lattice, one: TargetSet, held: np.ndarray) -> list[float] | No
     return next((place for place in places if place is not None), None)
 
 
-def _place(grid: Lattice, index: np.ndarray) -> list[float]:
-    return [float(f"{c:.4g}") for c in grid.bounds[:, 0] + index * grid.spacing]
+def _place(grid: Grid, index: np.ndarray) -> list[float]:
+    return [float(f"{c:.4g}") for c in grid.box[:, 0] + index * grid.spacing]

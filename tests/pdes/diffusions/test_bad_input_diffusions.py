@@ -110,7 +110,7 @@ def test_mobilities():
         given = Given(tensor, zero)
         for call in (
             lambda fp: fp.evolve(bump, [1.0]),
-            lambda fp: EdgeScheme(fp.lattice, fp.coefficients),
+            lambda fp: EdgeScheme(fp.grid, fp.coefficients),
             lambda fp: fp.spectrum(2),
         ):
             with pytest.raises(InvalidArgument, match=rf"^mobility: .*{text}"):
@@ -122,7 +122,7 @@ def test_mobilities():
 def test_tensors_to_rounding_are_tensors():
     """Interpolated entries differ by rounding, and steep anisotropy is none of it."""
     nearly = Given(lambda x: unit(2)(x) + np.array([[0.0, 0.5 + 1e-12], [0.5, 0.0]]), zero)
-    assert (np.diff(equation(2, nearly).scheme.edges.weight) >= -1).all()
+    assert (np.diff(equation(2, nearly).generator.edges.weight) >= -1).all()
     for tensor in (np.diag([1.0, 1e-14]), [[1.0, 1 - 1e-9], [1 - 1e-9, 1.0]], np.diag([1e-200, 1e200])):
         from scaling_limits.pdes.diffusions.coefficients import mobility_at
 

@@ -12,7 +12,7 @@ from mpi4py import MPI
 
 from scaling_limits.particles import InvalidArgument, fully_coupled
 from scaling_limits.pdes import EffectiveFokkerPlanck, FokkerPlanck
-from scaling_limits.pdes.time.evolution import Evolution
+from scaling_limits.pdes.time.density_integrator import DensityIntegrator
 
 TIMES = [0.5, 1.0, 4.0]
 PROBLEM = """
@@ -47,16 +47,16 @@ class Interrupted(Exception):
 
 def interrupted_after(steps, monkeypatch, **arguments):
     """Evolve, and fail after some steps."""
-    done, original = [], Evolution._advance
+    done, original = [], DensityIntegrator.take_step
 
-    def advance(self, journey, span, until):
+    def take_step(self, state, span, until):
         if len(done) == steps:
             raise Interrupted
         done.append(1)
-        original(self, journey, span, until)
+        original(self, state, span, until)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Evolution, "_advance", advance)
+        patch.setattr(DensityIntegrator, "take_step", take_step)
         with pytest.raises(Interrupted):
             equation().evolve(start, TIMES, **arguments)
 

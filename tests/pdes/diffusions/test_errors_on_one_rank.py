@@ -87,11 +87,11 @@ def test_coefficients(dim):
             equation(dim, **functions, periodic=True)
         fp = equation(dim, **functions)
         with pytest.raises(InvalidArgument, match=f"^{name}: "):
-            EdgeScheme(fp.lattice, fp.coefficients)
+            EdgeScheme(fp.grid, fp.coefficients)
         with pytest.raises(InvalidArgument, match=f"^{name}: "):
             GeneratorForms(box(fp.box, fp.cells), fp.coefficients, 0.0, 2).matrices()
     fp = equation(dim, psi=failing(even, calls=1))
-    fp.scheme  # noqa: B018 - the first call is that of the lattice
+    fp.generator  # noqa: B018 - the first call is that of the lattice
     with pytest.raises(InvalidArgument, match="^free_energy: "):
         fp.stationary()
 

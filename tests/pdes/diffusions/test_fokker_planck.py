@@ -21,7 +21,8 @@ from scaling_limits.pdes import (
     NotConverged,
     Unresolved,
 )
-from scaling_limits.pdes.time.evolution import Evolution, Stepper
+from scaling_limits.pdes.diffusions.reversible import ReversibleSystem
+from scaling_limits.pdes.time.density_integrator import StepChoice
 
 LINE = fully_coupled(0.5, dim=1, scales=2)
 
@@ -88,8 +89,8 @@ TURNING = Given(
 def test_structure(coefficients, box, cells, periodic, scheme):
     """Mass to 1e-13, no negative density, a free energy that never rises: coarse meshes, any tensor, rough data."""
     fp = FokkerPlanck(coefficients, box, cells, periodic=periodic)
-    assert fp.scheme.edges.widest > 1  # neighbours alone would not be monotone
-    middle = fp.lattice.bounds.mean(axis=1)
+    assert fp.generator.edges.widest > 1  # neighbours alone would not be monotone
+    middle = fp.grid.box.mean(axis=1)
     times = [0, 1e-4, 1e-3, 0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100]
     step = 0.01 if scheme.order == 1 else None
     run = fp.evolve(lambda x: 1.0 * (np.abs(x - middle).max(axis=1) < 0.2), times, scheme=scheme, step=step)
@@ -99,12 +100,12 @@ def test_structure(coefficients, box, cells, periodic, scheme):
     assert (np.diff(run.entropy) <= 0).all()
     assert run.minimum[1:].min() > 0 or scheme.order > 1
     assert run.entropy[-1] < run.entropy[0] / 5
-    equilibrium = fp.lattice.whole(fp.scheme.root**2)
+    equilibrium = fp.grid.whole(fp.generator.root**2)
     equilibrium /= equilibrium.sum()
     r = run.probabilities[3]
     assert run.entropy[3] == pytest.approx((r[r > 0] * np.log(r[r > 0] / equilibrium[r > 0])).sum(), rel=1e-10)
-    rho = r / fp.lattice.whole(fp.lattice.volumes)
-    psi = fp.lattice.whole(coefficients.free_energy(fp.lattice.points))
+    rho = r / fp.grid.whole(fp.grid.volumes)
+    psi = fp.grid.whole(coefficients.free_energy(fp.grid.points))
     expected = r @ psi + coefficients.temperature * (r[r > 0] * np.log(rho[r > 0])).sum()
     assert run.free_energy[3] == pytest.approx(expected, rel=1e-10)
 
@@ -149,7 +150,7 @@ def test_gaussians_at_second_order(contrast):
     sizes, errors = (24, 48, 96), []
     for n in sizes:
         fp = FokkerPlanck(given, [(-4, 4), (-3, 3)], (n, n), rtol=1e-7)
-        assert (fp.scheme.edges.widest > 1) == (contrast < 0.1)
+        assert (fp.generator.edges.widest > 1) == (contrast < 0.1)
         run = fp.evolve(gaussian(mean, covariance), [0.5])
         errors.append(np.abs(run.at(points)[0] - end(points)).max() / end(points).max())
     assert_rate(sizes, errors, -2.0, slack=0.25, cap=3e-3)
@@ -198,11 +199,11 @@ def test_declared_orders(scheme):
     fp = FokkerPlanck(
         Given(lambda x: np.ones((len(x), 1, 1)), lambda x: np.cos(x[:, 0])), [(0, 2 * np.pi)], (16,), periodic=True
     )
-    matrix = fp.scheme.matrix()
+    matrix = fp.generator.matrix()
     rows = np.arange(*matrix.getOwnershipRange(), dtype=np.int32)
     whole = np.concatenate(fp.comm.allgather(matrix.getValues(rows, np.arange(16, dtype=np.int32))))
     start = lambda x: 1 + 0.5 * np.sin(x[:, 0])  # noqa: E731
-    root = fp.lattice.whole(fp.scheme.root)
+    root = fp.grid.whole(fp.generator.root)
     nodes = np.arange(16)[:, None] * 2 * np.pi / 16
     initial = start(nodes) / start(nodes).sum()
     exact = root * (linalg.expm(-2.0 * whole) @ (initial / root))
@@ -393,8 +394,8 @@ def test_boxes_of_any_size():
     """Where exp(-Psi/sigma) is nothing there is a wall: a box far too large gives the same, and mass there is refused."""
     potential = double_well(0.05)
     small, large = (EffectiveFokkerPlanck(potential, [(-a, a)], (n,)) for a, n in ((2, 400), (4, 800)))
-    assert small.scheme.alive.all()
-    assert not large.scheme.alive.all()
+    assert small.generator.alive.all()
+    assert not large.generator.alive.all()
     x = np.linspace(-1.5, 1.5, 7)[:, None]
     np.testing.assert_allclose(small.stationary().at(x), large.stationary().at(x), rtol=1e-9)
     np.testing.assert_allclose(small.spectrum(3), large.spectrum(3), rtol=1e-6)
@@ -415,12 +416,12 @@ def test_negative_sums_of_resolvents_are_cut():
     """Loose tolerances and a density at one node: the bare sums are negative, what is kept is not, and has mass 1."""
     fp = FokkerPlanck(FLAT, [(0, 1)], (64,), rtol=0.05)
     start = lambda x: 1.0 * (np.abs(x[:, 0] - 0.5) < 1e-9)  # noqa: E731
-    evolution = Evolution(fp.scheme, Stepper(RESOLVENT4, 0.05, None), None)
-    state = evolution.start(start(fp.lattice.points)).state
+    system = ReversibleSystem(fp.generator, StepChoice(RESOLVENT4, 0.05, None), None)
+    state = system.start(start(fp.grid.points)).state
     stages = [state]
     for _ in range(4):
-        stages.append(evolution._resolvents.solve(RESOLVENT4.gamma * 3e-4, stages[-1]))
-    bare = fp.lattice.whole(np.tensordot(RESOLVENT4.weights, stages[1:], axes=1))
+        stages.append(system.resolvents.solve(RESOLVENT4.gamma * 3e-4, stages[-1]))
+    bare = fp.grid.whole(np.tensordot(RESOLVENT4.weights, stages[1:], axes=1))
     assert bare.min() < -1e-6 * bare.max()
     run = fp.evolve(start, np.geomspace(1e-5, 1, 40))
     assert run.minimum.min() >= 0
@@ -431,15 +432,15 @@ def test_negative_sums_of_resolvents_are_cut():
 
 def test_a_step_that_raises_the_free_energy_is_refused():
     fp = FokkerPlanck(FLAT, [(0, 1)], (16,))
-    evolution = Evolution(fp.scheme, Stepper(RESOLVENT4, 1e-6, None), None)
-    even = fp.lattice.volumes.copy()
-    journey = evolution.start(even * (1 + 0.1 * np.cos(np.pi * fp.lattice.points[:, 0])))
-    worse = evolution.start(even * (1 + 0.2 * np.cos(np.pi * fp.lattice.points[:, 0]))).state
-    assert "entropy rises" in evolution._accepted(journey, worse)[2]
-    kept, entropy, reason = evolution._accepted(journey, evolution.start(even).state)
+    system = ReversibleSystem(fp.generator, StepChoice(RESOLVENT4, 1e-6, None), None)
+    even = fp.grid.volumes.copy()
+    old = system.start(even * (1 + 0.1 * np.cos(np.pi * fp.grid.points[:, 0])))
+    worse = system.start(even * (1 + 0.2 * np.cos(np.pi * fp.grid.points[:, 0]))).state
+    assert "entropy rises" in system.accept(old, worse)[2]
+    kept, entropy, reason = system.accept(old, system.start(even).state)
     assert (reason, entropy < 1e-28) == ("", True)
-    journey.state, journey.entropy = kept, entropy
-    almost = evolution.start(even * (1 + 1e-14 * np.cos(np.pi * fp.lattice.points[:, 0]))).state
-    _, entropy, reason = evolution._accepted(journey, almost)
+    old.state, old.entropy = kept, entropy
+    almost = system.start(even * (1 + 1e-14 * np.cos(np.pi * fp.grid.points[:, 0]))).state
+    _, entropy, reason = system.accept(old, almost)
     assert reason == ""
-    assert entropy <= journey.entropy
+    assert entropy <= old.entropy

@@ -5,7 +5,7 @@ import pytest
 from diffusions import Given
 
 from scaling_limits.pdes import IMPLICIT_EULER, FokkerPlanck, NotConverged
-from scaling_limits.pdes.time import evolution
+from scaling_limits.pdes.time import density_integrator
 
 TENSOR = np.array([[1.0, 0.3], [0.3, 0.8]])
 SADDLE = Given(lambda x: np.repeat(TENSOR[None], len(x), axis=0), lambda x: (x[:, 0] ** 2 - 1) ** 2 + x[:, 1] ** 2, 0.7)
@@ -58,7 +58,7 @@ def test_what_is_no_solver_is_refused(options):
 
 
 def test_steps_without_end_are_given_up(monkeypatch):
-    monkeypatch.setattr(evolution, "MOST_TRIED", 100)
+    monkeypatch.setattr(density_integrator, "MOST_TRIED", 100)
     with pytest.raises(NotConverged, match=r"100 steps.*spectrum"):
         equation(None, 1e-8).evolve(start, [50.0])
     assert equation(None, 1e-8).evolve(start, [50.0], step=0.1).statistics.steps == 500  # what was asked for is done

@@ -34,7 +34,7 @@ def test_a_tensor_that_no_difference_of_the_lattice_fits_is_said(thin):
 
     equation = FokkerPlanck(Given(mobility, lambda x: (x**2).sum(axis=1)), [(-3, 3)] * 2, [16, 16])
     with pytest.warns(Unresolved, match="M is so anisotropic .* results are those of another M"):
-        assert equation.scheme.edges.diagonal.mean() > 0.5
+        assert equation.generator.edges.diagonal.mean() > 0.5
 
 
 def test_an_absolute_tolerance_of_the_solver_is_relative_to_the_problem():

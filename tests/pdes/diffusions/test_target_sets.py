@@ -131,7 +131,7 @@ def test_edges_that_jump_over_a_set_are_said():
     fp = FokkerPlanck(
         Given(lambda x: np.repeat(tensor[None], len(x), axis=0), lambda x: np.zeros(len(x))), [(-1, 1)] * 2, (40, 40)
     )
-    assert fp.scheme.edges.widest > 2
+    assert fp.generator.edges.widest > 2
     strip = lambda w: lambda x: np.abs(x[:, 0] - 0.1) < w  # noqa: E731
     left = lambda x: x[:, 0] <= -1  # noqa: E731
     found = warned("jump over a", lambda: fp.committor(strip(0.03), left))

@@ -2,6 +2,7 @@
 
 import math
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -24,7 +25,8 @@ from scaling_limits.pdes import (
     linear_wave,
 )
 from scaling_limits.pdes.pinned_balls.discretisation import BilliardSystem, Source
-from scaling_limits.pdes.time.rosenbrock import Statistics, Stepping
+from scaling_limits.pdes.time.integration import integrate
+from scaling_limits.pdes.time.statistics import Statistics
 
 POINTS = np.linspace(0, 1, 257)
 coarse = pytest.mark.filterwarnings("ignore::scaling_limits.pdes.Unresolved")  # meshes that are coarse on purpose
@@ -163,10 +165,11 @@ def test_rate_in_time(scheme):
     start = system.state(*exact(system.points(), 0.0))
     end = np.array([0.4])
 
-    def at_end(h):
-        return next(Stepping(scheme, first=h, grow=1.0, safety=1.0).integrate(system, start, end, Statistics()))
+    def at_end(h, scheme=scheme):
+        even = replace(scheme.control, grow=1.0, safety=1.0)
+        return next(integrate(scheme, system, start, end, Statistics(), first=h, control=even))
 
-    best = next(Stepping(RODAS4, first=end[0] / 512, grow=1.0, safety=1.0).integrate(system, start, end, Statistics()))
+    best = at_end(end[0] / 512, RODAS4)
     sizes = end[0] / np.array({3: [16, 32, 64, 128], 4: [8, 16, 32]}[scheme.order])
     weights = system.mass
     errors = []

@@ -88,7 +88,7 @@ def test_rates_are_those_of_one_collision():
     assert list(ensemble.collisions) == [0, 1]
     system = LatticeSystem(n, 1e-3, MPI.COMM_SELF)
     mu, sigma = np.sin(4 * x), 0.3 + 0.4 * x
-    rate = system.rate(np.stack([mu, mu**2 + sigma**2])) / (n - 2)
+    rate = system.rate(0.0, np.stack([mu, mu**2 + sigma**2])) / (n - 2)
     error = ensemble.mean_error[1]
     assert_mean(ensemble.mean[1] - mu, rate[0], error)
     energy = ensemble.std[1] ** 2 * (runs - 1) / runs + ensemble.mean[1] ** 2
@@ -125,7 +125,7 @@ def test_correlated_rates_are_those_of_one_collision():
     state[0], state[1] = mu, mu**2 + np.diag(covariance)
     for k in range(1, n):
         state[1 + k, : n - k] = np.diag(covariance, k)
-    rate = system.rate(state) / (n - 2)
+    rate = system.rate(0.0, state) / (n - 2)
     change = after - before
     assert_mean(change.mean(0), rate[0], change.std(0) / math.sqrt(runs))
     for k in range(n):
@@ -141,7 +141,9 @@ def test_independence_is_the_case_without_covariances():
     balls = PinnedBalls(60, mean=lambda x: np.sin(4 * x), std=lambda x: 0.3 + 0.4 * x)
     plain, carried = LatticeSystem(60, 1e-3, MPI.COMM_SELF), LatticeSystem(60, 1e-3, MPI.COMM_SELF, 3)
     state = np.stack([balls.initial_mean, balls.initial_mean**2 + balls.initial_std**2])
-    assert carried.rate(np.concatenate([state, np.zeros((3, 60))]))[:2] == pytest.approx(plain.rate(state), abs=1e-14)
+    assert carried.rate(0.0, np.concatenate([state, np.zeros((3, 60))]))[:2] == pytest.approx(
+        plain.rate(0.0, state), abs=1e-14
+    )
 
 
 def test_correlations_close_most_of_the_gap():

@@ -1,12 +1,35 @@
 """The time schemes converge with the order that they declare."""
 
+from dataclasses import FrozenInstanceError, replace
+
 import numpy as np
 import pytest
 from rates import assert_rate
 
-from scaling_limits.pdes import NotConverged
+from scaling_limits.particles import LEIMKUHLER_MATTHEWS, STOCHASTIC_HEUN, EffectiveLangevin, TransportProcess
+from scaling_limits.pdes import IMPLICIT_EULER, RESOLVENT2, RESOLVENT3, RESOLVENT4, NotConverged
 from scaling_limits.pdes.time.chebyshev import RungeKuttaChebyshev
-from scaling_limits.pdes.time.rosenbrock import RODAS3, RODAS4, Statistics, Stepping
+from scaling_limits.pdes.time.integration import integrate
+from scaling_limits.pdes.time.rosenbrock import RODAS3, RODAS4
+from scaling_limits.pdes.time.statistics import Statistics
+
+DECLARED = [
+    *[(scheme, "order", order) for order, scheme in enumerate((IMPLICIT_EULER, RESOLVENT2, RESOLVENT3, RESOLVENT4), 1)],
+    (RODAS3, "order", 3), (RODAS4, "order", 4), (RungeKuttaChebyshev(), "order", 2),
+    (STOCHASTIC_HEUN, "weak_order", 2), (LEIMKUHLER_MATTHEWS, "weak_order", 1),
+    (LEIMKUHLER_MATTHEWS, "equilibrium_order", 2),
+]  # fmt: skip
+
+
+def test_every_scheme_declares_its_order_and_nobody_changes_it():
+    for scheme, name, order in DECLARED:
+        assert getattr(scheme, name) == order
+        with pytest.raises(FrozenInstanceError):
+            setattr(scheme, name, 5)
+    with pytest.raises(TypeError, match="order"):
+        RungeKuttaChebyshev(order=5)
+    assert EffectiveLangevin.weak_order == 2
+    assert TransportProcess.weak_order == 2
 
 
 class Pendulum:
@@ -44,8 +67,9 @@ def test_rosenbrock_order(scheme):
     sizes = 2.0 / np.array([16, 32, 64, 128])
     errors = []
     for h in sizes:
-        fixed = Stepping(scheme, first=h, grow=1.0, safety=1.0)
-        errors.append(np.abs(next(fixed.integrate(system, start, np.array([2.0]), Statistics())) - exact).max())
+        even = replace(scheme.control, grow=1.0, safety=1.0)
+        steps = integrate(scheme, system, start, np.array([2.0]), Statistics(), first=h, control=even)
+        errors.append(np.abs(next(steps) - exact).max())
     assert_rate(sizes, errors, scheme.order, cap=2e-6)
 
 
@@ -74,7 +98,7 @@ class Oscillator:
 
     spectral_radius = 10.0
 
-    def rate(self, y):
+    def rate(self, t, y):
         return np.array([y[1], -np.sin(y[0]) - 2.0 * y[1]])
 
 
@@ -83,12 +107,12 @@ def test_chebyshev_order(stages):
     from scipy.integrate import solve_ivp
 
     system, scheme, start = Oscillator(), RungeKuttaChebyshev(), np.array([1.0, 0.0])
-    exact = solve_ivp(lambda t, y: system.rate(y), (0, 1), start, rtol=1e-13, atol=1e-14, method="DOP853").y[:, -1]
+    exact = solve_ivp(system.rate, (0, 1), start, rtol=1e-13, atol=1e-14, method="DOP853").y[:, -1]
     sizes, errors = 1.0 / np.array([16, 32, 64, 128]), []
     for h in sizes:
         y = start
         for _ in range(round(1 / h)):
-            y = scheme.step(system, y, system.rate(y), h, stages)
+            y = scheme.step(system, 0.0, y, system.rate(0.0, y), h, stages)
         errors.append(np.abs(y - exact).max())
     assert_rate(sizes, errors, scheme.order, cap=2e-5)
 
@@ -98,17 +122,18 @@ class Decay:
 
     spectral_radius = 400.0
 
-    def rate(self, y):
+    def rate(self, t, y):
         return -np.linspace(0, 400, y.size) * y
 
 
 def test_chebyshev_stability():
     """Steps as long as the scheme says are stable for every rate up to the bound; one and a half times that is not."""
     system, scheme, start = Decay(), RungeKuttaChebyshev(), np.ones(2001)
-    for step in (0.01, 0.1, scheme.longest(400.0)):
+    for step in (0.01, 0.1, scheme.longest(system)):
         stages = scheme.stages(step, 400.0)
-        assert np.abs(scheme.step(system, start, system.rate(start), step, stages)).max() <= 1.0
-        assert np.abs(scheme.step(system, start, system.rate(start), 1.5 * step, max(stages - 1, 2))).max() > 1.0
+        assert np.abs(scheme.step(system, 0.0, start, system.rate(0.0, start), step, stages)).max() <= 1.0
+        beyond = scheme.step(system, 0.0, start, system.rate(0.0, start), 1.5 * step, max(stages - 1, 2))
+        assert np.abs(beyond).max() > 1.0
 
 
 class Stubborn(Pendulum):
@@ -117,7 +142,7 @@ class Stubborn(Pendulum):
 
 
 def test_giving_up_says_where_and_why():
-    steps = Stepping(RODAS3, first=0.1).integrate(Stubborn(), np.ones(2), np.array([1.0]), Statistics())
+    steps = integrate(RODAS3, Stubborn(), np.ones(2), np.array([1.0]), Statistics(), first=0.1)
     with pytest.raises(NotConverged, match="not finite.*Remedy") as caught:
         next(steps)
     assert caught.value.time == 0.0

@@ -1,0 +1,180 @@
+"""Adaptive integration in time: what an equation and a one-step method must offer, the step control, and the loop.
+
+The loop is shared by the Rosenbrock methods and Runge-Kutta-Chebyshev. Densities have a loop of their own
+(`density_integrator`), whose steps are dyadic; they share the step control.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar, Generic, Protocol, TypeVar
+
+import numpy as np
+
+from scaling_limits.particles.errors import NotConverged
+
+from .statistics import Statistics
+
+ROUNDING = 1e-12  # a step that is so close to the time to go ends there
+
+
+class System(Protocol):
+    """An equation M y' = f(t, y), on the unknowns of this rank."""
+
+    def rate(self, t: float, y: np.ndarray) -> np.ndarray:
+        """Return f(t, y)."""
+
+    def error(self, y: np.ndarray, new: np.ndarray, difference: np.ndarray) -> float:
+        """Return the size of an error estimate, 1 where the tolerance is just met; the same on all ranks.
+
+        Args:
+            y: the state before the step.
+            new: the state after it.
+            difference: estimate of the error of `new`.
+        """
+
+    def accept(self, t: float, new: np.ndarray) -> tuple[np.ndarray, str]:
+        """Return the state as it is kept, with an empty text, or a reason to refuse it."""
+
+
+class ImplicitSystem(System, Protocol):
+    """A system whose linear systems can be solved; M is diagonal."""
+
+    mass: np.ndarray
+
+    def rate_in_time(self, t: float, y: np.ndarray) -> np.ndarray | None:
+        """Return df/dt, or None where f does not depend on t."""
+
+    def factor(self, t: float, y: np.ndarray, shift: float) -> None:
+        """Prepare solves with shift M - df/dy."""
+
+    def solve(self, right_hand_side: np.ndarray) -> np.ndarray:
+        """Return the solution of the prepared linear system; not finite where it has none."""
+
+
+class StabilisedSystem(System, Protocol):
+    """A system with M = 1 whose rates are bounded, for stabilised explicit methods."""
+
+    spectral_radius: float
+    relaxation: float  # the time in which any disturbance of a stationary state has decayed
+
+
+@dataclass(frozen=True)
+class StepControl:
+    """The choice of step sizes: h_next = h clip(safety err^(-1/order), shrink, grow), err the error in tolerances.
+
+    Args:
+        order: of the error of a step in h.
+        safety: part of the step that the error estimate would allow.
+        shrink: least factor between two steps.
+        grow: largest factor.
+        refused: largest factor after a step that was refused for its error.
+        smallest: steps below this part of the time to go are given up.
+        most: number of steps, taken or refused, after which the solve is given up.
+    """
+
+    order: int
+    safety: float = 0.9
+    shrink: float = 0.2
+    grow: float = 6.0
+    refused: float = 1.0
+    smallest: float = 1e-13
+    most: int = 200_000
+
+    def factor(self, error: float) -> float:
+        """Return the factor by which the next step is longer."""
+        if not np.isfinite(error):
+            return self.shrink
+        return min(self.grow, max(self.shrink, self.safety * max(error, 1e-30) ** (-1.0 / self.order)))
+
+    def after_refusal(self, error: float) -> float:
+        """Return the factor after a refused step; a step refused for another reason than its error is halved."""
+        return 0.5 if error <= 1.0 else min(self.factor(error), self.refused)
+
+
+S = TypeVar("S", bound=System)
+
+
+class OneStepMethod(Generic[S]):
+    """A method of integration for systems of the kind S; its name and a remedy are for messages."""
+
+    name: str
+    remedy: ClassVar[str]
+
+    @property
+    def control(self) -> StepControl:
+        """The choice of step sizes."""
+        raise NotImplementedError
+
+    def attempt(
+        self, system: S, t: float, y: np.ndarray, f: np.ndarray, h: float, statistics: Statistics
+    ) -> tuple[np.ndarray, np.ndarray | None, float, str]:
+        """Return y(t + h), its rate if it is known, the size of its error, and why it is refused (empty if not).
+
+        Args:
+            system: what is integrated.
+            t: the time.
+            y: the state y(t).
+            f: its rate f(t, y).
+            h: the step.
+            statistics: to which the cost is added.
+        """
+        raise NotImplementedError
+
+    def longest(self, system: S) -> float:
+        """Return the longest step that the method can take."""
+        return np.inf
+
+    def at_rest(self, system: S, y: np.ndarray, f: np.ndarray, span: float) -> bool:
+        """Return whether the state is stationary for the rest of the time."""
+        return False
+
+
+def integrate(
+    method: OneStepMethod[S], system: S, y: np.ndarray, times: np.ndarray, statistics: Statistics, *,
+    first: float, control: StepControl | None = None,
+) -> Iterator[np.ndarray]:  # fmt: skip
+    """Yield the states at the times.
+
+    Args:
+        method: of the steps.
+        system: what is integrated.
+        y: the state at time 0.
+        times: snapshots (T,), which do not decrease and begin at or after 0.
+        statistics: to which the cost is added.
+        first: the first step tried.
+        control: of the step sizes; None takes that of the method.
+
+    Raises:
+        NotConverged: the step had to become too small, or there were too many.
+    """
+    control = control or method.control
+    t, h, end, resting = 0.0, first, float(times[-1]), False
+    f = system.rate(t, y)
+    for target in times:
+        while t < target and not resting:
+            h = min(h, method.longest(system))
+            last = h >= (target - t) * (1 - ROUNDING)
+            # two steps of half the way, rather than a long and a tiny one
+            step = float(target - t if last else min(h, 0.5 * (target - t)))
+            with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is refused below
+                new, rate, error, reason = method.attempt(system, t, y, f, step, statistics)
+            if not reason and not np.isfinite(error):
+                reason = "the linear solve or the state is not finite"
+            elif not reason and error > 1.0:
+                reason = f"the error estimate is {error:.3g} times the tolerance"
+            if reason:
+                statistics.refused += 1
+                h = step * control.after_refusal(error)
+            else:
+                statistics.keep(step)
+                t, y = (float(target) if last else t + step), new
+                f = system.rate(t, y) if rate is None else rate
+                h = max(h if step < h else 0.0, step * control.factor(error))
+                resting = method.at_rest(system, y, f, end - t)
+            small = bool(reason) and h < control.smallest * (end - t)
+            if small or (t < target and statistics.tried > control.most):
+                reason = reason or f"{control.most} steps were not enough"
+                raise NotConverged(f"{method.name} time stepping", reason, method.remedy, time=t, step=h)
+        yield y
