@@ -110,6 +110,6 @@ def averaged_dissipation(lattice: RotatorLattice) -> AveragedDissipation:
         raise InvalidArgument("lattice", f"must be a RotatorLattice, not {type(lattice).__name__}")
     averaged = lattice.dissipation.averaged(lattice.region)
     degree = lattice.dissipation.degree
-    found = AveragedDissipation(lattice, averaged.nodes if isinstance(averaged, AngleAverage) else (degree or 0) + 2)
+    found = AveragedDissipation(lattice, averaged.angles if isinstance(averaged, AngleAverage) else (degree or 0) + 2)
     found.__dict__["_averaged"] = averaged
     return found

@@ -18,7 +18,8 @@ import math
 import numpy as np
 from numba import njit
 
-from ..sampling.philox import FAST, MASK, Purpose, fill_normals, half_circle, philox
+from ..sampling.philox import COMPILED, MASK, Purpose, fill_normals, philox
+from ..sampling.simd_math import cos_sin_pi
 
 STEPS_PER_BLOCK = 512  # steps made at once; two for each Philox counter
 HALF = STEPS_PER_BLOCK // 2
@@ -44,7 +45,7 @@ def _draw_words(block, run, k0, k1, words):  # type: ignore[no-untyped-def]
         words[1, j + HALF] = c3
 
 
-@njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy", boundscheck=False)
+@njit(cache=True, **COMPILED)
 def draw_exchanges(block, run, k0, k1, n, words, sites, across, along):  # type: ignore[no-untyped-def]
     """Fill sites (2 x + pair), across (c/sqrt 6) and along (s/sqrt 18) for the 512 steps of a block.
 
@@ -59,12 +60,12 @@ def draw_exchanges(block, run, k0, k1, n, words, sites, across, along):  # type:
         sites[j] = np.uint32(2) + np.uint32(word >> np.uint64(31))
         across[j] = np.float64(np.int64(rest)) * 2.0**-64
     for j in range(STEPS_PER_BLOCK):
-        c, s = half_circle(across[j])
+        c, s = cos_sin_pi(across[j])
         across[j] = c * _C
         along[j] = s * _S
 
 
-@njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy", boundscheck=False)
+@njit(cache=True, **COMPILED)
 def draw_pairs(block, run, k0, k1, n, words, sites):  # type: ignore[no-untyped-def]
     """Fill sites with the left balls, uniform on 0..n-2, of the 512 pairs of a block."""
     choices = np.uint64(n - 1)
@@ -96,7 +97,7 @@ def _collide_all(v, sites, across, along):  # type: ignore[no-untyped-def]
         _collide(v, code >> _ONE, code & _ONE, across[j], along[j])
 
 
-@njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy", boundscheck=False)
+@njit(cache=True, **COMPILED)
 def advance_exchanging(v, start, stop, run, k0, k1, words, sites, across, along):  # type: ignore[no-untyped-def]
     """Apply the collisions start..stop-1 of a run, with exchange of energy, to the velocities v (n,)."""
     t = start
@@ -109,7 +110,7 @@ def advance_exchanging(v, start, stop, run, k0, k1, words, sites, across, along)
         t = end
 
 
-@njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy", boundscheck=False)
+@njit(cache=True, **COMPILED)
 def advance_sorting(v, start, stop, run, k0, k1, words, sites):  # type: ignore[no-untyped-def]
     """Apply the collisions start..stop-1 of a run, each the sorting of one adjacent pair, to the velocities v (n,)."""
     t = start
@@ -128,7 +129,7 @@ def advance_sorting(v, start, stop, run, k0, k1, words, sites):  # type: ignore[
         t = end
 
 
-@njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy", boundscheck=False)
+@njit(cache=True, **COMPILED)
 def run_chunk(exchange, mean, std, start, stops, first_run, k0, k1, entry, states, drift):  # type: ignore[no-untyped-def]
     """Carry runs to their snapshots.
 
@@ -175,7 +176,7 @@ def invariants(v):  # type: ignore[no-untyped-def]
     return momentum, energy
 
 
-@njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy", boundscheck=False)
+@njit(cache=True, **COMPILED)
 def add_moments(states, reference, sums):  # type: ignore[no-untyped-def]
     """Add u, u^2, u^3, u^4 and u(x) u(x+k), k = 1.., with u = v - reference, of states (R, T, n) to sums (T, 4+K, n).
 

@@ -52,8 +52,7 @@ def canonical_variables(
     Source: Dymov, Theorem 3.1, equations (6.6) and (6.12).
     """
     count = None if steps is None else checks.integer("steps", steps, 1)
-    if not isinstance(lattice, RotatorLattice):
-        raise InvalidArgument("lattice", f"must be a RotatorLattice, not {type(lattice).__name__}")
+    checks.instance("lattice", lattice, RotatorLattice)
     given = complex_amplitudes("amplitudes", amplitudes)
     if given.shape[-1:] != (lattice.size,):
         raise InvalidArgument("amplitudes", f"must have the shape (..., {lattice.size}), not {given.shape}")

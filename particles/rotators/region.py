@@ -69,12 +69,12 @@ class LatticeRegion:
 
     @property
     def size(self) -> int:
-        """N."""
+        """Number N of sites."""
         return len(self.sites)
 
     @property
     def dim(self) -> int:
-        """D."""
+        """Dimension d of the lattice."""
         return int(self.sites.shape[1])
 
     @cached_property

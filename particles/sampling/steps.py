@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 
 from ..errors import InvalidArgument, Unstable
-from ..support import checks
-from .workers import default_workers, warn_if_long
+from .workers import thread_count, warn_if_long
 
-MOST_STEPS = 2**40  # of a path; the counters of random numbers have 64 bits, the time of users fewer
-FAR_AWAY = 1e6  # positions beyond it, in units of length, are taken for an instability
+# of a path; the counters of random numbers have 64 bits, and no machine takes more steps than these
+MOST_STEPS = 2**40
+# positions beyond it, in units of length, are taken for an instability
+FAR_AWAY = 1e6
 
 
 def even_steps(times: np.ndarray, largest: float) -> tuple[np.ndarray, np.ndarray]:
@@ -42,7 +43,7 @@ def warn_of_steps(paths: int, steps: np.ndarray, seconds: float, workers: int | 
     """
     if comm is not None and comm.rank > 0:
         return
-    threads = default_workers(comm) if workers is None else checks.integer("workers", workers, 1)
+    threads = thread_count(workers, comm)
     total = float(steps.sum()) * paths
     what = f"{total:.2g} steps of paths"
     warn_if_long(

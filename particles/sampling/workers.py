@@ -10,6 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from ..errors import LongRun, warn
+from ..support import checks
 
 Result = TypeVar("Result")
 
@@ -99,3 +100,12 @@ def default_workers(comm: Any = None) -> int:
     except AttributeError:  # not Linux
         cores = os.cpu_count() or 1
     return max(1, cores // (1 if comm is None else comm.size))
+
+
+def thread_count(workers: int | None, comm: Any) -> int:
+    """The threads that a user asked for; None takes `default_workers`.
+
+    Raises:
+        InvalidArgument: not a positive integer.
+    """
+    return default_workers(comm) if workers is None else checks.integer("workers", workers, 1)

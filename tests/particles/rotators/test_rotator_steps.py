@@ -18,7 +18,7 @@ from scaling_limits.particles import (
     RotatorLattice,
     TransportProcess,
 )
-from scaling_limits.particles.rotators import ensemble
+from scaling_limits.particles.rotators import member_sampler
 from scaling_limits.particles.rotators.step_size import LARGEST_PHASE, PHASE
 
 try:
@@ -109,7 +109,7 @@ def test_slices_change_nothing(g, monkeypatch):
         def slices(self, count, stop, size=size):
             return stop.slices(count, size)
 
-        monkeypatch.setattr(ensemble.Pace, "slices", slices)
+        monkeypatch.setattr(member_sampler.SliceLength, "slices", slices)
         samplers = (lattice, TransportProcess(lattice))
         found.append([s.sample(np.ones(6), [0.0, 0.02, 0.02, 0.07], 130, seed=4).amplitudes for s in samplers])
     for other in found[1:]:
@@ -153,7 +153,7 @@ def test_long_ways_are_said_beforehand(monkeypatch):
     def tile(self, index, stop):
         raise Said
 
-    monkeypatch.setattr(ensemble.Journey, "_tile", tile)
+    monkeypatch.setattr(member_sampler.MemberSampler, "_tile", tile)
     hot = RotatorLattice((2,), slow, weak, DiagonalDissipation(2), 1e9, 0.1)
     with pytest.warns(LongRun, match="steps of .* of 64 members of 2 sites take about .* hours"), pytest.raises(Said):
         hot.sample(np.ones(2), [1.0], 64, seed=1, workers=1)
