@@ -177,16 +177,8 @@ class EffectiveLangevin:
     ) -> Paths:
         """Positions X at times, by Platen's scheme of weak order 2.
 
-        Args:
-            initial: X(0) in the box, of all paths (d,) or of each (R, d).
-            times: snapshots (T,), not negative, not decreasing.
-            paths: number of independent paths R.
-            seed: of the random numbers; a path has the same ones whatever the number of paths, threads and ranks.
-            step: largest time step, which must be given.
-            runs: another name of `paths`.
-            workers: threads; None takes the cores that this process may use.
-            progress: show a progress bar, at a terminal, on rank 0.
-            comm: communicator whose ranks share the paths; all get the whole result.
+        The arguments are those of `Langevin.sample`, without the scheme; paths start in the box, and the largest time
+        step must be given.
 
         Returns:
             The positions (T, R, d), in the box.

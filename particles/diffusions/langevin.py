@@ -185,17 +185,10 @@ class Langevin:
         A path between two steps may enter the target and leave it unseen, so that boundaries seem farther away by about
         0.58 sqrt(2 sigma step): the times are too long by a part of order sqrt(step).
 
-        Args:
-            initial: X(0), of all paths (d,) or of each (R, d).
-            target: the set, from points (P, d) to truth values (P,); numpy functions that numba can compile.
-            paths: number of independent paths R.
-            seed: of the random numbers.
-            step: time step; None takes 0.2 of the smallest time scale.
-            runs: another name of `paths`.
-            limit: time after which a path is given up.
-            workers: threads; None takes the cores that this process may use.
-            progress: show a progress bar, at a terminal, on rank 0.
-            comm: communicator whose ranks share the paths; all get the whole result.
+        The arguments are those of `sample`, without times and scheme, and:
+
+        * target: the set, from points (P, d) to truth values (P,); numpy functions that numba can compile.
+        * limit: time after which a path is given up.
 
         Returns:
             The times (R,); infinite for paths that did not arrive before the limit.

@@ -70,17 +70,8 @@ class TransportProcess:
         For linear damping there is one step, exact in law, from a time to the next; for diagonal dissipation its exact
         flow is split from the noise; else Heun's scheme is used.
 
-        Args:
-            initial: v(0), complex, of all members (N,) or of each (R, N); only its modulus matters for actions.
-            times: snapshots tau (T,), not negative, not decreasing.
-            runs: number of independent members R.
-            seed: of the random numbers; a member has the same ones whatever the number of members, threads and ranks.
-            step: largest step of the slow time; None takes 0.04 of the time scale of the dissipation, at amplitudes
-                of the hottest of all members.
-            paths: another name of `runs`.
-            workers: threads; None takes the cores that this process may use.
-            progress: show a progress bar, at a terminal, on rank 0.
-            comm: communicator whose ranks share the members; all get the whole result.
+        The arguments are those of `RotatorLattice.sample`. Only moduli of v(0) matter for actions; `step` is in slow
+        time, None takes 0.04 of the time scale of the dissipation, at amplitudes of the hottest of all members.
 
         Returns:
             The amplitudes (T, R, N), with actions, and the step that was taken.

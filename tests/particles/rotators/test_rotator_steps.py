@@ -19,7 +19,7 @@ from scaling_limits.particles import (
     TransportProcess,
 )
 from scaling_limits.particles.rotators import member_sampler
-from scaling_limits.particles.rotators.step_size import LARGEST_PHASE, PHASE
+from scaling_limits.particles.rotators.step_size import SETTINGS
 
 try:
     from mpi4py import MPI
@@ -85,9 +85,9 @@ def test_steps_follow_the_hottest_member():
     start = np.full((300, 2), 0.2 + 0j)
     start[17] = 6.0, 4.0
     found = lattice.sample(start, [1e-4], 300, seed=1)
-    assert found.step * slow(36.0) <= PHASE * 1.0001
+    assert found.step * slow(36.0) <= SETTINGS.phase * 1.0001
     with pytest.raises(InvalidArgument, match="step: the phases of neighbours would alias"):
-        lattice.sample(start, [1e-3], 300, seed=1, step=1.01 * LARGEST_PHASE / slow(36.0))
+        lattice.sample(start, [1e-3], 300, seed=1, step=1.01 * SETTINGS.largest_phase / slow(36.0))
     alone = lattice.sample(start[:17], [1e-4], 17, seed=1, step=found.step)
     assert np.array_equal(alone.amplitudes, found.amplitudes[:, :17])  # with the same step, the same paths
     process = TransportProcess(RotatorLattice((2,), fast, weak, DirectedDissipation(), 1.0, 0.1))
