@@ -25,8 +25,10 @@ STEPS_PER_BLOCK = 512  # steps made at once; two for each Philox counter
 HALF = STEPS_PER_BLOCK // 2
 POWERS = 4  # rows of powers 1..4 in front of the rows of lagged products
 
-_C = math.sqrt(1.0 / 6.0)  # r = sqrt(d1^2 + d2^2 + d3^2)/sqrt 3 of the three differences, hence 1/sqrt 2/sqrt 3 ...
-_S = math.sqrt(1.0 / 18.0)  # ... and 1/sqrt 6/sqrt 3
+# r is computed as sqrt(d1^2 + d2^2 + d3^2) of the three differences, which is sqrt 3 times the r above; so the factors
+# of c and s are 1/sqrt 2 and 1/sqrt 6, divided by sqrt 3
+_C = math.sqrt(1.0 / 6.0)
+_S = math.sqrt(1.0 / 18.0)
 _COLLISIONS = np.uint64(Purpose.COLLISIONS)
 _INITIAL_STATE = np.uint64(Purpose.INITIAL_STATE)
 _ONE = np.uint32(1)
@@ -77,6 +79,11 @@ def draw_pairs(block, run, k0, k1, n, words, sites):  # type: ignore[no-untyped-
 
 @njit(inline="always")
 def _collide(v, x, pair, across, along):  # type: ignore[no-untyped-def]
+    """Steps 2.1 and 2.2 at the site x, where `pair` is 0 for sorting (x-1, x) and 1 for (x, x+1).
+
+    Where the lower, the upper and the third velocity go follows from `pair` without a branch, which would be
+    predicted wrongly half of the time.
+    """
     a = v[x - _ONE]
     b = v[x]
     c = v[x + _ONE]
@@ -92,7 +99,8 @@ def _collide(v, x, pair, across, along):  # type: ignore[no-untyped-def]
 
 @njit(inline="always")
 def _collide_all(v, sites, across, along):  # type: ignore[no-untyped-def]
-    for j in range(sites.shape[0]):  # an index that cannot be negative needs no wrapping around
+    # sites are unsigned: an index that cannot be negative needs no wrapping around
+    for j in range(sites.shape[0]):
         code = sites[j]
         _collide(v, code >> _ONE, code & _ONE, across[j], along[j])
 
@@ -149,6 +157,7 @@ def run_chunk(exchange, mean, std, start, stops, first_run, k0, k1, entry, state
         for x in range(n):
             v[x] = mean[x] + std[x] * v[x]
         momentum, energy = invariants(v)
+        # the initial state is drawn even then: changes of momentum and energy are measured against it
         if start > 0:
             v[:] = entry[i]
         t = start

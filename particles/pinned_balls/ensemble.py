@@ -89,12 +89,12 @@ class Ensemble(Samples):
 
     @property
     def mean(self) -> NDArray[np.float64]:
-        """mu(x, t) = E v(x, t), the average over the runs, shape (T, n)."""
+        """The mean mu(x, t) = E v(x, t) over the runs, shape (T, n)."""
         return self.sums.reference + self._moment(0)
 
     @property
     def std(self) -> NDArray[np.float64]:
-        """sigma(x, t), the standard deviation over the runs (of R-1 degrees of freedom), shape (T, n)."""
+        """The standard deviation sigma(x, t) over the runs (of R-1 degrees of freedom), shape (T, n)."""
         return np.sqrt(self.covariance(0) * (self.runs / max(self.runs - 1, 1)))
 
     @property
@@ -122,12 +122,12 @@ class Ensemble(Samples):
 
     @property
     def skewness(self) -> NDArray[np.float64]:
-        """E W^3, 0 for white noise, shape (T, n); NaN where there is no noise."""
+        """Skewness E W^3, 0 for white noise, shape (T, n); NaN where there is no noise."""
         return self._standardised(self._central(3), 3)
 
     @property
     def kurtosis(self) -> NDArray[np.float64]:
-        """E W^4, 3 for white noise, shape (T, n); NaN where there is no noise."""
+        """Kurtosis E W^4, 3 for white noise, shape (T, n); NaN where there is no noise."""
         return self._standardised(self._central(4), 4)
 
     def _standardised(self, moment: np.ndarray, power: int) -> NDArray[np.float64]:
@@ -183,7 +183,7 @@ class Ensemble(Samples):
 
     @property
     def noise(self) -> NDArray[np.float64]:
-        """W = (v - mean)/std of the runs that are kept whole, shape (T, kept, n); NaN where there is no noise."""
+        """The noise W = (v - mean)/std of the runs that are kept whole (T, kept, n); NaN where there is none."""
         return self._standardised_noise(self.values, slice(None))
 
     @property

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from ..errors import InvalidArgument
 from ..support import checks
@@ -41,7 +42,7 @@ class WhiteNoiseTests:
     ensemble_correlation: float
 
 
-def correlation_density(r: np.ndarray, n: int) -> np.ndarray:
+def correlation_density(r: ArrayLike, n: int) -> NDArray[np.float64]:
     """f(r) = (1 - r^2)^((n-4)/2)/B(1/2, (n-2)/2): the empirical correlation of n independent normal pairs (section 3).
 
     Args:
@@ -55,7 +56,7 @@ def correlation_density(r: np.ndarray, n: int) -> np.ndarray:
     return np.exp(0.5 * (n - 4) * np.log1p(-np.square(r)) - betaln(0.5, 0.5 * (n - 2)))
 
 
-def correlation_p_value(r: np.ndarray, n: int) -> np.ndarray:
+def correlation_p_value(r: ArrayLike, n: int) -> NDArray[np.float64]:
     """Return P(|R| >= |r|) for R of the density `correlation_density`: (1 - R)/2 has a beta law."""
     from scipy.special import betainc
 
@@ -70,7 +71,7 @@ def _correlations(r: Any) -> np.ndarray:
     return r
 
 
-def run_correlations(noise: np.ndarray, lags: int) -> np.ndarray:
+def run_correlations(noise: ArrayLike, lags: int) -> NDArray[np.float64]:
     """Return the empirical correlations of W(x) and W(x+k), k = 1..lags, within one run (n,): figure 3."""
     noise = checks.real_array("noise", noise)
     if noise.ndim != 1 or noise.size < 3:

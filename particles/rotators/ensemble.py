@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from ..errors import InvalidArgument
 from ..sampling.samples import Samples
@@ -33,9 +33,8 @@ class RotatorEnsemble(Samples):
 
     @cached_property
     def actions(self) -> NDArray[np.float64]:
-        """I = |u|^2/2 (T, R, N)."""
-        square: Any = self.amplitudes.real**2 + self.amplitudes.imag**2
-        return 0.5 * square
+        """Actions I = |u|^2/2 (T, R, N)."""
+        return 0.5 * (self.amplitudes.real**2 + self.amplitudes.imag**2)
 
     @property
     def values(self) -> NDArray[np.float64]:
@@ -45,10 +44,10 @@ class RotatorEnsemble(Samples):
     @property
     def angles(self) -> NDArray[np.float64]:
         """Phases phi = arg u in (-pi, pi] (T, R, N)."""
-        return np.angle(self.amplitudes)
+        return np.asarray(np.angle(self.amplitudes), dtype=np.float64)
 
 
-def complex_amplitudes(name: str, value: Any) -> np.ndarray:
+def complex_amplitudes(name: str, value: ArrayLike) -> NDArray[np.complex128]:
     """Amplitudes u as a new array of complex numbers, all finite.
 
     Raises:

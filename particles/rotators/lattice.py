@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from ..errors import InvalidArgument
 from ..sampling.philox import Purpose
@@ -113,10 +113,8 @@ class RotatorLattice:
         return self.region.size
 
     @cached_property
-    def defects(self) -> np.ndarray:
-        """The sites C_D whose spin breaks the alternation, as truth values (N,); in each connected part of the region
-        the fewer of the two choices.
-        """
+    def defects(self) -> NDArray[np.bool_]:
+        """The sites C_D whose spin breaks the alternation (N,): in each connected part the fewer of two choices."""
         wrong = np.sign(self.spins) != self.region.parity
         if wrong.all() or not wrong.any():
             return np.zeros(self.size, dtype=bool)
@@ -125,7 +123,7 @@ class RotatorLattice:
         return wrong != most[parts]
 
     @cached_property
-    def good_sites(self) -> np.ndarray:
+    def good_sites(self) -> NDArray[np.bool_]:
         """The sites C_G at a distance of at least 3 from defects and their neighbours (N,): there the limit holds
         (7.3). For a >= 1 rotators may turn in any direction (Remark 2.5), and all sites are good.
         """
@@ -217,8 +215,8 @@ class RotatorLattice:
             parts += [*self.dissipation.at(self.region, amplitudes).ravel()]
         return hashlib.sha256(np.array(parts, dtype=complex).tobytes()).hexdigest()
 
-    def local_energy(self, amplitudes: Any) -> np.ndarray:
-        """H_j = F_j(|u_j|^2)/2 + (epsilon^a/4) sum_{|k-j|=1} G(|u_j-u_k|^2), with F_j(0) = G(0) = 0.
+    def local_energy(self, amplitudes: ArrayLike) -> NDArray[np.float64]:
+        """The energy H_j = F_j(|u_j|^2)/2 + (epsilon^a/4) sum_{|k-j|=1} G(|u_j-u_k|^2), with F_j(0) = G(0) = 0.
 
         Args:
             amplitudes: u (..., N), complex.
@@ -244,8 +242,8 @@ class RotatorLattice:
             energy[..., k] += strength * bonds[..., e]
         return energy
 
-    def rotation_energy(self, actions: Any) -> np.ndarray:
-        """F_j(2 I_j)/2 (..., N), for actions I (..., N): the limit of the local energy (Corollary 4.7).
+    def rotation_energy(self, actions: ArrayLike) -> NDArray[np.float64]:
+        """The limit F_j(2 I_j)/2 (..., N) of the local energy (Corollary 4.7), for actions I (..., N).
 
         Args:
             actions: I (..., N), not negative.

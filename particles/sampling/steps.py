@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..errors import InvalidArgument, Unstable
 from .workers import thread_count, warn_if_long
+
+if TYPE_CHECKING:
+    from mpi4py import MPI
 
 # of a path; the counters of random numbers have 64 bits, and no machine takes more steps than these
 MOST_STEPS = 2**40
@@ -31,7 +34,7 @@ def longest_step(spans: np.ndarray, steps: np.ndarray) -> float:
     return float((spans[steps > 0] / steps[steps > 0]).max(initial=0.0))
 
 
-def warn_of_steps(paths: int, steps: np.ndarray, seconds: float, workers: int | None, comm: Any) -> None:
+def warn_of_steps(paths: int, steps: np.ndarray, seconds: float, workers: int | None, comm: MPI.Comm | None) -> None:
     """Warn, on rank 0, of samples that take more than ten minutes.
 
     Args:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import closing
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,9 +14,12 @@ from .normal_tiles import TILE
 from .ranks import communicator, on_all_ranks
 from .workers import Stop, in_order, thread_count
 
+if TYPE_CHECKING:
+    from mpi4py import MPI
+
 
 def over_tiles(
-    work: Callable[[int, Stop], np.ndarray], paths: int, workers: int | None, progress: bool, comm: Any,
+    work: Callable[[int, Stop], np.ndarray], paths: int, workers: int | None, progress: bool, comm: MPI.Comm | None,
     width: int = TILE,
 ) -> list[np.ndarray]:  # fmt: skip
     """Do the tiles of all paths, shared by threads and ranks, and return what they give in the order of the tiles.

@@ -7,10 +7,13 @@ import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..errors import LongRun, warn
 from ..support import checks
+
+if TYPE_CHECKING:
+    from mpi4py import MPI
 
 Result = TypeVar("Result")
 
@@ -93,7 +96,7 @@ def warn_if_long(what: str, seconds: float, workers: int, remedy: str) -> None:
         warn(f"{what} take about {hours:.2g} hours on {workers} cores; {remedy}, or stop it with Ctrl-C", LongRun)
 
 
-def default_workers(comm: Any = None) -> int:
+def default_workers(comm: MPI.Comm | None = None) -> int:
     """Return the cores that this process may use, shared among the ranks of a communicator."""
     try:
         cores = len(os.sched_getaffinity(0))
@@ -102,7 +105,7 @@ def default_workers(comm: Any = None) -> int:
     return max(1, cores // (1 if comm is None else comm.size))
 
 
-def thread_count(workers: int | None, comm: Any) -> int:
+def thread_count(workers: int | None, comm: MPI.Comm | None) -> int:
     """The threads that a user asked for; None takes `default_workers`.
 
     Raises:

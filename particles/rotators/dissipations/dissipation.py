@@ -96,7 +96,7 @@ class DiagonalDissipation(Dissipation):
         return compiled_radial(self.p)
 
     def averaged(self, region: LatticeRegion) -> DiagonalDissipation:
-        """K = g."""
+        """The average K, which is g itself."""
         return self
 
     def dependencies(self, region: LatticeRegion, site: int) -> np.ndarray:
@@ -212,7 +212,7 @@ class DirectedDissipation(Dissipation):
         return compiled_directed(*self._beside(region))
 
     def averaged(self, region: LatticeRegion) -> DirectedDissipation:
-        """K = g, which turns with the angle of its own site and does not depend on others."""
+        """The average K, which is g: it turns with the angle of its own site and does not depend on others."""
         return self
 
     def dependencies(self, region: LatticeRegion, site: int) -> np.ndarray:

@@ -106,7 +106,7 @@ class PolynomialDissipation(Dissipation):
         return compiled_polynomial(self._placed(region))
 
     def averaged(self, region: LatticeRegion) -> PolynomialDissipation:
-        """K: the resonant monomials."""
+        """The average K: the resonant monomials."""
         result = object.__new__(PolynomialDissipation)
         result._same = self._same
         result._init(tuple(tuple(m for m in one if m.resonant) for one in self.monomials), self.power)
@@ -167,9 +167,7 @@ class CustomDissipation(Dissipation):
         return made
 
     def check(self, region: LatticeRegion) -> None:
-        """See `Dissipation.check`: g_j must be finite, leave u as it is, and not change with amplitudes that are not
-        next to j.
-        """
+        """See `Dissipation.check`: g_j must be finite, not change u, and depend on neighbours of j alone."""
         check_places(self._as_made, region)
         u, other = _random_amplitudes(region.size, 2)
         before, values = u.copy(), self.at(region, u)
@@ -212,8 +210,9 @@ class CustomDissipation(Dissipation):
         return compiled_custom(self._function_for(region.size))
 
     def dependencies(self, region: LatticeRegion, site: int) -> np.ndarray:
-        """The sites whose angles change exp(-i theta_j) g_j at random amplitudes; not the site itself, where turning
-        all of them together changes nothing.
+        """The sites whose angles change exp(-i theta_j) g_j at random amplitudes.
+
+        Not the site itself, where turning all of them together changes nothing.
         """
         (u,) = _random_amplitudes(region.size, 1)
         expected = self.at_site(region, u, site)
@@ -228,7 +227,7 @@ class CustomDissipation(Dissipation):
         return np.array(sorted(set(found) - {site} if together else found), dtype=np.int64)
 
     def averaged(self, region: LatticeRegion) -> AngleAverage:
-        """K, by trigonometric quadrature.
+        """The average K, by trigonometric quadrature.
 
         Raises:
             InvalidArgument: the average does not settle.
@@ -299,8 +298,7 @@ class AngleAverage(Dissipation):
             )
 
     def resolved_at(self, region: LatticeRegion, u: np.ndarray) -> AngleAverage:
-        """The average with as many angles as g takes at amplitudes u (P, N), of which some are looked at: the largest,
-        the smallest, and some between.
+        """The average with as many angles as g takes at the largest, the smallest and some other amplitudes u (P, N).
 
         Raises:
             InvalidArgument: it takes too many.

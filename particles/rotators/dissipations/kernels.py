@@ -198,7 +198,7 @@ def _custom_averaged(function: Any) -> Callable[..., Any]:
 
 
 def compiled_custom_averaged(function: Any, angles: int, dependencies: list[np.ndarray]) -> CompiledDissipation:
-    """K of the user's g(j, u), with as many angles for each site on which it depends."""
+    """The average K of the user's g(j, u), with as many angles for each site on which it depends."""
     starts = np.cumsum([0] + [len(d) for d in dependencies]) + len(dependencies) + 2
     int_params = np.concatenate([[angles], starts, *dependencies]).astype(np.int64)
     theta = 2 * np.pi * np.arange(angles) / angles
