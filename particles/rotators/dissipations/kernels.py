@@ -160,7 +160,7 @@ def _custom(function: Any) -> Callable[..., Any]:
 
 
 def compiled_custom(function: Any) -> CompiledDissipation:
-    """g(j, u) of the user's, who has compiled it."""
+    """The user's g(j, u), which is compiled."""
     return CompiledDissipation(_custom(function), NO_INTS, NO_FLOATS)
 
 
