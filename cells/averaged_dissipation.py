@@ -114,7 +114,7 @@ def averaged_dissipation(lattice: RotatorLattice) -> AveragedDissipation:
         raise InvalidArgument("lattice", f"must be a RotatorLattice, not {type(lattice).__name__}")
     averaged = lattice.dissipation.averaged(lattice.region)
     degree = lattice.dissipation.degree
-    angles = averaged.nodes if isinstance(averaged, AngleAverage) else (degree or 0) + 2
+    angles = averaged.angles if isinstance(averaged, AngleAverage) else (degree or 0) + 2
     result = AveragedDissipation(lattice, angles)
     result.__dict__["_averaged"] = averaged  # it may have taken a search for the number of angles
     return result

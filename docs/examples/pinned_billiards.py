@@ -89,7 +89,7 @@ def table(ensemble, solution, lattice, correlated):
         "error of sigma": np.linalg.norm(ensemble.std_error, axis=1) / np.linalg.norm(ensemble.std, axis=1),
         "PDE mu": relative(solution.mean_at(x), ensemble.mean),
         "finite-size mu": relative(lattice.mean, ensemble.mean),
-        "error of mu": np.linalg.norm(ensemble.mean_error, axis=1) / np.linalg.norm(ensemble.mean, axis=1),
+        "error of mu": np.linalg.norm(ensemble.standard_error, axis=1) / np.linalg.norm(ensemble.mean, axis=1),
     }
     lines = ["  ".join(f"{name:>17}" for name in columns)]
     lines += ["  ".join(f"{value:17.5f}" for value in row) for row in zip(*columns.values())]

@@ -11,55 +11,14 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
-import numpy as np
 import sympy
-from numba import njit, types
-from numba.extending import intrinsic
+from numba import njit
 from sympy.printing.pycode import PythonCodePrinter
 
-from ..sampling.philox import FAST, half_circle
+from ..sampling.philox import FAST
+from ..sampling.simd_math import cos_sin_2pi, exponential
 from ..support.symbolic import check_compilable
 from .multiscale_potential import MultiscalePotential
-
-
-@njit(inline="always")
-def circle(periods):  # type: ignore[no-untyped-def]
-    """Return (cos, sin) of 2 pi times a number of periods; errors below 1e-15 after the periods are taken off."""
-    c, s = half_circle(periods - math.floor(periods + 0.5))
-    return 1.0 - 2.0 * s * s, 2.0 * s * c
-
-
-@intrinsic
-def _from_bits(typing_context, bits):  # type: ignore[no-untyped-def]
-    """The float64 of 64 bits."""
-
-    def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
-        return builder.bitcast(arguments[0], context.get_value_type(types.float64))
-
-    return types.float64(types.int64), generate
-
-
-@njit(inline="always")
-def exponential(x):  # type: ignore[no-untyped-def]
-    """exp(x) as 2^k exp(r), |r| <= log(2)/2, with the series up to r^13; 0 below -708, the largest number above 709."""
-    x = min(max(x, -708.0), 709.0)
-    k = math.floor(x * 1.4426950408889634 + 0.5)
-    r = (x - k * 6.93147180369123816490e-01) - k * 1.90821492927058770002e-10
-    series = 1.0 / 6227020800.0
-    series = series * r + 1.0 / 479001600.0
-    series = series * r + 1.0 / 39916800.0
-    series = series * r + 1.0 / 3628800.0
-    series = series * r + 1.0 / 362880.0
-    series = series * r + 1.0 / 40320.0
-    series = series * r + 1.0 / 5040.0
-    series = series * r + 1.0 / 720.0
-    series = series * r + 1.0 / 120.0
-    series = series * r + 1.0 / 24.0
-    series = series * r + 1.0 / 6.0
-    series = series * r + 0.5
-    series = series * r + 1.0
-    series = series * r + 1.0
-    return series * _from_bits((np.int64(k) + np.int64(1023)) << np.int64(52))
 
 
 class _Printer(PythonCodePrinter):
@@ -87,7 +46,7 @@ def gradient_of(potential: MultiscalePotential) -> Callable[..., Any]:
     components = [sympy.diff(full, symbol) for symbol in slow]
     check_compilable(components)
     source = _source(components, slow, scales)
-    namespace: dict[str, Any] = {"math": math, "circle": circle, "exponential": exponential}
+    namespace: dict[str, Any] = {"math": math, "cos_sin_2pi": cos_sin_2pi, "exponential": exponential}
     exec(compile(source, f"<gradient of {potential!r}>", "exec"), namespace)
     return njit(fastmath=FAST, error_model="numpy", boundscheck=False)(namespace["gradient"])
 
@@ -106,7 +65,7 @@ def _source(components: list[sympy.Expr], slow: tuple[sympy.Symbol, ...], scales
     body = []
     shared, periods = sympy.cse([argument / (2 * sympy.pi) for argument in waves], sympy.numbered_symbols("p"))
     body += [f"{symbol} = {show(expression)}" for symbol, expression in shared]
-    body += [f"cos{i}, sin{i} = circle({show(expression)})" for i, expression in enumerate(periods)]
+    body += [f"cos{i}, sin{i} = cos_sin_2pi({show(expression)})" for i, expression in enumerate(periods)]
     shared, reduced = sympy.cse([component.xreplace(swap) for component in components], sympy.numbered_symbols("t"))
     body += [f"{symbol} = {show(expression)}" for symbol, expression in shared]
     body += [f"out[{i}, j] = {show(expression)}" for i, expression in enumerate(reduced)]

@@ -5,45 +5,72 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from ..errors import AssumptionWarning, InvalidArgument, Unstable, warn
 from ..sampling.normal_tiles import PAIRS, TILE, fill_tile
 from ..sampling.philox import Purpose, key_words
 from ..sampling.ranks import communicator, on_all_ranks, same_on_all_ranks
+from ..sampling.samples import runs_or_paths
 from ..sampling.steps import check_bounded, even_steps, longest_step, warn_of_steps
 from ..sampling.tiles import over_tiles
 from ..sampling.workers import Stop
 from ..support import checks
 from .paths import Paths, checked_start
 
+if TYPE_CHECKING:
+    from mpi4py import MPI
+
 AGREED = 64  # starts at which ranks compare drift and noise
-LARGEST_STEP = 1.0  # of 1/rate, the rate at which the drift changes along a step, where paths start
-LARGEST_ON_PATHS = 1.5  # of the same, wherever they come to
-SHORT = 0.3  # of the mean way: shorter ones tell nothing of the rate
-LOOK = 16  # steps between two looks at it, after the first of them
-CROOKED = 1e-6  # relative size of entries of M that count
-FEW = 0.5  # of the square root of the number of paths: what is not seen in averages
 SECONDS = 6e-7  # of a step of one path, for each entry of the noise
+
+
+@dataclass(frozen=True)
+class WatchSettings:
+    """When steps are refused, and reflections warned of.
+
+    Args:
+        largest_step: in units of 1/rate, the rate at which the drift changes along a step, where paths start.
+        largest_on_paths: the same wherever they come to.
+        shortest_way: ways below this part of their root mean square tell nothing of the rate.
+        steps_between_looks: at the rate, after that many first steps which are all looked at.
+        off_diagonal: entries of M below this part of the diagonal ones count as 0.
+        reflected: paths that were reflected wrongly are let be up to this multiple of the square root of the number of
+            paths, which is not seen in averages.
+    """
+
+    largest_step: float = 1.0
+    largest_on_paths: float = 1.5
+    shortest_way: float = 0.3
+    steps_between_looks: int = 16
+    off_diagonal: float = 1e-6
+    reflected: float = 0.5
+
+
+SETTINGS = WatchSettings()
 Field = Callable[[np.ndarray], np.ndarray]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, init=False)
 class EffectiveLangevin:
-    """dX = b(X) dt + B(X) dW in a box, Ito; with b = -M grad Psi + sigma div M and B = sqrt(2 sigma M) this is
-    Klimontovich's (kinetic) reading of dX = -M grad Psi dt + sqrt(2 sigma M) dW, whose equilibrium is exp(-Psi/sigma).
+    """Particles of the effective equation dX = b(X) dt + B(X) dW in a box, in the sense of Ito.
+
+    With b = -M grad Psi + sigma div M and B = sqrt(2 sigma M) this is the kinetic (Klimontovich) reading of
+    dX = -M grad Psi dt + sqrt(2 sigma M) dW, whose equilibrium is exp(-Psi/sigma).
 
     Args:
         drift: b, from points (P, d) to values (P, d).
         noise: B, from points (P, d) to values (P, d, d).
-        bounds: of the box (d, 2); paths are reflected at its walls (which is of first order only, and right for the
+        box: pairs (a, b) (d, 2); paths are reflected at its walls (which is of first order only, and right for the
             equation without flux where M has no entries off the diagonal: take a box that paths hardly fill).
-        periodic: for each direction whether there are no walls.
+        periodic: for each direction, or for all, whether there are no walls.
+        bounds: an older name of `box`.
 
     Raises:
-        InvalidArgument: bounds or periods of a wrong shape.
+        InvalidArgument: a box or periods of a wrong shape.
 
     Source: Duncan, Duong and Pavliotis (2023), equation (18); the scheme: Kloeden and Platen, Numerical Solution of
     Stochastic Differential Equations, section 15.1, (1.3).
@@ -51,28 +78,40 @@ class EffectiveLangevin:
 
     drift: Field
     noise: Field
-    bounds: Any = field(repr=False)
-    periodic: Any = field(repr=False)
+    box: NDArray[np.float64] = field(repr=False)
+    periodic: NDArray[np.bool_] = field(repr=False)
     weak_order: ClassVar[int] = 2
 
-    def __post_init__(self) -> None:
-        for name, function, shape in (("drift", self.drift, "(P, d)"), ("noise", self.noise, "(P, d, d)")):
+    def __init__(
+        self, drift: Field, noise: Field, box: ArrayLike | None = None, periodic: ArrayLike = False,
+        *, bounds: ArrayLike | None = None,
+    ) -> None:  # fmt: skip
+        for name, function, shape in (("drift", drift, "(P, d)"), ("noise", noise, "(P, d, d)")):
             if not callable(function):
                 text = f"must be a callable from points (P, d) to values {shape}, not {checks.shown(function)}"
                 raise InvalidArgument(name, text)
-        bounds = checks.real_array("bounds", self.bounds)
-        if bounds.ndim != 2 or bounds.shape[1] != 2 or not len(bounds) or (bounds[:, 0] >= bounds[:, 1]).any():
-            raise InvalidArgument("bounds", f"must be a pair (a, b), a < b, for each direction, not {self.bounds!r}")
-        given = [self.periodic] * len(bounds) if isinstance(self.periodic, bool | np.bool_) else self.periodic
-        if not isinstance(given, list | tuple | np.ndarray) or len(given) != len(bounds):
-            raise InvalidArgument("periodic", f"must be given for each of {len(bounds)} directions")
-        object.__setattr__(self, "bounds", bounds)
-        object.__setattr__(self, "periodic", np.array([checks.flag("periodic", value) for value in given]))
+        if box is not None and bounds is not None:
+            raise InvalidArgument("bounds", "is an older name of box; give one of them, not both")
+        name, given = ("bounds", bounds) if box is None else ("box", box)
+        walls = checks.real_array(name, given)
+        if walls.ndim != 2 or walls.shape[1] != 2 or not len(walls) or (walls[:, 0] >= walls[:, 1]).any():
+            raise InvalidArgument(name, f"must be a pair (a, b), a < b, for each direction, not {given!r}")
+        flags: Any = [periodic] * len(walls) if isinstance(periodic, bool | np.bool_) else periodic
+        if not isinstance(flags, list | tuple | np.ndarray) or len(flags) != len(walls):
+            raise InvalidArgument("periodic", f"must be given for each of {len(walls)} directions")
+        periods = np.array([checks.flag("periodic", value) for value in flags])
+        for name, value in {"drift": drift, "noise": noise, "box": walls, "periodic": periods}.items():
+            object.__setattr__(self, name, value)
+
+    @property
+    def bounds(self) -> NDArray[np.float64]:
+        """An older name of `box`."""
+        return self.box
 
     @property
     def dim(self) -> int:
-        """D."""
-        return len(self.bounds)
+        """Dimension d of space."""
+        return len(self.box)
 
     def step(self, x: np.ndarray, z: np.ndarray, signs: np.ndarray, h: float) -> np.ndarray:
         """One step of weak order 2, before reflection.
@@ -95,21 +134,22 @@ class EffectiveLangevin:
         new = x + 0.5 * h * (b + b_ahead) + 0.5 * np.einsum("pij,pj->pi", noise, w)
         pairs = self._pairs(signs, h)
         for j in range(self.dim):
-            own = [self.noise(self._within(x + h * b + side * root * noise[:, :, j]))[:, :, j] for side in (1, -1)]
-            new += 0.25 * (own[0] + own[1]) * w[:, j, None]
-            new += 0.25 * (own[0] - own[1]) * ((w[:, j] ** 2 - h) / root)[:, None]
+            shifted = [self.noise(self._within(x + h * b + side * root * noise[:, :, j])) for side in (1, -1)]
+            plus, minus = shifted[0][:, :, j], shifted[1][:, :, j]
+            new += 0.25 * (plus + minus) * w[:, j, None]
+            new += 0.25 * (plus - minus) * ((w[:, j] ** 2 - h) / root)[:, None]
         for r in range(self.dim if self.dim > 1 else 0):
-            beside = [self.noise(self._within(x + side * root * noise[:, :, r])) for side in (1, -1)]
+            plus, minus = (self.noise(self._within(x + side * root * noise[:, :, r])) for side in (1, -1))
             for j in range(self.dim):
                 if j != r:
-                    mean = beside[0][:, :, j] + beside[1][:, :, j] - 2.0 * noise[:, :, j]
-                    difference = beside[0][:, :, j] - beside[1][:, :, j]
-                    new += 0.25 * mean * w[:, j, None]
+                    second = plus[:, :, j] + minus[:, :, j] - 2.0 * noise[:, :, j]
+                    difference = plus[:, :, j] - minus[:, :, j]
+                    new += 0.25 * second * w[:, j, None]
                     new += 0.25 * difference * ((w[:, j] * w[:, r] + pairs[:, r, j]) / root)[:, None]
         return new, ahead - here, b_ahead - b
 
     def _pairs(self, signs: np.ndarray, h: float) -> np.ndarray:
-        """V_rj = -V_jr = +-h."""
+        """The two-point variables V_rj = -V_jr = +-h (P, d, d) of the scheme."""
         pairs = np.zeros((len(signs), self.dim, self.dim))
         upper = np.triu_indices(self.dim, 1)
         pairs[:, upper[0], upper[1]] = h * signs
@@ -117,37 +157,31 @@ class EffectiveLangevin:
 
     def _within(self, x: np.ndarray) -> np.ndarray:
         """Positions in the box: periods are taken off, and what is beyond a wall is reflected."""
-        low, high = self.bounds.T
+        low, high = self.box.T
         length = high - low
         around = np.mod(x - low, np.where(self.periodic, length, 2 * length))
         return low + np.where(~self.periodic & (around > length), 2 * length - around, around)
 
     def sample(
         self,
-        initial: Any,
-        times: Any,
-        paths: int,
-        seed: int,
-        step: float,
+        initial: ArrayLike,
+        times: ArrayLike,
+        paths: int | None = None,
+        seed: int | None = None,
+        step: float | None = None,
         *,
+        runs: int | None = None,
         workers: int | None = None,
         progress: bool = False,
-        comm: Any = None,
+        comm: MPI.Comm | None = None,
     ) -> Paths:
-        """X at times, by Platen's scheme of weak order 2.
+        """Positions X at times, by Platen's scheme of weak order 2.
 
-        Args:
-            initial: X(0) in the box, of all paths (d,) or of each (paths, d).
-            times: snapshots (T,), not negative, not decreasing.
-            paths: number of independent paths P.
-            seed: of the random numbers; a path has the same ones whatever the number of paths, threads and ranks.
-            step: largest time step.
-            workers: threads; None takes the cores that this process may use.
-            progress: show a progress bar, at a terminal, on rank 0.
-            comm: an mpi4py communicator whose ranks share the paths; all get the whole result.
+        The arguments are those of `Langevin.sample`, without the scheme; paths start in the box, and the largest time
+        step must be given.
 
         Returns:
-            The positions (T, P, d), in the box.
+            The positions (T, R, d), in the box.
 
         Raises:
             InvalidArgument: an argument out of range, a start outside of the box, or a step that is not stable there.
@@ -159,14 +193,16 @@ class EffectiveLangevin:
             LongRun: it takes more than ten minutes.
         """
         communicator(comm, optional=True)
-        start, snapshots, h, keys = on_all_ranks(comm, lambda: self._checked(initial, times, paths, seed, step))
+        start, snapshots, h, keys = on_all_ranks(
+            comm, lambda: self._checked(initial, times, runs_or_paths("paths", runs, paths), seed, step)
+        )
         some = start[:AGREED]
         drift, noise = on_all_ranks(comm, lambda: (self.drift(some), self.noise(some)))
         same_on_all_ranks(comm, initial=start, times=snapshots, seed=seed, step=h, drift=drift, noise=noise)
         number = len(start)
         spans, steps = even_steps(snapshots, h)
         warn_of_steps(number, steps, SECONDS * self.dim**2, workers, comm)
-        crooked: list[np.ndarray] = []  # places at which paths were first reflected, where that is not right
+        oblique: list[np.ndarray] = []  # places of first reflections, where these should not be along the normal
 
         def tile(index: int, stop: Stop) -> np.ndarray:
             members = slice(index * TILE, min((index + 1) * TILE, number))
@@ -178,7 +214,7 @@ class EffectiveLangevin:
                     stop.check()
                     z, signs = self._numbers(n, index, len(x), keys)
                     new, way, change = self._stepped(x, z, signs, span / count)
-                    if n < LOOK or n % LOOK == 0:
+                    if n < SETTINGS.steps_between_looks or n % SETTINGS.steps_between_looks == 0:
                         self._check_rate(way, change, span / count, n)
                     check_bounded(new, h)
                     x = self._within(new)
@@ -186,20 +222,20 @@ class EffectiveLangevin:
                         self._note_walls(new, x, met, place)
                 first += count
                 result[k] = x
-            crooked.append(self._crooked(place, met))
+            oblique.append(self._oblique(place, met))
             return result
 
         positions = np.concatenate(over_tiles(tile, number, workers, progress, comm), axis=1)
-        self._warn_of_walls(np.concatenate([np.zeros((0, self.dim)), *crooked]), number, comm)
-        return Paths(snapshots, positions, longest_step(spans, steps) or h, int(seed))
+        self._warn_of_walls(np.concatenate([np.zeros((0, self.dim)), *oblique]), number, comm)
+        return Paths(snapshots, positions, longest_step(spans, steps) or h, checks.seed(seed))
 
     def _checked(
-        self, initial: Any, times: Any, paths: Any, seed: Any, step: Any
+        self, initial: Any, times: Any, paths: tuple[str, Any], seed: Any, step: Any
     ) -> tuple[np.ndarray, np.ndarray, float, tuple[np.uint64, np.uint64]]:
         """The starts, the snapshots, the largest step and the keys of the random numbers; drift and noise are tried."""
         start = checked_start(initial, paths, self.dim)
-        if ((start < self.bounds[:, 0]) | (start > self.bounds[:, 1])).any():
-            raise InvalidArgument("initial", f"must be in the box {self.bounds.tolist()}")
+        if ((start < self.box[:, 0]) | (start > self.box[:, 1])).any():
+            raise InvalidArgument("initial", f"must be in the box {self.box.tolist()}")
         snapshots, h = checks.times(times), checks.number("step", step, above=0.0)
         keys = key_words(checks.seed(seed))
         checks.evaluated("drift", self.drift, start[:2], (self.dim,), broadcast=False)
@@ -209,9 +245,9 @@ class EffectiveLangevin:
     def _check_rate(self, way: np.ndarray, change: np.ndarray, h: float, step: int) -> None:
         """Refuse a step in which the drift changes by more than the way that is gone, over h."""
         length, size = np.linalg.norm(way, axis=1), np.linalg.norm(change, axis=1)
-        some = length > SHORT * np.sqrt((length**2).mean())
+        some = length > SETTINGS.shortest_way * np.sqrt((length**2).mean())
         rate = float((size[some] / length[some]).max(initial=0.0))
-        if h * rate > (LARGEST_STEP if step == 0 else LARGEST_ON_PATHS):
+        if h * rate > (SETTINGS.largest_step if step == 0 else SETTINGS.largest_on_paths):
             where = "where paths start" if step == 0 else "where a path has come to"
             text = (
                 f"{h:.3g} is not stable: {where}, the drift has the rate {rate:.3g}, so take at most {0.2 / rate:.3g}"
@@ -220,12 +256,12 @@ class EffectiveLangevin:
 
     def _note_walls(self, new: np.ndarray, x: np.ndarray, met: np.ndarray, place: np.ndarray) -> None:
         """Keep the first place at which each path was reflected; `new` are positions before, `x` after reflection."""
-        walls = ((new < self.bounds[:, 0]) | (new > self.bounds[:, 1])) & ~self.periodic
+        walls = ((new < self.box[:, 0]) | (new > self.box[:, 1])) & ~self.periodic
         if walls.any():
             first = np.flatnonzero(walls.any(axis=1) & ~met.any(axis=1))
             met[first], place[first] = walls[first], x[first]
 
-    def _crooked(self, place: np.ndarray, met: np.ndarray) -> np.ndarray:
+    def _oblique(self, place: np.ndarray, met: np.ndarray) -> np.ndarray:
         """Those of the places (P, d) where paths met walls (P, d) with entries of M beside the wall's diagonal one."""
         some = met.any(axis=1)
         if not some.any():
@@ -233,7 +269,7 @@ class EffectiveLangevin:
         noise = self.noise(place[some])
         square = noise @ noise.swapaxes(1, 2)
         diagonal = np.diagonal(square, axis1=1, axis2=2)
-        beside = np.abs(square) > CROOKED * np.sqrt(diagonal[:, :, None] * diagonal[:, None, :])
+        beside = np.abs(square) > SETTINGS.off_diagonal * np.sqrt(diagonal[:, :, None] * diagonal[:, None, :])
         beside &= met[some][:, :, None] & ~np.eye(self.dim, dtype=bool)
         return np.asarray(place[some][beside.any(axis=(1, 2))])
 
@@ -242,12 +278,12 @@ class EffectiveLangevin:
 
         Paths that were not reflected have the right law, so that the part that was bounds the error.
         """
-        whole = places if comm is None else np.concatenate(comm.allgather(places))
-        if len(whole) > FEW * math.sqrt(paths) and (comm is None or comm.rank == 0):
-            place = [float(f"{c:.4g}") for c in whole[0]]
+        everywhere = places if comm is None else np.concatenate(comm.allgather(places))
+        if len(everywhere) > SETTINGS.reflected * math.sqrt(paths) and (comm is None or comm.rank == 0):
+            place = [float(f"{c:.4g}") for c in everywhere[0]]
             warn(
-                f"{len(whole)} of {paths} paths were reflected at walls, as near x = {place}, where M has entries off "
-                "the diagonal: near walls their law is not that of the equation without flux. Take a larger box",
+                f"{len(everywhere)} of {paths} paths were reflected at walls, as near x = {place}, where M has entries "
+                "off the diagonal: near walls their law is not that of the equation without flux. Take a larger box",
                 AssumptionWarning,
             )
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from ..errors import InvalidArgument, Unstable
 from ..sampling.normal_tiles import TILE, fill_tile
 from ..sampling.philox import Purpose, key_words
 from ..sampling.ranks import communicator, on_all_ranks, same_on_all_ranks
+from ..sampling.samples import runs_or_paths
 from ..sampling.steps import check_bounded, even_steps, longest_step, warn_of_steps
 from ..sampling.tiles import over_tiles
 from ..sampling.workers import Stop
@@ -25,10 +27,9 @@ from .langevin_schemes import LEIMKUHLER_MATTHEWS, STOCHASTIC_HEUN, LangevinSche
 from .multiscale_potential import MultiscalePotential
 from .paths import Paths, checked_start
 
-STEP = 0.2  # of 1/max |Hessian|: effective tensors are right to about 1e-3 with it
-LARGEST_STEP = 1.0  # of the same; Heun is stable to 2 on a parabola, and wrong long before
-LARGEST_ON_PATHS = 1.5  # of 1/|Hessian| where paths are found to be
-LOOK = 16  # slices of a tile between two looks at the Hessian where its paths are, after the first few
+if TYPE_CHECKING:
+    from mpi4py import MPI
+
 DECIMALS = 250  # of the largest curvature
 SECONDS = 8e-9  # of a step of one path, for each dimension
 SLICE = 1024  # steps of a tile between two looks at an interrupt
@@ -36,8 +37,31 @@ LIMIT_STEPS = 2**40
 
 
 @dataclass(frozen=True)
+class StepSettings:
+    """How the step follows the curvature of the potential, its time scale being 1/max |Hessian|.
+
+    Args:
+        default: part of the time scale; effective tensors found from paths are right to about 1e-3 with it.
+        largest: beyond it a given step is refused; Heun's scheme is stable to 2 on a parabola, and wrong long before.
+        largest_on_paths: the same where paths are found to be, which may be steeper than what was found beforehand.
+        slices_between_looks: slices of a tile between two looks at the Hessian where its paths are; the first looks
+            are after 1, 2, 4, 8 slices.
+    """
+
+    default: float = 0.2
+    largest: float = 1.0
+    largest_on_paths: float = 1.5
+    slices_between_looks: int = 16
+
+
+SETTINGS = StepSettings()
+
+
+@dataclass(frozen=True)
 class Langevin:
-    """dX = -grad V_epsilon(X) dt + sqrt(2 sigma) dW, V_epsilon(x) = V0(x) + V1(x, x/epsilon, ..., x/epsilon^N).
+    """Brownian particles in an N-scale potential V_epsilon(x) = V0(x) + V1(x, x/epsilon, ..., x/epsilon^N).
+
+        dX = -grad V_epsilon(X) dt + sqrt(2 sigma) dW.
 
     Args:
         potential: V0, V1, sigma.
@@ -53,8 +77,7 @@ class Langevin:
     epsilon: float
 
     def __post_init__(self) -> None:
-        if not isinstance(self.potential, MultiscalePotential):
-            raise InvalidArgument("potential", f"must be a MultiscalePotential, not {type(self.potential).__name__}")
+        checks.instance("potential", self.potential, MultiscalePotential)
         epsilon = checks.number("epsilon", self.epsilon, above=0.0)
         if 2 * self.potential.scales * abs(math.log10(epsilon)) > DECIMALS:
             raise InvalidArgument("epsilon", f"must be such that epsilon^-2N is a number, not {epsilon:g}")
@@ -62,113 +85,120 @@ class Langevin:
 
     def sample(
         self,
-        initial: Any,
-        times: Any,
-        paths: int,
-        seed: int,
+        initial: ArrayLike,
+        times: ArrayLike,
+        paths: int | None = None,
+        seed: int | None = None,
         step: float | None = None,
         *,
+        runs: int | None = None,
+        scheme: LangevinScheme = STOCHASTIC_HEUN,
         workers: int | None = None,
         progress: bool = False,
-        comm: Any = None,
+        comm: MPI.Comm | None = None,
     ) -> Paths:
-        """X at times, by the stochastic Heun scheme, of weak order 2.
+        """Positions X at times.
 
         Args:
-            initial: X(0), of all paths (d,) or of each (paths, d).
+            initial: X(0), of all paths (d,) or of each (R, d).
             times: snapshots (T,), not negative, not decreasing.
-            paths: number of independent paths P.
+            paths: number of independent paths R.
             seed: of the random numbers; a path has the same ones whatever the number of paths, threads and ranks.
             step: largest time step; None takes 0.2 of the smallest time scale 1/max |Hessian V_epsilon|.
+            runs: another name of `paths`.
+            scheme: STOCHASTIC_HEUN, of weak order 2, or LEIMKUHLER_MATTHEWS, see `equilibrium`.
             workers: threads; None takes the cores that this process may use.
             progress: show a progress bar, at a terminal, on rank 0.
-            comm: an mpi4py communicator whose ranks share the paths; all get the whole result.
+            comm: communicator whose ranks share the paths; all get the whole result.
 
         Returns:
-            The positions (T, P, d), and the step that was taken.
+            The positions (T, R, d), and the step that was taken.
 
         Raises:
             InvalidArgument: an argument out of range; a step that is not stable.
             Unstable: a path has left all bounds, or has come to where the potential is too steep for the step.
-        """
-        return self._sampled(STOCHASTIC_HEUN, initial, times, paths, seed, step, workers, progress, comm)
 
-    def equilibrium(
-        self,
-        initial: Any,
-        times: Any,
-        paths: int,
-        seed: int,
-        step: float | None = None,
-        *,
-        workers: int | None = None,
-        progress: bool = False,
-        comm: Any = None,
-    ) -> Paths:
-        """X at late times, for averages over the stationary law only, by the scheme of Leimkuhler and Matthews.
+        Source: of the second scheme, Leimkuhler and Matthews, Appl. Math. Res. Express (2013) 34.
+        """
+        communicator(comm, optional=True)
+        start, number, keys, h = on_all_ranks(comm, lambda: self._checked(initial, runs, paths, seed, step))
+        snapshots = on_all_ranks(comm, lambda: checks.times(times))
+        scheme = on_all_ranks(comm, lambda: checks.instance("scheme", scheme, LangevinScheme))
+        same_on_all_ranks(comm, initial=start, times=snapshots, seed=seed, step=h, scheme=scheme.name, **self._model)
+        spans, steps = even_steps(snapshots, h)
+        gradients = 1 if scheme.averages_noise else 2
+        warn_of_steps(number, steps, SECONDS * gradients * self.potential.dim, workers, comm)
+        advance = tile_stepper(gradient_of(self.potential))
+        purpose = np.uint64(Purpose.LANGEVIN)
+
+        def tile(index: int, stop: Stop) -> np.ndarray:
+            members = np.arange(index * TILE, min((index + 1) * TILE, number))
+            x = np.empty((self.potential.dim, TILE))
+            x[:] = start[members[-1]][:, None]
+            x[:, : len(members)] = start[members].T
+            old = np.empty_like(x)
+            work = np.empty(TILE // 2), np.empty(TILE // 2)
+            for i in range(len(x)):
+                fill_tile(old[i], 0, i, index, purpose, *keys, *work)
+            result, first = np.empty((len(snapshots), len(members), len(x))), 0
+            slices = 0
+            for k, (span, count) in enumerate(zip(spans, steps)):
+                for done, some in stop.slices(int(count), SLICE):
+                    slices += 1
+                    advance(
+                        x, old, scheme.averages_noise, first + done, some, span / count, self.potential.temperature,
+                        self._scales, index, purpose, *keys,
+                    )  # fmt: skip
+                    self._look(x[:, : len(members)].T, span / count, slices)
+                first += count
+                result[k] = x[:, : len(members)].T
+                check_bounded(result[k], h)
+            return result
+
+        positions = np.concatenate(over_tiles(tile, number, workers, progress, comm), axis=1)
+        return Paths(snapshots, positions, longest_step(spans, steps) or h, checks.seed(seed))
+
+    def equilibrium(self, *arguments: Any, **named: Any) -> Paths:
+        """Positions X at late times, for averages over the stationary law only: `sample` with LEIMKUHLER_MATTHEWS.
 
         It evaluates the gradient once a step, and its stationary averages are of order 2; on the way there it is of
         order 1 only, so use `sample` for anything that depends on time. Times should be past the relaxation time.
-
-        Args:
-            initial: X(0), of all paths (d,) or of each (paths, d).
-            times: snapshots (T,), not negative, not decreasing.
-            paths: number of independent paths P.
-            seed: of the random numbers.
-            step: largest time step; None takes 0.2 of the smallest time scale.
-            workers: threads; None takes the cores that this process may use.
-            progress: show a progress bar, at a terminal, on rank 0.
-            comm: an mpi4py communicator whose ranks share the paths; all get the whole result.
-
-        Returns:
-            The positions (T, P, d), and the step that was taken.
-
-        Raises:
-            InvalidArgument: an argument out of range; a step that is not stable.
-            Unstable: a path has left all bounds, or has come to where the potential is too steep for the step.
-
-        Source: Leimkuhler and Matthews, Appl. Math. Res. Express (2013) 34.
         """
-        return self._sampled(LEIMKUHLER_MATTHEWS, initial, times, paths, seed, step, workers, progress, comm)
+        return self.sample(*arguments, scheme=LEIMKUHLER_MATTHEWS, **named)
 
     def first_passage_times(
         self,
-        initial: Any,
+        initial: ArrayLike,
         target: Callable[[np.ndarray], np.ndarray],
-        paths: int,
-        seed: int,
+        paths: int | None = None,
+        seed: int | None = None,
         step: float | None = None,
         *,
+        runs: int | None = None,
         limit: float = math.inf,
         workers: int | None = None,
         progress: bool = False,
-        comm: Any = None,
-    ) -> np.ndarray:
-        """inf {t : X(t) in the target}, by the stochastic Heun scheme.
+        comm: MPI.Comm | None = None,
+    ) -> NDArray[np.float64]:
+        """First passage times inf {t : X(t) in the target}, by the stochastic Heun scheme.
 
-        Paths are looked at after every step, so that boundaries seem farther away by about 0.58 sqrt(2 sigma step): the
-        times are too long by a part of order sqrt(step).
+        A path between two steps may enter the target and leave it unseen, so that boundaries seem farther away by about
+        0.58 sqrt(2 sigma step): the times are too long by a part of order sqrt(step).
 
-        Args:
-            initial: X(0), of all paths (d,) or of each (paths, d).
-            target: the set, from points (P, d) to truth values (P,); numpy functions that numba can compile.
-            paths: number of independent paths P.
-            seed: of the random numbers.
-            step: time step; None takes 0.2 of the smallest time scale.
-            limit: time after which a path is given up.
-            workers: threads; None takes the cores that this process may use.
-            progress: show a progress bar, at a terminal, on rank 0.
-            comm: an mpi4py communicator whose ranks share the paths; all get the whole result.
+        The arguments are those of `sample`, without times and scheme, and:
+
+        * target: the set, from points (P, d) to truth values (P,); numpy functions that numba can compile.
+        * limit: time after which a path is given up.
 
         Returns:
-            The times (P,); infinite for paths that did not arrive before the limit.
+            The times (R,); infinite for paths that did not arrive before the limit.
 
         Raises:
             InvalidArgument: an argument out of range; a step that is not stable; a target that cannot be compiled.
             Unstable: a path has left all bounds, or has come to where the potential is too steep for the step.
         """
         communicator(comm, optional=True)
-        start, number, keys, h = on_all_ranks(comm, lambda: self._checked(initial, paths, seed, step))
+        start, number, keys, h = on_all_ranks(comm, lambda: self._checked(initial, runs, paths, seed, step))
         same_on_all_ranks(comm, initial=start, seed=seed, step=h, limit=limit, **self._model)
         limit = checks.number("limit", limit, above=0.0) if limit != math.inf else limit
         entered = on_all_ranks(comm, lambda: _compiled_target(target, start))
@@ -212,10 +242,10 @@ class Langevin:
         return tuple(self.epsilon ** -(k + 1) for k in range(self.potential.scales))
 
     def _checked(
-        self, initial: Any, paths: Any, seed: Any, step: float | None
+        self, initial: Any, runs: Any, paths: Any, seed: Any, step: float | None
     ) -> tuple[np.ndarray, int, tuple[np.uint64, np.uint64], float]:
         """The starts, their number, the keys of the random numbers, and the time step."""
-        start = checked_start(initial, paths, self.potential.dim)
+        start = checked_start(initial, runs_or_paths("paths", runs, paths), self.potential.dim)
         keys = key_words(checks.seed(seed))
         gradient_of(self.potential)  # a potential that cannot be compiled is refused before its step is looked for
         return start, len(start), keys, self._checked_step(step, start)
@@ -223,71 +253,30 @@ class Langevin:
     def _checked_step(self, step: float | None, start: np.ndarray) -> float:
         curvature = largest_curvature(self.potential, self.epsilon, start)
         if step is None:
-            return STEP / curvature
+            return SETTINGS.default / curvature
         h = checks.number("step", step, above=0.0)
-        if h * curvature > LARGEST_STEP:
+        if h * curvature > SETTINGS.largest:
             raise InvalidArgument(
                 "step",
                 f"{h:.3g} is not stable: the largest curvature of the potential is {curvature:.3g}, so take at most "
-                f"{LARGEST_STEP / curvature:.3g}, or leave it out for {STEP / curvature:.3g}",
+                f"{SETTINGS.largest / curvature:.3g}, or leave it out for {SETTINGS.default / curvature:.3g}",
             )
         return h
 
     def _look(self, x: np.ndarray, h: float, slices: int) -> None:
-        """Look now and then whether the step is small enough where paths (P, d) are.
+        """Look, after some of the slices, whether the step is small enough where paths (P, d) are.
 
         Raises:
             Unstable: it is not.
         """
-        if (slices & (slices - 1) and slices % LOOK) or not len(x) or not np.isfinite(x).all():
+        if (slices & (slices - 1) and slices % SETTINGS.slices_between_looks) or not len(x) or not np.isfinite(x).all():
             return
         curvature = float(curvatures_on_paths(self.potential, self.epsilon, x).max())
-        if h * curvature > LARGEST_ON_PATHS:
+        if h * curvature > SETTINGS.largest_on_paths:
             raise Unstable(
                 f"a path has come to where the curvature of the potential is {curvature:.3g}, and the time step "
-                f"{h:.3g} is not stable there. Remedy: take a smaller step, at most {STEP / curvature:.3g}."
+                f"{h:.3g} is not stable there. Remedy: take a smaller step, at most {SETTINGS.default / curvature:.3g}."
             )
-
-    def _sampled(
-        self, scheme: LangevinScheme, initial: Any, times: Any, paths: Any, seed: Any, step: float | None,
-        workers: int | None, progress: bool, comm: Any,
-    ) -> Paths:  # fmt: skip
-        communicator(comm, optional=True)
-        start, number, keys, h = on_all_ranks(comm, lambda: self._checked(initial, paths, seed, step))
-        snapshots = on_all_ranks(comm, lambda: checks.times(times))
-        same_on_all_ranks(comm, initial=start, times=snapshots, seed=seed, step=h, **self._model)
-        spans, steps = even_steps(snapshots, h)
-        gradients = 1 if scheme.averages_noise else 2
-        warn_of_steps(number, steps, SECONDS * gradients * self.potential.dim, workers, comm)
-        advance = tile_stepper(gradient_of(self.potential))
-        purpose = np.uint64(Purpose.LANGEVIN)
-
-        def tile(index: int, stop: Stop) -> np.ndarray:
-            members = np.arange(index * TILE, min((index + 1) * TILE, number))
-            x = np.empty((self.potential.dim, TILE))
-            x[:] = start[members[-1]][:, None]
-            x[:, : len(members)] = start[members].T
-            old = np.empty_like(x)
-            work = np.empty(TILE // 2), np.empty(TILE // 2)
-            for i in range(len(x)):
-                fill_tile(old[i], 0, i, index, purpose, *keys, *work)
-            result, first = np.empty((len(snapshots), len(members), len(x))), 0
-            slices = 0
-            for k, (span, count) in enumerate(zip(spans, steps)):
-                for done, some in stop.slices(int(count), SLICE):
-                    slices += 1
-                    advance(
-                        x, old, scheme.averages_noise, first + done, some, span / count, self.potential.temperature,
-                        self._scales, index, purpose, *keys,
-                    )  # fmt: skip
-                    self._look(x[:, : len(members)].T, span / count, slices)
-                first += count
-                result[k] = x[:, : len(members)].T
-                check_bounded(result[k], h)
-            return result
-
-        positions = np.concatenate(over_tiles(tile, number, workers, progress, comm), axis=1)
-        return Paths(snapshots, positions, longest_step(spans, steps) or h, int(seed))
 
 
 def _compiled_target(target: Any, start: np.ndarray) -> Any:

@@ -11,9 +11,7 @@ import numpy as np
 from numba import njit
 
 from ..sampling.normal_tiles import PAIRS, TILE, fill_paths, fill_tile
-from ..sampling.philox import FAST
-
-COMPILED = {"nogil": True, "fastmath": FAST, "error_model": "numpy", "boundscheck": False}
+from ..sampling.philox import COMPILED
 
 
 @lru_cache(maxsize=32)
@@ -33,12 +31,14 @@ def tile_stepper(gradient: Callable[..., Any]) -> Callable[..., Any]:
         for step in range(first, first + steps):
             gradient(x, slope, TILE, scales)
             if averages_noise:
+                # Leimkuhler-Matthews: the mean of this step's number and the next one's
                 for i in range(dim):
                     fill_tile(z[i], step + 1, i, tile, purpose, k0, k1, uniform, exponent)
                     for j in range(TILE):
                         x[i, j] += 0.5 * a * (old[i, j] + z[i, j]) - h * slope[i, j]
                         old[i, j] = z[i, j]
             else:
+                # Heun: the noise is added to x at once, and both slopes afterwards
                 for i in range(dim):
                     fill_tile(z[i], step, i, tile, purpose, k0, k1, uniform, exponent)
                     for j in range(TILE):
@@ -56,8 +56,8 @@ def tile_stepper(gradient: Callable[..., Any]) -> Callable[..., Any]:
 def passage_stepper(gradient: Callable[..., Any], target: Callable[..., Any]) -> Callable[..., Any]:
     """reach(x, paths, count, taken, first, steps, h, sigma, scales, purpose, k0, k1) for some paths of one tile.
 
-    Paths that have entered the target leave the front of the arrays: x (d, n) and paths (n,) hold the rest, whose
-    number is returned. `taken` (TILE,), by place in the tile, receives the number of steps.
+    x (d, n) holds positions and paths (n,) the numbers of the paths, of which the first `count` are still on their way;
+    how many of them are left is returned. `taken` (TILE,), by place in the tile, receives the numbers of steps.
     """
 
     @njit(**COMPILED)
@@ -81,17 +81,19 @@ def passage_stepper(gradient: Callable[..., Any], target: Callable[..., Any]) ->
                 for j in range(count):
                     x[i, j] -= 0.5 * h * (slope[i, j] + slope_ahead[i, j])
             hits = target(x[:, :count].T)
-            left = 0
+            # Paths that go on move to the front, in place and in their order: `going` never overtakes j, so that
+            # nothing is overwritten that is still to be read. Gradients then loop over the front alone.
+            going = 0
             for j in range(count):
                 if hits[j]:
                     taken[paths[j] % TILE] = step + 1
                 else:
-                    if left < j:
-                        paths[left] = paths[j]
+                    if going < j:
+                        paths[going] = paths[j]
                         for i in range(dim):
-                            x[i, left] = x[i, j]
-                    left += 1
-            count = left
+                            x[i, going] = x[i, j]
+                    going += 1
+            count = going
         return count
 
     return reach

@@ -23,7 +23,7 @@ class LangevinScheme:
         name: of the scheme.
         weak_order: of expectations at a time.
         equilibrium_order: of averages over the stationary law.
-        averages_noise: whether a step takes the mean of two successive numbers (Leimkuhler and Matthews).
+        averages_noise: whether a step takes the mean of two successive numbers (Leimkuhler-Matthews).
     """
 
     name: str
@@ -53,4 +53,4 @@ class LangevinScheme:
 
 
 STOCHASTIC_HEUN = LangevinScheme("stochastic Heun", weak_order=2, equilibrium_order=2, averages_noise=False)
-LEIMKUHLER_MATTHEWS = LangevinScheme("Leimkuhler and Matthews", weak_order=1, equilibrium_order=2, averages_noise=True)
+LEIMKUHLER_MATTHEWS = LangevinScheme("Leimkuhler-Matthews", weak_order=1, equilibrium_order=2, averages_noise=True)

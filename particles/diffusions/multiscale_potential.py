@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 import sympy
+from numpy.typing import ArrayLike, NDArray
 
 from ..errors import InvalidArgument
 from ..support import checks
-from ..support.symbolic import Symbols, check_compilable, check_computable, expression_of, lambdified
+from ..support.symbolic import Symbols, check_computable, expression_of, lambdified
 from .potential_checks import check_bounded, check_periodic, check_smooth
 
 MOST_SCALES = 64
@@ -20,10 +21,11 @@ MOST_SCALES = 64
 
 @dataclass(frozen=True, eq=False)
 class MultiscalePotential:
-    """V_epsilon(x) = V0(x) + V1(x, x/epsilon, ..., x/epsilon^N), with V1 smooth, bounded and 1-periodic in each y_k.
+    """An N-scale potential V_epsilon(x) = V0(x) + V1(x, x/epsilon, ..., x/epsilon^N).
 
-    A Brownian particle in it obeys dX = -grad V_epsilon(X) dt + sqrt(2 sigma) dW. Two potentials are equal where d, N,
-    sigma and both expressions are, whatever functions these came from.
+    V1(x, y_1, ..., y_N) is smooth, bounded and 1-periodic in each y_k. A Brownian particle in the potential obeys
+    dX = -grad V_epsilon(X) dt + sqrt(2 sigma) dW. Two potentials are equal where d, N, sigma and both expressions are,
+    whatever functions these came from.
 
     Args:
         dim: dimension d of space, 1, 2 or 3.
@@ -34,9 +36,9 @@ class MultiscalePotential:
             component of each y.
 
     Raises:
-        InvalidArgument: an argument is out of range; an expression is not real, not smooth, not finite, has symbols of
-            its own or functions that neither numpy nor scipy computes; V1 is not 1-periodic in a fast variable or not
-            bounded.
+        InvalidArgument: an argument is out of range; an expression is not real, not smooth or not finite, or has
+            symbols other than its arguments, or functions that neither numpy nor scipy computes; V1 is not bounded, or
+            not 1-periodic in a fast variable.
 
     Source: Duncan, Duong and Pavliotis (2023), equations (4), (8), Assumption 1.
     """
@@ -48,10 +50,9 @@ class MultiscalePotential:
     fluctuation: Callable[..., Any] = field(repr=False)
 
     def __post_init__(self) -> None:
-        set_field = lambda name, value: object.__setattr__(self, name, value)  # noqa: E731 - the class is frozen
-        set_field("dim", checks.integer("dim", self.dim, 1, 3))
-        set_field("scales", checks.integer("scales", self.scales, 1, MOST_SCALES))
-        set_field("temperature", checks.number("temperature", self.temperature, above=0.0))
+        object.__setattr__(self, "dim", checks.integer("dim", self.dim, 1, 3))
+        object.__setattr__(self, "scales", checks.integer("scales", self.scales, 1, MOST_SCALES))
+        object.__setattr__(self, "temperature", checks.number("temperature", self.temperature, above=0.0))
         check_smooth("confining", self.confining_expression, self.slow)
         check_smooth("fluctuation", self.fluctuation_expression, self.variables)
         check_computable("confining", self.confining_expression, self.slow)
@@ -94,8 +95,8 @@ class MultiscalePotential:
         """V1 in the symbols `slow` and `fast`."""
         return expression_of("fluctuation", self.fluctuation, (self.slow, *self.fast))
 
-    def confining_at(self, x: Any) -> np.ndarray:
-        """V0(x).
+    def confining_at(self, x: ArrayLike) -> NDArray[np.float64]:
+        """The confining potential V0(x).
 
         Args:
             x: positions (P, d).
@@ -108,8 +109,8 @@ class MultiscalePotential:
         """
         return self.confining_values(points("x", x, self.dim))
 
-    def fluctuation_at(self, x: Any, *y: Any) -> np.ndarray:
-        """V1(x, y1, ..., yN).
+    def fluctuation_at(self, x: ArrayLike, *y: ArrayLike) -> NDArray[np.float64]:
+        """The fluctuation V1(x, y1, ..., yN).
 
         Args:
             x: macroscopic positions (P, d).
@@ -131,8 +132,8 @@ class MultiscalePotential:
         """V1 (P,) at values (P, (N + 1) d) of x, y1, ..., yN, which are not checked."""
         return self._evaluate(self._fluctuation, variables)
 
-    def full_at(self, x: Any, epsilon: float) -> np.ndarray:
-        """V_epsilon(x) = V0(x) + V1(x, x/epsilon, ..., x/epsilon^N).
+    def full_at(self, x: ArrayLike, epsilon: float) -> NDArray[np.float64]:
+        """The full potential V_epsilon(x) = V0(x) + V1(x, x/epsilon, ..., x/epsilon^N).
 
         Args:
             x: positions (P, d).
@@ -150,8 +151,8 @@ class MultiscalePotential:
         variables = self._on_the_diagonal(position, epsilon)
         return self.confining_values(position) + self.fluctuation_values(variables)
 
-    def full_gradient_at(self, x: Any, epsilon: float) -> np.ndarray:
-        """grad V_epsilon(x) = grad V0 + grad_x V1 + sum_k epsilon^-k grad_{y_k} V1, at y_k = x/epsilon^k.
+    def full_gradient_at(self, x: ArrayLike, epsilon: float) -> NDArray[np.float64]:
+        """The gradient grad V0 + grad_x V1 + sum_k epsilon^-k grad_{y_k} V1 of V_epsilon, at y_k = x/epsilon^k.
 
         Args:
             x: positions (P, d).
@@ -173,7 +174,7 @@ class MultiscalePotential:
             gradient = gradient + parts[:, k * self.dim : (k + 1) * self.dim] / float(epsilon) ** k
         return gradient
 
-    def fluctuation_gradient_at(self, x: Any, *y: Any) -> np.ndarray:
+    def fluctuation_gradient_at(self, x: ArrayLike, *y: ArrayLike) -> NDArray[np.float64]:
         """All first derivatives of V1, with respect to x, y1, ..., yN.
 
         Args:
@@ -188,43 +189,6 @@ class MultiscalePotential:
         """
         parts = self._columns(self._fluctuation_gradient, self._all_variables(x, y))
         return parts.reshape(-1, self.scales + 1, self.dim)
-
-    @cached_property
-    def compiled_gradient(self) -> Callable[..., Any]:
-        """grad V_epsilon as a function that numba compiles: gradient(x, epsilon, out), for one position x (d,).
-
-        It writes the d components into `out` and can be called from other compiled code.
-
-        Raises:
-            InvalidArgument: the compiler does not know a function in the gradient.
-        """
-        import numba
-
-        epsilon = sympy.Symbol("epsilon", positive=True)
-        on_diagonal = {
-            symbol: position / epsilon ** (k + 1)
-            for k, scale in enumerate(self.fast)
-            for symbol, position in zip(scale, self.slow)
-        }
-        full = self.confining_expression + self.fluctuation_expression.subs(on_diagonal, simultaneous=True)
-        components = [sympy.diff(full, symbol) for symbol in self.slow]
-        check_compilable(components)
-        scalars = numba.njit(sympy.lambdify([*self.slow, epsilon], tuple(components), modules="math", cse=True))
-        dim = self.dim
-        if dim == 1:
-
-            def gradient(x: Any, epsilon: Any, out: Any) -> None:
-                (out[0],) = scalars(x[0], epsilon)
-        elif dim == 2:
-
-            def gradient(x: Any, epsilon: Any, out: Any) -> None:
-                out[0], out[1] = scalars(x[0], x[1], epsilon)
-        else:
-
-            def gradient(x: Any, epsilon: Any, out: Any) -> None:
-                out[0], out[1], out[2] = scalars(x[0], x[1], x[2], epsilon)
-
-        return numba.njit(gradient)
 
     @cached_property
     def _confining(self) -> Callable[..., Any]:
@@ -245,7 +209,8 @@ class MultiscalePotential:
         return [lambdified(self.variables, slope, "fluctuation") for slope in slopes]
 
     def _evaluate(self, function: Callable[..., Any], variables: np.ndarray) -> np.ndarray:
-        with np.errstate(over="ignore"):  # 1/cosh(x) is 0 far out, though cosh(x) is no number
+        # 1/cosh(x) is 0 far out, though cosh(x) overflows there
+        with np.errstate(over="ignore"):
             values = function(*variables.T)
         return np.broadcast_to(values, variables.shape[:1]).astype(np.float64)
 
@@ -267,7 +232,7 @@ class MultiscalePotential:
         return np.concatenate([position / epsilon**k for k in range(self.scales + 1)], axis=1)
 
 
-def points(name: str, value: Any, dim: int) -> np.ndarray:
+def points(name: str, value: ArrayLike, dim: int) -> NDArray[np.float64]:
     """Return points (P, d) of finite numbers; in one dimension (P,) is taken for (P, 1)."""
     array = checks.real_array(name, value)
     if dim == 1 and array.ndim == 1:

@@ -11,7 +11,7 @@ from ..errors import InvalidArgument
 from ..support import checks
 from .multiscale_potential import MultiscalePotential
 
-# Mueller and Brown (1979): V0 = sum_i A_i exp(a_i (x - x_i)^2 + b_i (x - x_i)(y - y_i) + c_i (y - y_i)^2)
+# Mueller-Brown potential (1979): V0 = sum_i A_i exp(a_i (x - x_i)^2 + b_i (x - x_i)(y - y_i) + c_i (y - y_i)^2)
 MUELLER_HEIGHTS = (-200, -100, -170, 15)
 MUELLER_SHAPES = ((-1, 0, -10), (-1, 0, -10), (sympy.Rational(-13, 2), 11, sympy.Rational(-13, 2)))
 MUELLER_LAST_SHAPE = (sympy.Rational(7, 10), sympy.Rational(3, 5), sympy.Rational(7, 10))
@@ -24,7 +24,7 @@ def wave(*phases: Any) -> sympy.Expr:
 
 
 def mueller_brown(temperature: float, *, ruggedness: float = 10.0, coupling: float = 0.0) -> MultiscalePotential:
-    """V0: Mueller and Brown; V1 = a (1 + c sin(x_0)) (cos 2 pi y_0 + cos 2 pi y_1 + cos 2 pi (y_0 + y_1)/2).
+    """Mueller-Brown potential V0; V1 = a (1 + c sin(x_0)) (cos 2 pi y_0 + cos 2 pi y_1 + cos 2 pi (y_0 + y_1)/2).
 
     Args:
         temperature: sigma, in the unit of V0, whose barriers are about 100.
@@ -57,11 +57,11 @@ def mueller_brown(temperature: float, *, ruggedness: float = 10.0, coupling: flo
 
 
 def egg_carton(temperature: float, *, dim: int = 2, amplitude: float = 1.0) -> MultiscalePotential:
-    """V1 = a sum_i cos 2 pi y_i, whose tensor is M = I / I_0(a/sigma)^2; V0 = |x|^2/2.
+    """The potential with V1 = a sum_i cos 2 pi y_i, whose tensor is M = I / I_0(a/sigma)^2; V0 = |x|^2/2.
 
     Args:
         temperature: sigma.
-        dim: d.
+        dim: dimension d of space.
         amplitude: a.
 
     Raises:
@@ -76,7 +76,7 @@ def self_similar(temperature: float, amplitudes: Sequence[float], *, dim: int = 
     Args:
         temperature: sigma.
         amplitudes: a_1, ..., a_N.
-        dim: d.
+        dim: dimension d of space.
 
     Raises:
         InvalidArgument: an argument out of range.
@@ -127,8 +127,8 @@ def fully_coupled(temperature: float, *, dim: int = 2, scales: int = 2, coupling
 
     Args:
         temperature: sigma.
-        dim: d.
-        scales: N.
+        dim: dimension d of space.
+        scales: number N of scales.
         coupling: c in [0, 1); 0 is a sum of functions of one scale each.
 
     Raises:
@@ -139,8 +139,8 @@ def fully_coupled(temperature: float, *, dim: int = 2, scales: int = 2, coupling
     def fluctuation(x: Any, *y: Any) -> sympy.Expr:
         sums = [(sympy.Add(*[wave(component) for component in scale]) + wave(*scale) / 2) / len(scale) for scale in y]
         sines = [sympy.sin(2 * sympy.pi * scale[-1]) for scale in y]
-        own = [(1 + c * sympy.sin(x[0]) / (k + 1)) * term for k, term in enumerate(sums)]
-        return sympy.Add(*own, *[c * sums[k - 1] * sines[k] for k in range(1, len(sums))])
+        single = [(1 + c * sympy.sin(x[0]) / (k + 1)) * term for k, term in enumerate(sums)]
+        return sympy.Add(*single, *[c * sums[k - 1] * sines[k] for k in range(1, len(sums))])
 
     return MultiscalePotential(dim, scales, temperature, _bowl, fluctuation)
 

@@ -18,14 +18,17 @@ import math
 import numpy as np
 from numba import njit
 
-from ..sampling.philox import FAST, MASK, Purpose, fill_normals, half_circle, philox
+from ..sampling.philox import COMPILED, MASK, Purpose, fill_normals, philox
+from ..sampling.simd_math import cos_sin_pi
 
 STEPS_PER_BLOCK = 512  # steps made at once; two for each Philox counter
 HALF = STEPS_PER_BLOCK // 2
 POWERS = 4  # rows of powers 1..4 in front of the rows of lagged products
 
-_C = math.sqrt(1.0 / 6.0)  # r = sqrt(d1^2 + d2^2 + d3^2)/sqrt 3 of the three differences, hence 1/sqrt 2/sqrt 3 ...
-_S = math.sqrt(1.0 / 18.0)  # ... and 1/sqrt 6/sqrt 3
+# r is computed as sqrt(d1^2 + d2^2 + d3^2) of the three differences, which is sqrt 3 times the r above; so the factors
+# of c and s are 1/sqrt 2 and 1/sqrt 6, divided by sqrt 3
+_C = math.sqrt(1.0 / 6.0)
+_S = math.sqrt(1.0 / 18.0)
 _COLLISIONS = np.uint64(Purpose.COLLISIONS)
 _INITIAL_STATE = np.uint64(Purpose.INITIAL_STATE)
 _ONE = np.uint32(1)
@@ -44,7 +47,7 @@ def _draw_words(block, run, k0, k1, words):  # type: ignore[no-untyped-def]
         words[1, j + HALF] = c3
 
 
-@njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy", boundscheck=False)
+@njit(cache=True, **COMPILED)
 def draw_exchanges(block, run, k0, k1, n, words, sites, across, along):  # type: ignore[no-untyped-def]
     """Fill sites (2 x + pair), across (c/sqrt 6) and along (s/sqrt 18) for the 512 steps of a block.
 
@@ -59,12 +62,12 @@ def draw_exchanges(block, run, k0, k1, n, words, sites, across, along):  # type:
         sites[j] = np.uint32(2) + np.uint32(word >> np.uint64(31))
         across[j] = np.float64(np.int64(rest)) * 2.0**-64
     for j in range(STEPS_PER_BLOCK):
-        c, s = half_circle(across[j])
+        c, s = cos_sin_pi(across[j])
         across[j] = c * _C
         along[j] = s * _S
 
 
-@njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy", boundscheck=False)
+@njit(cache=True, **COMPILED)
 def draw_pairs(block, run, k0, k1, n, words, sites):  # type: ignore[no-untyped-def]
     """Fill sites with the left balls, uniform on 0..n-2, of the 512 pairs of a block."""
     choices = np.uint64(n - 1)
@@ -76,6 +79,11 @@ def draw_pairs(block, run, k0, k1, n, words, sites):  # type: ignore[no-untyped-
 
 @njit(inline="always")
 def _collide(v, x, pair, across, along):  # type: ignore[no-untyped-def]
+    """Steps 2.1 and 2.2 at the site x, where `pair` is 0 for sorting (x-1, x) and 1 for (x, x+1).
+
+    Where the lower, the upper and the third velocity go follows from `pair` without a branch, which would be
+    predicted wrongly half of the time.
+    """
     a = v[x - _ONE]
     b = v[x]
     c = v[x + _ONE]
@@ -91,12 +99,13 @@ def _collide(v, x, pair, across, along):  # type: ignore[no-untyped-def]
 
 @njit(inline="always")
 def _collide_all(v, sites, across, along):  # type: ignore[no-untyped-def]
-    for j in range(sites.shape[0]):  # an index that cannot be negative needs no wrapping around
+    # sites are unsigned: an index that cannot be negative needs no wrapping around
+    for j in range(sites.shape[0]):
         code = sites[j]
         _collide(v, code >> _ONE, code & _ONE, across[j], along[j])
 
 
-@njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy", boundscheck=False)
+@njit(cache=True, **COMPILED)
 def advance_exchanging(v, start, stop, run, k0, k1, words, sites, across, along):  # type: ignore[no-untyped-def]
     """Apply the collisions start..stop-1 of a run, with exchange of energy, to the velocities v (n,)."""
     t = start
@@ -109,7 +118,7 @@ def advance_exchanging(v, start, stop, run, k0, k1, words, sites, across, along)
         t = end
 
 
-@njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy", boundscheck=False)
+@njit(cache=True, **COMPILED)
 def advance_sorting(v, start, stop, run, k0, k1, words, sites):  # type: ignore[no-untyped-def]
     """Apply the collisions start..stop-1 of a run, each the sorting of one adjacent pair, to the velocities v (n,)."""
     t = start
@@ -128,7 +137,7 @@ def advance_sorting(v, start, stop, run, k0, k1, words, sites):  # type: ignore[
         t = end
 
 
-@njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy", boundscheck=False)
+@njit(cache=True, **COMPILED)
 def run_chunk(exchange, mean, std, start, stops, first_run, k0, k1, entry, states, drift):  # type: ignore[no-untyped-def]
     """Carry runs to their snapshots.
 
@@ -148,6 +157,7 @@ def run_chunk(exchange, mean, std, start, stops, first_run, k0, k1, entry, state
         for x in range(n):
             v[x] = mean[x] + std[x] * v[x]
         momentum, energy = invariants(v)
+        # the initial state is drawn even then: changes of momentum and energy are measured against it
         if start > 0:
             v[:] = entry[i]
         t = start
@@ -175,7 +185,7 @@ def invariants(v):  # type: ignore[no-untyped-def]
     return momentum, energy
 
 
-@njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy", boundscheck=False)
+@njit(cache=True, **COMPILED)
 def add_moments(states, reference, sums):  # type: ignore[no-untyped-def]
     """Add u, u^2, u^3, u^4 and u(x) u(x+k), k = 1.., with u = v - reference, of states (R, T, n) to sums (T, 4+K, n).
 

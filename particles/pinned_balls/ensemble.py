@@ -3,75 +3,107 @@
 from __future__ import annotations
 
 import os
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from ..errors import InvalidArgument
 from ..sampling.ranks import communicator, on_all_ranks, same_on_all_ranks
-from ..sampling.workers import default_workers
+from ..sampling.samples import Samples
+from ..sampling.workers import thread_count
 from ..support import checks
-from ..support.archive import load_arrays, save_arrays, target
-from .accumulation import Request, Tally, add_runs, collision_numbers, joined, pilot, warn_of_long_runs
+from ..support.archive import target
+from .accumulation import add_runs, pilot_mean
 from .collisions import POWERS
+from .running_sums import RunningSums
+from .spec import EnsembleSpec
+from .velocities import positions
 
-PARTS: dict[str, Any] = {"request_": Request, "tally_": Tally}  # what a file holds, by the beginnings of the names
-FORMAT = 1  # of the files; raised when a file of the old kind can no longer be read
+if TYPE_CHECKING:
+    from mpi4py import MPI
+
+# what a file holds, by the beginnings of the names
+PARTS: dict[str, Any] = {"request_": EnsembleSpec, "tally_": RunningSums}
 NOISELESS = 1e-6  # sites whose std is below this part of the largest carry no noise to speak of
 
 
-@dataclass(frozen=True, eq=False)
-class Ensemble:
+@dataclass(frozen=True, eq=False, repr=False)
+class Ensemble(Samples):
     """Statistics of R independent runs of n balls at T times: v = mu + sigma W, (2.5) of the paper.
 
     Made by `PinnedBalls.sample` or `load`. Velocities are in the unit of the initial profiles, times in that of the
     effective equations. Every array has the time as its first axis.
+
+    Args:
+        spec: what was asked for.
+        sums: over the runs.
     """
 
-    request: Request
-    tally: Tally
+    spec: EnsembleSpec
+    sums: RunningSums
 
     @property
-    def times(self) -> np.ndarray:
+    def request(self) -> EnsembleSpec:
+        """An older name of `spec`."""
+        return self.spec
+
+    @property
+    def tally(self) -> RunningSums:
+        """An older name of `sums`."""
+        return self.sums
+
+    @property
+    def times(self) -> NDArray[np.float64]:
         """Snapshot times, shape (T,)."""
-        return self.request.times
+        return self.spec.times
 
     @property
-    def collisions(self) -> np.ndarray:
+    def seed(self) -> int:
+        """Key of the random numbers."""
+        return self.spec.seed
+
+    @property
+    def collisions(self) -> NDArray[np.int64]:
         """Collisions in a run up to each snapshot, shape (T,)."""
-        return self.request.collisions
+        return self.spec.collisions
 
     @property
-    def positions(self) -> np.ndarray:
+    def positions(self) -> NDArray[np.float64]:
         """Positions (i-1)/(n-1) of the balls, shape (n,)."""
-        return np.arange(self.request.n) / (self.request.n - 1)
+        return positions(self.spec.n)
 
     @property
     def runs(self) -> int:
         """Number of runs R."""
-        return self.tally.runs
-
-    def _moment(self, row: int) -> np.ndarray:
-        return (self.tally.closed[:, row] + self.tally.partial[:, row]) / self.runs
+        return self.sums.runs
 
     @property
-    def mean(self) -> np.ndarray:
-        """mu(x, t) = E v(x, t), the average over the runs, shape (T, n)."""
-        return self.tally.reference + self._moment(0)
+    def values(self) -> NDArray[np.float64]:
+        """The velocities of the runs that are kept whole, the first of all, shape (T, kept, n)."""
+        return np.moveaxis(self.sums.kept, 0, 1)
+
+    def _moment(self, row: int) -> NDArray[np.float64]:
+        return (self.sums.closed[:, row] + self.sums.partial[:, row]) / self.runs
 
     @property
-    def std(self) -> np.ndarray:
-        """sigma(x, t), the standard deviation over the runs (of R-1 degrees of freedom), shape (T, n)."""
+    def mean(self) -> NDArray[np.float64]:
+        """The mean mu(x, t) = E v(x, t) over the runs, shape (T, n)."""
+        return self.sums.reference + self._moment(0)
+
+    @property
+    def std(self) -> NDArray[np.float64]:
+        """The standard deviation sigma(x, t) over the runs (of R-1 degrees of freedom), shape (T, n)."""
         return np.sqrt(self.covariance(0) * (self.runs / max(self.runs - 1, 1)))
 
     @property
-    def mean_error(self) -> np.ndarray:
-        """Standard error of `mean`, sigma/sqrt(R), shape (T, n)."""
-        return self.std / np.sqrt(self.runs)
+    def mean_error(self) -> NDArray[np.float64]:
+        """An older name of `standard_error`, sigma/sqrt(R), shape (T, n)."""
+        return self.standard_error
 
     @property
-    def std_error(self) -> np.ndarray:
+    def std_error(self) -> NDArray[np.float64]:
         """Standard error of `std`, from the fourth moment, shape (T, n); 0 where there is no noise.
 
         The fourth moment is that of the same runs, so that the error is itself known to some per cent only: with 20
@@ -82,85 +114,85 @@ class Ensemble:
             error = np.sqrt(np.maximum(self._central(4) - variance**2, 0.0) / self.runs) / (2.0 * np.sqrt(variance))
         return np.where(variance > 0, error, 0.0)
 
-    def _central(self, power: int) -> np.ndarray:
+    def _central(self, power: int) -> NDArray[np.float64]:
         m1, m2, m3, m4 = (self._moment(row) for row in range(POWERS))
         if power == 3:
             return m3 - 3 * m1 * m2 + 2 * m1**3
         return m4 - 4 * m1 * m3 + 6 * m1**2 * m2 - 3 * m1**4
 
     @property
-    def skewness(self) -> np.ndarray:
-        """E W^3, 0 for white noise, shape (T, n); NaN where there is no noise."""
+    def skewness(self) -> NDArray[np.float64]:
+        """Skewness E W^3, 0 for white noise, shape (T, n); NaN where there is no noise."""
         return self._standardised(self._central(3), 3)
 
     @property
-    def kurtosis(self) -> np.ndarray:
-        """E W^4, 3 for white noise, shape (T, n); NaN where there is no noise."""
+    def kurtosis(self) -> NDArray[np.float64]:
+        """Kurtosis E W^4, 3 for white noise, shape (T, n); NaN where there is no noise."""
         return self._standardised(self._central(4), 4)
 
-    def _standardised(self, moment: np.ndarray, power: int) -> np.ndarray:
+    def _standardised(self, moment: np.ndarray, power: int) -> NDArray[np.float64]:
         return np.divide(moment, self.std**power, out=np.full_like(moment, np.nan), where=self.noisy)
 
     @property
-    def noisy(self) -> np.ndarray:
+    def noisy(self) -> NDArray[np.bool_]:
         """Where std is not negligible (above 1e-6 of its largest value at that time), shape (T, n)."""
         std = self.std
         return (std > NOISELESS * std.max(axis=1, keepdims=True)) & (std > 0)
 
-    def covariance(self, lag: int) -> np.ndarray:
+    def covariance(self, lag: int) -> NDArray[np.float64]:
         """Cov(v(x, t), v(x+k, t)) over the runs (dividing by R), shape (T, n-k).
 
         Args:
             lag: distance k, 0 .. lags.
         """
-        lag = checks.integer("lag", lag, 0, self.request.lags)
-        n = self.request.n
+        lag = checks.integer("lag", lag, 0, self.spec.lags)
+        n = self.spec.n
         u = self._moment(0)
         product = self._moment(1 if lag == 0 else POWERS - 1 + lag)[:, : n - lag]
         covariance = product - u[:, : n - lag] * u[:, lag:]
         return np.maximum(covariance, 0.0) if lag == 0 else covariance
 
     @property
-    def noise_correlation(self) -> np.ndarray:
+    def noise_correlation(self) -> NDArray[np.float64]:
         """Average over the sites of the correlation of W(x) and W(x+k), k = 1 .. lags, shape (T, lags). Figure 3."""
-        n, std, noisy = self.request.n, self.std, self.noisy
-        result = np.zeros((self.times.size, self.request.lags))
-        for lag in range(1, self.request.lags + 1):
+        n, std, noisy = self.spec.n, self.std, self.noisy
+        result = np.zeros((self.times.size, self.spec.lags))
+        for lag in range(1, self.spec.lags + 1):
             both = noisy[:, : n - lag] & noisy[:, lag:]
             scale = np.where(both, std[:, : n - lag] * std[:, lag:], 1.0)
             result[:, lag - 1] = (self.covariance(lag) / scale * both).sum(1) / np.maximum(both.sum(1), 1)
         return result
 
     @property
-    def noise_correlation_error(self) -> np.ndarray:
+    def noise_correlation_error(self) -> NDArray[np.float64]:
         """Standard error of `noise_correlation` for independent noise, shape (T, lags).
 
         1/sqrt(R P) for the P pairs of sites at that distance that both have noise; infinite where there is none.
         """
-        noisy, lags = self.noisy, self.request.lags
+        noisy, lags = self.noisy, self.spec.lags
         pairs = [(noisy[:, :-lag] & noisy[:, lag:]).sum(1) for lag in range(1, lags + 1)]
         with np.errstate(divide="ignore"):
             return 1.0 / np.sqrt(self.runs * np.array(pairs, dtype=float).reshape(lags, self.times.size).T)
 
-    @property
-    def noise(self) -> np.ndarray:
-        """W = (v - mean)/std of the runs that are kept whole, shape (T, kept, n); NaN where there is no noise."""
-        kept = np.moveaxis(self.tally.kept, 0, 1)
-        deviation = kept - self.mean[:, None]
-        scale = np.broadcast_to(self.std[:, None], deviation.shape)
-        where = np.broadcast_to(self.noisy[:, None], deviation.shape)
+    def _standardised_noise(self, velocities: np.ndarray, sites: slice) -> NDArray[np.float64]:
+        """(v - mean)/std (T, R, sites); NaN where there is no noise."""
+        deviation = velocities - self.mean[:, None, sites]
+        scale = np.broadcast_to(self.std[:, None, sites], deviation.shape)
+        where = np.broadcast_to(self.noisy[:, None, sites], deviation.shape)
         return np.divide(deviation, scale, out=np.full_like(deviation, np.nan), where=where)
 
     @property
-    def pair_noise(self) -> np.ndarray:
+    def noise(self) -> NDArray[np.float64]:
+        """The noise W = (v - mean)/std of the runs that are kept whole (T, kept, n); NaN where there is none."""
+        return self._standardised_noise(self.values, slice(None))
+
+    @property
+    def pair_noise(self) -> NDArray[np.float64]:
         """(W(x), W(x+1)) at the pair site, in every run, shape (T, R, 2); NaN where there is no noise. Figure 4."""
-        site = slice(self.request.pair_site, self.request.pair_site + 2)
-        deviation = np.moveaxis(self.tally.pairs, 0, 1) - self.mean[:, None, site]
-        scale = np.broadcast_to(self.std[:, None, site], deviation.shape)
-        where = np.broadcast_to(self.noisy[:, None, site], deviation.shape)
-        return np.divide(deviation, scale, out=np.full_like(deviation, np.nan), where=where)
+        site = slice(self.spec.pair_site, self.spec.pair_site + 2)
+        return self._standardised_noise(np.moveaxis(self.sums.pairs, 0, 1), site)
 
-    def noise_histogram(self, bins: Any = 60) -> tuple[np.ndarray, np.ndarray]:
+    def noise_histogram(self, bins: ArrayLike = 60) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Histogram of W over the sites of the runs that are kept whole. Figure 2.
 
         Args:
@@ -180,9 +212,9 @@ class Ensemble:
             np.histogram(values, edges)[0] / (width * max(values.size, 1))
             for values in (noise[np.isfinite(noise)] for noise in self.noise)
         ]
-        return np.array(density), edges
+        return np.array(density), np.asarray(edges, dtype=np.float64)
 
-    def local_std(self, window: int, *, detrend: bool = True) -> np.ndarray:
+    def local_std(self, window: int, *, detrend: bool = True) -> NDArray[np.float64]:
         """Standard deviation among neighbouring sites within a run, root mean square over the runs, shape (T, n).
 
         sigma_loc^2(x) = E |(1 - P) v|^2/(w - rank P) over the w sites around x, with P the projection on the linear
@@ -194,10 +226,10 @@ class Ensemble:
             detrend: whether the slope within the window is removed, not only the mean.
         """
         rank = 2 if checks.flag("detrend", detrend) else 1
-        window = checks.integer("window", window, rank + 1, min(self.request.lags + 1, self.request.n))
+        window = checks.integer("window", window, rank + 1, min(self.spec.lags + 1, self.spec.n))
         basis, _ = np.linalg.qr(np.vander(np.arange(window) - (window - 1) / 2, rank, increasing=True))
         form = (np.eye(window) - basis @ basis.T) / (window - rank)
-        n = self.request.n
+        n = self.spec.n
         starts = n - window + 1
         variance = np.zeros((self.times.size, starts))
         for lag in range(window):
@@ -213,21 +245,21 @@ class Ensemble:
     @property
     def momentum_drift(self) -> float:
         """Largest |sum v(t) - sum v(0)| of all runs and snapshots, divided by sqrt(n sum v(0)^2)."""
-        return float(self.tally.drift[0])
+        return float(self.sums.drift[0])
 
     @property
     def energy_drift(self) -> float:
         """Largest |sum v(t)^2/sum v(0)^2 - 1| of all runs and snapshots."""
-        return float(self.tally.drift[1])
+        return float(self.sums.drift[1])
 
     def more(
         self,
         *,
         runs: int | None = None,
-        times: Any = None,
+        times: ArrayLike | None = None,
         workers: int | None = None,
         progress: bool = False,
-        comm: Any = None,
+        comm: MPI.Comm | None = None,
     ) -> Ensemble:
         """Go on: an ensemble with more runs, or at later times too, bitwise the same as if made at once.
 
@@ -236,7 +268,7 @@ class Ensemble:
             times: further times, not before the last; needs an ensemble made with `keep_states=True`.
             workers: threads.
             progress: whether to show a progress bar.
-            comm: an mpi4py communicator whose ranks share the runs.
+            comm: communicator whose ranks share the runs.
 
         Raises:
             InvalidArgument: fewer runs, earlier times, or no states to go on from.
@@ -249,131 +281,96 @@ class Ensemble:
         threads = _threads(workers, progress, comm)
         if times is not None:
             return self._later(on_all_ranks(comm, lambda: checks.times(times)), threads, progress, comm)
-        runs = on_all_ranks(comm, lambda: checks.integer("runs", runs, self.runs, 2**32 - 1))
-        same_on_all_ranks(comm, runs=runs, ensemble=self.runs, **self.request.arguments())
-        warn_of_long_runs(self.request, runs - self.runs, threads, comm)
-        tally = add_runs(self.request, self.tally, runs, workers=threads, progress=progress, comm=comm)
-        return Ensemble(self.request, tally)
+        total = on_all_ranks(comm, lambda: checks.integer("runs", runs, self.runs, 2**32 - 1))
+        same_on_all_ranks(comm, runs=total, ensemble=self.runs, **self.spec.arguments())
+        self.spec.warn_if_long(total - self.runs, threads, comm)
+        sums = add_runs(self.spec, self.sums, total, workers=threads, progress=progress, comm=comm)
+        return Ensemble(self.spec, sums)
 
-    def _later(self, times: np.ndarray, workers: int, progress: bool, comm: Any) -> Ensemble:
-        if not self.request.keep_states:
+    def _later(self, times: np.ndarray, workers: int, progress: bool, comm: MPI.Comm | None) -> Ensemble:
+        if not self.spec.keep_states:
             raise InvalidArgument("times", "this ensemble was made without keep_states=True; sample it again with it")
         if times[0] < self.times[-1]:
             raise InvalidArgument("times", f"must not be before the last snapshot, {self.times[-1]:g}")
-        collisions = collision_numbers(times, self.request.n, self.request.energy_exchange)
-        later = replace(self.request, times=times, collisions=collisions)
+        later, start = self.spec.at(times), int(self.collisions[-1])
         same_on_all_ranks(comm, ensemble=self.runs, **later.arguments())
-        warn_of_long_runs(later, self.runs, workers, comm, int(self.collisions[-1]))
-        tally = add_runs(
-            later,
-            Tally.empty(later, pilot(later, workers)),
-            self.runs,
-            start=int(self.collisions[-1]),
-            entry=self.tally.states,
-            workers=workers,
-            progress=progress,
-            comm=comm,
+        later.warn_if_long(self.runs, workers, comm, start)
+        none = RunningSums.empty(later, pilot_mean(later, workers))
+        sums = add_runs(
+            later, none, self.runs, start=start, entry=self.sums.states, workers=workers, progress=progress, comm=comm
         )
-        whole = replace(
-            self.request,
-            times=np.concatenate([self.times, times]),
-            collisions=np.concatenate([self.collisions, later.collisions]),
+        return Ensemble(self.spec.joined(later), self.sums.joined(sums))
+
+    @classmethod
+    def _names(cls) -> set[str]:
+        return {f"{prefix}{field.name}" for prefix, part in PARTS.items() for field in fields(part) if field.init}
+
+    def _content(self) -> dict[str, Any]:
+        parts: dict[str, Any] = dict(zip(PARTS, (self.spec, self.sums)))
+        return {f"{prefix}{field.name}": getattr(part, field.name)
+                for prefix, part in parts.items() for field in fields(part) if field.init}  # fmt: skip
+
+    @classmethod
+    def _made(cls, content: dict[str, Any]) -> Self:
+        spec, sums = (
+            part(**{name.removeprefix(prefix): v for name, v in content.items() if name.startswith(prefix)})
+            for prefix, part in PARTS.items()
         )
-        return Ensemble(whole, joined(self.tally, tally))
-
-    @staticmethod
-    def load(path: str | os.PathLike[str]) -> Ensemble:
-        """Read an ensemble from a file; the same as the function `load`."""
-        return load(path)
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the ensemble to a file (npz); the file appears under its name only when it is whole.
-
-        Args:
-            path: name of the file, taken as it is.
-
-        Raises:
-            InvalidArgument: not the path of a file, or in a folder that is not there.
-        """
-        path = target("path", path)
-        parts: Any = zip(PARTS, (self.request, self.tally))
-        fields = {f"{prefix}{name}": value for prefix, part in parts for name, value in asdict(part).items()}
-        save_arrays(path, {"kind": "Ensemble", "format": FORMAT} | fields)
+        if not sums.fits(spec):
+            raise ValueError("its arrays do not belong together")
+        return cls(spec, sums)
 
 
 def load(path: str | os.PathLike[str]) -> Ensemble:
-    """Read an ensemble that `Ensemble.save` or a checkpoint has written.
-
-    Args:
-        path: name of the file.
-
-    Raises:
-        FileNotFoundError: there is no such file.
-        InvalidArgument: the file is no ensemble, is damaged, or is of another format.
-    """
-    return _read(path, "path")
+    """Read an ensemble that `Ensemble.save` or a checkpoint has written; the same as `Ensemble.load`."""
+    return Ensemble.load(path)
 
 
-def _read(path: str | os.PathLike[str], argument: str) -> Ensemble:
-    names = {f"{prefix}{name}" for prefix, part in PARTS.items() for name in part.__dataclass_fields__}
-    data = load_arrays(path, "Ensemble", FORMAT, names, argument=argument)
-
-    def fields(prefix: str) -> dict[str, Any]:
-        chosen = {k.removeprefix(prefix): v for k, v in data.items() if k.startswith(prefix)}
-        return {k: v.item() if v.shape == () else v for k, v in chosen.items()}
-
-    ensemble = Ensemble(*(part(**fields(prefix)) for prefix, part in PARTS.items()))
-    if not ensemble.request.fits(ensemble.tally):
-        raise InvalidArgument(argument, f"{os.fspath(path)} is damaged: its arrays do not belong together")
-    return ensemble
-
-
-def _threads(workers: Any, progress: Any, comm: Any) -> int:
+def _threads(workers: int | None, progress: bool, comm: MPI.Comm | None) -> int:
     def checked() -> int:
         checks.flag("progress", progress)
-        return default_workers(comm) if workers is None else checks.integer("workers", workers, 1)
+        return thread_count(workers, comm)
 
     return on_all_ranks(comm, checked)
 
 
-def _found(checkpoint: Any, request: Request, runs: int) -> Tally | None:
-    """Return what a checkpoint holds of a request; None where there is no file yet."""
+def _in_checkpoint(checkpoint: str | os.PathLike[str], spec: EnsembleSpec, runs: int) -> RunningSums | None:
+    """Return what a checkpoint holds of what is asked for; None where there is no file yet."""
     place = target("checkpoint", checkpoint)
     if not place.exists():
         return None
-    found = _read(place, "checkpoint")
-    if not found.request.same_as(request):
+    ensemble = Ensemble.read(place, "checkpoint")
+    if not ensemble.spec.same_as(spec):
         raise InvalidArgument("checkpoint", f"{place} belongs to another request; remove or rename it")
-    if found.runs > runs:
+    if ensemble.runs > runs:
         raise InvalidArgument(
             "checkpoint",
-            f"{place} holds {found.runs} runs, more than the {runs} asked for; ask for as many, or load it",
+            f"{place} holds {ensemble.runs} runs, more than the {runs} asked for; ask for as many, or load it",
         )
-    return found.tally
+    return ensemble.sums
 
 
 def sample_ensemble(
-    request: Request,
+    spec: EnsembleSpec,
     runs: int,
     *,
     workers: int | None,
     progress: bool,
     checkpoint: str | os.PathLike[str] | None,
-    comm: Any,
+    comm: MPI.Comm | None,
 ) -> Ensemble:
     """Make an ensemble, or finish the one that a checkpoint holds; see `PinnedBalls.sample`."""
     threads = _threads(workers, progress, comm)
-    tally = None
+    sums = None
     if checkpoint is not None:
-        tally = on_all_ranks(comm, lambda: _found(checkpoint, request, runs))  # before anybody writes
-        same_on_all_ranks(comm, checkpoint=0 if tally is None else tally.runs)
-    warn_of_long_runs(request, runs - (0 if tally is None else tally.runs), threads, comm)
-    if tally is None:
-        tally = Tally.empty(request, pilot(request, threads))
+        sums = on_all_ranks(comm, lambda: _in_checkpoint(checkpoint, spec, runs))  # before anybody writes
+        same_on_all_ranks(comm, checkpoint=0 if sums is None else sums.runs)
+    spec.warn_if_long(runs - (0 if sums is None else sums.runs), threads, comm)
+    if sums is None:
+        sums = RunningSums.empty(spec, pilot_mean(spec, threads))
 
-    def write(grown: Tally) -> None:
-        Ensemble(request, grown).save(checkpoint or "")
+    def write(grown: RunningSums) -> None:
+        Ensemble(spec, grown).save(checkpoint or "")
 
     write_to = None if checkpoint is None else write
-    tally = add_runs(request, tally, runs, workers=threads, progress=progress, write=write_to, comm=comm)
-    return Ensemble(request, tally)
+    return Ensemble(spec, add_runs(spec, sums, runs, workers=threads, progress=progress, write=write_to, comm=comm))

@@ -5,16 +5,21 @@ from __future__ import annotations
 import math
 import os
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from ..sampling.ranks import communicator, on_all_ranks, same_on_all_ranks
+from ..sampling.samples import runs_or_paths
 from ..support import checks
 from ..support.checks import Profile
-from .accumulation import Request, collision_numbers, collision_rate
 from .ensemble import Ensemble, sample_ensemble
-from .velocities import velocities
+from .spec import EnsembleSpec, collision_numbers, collision_rate
+from .velocities import positions, velocities
+
+if TYPE_CHECKING:
+    from mpi4py import MPI
 
 
 @dataclass(frozen=True)
@@ -41,8 +46,8 @@ class PinnedBalls:
     mean: Profile
     std: Profile
     energy_exchange: bool = True
-    initial_mean: np.ndarray = field(init=False, repr=False, compare=False)
-    initial_std: np.ndarray = field(init=False, repr=False, compare=False)
+    initial_mean: NDArray[np.float64] = field(init=False, repr=False, compare=False)
+    initial_std: NDArray[np.float64] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "n", checks.integer("n", self.n, 3, 2**31 - 1))
@@ -53,18 +58,18 @@ class PinnedBalls:
             object.__setattr__(self, name, values)
 
     @property
-    def positions(self) -> np.ndarray:
+    def positions(self) -> NDArray[np.float64]:
         """The positions (i-1)/(n-1) of the balls in [0, 1], shape (n,)."""
-        return np.arange(self.n) / (self.n - 1)
+        return positions(self.n)
 
     @property
     def wave_speed(self) -> float:
-        """Lambda = (n-1)/(2 sqrt(pi)), the wave speed of the effective equations (2.8)."""
+        """The wave speed of the effective equations (2.8), lambda = (n-1)/(2 sqrt(pi))."""
         return (self.n - 1) / (2.0 * math.sqrt(math.pi))
 
     @property
     def collision_rate(self) -> float:
-        """Collisions in a unit of PDE time: (n-1)^2 (n-2)/2 (Remark 2.4); with sorting only (n-1)^3/2."""
+        """Collisions in a unit of PDE time, as the function `collision_rate` has it."""
         return collision_rate(self.n, self.energy_exchange)
 
     def collisions(self, t: float) -> int:
@@ -83,17 +88,18 @@ class PinnedBalls:
 
     def sample(
         self,
-        times: Any,
-        runs: int = 1000,
+        times: ArrayLike,
+        runs: int | None = None,
         *,
         seed: int,
+        paths: int | None = None,
         lags: int = 50,
         workers: int | None = None,
         progress: bool = False,
         pair_site: int | None = None,
         keep_states: bool = False,
         checkpoint: str | os.PathLike[str] | None = None,
-        comm: Any = None,
+        comm: MPI.Comm | None = None,
     ) -> Ensemble:
         """Sample independent runs and collect the statistics of v(x, t) = mu(x, t) + sigma(x, t) W(x, t), (2.5).
 
@@ -101,8 +107,9 @@ class PinnedBalls:
 
         Args:
             times: snapshot times (T,) in the unit of the effective equations, increasing, not negative.
-            runs: number of independent runs R.
+            runs: number of independent runs R, None for 1000.
             seed: key of the random streams, 0 .. 2^64 - 1.
+            paths: another name of `runs`.
             lags: largest distance k at which the products v(x) v(x+k) are collected; at most n-1.
             workers: threads; None takes the cores that this process may use (shared among the ranks of `comm`).
             progress: whether to show a progress bar (only at a terminal, only on rank 0).
@@ -126,16 +133,16 @@ class PinnedBalls:
             LongRun: the collisions take more than ten minutes.
         """
         comm = communicator(comm, optional=True)
-        request, number = on_all_ranks(comm, lambda: self._request(times, runs, seed, lags, pair_site, keep_states))
-        same_on_all_ranks(comm, runs=number, **request.arguments())
-        return sample_ensemble(request, number, workers=workers, progress=progress, checkpoint=checkpoint, comm=comm)
+        spec, number = on_all_ranks(comm, lambda: self._checked(times, runs, paths, seed, lags, pair_site, keep_states))
+        same_on_all_ranks(comm, runs=number, **spec.arguments())
+        return sample_ensemble(spec, number, workers=workers, progress=progress, checkpoint=checkpoint, comm=comm)
 
-    def _request(
-        self, times: Any, runs: Any, seed: Any, lags: Any, pair_site: Any, keep_states: Any
-    ) -> tuple[Request, int]:
+    def _checked(
+        self, times: Any, runs: Any, paths: Any, seed: Any, lags: Any, pair_site: Any, keep_states: Any
+    ) -> tuple[EnsembleSpec, int]:
         times = checks.times(times)
         site = min(3 * self.n // 10, self.n - 2) if pair_site is None else pair_site
-        request = Request(
+        spec = EnsembleSpec(
             times=times,
             collisions=collision_numbers(times, self.n, self.energy_exchange),
             initial_mean=self.initial_mean,
@@ -146,4 +153,4 @@ class PinnedBalls:
             pair_site=checks.integer("pair_site", site, 0, self.n - 2),
             keep_states=checks.flag("keep_states", keep_states),
         )
-        return request, checks.integer("runs", runs, 1, 2**32 - 1)
+        return spec, checks.integer(*runs_or_paths("runs", runs, paths, 1000), 1, 2**32 - 1)

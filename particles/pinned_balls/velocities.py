@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..errors import InvalidArgument
 from ..support import checks
 from ..support.checks import Profile
 
-LARGEST = 1e70  # fourth powers of velocities are added up; these limits keep them within the range of numbers
-SMALLEST = 1e-70
+# fourth powers of velocities are added up; these limits keep them within the range of numbers
+LARGEST, SMALLEST = 1e70, 1e-70
+
+
+def positions(n: int) -> NDArray[np.float64]:
+    """The positions (i-1)/(n-1) of n balls in [0, 1], shape (n,)."""
+    return np.arange(n) / (n - 1)
 
 
 def velocities(mean: Profile, std: Profile, points: np.ndarray, whole: bool = True) -> tuple[np.ndarray, np.ndarray]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from ..errors import InvalidArgument
 from ..support import checks
@@ -23,7 +24,7 @@ FEWEST = 20  # noisy sites
 class WhiteNoiseTests:
     """p-values at one snapshot.
 
-    normality: Kolmogorov and Smirnov, of the noise of one run against the standard normal law, exact for any n;
+    normality: the Kolmogorov-Smirnov test of the noise of one run against the standard normal law, exact for any n;
     correlations (K,): of the correlation of one run at each distance, under the density of `correlation_density`,
         which is that of independent pairs: for n below 100 sites a true hypothesis gives p < 0.05 in 4 % of cases;
     correlation: of the smallest of these, for K independent ones, which is an upper bound (Sidak);
@@ -41,7 +42,7 @@ class WhiteNoiseTests:
     ensemble_correlation: float
 
 
-def correlation_density(r: np.ndarray, n: int) -> np.ndarray:
+def correlation_density(r: ArrayLike, n: int) -> NDArray[np.float64]:
     """f(r) = (1 - r^2)^((n-4)/2)/B(1/2, (n-2)/2): the empirical correlation of n independent normal pairs (section 3).
 
     Args:
@@ -55,7 +56,7 @@ def correlation_density(r: np.ndarray, n: int) -> np.ndarray:
     return np.exp(0.5 * (n - 4) * np.log1p(-np.square(r)) - betaln(0.5, 0.5 * (n - 2)))
 
 
-def correlation_p_value(r: np.ndarray, n: int) -> np.ndarray:
+def correlation_p_value(r: ArrayLike, n: int) -> NDArray[np.float64]:
     """Return P(|R| >= |r|) for R of the density `correlation_density`: (1 - R)/2 has a beta law."""
     from scipy.special import betainc
 
@@ -70,7 +71,7 @@ def _correlations(r: Any) -> np.ndarray:
     return r
 
 
-def run_correlations(noise: np.ndarray, lags: int) -> np.ndarray:
+def run_correlations(noise: ArrayLike, lags: int) -> NDArray[np.float64]:
     """Return the empirical correlations of W(x) and W(x+k), k = 1..lags, within one run (n,): figure 3."""
     noise = checks.real_array("noise", noise)
     if noise.ndim != 1 or noise.size < 3:
@@ -100,16 +101,16 @@ def diagnostics(ensemble: Ensemble, time: int, run: int = 0) -> WhiteNoiseTests:
         raise InvalidArgument(
             "ensemble", f"must be an Ensemble, as PinnedBalls.sample makes it, not {checks.shown(ensemble)}"
         )
-    snapshots, kept = ensemble.times.size, ensemble.tally.kept.shape[0]
+    snapshots, kept = ensemble.times.size, ensemble.sums.kept.shape[0]
     time = checks.integer("time", time, -snapshots, snapshots - 1) % snapshots
     noise = ensemble.noise[time, checks.integer("run", run, 0, kept - 1)]
     noise = noise[np.isfinite(noise)]
-    if ensemble.request.lags < 1:
+    if ensemble.spec.lags < 1:
         raise InvalidArgument("ensemble", "has no lags to test; sample with lags=1 or more")
     if noise.size < FEWEST:
-        sites = f"{noise.size} of {ensemble.request.n} sites have noise at this snapshot"
+        sites = f"{noise.size} of {ensemble.spec.n} sites have noise at this snapshot"
         raise InvalidArgument("time", f"{sites}, and the tests need {FEWEST}")
-    lags = min(ensemble.request.lags, noise.size // 4)
+    lags = min(ensemble.spec.lags, noise.size // 4)
     values = np.sort(ndtr(noise))
     steps = np.arange(noise.size + 1) / noise.size
     distance = max(np.max(steps[1:] - values), np.max(values - steps[:-1]))

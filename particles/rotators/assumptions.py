@@ -9,23 +9,48 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..errors import AssumptionWarning, InvalidArgument, warn
 from ..support.compiled_functions import values_of
 from .dissipations.checks import dissipating
 from .dynamics import RotatorDynamics
 
-LEAST, MOST = 1e-3, 1e4  # of |u|^2 at the coldest and the hottest site
-POINTS_PER_DECADE = 400  # between them
-FAR = 1e2  # where a law of growth shows, in some of the units
-AWAY = 1.0, 1e10, 1e20  # f and G' may have scales of their own
-GROWTH = (
-    4.0  # a ratio that should be bounded may grow so much between 1e2 and 1e4, a hundredth of what the next power would
-)
-ZOOMS, ZOOM_POINTS, PLACES = 6, 33, 4  # looks at a function around its least values
-FLAT_FROM, FLAT_TO = 0.3, 30.0  # |u|^2 that matter: f must not be constant there
-FLAT_RATIO = 1.5  # on an interval whose ends differ by more than this factor
-EVEN = 8 * np.finfo(float).eps  # relative changes of f below it are rounding
+
+@dataclass(frozen=True)
+class ProbeSettings:
+    """Where f and G' are looked at, and what is taken for a violation.
+
+    Tested with these: dips of f below 0 of a width of 2 % of their place are found for T from 1e-4 to 1e4, and nothing
+    is said of powers, waves on a line and extrema for T from 1e-12 to 1e12.
+
+    Args:
+        span: the least and the largest |u|^2, in units of the coldest and the hottest site.
+        points_per_decade: between them.
+        far: |u|^2 from which on a law of growth shows, in some of the units.
+        units: these units; f and G' may have scales of their own.
+        growth: a ratio that should be bounded may grow so much from `far` to a hundred times that; the next power of
+            |u| would make it ten times as large, or a hundred.
+        zooms, zoom_points, places: closer looks at a function, the points of each, and at how many of its least values.
+        flat_span: |u|^2 that matter, where f must not be constant ...
+        flat_ratio: ... on an interval whose ends differ by more than this factor.
+        rounding: relative changes of f below it are none.
+    """
+
+    span: tuple[float, float] = (1e-3, 1e4)
+    points_per_decade: int = 400
+    far: float = 1e2
+    units: tuple[float, ...] = (1.0, 1e10, 1e20)
+    growth: float = 4.0
+    zooms: int = 6
+    zoom_points: int = 33
+    places: int = 4
+    flat_span: tuple[float, float] = (0.3, 30.0)
+    flat_ratio: float = 1.5
+    rounding: float = 8 * float(np.finfo(float).eps)
+
+
+SETTINGS = ProbeSettings()
 
 
 @dataclass(frozen=True)
@@ -43,38 +68,39 @@ class Assumption:
     detail: str
 
 
-def squares(lattice: RotatorDynamics) -> np.ndarray:
+def squares(lattice: RotatorDynamics) -> NDArray[np.float64]:
     """|u|^2 at which f and G' are looked at: those of the coldest to those of the hottest site, and far around them."""
     p = lattice.dissipation.power
-    low, high = (LEAST * lattice.temperature.min() ** (2 / p), MOST * lattice.temperature.max() ** (2 / p))
-    return np.geomspace(low, high, int(POINTS_PER_DECADE * np.log10(high / low)) + 1)
+    low, high = (
+        SETTINGS.span[0] * lattice.temperature.min() ** (2 / p),
+        SETTINGS.span[1] * lattice.temperature.max() ** (2 / p),
+    )
+    return np.geomspace(low, high, int(SETTINGS.points_per_decade * np.log10(high / low)) + 1)
 
 
 def least_value(function: Callable[[np.ndarray], np.ndarray], x: np.ndarray, values: np.ndarray) -> float:
-    """The least value of a function, of which values at increasing x are known, with closer looks at the lowest of
-    them.
-    """
+    """The least value of a function: values at increasing x are known, and the lowest of them are looked at closely."""
     best = float(values.min())
     inner = (values[1:-1] <= values[:-2]) & (values[1:-1] <= values[2:])
     lowest = np.flatnonzero(np.concatenate([[True], inner, [True]]))
-    for i in lowest[np.argsort(values[lowest])[:PLACES]]:
+    for i in lowest[np.argsort(values[lowest])[: SETTINGS.places]]:
         low, high = x[max(i - 1, 0)], x[min(i + 1, len(x) - 1)]
-        for _ in range(ZOOMS):
-            closer = np.linspace(low, high, ZOOM_POINTS)
+        for _ in range(SETTINGS.zooms):
+            closer = np.linspace(low, high, SETTINGS.zoom_points)
             found = function(closer)
             k = int(found.argmin())
             best = min(best, float(found[k]))
-            low, high = closer[max(k - 1, 0)], closer[min(k + 1, ZOOM_POINTS - 1)]
+            low, high = closer[max(k - 1, 0)], closer[min(k + 1, SETTINGS.zoom_points - 1)]
     return best
 
 
 def _grows(ratio: Callable[[np.ndarray], np.ndarray], scale: float) -> bool:
     """Whether a ratio that should be bounded for all |u|^2 grows, in units of the hottest site and much farther out."""
-    return all(_grows_there(ratio(scale * away * FAR * np.geomspace(1, 100, 41))) for away in AWAY)
+    return all(_grows_there(ratio(scale * unit * SETTINGS.far * np.geomspace(1, 100, 41))) for unit in SETTINGS.units)
 
 
 def _grows_there(ratio: np.ndarray) -> bool:
-    return not (np.isfinite(ratio).all() and ratio[-1] <= GROWTH * max(ratio[0], 1e-6 * ratio.max(), 1e-300))
+    return not (np.isfinite(ratio).all() and ratio[-1] <= SETTINGS.growth * max(ratio[0], 1e-6 * ratio.max(), 1e-300))
 
 
 def _slope(function: Callable[[np.ndarray], np.ndarray], x: np.ndarray) -> np.ndarray:
@@ -82,24 +108,24 @@ def _slope(function: Callable[[np.ndarray], np.ndarray], x: np.ndarray) -> np.nd
 
 
 def flat_interval(x: np.ndarray, f: np.ndarray) -> tuple[float, float] | None:
-    """The longest interval on which f, known at x in geometric progression, does not change, where its ends differ
-    enough.
+    """The longest interval on which f does not change, if its ends differ enough; x is a geometric progression.
 
     There f' is 0, while HF and HF' (Remark 2.5) demand that its zeros are isolated.
     """
-    width = int(np.log(FLAT_RATIO) / np.log(x[1] / x[0])) + 1  # x is geometric
+    width = int(np.log(SETTINGS.flat_ratio) / np.log(x[1] / x[0])) + 1  # x is geometric
     if len(f) < width:
         return None
     windows = np.lib.stride_tricks.sliding_window_view(f, width)
-    flat = np.ptp(windows, axis=1) <= EVEN * np.abs(windows).max(axis=1)
+    flat = np.ptp(windows, axis=1) <= SETTINGS.rounding * np.abs(windows).max(axis=1)
     edges = np.flatnonzero(np.diff(np.concatenate([[False], flat, [False]]).astype(int)))
     intervals = [(float(x[i]), float(x[k + width - 2])) for i, k in zip(edges[::2], edges[1::2])]
     return max(intervals, key=lambda ends: ends[1] / ends[0], default=None)
 
 
 def frequency_assumption(lattice: RotatorDynamics) -> Assumption:
-    """HF: f >= C (1 + x^(p/2)), |f'| x^(1/2) <= C f, isolated zeros of f', and spins that alternate away from defects;
-    for a >= 1 HF': isolated zeros of f'.
+    """HF: f >= C (1 + x^(p/2)), |f'| x^(1/2) <= C f, isolated zeros of f', and spins that alternate away from defects.
+
+    For a >= 1 it is HF': isolated zeros of f' alone.
     """
 
     def frequency(x: np.ndarray) -> np.ndarray:
@@ -110,18 +136,18 @@ def frequency_assumption(lattice: RotatorDynamics) -> Assumption:
     f, at_zero = frequency(x), float(frequency(np.zeros(1))[0])
     if not (np.isfinite(f).all() and np.isfinite(at_zero)):
         raise InvalidArgument("frequency", "must be finite for all |u|^2 >= 0 (HF)")
-    low, high = FLAT_FROM * lattice.temperature.min() ** (2 / p), FLAT_TO * scale
+    low, high = SETTINGS.flat_span[0] * lattice.temperature.min() ** (2 / p), SETTINGS.flat_span[1] * scale
     inside = (x >= low) & (x <= high)
     flat = flat_interval(x[inside], f[inside])
-    said = "" if flat is None else f"f' is 0 for {flat[0]:.3g} <= |u|^2 <= {flat[1]:.3g}, and must have isolated zeros"
+    text = "" if flat is None else f"f' is 0 for {flat[0]:.3g} <= |u|^2 <= {flat[1]:.3g}, and must have isolated zeros"
     if lattice.coupling_exponent >= 1:
-        return Assumption("HF", flat is None, said or "for a >= 1 only: f' has isolated zeros (Remark 2.5)")
-    outside = frequency(x[-1] * np.geomspace(1, AWAY[-1], 400))
+        return Assumption("HF", flat is None, text or "for a >= 1 only: f' has isolated zeros (Remark 2.5)")
+    outside = frequency(x[-1] * np.geomspace(1, SETTINGS.units[-1], 400))
     least = min(least_value(frequency, x, f), at_zero, float(outside[np.isfinite(outside)].min(initial=np.inf)))
     if least <= 0:
         raise InvalidArgument("frequency", f"must be positive (HF), but it is {least:g} somewhere")
-    if said:
-        return Assumption("HF", False, said)
+    if text:
+        return Assumption("HF", False, text)
     with np.errstate(all="ignore"):
         if _grows(lambda x: (1 + (x / scale) ** (p / 2)) / frequency(x), scale):
             return Assumption("HF", False, f"f(x) grows more slowly than x^(p/2) = x^{p / 2:g}")

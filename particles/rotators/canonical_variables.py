@@ -1,10 +1,16 @@
-"""The canonical change of variables u -> v that takes the coupling of order epsilon^a out of the Hamiltonian."""
+"""The canonical change of variables u -> v that takes the coupling of order epsilon^a out of the Hamiltonian.
+
+Its flow is solved by the Runge-Kutta method of order 4, with as many steps for each member as it takes. Measured,
+500 members of 4 sites to 1e-8: 0.25 s (bounded G') and 0.6 s (growing G'); scipy's DOP853 for all members together 0.15
+to 0.2 s, for each member alone more than ten times as long.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from ..errors import InvalidArgument
 from ..support import checks
@@ -25,10 +31,11 @@ STEPS_RTOL = 1e-8  # of |u|: difference from twice the steps, where they are cho
 
 
 def canonical_variables(
-    lattice: RotatorLattice, amplitudes: Any, *, steps: int | None = None, inverse: bool = False
-) -> np.ndarray:
-    """V = X^{-1}(u), where X^s is the flow of the Hamiltonian epsilon^a Phi, dv/ds = i epsilon^a grad Phi(v).
+    lattice: RotatorLattice, amplitudes: ArrayLike, *, steps: int | None = None, inverse: bool = False
+) -> NDArray[np.complex128]:
+    """The canonical variables v = X^{-1}(u), where X^s is the flow of the Hamiltonian epsilon^a Phi.
 
+        dv/ds = i epsilon^a grad Phi(v),
         Phi = sum_{bonds} int_0^theta (G - <G>) d theta' / (2 (f_j - f_k)),    theta = arg u_j - arg u_k.
 
     In v the Hamiltonian has no terms of order epsilon^a that depend on angles: |u - v| and |I - J| are of order
@@ -38,8 +45,8 @@ def canonical_variables(
     Args:
         lattice: the rotators.
         amplitudes: u (..., N), complex.
-        steps: of the scheme of Runge and Kutta, of order 4, for the flow; None takes 8, and twice as many until that
-            changes nothing above 1e-8 of the largest amplitude.
+        steps: of the Runge-Kutta method of order 4 for the flow; None takes 8, and twice as many until that changes
+            nothing above 1e-8 of the largest amplitude.
         inverse: go from v to u instead.
 
     Returns:
@@ -52,24 +59,24 @@ def canonical_variables(
     Source: Dymov, Theorem 3.1, equations (6.6) and (6.12).
     """
     count = None if steps is None else checks.integer("steps", steps, 1)
-    if not isinstance(lattice, RotatorLattice):
-        raise InvalidArgument("lattice", f"must be a RotatorLattice, not {type(lattice).__name__}")
+    checks.instance("lattice", lattice, RotatorLattice)
     given = complex_amplitudes("amplitudes", amplitudes)
     if given.shape[-1:] != (lattice.size,):
         raise InvalidArgument("amplitudes", f"must have the shape (..., {lattice.size}), not {given.shape}")
     pieces = np.array_split(given.reshape(-1, lattice.size), max(1, -(-given.size // lattice.size // CHUNK)))
     top = np.array([2.0 * (np.abs(given) ** 2).max(initial=0.0)])
     f = resolved("frequency", lattice.compiled_frequency, top)  # once, for all pieces and stages
-    way = (1.0 if checks.flag("inverse", inverse) else -1.0) * lattice.epsilon**lattice.coupling_exponent
+    time = (1.0 if checks.flag("inverse", inverse) else -1.0) * lattice.epsilon**lattice.coupling_exponent
     result = [
-        _settled(lattice, piece, way, f) if count is None else _flow(lattice, piece, way, count, f) for piece in pieces
+        _settled(lattice, piece, time, f) if count is None else _flow(lattice, piece, time, count, f)
+        for piece in pieces
     ]
     return np.concatenate(result).reshape(given.shape)
 
 
-def _flow(lattice: RotatorLattice, u: np.ndarray, way: float, steps: int, f: ResolvedFunction) -> np.ndarray:
-    """The flow of Phi from u (P, N) over the time `way`."""
-    v, h = u.copy(), way / steps
+def _flow(lattice: RotatorLattice, u: np.ndarray, time: float, steps: int, f: ResolvedFunction) -> np.ndarray:
+    """The flow of Phi from u (P, N) over a time."""
+    v, h = u.copy(), time / steps
     for _ in range(steps):
         k1 = 1j * generator_gradient(lattice, v, f)
         k2 = 1j * generator_gradient(lattice, v + 0.5 * h * k1, f)
@@ -79,16 +86,16 @@ def _flow(lattice: RotatorLattice, u: np.ndarray, way: float, steps: int, f: Res
     return v
 
 
-def _settled(lattice: RotatorLattice, u: np.ndarray, way: float, f: ResolvedFunction) -> np.ndarray:
+def _settled(lattice: RotatorLattice, u: np.ndarray, time: float, f: ResolvedFunction) -> np.ndarray:
     """The flow with as many steps for each member (P, N) as it takes.
 
     Raises:
         InvalidArgument: more than there may be.
     """
     result, left, steps = np.empty_like(u), np.arange(len(u)), STEPS
-    before = _flow(lattice, u, way, steps // 2, f)
+    before = _flow(lattice, u, time, steps // 2, f)
     while True:
-        found = _flow(lattice, u[left], way, steps, f)
+        found = _flow(lattice, u[left], time, steps, f)
         wrong = np.abs(found - before).max(axis=1, initial=0.0) / 15.0  # a scheme of order 4
         far = ~(wrong <= STEPS_RTOL * np.maximum(np.abs(u[left]).max(axis=1, initial=0.0), 1e-300))
         result[left[~far]] = found[~far]

@@ -1,4 +1,4 @@
-"""What the assumptions and the step size look at of a lattice of rotators."""
+"""The part of a lattice of rotators that its assumptions and its step size depend on."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .region import LatticeRegion
 
 
 class RotatorDynamics(Protocol):
-    """du_j = i spin_j f(|u_j|^2) u_j + eps^a i sum_k G'(|u_j - u_k|^2)(u_j - u_k) + eps g_j + sqrt(eps T_j) noise."""
+    """What the equation of `RotatorLattice` has in it."""
 
     @property
     def region(self) -> LatticeRegion:
@@ -19,27 +19,27 @@ class RotatorDynamics(Protocol):
 
     @property
     def spins(self) -> np.ndarray:
-        """+1 or -1 for each site (N,)."""
+        """Spins s_j (N,), +-1 where they are alternated."""
 
     @property
     def compiled_frequency(self) -> Any:
-        """f, of |u|^2."""
+        """The frequency f, a compiled function of |u|^2."""
 
     @property
     def compiled_coupling(self) -> Any:
-        """G', of |u_j - u_k|^2."""
+        """The coupling G', a compiled function of |u_j - u_k|^2."""
 
     @property
     def dissipation(self) -> Dissipation:
-        """The g_j."""
+        """The dissipation g."""
 
     @property
     def temperature(self) -> np.ndarray:
-        """T (N,)."""
+        """Temperatures T_j (N,)."""
 
     @property
     def epsilon(self) -> float:
-        """eps, the strength of the thermostats."""
+        """The strength epsilon of the thermostats."""
 
     @property
     def coupling_exponent(self) -> float:
@@ -47,7 +47,7 @@ class RotatorDynamics(Protocol):
 
     @property
     def defects(self) -> np.ndarray:
-        """Which sites have a neighbour of the same spin (N,)."""
+        """Sites whose spin breaks the alternation (N,)."""
 
     @property
     def good_sites(self) -> np.ndarray:

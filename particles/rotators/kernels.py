@@ -8,6 +8,14 @@ A step of the Hamiltonian part is R(h/2) C_1(h/2) ... C_n(h) ... C_1(h/2) R(h/2)
 sum of actions. Thermostats act after every m of them: H(d/2) [steps]^m H(d) [steps]^m ... H(d/2), d = epsilon m h.
 Where g is radial its flow is exact, H(d) = flow(d/2) noise(d) flow(d/2) (for p = 2 an exact step in law); else H is
 Heun's scheme. Weak order 2.
+
+A tile holds LANES members, so that the inner loops, over members at one site, are vectorised. What all steppers pass on
+to the thermostat comes as one tuple `heat`:
+
+    (temperature (N,), member, purpose, k0, k1, int_params, float_params),
+
+T_j; the number of the first member of the tile; the last word of the counter and the key of the random numbers; what
+tells the dissipation from others of its kind.
 """
 
 from __future__ import annotations
@@ -21,24 +29,19 @@ import numpy as np
 from numba import njit
 
 from ..sampling.normal_tiles import fill_site
-from ..sampling.philox import half_circle
-from .dissipations.kernels import COMPILED, LANES
+from ..sampling.philox import COMPILED
+from ..sampling.simd_math import cos_sin_2pi
+from .dissipations.kernels import LANES
 
-TURN = 1.0 / (2.0 * math.pi)
-ROUND = 6755399441055744.0  # 1.5 * 2^52: added and taken away, it rounds to an integer
-
-
-@njit(inline="always")
-def full_circle(t):  # type: ignore[no-untyped-def]
-    """(cos, sin) of 2 pi t."""
-    c, s = half_circle(t - ((t + ROUND) - ROUND))
-    return 1.0 - 2.0 * s * s, 2.0 * s * c
+TWO_PI_INVERSE = 1.0 / (2.0 * math.pi)
 
 
 @lru_cache(maxsize=64)
 def hamiltonian_stepper(frequency: Any, coupling: Any) -> Callable[..., Any]:
-    """steps(x, y, spins, pairs, ends, strength, h, count, first=0, last=-1): steps of the Hamiltonian part, of size h:
-    all `count` of them, or those from `first` on and before `last`.
+    """steps(x, y, spins, pairs, ends, strength, h, count, first=0, last=-1): steps of the Hamiltonian part, of size h.
+
+    All `count` of them, or those from `first` on and before `last`. Half rotations of successive steps are joined, so
+    that only the first and the last of the `count` steps have them.
 
     frequency, coupling: f and G', compiled; pairs (B, 2) by colours, whose ends are at ends (colours + 1,);
     strength: of the coupling, epsilon^a.
@@ -47,9 +50,9 @@ def hamiltonian_stepper(frequency: Any, coupling: Any) -> Callable[..., Any]:
     @njit(**COMPILED)
     def rotate(x, y, spins, h):  # type: ignore[no-untyped-def]
         for j in range(x.shape[0]):
-            a, b, turn = x[j], y[j], spins[j] * h * TURN
+            a, b, periods = x[j], y[j], spins[j] * h * TWO_PI_INVERSE
             for n in range(LANES):
-                c, s = full_circle(turn * frequency(a[n] * a[n] + b[n] * b[n]))
+                c, s = cos_sin_2pi(periods * frequency(a[n] * a[n] + b[n] * b[n]))
                 old = a[n]
                 a[n] = c * old - s * b[n]
                 b[n] = s * old + c * b[n]
@@ -62,7 +65,8 @@ def hamiltonian_stepper(frequency: Any, coupling: Any) -> Callable[..., Any]:
             for n in range(LANES):
                 dx, dy = a[n] - p[n], b[n] - q[n]
                 sx, sy = a[n] + p[n], b[n] + q[n]
-                c, s = full_circle(angle * TURN * coupling(dx * dx + dy * dy))
+                c, s = cos_sin_2pi(angle * TWO_PI_INVERSE * coupling(dx * dx + dy * dy))
+                # the difference turns, the sum stays
                 rx, ry = c * dx - s * dy, s * dx + c * dy
                 a[n] = 0.5 * (sx + rx)
                 b[n] = 0.5 * (sy + ry)
@@ -97,29 +101,32 @@ def _shrink(p, square, time):  # type: ignore[no-untyped-def]
 
 
 @lru_cache(maxsize=64)
-def thermostat_stepper(slope: Callable[..., Any], p: int) -> Callable[..., Any]:
-    """heat(x, y, temperature, d, step, first, purpose, k0, k1, whole, real): H(d) with the noise of a step.
+def thermostat_stepper(dissipation: Callable[..., Any], p: int) -> Callable[..., Any]:
+    """apply(x, y, d, noise_step, heat): H(d) with the noise of this number; `heat` as at the head of this file.
 
-    slope: the compiled g; p: its power where it is radial, else 0; first: the first member of the tile.
+    dissipation: the kernel of g; p: its power where it is radial, else 0.
     """
 
     @njit(**COMPILED)
-    def heat(x, y, temperature, d, step, first, purpose, k0, k1, whole, real):  # type: ignore[no-untyped-def]
+    def apply(x, y, d, noise_step, heat):  # type: ignore[no-untyped-def]
+        temperature, member, purpose, k0, k1, int_params, float_params = heat
         sites = x.shape[0]
         z, w, uniform, exponent = np.empty(LANES), np.empty(LANES), np.empty(LANES), np.empty(LANES)
+        # p is a constant when this is compiled, and the branches that it does not take are left out
         if p == 0:
+            # Heun's scheme: the noise is added at once, and both slopes afterwards
             dx, dy, ex, ey = np.empty((4, sites, LANES))
-            slope(x, y, dx, dy, whole, real)
+            dissipation(x, y, dx, dy, int_params, float_params)
             ahead_x, ahead_y = np.empty((2, sites, LANES))
             for j in range(sites):
-                fill_site(z, w, step, j, first, purpose, k0, k1, uniform, exponent)
+                fill_site(z, w, noise_step, j, member, purpose, k0, k1, uniform, exponent)
                 s = math.sqrt(temperature[j] * d)
                 for n in range(LANES):
                     x[j, n] += s * z[n]
                     y[j, n] += s * w[n]
                     ahead_x[j, n] = x[j, n] + d * dx[j, n]
                     ahead_y[j, n] = y[j, n] + d * dy[j, n]
-            slope(ahead_x, ahead_y, ex, ey, whole, real)
+            dissipation(ahead_x, ahead_y, ex, ey, int_params, float_params)
             for j in range(sites):
                 for n in range(LANES):
                     x[j, n] += 0.5 * d * (dx[j, n] + ex[j, n])
@@ -127,9 +134,10 @@ def thermostat_stepper(slope: Callable[..., Any], p: int) -> Callable[..., Any]:
             return
         keep = math.exp(-d)
         for j in range(sites):
-            fill_site(z, w, step, j, first, purpose, k0, k1, uniform, exponent)
+            fill_site(z, w, noise_step, j, member, purpose, k0, k1, uniform, exponent)
             a, b = x[j], y[j]
             if p == 2:
+                # an Ornstein-Uhlenbeck process, exact in law
                 s = math.sqrt(-0.5 * temperature[j] * math.expm1(-2.0 * d))
                 for n in range(LANES):
                     a[n] = keep * a[n] + s * z[n]
@@ -144,47 +152,48 @@ def thermostat_stepper(slope: Callable[..., Any], p: int) -> Callable[..., Any]:
                     a[n] *= factor
                     b[n] *= factor
 
-    return heat
+    return apply
 
 
 @lru_cache(maxsize=64)
-def lattice_stepper(steps: Callable[..., Any], heat: Callable[..., Any]) -> Callable[..., Any]:
-    """advance(x, y, first, some, blocks, m, h, ...): the Hamiltonian steps first, .., first + some - 1 out of `blocks`
-    times m, with the thermostats around them; so that a long way can be gone in slices.
+def lattice_stepper(steps: Callable[..., Any], thermostat: Callable[..., Any]) -> Callable[..., Any]:
+    """advance(x, y, first, some, blocks, m, h, epsilon, hamiltonian, noise_step, heat) for rotators on a lattice.
+
+    Takes the Hamiltonian steps first, .., first + some - 1 out of `blocks` times m, with the thermostats around them: a
+    slice of all steps. hamiltonian: (spins, pairs, ends, strength), see `hamiltonian_stepper`;
+    noise_step: the number of the noise of the first thermostat; heat: see the head of this file.
     """
 
     @njit(**COMPILED)
-    def advance(  # type: ignore[no-untyped-def]
-        x, y, first, some, blocks, m, h, epsilon, strength, spins, pairs, ends,
-        temperature, noise, member, purpose, k0, k1, whole, real,
-    ):  # fmt: skip
+    def advance(x, y, first, some, blocks, m, h, epsilon, hamiltonian, noise_step, heat):  # type: ignore[no-untyped-def]
+        spins, pairs, ends, strength = hamiltonian
         d = epsilon * m * h
+        # the thermostat before the first block and that after the last one act for half as long
         if first == 0:
-            heat(x, y, temperature, 0.5 * d, noise, member, purpose, k0, k1, whole, real)
-        place = first
-        while place < first + some:
-            i, begin = place // m, place % m
-            end = min(m, begin + first + some - place)
+            thermostat(x, y, 0.5 * d, noise_step, heat)
+        done = first
+        while done < first + some:
+            block, begin = done // m, done % m
+            end = min(m, begin + first + some - done)
             steps(x, y, spins, pairs, ends, strength, h, m, begin, end)
-            place += end - begin
+            done += end - begin
+            # a slice may end within a block: only then there is no thermostat yet
             if end == m:
-                last = i == blocks - 1
-                heat(x, y, temperature, 0.5 * d if last else d, noise + i + 1, member, purpose, k0, k1, whole, real)
+                thermostat(x, y, 0.5 * d if block == blocks - 1 else d, noise_step + block + 1, heat)
 
     return advance
 
 
 @lru_cache(maxsize=64)
-def transport_stepper(heat: Callable[..., Any]) -> Callable[..., Any]:
-    """advance(x, y, first, some, d, temperature, noise, ...): the steps first, .., first + some - 1 of the effective
-    equation; `noise` is the number of the noise of step 0.
+def transport_stepper(thermostat: Callable[..., Any]) -> Callable[..., Any]:
+    """advance(x, y, first, some, d, noise_step, heat): the steps first, .., first + some - 1 of the effective equation.
+
+    noise_step: the number of the noise of step 0; heat: see the head of this file.
     """
 
     @njit(**COMPILED)
-    def advance(  # type: ignore[no-untyped-def]
-        x, y, first, some, d, temperature, noise, member, purpose, k0, k1, whole, real
-    ):
+    def advance(x, y, first, some, d, noise_step, heat):  # type: ignore[no-untyped-def]
         for i in range(first, first + some):
-            heat(x, y, temperature, d, noise + i, member, purpose, k0, k1, whole, real)
+            thermostat(x, y, d, noise_step + i, heat)
 
     return advance

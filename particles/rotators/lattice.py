@@ -6,29 +6,38 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from ..errors import InvalidArgument
-from ..sampling.philox import Purpose, key_words
-from ..sampling.ranks import communicator, on_all_ranks, same_on_all_ranks
+from ..sampling.philox import Purpose
+from ..sampling.samples import runs_or_paths
 from ..sampling.steps import even_steps, longest_step
 from ..support import checks
 from ..support.compiled_functions import function_of_square, values_of
 from .assumptions import Assumption, checked_assumptions
 from .dissipations.dissipation import Dissipation
-from .ensemble import Journey, RotatorEnsemble, checked_amplitudes, complex_amplitudes
+from .ensemble import RotatorEnsemble, complex_amplitudes
 from .kernels import hamiltonian_stepper, lattice_stepper, thermostat_stepper
+from .member_sampler import MemberSampler, prepared
 from .region import LatticeRegion
 from .resolved_functions import resolved
-from .step_size import RotatorStep, action_scale, chosen_step
+from .step_size import action_scale, chosen_step
+
+if TYPE_CHECKING:
+    from mpi4py import MPI
 
 
 @dataclass(frozen=True, eq=False)
 class RotatorLattice:
-    """du_j = i f_j(|u_j|^2) u_j dt + i epsilon^a sum_{|k-j|=1} G'(|u_j-u_k|^2) (u_j-u_k) dt + epsilon g_j(u) dt
-    + sqrt(epsilon T_j) dbeta_j,  f_j = s_j f,  with spins s_j = (-1)^|j| unless given.
+    """Rotators u_j on sites of Z^d, coupled weakly to their neighbours and to thermostats.
+
+        du_j = i f_j(|u_j|^2) u_j dt + i epsilon^a sum_{|k-j|=1} G'(|u_j-u_k|^2) (u_j-u_k) dt
+               + epsilon g_j(u) dt + sqrt(epsilon T_j) dbeta_j,    f_j = s_j f,
+
+    with spins s_j = (-1)^|j| unless others are given.
 
     Args:
         shape: number of sites along each direction of a box of Z^d (d,), d = 1, 2, 3, in C order; or None with `sites`.
@@ -67,6 +76,7 @@ class RotatorLattice:
     assumptions: tuple[Assumption, ...] = field(init=False)
     compiled_frequency: Any = field(init=False, repr=False)
     compiled_coupling: Any = field(init=False, repr=False)
+    weak_order: ClassVar[int] = 2
 
     def __post_init__(self) -> None:
         if (self.shape is None) == (self.sites is None):
@@ -77,9 +87,7 @@ class RotatorLattice:
         set_(self, "coupling_exponent", checks.number("coupling_exponent", self.coupling_exponent, least=0.5))
         set_(self, "compiled_frequency", function_of_square("frequency", self.frequency))
         set_(self, "compiled_coupling", function_of_square("coupling", self.coupling))
-        if not isinstance(self.dissipation, Dissipation):
-            raise InvalidArgument("dissipation", f"must be a Dissipation, not {type(self.dissipation).__name__}")
-        self.dissipation.check(self.region)
+        checks.instance("dissipation", self.dissipation, Dissipation).check(self.region)
         temperature = checks.real_array("temperature", self.temperature)
         if temperature.shape not in ((), (self.size,)):
             raise InvalidArgument("temperature", f"must have the shape ({self.size},), not {temperature.shape}")
@@ -101,14 +109,12 @@ class RotatorLattice:
 
     @property
     def size(self) -> int:
-        """N."""
+        """Number N of sites."""
         return self.region.size
 
     @cached_property
-    def defects(self) -> np.ndarray:
-        """The sites C_D whose spin breaks the alternation, as truth values (N,); in each connected part of the region
-        the fewer of the two choices.
-        """
+    def defects(self) -> NDArray[np.bool_]:
+        """The sites C_D whose spin breaks the alternation (N,): in each connected part the fewer of two choices."""
         wrong = np.sign(self.spins) != self.region.parity
         if wrong.all() or not wrong.any():
             return np.zeros(self.size, dtype=bool)
@@ -117,7 +123,7 @@ class RotatorLattice:
         return wrong != most[parts]
 
     @cached_property
-    def good_sites(self) -> np.ndarray:
+    def good_sites(self) -> NDArray[np.bool_]:
         """The sites C_G at a distance of at least 3 from defects and their neighbours (N,): there the limit holds
         (7.3). For a >= 1 rotators may turn in any direction (Remark 2.5), and all sites are good.
         """
@@ -128,86 +134,69 @@ class RotatorLattice:
 
     def sample(
         self,
-        initial: Any,
-        times: Any,
-        runs: int,
-        seed: int,
+        initial: ArrayLike,
+        times: ArrayLike,
+        runs: int | None = None,
+        seed: int | None = None,
         step: float | None = None,
         *,
+        paths: int | None = None,
         workers: int | None = None,
         progress: bool = False,
-        comm: Any = None,
+        comm: MPI.Comm | None = None,
     ) -> RotatorEnsemble:
-        """U at slow times tau = epsilon t, by splitting into exact flows; weak order 2.
+        """Amplitudes u at slow times tau = epsilon t, by splitting into exact flows; weak order 2.
 
         Args:
-            initial: u(0), complex, of all members (N,) or of each (runs, N).
+            initial: u(0), complex, of all members (N,) or of each (R, N).
             times: snapshots tau (T,), not negative, not decreasing.
-            runs: number of independent members P.
+            runs: number of independent members R.
             seed: of the random numbers; a member has the same ones whatever the number of members, threads and ranks.
             step: largest time step h of the fast time t; None lets neighbours turn by a radian against one another.
                 Thermostats act after every few steps, as often as their rate needs. Both follow the hottest of all
                 members at the start, so that a member goes the same way among others that start colder.
+            paths: another name of `runs`.
             workers: threads; None takes the cores that this process may use.
             progress: show a progress bar, at a terminal, on rank 0.
-            comm: an mpi4py communicator whose ranks share the members; all get the whole result.
+            comm: communicator whose ranks share the members; all get the whole result.
 
         Returns:
-            The amplitudes (T, P, N), with actions and angles, and the step that was taken.
+            The amplitudes (T, R, N), with actions and angles, and the step that was taken.
 
         Raises:
             InvalidArgument: an argument out of range; a step that is too large.
             Unstable: a member has left all bounds; the message says what helps.
 
         Warns:
-            LongRun: the way is very long, in steps; said before it is gone.
+            LongRun: it will take more than ten minutes; said before it begins.
 
         Source: Dymov, equation (2.5).
         """
-        start, snapshots, keys, chosen = on_all_ranks(
-            communicator(comm, optional=True), lambda: self._prepared(initial, times, runs, seed, step)
-        )
-        same_on_all_ranks(
-            comm,
-            initial=np.asarray(initial),
-            times=snapshots,
-            runs=runs,
-            seed=keys,
-            step=chosen,
-            lattice=self.identity(),
-        )
+        start, snapshots, keys, chosen = prepared(
+            initial, times, runs_or_paths("runs", runs, paths), seed, comm, (self.size, self.identity()),
+            lambda start: (chosen_step(self, step, start),),
+        )  # fmt: skip
         spans, blocks = even_steps(snapshots / self.epsilon, chosen.h * chosen.between)
-        drift = self.dissipation.drift(self.region)
-        advance = lattice_stepper(
-            hamiltonian_stepper(self.compiled_frequency, self.compiled_coupling),
-            thermostat_stepper(drift.slope, drift.radial),
-        )
+        g = self.dissipation.compiled(self.region)
+        steps = hamiltonian_stepper(self.compiled_frequency, self.compiled_coupling)
+        advance = lattice_stepper(steps, thermostat_stepper(g.kernel, g.radial))
         ends = np.cumsum([0] + [len(bonds) for bonds in self.region.colours])
-        strength = self.epsilon**self.coupling_exponent
+        hamiltonian = self.spins, self.region.coloured_bonds, ends, self.epsilon**self.coupling_exponent
+        purpose = np.uint64(Purpose.ROTATORS)
 
-        def advanced(x: np.ndarray, y: np.ndarray, k: int, first: int, some: int, noises: int, member: int) -> None:
+        def advanced(x: np.ndarray, y: np.ndarray, k: int, first: int, some: int, noise_step: int, member: int) -> None:
+            heat = self.temperature, member, purpose, *keys, g.int_params, g.float_params
             count, h = int(blocks[k]), spans[k] / (blocks[k] * chosen.between)
-            advance(
-                x, y, first, some, count, chosen.between, h, self.epsilon, strength, self.spins,
-                self.region.coloured_bonds, ends, self.temperature, noises, member, np.uint64(Purpose.ROTATORS), *keys,
-                drift.whole, drift.real,
-            )  # fmt: skip
+            advance(x, y, first, some, count, chosen.between, h, self.epsilon, hamiltonian, noise_step, heat)
 
         scale = np.sqrt(2 * action_scale(self.dissipation, self.temperature, start))
-        journey = Journey(
+        sampler = MemberSampler(
             start, blocks * chosen.between, np.where(blocks > 0, blocks + 1, 0), advanced, chosen.h, chosen.between,
             scale, self.remedy,
         )  # fmt: skip
-        amplitudes = journey.sampled(workers, progress, comm)
+        amplitudes = sampler.sampled(workers, progress, comm)
         taken = longest_step(spans, blocks) / chosen.between or chosen.h
-        return RotatorEnsemble(snapshots, amplitudes, taken, int(seed))
-
-    def _prepared(
-        self, initial: Any, times: Any, runs: Any, seed: Any, step: float | None
-    ) -> tuple[np.ndarray, np.ndarray, tuple[np.uint64, np.uint64], RotatorStep]:
-        start = checked_amplitudes(initial, runs, self.size)
-        snapshots, keys = checks.times(times), key_words(checks.seed(seed))
-        return start, snapshots, keys, chosen_step(self, step, start)
+        return RotatorEnsemble(snapshots, amplitudes, taken, checks.seed(seed))
 
     @property
     def remedy(self) -> str:
@@ -226,8 +215,8 @@ class RotatorLattice:
             parts += [*self.dissipation.at(self.region, amplitudes).ravel()]
         return hashlib.sha256(np.array(parts, dtype=complex).tobytes()).hexdigest()
 
-    def local_energy(self, amplitudes: Any) -> np.ndarray:
-        """H_j = F_j(|u_j|^2)/2 + (epsilon^a/4) sum_{|k-j|=1} G(|u_j-u_k|^2), with F_j(0) = G(0) = 0.
+    def local_energy(self, amplitudes: ArrayLike) -> NDArray[np.float64]:
+        """The energy H_j = F_j(|u_j|^2)/2 + (epsilon^a/4) sum_{|k-j|=1} G(|u_j-u_k|^2), with F_j(0) = G(0) = 0.
 
         Args:
             amplitudes: u (..., N), complex.
@@ -253,8 +242,8 @@ class RotatorLattice:
             energy[..., k] += strength * bonds[..., e]
         return energy
 
-    def rotation_energy(self, actions: Any) -> np.ndarray:
-        """F_j(2 I_j)/2 (..., N), for actions I (..., N): the limit of the local energy (Corollary 4.7).
+    def rotation_energy(self, actions: ArrayLike) -> NDArray[np.float64]:
+        """The limit F_j(2 I_j)/2 (..., N) of the local energy (Corollary 4.7), for actions I (..., N).
 
         Args:
             actions: I (..., N), not negative.

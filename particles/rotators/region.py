@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..errors import InvalidArgument
 from ..support import checks
@@ -30,7 +32,7 @@ class LatticeRegion:
         InvalidArgument: no sites, coordinates that are no integers, a site that occurs twice.
     """
 
-    sites: np.ndarray
+    sites: NDArray[np.int64]
 
     def __post_init__(self) -> None:
         try:
@@ -50,7 +52,7 @@ class LatticeRegion:
         object.__setattr__(self, "sites", given.astype(np.int64))
 
     @classmethod
-    def box(cls, shape: Any) -> LatticeRegion:
+    def box(cls, shape: int | Sequence[int]) -> LatticeRegion:
         """All sites of a box, in C order.
 
         Args:
@@ -59,7 +61,7 @@ class LatticeRegion:
         Raises:
             InvalidArgument: not 1, 2 or 3 positive integers.
         """
-        extents = [shape] if np.ndim(shape) == 0 else list(shape)
+        extents: list[Any] = [shape] if np.ndim(shape) == 0 else list(shape)  # type: ignore[arg-type]
         if len(extents) not in (1, 2, 3):
             raise InvalidArgument("shape", f"must have 1, 2 or 3 directions, not {len(extents)}")
         counts = [checks.integer("shape", n, 1, MOST_SITES) for n in extents]
@@ -69,12 +71,12 @@ class LatticeRegion:
 
     @property
     def size(self) -> int:
-        """N."""
+        """Number N of sites."""
         return len(self.sites)
 
     @property
     def dim(self) -> int:
-        """D."""
+        """Dimension d of the lattice."""
         return int(self.sites.shape[1])
 
     @cached_property
@@ -90,7 +92,7 @@ class LatticeRegion:
         """(-1)^|j|, |j| = |j_1| + ... + |j_d| (N,)."""
         return np.where(np.abs(self.sites).sum(axis=1) % 2 == 0, 1.0, -1.0)
 
-    def shifted(self, offset: Any) -> np.ndarray:
+    def shifted(self, offset: Iterable[int]) -> NDArray[np.int64]:
         """The number of the site j + offset for each site j, -1 where there is none (N,)."""
         step = tuple(int(k) for k in offset)
         if step not in self._shifts:

@@ -5,28 +5,38 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from .ranks import on_all_ranks
 
-SAVE_EVERY = 30.0  # seconds between two states of a checkpoint, at the least, ...
-SAVE_SHARE = 0.05  # ... and the largest part of the time that is spent on writing them
+if TYPE_CHECKING:
+    from mpi4py import MPI
+
+# seconds between two states of a checkpoint, at the least
+SAVE_EVERY = 30.0
+# the largest part of the time that is spent on writing them
+SAVE_SHARE = 0.05
 
 
 class Growing(Protocol):
-    """Sums that grow chunk by chunk."""
+    """Sums over runs that grow chunk by chunk.
+
+    Attributes:
+        runs: whose sums these are.
+        consistent: False while a chunk is being added.
+    """
 
     runs: int
-    whole: bool  # not while a chunk is being added
+    consistent: bool
 
-    def tally(self) -> Any:
+    def snapshot(self) -> Any:
         """Return what is written."""
 
 
 class Saving:
     """Writes a checkpoint on rank 0: by the clock, since its size grows with the runs, and at the end."""
 
-    def __init__(self, write: Callable[[Any], None] | None, growing: Growing, comm: Any) -> None:
+    def __init__(self, write: Callable[[Any], None] | None, growing: Growing, comm: MPI.Comm | None) -> None:
         self._write, self._growing, self._comm = write, growing, comm
         self.writes_here = comm is None or comm.rank == 0
         self._due = 0.0
@@ -45,14 +55,14 @@ class Saving:
     def before_the_end(self) -> None:
         """Write what is not written yet, before an error or an interrupt goes on; that one counts, not ours."""
         with suppress(Exception):
-            if self._growing.whole:
+            if self._growing.consistent:
                 self._save()
 
     def _save(self) -> None:
         if self._write is None or not self.writes_here or self._growing.runs == self._saved:
             return
         begun = time.monotonic()
-        self._write(self._growing.tally())
+        self._write(self._growing.snapshot())
         self._saved = self._growing.runs
         ended = time.monotonic()
         self._due = ended + max(SAVE_EVERY, (ended - begun) / SAVE_SHARE)

@@ -13,8 +13,13 @@ from enum import IntEnum, unique
 import numpy as np
 from numba import njit
 
+from .simd_math import cos_sin_pi
+
 MASK = np.uint64(0xFFFFFFFF)
-FAST = {"contract", "nsz"}  # fused multiply-add, but never another order of summation
+# fused multiply-add, but never another order of summation
+FAST = {"contract", "nsz"}
+# of kernels that are made for a function of the user's, which numba cannot keep on disk
+COMPILED = {"nogil": True, "fastmath": FAST, "error_model": "numpy", "boundscheck": False}
 
 
 @unique
@@ -45,48 +50,9 @@ def philox(c0, c1, c2, c3, k0, k1):  # type: ignore[no-untyped-def]
     return c0, c1, c2, c3
 
 
-@njit(inline="always")
-def half_circle(t):  # type: ignore[no-untyped-def]
-    """Return (cos, sin) of pi t for t in [-1/2, 1/2], by polynomials of the half angle; errors below 6e-16."""
-    y = t * 1.57079632679489661923
-    z = y * y
-    s = y + y * z * (
-        -1.66666666666666324348e-01
-        + z
-        * (
-            8.33333333332248946124e-03
-            + z
-            * (
-                -1.98412698298579493134e-04
-                + z * (2.75573137070700676789e-06 + z * (-2.50507602534068634195e-08 + z * 1.58969099521155010221e-10))
-            )
-        )
-    )
-    c = (
-        1.0
-        - 0.5 * z
-        + z
-        * z
-        * (
-            4.16666666666666019037e-02
-            + z
-            * (
-                -1.38888888888741095749e-03
-                + z
-                * (
-                    2.48015872894767294178e-05
-                    + z
-                    * (-2.75573143513906633035e-07 + z * (2.08757232129817482790e-09 + z * -1.13596475577881948265e-11))
-                )
-            )
-        )
-    )
-    return 1.0 - 2.0 * s * s, 2.0 * s * c
-
-
-@njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
+@njit(cache=True, **COMPILED)
 def fill_normals(values, run, purpose, k0, k1):  # type: ignore[no-untyped-def]
-    """Fill values (n,) with independent standard normal numbers of a run (Box and Muller).
+    """Fill values (n,) with independent standard normal numbers of a run, by the Box-Muller transform.
 
     The angle is uniform on a half circle, and a further bit takes it to the other half.
     """
@@ -94,7 +60,7 @@ def fill_normals(values, run, purpose, k0, k1):  # type: ignore[no-untyped-def]
     for j in range((n + 1) // 2):
         c0, c1, c2, c3 = philox(np.uint64(j), np.uint64(0), run, purpose, k0, k1)
         uniform = (np.float64((c0 << np.uint64(20)) | (c1 >> np.uint64(12))) + 0.5) * 2.0**-52
-        c, s = half_circle(np.float64(np.int64((c2 << np.uint64(32)) | c3)) * 2.0**-64)
+        c, s = cos_sin_pi(np.float64(np.int64((c2 << np.uint64(32)) | c3)) * 2.0**-64)
         radius = math.sqrt(-2.0 * math.log(uniform)) * (1.0 - 2.0 * np.float64(c1 & np.uint64(1)))
         values[2 * j] = radius * c
         if 2 * j + 1 < n:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import hashlib
 import pickle
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
 from ..errors import InvalidArgument
 from ..support.checks import shown
+
+if TYPE_CHECKING:
+    from mpi4py import MPI
 
 Result = TypeVar("Result")
 
@@ -34,7 +37,7 @@ def communicator(value: Any, optional: bool = False) -> Any:
     return value
 
 
-def on_all_ranks(comm: Any, work: Callable[[], Result]) -> Result:
+def on_all_ranks(comm: MPI.Comm | None, work: Callable[[], Result]) -> Result:
     """Do what each rank can do alone; if it fails on some of them, all raise the error of the lowest of those ranks.
 
     Args:
@@ -73,7 +76,7 @@ def _portable(error: Exception | None) -> Exception | None:
     return error if type(copy) is type(error) else RuntimeError(f"{type(error).__name__}: {error}")
 
 
-def same_on_all_ranks(comm: Any, **arguments: Any) -> None:
+def same_on_all_ranks(comm: MPI.Comm | None, **arguments: Any) -> None:
     """Compare arguments that must be the same on all ranks; collective.
 
     Args:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..errors import InvalidArgument, Unstable
-from ..support import checks
-from .workers import default_workers, warn_if_long
+from .workers import thread_count, warn_if_long
 
-MOST_STEPS = 2**40  # of a path; the counters of random numbers have 64 bits, the time of users fewer
-FAR_AWAY = 1e6  # positions beyond it, in units of length, are taken for an instability
+if TYPE_CHECKING:
+    from mpi4py import MPI
+
+# of a path; the counters of random numbers have 64 bits, and no machine takes more steps than these
+MOST_STEPS = 2**40
+# positions beyond it, in units of length, are taken for an instability
+FAR_AWAY = 1e6
 
 
 def even_steps(times: np.ndarray, largest: float) -> tuple[np.ndarray, np.ndarray]:
@@ -30,7 +34,7 @@ def longest_step(spans: np.ndarray, steps: np.ndarray) -> float:
     return float((spans[steps > 0] / steps[steps > 0]).max(initial=0.0))
 
 
-def warn_of_steps(paths: int, steps: np.ndarray, seconds: float, workers: int | None, comm: Any) -> None:
+def warn_of_steps(paths: int, steps: np.ndarray, seconds: float, workers: int | None, comm: MPI.Comm | None) -> None:
     """Warn, on rank 0, of samples that take more than ten minutes.
 
     Args:
@@ -42,7 +46,7 @@ def warn_of_steps(paths: int, steps: np.ndarray, seconds: float, workers: int | 
     """
     if comm is not None and comm.rank > 0:
         return
-    threads = default_workers(comm) if workers is None else checks.integer("workers", workers, 1)
+    threads = thread_count(workers, comm)
     total = float(steps.sum()) * paths
     what = f"{total:.2g} steps of paths"
     warn_if_long(

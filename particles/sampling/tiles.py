@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import closing
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..support import checks
+from ..support.progress import watched
 from .normal_tiles import TILE
 from .ranks import communicator, on_all_ranks
-from .workers import Stop, default_workers, in_order
+from .workers import Stop, in_order, thread_count
+
+if TYPE_CHECKING:
+    from mpi4py import MPI
 
 
 def over_tiles(
-    work: Callable[[int, Stop], np.ndarray], paths: int, workers: int | None, progress: bool, comm: Any,
+    work: Callable[[int, Stop], np.ndarray], paths: int, workers: int | None, progress: bool, comm: MPI.Comm | None,
     width: int = TILE,
 ) -> list[np.ndarray]:  # fmt: skip
     """Do the tiles of all paths, shared by threads and ranks, and return what they give in the order of the tiles.
@@ -31,17 +35,15 @@ def over_tiles(
         width: paths in a tile.
     """
     communicator(comm, optional=True)
-    threads = default_workers(comm) if workers is None else checks.integer("workers", workers, 1)
+    threads = thread_count(workers, comm)
     rank, size = (0, 1) if comm is None else (comm.rank, comm.size)
     tiles = range(-(-paths // width))
     mine = tiles[rank::size]
-    wanted = checks.flag("progress", progress) and rank == 0
+    checks.flag("progress", progress)
 
     def done() -> list[np.ndarray]:
-        from tqdm import tqdm
-
         with closing(in_order(work, mine, threads)) as results:
-            return list(tqdm(results, total=len(mine), unit="tile", disable=None if wanted else True, leave=False))
+            return list(watched(results, len(mine), progress, comm, "tile"))
 
     results = on_all_ranks(comm, done)
     if comm is None:

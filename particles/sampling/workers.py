@@ -7,9 +7,13 @@ import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..errors import LongRun, warn
+from ..support import checks
+
+if TYPE_CHECKING:
+    from mpi4py import MPI
 
 Result = TypeVar("Result")
 
@@ -92,10 +96,19 @@ def warn_if_long(what: str, seconds: float, workers: int, remedy: str) -> None:
         warn(f"{what} take about {hours:.2g} hours on {workers} cores; {remedy}, or stop it with Ctrl-C", LongRun)
 
 
-def default_workers(comm: Any = None) -> int:
+def default_workers(comm: MPI.Comm | None = None) -> int:
     """Return the cores that this process may use, shared among the ranks of a communicator."""
     try:
         cores = len(os.sched_getaffinity(0))
     except AttributeError:  # not Linux
         cores = os.cpu_count() or 1
     return max(1, cores // (1 if comm is None else comm.size))
+
+
+def thread_count(workers: int | None, comm: MPI.Comm | None) -> int:
+    """The threads that a user asked for; None takes `default_workers`.
+
+    Raises:
+        InvalidArgument: not a positive integer.
+    """
+    return default_workers(comm) if workers is None else checks.integer("workers", workers, 1)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import operator
 import traceback
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from ..errors import InvalidArgument
 
 Profile = Callable[[np.ndarray], Any]
+Kind = TypeVar("Kind")
 
 
 def integer(name: str, value: Any, minimum: int, maximum: int | None = None) -> int:
@@ -248,6 +249,13 @@ def shown(value: Any) -> str:
     if isinstance(value, np.ndarray) and value.size > 8:
         return f"an array of shape {value.shape}"
     return text if len(text) <= 80 and "\n" not in text else f"{type(value).__name__} ({text[:60].splitlines()[0]}...)"
+
+
+def instance(name: str, value: Kind, kind: type[Any]) -> Kind:
+    """Return a value of a class."""
+    if not isinstance(value, kind):
+        raise InvalidArgument(name, f"must be a {kind.__name__}, not {type(value).__name__}")
+    return value
 
 
 def flag(name: str, value: Any) -> bool:

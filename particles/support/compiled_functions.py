@@ -1,7 +1,7 @@
 """Scalar functions of the user's, compiled so that kernels can call them.
 
 Numba takes what a function reads besides its arguments as constant when it compiles. A function is compiled again
-when any of that has changed (`_function_values`), so that a lattice has the values of when it was made.
+when any of that has changed (`function_values`), so that a lattice has the values of when it was made.
 """
 
 from __future__ import annotations

@@ -45,7 +45,7 @@ class _Same:
 
 
 def key_of(function: Any) -> Hashable:
-    """What two functions have in common if they do the same: code, and the values of all that they read.
+    """A key that two functions share if they have the same code and read the same values.
 
     Raises:
         Unknown: the function reads something whose value cannot be told.

@@ -2,39 +2,72 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+from typing import Any, TypeVar
 
 import numpy as np
 
-
-def watched(states: Iterable[Any], total: int, progress: bool, comm: Any, unit: str = "time") -> Iterable[Any]:
-    """Return the states, with a progress bar around them if it is wanted (only at a terminal, only on rank 0)."""
-    if not progress or comm.rank > 0:
-        return states
-    from tqdm import tqdm
-
-    return tqdm(states, total=total, unit=unit, disable=None, leave=False)
+Item = TypeVar("Item")
 
 
-class SnapshotBar:
-    """The progress bar of an evolution, in snapshots."""
+class ProgressBar:
+    """A bar that is drawn by tqdm, which is not even imported where nothing is shown.
 
-    def __init__(self, times: np.ndarray, shown: bool) -> None:
-        self._bar = None
+    Args:
+        total: what it goes up to.
+        shown: False draws nothing.
+        unit: of what is counted.
+        done: where it begins.
+    """
+
+    def __init__(self, total: int, shown: bool, unit: str, done: int = 0) -> None:
+        self._bar, self._total = None, total
         if shown:
             from tqdm import tqdm
 
-            self._bar = tqdm(total=len(times), unit="snapshot", disable=None, leave=False)
+            self._bar = tqdm(total=total, initial=done, unit=unit, disable=None, leave=False)
 
-    def update(self, clock: Any) -> None:
-        """Show how far the clock is."""
+    def update(self, count: int) -> None:
+        """Go on by so much."""
         if self._bar is not None:
-            part = clock.position / max(clock.count, 1)
-            self._bar.n = round(min(clock.interval + part, self._bar.total), 2)
+            self._bar.update(count)
+
+    def move_to(self, place: float) -> None:
+        """Go on to a place."""
+        if self._bar is not None:
+            self._bar.n = round(min(place, self._total), 2)
             self._bar.refresh()
 
     def close(self) -> None:
         """Take the bar away."""
         if self._bar is not None:
             self._bar.close()
+
+
+def watched(items: Iterable[Item], total: int, progress: bool, comm: Any, unit: str = "time") -> Iterator[Item]:
+    """Yield the items, with a progress bar where it is wanted and this is rank 0 of a communicator (None: alone)."""
+    with closing(ProgressBar(total, progress and (comm is None or comm.rank == 0), unit)) as bar:
+        for item in items:
+            yield item
+            bar.update(1)
+
+
+class SnapshotBar:
+    """The progress bar of an evolution, in snapshots.
+
+    Args:
+        times: of the snapshots (T,).
+        shown: whether there is a bar.
+    """
+
+    def __init__(self, times: np.ndarray, shown: bool) -> None:
+        self._bar = ProgressBar(len(times), shown, "snapshot")
+
+    def update(self, clock: Any) -> None:
+        """Show how far an integration is: `position` of `count` parts of the way to snapshot number `interval`."""
+        self._bar.move_to(clock.interval + clock.position / max(clock.count, 1))
+
+    def close(self) -> None:
+        """Take the bar away."""
+        self._bar.close()

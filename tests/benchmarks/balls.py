@@ -12,6 +12,7 @@ from numba import njit
 from table import REPEATS, Row, faster, median_time
 
 from scaling_limits.particles import PinnedBalls
+from scaling_limits.particles.pinned_balls.collisions import advance_exchanging
 from scaling_limits.particles.sampling.philox import key_words
 
 BALLS = PinnedBalls(n=1000, mean=mean, std=small_std)
@@ -73,7 +74,7 @@ def rows():
 
     def in_numba(v):
         for run in range(runs):
-            collisions.advance_exchanging(v, 0, collisions, np.uint64(run), *key, *buffers)
+            advance_exchanging(v, 0, collisions, np.uint64(run), *key, *buffers)
 
     def in_c(v):
         for run in range(runs):

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -39,14 +40,14 @@ def our_lattice(between, step=0.2, blocks=None):
     """Nanoseconds of a step of a site, with thermostats after every `between` steps, on one thread."""
     from scaling_limits.particles.rotators import step_size
 
-    before, steps = step_size.MOST_BETWEEN, 192
-    step_size.MOST_BETWEEN = between
+    before, steps = step_size.SETTINGS, 192
+    step_size.SETTINGS = replace(before, most_between=between)
     try:
         system = lattice()
         tau = [steps * step * EPSILON]
         seconds = median_time(lambda: system.sample(np.ones(SIZE), tau, MEMBERS, 1, step, workers=1))
     finally:
-        step_size.MOST_BETWEEN = before
+        step_size.SETTINGS = before
     return seconds / (steps * SIZE * MEMBERS) * 1e9
 
 

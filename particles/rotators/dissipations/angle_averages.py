@@ -1,7 +1,7 @@
 """Averages of a user's dissipation over angles: K_j(v) = int exp(-i theta_j) g_j(Psi_theta v) d theta.
 
 The trapezoidal rule is exact where the integrand is a trigonometric polynomial of lower degree in each angle than there
-are nodes. The degree is that of Fourier series in one angle at a time, at random amplitudes.
+are angles. The degree is that of Fourier series in one angle at a time, at random amplitudes.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ import numpy as np
 from numba import njit
 
 from ...errors import InvalidArgument
-from .kernels import COMPILED
+from ...sampling.philox import COMPILED
 
 MOST_ANGLES = 64  # for each site
-MORE_ANGLES = 1024  # the same at amplitudes that are asked for
+MOST_ANGLES_AT_GIVEN = 1024  # the same at amplitudes that are asked for
 ANGLE_RTOL = 1e-13  # of Fourier coefficients
-MOST_NODES = 2**27  # for all angles of a site together
+MOST_COMBINATIONS = 2**27  # of the angles of all sites on which one g_j depends
 
 
 @lru_cache(maxsize=64)
@@ -38,26 +38,27 @@ def site_values(function: Any) -> Callable[..., np.ndarray]:
 
 @lru_cache(maxsize=64)
 def site_average(function: Any) -> Callable[..., np.ndarray]:
-    """average(v, j, near, nodes): K_j (P,) at amplitudes v (P, N), with nodes for each of the sites `near`."""
+    """average(v, j, near, angles): K_j (P,) at amplitudes v (P, N), by so many angles of each site in `near`."""
 
     @njit(**COMPILED)
-    def average(v, j, near, nodes):  # type: ignore[no-untyped-def]
+    def average(v, j, near, angles):  # type: ignore[no-untyped-def]
         result = np.zeros(v.shape[0], dtype=np.complex128)
-        phases = np.exp(2j * np.pi * np.arange(nodes) / nodes)
-        many = nodes ** near.shape[0]
+        phases = np.exp(2j * np.pi * np.arange(angles) / angles)
+        combinations = angles ** near.shape[0]
         for i in range(v.shape[0]):
             u = v[i].copy()
             total = 0j
-            for node in range(many):
-                rest, own = node, 1.0 + 0j
+            for combination in range(combinations):
+                # the digits of the combination, to the base of the number of angles, are the angles of the sites
+                digits, phase_of_j = combination, 1.0 + 0j
                 for k in near:
-                    phase = phases[rest % nodes]
-                    rest //= nodes
+                    phase = phases[digits % angles]
+                    digits //= angles
                     u[k] = v[i, k] * phase
                     if k == j:
-                        own = phase
-                total += function(j, u) * own.conjugate()
-            result[i] = total / many
+                        phase_of_j = phase
+                total += function(j, u) * phase_of_j.conjugate()
+            result[i] = total / combinations
         return result
 
     return average
@@ -65,15 +66,15 @@ def site_average(function: Any) -> Callable[..., np.ndarray]:
 
 @lru_cache(maxsize=64)
 def turned_values(function: Any) -> Callable[..., np.ndarray]:
-    """turned(v, j, k, nodes): exp(-i theta_j) g_j (P, nodes) with the site k turned by equidistant angles."""
+    """turned(v, j, k, angles): exp(-i theta_j) g_j (P, angles) with the site k turned by equidistant angles."""
 
     @njit(**COMPILED)
-    def turned(v, j, k, nodes):  # type: ignore[no-untyped-def]
-        result = np.empty((v.shape[0], nodes), dtype=np.complex128)
-        phases = np.exp(2j * np.pi * np.arange(nodes) / nodes)
+    def turned(v, j, k, angles):  # type: ignore[no-untyped-def]
+        result = np.empty((v.shape[0], angles), dtype=np.complex128)
+        phases = np.exp(2j * np.pi * np.arange(angles) / angles)
         for i in range(v.shape[0]):
             u = v[i].copy()
-            for n in range(nodes):
+            for n in range(angles):
                 u[k] = v[i, k] * phases[n]
                 value = function(j, u)
                 result[i, n] = value * phases[n].conjugate() if k == j else value
@@ -90,10 +91,11 @@ def degree_in_angles(function: Any, v: np.ndarray, site: int, near: np.ndarray, 
     """
     highest = 0
     for k in near:
-        for nodes in (2 * most + 1, 2 * most + 7):  # angles of the series, without a common divisor
-            values = turned_values(function)(v, site, int(k), nodes)
-            sizes = np.abs(np.fft.fft(values, axis=1)).max(axis=0) / nodes
-            frequencies = np.abs(np.fft.fftfreq(nodes, 1 / nodes))
+        # two numbers of angles without a common divisor: a frequency that one takes for a lower one, the other sees
+        for angles in (2 * most + 1, 2 * most + 7):
+            values = turned_values(function)(v, site, int(k), angles)
+            sizes = np.abs(np.fft.fft(values, axis=1)).max(axis=0) / angles
+            frequencies = np.abs(np.fft.fftfreq(angles, 1 / angles))
             present = frequencies[sizes > ANGLE_RTOL * max(np.abs(values).max(), 1e-300)]
             highest = max(highest, int(present.max(initial=0)))
     if highest >= most:

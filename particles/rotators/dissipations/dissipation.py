@@ -11,7 +11,7 @@ import numpy as np
 from ...errors import InvalidArgument
 from ...support import checks
 from ..region import LatticeRegion
-from .kernels import Drift, directed_drift, linear_drift, radial_drift
+from .kernels import CompiledDissipation, compiled_directed, compiled_linear, compiled_radial
 
 
 class Dissipation(ABC):
@@ -31,8 +31,12 @@ class Dissipation(ABC):
         """g_j(u) of all sites (..., N) at amplitudes u (..., N), complex."""
 
     @abstractmethod
-    def drift(self, region: LatticeRegion) -> Drift:
+    def compiled(self, region: LatticeRegion) -> CompiledDissipation:
         """The compiled g."""
+
+    def drift(self, region: LatticeRegion) -> CompiledDissipation:
+        """An older name of `compiled`."""
+        return self.compiled(region)
 
     @abstractmethod
     def averaged(self, region: LatticeRegion) -> Dissipation:
@@ -78,7 +82,7 @@ class DiagonalDissipation(Dissipation):
 
     @property
     def power(self) -> int:  # type: ignore[override]
-        """P."""
+        """The power p."""
         return self.p
 
     degree = 0
@@ -87,12 +91,12 @@ class DiagonalDissipation(Dissipation):
         """See `Dissipation.at`."""
         return -(np.abs(u) ** (self.p - 2)) * u
 
-    def drift(self, region: LatticeRegion) -> Drift:
-        """See `Dissipation.drift`; the flow of g is known in closed form."""
-        return radial_drift(self.p)
+    def compiled(self, region: LatticeRegion) -> CompiledDissipation:
+        """See `Dissipation.compiled`; the flow of g is known in closed form."""
+        return compiled_radial(self.p)
 
     def averaged(self, region: LatticeRegion) -> DiagonalDissipation:
-        """K = g."""
+        """The average K, which is g itself."""
         return self
 
     def dependencies(self, region: LatticeRegion, site: int) -> np.ndarray:
@@ -163,9 +167,9 @@ class LinearDissipation(Dissipation):
             result[..., j] += b * u[..., k]
         return result
 
-    def drift(self, region: LatticeRegion) -> Drift:
-        """See `Dissipation.drift`."""
-        return linear_drift(region.size, *self.entries(region))
+    def compiled(self, region: LatticeRegion) -> CompiledDissipation:
+        """See `Dissipation.compiled`."""
+        return compiled_linear(region.size, *self.entries(region))
 
     def averaged(self, region: LatticeRegion) -> DiagonalDissipation:
         """K_j(v) = -v_j: <u_k . u_j> = 0."""
@@ -203,12 +207,12 @@ class DirectedDissipation(Dissipation):
         step = np.eye(region.dim, dtype=np.int64)[0]
         return region.shifted(step), region.shifted(-step)
 
-    def drift(self, region: LatticeRegion) -> Drift:
-        """See `Dissipation.drift`."""
-        return directed_drift(*self._beside(region))
+    def compiled(self, region: LatticeRegion) -> CompiledDissipation:
+        """See `Dissipation.compiled`."""
+        return compiled_directed(*self._beside(region))
 
     def averaged(self, region: LatticeRegion) -> DirectedDissipation:
-        """K = g, which turns with the angle of its own site and does not depend on others."""
+        """The average K, which is g: it turns with the angle of its own site and does not depend on others."""
         return self
 
     def dependencies(self, region: LatticeRegion, site: int) -> np.ndarray:

@@ -15,9 +15,16 @@ from ...support import checks
 from ...support.compiled_functions import compiled, in_python
 from ...support.function_values import frozen
 from ..region import LatticeRegion
-from .angle_averages import MORE_ANGLES, MOST_ANGLES, MOST_NODES, degree_in_angles, site_average, site_values
+from .angle_averages import (
+    MOST_ANGLES,
+    MOST_ANGLES_AT_GIVEN,
+    MOST_COMBINATIONS,
+    degree_in_angles,
+    site_average,
+    site_values,
+)
 from .dissipation import Dissipation
-from .kernels import Drift, custom_averaged_drift, custom_drift, polynomial_drift
+from .kernels import CompiledDissipation, compiled_custom, compiled_custom_averaged, compiled_polynomial
 from .polynomials import Monomial, monomials_of
 from .watched_amplitudes import check_places
 
@@ -94,12 +101,12 @@ class PolynomialDissipation(Dissipation):
             result[..., j] += c * np.prod([np.conj(u[..., k]) if bar else u[..., k] for k, bar in factors], axis=0)
         return result
 
-    def drift(self, region: LatticeRegion) -> Drift:
-        """See `Dissipation.drift`."""
-        return polynomial_drift(self._placed(region))
+    def compiled(self, region: LatticeRegion) -> CompiledDissipation:
+        """See `Dissipation.compiled`."""
+        return compiled_polynomial(self._placed(region))
 
     def averaged(self, region: LatticeRegion) -> PolynomialDissipation:
-        """K: the resonant monomials."""
+        """The average K: the resonant monomials."""
         result = object.__new__(PolynomialDissipation)
         result._same = self._same
         result._init(tuple(tuple(m for m in one if m.resonant) for one in self.monomials), self.power)
@@ -107,11 +114,11 @@ class PolynomialDissipation(Dissipation):
 
     def dependencies(self, region: LatticeRegion, site: int) -> np.ndarray:
         """The sites whose amplitudes occur; not the site itself, where turning all of them together changes nothing."""
-        mine = [factors for j, _, factors in self._placed(region) if j == site]
-        found = {site} | {k for factors in mine for k, _ in factors}
-        if all(sum(-1 if bar else 1 for _, bar in factors) == 1 for factors in mine):
-            found -= {site}
-        return np.array(sorted(found), dtype=np.int64)
+        of_site = [factors for j, _, factors in self._placed(region) if j == site]
+        sites = {site} | {k for factors in of_site for k, _ in factors}
+        if all(sum(-1 if bar else 1 for _, bar in factors) == 1 for factors in of_site):
+            sites -= {site}
+        return np.array(sorted(sites), dtype=np.int64)
 
     def separates(self, region: LatticeRegion) -> bool:
         """Whether the resonant monomials have the site's own amplitude only."""
@@ -147,7 +154,7 @@ class CustomDissipation(Dissipation):
             object.__setattr__(self, "degree", checks.integer("degree", self.degree, 0))
         object.__setattr__(self, "_as_made", frozen(in_python("function", self.function, EXAMPLE)))
 
-    def _compiled(self, size: int) -> Any:
+    def _function_for(self, size: int) -> Any:
         """The function that kernels can call, for N sites.
 
         Raises:
@@ -160,9 +167,7 @@ class CustomDissipation(Dissipation):
         return made
 
     def check(self, region: LatticeRegion) -> None:
-        """See `Dissipation.check`: g_j must be finite, leave u as it is, and not change with amplitudes that are not
-        next to j.
-        """
+        """See `Dissipation.check`: g_j must be finite, not change u, and depend on neighbours of j alone."""
         check_places(self._as_made, region)
         u, other = _random_amplitudes(region.size, 2)
         before, values = u.copy(), self.at(region, u)
@@ -186,7 +191,7 @@ class CustomDissipation(Dissipation):
     def _check_degree(self, region: LatticeRegion) -> None:
         for j in range(min(region.size, MOST_CHECKED)):
             found = degree_in_angles(
-                self._compiled(region.size), _moduli(region.size), j, np.append(region.neighbours[j], j)
+                self._function_for(region.size), _moduli(region.size), j, np.append(region.neighbours[j], j)
             )
             if found > int(self.degree or 0) + 1:
                 raise InvalidArgument("degree", f"must be at least {found - 1}, the frequency with which g_{j} turns")
@@ -194,19 +199,20 @@ class CustomDissipation(Dissipation):
     def at(self, region: LatticeRegion, u: np.ndarray) -> np.ndarray:
         """See `Dissipation.at`."""
         flat = np.ascontiguousarray(u, dtype=np.complex128).reshape(-1, region.size)
-        return _all_sites(self._compiled(region.size))(flat).reshape(np.shape(u))
+        return _all_sites(self._function_for(region.size))(flat).reshape(np.shape(u))
 
     def at_site(self, region: LatticeRegion, u: np.ndarray, site: int) -> np.ndarray:
         """g_j(u) (P,) of one site at amplitudes u (P, N)."""
-        return site_values(self._compiled(region.size))(np.ascontiguousarray(u, dtype=np.complex128), site)
+        return site_values(self._function_for(region.size))(np.ascontiguousarray(u, dtype=np.complex128), site)
 
-    def drift(self, region: LatticeRegion) -> Drift:
-        """See `Dissipation.drift`."""
-        return custom_drift(self._compiled(region.size))
+    def compiled(self, region: LatticeRegion) -> CompiledDissipation:
+        """See `Dissipation.compiled`."""
+        return compiled_custom(self._function_for(region.size))
 
     def dependencies(self, region: LatticeRegion, site: int) -> np.ndarray:
-        """The sites whose angles change exp(-i theta_j) g_j at random amplitudes; not the site itself, where turning
-        all of them together changes nothing.
+        """The sites whose angles change exp(-i theta_j) g_j at random amplitudes.
+
+        Not the site itself, where turning all of them together changes nothing.
         """
         (u,) = _random_amplitudes(region.size, 1)
         expected = self.at_site(region, u, site)
@@ -221,7 +227,7 @@ class CustomDissipation(Dissipation):
         return np.array(sorted(set(found) - {site} if together else found), dtype=np.int64)
 
     def averaged(self, region: LatticeRegion) -> AngleAverage:
-        """K, by trigonometric quadrature.
+        """The average K, by trigonometric quadrature.
 
         Raises:
             InvalidArgument: the average does not settle.
@@ -229,7 +235,7 @@ class CustomDissipation(Dissipation):
         near = [self.dependencies(region, j) for j in range(region.size)]
         if self.degree is not None:
             return AngleAverage(self, region, self.degree + 2, near)
-        made, v = self._compiled(region.size), _moduli(region.size)
+        made, v = self._function_for(region.size), _moduli(region.size)
         highest = max(degree_in_angles(made, v, j, near[j]) for j in range(region.size))
         return AngleAverage(self, region, highest + 1, near)
 
@@ -270,7 +276,7 @@ class AngleAverage(Dissipation):
     Args:
         dissipation: g.
         region: the sites.
-        nodes: number of angles for each site on which g_j depends.
+        angles: number of them for each site on which g_j depends.
         near: these sites, for each site.
 
     Raises:
@@ -280,20 +286,19 @@ class AngleAverage(Dissipation):
     degree = 0
 
     def __init__(
-        self, dissipation: CustomDissipation, region: LatticeRegion, nodes: int, near: list[np.ndarray]
+        self, dissipation: CustomDissipation, region: LatticeRegion, angles: int, near: list[np.ndarray]
     ) -> None:
-        self.dissipation, self.nodes, self.power, self._near = dissipation, nodes, dissipation.power, near
+        self.dissipation, self.angles, self.power, self._near = dissipation, angles, dissipation.power, near
         most = max(map(len, near))
-        if nodes**most > MOST_NODES:
+        if angles**most > MOST_COMBINATIONS:
             raise InvalidArgument(
                 "dissipation",
-                f"its average takes {nodes} angles for each of {most} sites; if it is a polynomial, write it as a "
+                f"its average takes {angles} angles for each of {most} sites; if it is a polynomial, write it as a "
                 "PolynomialDissipation, whose average is known",
             )
 
     def resolved_at(self, region: LatticeRegion, u: np.ndarray) -> AngleAverage:
-        """The average with as many angles as g takes at amplitudes u (P, N), of which some are looked at: the largest,
-        the smallest, and some between.
+        """The average with as many angles as g takes at the largest, the smallest and some other amplitudes u (P, N).
 
         Raises:
             InvalidArgument: it takes too many.
@@ -302,16 +307,16 @@ class AngleAverage(Dissipation):
             return self
         order = np.argsort((np.abs(u) ** 2).sum(axis=1))
         some = np.ascontiguousarray(u[order[np.unique(np.linspace(0, len(u) - 1, POINTS_CHECKED).astype(int))]])
-        made, most = self.dissipation._compiled(region.size), MOST_ANGLES
+        made, most = self.dissipation._function_for(region.size), MOST_ANGLES
         highest = 0
         for j in range(region.size):
             if len(self._near[j]):
                 try:
                     highest = max(highest, degree_in_angles(made, some, j, self._near[j], most))
                 except InvalidArgument:
-                    most = MORE_ANGLES
+                    most = MOST_ANGLES_AT_GIVEN
                     highest = max(highest, degree_in_angles(made, some, j, self._near[j], most))
-        if highest < self.nodes:
+        if highest < self.angles:
             return self
         return AngleAverage(self.dissipation, region, highest + 1, self._near)
 
@@ -322,14 +327,14 @@ class AngleAverage(Dissipation):
             InvalidArgument: g takes too many angles at these amplitudes.
         """
         flat = np.ascontiguousarray(u, dtype=np.complex128).reshape(-1, region.size)
-        nodes = self.resolved_at(region, flat).nodes
-        average = site_average(self.dissipation._compiled(region.size))
-        columns = [average(flat, j, self._near[j], nodes) for j in range(region.size)]
+        angles = self.resolved_at(region, flat).angles
+        average = site_average(self.dissipation._function_for(region.size))
+        columns = [average(flat, j, self._near[j], angles) for j in range(region.size)]
         return np.stack(columns, axis=1).reshape(np.shape(u))
 
-    def drift(self, region: LatticeRegion) -> Drift:
-        """See `Dissipation.drift`."""
-        return custom_averaged_drift(self.dissipation._compiled(region.size), self.nodes, self._near)
+    def compiled(self, region: LatticeRegion) -> CompiledDissipation:
+        """See `Dissipation.compiled`."""
+        return compiled_custom_averaged(self.dissipation._function_for(region.size), self.angles, self._near)
 
     def averaged(self, region: LatticeRegion) -> AngleAverage:
         """Itself."""

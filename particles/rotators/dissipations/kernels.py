@@ -1,6 +1,8 @@
-"""Compiled dissipations: slope(x, y, dx, dy, whole, real) for amplitudes u = x + i y of a tile (N, LANES).
+"""Compiled dissipations: kernel(x, y, dx, dy, int_params, float_params).
 
-`whole` and `real` are arrays of integers and reals that each kernel lays out as it needs.
+A kernel writes the real and the imaginary part of g_j(u) into dx and dy, for amplitudes u = x + i y of a tile
+(N, LANES). All have one signature, so that steppers are compiled once for each kind of dissipation: what tells two of a
+kind apart is in the arrays `int_params` and `float_params`, which each kernel lays out as its docstring says.
 """
 
 from __future__ import annotations
@@ -12,36 +14,37 @@ from typing import Any
 
 import numpy as np
 from numba import njit
+from numpy.typing import NDArray
 
-from ...sampling.philox import FAST
+from ...sampling.philox import COMPILED
 
 LANES = 128  # members that a tile of a lattice holds
-COMPILED = {"nogil": True, "fastmath": FAST, "error_model": "numpy", "boundscheck": False}
 
 
 @dataclass(frozen=True, eq=False)
-class Drift:
+class CompiledDissipation:
     """A compiled g.
 
     Args:
-        slope: the kernel.
-        whole: its integers.
-        real: its real numbers.
+        kernel: see the head of this file.
+        int_params: its integers.
+        float_params: its real numbers.
         radial: p, where g_j = -|u_j|^(p-2) u_j, whose flow is known; else 0.
     """
 
-    slope: Callable[..., Any]
-    whole: np.ndarray
-    real: np.ndarray
+    kernel: Callable[..., Any]
+    int_params: NDArray[np.int64]
+    float_params: NDArray[np.float64]
     radial: int = 0
 
 
-NO_WHOLE, NO_REAL = np.empty(0, dtype=np.int64), np.empty(0)
+NO_INTS, NO_FLOATS = np.empty(0, dtype=np.int64), np.empty(0)
 
 
 @njit(cache=True, **COMPILED)
-def _radial(x, y, dx, dy, whole, real):  # type: ignore[no-untyped-def]
-    power = 0.5 * np.float64(whole[0] - 2)
+def _radial(x, y, dx, dy, int_params, float_params):  # type: ignore[no-untyped-def]
+    """int_params: p."""
+    power = 0.5 * np.float64(int_params[0] - 2)
     for j in range(x.shape[0]):
         for n in range(LANES):
             damping = (x[j, n] * x[j, n] + y[j, n] * y[j, n]) ** power
@@ -49,17 +52,18 @@ def _radial(x, y, dx, dy, whole, real):  # type: ignore[no-untyped-def]
             dy[j, n] = -damping * y[j, n]
 
 
-def radial_drift(p: int) -> Drift:
+def compiled_radial(p: int) -> CompiledDissipation:
     """-|u_j|^(p-2) u_j."""
-    return Drift(_radial, np.array([p]), NO_REAL, p)
+    return CompiledDissipation(_radial, np.array([p]), NO_FLOATS, p)
 
 
 @njit(cache=True, **COMPILED)
-def _directed(x, y, dx, dy, whole, real):  # type: ignore[no-untyped-def]
+def _directed(x, y, dx, dy, int_params, float_params):  # type: ignore[no-untyped-def]
+    """int_params: for each site the next one, then for each site the one before, -1 where there is none."""
     sites = x.shape[0]
     rate = np.empty(LANES)
     for j in range(sites):
-        after, before = whole[j], whole[sites + j]
+        after, before = int_params[j], int_params[sites + j]
         for n in range(LANES):
             rate[n] = -0.25 * (x[j, n] * x[j, n] + y[j, n] * y[j, n])
         if after >= 0:
@@ -73,45 +77,49 @@ def _directed(x, y, dx, dy, whole, real):  # type: ignore[no-untyped-def]
             dy[j, n] = rate[n] * y[j, n]
 
 
-def directed_drift(after: np.ndarray, before: np.ndarray) -> Drift:
+def compiled_directed(after: np.ndarray, before: np.ndarray) -> CompiledDissipation:
     """(|u_{j+1}|^2 - |u_{j-1}|^2 - |u_j|^2) u_j / 4."""
-    return Drift(_directed, np.concatenate([after, before]), NO_REAL)
+    return CompiledDissipation(_directed, np.concatenate([after, before]), NO_FLOATS)
 
 
 @njit(cache=True, **COMPILED)
-def _linear(x, y, dx, dy, whole, real):  # type: ignore[no-untyped-def]
+def _linear(x, y, dx, dy, int_params, float_params):  # type: ignore[no-untyped-def]
+    """int_params: pairs (j, k); float_params: real and imaginary part of b_jk for each."""
     for j in range(x.shape[0]):
         for n in range(LANES):
             dx[j, n] = -x[j, n]
             dy[j, n] = -y[j, n]
-    for e in range(whole.shape[0] // 2):
-        j, k = whole[2 * e], whole[2 * e + 1]
-        b, c = real[2 * e], real[2 * e + 1]
+    for e in range(int_params.shape[0] // 2):
+        j, k = int_params[2 * e], int_params[2 * e + 1]
+        b, c = float_params[2 * e], float_params[2 * e + 1]
         for n in range(LANES):
             dx[j, n] += b * x[k, n] - c * y[k, n]
             dy[j, n] += b * y[k, n] + c * x[k, n]
 
 
-def linear_drift(size: int, rows: np.ndarray, columns: np.ndarray, values: np.ndarray) -> Drift:
+def compiled_linear(size: int, rows: np.ndarray, columns: np.ndarray, values: np.ndarray) -> CompiledDissipation:
     """-u_j + sum_k b_jk u_k."""
     pairs = np.stack([rows, columns], axis=1).ravel().astype(np.int64)
-    return Drift(_linear, pairs, np.stack([values.real, values.imag], axis=1).ravel())
+    return CompiledDissipation(_linear, pairs, np.stack([values.real, values.imag], axis=1).ravel())
 
 
 @njit(cache=True, **COMPILED)
-def _polynomial(x, y, dx, dy, whole, real):  # type: ignore[no-untyped-def]
+def _polynomial(x, y, dx, dy, int_params, float_params):  # type: ignore[no-untyped-def]
+    """int_params: for each monomial its site, the number of its factors, and for each factor the site and whether it is
+    conjugated; float_params: real and imaginary part of each coefficient.
+    """
     dx[:] = 0.0
     dy[:] = 0.0
     p, q = np.empty(LANES), np.empty(LANES)
     place = 0
-    for m in range(real.shape[0] // 2):
-        j, factors = whole[place], whole[place + 1]
+    for m in range(float_params.shape[0] // 2):
+        j, factors = int_params[place], int_params[place + 1]
         place += 2
         for n in range(LANES):
-            p[n] = real[2 * m]
-            q[n] = real[2 * m + 1]
+            p[n] = float_params[2 * m]
+            q[n] = float_params[2 * m + 1]
         for _ in range(factors):
-            k, bar = whole[place], 1.0 - 2.0 * whole[place + 1]
+            k, bar = int_params[place], 1.0 - 2.0 * int_params[place + 1]
             place += 2
             for n in range(LANES):
                 old = p[n]
@@ -122,20 +130,22 @@ def _polynomial(x, y, dx, dy, whole, real):  # type: ignore[no-untyped-def]
             dy[j, n] += q[n]
 
 
-def polynomial_drift(monomials: list[tuple[int, complex, list[tuple[int, bool]]]]) -> Drift:
+def compiled_polynomial(monomials: list[tuple[int, complex, list[tuple[int, bool]]]]) -> CompiledDissipation:
     """Sums of products: for each the site j it belongs to, its coefficient, and its factors u_k or their conjugates."""
-    whole: list[int] = []
+    int_params: list[int] = []
     for site, _, factors in monomials:
-        whole += [site, len(factors)]
-        whole += [number for k, conjugated in factors for number in (k, int(conjugated))]
-    real = [part for _, c, _ in monomials for part in (c.real, c.imag)]
-    return Drift(_polynomial, np.array(whole, dtype=np.int64), np.array(real, dtype=np.float64))
+        int_params += [site, len(factors)]
+        int_params += [number for k, conjugated in factors for number in (k, int(conjugated))]
+    float_params = [part for _, c, _ in monomials for part in (c.real, c.imag)]
+    return CompiledDissipation(
+        _polynomial, np.array(int_params, dtype=np.int64), np.array(float_params, dtype=np.float64)
+    )
 
 
 @lru_cache(maxsize=64)
 def _custom(function: Any) -> Callable[..., Any]:
     @njit(**COMPILED)
-    def slope(x, y, dx, dy, whole, real):  # type: ignore[no-untyped-def]
+    def kernel(x, y, dx, dy, int_params, float_params):  # type: ignore[no-untyped-def]
         sites = x.shape[0]
         u = np.empty(sites, dtype=np.complex128)
         for n in range(LANES):
@@ -146,46 +156,51 @@ def _custom(function: Any) -> Callable[..., Any]:
                 dx[j, n] = value.real
                 dy[j, n] = value.imag
 
-    return slope
+    return kernel
 
 
-def custom_drift(function: Any) -> Drift:
-    """g(j, u) of the user's."""
-    return Drift(_custom(function), NO_WHOLE, NO_REAL)
+def compiled_custom(function: Any) -> CompiledDissipation:
+    """The user's g(j, u), which is compiled."""
+    return CompiledDissipation(_custom(function), NO_INTS, NO_FLOATS)
 
 
 @lru_cache(maxsize=64)
 def _custom_averaged(function: Any) -> Callable[..., Any]:
     @njit(**COMPILED)
-    def slope(x, y, dx, dy, whole, real):  # type: ignore[no-untyped-def]
-        sites, nodes = x.shape[0], whole[0]
+    def kernel(x, y, dx, dy, int_params, float_params):  # type: ignore[no-untyped-def]
+        # int_params: the number of angles, where the sites of each j begin, and these sites;
+        # float_params: cos and sin of the angles
+        sites, angles = x.shape[0], int_params[0]
         u, turned = np.empty(sites, dtype=np.complex128), np.empty(sites, dtype=np.complex128)
         for n in range(LANES):
             for j in range(sites):
                 u[j] = complex(x[j, n], y[j, n])
             for j in range(sites):
-                first, last = whole[1 + j], whole[2 + j]
+                first, last = int_params[1 + j], int_params[2 + j]
                 total = 0j
-                for node in range(nodes ** (last - first)):
+                for combination in range(angles ** (last - first)):
                     turned[:] = u
-                    rest, own = node, 1.0 + 0j
+                    # the digits of the combination, to the base of the number of angles, are the angles of the sites
+                    digits, phase_of_j = combination, 1.0 + 0j
                     for i in range(first, last):
-                        phase = complex(real[2 * (rest % nodes)], real[2 * (rest % nodes) + 1])
-                        rest //= nodes
-                        turned[whole[i]] *= phase
-                        if whole[i] == j:
-                            own = phase
-                    total += function(j, turned) * own.conjugate()
-                total /= nodes ** (last - first)
+                        angle = digits % angles
+                        phase = complex(float_params[2 * angle], float_params[2 * angle + 1])
+                        digits //= angles
+                        turned[int_params[i]] *= phase
+                        if int_params[i] == j:
+                            phase_of_j = phase
+                    total += function(j, turned) * phase_of_j.conjugate()
+                total /= angles ** (last - first)
                 dx[j, n] = total.real
                 dy[j, n] = total.imag
 
-    return slope
+    return kernel
 
 
-def custom_averaged_drift(function: Any, nodes: int, dependencies: list[np.ndarray]) -> Drift:
-    """K of the user's g(j, u), with `nodes` angles for each site on which it depends."""
+def compiled_custom_averaged(function: Any, angles: int, dependencies: list[np.ndarray]) -> CompiledDissipation:
+    """The average K of the user's g(j, u), with as many angles for each site on which it depends."""
     starts = np.cumsum([0] + [len(d) for d in dependencies]) + len(dependencies) + 2
-    whole = np.concatenate([[nodes], starts, *dependencies]).astype(np.int64)
-    angles = 2 * np.pi * np.arange(nodes) / nodes
-    return Drift(_custom_averaged(function), whole, np.stack([np.cos(angles), np.sin(angles)], axis=1).ravel())
+    int_params = np.concatenate([[angles], starts, *dependencies]).astype(np.int64)
+    theta = 2 * np.pi * np.arange(angles) / angles
+    float_params = np.stack([np.cos(theta), np.sin(theta)], axis=1).ravel()
+    return CompiledDissipation(_custom_averaged(function), int_params, float_params)

@@ -386,7 +386,7 @@ def test_wrong_arguments(arguments, name):
             "target",
         ),
         (lambda: Langevin(GALLERY[0], 0.5).first_passage_times([0.0], lambda x: x[:, 0] > 1, 1, 1, limit=0), "limit"),
-        (lambda: EffectiveLangevin(lambda x: x, lambda x: x, [(1, 0)], [True]), "bounds"),
+        (lambda: EffectiveLangevin(lambda x: x, lambda x: x, [(1, 0)], [True]), "box"),
         (lambda: EffectiveLangevin(lambda x: x, lambda x: x, [(0, 1)], [True, False]), "periodic"),
         (
             lambda: EffectiveLangevin(lambda x: x, lambda x: x, [(0, 1)], [True]).sample([2.0], [1.0], 1, 1, 0.1),

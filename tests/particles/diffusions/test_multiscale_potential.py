@@ -6,6 +6,7 @@ import sympy
 from sympy import Abs, Symbol, cos, exp, log, pi, sin, sqrt, tan, tanh
 
 from scaling_limits.particles import InvalidArgument, MultiscalePotential
+from scaling_limits.particles.diffusions.compiled_gradient import gradient_of
 
 EPSILON = 0.1
 
@@ -54,10 +55,9 @@ def test_gradients_are_exact():
         moved = x.astype(complex)
         moved[:, i] += 1j * step
         np.testing.assert_allclose(gradient[:, i], function(*moved.T).imag / step, rtol=1e-10)  # of the phase 600
-    compiled = np.empty(2)
-    for position, row in zip(x, gradient):
-        COUPLED.compiled_gradient(position, EPSILON, compiled)
-        np.testing.assert_allclose(compiled, row, rtol=1e-10, atol=1e-10)
+    compiled = np.empty((2, 20))
+    gradient_of(COUPLED)(np.ascontiguousarray(x.T), compiled, 20, (1 / EPSILON, 1 / EPSILON**2))
+    np.testing.assert_allclose(compiled.T, gradient, rtol=1e-10, atol=1e-10)
     parts = COUPLED.fluctuation_gradient_at(x, x / EPSILON, x / EPSILON**2)
     total = sum(parts[:, k] / EPSILON**k for k in range(3)) + np.stack([x[:, 0] + x[:, 1], x[:, 0]], axis=1)
     np.testing.assert_allclose(total, gradient, rtol=1e-12)
@@ -69,9 +69,9 @@ def test_compiled_gradient_in_other_dimensions(dim):
         dim, 1, 1.0, lambda x: sum(c**2 for c in x), lambda x, y: sum(wave(c) for c in y) * sin(x[0])
     )
     x = np.linspace(0.1, 0.5, dim)
-    out = np.empty(dim)
-    potential.compiled_gradient(x, 0.3, out)
-    np.testing.assert_allclose(out, potential.full_gradient_at(x[None], 0.3)[0], rtol=1e-12)
+    out = np.empty((dim, 1))
+    gradient_of(potential)(x[:, None].copy(), out, 1, (1 / 0.3,))
+    np.testing.assert_allclose(out[:, 0], potential.full_gradient_at(x[None], 0.3)[0], rtol=1e-12)
 
 
 @pytest.mark.parametrize(

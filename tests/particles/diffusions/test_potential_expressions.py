@@ -82,7 +82,7 @@ def test_what_cannot_be_compiled_is_refused(name):
     with pytest.raises(InvalidArgument, match="potential: has a gradient with .* compiled paths cannot"):
         Langevin(potential, epsilon=0.3).sample([0.0], [0.01], paths=2, seed=1, step=1e-5)
     with pytest.raises(InvalidArgument, match="potential: has a gradient with"):
-        potential.compiled_gradient  # noqa: B018
+        gradient_of(potential)
 
 
 BOUNDED = {

@@ -15,6 +15,7 @@ from scaling_limits.particles import (
     load,
 )
 from scaling_limits.particles.pinned_balls import accumulation, ensemble
+from scaling_limits.particles.pinned_balls.running_sums import RunningSums
 from scaling_limits.particles.sampling import checkpoint_clock
 
 
@@ -23,8 +24,8 @@ def balls(n=50):
 
 
 def same(a, b):
-    for name in a.tally.__dataclass_fields__:
-        assert np.array_equal(getattr(a.tally, name), getattr(b.tally, name)), name
+    for name in a.sums.__dataclass_fields__:
+        assert np.array_equal(getattr(a.sums, name), getattr(b.sums, name)), name
 
 
 SCRIPT = """
@@ -50,7 +51,7 @@ def test_an_interrupt_leaves_a_checkpoint_of_what_was_done(tmp_path):
     taken = seconds_to_end(SCRIPT + f"balls.sample([1e-5], runs=10**6, seed=1, workers=2, checkpoint={str(path)!r})")
     assert taken < 4.0
     found = load(path)
-    assert found.runs > found.request.runs_per_chunk
+    assert found.runs > found.spec.runs_per_chunk
     assert not list(tmp_path.glob("*.partial"))
     model = PinnedBalls(1000, lambda x: x, lambda x: 1 + x)
     same(found, model.sample([1e-5], runs=found.runs, seed=1))
@@ -106,13 +107,13 @@ def test_writing_takes_a_small_part_of_the_time(monkeypatch):
     """The next state waits twenty times as long as the last took to write, so that bytes grow with the time, not its square."""
     now = [0.0]
     monkeypatch.setattr(checkpoint_clock.time, "monotonic", lambda: now[0])
-    request = balls()._request([0.0], 1, 1, 1, None, False)[0]
-    growing = accumulation._Growing(request, accumulation.Tally.empty(request, np.zeros((1, 50))), 10**6)
+    spec = balls()._checked([0.0], 1, None, 1, 1, None, False)[0]
+    growing = RunningSums.empty(spec, np.zeros((1, 50))).with_room(spec, 10**6)
     writing = []
 
-    def write(tally):
+    def write(sums):
         writing.append(now[0])
-        now[0] += 1e-5 * tally.runs  # as the file grows
+        now[0] += 1e-5 * sums.runs  # as the file grows
 
     saving = checkpoint_clock.Saving(write, growing, None)
     for _ in range(20_000):
@@ -128,10 +129,10 @@ def test_writing_takes_a_small_part_of_the_time(monkeypatch):
 def test_an_error_leaves_a_checkpoint_of_what_was_done(monkeypatch, tmp_path):
     make = accumulation._make_chunk
 
-    def failing(request, reference, first, *rest):
+    def failing(spec, reference, first, *rest):
         if first == 700:
             raise MemoryError("no room")
-        return make(request, reference, first, *rest)
+        return make(spec, reference, first, *rest)
 
     monkeypatch.setattr(accumulation, "_make_chunk", failing)
     path = tmp_path / "a.npz"

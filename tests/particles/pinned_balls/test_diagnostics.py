@@ -94,7 +94,7 @@ def test_tests_of_short_chains_are_p_values():
     """101 sites: normality is uniform, and the smallest of the correlations is never too small too often."""
     model = PinnedBalls(n=101, mean=mean, std=lambda x: 1 + x)
     ensemble = model.sample([0.0], runs=1200, seed=12, lags=20)
-    kept = ensemble.tally.kept.shape[0]
+    kept = ensemble.sums.kept.shape[0]
     found = [diagnostics(ensemble, 0, run) for run in range(kept)]
     assert kept > 600
     assert_uniform([one.normality for one in found])

@@ -22,7 +22,7 @@ def balls(**changes):
 
 
 def same(a, b):
-    for one, other in ((a.request, b.request), (a.tally, b.tally)):
+    for one, other in ((a.spec, b.spec), (a.sums, b.sums)):
         for name in one.__dataclass_fields__:
             assert np.array_equal(getattr(one, name), getattr(other, name)), name
 
@@ -64,15 +64,15 @@ def test_later_times_are_the_same_as_at_once():
 
 def test_other_seeds_and_runs_differ():
     model = balls()
-    a = model.sample(TIMES, runs=20, seed=1, keep_states=True).tally.states
-    b = model.sample(TIMES, runs=20, seed=2, keep_states=True).tally.states
+    a = model.sample(TIMES, runs=20, seed=1, keep_states=True).sums.states
+    b = model.sample(TIMES, runs=20, seed=2, keep_states=True).sums.states
     assert np.unique(np.concatenate([a, b])[:, 0]).size == 40
 
 
 def test_statistics_are_those_of_the_runs():
     """Against numpy on the runs that are kept whole, all of them here."""
     ensemble = balls().sample(TIMES, runs=200, seed=5, lags=12)
-    v = np.moveaxis(ensemble.tally.kept, 0, 1)
+    v = np.moveaxis(ensemble.sums.kept, 0, 1)
     assert v.shape == (3, 200, 60)
     assert ensemble.mean == pytest.approx(v.mean(1), abs=1e-13)
     assert ensemble.std == pytest.approx(v.std(1, ddof=1), rel=1e-12)
@@ -94,7 +94,7 @@ def test_statistics_are_those_of_the_runs():
 @pytest.mark.parametrize(("window", "detrend"), [(3, True), (9, True), (9, False), (2, False)])
 def test_local_std_is_that_of_the_runs(window, detrend):
     ensemble = balls().sample(TIMES, runs=150, seed=5, lags=12)
-    v = np.moveaxis(ensemble.tally.kept, 0, 1)
+    v = np.moveaxis(ensemble.sums.kept, 0, 1)
     x = np.arange(window)
     for site in (0, 7, 30, 59):
         first = min(max(site - window // 2, 0), 60 - window)
@@ -131,7 +131,7 @@ def test_invariants():
 def test_sorting_only_freezes_in_order():
     model = PinnedBalls(n=20, mean=lambda x: -x, std=lambda x: 0.1 + 0 * x, energy_exchange=False)
     ensemble = model.sample([0.0, 5.0], runs=300, seed=1, lags=1)
-    first, last = np.moveaxis(ensemble.tally.kept, 0, 1)
+    first, last = np.moveaxis(ensemble.sums.kept, 0, 1)
     assert np.array_equal(np.sort(first, axis=1), last)
 
 

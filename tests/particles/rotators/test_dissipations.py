@@ -108,7 +108,7 @@ def test_averages_of_what_turns_fast(frequency):
 
     averaged = CustomDissipation(g, 4).averaged(LatticeRegion.box((2,)))
     assert isinstance(averaged, AngleAverage)
-    assert averaged.nodes == frequency + 1
+    assert averaged.angles == frequency + 1
     v = np.array([[0.7 + 0.2j, -0.4j], [1.5, 0.1 + 1j]])
     assert np.abs(averaged.at(LatticeRegion.box((2,)), v) + np.abs(v) ** 2 * v).max() < 1e-12
 

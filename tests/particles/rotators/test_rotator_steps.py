@@ -18,8 +18,8 @@ from scaling_limits.particles import (
     RotatorLattice,
     TransportProcess,
 )
-from scaling_limits.particles.rotators import ensemble
-from scaling_limits.particles.rotators.step_size import LARGEST_PHASE, PHASE
+from scaling_limits.particles.rotators import member_sampler
+from scaling_limits.particles.rotators.step_size import SETTINGS
 
 try:
     from mpi4py import MPI
@@ -85,9 +85,9 @@ def test_steps_follow_the_hottest_member():
     start = np.full((300, 2), 0.2 + 0j)
     start[17] = 6.0, 4.0
     found = lattice.sample(start, [1e-4], 300, seed=1)
-    assert found.step * slow(36.0) <= PHASE * 1.0001
+    assert found.step * slow(36.0) <= SETTINGS.phase * 1.0001
     with pytest.raises(InvalidArgument, match="step: the phases of neighbours would alias"):
-        lattice.sample(start, [1e-3], 300, seed=1, step=1.01 * LARGEST_PHASE / slow(36.0))
+        lattice.sample(start, [1e-3], 300, seed=1, step=1.01 * SETTINGS.largest_phase / slow(36.0))
     alone = lattice.sample(start[:17], [1e-4], 17, seed=1, step=found.step)
     assert np.array_equal(alone.amplitudes, found.amplitudes[:, :17])  # with the same step, the same paths
     process = TransportProcess(RotatorLattice((2,), fast, weak, DirectedDissipation(), 1.0, 0.1))
@@ -109,7 +109,7 @@ def test_slices_change_nothing(g, monkeypatch):
         def slices(self, count, stop, size=size):
             return stop.slices(count, size)
 
-        monkeypatch.setattr(ensemble.Pace, "slices", slices)
+        monkeypatch.setattr(member_sampler.SliceLength, "slices", slices)
         samplers = (lattice, TransportProcess(lattice))
         found.append([s.sample(np.ones(6), [0.0, 0.02, 0.02, 0.07], 130, seed=4).amplitudes for s in samplers])
     for other in found[1:]:
@@ -153,7 +153,7 @@ def test_long_ways_are_said_beforehand(monkeypatch):
     def tile(self, index, stop):
         raise Said
 
-    monkeypatch.setattr(ensemble.Journey, "_tile", tile)
+    monkeypatch.setattr(member_sampler.MemberSampler, "_tile", tile)
     hot = RotatorLattice((2,), slow, weak, DiagonalDissipation(2), 1e9, 0.1)
     with pytest.warns(LongRun, match="steps of .* of 64 members of 2 sites take about .* hours"), pytest.raises(Said):
         hot.sample(np.ones(2), [1.0], 64, seed=1, workers=1)

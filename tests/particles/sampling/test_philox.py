@@ -7,7 +7,8 @@ from numba import njit
 from scipy import stats
 
 from scaling_limits.particles.sampling.normal_tiles import fill_site
-from scaling_limits.particles.sampling.philox import Purpose, fill_normals, half_circle, key_words, philox
+from scaling_limits.particles.sampling.philox import Purpose, fill_normals, key_words, philox
+from scaling_limits.particles.sampling.simd_math import cos_sin_pi
 
 
 @njit
@@ -52,9 +53,9 @@ def test_normals():
     assert_mean(np.mean(values[:-1] * values[1:]), 0, 1 / np.sqrt(n))
 
 
-def test_half_circle_polynomials():
+def test_cos_sin_pi_polynomials():
     t = np.linspace(-0.5, 0.5, 20_001)
-    c, s = np.array([half_circle(x) for x in t]).T
+    c, s = np.array([cos_sin_pi(x) for x in t]).T
     assert np.abs(c - np.cos(np.pi * t)).max() < 1e-15
     assert np.abs(s - np.sin(np.pi * t)).max() < 1e-15
     assert np.abs(c**2 + s**2 - 1).max() < 1e-15

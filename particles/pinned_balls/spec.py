@@ -1,0 +1,119 @@
+"""What determines an ensemble of pinned balls, and how many collisions that is."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import InvalidArgument
+from ..sampling.workers import warn_if_long
+
+if TYPE_CHECKING:
+    from mpi4py import MPI
+
+PILOT_RUNS = 32  # runs whose mean is subtracted before products are summed, so that small variances keep their digits
+MOST_COLLISIONS = 2**44  # in a run; a month on one core
+SECONDS_PER_COLLISION = 1.2e-8  # of one core
+
+
+def collision_rate(n: int, energy_exchange: bool) -> float:
+    """Collisions in a unit of PDE time: (n-1)^2 (n-2)/2 (Remark 2.4); with sorting only (n-1)^3/2."""
+    choices = n - 2 if energy_exchange else n - 1
+    return (n - 1) ** 2 * choices / 2.0
+
+
+def collision_numbers(times: np.ndarray, n: int, energy_exchange: bool) -> NDArray[np.int64]:
+    """Return the rounded numbers (T,) of collisions that make up times (T,) of the effective equations.
+
+    Raises:
+        InvalidArgument: more than any computer can make.
+    """
+    with np.errstate(over="ignore"):
+        numbers = times * collision_rate(n, energy_exchange)
+    if numbers.max(initial=0.0) > MOST_COLLISIONS:
+        raise InvalidArgument(
+            "times",
+            f"are in the unit of the effective equations; {times[-1]:.3g} is {numbers.max():.2g} collisions of {n} "
+            f"balls, more than {MOST_COLLISIONS:.2g}",
+        )
+    return np.array([round(float(number)) for number in numbers], dtype=np.int64)
+
+
+@dataclass(frozen=True, eq=False)
+class EnsembleSpec:
+    """All that determines the numbers of an ensemble, apart from how many runs it has.
+
+    Args:
+        times: of the effective equations (T,).
+        collisions: of a run up to each of them (T,).
+        initial_mean: mu0 at the balls (n,).
+        initial_std: sigma0 at the balls (n,).
+        energy_exchange: whether step 2.1 of the paper precedes the sorting.
+        seed: of the random numbers.
+        lags: largest distance k at which products v(x) v(x+k) are summed.
+        pair_site: x of the pairs (v(x), v(x+1)) that are kept of all runs.
+        keep_states: whether the last velocities of all runs are kept.
+    """
+
+    times: NDArray[np.float64]
+    collisions: NDArray[np.int64]
+    initial_mean: NDArray[np.float64]
+    initial_std: NDArray[np.float64]
+    energy_exchange: bool
+    seed: int
+    lags: int
+    pair_site: int
+    keep_states: bool
+
+    @property
+    def n(self) -> int:
+        """Number of balls."""
+        return self.initial_mean.size
+
+    @property
+    def runs_per_chunk(self) -> int:
+        """Runs that one thread makes at a time; a function of n alone, so that it never changes a result."""
+        return min(max(100_000 // self.n, 1), 100)
+
+    @property
+    def kept_runs(self) -> int:
+        """How many of the first runs are kept whole at every snapshot."""
+        return max(2**16 // self.n, 1)
+
+    def arguments(self) -> dict[str, Any]:
+        """What the ranks that share the runs must agree on, by the names of the arguments."""
+        mine = {field.name.removeprefix("initial_"): getattr(self, field.name) for field in fields(self)}
+        mine["times"] = np.stack([self.times, mine.pop("collisions")])
+        return mine
+
+    def same_as(self, other: EnsembleSpec) -> bool:
+        """Whether both ask for the same numbers."""
+        names = [field.name for field in fields(self) if field.name != "times"]
+        same = all(np.array_equal(getattr(self, name), getattr(other, name)) for name in names)
+        return same and np.allclose(self.times, other.times, rtol=1e-14, atol=0)
+
+    def at(self, times: np.ndarray) -> EnsembleSpec:
+        """The same at other times (T,)."""
+        return replace(self, times=times, collisions=collision_numbers(times, self.n, self.energy_exchange))
+
+    def joined(self, later: EnsembleSpec) -> EnsembleSpec:
+        """The same at the times of both."""
+        both = {name: np.concatenate([getattr(self, name), getattr(later, name)]) for name in ("times", "collisions")}
+        return replace(self, **both)
+
+    def warn_if_long(self, runs: int, workers: int, comm: MPI.Comm | None, start: int = 0) -> None:
+        """Warn, on rank 0, where runs take more than ten minutes, by their collisions after the first `start`."""
+        if comm is not None and comm.rank > 0:
+            return
+        each = int(self.collisions[-1]) - start
+        freeze = math.sqrt(math.pi) / (self.n - 1)
+        warn_if_long(
+            f"{runs} runs of {each:.2g} collisions, to the time {self.times[-1]:.3g} of the effective equations,",
+            (runs + PILOT_RUNS) * each * SECONDS_PER_COLLISION,
+            workers * (1 if comm is None else comm.size),
+            f"noise of order one freezes near 0.5/lambda = {freeze:.2g}; take shorter times or fewer runs",
+        )

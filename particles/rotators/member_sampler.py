@@ -1,0 +1,192 @@
+"""How rotators are sampled: checks that all ranks agree, tiles of members, slices between interrupts."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import InvalidArgument, Unstable
+from ..sampling.philox import key_words
+from ..sampling.ranks import communicator, on_all_ranks, same_on_all_ranks
+from ..sampling.tiles import over_tiles
+from ..sampling.workers import Stop, thread_count, warn_if_long
+from ..support import checks
+from .dissipations.kernels import LANES
+from .ensemble import complex_amplitudes
+
+if TYPE_CHECKING:
+    from mpi4py import MPI
+
+SLICE = 0.1  # seconds between two looks at an interrupt
+LEAST_SECONDS = 2e-9  # of a step of a site of a member
+LEAST_TOTAL = 0.5  # seconds; calls that fast steps would end sooner are not timed beforehand
+TRIED = 10_000_000  # steps of sites and lanes whose time is taken: at most a tenth of a second or so
+FAR_AWAY = 1e6  # amplitudes beyond it, in units of their scale, are taken for an instability
+Keys = tuple[np.uint64, np.uint64]
+
+
+def checked_amplitudes(initial: Any, runs: tuple[str, Any], size: int) -> NDArray[np.complex128]:
+    """Return u(0) of each member (R, N), from that of all of them (N,) or of each.
+
+    Args:
+        initial: as the caller gave it.
+        runs: the name of the argument with the number of members, and what it is.
+        size: N.
+
+    Raises:
+        InvalidArgument: no number of members, or a wrong shape.
+    """
+    number = checks.integer(*runs, 1, 2**31)
+    start = complex_amplitudes("initial", initial)
+    if start.shape not in ((size,), (number, size)):
+        raise InvalidArgument("initial", f"must have the shape ({size},) or ({number}, {size}), not {start.shape}")
+    return np.broadcast_to(start, (number, size))
+
+
+def prepared(
+    initial: Any, times: Any, runs: tuple[str, Any], seed: Any, comm: MPI.Comm | None, lattice: tuple[int, str],
+    steps: Callable[[NDArray[np.complex128]], tuple[Any, ...]],
+) -> tuple[Any, ...]:  # fmt: skip
+    """Check the arguments of a sample on all ranks, and that they are the same on all; collective.
+
+    Args:
+        initial: as the caller gave it.
+        times: likewise.
+        runs: the name of the argument with the number of members, and what it is.
+        seed: as the caller gave it.
+        comm: likewise.
+        lattice: the number of sites, and what tells the lattice from others.
+        steps: from the start (R, N) to the step and whatever else it takes to find it.
+
+    Returns:
+        The start (R, N), the snapshots (T,), the key of the random numbers, and what `steps` returns.
+    """
+    size, identity = lattice
+
+    def checked() -> tuple[Any, ...]:
+        start = checked_amplitudes(initial, runs, size)
+        return start, checks.times(times), key_words(checks.seed(seed)), *steps(start)
+
+    found = on_all_ranks(communicator(comm, optional=True), checked)
+    start, snapshots, keys, step, *_ = found
+    same_on_all_ranks(
+        comm, initial=np.asarray(initial), times=snapshots, runs=len(start), seed=keys, step=step, lattice=identity
+    )
+    return found
+
+
+@dataclass(frozen=True)
+class MemberSampler:
+    """Takes all members through the snapshots, in tiles of LANES members that threads and ranks share.
+
+    Args:
+        start: u(0) (R, N).
+        counts: the numbers of steps (T,) before each snapshot.
+        noises: the numbers of noises (T,) that they use.
+        advance: advance(x, y, k, first, some, noise_step, member) takes x + i y (N, LANES) in place through the steps
+            first, .., first + some - 1 before snapshot k; noise_step: noises used before; member: the tile's first.
+        step: size of the steps.
+        block: steps after which all parts of the scheme have had their turn.
+        scale: the size of amplitudes.
+        remedy: what helps where a member leaves all bounds.
+    """
+
+    start: NDArray[np.complex128]
+    counts: NDArray[np.int64]
+    noises: NDArray[np.int64]
+    advance: Callable[..., None]
+    step: float
+    block: int
+    scale: float
+    remedy: str
+
+    def sampled(self, workers: int | None, progress: bool, comm: MPI.Comm | None) -> NDArray[np.complex128]:
+        """The amplitudes (T, R, N) of all members, tile by tile, in slices between which an interrupt is seen.
+
+        Args:
+            workers: threads, or None.
+            progress: whether to show a progress bar.
+            comm: the ranks that share the members, or None.
+        """
+        if self.counts.any():
+            self._begin(workers, comm)
+        tiles = over_tiles(self._tile, len(self.start), workers, progress, comm, LANES)
+        return np.concatenate(tiles, axis=1)
+
+    def _begin(self, workers: int | None, comm: MPI.Comm | None) -> None:
+        """Compile, and warn of a call that will take very long, judged by the time of its first steps.
+
+        Compiled here, in the main thread, so that Ctrl-C is heard meanwhile. Steps are not timed where even fast ones
+        could not make the call long.
+        """
+        threads = thread_count(workers, comm)
+        k, (members, sites) = int(self.counts.argmax()), self.start.shape
+        x, y = np.zeros((2, sites, LANES))
+        self._advance(x, y, k, 1, 0, 0, 0)
+        if float(self.counts.sum()) * sites * members * LEAST_SECONDS < LEAST_TOTAL:
+            return
+        x[:], y[:] = self.start[0].real[:, None], self.start[0].imag[:, None]
+        tried = min(self.block, int(self.counts[k]), max(1, TRIED // (sites * LANES)))
+        begun = time.perf_counter()
+        self._advance(x, y, k, int(tried + 1 < self.block), tried, 0, 0)
+        seconds = (time.perf_counter() - begun) * float(self.counts.sum()) / tried * -(-members // LANES)
+        if comm is None or comm.rank == 0:
+            ranks = 1 if comm is None else comm.size
+            what = f"{float(self.counts.sum()):.2g} steps of {self.step:.2g} of {members} members of {sites} sites"
+            warn_if_long(what, seconds, threads * ranks, "take fewer members, shorter times or a larger epsilon")
+
+    def _tile(self, index: int, stop: Stop) -> np.ndarray:
+        chosen = self.start[index * LANES : (index + 1) * LANES]
+        x, y = np.empty((2, self.start.shape[1], LANES))
+        # lanes that are left over repeat the last member
+        x[:], y[:] = chosen[-1].real[:, None], chosen[-1].imag[:, None]
+        x[:, : len(chosen)], y[:, : len(chosen)] = chosen.real.T, chosen.imag.T
+        result = np.empty((len(self.counts), *chosen.shape), dtype=np.complex128)
+        used, length = 0, SliceLength()
+        for k, (count, noises) in enumerate(zip(self.counts, self.noises)):
+            for first, some in length.slices(int(count), stop):
+                self._advance(x, y, k, first, some, used, index * LANES)
+                self._check(x, y)
+            used += int(noises)
+            result[k].real, result[k].imag = x[:, : len(chosen)].T, y[:, : len(chosen)].T
+            self._check(x, y)
+        return result
+
+    def _advance(self, *arguments: Any) -> None:
+        try:
+            self.advance(*arguments)
+        except Exception as error:  # compiled kernels raise what the functions of the user raise
+            raise InvalidArgument(
+                "lattice", f"one of its functions raises {type(error).__name__} at amplitudes of the sample: {error}"
+            ) from error
+
+    def _check(self, x: np.ndarray, y: np.ndarray) -> None:
+        """Raise Unstable if an amplitude is not finite, or absurdly large against the scale."""
+        if not (np.maximum(np.abs(x), np.abs(y)) < FAR_AWAY * self.scale).all():
+            raise Unstable(f"a member has left all bounds with the time step {self.step:.3g}. Remedy: {self.remedy}.")
+
+
+class SliceLength:
+    """How many steps a thread takes between two looks at an interrupt: about a tenth of a second."""
+
+    def __init__(self) -> None:
+        self._size = 1
+
+    def slices(self, count: int, stop: Stop) -> Iterator[tuple[int, int]]:
+        """Yield (first, number) of slices that make up 0 .. count-1."""
+        first = 0
+        while first < count:
+            stop.check()
+            some, begun = min(self._size, count - first), time.perf_counter()
+            yield first, some
+            taken, first = time.perf_counter() - begun, first + some
+            if taken < 0.5 * SLICE:
+                self._size = 2 * self._size
+            elif taken > 2 * SLICE:
+                self._size = max(1, self._size // 2)
+        stop.check()
