@@ -20,7 +20,7 @@ from .pinned_balls.picard import PicardIteration, picard_iteration
 from .rotators.density import ActionDensity
 from .rotators.density_evolution import EvolvedActions
 from .rotators.effective_plane import EffectivePlane
-from .rotators.forms import TransportForms
+from .rotators.elements.forms import TransportForms
 from .rotators.transport_fokker_planck import TransportFokkerPlanck
 from .time.resolvent_schemes import IMPLICIT_EULER, RESOLVENT2, RESOLVENT3, RESOLVENT4, ResolventScheme
 from .time.rosenbrock import RODAS3, RODAS4, Rosenbrock

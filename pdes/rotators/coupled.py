@@ -12,7 +12,7 @@ from scaling_limits.meshes.backend.krylov import configured
 from scaling_limits.particles.errors import NotConverged
 
 from ..time.resolvents import general_options
-from .space import ActionSpace
+from .elements.space import ActionSpace
 
 SHIFT = 1e-8  # of the size of the entries of A
 ITERATIONS = 6

@@ -14,7 +14,7 @@ from dolfinx import fem
 from scaling_limits.particles import InvalidArgument
 from scaling_limits.particles.support.checks import called, integer, real_array
 
-from .space import ActionSpace, product_of
+from .elements.space import ActionSpace, product_of
 
 
 @dataclass(frozen=True, eq=False)

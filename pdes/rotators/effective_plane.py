@@ -15,8 +15,7 @@ from scaling_limits.particles.support.checks import integer, number, real_array
 
 from ..diffusions.density import Density
 from ..diffusions.fokker_planck import FokkerPlanck
-from .space import OwnLaws
-from .truncation import own_upper
+from .elements.weights import SingleSiteWeights
 
 TAIL = 1e-14
 LEAST_ANGLES = 64
@@ -31,7 +30,7 @@ class RadialPotential:
         laws: of the one rotator.
     """
 
-    laws: OwnLaws
+    laws: SingleSiteWeights
 
     @property
     def temperature(self) -> float:
@@ -75,9 +74,9 @@ class EffectivePlane(FokkerPlanck):
         if not isinstance(lattice, RotatorLattice) or lattice.size != 1:
             raise InvalidArgument("lattice", "must be a RotatorLattice of one site")
         warn_of_bad_sites(lattice, "the effective equation")
-        laws = OwnLaws(averaged_dissipation(lattice), lattice.temperature)
+        laws = SingleSiteWeights(averaged_dissipation(lattice), lattice.temperature)
         if radius is None:
-            radius = float(np.sqrt(2.0 * own_upper(laws, 0, TAIL)))
+            radius = float(np.sqrt(2.0 * laws.tail_quantile(0, TAIL)))
         half = number("radius", radius, above=0.0)
         count = integer("cells", cells, 2)
         box = [(-half, half)] * 2
