@@ -26,6 +26,7 @@ from .density_evolution import EvolvedActions
 from .discretisation import TransportDiscretisation
 from .elements.space import ActionSpace
 from .elements.weights import SingleSiteWeights
+from .initial import density_on_grid
 from .time_integration import TimeIntegration
 from .truncation import box_of_coupled_sites, box_of_sites, exponential_weights, holding
 
@@ -211,7 +212,8 @@ class TransportFokkerPlanck:
         integration = TimeIntegration.checked(
             self.comm, times, scheme, step, self.rtol, self.separable, checkpoint, checkpoint_every, progress
         )
-        found, values = on_all_ranks(self.comm, lambda: holding(self.discretisation, initial))
+        values = on_all_ranks(self.comm, lambda: density_on_grid(self.space, initial))
+        found, values = on_all_ranks(self.comm, lambda: holding(self.discretisation, initial, values))
         return integration.evolved(found, values)
 
     def spectrum(self, k: int) -> np.ndarray:

@@ -72,7 +72,7 @@ def exponential_weights(sites: SingleSiteWeights, upper: np.ndarray) -> Exponent
 
 
 def holding(
-    found: TransportDiscretisation, initial: Callable[[np.ndarray], Any]
+    found: TransportDiscretisation, initial: Callable[[np.ndarray], Any], values: np.ndarray
 ) -> tuple[TransportDiscretisation, np.ndarray]:
     """A discretisation whose box holds an initial density, and its values on the grid there.
 
@@ -80,6 +80,7 @@ def holding(
         found: of the stationary law; where its box was chosen, and is too small, a wider one with exponential weights
             is taken in its place.
         initial: the density, from points (P, N) to values (P,).
+        values: of the density on the grid of `found`.
 
     Raises:
         InvalidArgument: a given box does not hold the density; a density that no box holds, or that is none.
@@ -87,7 +88,6 @@ def holding(
     Warns:
         Unresolved: a given box cuts off a little of it.
     """
-    values = density_on_grid(found.space, initial)
     outside = mass_outside(found.space, initial, values)
     if outside <= (BEYOND if found.sized else CUT):
         return found, values

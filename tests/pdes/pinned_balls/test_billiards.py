@@ -23,7 +23,8 @@ from scaling_limits.pdes import (
     VarianceForm,
     linear_wave,
 )
-from scaling_limits.pdes.pinned_balls.discretisation import BilliardSystem, Source
+from scaling_limits.pdes.pinned_balls.discretisation import BilliardSystem
+from scaling_limits.pdes.pinned_balls.elements import Source, billiard_elements
 from scaling_limits.pdes.time.rosenbrock import Statistics, Stepping
 
 POINTS = np.linspace(0, 1, 257)
@@ -158,9 +159,9 @@ def test_rate_in_space(form, degree, cells, cap):
 @pytest.mark.parametrize("scheme", [RODAS3, RODAS4], ids=lambda s: s.name)
 def test_rate_in_time(scheme):
     exact, source, speed = manufactured(EnergyForm())
-    system = BilliardSystem(MPI.COMM_WORLD, 10, 4, EnergyForm(), False, None, source)
-    system.configure(speed, 1e9)
-    start = system.state(*exact(system.points(), 0.0))
+    elements = billiard_elements(MPI.COMM_WORLD, 10, 4, EnergyForm(), False, source)
+    system = BilliardSystem(elements, speed, 1e9, *exact(elements.points, 0.0))
+    start = system.start
     end = np.array([0.4])
 
     def at_end(h):
@@ -247,10 +248,10 @@ def test_a_constant_velocity_changes_nothing(boundary):
 @pytest.mark.parametrize("degree", [1, 4])
 def test_fluxes_cancel(degree):
     """The rates of both invariants vanish to round-off before any step: no correction could hide a flux that does not."""
-    system = BilliardSystem(MPI.COMM_WORLD, 50, degree, EnergyForm(), False)
-    system.configure(WAVE_SPEED, 1e-3)
-    x = system.points()
-    rate = system.rate(0.0, system.state(np.sin(7 * x), 1 + np.cos(5 * x)))
+    elements = billiard_elements(MPI.COMM_WORLD, 50, degree, EnergyForm(), False)
+    x = elements.points
+    system = BilliardSystem(elements, WAVE_SPEED, 1e-3, np.sin(7 * x), 1 + np.cos(5 * x))
+    rate = system.rate(0.0, system.start)
     for part in system.nodal:
         total, size = MPI.COMM_WORLD.allreduce(np.array([rate[part].sum(), np.abs(rate[part]).sum()]))
         assert abs(total) < 1e-13 * size
@@ -262,13 +263,13 @@ def test_outflow_is_that_of_the_flux():
     equations = BilliardEquations(20.0, mean=lambda x: x, std=lambda x: np.sin(np.pi * x), boundary="absorbing")
     times = np.linspace(0.01, 0.05, 41)
     solution = equations.solve(times, rtol=1e-5, cells=100)
-    system = BilliardSystem(MPI.COMM_SELF, 100, 1, EnergyForm(), True)
-    system.configure(20.0, 1e-5)
-    order = np.argsort(np.argsort(system.points()))
-    rates = [
-        system.rate(0.0, system.state(mu[order], np.sqrt(2 * w[order])))[-1]
+    elements = billiard_elements(MPI.COMM_SELF, 100, 1, EnergyForm(), True)
+    order = np.argsort(np.argsort(elements.points))
+    systems = [
+        BilliardSystem(elements, 20.0, 1e-5, mu[order], np.sqrt(2 * w[order]))
         for mu, w in zip(solution.nodal_mean, solution.nodal_w)
     ]
+    rates = [system.rate(0.0, system.start)[-1] for system in systems]
     from scipy.integrate import simpson
 
     assert simpson(rates, x=times) == pytest.approx(solution.energy_outflow[-1] - solution.energy_outflow[0], rel=1e-4)
