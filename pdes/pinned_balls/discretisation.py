@@ -7,10 +7,8 @@ from typing import Any
 import numpy as np
 from mpi4py import MPI
 
-from scaling_limits.meshes.backend.direct_solver import DirectSolver
-
 from .absorbing_ends import AbsorbingEnds
-from .elements import BilliardElements, BoundForms
+from .elements import BilliardElements
 from .energy_norm import ROUNDING_OF_SOLVES, relative_error, restored
 from .forms import EnergyForm
 
@@ -31,11 +29,13 @@ class BilliardSystem:
         self, elements: BilliardElements, speed: float, rtol: float, mu: np.ndarray, sigma: np.ndarray,
         petsc_options: dict[str, Any] | None = None,
     ) -> None:  # fmt: skip
-        self.comm, self.form, self.nodal, self._owned = elements.comm, elements.form, elements.nodal, elements.owned
-        self._bound, self._ends = BoundForms(elements), AbsorbingEnds(elements) if elements.absorbing else None
+        self.comm, self.form, self.nodal = elements.comm, elements.form, elements.nodal
+        self._elements, self._shared = elements, petsc_options is None
+        self._bound = elements.borrowed(petsc_options)
+        self._ends = AbsorbingEnds(elements) if elements.absorbing else None
         self.mass = np.append(elements.mass, 1.0) if elements.absorbing else elements.mass
         self._weights = self.mass[self.nodal[0]]
-        self._linear = DirectSolver(self._bound.jacobian, "billiards_", petsc_options)
+        self._linear = self._bound.linear
         self._bound.speed.value, self._bound.diffusion.value = speed, elements.diffusion(speed)
         self.rtol = rtol
         # degree 1 keeps w >= 0 but for the error in time; higher degrees also have one in space
@@ -52,7 +52,12 @@ class BilliardSystem:
         self._bound.floor.value = max(1e-13 * largest**2, np.finfo(float).tiny)
         # momentum, and energy with the outflow, where the form keeps them
         kept = isinstance(self.form, EnergyForm) and invariant
-        self._momentum, self._energy = self._integrals(self.start) if kept else (None, None)
+        self._invariants = self._integrals(self.start) if kept else None
+
+    def release(self) -> None:
+        """End the solve: its forms and its linear solver go to the next one, unless they have options of their own."""
+        if self._shared:
+            self._elements.returned(self._bound)
 
     # --- states ------------------------------------------------------------------------------------------
 
@@ -124,7 +129,7 @@ class BilliardSystem:
         mu, second = (new[part] for part in self.nodal)
         w = 0.5 * self.form.variance(mu, second)
         mu = mu + self._momentum_lost(mu)
-        energy = None if self._energy is None else self._energy - self._outflow(new)
+        energy = None if self._invariants is None else self._invariants[1] - self._outflow(new)
         kept, reason = restored(self._weights, mu, w, energy, self._limit, self.comm)
         new = new.copy()
         new[self.nodal[0]], new[self.nodal[1]] = mu, self.form.second(mu, np.sqrt(2 * kept)) if not reason else second
@@ -132,10 +137,11 @@ class BilliardSystem:
 
     def _momentum_lost(self, mu: np.ndarray) -> float:
         """Return the momentum lost by rounding in the linear solves; 0 where the loss is too large to be rounding."""
-        if self._momentum is None:
+        if self._invariants is None:
             return 0.0
         now, size = self._sums(np.array([self._weights @ mu, self._weights @ np.abs(mu)]))
-        return float(self._momentum - now) if abs(self._momentum - now) <= ROUNDING_OF_SOLVES * size else 0.0
+        lost = self._invariants[0] - now
+        return float(lost) if abs(lost) <= ROUNDING_OF_SOLVES * size else 0.0
 
     def _sums(self, values: np.ndarray) -> np.ndarray:
         return self.comm.allreduce(values) if self.comm.size > 1 else values

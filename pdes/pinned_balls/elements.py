@@ -5,7 +5,8 @@ sum (sigma_j^2 + D_j^2 -+ lambda h sigma_j D_j)/(2 h) >= 0, with D_j the differe
 mesh is coarser the diffusion is raised to lambda h/2, which is upwinding: bounded and positive, but smeared.
 Higher degrees take Gauss-Lobatto-Legendre nodes, which are also the points of the quadrature.
 
-What is here does not change: it is made once for a mesh, a degree and a form, and shared by all solves.
+Mesh and compiled forms do not change: they are made once for a degree and a form and shared by all solves. What changes
+in a solve is borrowed by it alone.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ import numpy as np
 import ufl
 from dolfinx import fem
 from mpi4py import MPI
+
+from scaling_limits.meshes.backend.direct_solver import DirectSolver
 
 from .forms import BilliardForm, deviation
 
@@ -118,6 +121,15 @@ class BilliardElements:
         lumped = fem.assemble_vector(mass)
         lumped.scatter_reverse(dolfinx.la.InsertMode.add)
         self.mass = lumped.array[: self.owned].copy()
+        self._idle: list[BoundForms] = []
+
+    def borrowed(self, petsc_options: dict[str, Any] | None) -> BoundForms:
+        """Forms and a linear solver that nobody else uses; making new ones takes as long as some steps."""
+        return self._idle.pop() if self._idle and petsc_options is None else BoundForms(self, petsc_options)
+
+    def returned(self, bound: BoundForms) -> None:
+        """Take back, for another solve, what was borrowed without options of its own."""
+        self._idle.append(bound)
 
     def diffusion(self, speed: float) -> float:
         """The diffusion that the mesh needs for a wave speed lambda: 1, or more where it does not resolve 1/lambda."""
@@ -125,13 +137,14 @@ class BilliardElements:
 
 
 class BoundForms:
-    """The forms on a mesh with a state and constants of their own, for one solve.
+    """The forms on a mesh with a state and constants of their own, and a linear solver, for one solve at a time.
 
     Args:
         elements: the mesh, its space and the compiled forms.
+        petsc_options: of the linear solver, without prefix.
     """
 
-    def __init__(self, elements: BilliardElements) -> None:
+    def __init__(self, elements: BilliardElements, petsc_options: dict[str, Any] | None) -> None:
         forms, mesh, space = elements.forms, elements.mesh, elements.space
         self._comm, self._owned = elements.comm, elements.owned
         self.state = fem.Function(space)
@@ -155,7 +168,8 @@ class BoundForms:
                 {c: constants[c] for c in used},
             )
 
-        self._residual, self.jacobian = bound(forms.residual, 1), bound(forms.jacobian, 2)
+        self._residual = bound(forms.residual, 1)
+        self.linear = DirectSolver(bound(forms.jacobian, 2), "billiards_", petsc_options)
         self._slope = None if forms.slope is None else bound(forms.slope, 1)
         self._vector = fem.Function(space).x
         self._values, self._entries = self.state.x.array, self._vector.array  # views, made once

@@ -163,6 +163,7 @@ class BilliardEquations:
         statistics = Statistics()
         states = stepping.integrate(system, system.start, times, statistics)
         nodes, mu, w, momentum, energy, outflow = _collected(elements.points, system, times, states, progress)
+        system.release()
         estimate = interpolation_error(mu, w, mesh.degree, ROUND_OFF)
         error = spatial_error(estimate, mesh, self.wave_speed * times)
         resolved = elements.diffusion(self.wave_speed) == 1.0

@@ -34,7 +34,7 @@ class RadialPotential:
 
     @property
     def temperature(self) -> float:
-        """Sigma = T/2, a variance over slow time."""
+        """The temperature sigma = T/2, a variance over slow time."""
         return 0.5 * float(self.laws.temperature[0])
 
     def mobility(self, points: np.ndarray) -> np.ndarray:

@@ -16,6 +16,7 @@ KINDS = {
     "RotatorEnsemble": "particles",
     "EffectiveTensor": "cells",
     "EffectiveCoefficients": "cells",
+    "BilliardSolution": "pdes",
 }
 
 
@@ -27,12 +28,12 @@ def load(path: str | os.PathLike[str], **context: Any) -> Any:
         context: what the `load` of that class asks for besides, such as `potential=` for EffectiveCoefficients.
 
     Returns:
-        An Ensemble, Paths, RotatorEnsemble, EffectiveTensor or EffectiveCoefficients.
+        An Ensemble, Paths, RotatorEnsemble, EffectiveTensor, EffectiveCoefficients or BilliardSolution.
 
     Raises:
         FileNotFoundError: there is no such file.
         InvalidArgument: no file of a result, a damaged one, or one of a later version; `context` is not what is asked.
-        ImportError: tensors and coefficients need FEniCSx.
+        ImportError: tensors, coefficients and solutions need FEniCSx.
     """
     kind = kind_of(path)
     if kind is None:

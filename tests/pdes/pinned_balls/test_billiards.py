@@ -11,11 +11,13 @@ from billiards import FREEZE, WAVE_SPEED, mean, order_one_std, small_std
 from mpi4py import MPI
 from rates import assert_rate
 
+import scaling_limits
 from scaling_limits.particles import InvalidArgument, PinnedBalls
 from scaling_limits.pdes import (
     RODAS3,
     RODAS4,
     BilliardEquations,
+    BilliardSolution,
     DeviationForm,
     EnergyForm,
     NotConverged,
@@ -188,6 +190,33 @@ def test_the_three_forms_are_one_problem():
             one, other = (equations.solve([0.01], rtol=1e-7, cells=n, form=f) for f in (form, EnergyForm()))
             errors.append(l2(one.std_at(POINTS), other.std_at(POINTS)) + l2(one.mean_at(POINTS), other.mean_at(POINTS)))
         assert_rate(1 / np.array(cells), errors, 2.0, slack=0.3, cap=2e-4)
+
+
+@pytest.mark.serial
+def test_solutions_are_files(tmp_path):
+    """Every field comes back, to the last digit, by the class and by the reader of all results."""
+    solution = BilliardEquations(5.0, mean, order_one_std).solve([0.0, 0.01], rtol=1e-2, cells=20, degree=2)
+    solution.save(tmp_path / "solution.npz")
+    for found in (BilliardSolution.load(tmp_path / "solution.npz"), scaling_limits.load(tmp_path / "solution.npz")):
+        assert found.statistics == solution.statistics
+        assert np.array_equal(found.std_at(POINTS), solution.std_at(POINTS))
+        assert np.array_equal(found.energy, solution.energy)
+        assert (found.degree, found.resolved) == (solution.degree, solution.resolved)
+
+
+@coarse
+def test_solves_in_turn_do_not_touch_one_another():
+    """Two integrations that take turns on the same elements are those that run alone, to the last digit."""
+    elements = billiard_elements(MPI.COMM_SELF, 30, 2, EnergyForm(), False)
+    x, times = elements.points, np.array([1e-4, 1e-3])
+
+    def states(speed):
+        system = BilliardSystem(elements, speed, 1e-4, np.sin(3 * x), 1 + x)
+        return Stepping(RODAS3, first=1e-5).integrate(system, system.start, times, Statistics())
+
+    alone = [list(states(speed)) for speed in (5.0, 20.0)]
+    turns = list(zip(states(5.0), states(20.0)))
+    assert np.array_equal(np.array(alone), np.moveaxis(np.array(turns), 1, 0))
 
 
 # --- invariants, positivity ------------------------------------------------------------------------------
