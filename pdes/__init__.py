@@ -12,15 +12,16 @@ from .diffusions.fokker_planck import FokkerPlanck
 from .diffusions.generator_forms import GeneratorForms
 from .diffusions.hitting.fields import ScalarField
 from .diffusions.scharfetter_gummel import ScharfetterGummel
-from .pinned_balls.equations import BilliardEquations, BilliardSolution
+from .pinned_balls.equations import BilliardEquations
 from .pinned_balls.exact_limits import Ordering, constancy_gap, linear_wave, ordering_time
 from .pinned_balls.finite_size import FiniteSizeEquations, FiniteSizeSolution
 from .pinned_balls.forms import DeviationForm, EnergyForm, VarianceForm
 from .pinned_balls.picard import PicardIteration, picard_iteration
+from .pinned_balls.solution import BilliardSolution
 from .rotators.density import ActionDensity
 from .rotators.density_evolution import EvolvedActions
 from .rotators.effective_plane import EffectivePlane
-from .rotators.forms import TransportForms
+from .rotators.elements.forms import TransportForms
 from .rotators.transport_fokker_planck import TransportFokkerPlanck
 from .time.chebyshev import RungeKuttaChebyshev
 from .time.resolvent_schemes import IMPLICIT_EULER, RESOLVENT2, RESOLVENT3, RESOLVENT4, ResolventScheme

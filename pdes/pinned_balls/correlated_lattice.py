@@ -48,6 +48,7 @@ def correlated_rate(mu, e, c, variance, skip, keep, d_mu, d_e, d_c):  # type: ig
     d_e[:] = 0.0
     d_c[:] = 0.0
     change = np.empty(3)
+    # every triple that moves a site that is kept, or a covariance that such a site carries
     for y in range(max(1, skip - 1), min(size - 1, skip + keep + reach + 1)):
         c12 = _covariance(c, y - 1, y)
         c13 = _covariance(c, y - 1, y + 1)
@@ -57,6 +58,7 @@ def correlated_rate(mu, e, c, variance, skip, keep, d_mu, d_e, d_c):  # type: ig
         )
         mean = (mu[y - 1] + mu[y] + mu[y + 1]) * (1.0 / 3.0)
         energy = (e[y - 1] + e[y] + e[y + 1]) * (1.0 / 3.0)
+        # moments of the three velocities
         for side in range(-1, 2):
             change[side + 1] = mean - mu[y + side] + side * s * r
             x = y + side - skip
@@ -66,6 +68,7 @@ def correlated_rate(mu, e, c, variance, skip, keep, d_mu, d_e, d_c):  # type: ig
         products = mu[y - 1] * mu[y] + c12 + mu[y - 1] * mu[y + 1] + c13 + mu[y] * mu[y + 1] + c23
         # a^2 - r^2/4 is a third of the sum of the products, which the collision keeps
         between = products * (1.0 / 3.0)
+        # covariances within the triple: products of means and covariances together, less what the means change
         for i in range(3):
             for j in range(i + 1, 3):
                 mi, mj = mu[y - 1 + i], mu[y - 1 + j]
@@ -74,6 +77,7 @@ def correlated_rate(mu, e, c, variance, skip, keep, d_mu, d_e, d_c):  # type: ig
                     d_c, y - 1 + i, y - 1 + j, skip,
                     between + (i + j - 2) * s * ar - old - change[i] * mj - mi * change[j],
                 )  # fmt: skip
+        # covariances with velocities outside of it, which the collision passes on as it mixes the three
         for z in range(max(0, y - 1 - reach), min(size, y + 2 + reach)):
             if abs(z - y) <= 1:
                 continue
@@ -81,7 +85,7 @@ def correlated_rate(mu, e, c, variance, skip, keep, d_mu, d_e, d_c):  # type: ig
             c2 = _covariance(c, y, z)
             c3 = _covariance(c, y + 1, z)
             shared = (c1 + c2 + c3) * (1.0 / 3.0)
-            sorted_ = s * ((c3 - c1) * math.sqrt(0.5) * h1 + (c2 - 0.5 * (c1 + c3)) * math.sqrt(2.0 / 3.0) * h2)
-            _add(d_c, y - 1, z, skip, shared - c1 - sorted_)
+            by_order = s * ((c3 - c1) * math.sqrt(0.5) * h1 + (c2 - 0.5 * (c1 + c3)) * math.sqrt(2.0 / 3.0) * h2)
+            _add(d_c, y - 1, z, skip, shared - c1 - by_order)
             _add(d_c, y, z, skip, shared - c2)
-            _add(d_c, y + 1, z, skip, shared - c3 + sorted_)
+            _add(d_c, y + 1, z, skip, shared - c3 + by_order)

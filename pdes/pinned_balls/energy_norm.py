@@ -1,4 +1,4 @@
-"""The size of an error in (mu, sigma), which the equations of pinned balls are stepped by."""
+"""The norm of errors in (mu, sigma) that controls the time steps of the pinned-billiard equations."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ from mpi4py import MPI
 
 from scaling_limits.particles.errors import Unresolved, warn
 
-ROUND_OFF = 64 * np.finfo(float).eps
-ROUNDING_OF_SOLVES = 1e-9  # of an invariant, in one step: sigma near 0 makes matrices with entries of all sizes
-
-HIDDEN = 1e-6  # of the largest |mu|; sigma^2 = 2 E - mu^2 has lost its digits below it
+ROUND_OFF = 64 * np.finfo(float).eps  # part of mu^2/2 + w below which w is rounding
+ROUNDING_OF_SOLVES = 1e-9  # change of an invariant in one step, as a part of it, that is still rounding of the solves
+HIDDEN = 1e-6  # part of the largest |mu| below which sigma^2 = 2 E - mu^2 has lost its digits
 
 
 def hidden_by_rounding(largest: float, noise: float, quiet: bool = False) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -20,65 +20,20 @@ from scaling_limits.particles.support.progress import watched
 from ..time.integration import integrate
 from ..time.rosenbrock import RODAS3, RODAS4, Rosenbrock
 from ..time.statistics import Statistics
-from .discretisation import BilliardSystem, Source, billiard_system
+from .discretisation import BilliardSystem
+from .elements import BilliardElements, Source, billiard_elements
 from .energy_norm import ROUND_OFF, hidden_by_rounding
 from .forms import BilliardForm, DeviationForm, EnergyForm, VarianceForm
 from .initial_data import InitialData
-from .interval_elements import at_points, interpolation_error
+from .interval_elements import interpolation_error
 from .mesh_choice import Choice, Mesh, spatial_error, warn_unresolved
+from .solution import BilliardSolution
 
 Profile = Callable[[np.ndarray], Any]
 BOUNDARIES = ("closed", "absorbing")
 LEAST_RTOL = 1e-11  # below it rounding, not the step, makes the error of sigma
 FASTEST = 1e12  # wave speeds beyond it belong to no number of balls
 FROZEN = 0.01  # the share of sigma that counts as no excess any more
-
-
-@dataclass(frozen=True, eq=False)
-class BilliardSolution:
-    """A solution of the pinned-billiard equations at T times; every rank holds all of it.
-
-    times (T,); nodes (C+1 groups, flattened) positions of the nodes; nodal_mean, nodal_w (T, m) their mu and w >= 0;
-    momentum, energy (T,) the integrals of mu and (mu^2 + sigma^2)/2; energy_outflow (T,) the energy that has left
-    through absorbing ends; resolved whether the mesh resolves 1/lambda, the initial data and the solution to rtol;
-    error (T,) the estimated error of the mesh in mu and sigma, in L2 relative to their sizes (its first entry, at
-    t = 0, that of the data); statistics what the solve has cost.
-    """
-
-    times: np.ndarray
-    nodes: np.ndarray
-    nodal_mean: np.ndarray
-    nodal_w: np.ndarray
-    momentum: np.ndarray
-    energy: np.ndarray
-    energy_outflow: np.ndarray
-    degree: int
-    resolved: bool
-    error: np.ndarray
-    statistics: Statistics
-
-    def mean_at(self, x: Any) -> np.ndarray:
-        """mu(x, t) at points (P,) in [0, 1], shape (T, P)."""
-        return self._at(x, self.nodal_mean)
-
-    def std_at(self, x: Any) -> np.ndarray:
-        """sigma(x, t) >= 0 at points (P,) in [0, 1], shape (T, P)."""
-        # sigma has a square root's slope where it vanishes, and w does not
-        return np.sqrt(2.0 * np.maximum(self._at(x, self.nodal_w), 0.0))
-
-    def _at(self, x: Any, values: np.ndarray) -> np.ndarray:
-        points = points_of(x)
-        if self.degree == 1:
-            return np.array([np.interp(points, self.nodes, row) for row in values])
-        return at_points(values, self.degree, points)
-
-
-def points_of(x: Any) -> np.ndarray:
-    """Return points (P,) of [0, 1]."""
-    points = np.atleast_1d(checks.real_array("x", x))
-    if points.ndim != 1 or (points < 0).any() or (points > 1).any():
-        raise InvalidArgument("x", "must be a list of points in [0, 1]")
-    return points
 
 
 @dataclass(frozen=True)
@@ -177,8 +132,10 @@ class BilliardEquations:
         choice = Choice(self.wave_speed, self.boundary == "absorbing", self._data, rtol, first, comm)
 
         def on(mesh: Mesh) -> tuple[BilliardSolution, float]:
-            system = _system(comm, mesh, form or EnergyForm(), self.boundary == "absorbing", petsc_options, source)
-            solution = self._on_mesh(system, mesh, times, rtol, scheme, progress)
+            elements = billiard_elements(
+                comm, mesh.cells, mesh.degree, form or EnergyForm(), self.boundary == "absorbing", source
+            )
+            solution = self._on_mesh(elements, mesh, times, rtol, scheme, progress, petsc_options)
             return solution, float(solution.error[times > 0].max(initial=0.0))
 
         mesh = choice.mesh(cells, degree)
@@ -196,28 +153,23 @@ class BilliardEquations:
         return InitialData(self.mean, self.std)
 
     def _on_mesh(
-        self,
-        system: BilliardSystem,
-        mesh: Mesh,
-        times: np.ndarray,
-        rtol: float,
-        scheme: Rosenbrock | None,
-        progress: bool,
-    ) -> BilliardSolution:
+        self, elements: BilliardElements, mesh: Mesh, times: np.ndarray, rtol: float, scheme: Rosenbrock | None,
+        progress: bool, petsc_options: dict[str, Any] | None,
+    ) -> BilliardSolution:  # fmt: skip
         """Return the solution on one mesh; `resolved` says of 1/lambda alone whether the mesh resolves it."""
-        system.configure(self.wave_speed, rtol)
-        x = system.points()
         mean, std = on_all_ranks(
-            system.comm, lambda: self._data.projected(x, mesh.cells, mesh.degree, mesh.misfit.cells)
+            elements.comm, lambda: self._data.projected(elements.points, mesh.cells, mesh.degree, mesh.misfit.cells)
         )
-        scheme = scheme or (RODAS3 if rtol > 1e-5 else RODAS4)
-        start, statistics = system.state(mean, std), Statistics()
-        states = integrate(scheme, system, start, times, statistics, first=self._first_step(mesh))
-        nodes, mu, w, momentum, energy, outflow = _collected(system, times, states, progress)
+        system = BilliardSystem(elements, self.wave_speed, rtol, mean, std, petsc_options)
+        scheme, statistics = scheme or (RODAS3 if rtol > 1e-5 else RODAS4), Statistics()
+        states = integrate(scheme, system, system.start, times, statistics, first=self._first_step(mesh))
+        nodes, mu, w, momentum, energy, outflow = _collected(elements.points, system, times, states, progress)
+        system.release()
         estimate = interpolation_error(mu, w, mesh.degree, ROUND_OFF)
         error = spatial_error(estimate, mesh, self.wave_speed * times)
+        resolved = elements.diffusion(self.wave_speed) == 1.0
         return BilliardSolution(
-            times, nodes, mu, w, momentum, energy, outflow, mesh.degree, system.resolved, error, statistics
+            times, nodes, mu, w, momentum, energy, outflow, mesh.degree, resolved, error, statistics
         )
 
     def freeze_time(
@@ -321,21 +273,15 @@ def _check_parts(form: Any, scheme: Any, source: Any, progress: Any, quiet: Any)
     checks.flag("quiet", quiet)
 
 
-def _system(
-    comm: MPI.Comm, mesh: Mesh, form: BilliardForm, absorbing: bool, petsc_options: Any, source: Source | None
-) -> BilliardSystem:
-    if petsc_options is None and source is None:
-        return billiard_system(comm, mesh.cells, mesh.degree, form, absorbing)
-    return BilliardSystem(comm, mesh.cells, mesh.degree, form, absorbing, petsc_options, source)
-
-
-def _collected(system: BilliardSystem, times: np.ndarray, states: Any, progress: bool) -> tuple[np.ndarray, ...]:
+def _collected(
+    points: np.ndarray, system: BilliardSystem, times: np.ndarray, states: Iterator[np.ndarray], progress: bool
+) -> tuple[np.ndarray, ...]:
     """Return nodes, mu, w, momentum, energy and outflow, on every rank."""
     rows, totals = [], []
     for y in watched(states, times.size, progress, system.comm):
         rows.append(np.stack(system.velocities(y)))
         totals.append(system.totals(y))
-    parts = system.comm.allgather((system.points(), np.stack(rows)))
+    parts = system.comm.allgather((points, np.stack(rows)))
     x = np.concatenate([part[0] for part in parts])
     values = np.concatenate([part[1] for part in parts], axis=2)
     order = np.argsort(x)

@@ -15,7 +15,8 @@ from scaling_limits.particles.pinned_balls.velocities import velocities
 from scaling_limits.particles.sampling.ranks import communicator, on_all_ranks, same_on_all_ranks
 from scaling_limits.particles.support import checks
 
-from .equations import BilliardEquations, BilliardSolution, points_of
+from .equations import BilliardEquations
+from .solution import BilliardSolution, points_of
 
 EARLIEST = 1e-6  # of the shortest scale of the equations
 PER_DECADE = 20  # times at which the order of the ends is looked at

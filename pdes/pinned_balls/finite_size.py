@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 from mpi4py import MPI
 from numba import njit
+from numpy.typing import ArrayLike
 
 from scaling_limits.particles import InvalidArgument, PinnedBalls
 from scaling_limits.particles.pinned_balls.velocities import velocities
@@ -34,6 +35,7 @@ from .correlated_lattice import correlated_rate
 from .energy_norm import hidden_by_rounding, relative_error, restored
 from .equations import exchanging, tolerance
 from .gaussian_expectations import expectations
+from .solution import points_of
 
 NOISE = 2e-14  # of mu^2 + sigma^2; what is left of sigma^2 below it is rounding
 SECONDS_PER_SITE = 3.5e-7  # of one core, for one evaluation of the rates
@@ -55,6 +57,7 @@ def lattice_rate(mu, e, skip, keep, d_mu, d_e):  # type: ignore[no-untyped-def]
     sort = math.sqrt(3.0) / (2.0 * math.pi)
     d_mu[:] = 0.0
     d_e[:] = 0.0
+    # every triple that moves a site that is kept
     for y in range(max(1, skip - 1), min(size - 1, skip + keep + 1)):
         mean = (mu[y - 1] + mu[y] + mu[y + 1]) * (1.0 / 3.0)
         energy = (e[y - 1] + e[y] + e[y + 1]) * (1.0 / 3.0)
@@ -133,11 +136,19 @@ class LatticeSystem:
         return (new if kept is w else np.concatenate([[new[0], new[0] ** 2 + 2 * kept], new[2:]])), reason
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class FiniteSizeSolution:
-    """mean (T, n) and std (T, n) of the balls at the times (T,); positions (n,); covariance (K, T, n), whose entry
-    [k-1, :, x] is Cov(v(x), v(x+k)); sums of mu and (mu^2 + sigma^2)/2 per ball, momentum and energy (T,); every rank
-    holds all of it.
+    """A solution of the finite-size equations at T times; every rank holds all of it.
+
+    Args:
+        times: shape (T,).
+        positions: of the balls, (i-1)/(n-1), shape (n,).
+        mean: mu of the balls, shape (T, n).
+        std: sigma of the balls, shape (T, n).
+        covariance: shape (K, T, n), with Cov(v(x), v(x+k)) as its entry [k-1, :, x].
+        momentum: the mean of mu over the balls, shape (T,).
+        energy: the mean of (mu^2 + sigma^2)/2 over the balls, shape (T,).
+        statistics: what the solve has cost.
     """
 
     times: np.ndarray
@@ -148,6 +159,19 @@ class FiniteSizeSolution:
     momentum: np.ndarray
     energy: np.ndarray
     statistics: Statistics
+
+    def __repr__(self) -> str:
+        return f"FiniteSizeSolution({self.times.size} times to {self.times[-1]:g}, {self.positions.size} balls)"
+
+    def mean_at(self, x: ArrayLike) -> np.ndarray:
+        """The mean velocity at points (P,) in [0, 1], linear between the balls, shape (T, P)."""
+        points = points_of(x)
+        return np.array([np.interp(points, self.positions, row) for row in self.mean])
+
+    def std_at(self, x: ArrayLike) -> np.ndarray:
+        """The standard deviation at points (P,) in [0, 1], linear between the balls, shape (T, P)."""
+        points = points_of(x)
+        return np.array([np.interp(points, self.positions, row) for row in self.std])
 
 
 @dataclass(frozen=True)

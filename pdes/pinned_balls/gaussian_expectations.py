@@ -7,7 +7,7 @@ D is normal with mean delta and covariance S, and for A = 1 + 2 u S
     E D/|D| = pi^(-1/2) int_0^inf u^(-1/2) A^-1 delta phi(u) du,   phi = det(A)^(-1/2) exp(-u delta . A^-1 delta),
     E[a r] = E a E r + sqrt(2/3) Cov(a, D) . E D/|D|               (integration by parts)
 
-The substitution u = 4 tan^2(theta)/E|D|^2 makes the integrands smooth on [0, pi/2]; a rule of Gauss and Legendre with
+The substitution u = 4 tan^2(theta)/E|D|^2 makes the integrands smooth on [0, pi/2]; a Gauss-Legendre rule with
 24 points gives ten digits, however the noise compares with the gaps. These replace the expansions of Lemma 5.1 in the
 one-step equations (5.13) and (5.15).
 """
@@ -36,6 +36,7 @@ def plane(d1, d2, s11, s12, s22):  # type: ignore[no-untyped-def]
     length = 0.0
     g1 = 0.0
     g2 = 0.0
+    # A^-1 by Cramer's rule: sums of squares and products of one sign, so that nothing cancels where S is large
     for k in range(POINTS):
         u = _TAN2[k] * STRETCH / scale
         m11 = 1.0 + 2.0 * u * s11
@@ -63,6 +64,7 @@ def expectations(a1, a2, a3, v1, v2, v3):  # type: ignore[no-untyped-def]
 @njit(cache=True, nogil=True, fastmath={"contract", "nsz"}, error_model="numpy", inline="always")
 def correlated_expectations(a1, a2, a3, v1, v2, v3, c12, c13, c23):  # type: ignore[no-untyped-def]
     """Return (E r, E[a r], h1, h2), h = sqrt(2/3) E D/|D|, of a triple with covariances c12, c13, c23."""
+    # D in an orthonormal basis of the plane of equal sums, its mean (d1, d2) and covariance s11, s12, s22
     d1 = (a3 - a1) * math.sqrt(0.5)
     d2 = (a2 - 0.5 * (a1 + a3)) * math.sqrt(2.0 / 3.0)
     s11 = 0.5 * (v1 + v3) - c13

@@ -16,12 +16,11 @@ from typing import Any
 import numpy as np
 from mpi4py import MPI
 
+from scaling_limits.meshes.backend.interval_element import lagrange_basis, lobatto_points, lobatto_weights
 from scaling_limits.particles.pinned_balls.velocities import check_size, velocities
 from scaling_limits.particles.sampling.ranks import on_all_ranks
 from scaling_limits.particles.support.checks import Profile
 from scaling_limits.particles.support.function_values import Unknown, key_of
-
-from .interval_elements import lagrange, lobatto_points, lobatto_weights
 
 SCAN = 2**16  # points at which data are compared with their interpolant, at the least
 AT_ONCE = 2**18  # points handed to a user's function in one call
@@ -136,7 +135,7 @@ class InitialData:
         j = np.arange(points)
         inside = (j + (0.5 + j * GOLDEN) % 1.0) / points
         nodes = lobatto_points(degree)
-        basis = lagrange(nodes, inside)
+        basis = lagrange_basis(degree, inside)
         rows = []
         block = max(1, AT_ONCE // points)
         for first in range(mine.start, mine.stop, block):

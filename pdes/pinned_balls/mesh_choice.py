@@ -1,7 +1,4 @@
-"""How many cells the pinned-billiard equations need: for their layers, for the data, for the first time of the result.
-
-The constants were measured on smooth random data, wave speeds 1 to 100, against elements of degree 8 on fine meshes.
-"""
+"""The number of cells that the pinned-billiard equations need: for their layers, the data and the first time."""
 
 from __future__ import annotations
 
@@ -16,15 +13,44 @@ from scaling_limits.particles.sampling.ranks import on_all_ranks
 
 from .initial_data import InitialData, Misfit
 
-MOST_NODES = 2**17  # of a mesh that is chosen
-MOST_FOR_DATA = 2**14  # nodes that are spent to resolve data alone, ...
-MOST_FOR_JUMPS = 2**13  # ... and where they jump, which would take any number
-FEWEST = 32
-OF_LAYERS = {1: 20.0, 2: 2.2, 3: 0.9}  # cells per unit of lambda at rtol = 1e-3; 0.4 for higher degrees
-OF_ENDS = 0.4  # cells per rtol^(-1/2) with absorbing ends, where w_x > 0 gives mu a term of distance^(3/2), ...
-MOST_OF_ENDS = 500  # ... and at the most, since the steps become short there
-SAFETY = {1: 5.0, 2: 3.0}  # an error over that of interpolation; 1.5 for higher degrees
-REMEMBERED = 30.0  # the same for degree 1 after the waves have crossed a third of the interval: layers leave traces
+
+@dataclass(frozen=True)
+class MeshSettings:
+    """What steers the choice of a mesh, and the factors from an interpolation error to the error of a solution.
+
+    Measured on smooth random data, wave speeds 1 to 100, against elements of degree 8 on fine meshes; factors by degree
+    hold for the last degree that is listed and for all above it.
+
+    Args:
+        most_nodes: of a mesh that is chosen.
+        most_for_data: nodes that are spent to resolve data alone.
+        most_for_jumps: the same where the data jump, which would take any number.
+        fewest: cells of a mesh.
+        layers: cells for each unit of lambda at rtol = 1e-3, by degree.
+        ends: cells in units of rtol^(-1/2) with absorbing ends, where w_x > 0 gives mu a term of distance^(3/2).
+        most_of_ends: cells with absorbing ends, since the steps become short there.
+        safety: error of the solution over that of interpolation, by degree.
+        remembered: the same for degree 1 after the waves have crossed `crossed`: layers leave traces.
+        crossed: a part of the interval.
+    """
+
+    most_nodes: int = 2**17
+    most_for_data: int = 2**14
+    most_for_jumps: int = 2**13
+    fewest: int = 32
+    layers: tuple[float, ...] = (20.0, 2.2, 0.9, 0.4)
+    ends: float = 0.4
+    most_of_ends: int = 500
+    safety: tuple[float, ...] = (5.0, 3.0, 1.5)
+    remembered: float = 30.0
+    crossed: float = 0.3
+
+
+SETTINGS = MeshSettings()
+
+
+def _by_degree(values: tuple[float, ...], degree: int) -> float:
+    return values[min(degree, len(values)) - 1]
 
 
 @dataclass(frozen=True)
@@ -62,12 +88,12 @@ class Choice:
             degree = degree or 1
             return Mesh(cells, degree, self.data.misfit(cells, degree, self.comm))
         degree = degree or 4
-        most = MOST_NODES // degree
+        most = SETTINGS.most_nodes // degree
         needed = on_all_ranks(self.comm, lambda: self._needed(degree))
         cells = math.ceil(min(self.comm.allreduce(needed, MPI.MAX), most))
         misfit = self.data.misfit(cells, degree, self.comm)
         while misfit.size > self.rtol:
-            if 2 * cells * degree > (MOST_FOR_JUMPS if misfit.cells.size else MOST_FOR_DATA):
+            if 2 * cells * degree > (SETTINGS.most_for_jumps if misfit.cells.size else SETTINGS.most_for_data):
                 break
             cells *= 2
             misfit = self.data.misfit(cells, degree, self.comm)
@@ -82,7 +108,7 @@ class Choice:
             mesh: that was chosen and solved on.
             error: the largest estimate on it.
         """
-        most = min(MOST_NODES // mesh.degree, MOST_OF_ENDS if self.absorbing else MOST_NODES)
+        most = min(SETTINGS.most_nodes // mesh.degree, SETTINGS.most_of_ends if self.absorbing else SETTINGS.most_nodes)
         if error <= self.rtol or mesh.misfit.size > self.rtol or mesh.cells >= most:
             return None
         growth = 1.2 * (error / self.rtol) ** (1.0 / (mesh.degree + 1))
@@ -90,9 +116,9 @@ class Choice:
         return Mesh(cells, mesh.degree, self.data.misfit(cells, mesh.degree, self.comm))
 
     def _needed(self, degree: int) -> float:
-        layers = OF_LAYERS.get(degree, 0.4) * self.wave_speed * (1e-3 / self.rtol) ** (1.0 / (degree + 1))
-        ends = min(OF_ENDS / math.sqrt(self.rtol), MOST_OF_ENDS) if self.absorbing else 0.0
-        return max(FEWEST, layers, ends, self._of_first_time(degree))
+        layers = _by_degree(SETTINGS.layers, degree) * self.wave_speed * (1e-3 / self.rtol) ** (1.0 / (degree + 1))
+        ends = min(SETTINGS.ends / math.sqrt(self.rtol), SETTINGS.most_of_ends) if self.absorbing else 0.0
+        return max(SETTINGS.fewest, layers, ends, self._of_first_time(degree))
 
     def _of_first_time(self, degree: int) -> float:
         """Cells for the layers of width sqrt(t) that form at once where mu_x = lambda sigma does not hold at an end."""
@@ -116,9 +142,9 @@ def spatial_error(estimate: np.ndarray, mesh: Mesh, travelled: np.ndarray) -> np
         mesh: the mesh.
         travelled: lambda t, (T,).
     """
-    error = SAFETY.get(mesh.degree, 1.5) * estimate
+    error = _by_degree(SETTINGS.safety, mesh.degree) * estimate
     if mesh.degree == 1:
-        error = np.where(travelled > 0.3, REMEMBERED * estimate, error)
+        error = np.where(travelled > SETTINGS.crossed, SETTINGS.remembered * estimate, error)
     # what has become smooth is still off by what the mesh made of the data
     error = np.maximum(error, (2.0 if mesh.degree == 1 else 1.0) * mesh.misfit.smooth + mesh.misfit.jumps)
     return np.where(travelled > 0, error, mesh.misfit.size)

@@ -12,10 +12,10 @@ from scaling_limits.meshes.backend.krylov import configured
 from scaling_limits.particles.errors import NotConverged
 
 from ..time.resolvents import general_options
-from .space import ActionSpace
+from .elements.space import ActionSpace
 
 SHIFT = 1e-8  # of the size of the entries of A
-ITERATIONS = 6
+ITERATIONS = 6  # of inverse iteration
 ROUNDING = 1e-8  # of the entries of A: where the law of sites alone is stationary, its outflow is rounding
 STATIONARY_RTOL = 1e-11  # of the outflow A u, against that of u = 1
 COMPLEX = 1e-9  # a rate whose imaginary part is smaller counts as real

@@ -14,7 +14,7 @@ from dolfinx import fem
 from scaling_limits.particles import InvalidArgument
 from scaling_limits.particles.support.checks import called, integer, real_array
 
-from .space import ActionSpace, product_of
+from .elements.space import ActionSpace, product_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +30,7 @@ class ActionDensity:
     field: np.ndarray
 
     def at(self, points: Any) -> np.ndarray:
-        """P(I).
+        """The density p(I) at points.
 
         Args:
             points: I (P, N), not negative; beyond the box the density is 0.
@@ -53,7 +53,7 @@ class ActionDensity:
 
     @property
     def mass(self) -> float:
-        """int p."""
+        """The mass int p."""
         return self.space.mass(self.field)
 
     @cached_property
@@ -62,11 +62,11 @@ class ActionDensity:
         return -float(self.space.integrals(np.minimum(self.space.grid_values(self.field), 0.0)))
 
     def mean(self) -> np.ndarray:
-        """E I (N,)."""
+        """The mean actions E I, shape (N,)."""
         return np.array([self._moment({j: 1}) for j in range(self.space.dim)]) / self.mass
 
     def covariance(self) -> np.ndarray:
-        """E (I_j - E I_j)(I_k - E I_k) (N, N)."""
+        """The covariance E (I_j - E I_j)(I_k - E I_k), shape (N, N)."""
         count, mean = self.space.dim, self.mean()
         second = [[self._moment({j: 2} if j == k else {j: 1, k: 1}) for k in range(count)] for j in range(count)]
         return np.array(second) / self.mass - np.outer(mean, mean)
@@ -79,13 +79,13 @@ class ActionDensity:
         return float(self.space.contract(self.field, vectors))
 
     def expectation(self, observable: Callable[[np.ndarray], Any]) -> Any:
-        """E f(I).
+        """The mean E f(I) of an observable.
 
         Args:
             observable: f, from points (P, N) to values (P, ...).
 
         Returns:
-            The mean of f (...), by Gauss's rule on the cells.
+            The mean of f (...), by Gauss-Legendre quadrature on the cells.
 
         Raises:
             InvalidArgument: not a callable, it raises, or returns no real numbers or not one for each point.
@@ -122,7 +122,7 @@ class ActionDensity:
         return result
 
     def distribution(self, site: int, points: Any) -> np.ndarray:
-        """P(I_j <= x), by Gauss's rule on the way between the points.
+        """The distribution P(I_j <= x), by Gauss-Legendre quadrature between the points.
 
         Args:
             site: j.
@@ -160,7 +160,7 @@ class ActionDensity:
 
     @cached_property
     def values(self) -> np.ndarray:
-        """P at all nodes, in the shape of the grid."""
+        """The density p at all nodes, in the shape of the grid."""
         weight = product_of(np.exp(axis.logarithm(axis.nodes)) for axis in self.space.axes)
         return np.maximum(self.field.reshape(self.space.shape), 0.0) * weight
 
@@ -171,7 +171,7 @@ class ActionDensity:
 
     @cached_property
     def function(self) -> fem.Function:
-        """P as a finite element function, interpolated at the nodes (collective the first time)."""
+        """The density p as a finite element function, interpolated at the nodes (collective the first time)."""
         return self.space.function(self.values.ravel(), "p")
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..time.statistics import Statistics
 from .density import ActionDensity
-from .problem import TransportProblem
+from .discretisation import TransportDiscretisation
 
 
 @dataclass(frozen=True, eq=False)
@@ -18,39 +18,44 @@ class EvolvedActions:
     """Densities of actions at slow times.
 
     Args:
-        equation: what was solved.
+        discretisation: the box, the elements and the stationary density there; for a start that the box of the equation
+            does not hold, a wider one.
         times: tau (T,).
         fields: u at the nodes (T, size).
         undershoot: the largest mass that was negative and taken away in a step.
         statistics: what the solve has cost.
     """
 
-    equation: TransportProblem
+    discretisation: TransportDiscretisation
     times: np.ndarray
     fields: np.ndarray
     undershoot: float
     statistics: Statistics
 
+    def __repr__(self) -> str:
+        upper = np.array2string(self.discretisation.upper, precision=4, separator=", ")
+        return f"EvolvedActions({len(self)} times to {self.times[-1]:g}, actions to {upper})"
+
     def __len__(self) -> int:
-        """T."""
+        """The number T of times."""
         return len(self.times)
 
     def __getitem__(self, index: int) -> ActionDensity:
         """The density at a time."""
-        return ActionDensity(self.equation.space, self.fields[index])
+        return ActionDensity(self.discretisation.space, self.fields[index])
 
     def at(self, points: Any) -> np.ndarray:
-        """P(I, tau) (T, P) at points I (P, N); see `ActionDensity.at`."""
+        """The densities p(I, tau) (T, P) at points I (P, N); see `ActionDensity.at`."""
         return np.array([self[i].at(points) for i in range(len(self))])
 
     @property
     def mass(self) -> np.ndarray:
-        """int p (T,)."""
+        """The masses int p (T,), 1."""
         return np.array([self[i].mass for i in range(len(self))])
 
     @cached_property
     def mean(self) -> np.ndarray:
-        """E I (T, N)."""
+        """The mean actions E I (T, N)."""
         return np.array([self[i].mean() for i in range(len(self))])
 
     @cached_property
@@ -58,14 +63,22 @@ class EvolvedActions:
         """The least p at the nodes (T,)."""
         return np.array([self[i].minimum for i in range(len(self))])
 
-    @cached_property
+    @property
+    def equation(self) -> TransportDiscretisation:
+        """An earlier name of `discretisation`."""
+        return self.discretisation
+
+    @property
     def free_energy(self) -> np.ndarray:
-        """H = int p log(p/p_stationary) (T,), the relative entropy: the free energy above its minimum in units of
-        temperature. It never rises, in detailed balance or not.
-        """
-        space = self.equation.space
+        """The free energy above its minimum in units of temperature (T,): the same as `relative_entropy`."""
+        return self.relative_entropy
+
+    @cached_property
+    def relative_entropy(self) -> np.ndarray:
+        """H = int p log(p/p_stationary) (T,), which never rises, in detailed balance or not."""
+        space = self.discretisation.space
         floor = np.finfo(float).tiny
-        reference = np.maximum(space.grid_values(self.equation.stationary().field), floor)
+        reference = np.maximum(space.grid_values(self.discretisation.stationary().field), floor)
         result = []
         for field in self.fields:
             u = np.maximum(space.grid_values(field), 0.0)

@@ -20,8 +20,7 @@ from scaling_limits.particles.support.checks import integer, number, real_array
 from ..diffusions.box_quadrature import composite_gauss
 from ..diffusions.density import Density
 from ..diffusions.fokker_planck import ReversibleFokkerPlanck
-from .space import OwnLaws
-from .truncation import own_upper
+from .elements.weights import SingleSiteWeights
 
 TAIL = 1e-14
 LEAST_ANGLES = 64
@@ -37,7 +36,7 @@ class RadialPotential:
         laws: of the one rotator.
     """
 
-    laws: OwnLaws
+    laws: SingleSiteWeights
 
     @property
     def temperature(self) -> float:
@@ -98,14 +97,14 @@ class EffectivePlane(ReversibleFokkerPlanck):
     @cached_property
     def coefficients(self) -> RadialPotential:  # type: ignore[override]
         """Mobility 1, the radial potential, and sigma = T/2."""
-        return RadialPotential(OwnLaws(averaged_dissipation(self.lattice), self.lattice.temperature))
+        return RadialPotential(SingleSiteWeights(averaged_dissipation(self.lattice), self.lattice.temperature))
 
     @cached_property
     def box(self) -> list[tuple[float, float]]:  # type: ignore[override]
         """(a_i, b_i) for each direction."""
         half = self.radius
         if half is None:
-            half = float(np.sqrt(2.0 * own_upper(self.coefficients.laws, 0, TAIL)))
+            half = float(np.sqrt(2.0 * self.coefficients.laws.tail_quantile(0, TAIL)))
         return [(-half, half)] * 2
 
     @cached_property

@@ -11,7 +11,7 @@ from scaling_limits.particles import InvalidArgument
 
 from ..time.density_integrator import IntegratorState
 from ..time.resolvents import Resolvents
-from .space import ActionSpace, product_of
+from .elements.space import ActionSpace, product_of
 
 REFUSED = 0.5  # of the mass; a density that is negative on so much of it is none
 

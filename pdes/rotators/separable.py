@@ -14,7 +14,9 @@ from scipy import linalg
 
 from scaling_limits.particles.errors import Unresolved, warn
 
-from .space import ActionAxis, ActionSpace, OwnLaws, WideLaws
+from .elements.axis import ActionAxis
+from .elements.space import ActionSpace
+from .elements.weights import SingleSiteWeights
 
 LAW = 1e-9  # error of the law of a site in the cells, in total variation, above which they get more points
 WRONG = 1e-6  # the same, which is said
@@ -31,16 +33,16 @@ def modes(axis: ActionAxis, temperature: float) -> tuple[np.ndarray, np.ndarray]
     return np.maximum(rates, 0.0), vectors / scale[:, None]
 
 
-def propagators(axis: ActionAxis, laws: OwnLaws, site: int, times: np.ndarray) -> list[np.ndarray]:
-    """exp(-tau B^-1 A) (n, n) of one site at the times."""
-    temperature = float(laws.temperature[site])
-    if not isinstance(laws, WideLaws):
+def propagators(axis: ActionAxis, weights: SingleSiteWeights, site: int, times: np.ndarray) -> list[np.ndarray]:
+    """The propagators exp(-tau B^-1 A) (n, n) of one site at the times."""
+    temperature = float(weights.temperature[site])
+    if weights.stationary:
         rates, vectors = modes(axis, temperature)
         return [(vectors * np.exp(-rates * time)) @ (vectors.T @ axis.mass) for time in times]
     points, shares, basis = axis.quadrature
-    alone = np.zeros((points.size, len(laws.temperature)))
+    alone = np.zeros((points.size, len(weights.temperature)))
     alone[:, site] = points
-    excess = temperature * laws.slope(site, points) - laws.dissipation.rate(alone)[:, site]
+    excess = temperature * weights.slope(site, points) - weights.dissipation.rate(alone)[:, site]
     flux = temperature * axis.slopes + excess[:, None] * basis
     outflow = axis.slopes.T @ ((shares * points)[:, None] * flux)
     scale = np.sqrt(np.diag(axis.mass))
@@ -48,14 +50,14 @@ def propagators(axis: ActionAxis, laws: OwnLaws, site: int, times: np.ndarray) -
     return [linalg.expm(-time * generator) / scale[:, None] * scale for time in times]
 
 
-def with_its_law(axis: ActionAxis, laws: OwnLaws, site: int, comm: MPI.Comm) -> ActionAxis:
+def with_its_law(axis: ActionAxis, weights: SingleSiteWeights, site: int, comm: MPI.Comm) -> ActionAxis:
     """The axis with as many points of quadrature as the law that the site would have alone takes.
 
     Warns:
         Unresolved: more than there may be.
     """
-    most = MOST_PARTS[len(laws.temperature)]
-    while (error := axis.error(laws, site)) > LAW and 2 * axis.parts <= most:
+    most = MOST_PARTS[len(weights.temperature)]
+    while (error := axis.error(weights, site)) > LAW and 2 * axis.parts <= most:
         axis = replace(axis, parts=2 * axis.parts)
     if error > WRONG and comm.rank == 0:
         message = (
@@ -66,9 +68,11 @@ def with_its_law(axis: ActionAxis, laws: OwnLaws, site: int, comm: MPI.Comm) -> 
     return axis
 
 
-def evolved(space: ActionSpace, laws: OwnLaws, start: np.ndarray, times: np.ndarray) -> tuple[np.ndarray, float]:
+def evolved(
+    space: ActionSpace, weights: SingleSiteWeights, start: np.ndarray, times: np.ndarray
+) -> tuple[np.ndarray, float]:
     """The fields (T, size) at the times, not negative at the nodes and of mass 1, and the largest mass that was cut."""
-    steps = [propagators(axis, laws, j, times) for j, axis in enumerate(space.axes)]
+    steps = [propagators(axis, weights, j, times) for j, axis in enumerate(space.axes)]
     fields, undershoot = [], 0.0
     for k in range(len(times)):
         field: np.ndarray = start.reshape(space.shape)

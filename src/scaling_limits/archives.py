@@ -25,6 +25,7 @@ KINDS = {
     "EffectiveCoefficients": "cells",
     "Density": "pdes",
     "DensityEvolution": "pdes",
+    "BilliardSolution": "pdes",
 }
 
 
@@ -36,12 +37,13 @@ def load(path: str | os.PathLike[str], **context: Any) -> Any:
         context: what the `load` of that class asks for besides, such as `potential=` for EffectiveCoefficients.
 
     Returns:
-        An Ensemble, Paths, RotatorEnsemble, EffectiveTensor, EffectiveCoefficients, Density or DensityEvolution.
+        An Ensemble, Paths, RotatorEnsemble, EffectiveTensor, EffectiveCoefficients, Density, DensityEvolution or
+        BilliardSolution.
 
     Raises:
         FileNotFoundError: there is no such file.
         InvalidArgument: no file of a result, a damaged one, or one of a later version; `context` is not what is asked.
-        ImportError: tensors, coefficients and densities need FEniCSx.
+        ImportError: tensors, coefficients, densities and solutions need FEniCSx.
     """
     kind = kind_of(path)
     if kind is None:

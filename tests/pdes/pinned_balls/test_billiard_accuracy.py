@@ -2,6 +2,7 @@
 
 import math
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from scaling_limits.particles import LongRun, PinnedBalls
 from scaling_limits.pdes import BilliardEquations, FiniteSizeEquations, Unresolved, ordering_time
 from scaling_limits.pdes.pinned_balls import mesh_choice
 from scaling_limits.pdes.pinned_balls.initial_data import InitialData
-from scaling_limits.pdes.pinned_balls.mesh_choice import MOST_NODES, Choice
+from scaling_limits.pdes.pinned_balls.mesh_choice import SETTINGS, Choice
 
 X = (np.arange(2000) + 0.5) / 2000
 
@@ -94,14 +95,14 @@ def test_a_degree_is_never_dropped(speed, degree):
     data = InitialData(mean, lambda x: 1 + x)
     mesh = Choice(speed, False, data, 1e-6, 1e-3, MPI.COMM_WORLD).mesh(None, degree)
     assert mesh.degree == (degree or 4)
-    assert mesh.cells * mesh.degree <= MOST_NODES
+    assert mesh.cells * mesh.degree <= SETTINGS.most_nodes
     assert mesh.cells >= 32
 
 
 @pytest.mark.serial
 def test_largest_meshes_say_what_they_do_not_resolve(monkeypatch):
     """The mesh that is chosen ends somewhere, here at 2^11 nodes: the degree is kept, and the answer tells its error."""
-    monkeypatch.setattr(mesh_choice, "MOST_NODES", 2**11)
+    monkeypatch.setattr(mesh_choice, "SETTINGS", replace(SETTINGS, most_nodes=2**11))
     equations = BilliardEquations(3000.0, mean, lambda x: 1 + x)
     with pytest.warns(Unresolved, match=r"err by about .* and rtol is 1e-06"):
         solution = equations.solve([1e-6], rtol=1e-6)

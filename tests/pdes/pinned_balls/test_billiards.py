@@ -12,11 +12,13 @@ from billiards import FREEZE, WAVE_SPEED, mean, order_one_std, small_std
 from mpi4py import MPI
 from rates import assert_rate
 
+import scaling_limits
 from scaling_limits.particles import InvalidArgument, PinnedBalls
 from scaling_limits.pdes import (
     RODAS3,
     RODAS4,
     BilliardEquations,
+    BilliardSolution,
     DeviationForm,
     EnergyForm,
     NotConverged,
@@ -24,7 +26,8 @@ from scaling_limits.pdes import (
     VarianceForm,
     linear_wave,
 )
-from scaling_limits.pdes.pinned_balls.discretisation import BilliardSystem, Source
+from scaling_limits.pdes.pinned_balls.discretisation import BilliardSystem
+from scaling_limits.pdes.pinned_balls.elements import Source, billiard_elements
 from scaling_limits.pdes.time.integration import integrate
 from scaling_limits.pdes.time.statistics import Statistics
 
@@ -160,9 +163,9 @@ def test_rate_in_space(form, degree, cells, cap):
 @pytest.mark.parametrize("scheme", [RODAS3, RODAS4], ids=lambda s: s.name)
 def test_rate_in_time(scheme):
     exact, source, speed = manufactured(EnergyForm())
-    system = BilliardSystem(MPI.COMM_WORLD, 10, 4, EnergyForm(), False, None, source)
-    system.configure(speed, 1e9)
-    start = system.state(*exact(system.points(), 0.0))
+    elements = billiard_elements(MPI.COMM_WORLD, 10, 4, EnergyForm(), False, source)
+    system = BilliardSystem(elements, speed, 1e9, *exact(elements.points, 0.0))
+    start = system.start
     end = np.array([0.4])
 
     def at_end(h, scheme=scheme):
@@ -190,6 +193,33 @@ def test_the_three_forms_are_one_problem():
             one, other = (equations.solve([0.01], rtol=1e-7, cells=n, form=f) for f in (form, EnergyForm()))
             errors.append(l2(one.std_at(POINTS), other.std_at(POINTS)) + l2(one.mean_at(POINTS), other.mean_at(POINTS)))
         assert_rate(1 / np.array(cells), errors, 2.0, slack=0.3, cap=2e-4)
+
+
+@pytest.mark.serial
+def test_solutions_are_files(tmp_path):
+    """Every field comes back, to the last digit, by the class and by the reader of all results."""
+    solution = BilliardEquations(5.0, mean, order_one_std).solve([0.0, 0.01], rtol=1e-2, cells=20, degree=2)
+    solution.save(tmp_path / "solution.npz")
+    for found in (BilliardSolution.load(tmp_path / "solution.npz"), scaling_limits.load(tmp_path / "solution.npz")):
+        assert found.statistics == solution.statistics
+        assert np.array_equal(found.std_at(POINTS), solution.std_at(POINTS))
+        assert np.array_equal(found.energy, solution.energy)
+        assert (found.degree, found.resolved) == (solution.degree, solution.resolved)
+
+
+@coarse
+def test_solves_in_turn_do_not_touch_one_another():
+    """Two integrations that take turns on the same elements are those that run alone, to the last digit."""
+    elements = billiard_elements(MPI.COMM_SELF, 30, 2, EnergyForm(), False)
+    x, times = elements.points, np.array([1e-4, 1e-3])
+
+    def states(speed):
+        system = BilliardSystem(elements, speed, 1e-4, np.sin(3 * x), 1 + x)
+        return integrate(RODAS3, system, system.start, times, Statistics(), first=1e-5)
+
+    alone = [list(states(speed)) for speed in (5.0, 20.0)]
+    turns = list(zip(states(5.0), states(20.0)))
+    assert np.array_equal(np.array(alone), np.moveaxis(np.array(turns), 1, 0))
 
 
 # --- invariants, positivity ------------------------------------------------------------------------------
@@ -250,10 +280,10 @@ def test_a_constant_velocity_changes_nothing(boundary):
 @pytest.mark.parametrize("degree", [1, 4])
 def test_fluxes_cancel(degree):
     """The rates of both invariants vanish to round-off before any step: no correction could hide a flux that does not."""
-    system = BilliardSystem(MPI.COMM_WORLD, 50, degree, EnergyForm(), False)
-    system.configure(WAVE_SPEED, 1e-3)
-    x = system.points()
-    rate = system.rate(0.0, system.state(np.sin(7 * x), 1 + np.cos(5 * x)))
+    elements = billiard_elements(MPI.COMM_WORLD, 50, degree, EnergyForm(), False)
+    x = elements.points
+    system = BilliardSystem(elements, WAVE_SPEED, 1e-3, np.sin(7 * x), 1 + np.cos(5 * x))
+    rate = system.rate(0.0, system.start)
     for part in system.nodal:
         total, size = MPI.COMM_WORLD.allreduce(np.array([rate[part].sum(), np.abs(rate[part]).sum()]))
         assert abs(total) < 1e-13 * size
@@ -265,13 +295,13 @@ def test_outflow_is_that_of_the_flux():
     equations = BilliardEquations(20.0, mean=lambda x: x, std=lambda x: np.sin(np.pi * x), boundary="absorbing")
     times = np.linspace(0.01, 0.05, 41)
     solution = equations.solve(times, rtol=1e-5, cells=100)
-    system = BilliardSystem(MPI.COMM_SELF, 100, 1, EnergyForm(), True)
-    system.configure(20.0, 1e-5)
-    order = np.argsort(np.argsort(system.points()))
-    rates = [
-        system.rate(0.0, system.state(mu[order], np.sqrt(2 * w[order])))[-1]
+    elements = billiard_elements(MPI.COMM_SELF, 100, 1, EnergyForm(), True)
+    order = np.argsort(np.argsort(elements.points))
+    systems = [
+        BilliardSystem(elements, 20.0, 1e-5, mu[order], np.sqrt(2 * w[order]))
         for mu, w in zip(solution.nodal_mean, solution.nodal_w)
     ]
+    rates = [system.rate(0.0, system.start)[-1] for system in systems]
     from scipy.integrate import simpson
 
     assert simpson(rates, x=times) == pytest.approx(solution.energy_outflow[-1] - solution.energy_outflow[0], rel=1e-4)

@@ -1,5 +1,6 @@
 """The Fokker-Planck equation of actions: closed forms, conservation, rates, and samples of the same law."""
 
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -300,6 +301,29 @@ def test_checkpoint(tmp_path):
     assert np.abs(again.fields - whole.fields).max() <= 1e-12 * np.abs(whole.fields).max()
     with pytest.raises(InvalidArgument, match="checkpoint"):
         equation.evolve(start, [0.1, 0.3], checkpoint=path)
+
+
+def test_replace_chooses_anew_what_was_not_given():
+    """A box that was chosen follows the lattice, one that was given stays; making an equation solves nothing."""
+    lattice, hot = (lattice_of(DirectedDissipation(), t) for t in ([2.0, 0.5], [4.0, 1.0]))
+    equation = TransportFokkerPlanck(lattice, cells=9)
+    assert "discretisation" not in vars(equation)
+    other = replace(equation, lattice=hot)
+    assert np.array_equal(other.upper, TransportFokkerPlanck(hot).upper)
+    assert (other.upper > equation.upper).all()
+    assert (other.cells, other.degree) == ((9, 9), 6)
+    given = replace(equation, upper=5.0, degree=3)
+    assert np.array_equal(replace(given, lattice=hot).upper, [5.0, 5.0])
+    assert (replace(given, rtol=1e-3).degree, replace(given, rtol=1e-3).rtol) == (3, 1e-3)
+
+
+def test_wider_box_is_seen():
+    """A hot start is solved in a wider box, which the result names; both names of the relative entropy are one."""
+    equation = TransportFokkerPlanck(lattice_of(DiagonalDissipation(2), [0.5]))
+    run = equation.evolve(lambda x: np.exp(-x.sum(axis=1) / 1.5), [0.1])
+    assert (run.discretisation.upper > equation.upper).all()
+    assert np.array_equal(run.free_energy, run.relative_entropy)
+    assert len(repr(run)) < 200
 
 
 # ---- one rotator in the plane -------------------------------------------------------------------------------------------

@@ -22,7 +22,11 @@ from dolfinx import fem
 from dolfinx.fem import petsc as fem_petsc
 from petsc4py import PETSc
 
-from .space import ActionSpace, OwnLaws, each_once
+from .space import ActionSpace, each_once
+from .weights import SingleSiteWeights
+
+# seconds: coarse problems are compiled by every rank alone, and one waits for the other's file
+PATIENT = {"timeout": 60}
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,11 +35,11 @@ class TransportForms:
 
     Args:
         space: of u and q.
-        laws: w_j, s_j, R and T.
+        weights: w_j, s_j, R and T.
     """
 
     space: ActionSpace
-    laws: OwnLaws
+    weights: SingleSiteWeights
 
     @property
     def _order(self) -> int:
@@ -49,7 +53,7 @@ class TransportForms:
 
     @cached_property
     def coefficients(self) -> tuple[fem.Function, fem.Function]:
-        """W, and the vector T_j s_j - r_j, on the quadrature points."""
+        """The weight w, and the vector T_j s_j - r_j, at the quadrature points."""
         mesh, dim = self.space.space.mesh, self.space.dim
         cell = mesh.basix_cell()
         scalar = basix.ufl.quadrature_element(cell, degree=self._order, scheme="default")
@@ -57,9 +61,9 @@ class TransportForms:
         weight, excess = (fem.Function(fem.functionspace(mesh, element)) for element in (scalar, vector))
         points = self._quadrature_points()
         weight.x.array[:] = self.space.weight(points)
-        rates = self.laws.dissipation.rate(points)
-        for j, temperature in enumerate(self.laws.temperature):
-            slope = each_once(partial(self.laws.slope, j), points[:, j])
+        rates = self.weights.dissipation.rate(points)
+        for j, temperature in enumerate(self.weights.temperature):
+            slope = each_once(partial(self.weights.slope, j), points[:, j])
             excess.x.array[j::dim] = temperature * slope - rates[:, j]
         return weight, excess
 
@@ -67,25 +71,25 @@ class TransportForms:
         mesh = self.space.space.mesh
         cells = mesh.topology.index_map(mesh.topology.dim)
         rule = basix.make_quadrature(mesh.basix_cell(), self._order)[0]
-        x = fem.Expression(ufl.SpatialCoordinate(mesh), rule)
+        x = fem.Expression(ufl.SpatialCoordinate(mesh), rule, jit_options=PATIENT)
         found = x.eval(mesh, np.arange(cells.size_local + cells.num_ghosts, dtype=np.int32))
         return np.maximum(np.asarray(found).reshape(-1, self.space.dim), 0.0)
 
     def outflow(self, u: Any, q: Any) -> ufl.Form:
-        """a(u, q)."""
+        """The form a(u, q) of the fluxes."""
         mesh = self.space.space.mesh
         actions = ufl.SpatialCoordinate(mesh)
         weight, excess = self.coefficients
         flux = ufl.as_vector(
             [
                 actions[j] * (fem.Constant(mesh, float(temperature)) * u.dx(j) + excess[j] * u)
-                for j, temperature in enumerate(self.laws.temperature)
+                for j, temperature in enumerate(self.weights.temperature)
             ]
         )
         return weight * ufl.inner(flux, ufl.grad(q)) * self.dx
 
     def product(self, u: Any, q: Any) -> ufl.Form:
-        """int w u q."""
+        """The form int w u q."""
         return self.coefficients[0] * u * q * self.dx
 
     def matrices(self) -> tuple[PETSc.Mat, PETSc.Mat, np.ndarray]:
@@ -93,7 +97,10 @@ class TransportForms:
         roots, for the degrees of freedom of this rank.
         """
         u, q = ufl.TrialFunction(self.space.space), ufl.TestFunction(self.space.space)
-        outflow, product = (fem_petsc.assemble_matrix(fem.form(form(u, q))) for form in (self.outflow, self.product))
+        outflow, product = (
+            fem_petsc.assemble_matrix(fem.form(form(u, q), jit_options=PATIENT))
+            for form in (self.outflow, self.product)
+        )
         outflow.assemble()
         product.assemble()
         roots = product.getDiagonal()

@@ -27,7 +27,7 @@ SUBDIVISIONS = 4096
 
 
 class Exponent:
-    """Log w(I) = int_0^I s(I') dI'.
+    """The exponent log w(I) = int_0^I s(I') dI'.
 
     Args:
         slope: s, from actions (P,) to values (P,).
@@ -42,7 +42,7 @@ class Exponent:
         self._resolved: ResolvedFunction | None = None
 
     def __call__(self, actions: np.ndarray) -> np.ndarray:
-        """Log w at I (...)."""
+        """The exponent log w at actions I, in their shape."""
         t = np.sqrt(np.asarray(actions, dtype=float))
         return self.through(float(np.max(t, initial=0.0))).integral(t)
 
@@ -83,7 +83,7 @@ class Exponent:
         return np.array([interval[1] for interval, _ in done]), np.array([series for _, series in done])
 
     def _on_intervals(self, intervals: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Chebyshev's series (n, k + 1), their error at points between the nodes (n,), and the largest values (n,)."""
+        """Chebyshev series (n, k + 1), their error at points between the nodes (n,), and the largest values (n,)."""
         places = np.append(NODES, LOOKS)
         t = intervals[:, :1] + 0.5 * np.diff(intervals, axis=1) * (places + 1)
         values = 2.0 * t * self.slope((t**2).ravel()).reshape(t.shape)

@@ -1,0 +1,45 @@
+"""Lagrange elements on [0, 1] with Gauss-Lobatto-Legendre nodes, from basix, numbered from left to right."""
+
+from __future__ import annotations
+
+import functools
+
+import basix
+import numpy as np
+
+
+@functools.lru_cache(maxsize=32)
+def _element(degree: int) -> tuple[basix.finite_element.FiniteElement, np.ndarray]:
+    """The element and the order from left to right of its degrees of freedom (basix puts the ends first)."""
+    family, cell, nodes = basix.ElementFamily.P, basix.CellType.interval, basix.LagrangeVariant.gll_warped
+    element = basix.create_element(family, cell, degree, nodes)
+    return element, np.argsort(element.points[:, 0])
+
+
+def lobatto_points(degree: int) -> np.ndarray:
+    """The degree + 1 Gauss-Lobatto-Legendre points on [0, 1], increasing."""
+    element, order = _element(degree)
+    return element.points[order, 0]
+
+
+def lobatto_weights(degree: int) -> np.ndarray:
+    """The weights (degree + 1,) of the Gauss-Lobatto-Legendre points on [0, 1]."""
+    points, weights = basix.make_quadrature(basix.CellType.interval, 2 * degree - 1, basix.QuadratureType.gll)
+    return weights[np.argsort(points[:, 0])]
+
+
+def lagrange_basis(degree: int, points: np.ndarray, derivative: int = 0) -> np.ndarray:
+    """The Lagrange polynomials of the Gauss-Lobatto-Legendre points, or a derivative of them, at points.
+
+    Args:
+        degree: k of the polynomials.
+        points: in [0, 1], shape (P,).
+        derivative: order of the derivative.
+
+    Returns:
+        Values, shape (P, k + 1).
+    """
+    if not points.size:  # basix aborts the process
+        return np.empty((0, degree + 1))
+    element, order = _element(degree)
+    return element.tabulate(derivative, points[:, None])[derivative, :, :, 0][:, order]

@@ -1,0 +1,106 @@
+"""Solutions of the pinned-billiard equations, at points, at times, and in files."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from scaling_limits.particles import InvalidArgument
+from scaling_limits.particles.support import checks
+from scaling_limits.particles.support.archive import load_arrays, save_arrays
+
+from ..time.statistics import Statistics
+from .interval_elements import at_points
+
+FORMAT = 1
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class BilliardSolution:
+    """A solution of the pinned-billiard equations at T times; every rank holds all of it.
+
+    Args:
+        times: shape (T,).
+        nodes: positions of the m nodes of the elements, increasing.
+        nodal_mean: mu at the nodes, shape (T, m).
+        nodal_w: half the variance, w = sigma^2/2 >= 0, at the nodes, shape (T, m).
+        momentum: integral of mu, shape (T,).
+        energy: integral of (mu^2 + sigma^2)/2, shape (T,).
+        energy_outflow: energy that has left through absorbing ends, shape (T,).
+        degree: of the elements.
+        resolved: whether the mesh resolves 1/lambda, the initial data and the solution to rtol.
+        error: estimated error of the mesh in mu and sigma, in L2 relative to their sizes, shape (T,); at t = 0 that of
+            the data.
+        statistics: what the solve has cost.
+    """
+
+    times: np.ndarray
+    nodes: np.ndarray
+    nodal_mean: np.ndarray
+    nodal_w: np.ndarray
+    momentum: np.ndarray
+    energy: np.ndarray
+    energy_outflow: np.ndarray
+    degree: int
+    resolved: bool
+    error: np.ndarray
+    statistics: Statistics
+
+    def __repr__(self) -> str:
+        said = "resolved" if self.resolved else f"off by about {self.error.max():.1g}"
+        return f"BilliardSolution({self.times.size} times to {self.times[-1]:g}, {self.nodes.size} nodes, {said})"
+
+    def mean_at(self, x: ArrayLike) -> np.ndarray:
+        """The mean velocity mu(x, t) at points (P,) in [0, 1], shape (T, P)."""
+        return self._at(x, self.nodal_mean)
+
+    def std_at(self, x: ArrayLike) -> np.ndarray:
+        """The standard deviation sigma(x, t) >= 0 at points (P,) in [0, 1], shape (T, P)."""
+        # sigma has a square root's slope where it vanishes, and w does not
+        return np.sqrt(2.0 * np.maximum(self._at(x, self.nodal_w), 0.0))
+
+    def _at(self, x: ArrayLike, values: np.ndarray) -> np.ndarray:
+        points = points_of(x)
+        if self.degree == 1:
+            return np.array([np.interp(points, self.nodes, row) for row in values])
+        return at_points(values, self.degree, points)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the solution to an .npz file; `load` and `scaling_limits.load` read it.
+
+        Args:
+            path: the file; an existing one is replaced.
+        """
+        fields = {name: getattr(self, name) for name in self.__dataclass_fields__ if name != "statistics"}
+        save_arrays(path, {"kind": "BilliardSolution", "format": FORMAT} | fields | asdict(self.statistics))
+
+    @staticmethod
+    def load(path: str | os.PathLike[str]) -> BilliardSolution:
+        """Read a solution.
+
+        Args:
+            path: a file that `save` wrote.
+
+        Raises:
+            FileNotFoundError: there is no such file.
+            InvalidArgument: it is not such a file.
+        """
+        costs = set(Statistics.__dataclass_fields__)
+        names = set(BilliardSolution.__dataclass_fields__) - {"statistics"}
+        content: dict[str, Any] = load_arrays(path, "BilliardSolution", FORMAT, names | costs)
+        fields = {name: value.item() if value.ndim == 0 else value for name, value in content.items()}
+        return BilliardSolution(
+            **{name: fields[name] for name in names}, statistics=Statistics(**{name: fields[name] for name in costs})
+        )
+
+
+def points_of(x: Any) -> np.ndarray:
+    """Return points (P,) of [0, 1]."""
+    points = np.atleast_1d(checks.real_array("x", x))
+    if points.ndim != 1 or (points < 0).any() or (points > 1).any():
+        raise InvalidArgument("x", "must be a list of points in [0, 1]")
+    return points

@@ -1,0 +1,1 @@
+"""Weighted finite elements in the actions: the weights of sites, axes, their tensor product, and forms on it."""
