@@ -23,6 +23,7 @@ from scaling_limits.meshes.backend.direct_solver import DirectSolver
 
 from .energy_norm import ROUNDING_OF_SOLVES, relative_error, restored
 from .forms import BilliardForm, EnergyForm, deviation
+from .mesh_choice import resolving
 
 
 @dataclass(frozen=True)
@@ -66,8 +67,7 @@ class BilliardSystem:
 
     def configure(self, speed: float, rtol: float) -> None:
         """Set lambda and the tolerance; nothing is compiled anew."""
-        # 2 is exact for degree 1 (above); the others were seen to keep the layers at the ends free of ripples
-        needed = speed / (self._cells * self._degree) / {1: 2.0, 2: 1.5}.get(self._degree, 1.2)
+        needed = speed / (self._cells * self._degree) / resolving(self._degree)
         self.resolved = needed <= 1.0
         self._speed.value, self._diffusion.value = speed, max(1.0, needed)
         self.rtol = rtol
