@@ -6,7 +6,9 @@ and of the attributes of modules that it names; those of functions that it calls
 
 from __future__ import annotations
 
+import dis
 import enum
+import functools
 import hashlib
 import types
 from collections.abc import Hashable, Iterator
@@ -20,10 +22,24 @@ from numba.core.types import Type
 from numba.core.typing.templates import builtin_registry
 from numba.np.ufunc.dufunc import DUFunc
 from numba.np.ufunc.gufunc import GUFunc
+from scipy import special
 
 from ..errors import InvalidArgument
 
 LIBRARIES = {"builtins", "cmath", "math", "numba", "numpy", "operator", "scipy"}  # whose functions do not change
+SECRETIVE = {
+    "eval",
+    "exec",
+    "getattr",
+    "globals",
+    "input",
+    "iter",
+    "locals",
+    "next",
+    "open",
+    "vars",
+    "__import__",
+}  # read unseen
 PLAIN = (bool, int, float, complex, str, bytes, type(None), type(Ellipsis), np.generic, np.dtype)
 
 
@@ -73,9 +89,13 @@ def _value(value: Any, names: tuple[str, ...], seen: set[int]) -> Hashable:
         return Dispatcher, repr(sorted(value.targetoptions.items())), _function(value.py_func, seen)
     if isinstance(value, types.FunctionType) and not _of_a_library(value):
         return _function(value, seen)
-    if isinstance(value, type | enum.Enum | types.BuiltinFunctionType | np.ufunc | Type) or _of_a_library(value):
+    if isinstance(value, enum.Enum | types.BuiltinFunctionType | Type) or _of_a_library(value):
         return _Same(value)
-    raise Unknown
+    if isinstance(value, type) and value.__module__.partition(".")[0] in LIBRARIES:
+        return _Same(value)
+    if isinstance(value, np.ufunc) and value in (getattr(np, value.__name__, 0), getattr(special, value.__name__, 0)):
+        return _Same(value)
+    raise Unknown  # classes and instances of users: their attributes may change
 
 
 def _of_a_library(value: Any) -> bool:
@@ -85,11 +105,14 @@ def _of_a_library(value: Any) -> bool:
 
 
 def _attributes(module: types.ModuleType, names: tuple[str, ...], seen: set[int]) -> tuple[Hashable, ...]:
-    """The values of those attributes of a module that are named; those of libraries do not change."""
-    if module.__name__.partition(".")[0] in LIBRARIES or hash((id(module), names)) in seen:
+    """The values of those attributes of a module that are named; of libraries, whether they are the same objects."""
+    if hash((id(module), names)) in seen:
         return ()
     inner = seen | {hash((id(module), names))}
     present = vars(module)
+    if module.__name__.partition(".")[0] in LIBRARIES:
+        found = [(name, present[name]) for name in names if name in present]
+        return tuple((name, _value(v, (), inner) if isinstance(v, PLAIN) else _Same(v)) for name, v in found)
     return tuple((name, _value(present[name], names, inner)) for name in names if name in present)
 
 
@@ -98,10 +121,13 @@ def _function(function: types.FunctionType, seen: set[int]) -> Hashable:
         return "itself"
     inner, code = seen | {id(function)}, function.__code__
     names = _names(code)
+    if SECRETIVE & _global_names(code):
+        raise Unknown
+    own = tuple((name, _value(value, names, inner)) for name, value in sorted(vars(function).items()))
     read = tuple((name, _value(value, names, inner)) for name, value in _globals(function, names))
     cells = tuple(_value(cell, names, inner) for cell in _enclosed(function))
     defaults = _value(function.__defaults__, names, inner), sorted((function.__kwdefaults__ or {}).items())
-    return types.FunctionType, _code(code), read, cells, defaults[0], repr(defaults[1])
+    return types.FunctionType, _code(code), own, read, cells, defaults[0], repr(defaults[1])
 
 
 def _code(code: types.CodeType) -> Hashable:
@@ -118,8 +144,17 @@ def _names(code: types.CodeType) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*code.co_names, *inner]))
 
 
+@functools.lru_cache(maxsize=1024)
+def _global_names(code: types.CodeType) -> frozenset[str]:
+    """The names of globals and builtins in code, and in functions that are defined in it."""
+    inner = [name for c in code.co_consts if isinstance(c, types.CodeType) for name in _global_names(c)]
+    here = [i.argval for i in dis.get_instructions(code) if i.opname in ("LOAD_GLOBAL", "LOAD_NAME")]
+    return frozenset([*here, *inner])
+
+
 def _globals(function: types.FunctionType, names: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
-    return ((name, function.__globals__[name]) for name in names if name in function.__globals__)
+    read = _global_names(function.__code__)
+    return ((name, function.__globals__[name]) for name in names if name in read and name in function.__globals__)
 
 
 def _enclosed(function: types.FunctionType) -> list[Any]:

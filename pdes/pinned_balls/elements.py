@@ -25,11 +25,7 @@ from mpi4py import MPI
 from scaling_limits.meshes.backend.direct_solver import DirectSolver
 
 from .forms import BilliardForm, deviation
-
-# cells per 1/lambda and degree below which the diffusion is raised: 2 is exact for degree 1 (above); the others were
-# seen to keep the layers at the ends free of ripples
-RESOLVING = {1: 2.0, 2: 1.5}
-RESOLVING_HIGHER = 1.2
+from .mesh_choice import resolving
 
 
 @dataclass(frozen=True)
@@ -133,7 +129,7 @@ class BilliardElements:
 
     def diffusion(self, speed: float) -> float:
         """The diffusion that the mesh needs for a wave speed lambda: 1, or more where it does not resolve 1/lambda."""
-        return max(1.0, speed / (self.cells * self.degree) / RESOLVING.get(self.degree, RESOLVING_HIGHER))
+        return max(1.0, speed / (self.cells * self.degree) / resolving(self.degree))
 
 
 class BoundForms:

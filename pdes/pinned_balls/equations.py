@@ -103,7 +103,7 @@ class BilliardEquations:
             cells: number of equal elements; None chooses from wave_speed, rtol, the data and the first time.
             degree: polynomial degree of the elements; None takes 1 where cells are given, 4 where they are chosen.
             form: the form (A), (B) or (C) that is solved; None takes (C), which keeps the invariants.
-            scheme: the Rosenbrock method; None takes the one of order 3, or of order 4 for rtol below 1e-5.
+            scheme: the Rosenbrock method; None takes the one of order 4, or of order 3 for rtol above 3e-3.
             progress: whether to show a progress bar (only at a terminal, only on rank 0).
             comm: the ranks that share the mesh.
             petsc_options: options of the linear solver, without prefix.
@@ -129,23 +129,24 @@ class BilliardEquations:
             boundary=self.boundary, form=form, scheme=scheme, petsc_options=petsc_options,
         )  # fmt: skip
         first = float(times[times > 0].min()) if times[-1] > 0 else 0.0
-        choice = Choice(self.wave_speed, self.boundary == "absorbing", self._data, rtol, first, comm)
+        # half of the tolerance for the mesh, the other half for time
+        choice = Choice(self.wave_speed, self.boundary == "absorbing", self._data, 0.5 * rtol, first, comm)
 
         def on(mesh: Mesh) -> tuple[BilliardSolution, float]:
             elements = billiard_elements(
                 comm, mesh.cells, mesh.degree, form or EnergyForm(), self.boundary == "absorbing", source
             )
             solution = self._on_mesh(elements, mesh, times, rtol, scheme, progress, petsc_options)
-            return solution, float(solution.error[times > 0].max(initial=0.0))
+            return solution, float(solution.error[times > 0].max(initial=0.0)) - 0.5 * rtol
 
         mesh = choice.mesh(cells, degree)
         solution, worst = on(mesh)
         while cells is None and (finer := choice.finer(mesh, worst)):
-            before, (solution, worst), mesh = worst, on(finer), finer
-            if worst > 0.5 * before:
-                break
+            (solution, worst), mesh = on(finer), finer
         hidden = hidden_by_rounding(mesh.misfit.range_of_mean, mesh.misfit.largest_std, quiet)
-        resolved = not hidden and warn_unresolved(mesh, self.wave_speed, solution.resolved, rtol, worst, quiet)
+        resolved = not hidden and warn_unresolved(
+            mesh, self.wave_speed, solution.resolved, rtol, worst + 0.5 * rtol, quiet
+        )
         return replace(solution, resolved=resolved)
 
     @cached_property
@@ -160,13 +161,13 @@ class BilliardEquations:
         mean, std = on_all_ranks(
             elements.comm, lambda: self._data.projected(elements.points, mesh.cells, mesh.degree, mesh.misfit.cells)
         )
-        system = BilliardSystem(elements, self.wave_speed, rtol, mean, std, petsc_options)
-        scheme, statistics = scheme or (RODAS3 if rtol > 1e-5 else RODAS4), Statistics()
+        scheme, statistics = scheme or (RODAS3 if rtol > 3e-3 else RODAS4), Statistics()
+        system = BilliardSystem(elements, self.wave_speed, step_tolerance(scheme, rtol), mean, std, petsc_options)
         states = integrate(scheme, system, system.start, times, statistics, first=self._first_step(mesh))
         nodes, mu, w, momentum, energy, outflow = _collected(elements.points, system, times, states, progress)
         system.release()
         estimate = interpolation_error(mu, w, mesh.degree, ROUND_OFF)
-        error = spatial_error(estimate, mesh, self.wave_speed * times)
+        error = spatial_error(estimate, mesh, times, self.wave_speed) + np.where(times > 0, 0.5 * rtol, 0.0)
         resolved = elements.diffusion(self.wave_speed) == 1.0
         return BilliardSolution(
             times, nodes, mu, w, momentum, energy, outflow, mesh.degree, resolved, error, statistics
@@ -227,6 +228,15 @@ class BilliardEquations:
     def _first_step(self, mesh: Mesh) -> float:
         spacing = 1.0 / (mesh.cells * mesh.degree)
         return min(0.1 * spacing / self.wave_speed, spacing**2)
+
+
+def step_tolerance(scheme: Rosenbrock, rtol: float) -> float:
+    """The local error of a step with which the errors of all steps together stay below rtol/2.
+
+    Waves that go to and fro carry errors along. With these factors all steps together were seen to err by at most
+    0.45 rtol (lambda = 0.5 to 3000, rtol = 1e-1 to 1e-6, until the noise is spent).
+    """
+    return (0.25 if scheme.order >= 4 else 0.04) * rtol
 
 
 def exchanging(balls: Any) -> PinnedBalls:

@@ -113,6 +113,52 @@ def test_largest_meshes_say_what_they_do_not_resolve(monkeypatch):
     assert 1e-6 < max(difference(solution, best)) < 10 * solution.error[0]
 
 
+WAVES = lambda x: 1 + 0.5 * np.cos(5 * x)  # noqa: E731
+
+
+@pytest.mark.parametrize("rtol", [1e-1, 1e-2, 2e-3])
+@pytest.mark.parametrize(("speed", "boundary", "times"), [
+    (2000.0, "closed", [3e-4, 1e-3]), (282.0, "closed", [2.9e-3]), (0.5, "absorbing", [2.0]),
+])  # fmt: skip
+@pytest.mark.serial
+def test_errors_of_steps_do_not_add_up_to_more_than_rtol(speed, boundary, times, rtol):
+    """Waves carry them along: with a local error of rtol they add up to 11 rtol in the first case."""
+    equations = BilliardEquations(speed, lambda x: np.sin(4 * x) if boundary == "absorbing" else 0 * x, WAVES, boundary)
+    solution = equations.solve(times, rtol)
+    cells = (solution.nodes.size - 1) // solution.degree
+    best = equations.solve(times, 1e-6, cells, degree=solution.degree, quiet=True)
+    for row in range(len(times)):
+        assert max(difference(solution, best, row)) < 0.5 * rtol
+    assert (solution.error >= 0.5 * rtol).all()
+
+
+JUMP = lambda x: np.where(x < 0.4, 1.0, 0.2)  # noqa: E731
+
+
+@pytest.mark.parametrize("rtol", [2e-2, 5e-3])
+def test_jumps_at_early_times(rtol):
+    """While the heat kernel is narrow, what a mesh makes of a jump is larger in L2 than its integral says."""
+    equations = BilliardEquations(50.0, lambda x: 0 * x, JUMP)
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        solution = equations.solve([1e-6, 1e-5], rtol)
+    fine = equations.solve([1e-6, 1e-5], 1e-4, 4000, degree=2, quiet=True)
+    for row in range(2):
+        found = max(difference(solution, fine, row))
+        assert found < 1.1 * solution.error[row]
+        assert found < rtol or said
+
+
+@pytest.mark.parametrize("size", [1e-4, 1e-2])
+def test_little_noise_at_early_times(size):
+    equations = BilliardEquations(30.0, lambda x: np.sin(9 * x), lambda x: size * (1 + x))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", Unresolved)
+        solution = equations.solve([1e-6], 2e-3)
+    fine = equations.solve([1e-6], 1e-4, 4000, degree=4, quiet=True)
+    assert max(difference(solution, fine)) < 2e-3
+
+
 @pytest.mark.parametrize("n", [50, 100])
 @pytest.mark.parametrize("rtol", [1e-4, 1e-6])
 @pytest.mark.parametrize("first", [1e-5, 1e-3])

@@ -124,6 +124,34 @@ def test_data_that_change_are_looked_at_again(monkeypatch):
         assert bool(said) is seen
 
 
+class Settings:
+    height = 0.0
+
+
+def reads_a_class(x):
+    return 1.0 + Settings.height * np.exp(-(((x - 0.503) / 4e-4) ** 2))
+
+
+def reads_itself(x):
+    return 1.0 + reads_itself.height * np.exp(-(((x - 0.503) / 4e-4) ** 2))
+
+
+def reads_globals(x):
+    return 1.0 + globals()["HEIGHT"] * np.exp(-(((x - 0.503) / 4e-4) ** 2))
+
+
+@pytest.mark.parametrize("std", [reads_a_class, reads_itself, reads_globals])
+def test_what_functions_read_elsewhere_is_looked_at_again(std, monkeypatch):
+    """Attributes of classes and of functions, and what is found by its name only."""
+    Settings.height = reads_itself.height = 0.0
+    equations = BilliardEquations(3.0, lambda x: 0.1 * x, std)
+    assert equations.solve([1e-3], 1e-2, 40, degree=4).resolved
+    monkeypatch.setitem(globals(), "HEIGHT", 100.0)
+    Settings.height = reads_itself.height = 100.0
+    with pytest.warns(Unresolved, match="vary faster than the cells"):
+        assert not equations.solve([1e-3], 1e-2, 40, degree=4).resolved
+
+
 def test_jumps_count_in_the_error():
     """What is said of data that jump stands in the result as well."""
     equations = BilliardEquations(20.0, lambda x: np.where(x < 0.41, 0.0, 1.0), lambda x: 0.3 + 0 * x)
@@ -142,7 +170,7 @@ def test_smooth_data_are_left_alone():
     equations = BilliardEquations(30.0, lambda x: np.tanh(x), lambda x: 2 + np.cos(3 * x))
     solution, said = solved(equations, [0.0], rtol=1e-6)
     assert not said
-    assert (solution.nodes.size - 1) // 4 == np.ceil(0.4 * 30 * 1000 ** (1 / 5))
+    assert (solution.nodes.size - 1) // 4 == np.ceil(0.4 * 30 * 2000 ** (1 / 5))
     assert np.abs(solution.nodal_mean[0] - np.tanh(solution.nodes)).max() < 1e-15
     assert 0 < solution.error[0] < 1e-6
 
