@@ -149,7 +149,8 @@ def _global_names(code: types.CodeType) -> frozenset[str]:
     """The names of globals and builtins in code, and in functions that are defined in it."""
     inner = [name for c in code.co_consts if isinstance(c, types.CodeType) for name in _global_names(c)]
     here = [i.argval for i in dis.get_instructions(code) if i.opname in ("LOAD_GLOBAL", "LOAD_NAME")]
-    return frozenset([*here, *inner])
+    imported = ["__import__" for i in dis.get_instructions(code) if i.opname == "IMPORT_NAME"]
+    return frozenset([*here, *imported, *inner])
 
 
 def _globals(function: types.FunctionType, names: tuple[str, ...]) -> Iterator[tuple[str, Any]]:

@@ -140,13 +140,24 @@ def reads_globals(x):
     return 1.0 + globals()["HEIGHT"] * np.exp(-(((x - 0.503) / 4e-4) ** 2))
 
 
-@pytest.mark.parametrize("std", [reads_a_class, reads_itself, reads_globals])
+def imports(x):
+    import calendar  # any module that is not imported at the top
+
+    return 1.0 + getattr_free(calendar) * np.exp(-(((x - 0.503) / 4e-4) ** 2))
+
+
+def getattr_free(module):
+    return module.error_height if hasattr(module, "error_height") else 0.0
+
+
+@pytest.mark.parametrize("std", [reads_a_class, reads_itself, reads_globals, imports])
 def test_what_functions_read_elsewhere_is_looked_at_again(std, monkeypatch):
     """Attributes of classes and of functions, and what is found by its name only."""
     Settings.height = reads_itself.height = 0.0
     equations = BilliardEquations(3.0, lambda x: 0.1 * x, std)
     assert equations.solve([1e-3], 1e-2, 40, degree=4).resolved
     monkeypatch.setitem(globals(), "HEIGHT", 100.0)
+    monkeypatch.setattr("calendar.error_height", 100.0, raising=False)
     Settings.height = reads_itself.height = 100.0
     with pytest.warns(Unresolved, match="vary faster than the cells"):
         assert not equations.solve([1e-3], 1e-2, 40, degree=4).resolved
