@@ -1,4 +1,4 @@
-"""Quadrature on a mesh: its points, and functions that are given by their values there.
+"""Gauss quadrature on an interval, and quadrature on a mesh: points, and functions that are given by values there.
 
 The degrees of freedom of a quadrature element are its values at the points of each cell. Their numbers are taken from
 the dofmap: that they follow the order of the cells is true today, but no promise of dolfinx.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import basix
 import basix.ufl
@@ -24,10 +25,12 @@ class MeshQuadrature:
     Args:
         mesh: of cells of one kind.
         degree: of the polynomials that are integrated exactly on a cell.
+        jit_options: of the compiler of the expression for the points.
     """
 
     mesh: Mesh
     degree: int
+    jit_options: dict[str, Any] | None = None
 
     @cached_property
     def dx(self) -> ufl.Measure:
@@ -44,7 +47,7 @@ class MeshQuadrature:
     def points(self) -> np.ndarray:
         """Points x (P, d), cell by cell, those of this rank and of its ghosts."""
         cells = self.mesh.topology.index_map(self.mesh.topology.dim)
-        x = fem.Expression(ufl.SpatialCoordinate(self.mesh), self._rule)
+        x = fem.Expression(ufl.SpatialCoordinate(self.mesh), self._rule, jit_options=self.jit_options)
         numbers = np.arange(cells.size_local + cells.num_ghosts, dtype=np.int32)
         return np.asarray(x.eval(self.mesh, numbers)).reshape(-1, self.mesh.geometry.dim)
 
@@ -63,3 +66,18 @@ class MeshQuadrature:
     @cached_property
     def _rule(self) -> np.ndarray:
         return basix.make_quadrature(self.mesh.basix_cell(), self.degree)[0]
+
+
+def composite_gauss(breaks: np.ndarray, order: int) -> tuple[np.ndarray, np.ndarray]:
+    """The points and weights of Gauss quadrature on each part of an interval.
+
+    Args:
+        breaks: ends of the parts (K + 1,), increasing.
+        order: n, points in each part; polynomials of degree 2 n - 1 are integrated exactly.
+
+    Returns:
+        Points (K, n) and weights (K, n).
+    """
+    ticks, weights = np.polynomial.legendre.leggauss(order)
+    width = np.diff(breaks)[:, None]
+    return breaks[:-1, None] + 0.5 * width * (ticks + 1.0), 0.5 * width * weights

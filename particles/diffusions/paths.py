@@ -8,8 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..errors import InvalidArgument
-from ..sampling.samples import Samples
+from ..sampling.samples import Samples, start_of_each
 from ..support import checks
 
 
@@ -48,7 +47,4 @@ def checked_start(initial: ArrayLike, paths: tuple[str, Any], dim: int) -> NDArr
         InvalidArgument: no number of paths, or a wrong shape.
     """
     number = checks.integer(*paths, 1, 2**33)
-    start = checks.real_array("initial", initial)
-    if start.shape not in ((dim,), (number, dim)):
-        raise InvalidArgument("initial", f"must have the shape ({dim},) or ({number}, {dim}), not {start.shape}")
-    return np.broadcast_to(start, (number, dim))
+    return start_of_each(checks.real_array("initial", initial), number, dim)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from ..errors import InvalidArgument, Unstable
 from ..sampling.philox import key_words
 from ..sampling.ranks import communicator, on_all_ranks, same_on_all_ranks
+from ..sampling.samples import start_of_each
 from ..sampling.tiles import over_tiles
 from ..sampling.workers import Stop, thread_count, warn_if_long
 from ..support import checks
@@ -42,10 +43,7 @@ def checked_amplitudes(initial: Any, runs: tuple[str, Any], size: int) -> NDArra
         InvalidArgument: no number of members, or a wrong shape.
     """
     number = checks.integer(*runs, 1, 2**31)
-    start = complex_amplitudes("initial", initial)
-    if start.shape not in ((size,), (number, size)):
-        raise InvalidArgument("initial", f"must have the shape ({size},) or ({number}, {size}), not {start.shape}")
-    return np.broadcast_to(start, (number, size))
+    return start_of_each(complex_amplitudes("initial", initial), number, size)
 
 
 def prepared(

@@ -131,6 +131,22 @@ def _deviation(values: np.ndarray) -> NDArray[np.float64]:
     return np.asarray(values.std(axis=1, ddof=1))
 
 
+def start_of_each(start: np.ndarray, number: int, size: int) -> np.ndarray:
+    """Return the start of each run (R, size), from that of all of them (size,) or of each.
+
+    Args:
+        start: as the caller gave it, of finite numbers.
+        number: R.
+        size: of the state of a run.
+
+    Raises:
+        InvalidArgument: a wrong shape.
+    """
+    if start.shape not in ((size,), (number, size)):
+        raise InvalidArgument("initial", f"must have the shape ({size},) or ({number}, {size}), not {start.shape}")
+    return np.broadcast_to(start, (number, size))
+
+
 def runs_or_paths(documented: str, runs: Any, paths: Any, default: int | None = None) -> tuple[str, Any]:
     """The number of runs under the name that the caller gave it: `runs` and `paths` mean the same.
 

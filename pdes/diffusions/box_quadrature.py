@@ -1,4 +1,4 @@
-"""Gauss quadrature on the parts of an interval, and on the cells of a box, shared by the ranks."""
+"""Gauss quadrature on the cells of a box, shared by the ranks."""
 
 from __future__ import annotations
 
@@ -7,27 +7,13 @@ from collections.abc import Callable
 
 import numpy as np
 
+from scaling_limits.meshes.backend.quadrature import composite_gauss
 from scaling_limits.meshes.box import Grid
 from scaling_limits.particles.sampling.ranks import on_all_ranks
 
 EVALUATIONS = 4_000_000
 MOST_POINTS = 10  # along each direction of a cell
 AT_ONCE = 2**18
-
-
-def composite_gauss(breaks: np.ndarray, order: int) -> tuple[np.ndarray, np.ndarray]:
-    """The points and weights of Gauss quadrature on each part of an interval.
-
-    Args:
-        breaks: ends of the parts (K + 1,), increasing.
-        order: n, points in each part; polynomials of degree 2 n - 1 are integrated exactly.
-
-    Returns:
-        Points (K, n) and weights (K, n).
-    """
-    ticks, weights = np.polynomial.legendre.leggauss(order)
-    width = np.diff(breaks)[:, None]
-    return breaks[:-1, None] + 0.5 * width * (ticks + 1.0), 0.5 * width * weights
 
 
 def points_per_direction(grid: Grid) -> int:

@@ -72,7 +72,7 @@ class EffectiveFokkerPlanck(ReversibleFokkerPlanck):
             raise InvalidArgument("box", f"must have {potential.dim} directions, like the potential, not {len(box)}")
         super()._check_arguments()
         flag("progress", self.progress)
-        assert self.dim  # the complaints of the grid
+        _ = self.grid  # refuses cells and periods
 
     lattice = property(attrgetter("grid"), doc="`grid`, by its former name.")
 

@@ -33,6 +33,7 @@ Profile = Callable[[np.ndarray], Any]
 BOUNDARIES = ("closed", "absorbing")
 LEAST_RTOL = 1e-11  # below it rounding, not the step, makes the error of sigma
 FASTEST = 1e12  # wave speeds beyond it belong to no number of balls
+TIME_SHARE = 0.5  # of rtol for all steps together; the rest is for the mesh
 FROZEN = 0.01  # the share of sigma that counts as no excess any more
 
 
@@ -98,7 +99,7 @@ class BilliardEquations:
 
         Args:
             times: times (T,) of the result, increasing, not negative.
-            rtol: tolerance, at least 1e-11, of a step's error and of that of the mesh, in mu and in sigma, each in L2
+            rtol: tolerance, at least 1e-11, of the errors of mesh and time together, in mu and in sigma, each in L2
                 relative to its size (that of mu without the part that all balls share, and with that of sigma).
             cells: number of equal elements; None chooses from wave_speed, rtol, the data and the first time.
             degree: polynomial degree of the elements; None takes 1 where cells are given, 4 where they are chosen.
@@ -129,15 +130,17 @@ class BilliardEquations:
             boundary=self.boundary, form=form, scheme=scheme, petsc_options=petsc_options,
         )  # fmt: skip
         first = float(times[times > 0].min()) if times[-1] > 0 else 0.0
-        # half of the tolerance for the mesh, the other half for time
-        choice = Choice(self.wave_speed, self.boundary == "absorbing", self._data, 0.5 * rtol, first, comm)
+        choice = Choice(
+            self.wave_speed, self.boundary == "absorbing", self._data, (1.0 - TIME_SHARE) * rtol, first, comm
+        )  # fmt: skip
 
         def on(mesh: Mesh) -> tuple[BilliardSolution, float]:
+            """The solution, and the largest part of the mesh in its errors."""
             elements = billiard_elements(
                 comm, mesh.cells, mesh.degree, form or EnergyForm(), self.boundary == "absorbing", source
             )
             solution = self._on_mesh(elements, mesh, times, rtol, scheme, progress, petsc_options)
-            return solution, float(solution.error[times > 0].max(initial=0.0)) - 0.5 * rtol
+            return solution, float(solution.error[times > 0].max(initial=0.0)) - TIME_SHARE * rtol
 
         mesh = choice.mesh(cells, degree)
         solution, worst = on(mesh)
@@ -145,7 +148,7 @@ class BilliardEquations:
             (solution, worst), mesh = on(finer), finer
         hidden = hidden_by_rounding(mesh.misfit.range_of_mean, mesh.misfit.largest_std, quiet)
         resolved = not hidden and warn_unresolved(
-            mesh, self.wave_speed, solution.resolved, rtol, worst + 0.5 * rtol, quiet
+            mesh, self.wave_speed, solution.resolved, rtol, worst + TIME_SHARE * rtol, quiet
         )
         return replace(solution, resolved=resolved)
 
@@ -167,7 +170,7 @@ class BilliardEquations:
         nodes, mu, w, momentum, energy, outflow = _collected(elements.points, system, times, states, progress)
         system.release()
         estimate = interpolation_error(mu, w, mesh.degree, ROUND_OFF)
-        error = spatial_error(estimate, mesh, times, self.wave_speed) + np.where(times > 0, 0.5 * rtol, 0.0)
+        error = spatial_error(estimate, mesh, times, self.wave_speed) + np.where(times > 0, TIME_SHARE * rtol, 0.0)
         resolved = elements.diffusion(self.wave_speed) == 1.0
         return BilliardSolution(
             times, nodes, mu, w, momentum, energy, outflow, mesh.degree, resolved, error, statistics
@@ -231,7 +234,7 @@ class BilliardEquations:
 
 
 def step_tolerance(scheme: Rosenbrock, rtol: float) -> float:
-    """The local error of a step with which the errors of all steps together stay below rtol/2.
+    """The local error of a step with which the errors of all steps together stay below TIME_SHARE rtol.
 
     Waves that go to and fro carry errors along. With these factors all steps together were seen to err by at most
     0.45 rtol (lambda = 0.5 to 3000, rtol = 1e-1 to 1e-6, until the noise is spent).

@@ -165,13 +165,15 @@ class FiniteSizeSolution:
 
     def mean_at(self, x: ArrayLike) -> np.ndarray:
         """The mean velocity at points (P,) in [0, 1], linear between the balls, shape (T, P)."""
-        points = points_of(x)
-        return np.array([np.interp(points, self.positions, row) for row in self.mean])
+        return self._at(x, self.mean)
 
     def std_at(self, x: ArrayLike) -> np.ndarray:
         """The standard deviation at points (P,) in [0, 1], linear between the balls, shape (T, P)."""
+        return self._at(x, self.std)
+
+    def _at(self, x: ArrayLike, values: np.ndarray) -> np.ndarray:
         points = points_of(x)
-        return np.array([np.interp(points, self.positions, row) for row in self.std])
+        return np.array([np.interp(points, self.positions, row) for row in values])
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 
 from scaling_limits.particles import InvalidArgument
 from scaling_limits.particles.support import checks
-from scaling_limits.particles.support.archive import load_arrays, save_arrays
+from scaling_limits.particles.support.archive import load_arrays, save_arrays, target
 
 from ..time.statistics import Statistics
 from .interval_elements import at_points
@@ -33,8 +33,8 @@ class BilliardSolution:
         energy_outflow: energy that has left through absorbing ends, shape (T,).
         degree: of the elements.
         resolved: whether the mesh resolves 1/lambda, the initial data and the solution to rtol.
-        error: estimated error of the mesh in mu and sigma, in L2 relative to their sizes, shape (T,); at t = 0 that of
-            the data.
+        error: estimated error of mesh and time in mu and sigma, in L2 relative to their sizes, shape (T,); at t = 0
+            that of the data.
         statistics: what the solve has cost.
     """
 
@@ -74,9 +74,13 @@ class BilliardSolution:
 
         Args:
             path: the file; an existing one is replaced.
+
+        Raises:
+            InvalidArgument: no path, or one that no file can be written to.
         """
         fields = {name: getattr(self, name) for name in self.__dataclass_fields__ if name != "statistics"}
-        save_arrays(path, {"kind": "BilliardSolution", "format": FORMAT} | fields | asdict(self.statistics))
+        content = {"kind": "BilliardSolution", "format": FORMAT} | fields | asdict(self.statistics)
+        save_arrays(target("path", path), content)
 
     @staticmethod
     def load(path: str | os.PathLike[str]) -> BilliardSolution:

@@ -11,10 +11,14 @@ from typing import Any
 import numpy as np
 from dolfinx import fem
 
+from scaling_limits.meshes.backend.quadrature import composite_gauss
 from scaling_limits.particles import InvalidArgument
 from scaling_limits.particles.support.checks import called, integer, real_array
 
+from ..time.densities import CallableArray
 from .elements.space import ActionSpace, product_of
+
+GAUSS_POINTS = 8  # in each part of the way between two points of a distribution
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,15 +65,17 @@ class ActionDensity:
         """The mass that is negative at quadrature points: an error of the elements, which `at` shows as 0."""
         return -float(self.space.integrals(np.minimum(self.space.grid_values(self.field), 0.0)))
 
-    def mean(self) -> np.ndarray:
-        """The mean actions E I, shape (N,)."""
-        return np.array([self._moment({j: 1}) for j in range(self.space.dim)]) / self.mass
+    @property
+    def mean(self) -> CallableArray:
+        """The mean actions E I, shape (N,); `mean()` of earlier versions works too."""
+        return (np.array([self._moment({j: 1}) for j in range(self.space.dim)]) / self.mass).view(CallableArray)
 
-    def covariance(self) -> np.ndarray:
-        """The covariance E (I_j - E I_j)(I_k - E I_k), shape (N, N)."""
-        count, mean = self.space.dim, self.mean()
+    @property
+    def covariance(self) -> CallableArray:
+        """The covariance E (I_j - E I_j)(I_k - E I_k), shape (N, N); `covariance()` of earlier versions works too."""
+        count, mean = self.space.dim, self.mean
         second = [[self._moment({j: 2} if j == k else {j: 1, k: 1}) for k in range(count)] for j in range(count)]
-        return np.array(second) / self.mass - np.outer(mean, mean)
+        return (np.array(second) / self.mass - np.outer(mean, mean)).view(CallableArray)
 
     def _moment(self, powers: dict[int, int]) -> float:
         vectors: list[np.ndarray | None] = []
@@ -141,14 +147,12 @@ class ActionDensity:
             return np.empty(0)
         order = np.argsort(x)
         ends = np.concatenate([[0.0], np.clip(x[order], 0.0, self.space.upper[j])])
-        nodes, weights = np.polynomial.legendre.leggauss(8)
         parts = max(1, -(-2000 // max(len(x), 1)))
         fine = np.concatenate(
             [np.linspace(a, b, parts, endpoint=False) for a, b in itertools.pairwise(ends)] + [ends[-1:]]
         )
-        width = np.diff(fine)
-        places = (fine[:-1, None] + 0.5 * width[:, None] * (nodes + 1)).ravel()
-        pieces = (self.marginal(j, places).reshape(len(width), -1) * weights).sum(axis=1) * 0.5 * width
+        places, weights = composite_gauss(fine, GAUSS_POINTS)
+        pieces = (self.marginal(j, places.ravel()).reshape(weights.shape) * weights).sum(axis=1)
         result = np.empty(len(x))
         result[order] = np.cumsum(pieces.reshape(len(x), parts).sum(axis=1)) / self.mass
         return result

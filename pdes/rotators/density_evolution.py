@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
+from ..time.densities import DensitySeries
 from ..time.statistics import Statistics
 from .density import ActionDensity
 from .discretisation import TransportDiscretisation
 
 
-@dataclass(frozen=True, eq=False)
-class EvolvedActions:
+@dataclass(frozen=True, eq=False, repr=False)
+class EvolvedActions(DensitySeries[ActionDensity]):
     """Densities of actions at slow times.
 
     Args:
@@ -36,32 +36,14 @@ class EvolvedActions:
         upper = np.array2string(self.discretisation.upper, precision=4, separator=", ")
         return f"EvolvedActions({len(self)} times to {self.times[-1]:g}, actions to {upper})"
 
-    def __len__(self) -> int:
-        """The number T of times."""
-        return len(self.times)
-
-    def __getitem__(self, index: int) -> ActionDensity:
-        """The density at a time."""
+    def density(self, index: int) -> ActionDensity:
+        """The density at the time of an index >= 0."""
         return ActionDensity(self.discretisation.space, self.fields[index])
-
-    def at(self, points: Any) -> np.ndarray:
-        """The densities p(I, tau) (T, P) at points I (P, N); see `ActionDensity.at`."""
-        return np.array([self[i].at(points) for i in range(len(self))])
-
-    @property
-    def mass(self) -> np.ndarray:
-        """The masses int p (T,), 1."""
-        return np.array([self[i].mass for i in range(len(self))])
-
-    @cached_property
-    def mean(self) -> np.ndarray:
-        """The mean actions E I (T, N)."""
-        return np.array([self[i].mean() for i in range(len(self))])
 
     @cached_property
     def minimum(self) -> np.ndarray:
         """The least p at the nodes (T,)."""
-        return np.array([self[i].minimum for i in range(len(self))])
+        return np.array([density.minimum for density in self])
 
     @property
     def equation(self) -> TransportDiscretisation:

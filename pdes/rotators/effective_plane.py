@@ -11,13 +11,13 @@ from mpi4py import MPI
 from numpy.typing import ArrayLike
 
 from scaling_limits.cells.averaged_dissipation import averaged_dissipation
+from scaling_limits.meshes.backend.quadrature import composite_gauss
 from scaling_limits.meshes.box import Grid
 from scaling_limits.particles import InvalidArgument, RotatorLattice
 from scaling_limits.particles.rotators.assumptions import warn_of_bad_sites
 from scaling_limits.particles.sampling.ranks import communicator, on_all_ranks
 from scaling_limits.particles.support.checks import integer, number, real_array
 
-from ..diffusions.box_quadrature import composite_gauss
 from ..diffusions.density import Density
 from ..diffusions.fokker_planck import ReversibleFokkerPlanck
 from .elements.weights import SingleSiteWeights

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from functools import cached_property
 from typing import Any, Generic, Protocol, TypeVar, overload
 
 import numpy as np
@@ -47,15 +49,15 @@ class ProbabilityDensity(Protocol):
 D = TypeVar("D", bound=ProbabilityDensity)
 
 
-class DensitySeries(Generic[D]):
+class DensitySeries(ABC, Generic[D]):
     """Densities at times; a sequence of densities."""
 
     times: np.ndarray
     statistics: Statistics
 
+    @abstractmethod
     def density(self, index: int) -> D:
         """Return the density at the time of an index >= 0."""
-        raise NotImplementedError
 
     def __len__(self) -> int:
         """Return the number T of times."""
@@ -93,12 +95,12 @@ class DensitySeries(Generic[D]):
         """Integral of the density at the times (T,)."""
         return np.array([density.mass for density in self])
 
-    @property
+    @cached_property
     def mean(self) -> CallableArray:
         """Mean position at the times (T, d)."""
         return np.array([density.mean for density in self]).view(CallableArray)
 
-    @property
+    @cached_property
     def covariance(self) -> np.ndarray:
         """Covariance of the position at the times (T, d, d)."""
         return np.array([density.covariance for density in self])

@@ -6,6 +6,7 @@ The loop is shared by the Rosenbrock methods and Runge-Kutta-Chebyshev. Densitie
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar, Generic, Protocol, TypeVar
@@ -96,17 +97,18 @@ class StepControl:
 S = TypeVar("S", bound=System)
 
 
-class OneStepMethod(Generic[S]):
+class OneStepMethod(ABC, Generic[S]):
     """A method of integration for systems of the kind S; its name and a remedy are for messages."""
 
     name: str
     remedy: ClassVar[str]
 
     @property
+    @abstractmethod
     def control(self) -> StepControl:
         """The choice of step sizes."""
-        raise NotImplementedError
 
+    @abstractmethod
     def attempt(
         self, system: S, t: float, y: np.ndarray, f: np.ndarray, h: float, statistics: Statistics
     ) -> tuple[np.ndarray, np.ndarray | None, float, str]:
@@ -120,7 +122,6 @@ class OneStepMethod(Generic[S]):
             h: the step.
             statistics: to which the cost is added.
         """
-        raise NotImplementedError
 
     def longest(self, system: S) -> float:
         """Return the longest step that the method can take."""

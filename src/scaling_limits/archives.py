@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 from importlib import import_module
 from typing import Any
@@ -16,7 +17,7 @@ CONTEXT = {
     "DensityEvolution": "equation=, the one that was solved",
 }
 
-# where the class of each kind is, in the order in which files of versions that did not name a kind are tried
+# where the class of each kind is
 KINDS = {
     "Ensemble": "particles",
     "Paths": "particles",
@@ -27,6 +28,9 @@ KINDS = {
     "DensityEvolution": "pdes",
     "BilliardSolution": "pdes",
 }
+
+
+OLD_KINDS = ("Ensemble", "Paths", "RotatorEnsemble", "EffectiveTensor")  # whose first files did not name them
 
 
 def load(path: str | os.PathLike[str], **context: Any) -> Any:
@@ -55,13 +59,14 @@ def load(path: str | os.PathLike[str], **context: Any) -> Any:
         )
     reader = getattr(import_module(f"{__package__}.{KINDS[kind]}"), kind).load
     try:
-        return reader(path, **context)
+        inspect.signature(reader).bind(path, **context)
     except TypeError as error:
         raise InvalidArgument("context", f"{kind} asks for {CONTEXT.get(kind, 'nothing besides')}") from error
+    return reader(path, **context)
 
 
 def _without_kind(path: str | os.PathLike[str]) -> Any:
-    for kind in ("Ensemble", "Paths", "RotatorEnsemble", "EffectiveTensor"):
+    for kind in OLD_KINDS:
         try:
             return getattr(import_module(f"{__package__}.{KINDS[kind]}"), kind).load(path)
         except InvalidArgument:

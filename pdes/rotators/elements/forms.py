@@ -15,12 +15,13 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any
 
-import basix.ufl
 import numpy as np
 import ufl
 from dolfinx import fem
 from dolfinx.fem import petsc as fem_petsc
 from petsc4py import PETSc
+
+from scaling_limits.meshes.backend.quadrature import MeshQuadrature
 
 from .space import ActionSpace, each_once
 from .weights import SingleSiteWeights
@@ -41,39 +42,25 @@ class TransportForms:
     space: ActionSpace
     weights: SingleSiteWeights
 
-    @property
-    def _order(self) -> int:
-        return 2 * self.space.degree + 2
-
     @cached_property
+    def _quadrature(self) -> MeshQuadrature:
+        """A rule that leaves room for w."""
+        return MeshQuadrature(self.space.space.mesh, 2 * self.space.degree + 2, PATIENT)
+
+    @property
     def dx(self) -> ufl.Measure:
-        """Gauss quadrature that leaves room for w."""
-        metadata = {"quadrature_degree": self._order, "quadrature_rule": "default"}
-        return ufl.Measure("dx", domain=self.space.space.mesh, metadata=metadata)
+        """The measure of this rule."""
+        return self._quadrature.dx
 
     @cached_property
     def coefficients(self) -> tuple[fem.Function, fem.Function]:
         """The weight w, and the vector T_j s_j - r_j, at the quadrature points."""
-        mesh, dim = self.space.space.mesh, self.space.dim
-        cell = mesh.basix_cell()
-        scalar = basix.ufl.quadrature_element(cell, degree=self._order, scheme="default")
-        vector = basix.ufl.quadrature_element(cell, value_shape=(dim,), degree=self._order, scheme="default")
-        weight, excess = (fem.Function(fem.functionspace(mesh, element)) for element in (scalar, vector))
-        points = self._quadrature_points()
-        weight.x.array[:] = self.space.weight(points)
-        rates = self.weights.dissipation.rate(points)
+        points = np.maximum(self._quadrature.points, 0.0)
+        excess = -self.weights.dissipation.rate(points)
         for j, temperature in enumerate(self.weights.temperature):
-            slope = each_once(partial(self.weights.slope, j), points[:, j])
-            excess.x.array[j::dim] = temperature * slope - rates[:, j]
-        return weight, excess
-
-    def _quadrature_points(self) -> np.ndarray:
-        mesh = self.space.space.mesh
-        cells = mesh.topology.index_map(mesh.topology.dim)
-        rule = basix.make_quadrature(mesh.basix_cell(), self._order)[0]
-        x = fem.Expression(ufl.SpatialCoordinate(mesh), rule, jit_options=PATIENT)
-        found = x.eval(mesh, np.arange(cells.size_local + cells.num_ghosts, dtype=np.int32))
-        return np.maximum(np.asarray(found).reshape(-1, self.space.dim), 0.0)
+            excess[:, j] += temperature * each_once(partial(self.weights.slope, j), points[:, j])
+        weight = self._quadrature.function((), self.space.weight(points))
+        return weight, self._quadrature.function((self.space.dim,), excess)
 
     def outflow(self, u: Any, q: Any) -> ufl.Form:
         """The form a(u, q) of the fluxes."""
