@@ -5,10 +5,10 @@ import math
 import numpy as np
 import pytest
 import sympy
+from refusals import refused
 
 from scaling_limits.particles import (
     Ensemble,
-    InvalidArgument,
     PinnedBalls,
     correlation_density,
     correlation_p_value,
@@ -18,14 +18,6 @@ from scaling_limits.particles import (
 )
 
 pytestmark = pytest.mark.serial  # what one rank alone refuses; several ranks are tried elsewhere
-
-
-def refused(argument, word, call):
-    with pytest.raises(InvalidArgument) as caught:
-        call()
-    assert str(caught.value).startswith(f"{argument}:"), caught.value
-    assert caught.value.argument == argument
-    assert word in str(caught.value), caught.value
 
 
 def model(**changes):

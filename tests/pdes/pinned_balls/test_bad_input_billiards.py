@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import sympy
 from mpi4py import MPI
+from refusals import refused
 
-from scaling_limits.particles import InvalidArgument, PinnedBalls
+from scaling_limits.particles import PinnedBalls
 from scaling_limits.pdes import (
     BilliardEquations,
     FiniteSizeEquations,
@@ -18,13 +19,6 @@ from scaling_limits.pdes import (
 )
 
 pytestmark = pytest.mark.serial  # what one rank alone refuses; several ranks are tried elsewhere
-
-
-def refused(argument, word, call):
-    with pytest.raises(InvalidArgument) as caught:
-        call()
-    assert str(caught.value).startswith(f"{argument}:"), caught.value
-    assert word in str(caught.value), caught.value
 
 
 def equations(**changes):
@@ -220,3 +214,8 @@ def test_numbers_are_profiles():
     )
     assert np.array_equal(one.nodal_mean, other.nodal_mean)
     assert np.array_equal(one.nodal_w, other.nodal_w)
+
+
+@pytest.mark.parametrize(("path", "word"), [(None, "path of a file"), ("no/such/folder/s.npz", "folder that is there")])
+def test_paths_of_solutions(path, word):
+    refused("path", word, lambda: equations().solve([0.0]).save(path))
