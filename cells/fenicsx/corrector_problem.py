@@ -22,7 +22,7 @@ from dolfinx.mesh import Mesh, exterior_facet_indices
 from numpy.typing import NDArray
 from petsc4py import PETSc
 
-from scaling_limits.meshes.backend.krylov import configured, lu_options
+from scaling_limits.meshes.backend.petsc_solvers import configured, lu_options
 from scaling_limits.meshes.backend.quadrature import MeshQuadrature
 from scaling_limits.particles import InvalidArgument
 from scaling_limits.particles.errors import NotConverged

@@ -1,4 +1,4 @@
-"""Gauss quadrature on an interval, and quadrature on a mesh: points, and functions that are given by values there.
+"""Quadrature on a mesh: its points, and functions that are given by values there.
 
 The degrees of freedom of a quadrature element are its values at the points of each cell. Their numbers are taken from
 the dofmap: that they follow the order of the cells is true today, but no promise of dolfinx.
@@ -66,18 +66,3 @@ class MeshQuadrature:
     @cached_property
     def _rule(self) -> np.ndarray:
         return basix.make_quadrature(self.mesh.basix_cell(), self.degree)[0]
-
-
-def composite_gauss(breaks: np.ndarray, order: int) -> tuple[np.ndarray, np.ndarray]:
-    """The points and weights of Gauss quadrature on each part of an interval.
-
-    Args:
-        breaks: ends of the parts (K + 1,), increasing.
-        order: n, points in each part; polynomials of degree 2 n - 1 are integrated exactly.
-
-    Returns:
-        Points (K, n) and weights (K, n).
-    """
-    ticks, weights = np.polynomial.legendre.leggauss(order)
-    width = np.diff(breaks)[:, None]
-    return breaks[:-1, None] + 0.5 * width * (ticks + 1.0), 0.5 * width * weights

@@ -8,7 +8,7 @@ import numpy as np
 from petsc4py import PETSc
 from slepc4py import SLEPc
 
-from scaling_limits.meshes.backend.krylov import configured
+from scaling_limits.meshes.backend.petsc_solvers import configured
 from scaling_limits.particles.errors import NotConverged
 
 from ..time.resolvents import general_options

@@ -1,4 +1,4 @@
-"""Lagrange elements on [0, 1] with Gauss-Lobatto-Legendre nodes, from basix, numbered from left to right."""
+"""Polynomials and rules on an interval: Gauss quadrature, and Lagrange elements with Gauss-Lobatto-Legendre nodes."""
 
 from __future__ import annotations
 
@@ -43,3 +43,18 @@ def lagrange_basis(degree: int, points: np.ndarray, derivative: int = 0) -> np.n
         return np.empty((0, degree + 1))
     element, order = _element(degree)
     return element.tabulate(derivative, points[:, None])[derivative, :, :, 0][:, order]
+
+
+def composite_gauss(breaks: np.ndarray, order: int) -> tuple[np.ndarray, np.ndarray]:
+    """The points and weights of Gauss quadrature on each part of an interval.
+
+    Args:
+        breaks: ends of the parts (K + 1,), increasing.
+        order: n, points in each part; polynomials of degree 2 n - 1 are integrated exactly.
+
+    Returns:
+        Points (K, n) and weights (K, n).
+    """
+    ticks, weights = np.polynomial.legendre.leggauss(order)
+    width = np.diff(breaks)[:, None]
+    return breaks[:-1, None] + 0.5 * width * (ticks + 1.0), 0.5 * width * weights
