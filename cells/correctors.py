@@ -14,15 +14,14 @@ from numpy.typing import ArrayLike, NDArray
 from scaling_limits.meshes import torus
 from scaling_limits.particles import InvalidArgument, MultiscalePotential
 from scaling_limits.particles.sampling.ranks import communicator, on_all_ranks, same_on_all_ranks
-from scaling_limits.particles.support.checks import integer, real_array, shown
+from scaling_limits.particles.support.checks import instance, integer, real_array, relative_tolerance, shown
 
 from .adaptivity.planning import Planner
-from .arguments import checked_potential, checked_rtol, fingerprint
 from .fenicsx.corrector_problem import CorrectorProblem
 from .recursion.recursion import Recursion
-from .recursion.scale_splitting import splitting_of
+from .recursion.scale_splitting import fingerprint, splitting_of
 from .solvers.symmetric import exponential, packed, unpacked
-from .spaces.torus_interpolation import interpolate_at, on_grid
+from .spaces.interpolation import interpolate_at, on_grid
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,8 +112,11 @@ def correctors(
     """
 
     def checked() -> tuple[list[np.ndarray], float, int, int]:
-        parts = [_position("point", point, checked_potential(potential).dim), *_fast_positions(potential, fast)]
-        return parts, checked_rtol(rtol, 1e-13), integer("cells", cells, 3), integer("degree", degree, 1)
+        parts = [
+            _position("point", point, instance("potential", potential, MultiscalePotential).dim),
+            *_fast_positions(potential, fast),
+        ]
+        return parts, relative_tolerance(rtol, least=1e-13), integer("cells", cells, 3), integer("degree", degree, 1)
 
     parts, tolerance, number_of_cells, order = on_all_ranks(communicator(comm), checked)
     same_on_all_ranks(

@@ -22,13 +22,13 @@ from scaling_limits.particles.diffusions.multiscale_potential import points as c
 from scaling_limits.particles.errors import NotConverged
 from scaling_limits.particles.sampling.ranks import communicator, on_all_ranks, same_on_all_ranks
 from scaling_limits.particles.support.archive import load_arrays, save_arrays, target
-from scaling_limits.particles.support.checks import flag, integer, shown
+from scaling_limits.particles.support.checks import flag, instance, integer, relative_tolerance, shown
 from scaling_limits.particles.support.symbolic import lambdified
 
-from .arguments import checked_potential, checked_rtol, fingerprint
 from .effective_tensor import EffectiveTensor, effective_tensor
+from .recursion.scale_splitting import fingerprint
 from .solvers.symmetric import derivative_of_exponential, logarithm, packed, relative_distance, unpacked
-from .spaces.chebyshev_fields import chebyshev_points, coefficients, evaluated, tail
+from .spaces.interpolation import chebyshev_points, coefficients, evaluated, tail
 
 FIRST_DEGREE = 8
 MOST_POINTS = 20_000  # Chebyshev points, all directions together
@@ -211,7 +211,7 @@ class EffectiveCoefficients:
             FileNotFoundError: there is no such file.
             InvalidArgument: it is not such a file, or it belongs to another potential; or `potential` is none.
         """
-        checked_potential(potential)
+        instance("potential", potential, MultiscalePotential)
         content = load_arrays(path, KIND, FORMAT, {"bounds", "axes", "error", "polynomials", "problem"})
         if str(content["problem"]) != fingerprint(potential):
             raise InvalidArgument("path", f"{path} belongs to another potential")
@@ -258,11 +258,11 @@ def effective_coefficients(
     """
 
     def checked() -> tuple[np.ndarray, float, Path | None, Tensors]:
-        checked_potential(potential)
+        instance("potential", potential, MultiscalePotential)
         bounds = checked_bounds("box", box)
         if len(bounds) != potential.dim:
             raise InvalidArgument("box", f"must have {potential.dim} directions, like the potential, not {len(bounds)}")
-        tolerance = checked_rtol(rtol, 1e-12)
+        tolerance = relative_tolerance(rtol, least=1e-12)
         path = None if cache is None else _cached_file(cache, potential, bounds, tolerance, comm)
         threads = None if workers is None else integer("workers", workers, 1)
         tensors = partial(effective_tensor, potential, workers=threads, progress=flag("progress", progress), comm=comm)

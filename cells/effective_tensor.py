@@ -16,13 +16,12 @@ from scaling_limits.particles.errors import NotConverged, Unresolved, warn
 from scaling_limits.particles.sampling.ranks import communicator, on_all_ranks, same_on_all_ranks
 from scaling_limits.particles.sampling.workers import default_workers
 from scaling_limits.particles.support.archive import load_arrays, save_arrays, target
-from scaling_limits.particles.support.checks import flag, integer, shown
+from scaling_limits.particles.support.checks import flag, instance, integer, relative_tolerance, shown
 
 from .adaptivity.planning import Plan, Planner
-from .arguments import checked_potential, checked_rtol, fingerprint
 from .recursion.levels import LevelResult, differences, joined
 from .recursion.recursion import Recursion
-from .recursion.scale_splitting import ScaleSplitting, splitting_of
+from .recursion.scale_splitting import ScaleSplitting, fingerprint, splitting_of
 from .solvers.symmetric import exponential
 from .spaces.discretisations import Discretisation, FourierGalerkin, HarmonicMean
 
@@ -200,10 +199,10 @@ class _Request:
 def _checked(
     potential: Any, points: Any, rtol: Any, bounds: Any, route: Any, workers: Any, progress: Any, comm: MPI.Comm
 ) -> _Request:
-    positions = checked_points("points", points, checked_potential(potential).dim)
+    positions = checked_points("points", points, instance("potential", potential, MultiscalePotential).dim)
     if not len(positions):
         raise InvalidArgument("points", "must not be empty")
-    tolerance = checked_rtol(rtol, LEAST_WITH_BOUNDS if flag("bounds", bounds) else LEAST)
+    tolerance = relative_tolerance(rtol, least=LEAST_WITH_BOUNDS if flag("bounds", bounds) else LEAST)
     threads = default_workers(comm) if workers is None else integer("workers", workers, 1)
     if route is not None:
         fits = isinstance(route, Discretisation) and not isinstance(route, type)

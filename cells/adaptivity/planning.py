@@ -10,14 +10,14 @@ import numpy as np
 
 from scaling_limits.particles.errors import NotConverged
 
-from ..recursion.levels import LevelPlan, LevelResult, difference, log_mean
+from ..recursion.levels import SAFETY, LevelPlan, LevelResult, difference, interpolation_errors, log_mean
 from ..recursion.recursion import SAMPLE_COUNTS, TRIALS, Recursion
 from ..recursion.scale_splitting import ScaleSplitting
-from ..recursion.trials import SAFETY, ConvergenceMonitor, interpolation_errors, promising, spread, trial_points
 from ..spaces.discretisations import Discretisation, FiniteElements, FourierGalerkin, choose_route, comparison_space
+from ..spaces.interpolation import trial_points
 from ..spaces.tensor_space import TensorSpace
 from .basis_building import build_basis
-from .candidates import Candidates
+from .trials import Candidates, ConvergenceMonitor, promising, spread
 
 PATIENCE = 120  # iterations in a space that may be too coarse
 MANY = 300  # cells of a level, above which they are solved in a reduced basis

@@ -27,7 +27,7 @@ from scaling_limits.meshes.backend.quadrature import MeshQuadrature
 from scaling_limits.particles import InvalidArgument
 from scaling_limits.particles.errors import NotConverged
 from scaling_limits.particles.sampling.ranks import on_all_ranks, same_on_all_ranks
-from scaling_limits.particles.support.checks import evaluated, integer, number, shown
+from scaling_limits.particles.support.checks import evaluated, integer, relative_tolerance, shown
 
 from ..solvers.conjugate_gradients import minimise
 from .corrector_forms import CorrectorForms, reference_operator
@@ -124,7 +124,7 @@ class CorrectorProblem:
             InvalidArgument: K has a wrong shape, is not finite, not symmetric or not positive.
             NotConverged: the energy still falls after 500 iterations.
         """
-        tolerance = on_all_ranks(self.mesh.comm, lambda: _tolerance(rtol))
+        tolerance = on_all_ranks(self.mesh.comm, lambda: relative_tolerance(rtol, 1.0, above=0.0))
         same_on_all_ranks(self.mesh.comm, rtol=tolerance)
         self._quadrature.assign(self.tensor, self._checked(tensor))
         self._matrix.zeroEntries()
@@ -216,10 +216,3 @@ def _check_mesh(mesh: Any) -> None:
     mesh.topology.create_connectivity(mesh.topology.dim - 1, mesh.topology.dim)
     if mesh.comm.allreduce(len(exterior_facet_indices(mesh.topology))):
         raise InvalidArgument("mesh", "must be of a torus, from scaling_limits.meshes.torus; this one has a boundary")
-
-
-def _tolerance(rtol: Any) -> float:
-    tolerance = number("rtol", rtol, above=0.0)
-    if tolerance > 1.0:
-        raise InvalidArgument("rtol", f"must be at most 1, not {tolerance:g}")
-    return tolerance

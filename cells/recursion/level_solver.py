@@ -10,9 +10,8 @@ import numpy as np
 from scaling_limits.particles.errors import NotConverged
 from scaling_limits.particles.sampling.workers import Stop
 
-from ..solvers.cell_problem import CellProblem
+from ..solvers.cell_problem import CellProblem, Field, add_unit_gradients, energy, inverted
 from ..solvers.dual_problem import CurlProblem, dual_fields, rotated
-from ..solvers.energy import Field, add_unit_gradients, energy, inverted
 from ..solvers.symmetric import logarithm, relative_distance
 from ..spaces.tensor_space import TensorSpace
 from .levels import LevelBasis, LevelFields, LevelResult, coefficient, largest_exponent, log_mean

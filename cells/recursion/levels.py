@@ -9,12 +9,13 @@ import numpy as np
 from scaling_limits.particles.errors import NotConverged
 
 from ..solvers.reduced_basis import ReducedBasis
-from ..solvers.symmetric import components, exponential_field, packed, relative_distance
+from ..solvers.symmetric import components, exponential_field, packed, relative_distance, unpacked
+from ..spaces.interpolation import interpolate, interpolate_at, on_grid
 from ..spaces.tensor_space import TensorSpace
-from ..spaces.torus_interpolation import interpolate, on_grid
 from .scale_splitting import ScaleSplitting
 
 OVERFLOW = 650.0  # log of the largest contrast whose coefficients are numbers
+SAFETY = 2.0  # factor on measured errors
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,6 +98,21 @@ def differences(first: LevelResult, second: LevelResult) -> np.ndarray:
 def difference(first: LevelResult, second: LevelResult) -> float:
     """The largest of these differences."""
     return float(differences(first, second).max())
+
+
+def interpolation_errors(
+    results: LevelResult, true: LevelResult, between: np.ndarray, count: int, axes: tuple[int, ...], cells: int
+) -> np.ndarray:
+    """The largest relative errors (cells,) of K_k, of its lower bound and of Z_k at trial points, times `SAFETY`."""
+    dim = between.shape[1]
+    errors = []
+    for samples, exact in ((results.log_tensor, true.log_tensor), (results.log_lower, true.log_lower)):
+        table = on_grid(packed(samples).reshape(cells, -1, dim * (dim + 1) // 2), count, axes, dim)
+        found = np.moveaxis(unpacked(interpolate_at(table, between), dim), -1, 1).reshape(-1, dim, dim)
+        errors.append(relative_distance(found, exact).reshape(cells, -1).max(axis=1))
+    table = on_grid(results.log_partition.reshape(cells, -1, 1), count, axes, dim)
+    errors.append(np.abs(interpolate_at(table, between)[:, 0] - true.log_partition.reshape(cells, -1)).max(axis=1))
+    return SAFETY * np.max(errors, axis=0)
 
 
 class LevelFields:

@@ -16,11 +16,10 @@ from mpi4py import MPI
 from scaling_limits.particles.sampling.workers import Stop, in_order
 from scaling_limits.particles.support.progress import watched
 
-from ..spaces.torus_interpolation import grid
+from ..spaces.interpolation import grid, trial_points
 from .level_solver import Cells, Snapshots
-from .levels import LevelFields, LevelPlan, LevelResult, joined
+from .levels import LevelFields, LevelPlan, LevelResult, interpolation_errors, joined
 from .scale_splitting import ScaleSplitting
-from .trials import interpolation_errors, trial_points
 
 Result = TypeVar("Result")
 CHUNK = 40_000  # unknowns of a chunk of cells: their arrays stay in the cache

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, lru_cache, reduce
@@ -143,6 +144,14 @@ class ScaleSplitting:
 def splitting_of(potential: MultiscalePotential) -> ScaleSplitting:
     """The splitting of a potential, made once: its compiled terms are kept."""
     return ScaleSplitting(potential)
+
+
+@lru_cache(maxsize=64)
+def fingerprint(potential: MultiscalePotential) -> str:
+    """Hash of all that M and Z1 depend on: d, N, sigma, and V1 with the assumptions on its symbols."""
+    expression = sympy.srepr(potential.fluctuation_expression)
+    text = f"{potential.dim} {potential.scales} {potential.temperature!r} {expression}"
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _product(first: dict[int, sympy.Expr], second: dict[int, sympy.Expr]) -> dict[int, sympy.Expr]:

@@ -16,8 +16,8 @@ from scaling_limits.particles.sampling.workers import Stop
 
 from ..spaces.line_space import LineSpace
 from ..spaces.tensor_space import TensorSpace, apply_along, transpose
+from .cell_problem import Field, add_unit_gradients, energy, flux, flux_of_unit_gradients
 from .conjugate_gradients import minimise
-from .energy import Field, add_unit_gradients, energy, flux, flux_of_unit_gradients
 
 
 def dual_fields(space: TensorSpace, potentials: np.ndarray) -> Field:
