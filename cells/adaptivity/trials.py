@@ -1,4 +1,7 @@
-"""Trials of plans: on which cells, those of the largest contrast and of the strongest faster scales, and their errors."""
+"""Trials of plans: the cells on which they are tried, and error estimates from sequences of results.
+
+These cells are those of the largest contrast, and of the strongest faster scales.
+"""
 
 from __future__ import annotations
 
