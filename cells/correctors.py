@@ -112,10 +112,8 @@ def correctors(
     """
 
     def checked() -> tuple[list[np.ndarray], float, int, int]:
-        parts = [
-            _position("point", point, instance("potential", potential, MultiscalePotential).dim),
-            *_fast_positions(potential, fast),
-        ]
+        dim = instance("potential", potential, MultiscalePotential).dim
+        parts = [_position("point", point, dim), *_fast_positions(potential, fast)]
         return parts, relative_tolerance(rtol, least=1e-13), integer("cells", cells, 3), integer("degree", degree, 1)
 
     parts, tolerance, number_of_cells, order = on_all_ranks(communicator(comm), checked)

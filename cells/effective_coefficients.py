@@ -9,7 +9,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import sympy
@@ -27,7 +26,7 @@ from scaling_limits.particles.support.symbolic import lambdified
 
 from .effective_tensor import EffectiveTensor, effective_tensor
 from .recursion.scale_splitting import fingerprint
-from .solvers.symmetric import derivative_of_exponential, logarithm, packed, relative_distance, unpacked
+from .solvers.symmetric import composed, derivative_of_exponential, logarithm, packed, relative_distance, unpacked
 from .spaces.interpolation import chebyshev_points, coefficients, evaluated, tail
 
 FIRST_DEGREE = 8
@@ -50,6 +49,7 @@ class EffectiveCoefficients:
     """Coefficients of the effective equation in a box: M(x), Psi(x) = V0(x) - sigma log Z1(x), drift and noise.
 
     V0 is taken as it is; log M and log Z1 are Chebyshev polynomials in the components of x on which V1 depends.
+    Each of the four is a method of points x (P, d), which must be in the box: others raise InvalidArgument.
 
     Args:
         potential: V0, V1, sigma.
@@ -87,77 +87,37 @@ class EffectiveCoefficients:
         return self.potential.temperature
 
     def mobility(self, points: ArrayLike) -> NDArray[np.float64]:
-        """Mobility M(x).
-
-        Args:
-            points: x (P, d), in the box.
-
-        Returns:
-            M (P, d, d), symmetric positive definite, without unit.
-
-        Raises:
-            InvalidArgument: a wrong shape, or a point outside of the box.
-        """
+        """Mobility M(x) (P, d, d), symmetric positive definite, without unit."""
         values, vectors = self._log_mobility(self._checked(points))
-        return (vectors * np.exp(values)[:, None, :]) @ vectors.swapaxes(-1, -2)
+        return composed(np.exp(values), vectors)
 
     def free_energy(self, points: ArrayLike) -> NDArray[np.float64]:
-        """Free energy Psi(x) = V0(x) - sigma log Z1(x).
-
-        Args:
-            points: x (P, d), in the box.
-
-        Returns:
-            Psi (P,), in the unit of energy.
-
-        Raises:
-            InvalidArgument: a wrong shape, or a point outside of the box.
-        """
+        """Free energy Psi(x) = V0(x) - sigma log Z1(x) (P,), in the unit of energy."""
         x = self._checked(points)
         return self.potential.confining_at(x) - self.temperature * self._fields(x)[-1]
 
     def drift(self, points: ArrayLike) -> NDArray[np.float64]:
-        """Drift b(x) = -M(x) grad Psi(x) + sigma div M(x) of the Ito equation dX = b dt + sqrt(2 sigma M) dW.
+        """Drift b(x) = -M grad Psi + sigma div M (P, d) of the Ito equation dX = b dt + sqrt(2 sigma M) dW.
 
-        Args:
-            points: x (P, d), in the box.
-
-        Returns:
-            b (P, d), in units of length over time.
-
-        Raises:
-            InvalidArgument: a wrong shape, or a point outside of the box.
-
-        Source: Duncan, Duong and Pavliotis (2023), equation (18).
+        It is in units of length over time. Source: Duncan, Duong and Pavliotis (2023), equation (18).
         """
         x = self._checked(points)
         values, vectors = self._log_mobility(x)
-        mobility = (vectors * np.exp(values)[:, None, :]) @ vectors.swapaxes(-1, -2)
         gradient = np.stack([function(*x.T) * np.ones(len(x)) for function in self._confining_gradient], axis=1)
         divergence = np.zeros_like(gradient)
         for axis in self.axes:
             slopes = self._fields(x, along=axis)
             gradient[:, axis] -= self.temperature * slopes[-1]
             divergence += derivative_of_exponential(values, vectors, unpacked(slopes[:-1].T, self.dim))[:, axis]
-        return self.temperature * divergence - np.einsum("pij,pj->pi", mobility, gradient)
+        return self.temperature * divergence - np.einsum("pij,pj->pi", composed(np.exp(values), vectors), gradient)
 
     def noise(self, points: ArrayLike) -> NDArray[np.float64]:
-        """Noise sqrt(2 sigma M(x)), the symmetric root.
+        """Noise sqrt(2 sigma M(x)) (P, d, d), the symmetric root in front of dW.
 
-        Args:
-            points: x (P, d), in the box.
-
-        Returns:
-            The matrix in front of dW (P, d, d), in units of length over the root of time.
-
-        Raises:
-            InvalidArgument: a wrong shape, or a point outside of the box.
-
-        Source: Duncan, Duong and Pavliotis (2023), equation (18).
+        It is in units of length over the root of time. Source: Duncan, Duong and Pavliotis (2023), equation (18).
         """
         values, vectors = self._log_mobility(self._checked(points))
-        root = np.sqrt(2 * self.temperature) * np.exp(0.5 * values)
-        return (vectors * root[:, None, :]) @ vectors.swapaxes(-1, -2)
+        return composed(np.sqrt(2 * self.temperature) * np.exp(0.5 * values), vectors)
 
     def _checked(self, points: ArrayLike) -> NDArray[np.float64]:
         x = checked_points("points", points, self.dim)
@@ -167,7 +127,7 @@ class EffectiveCoefficients:
         return x
 
     @cached_property
-    def _confining_gradient(self) -> list[Any]:
+    def _confining_gradient(self) -> list[Callable[..., np.ndarray]]:
         slow = self.potential.slow
         return [lambdified(slow, sympy.diff(self.potential.confining_expression, symbol)) for symbol in slow]
 
@@ -189,14 +149,8 @@ class EffectiveCoefficients:
         Raises:
             InvalidArgument: no path, or one in a folder that is not there.
         """
-        content = {
-            "kind": KIND,
-            "format": FORMAT,
-            "bounds": self.bounds,
-            "axes": np.array(self.axes, dtype=int),
-            "error": self.error,
-        }
-        content |= {"polynomials": self.polynomials, "problem": fingerprint(self.potential)}
+        content = {"kind": KIND, "format": FORMAT, "bounds": self.bounds, "axes": np.array(self.axes, dtype=int)}
+        content |= {"error": self.error, "polynomials": self.polynomials, "problem": fingerprint(self.potential)}
         save_arrays(target("path", path), content)
 
     @classmethod
@@ -272,9 +226,9 @@ def effective_coefficients(
     same_on_all_ranks(
         comm, potential=fingerprint(potential), box=bounds, rtol=tolerance, cache=None if path is None else path.name
     )
-    kept = None if path is None else _read(path, potential, bounds, comm)
-    if kept is not None:
-        return kept
+    stored = None if path is None else _read(path, potential, bounds, comm)
+    if stored is not None:
+        return stored
     computed = _computed(potential, bounds, tolerance, tensors, comm)
     if path is not None:
         on_all_ranks(comm, lambda: computed.save(path) if comm.rank == 0 else None)
@@ -310,7 +264,11 @@ def _interpolated(
     degrees = [FIRST_DEGREE] * len(axes)
     while True:
         if np.prod(degrees) > most:
-            raise _too_many(bounds, rtol, degrees)
+            raise NotConverged(
+                "interpolation of the effective coefficients",
+                f"polynomials with {degrees} coefficients are not enough for {rtol = :g} in the box {bounds.tolist()}",
+                "take a smaller box or a larger rtol",
+            )
         scaled = chebyshev_points(degrees)
         x = np.repeat(bounds.mean(axis=1)[None], len(scaled), axis=0)
         x[:, list(axes)] = low + 0.5 * (scaled + 1) * (high - low)
@@ -327,40 +285,38 @@ def _interpolated(
 
 
 def _measured(
-    found: EffectiveCoefficients, nodes: np.ndarray, sampled: Callable[[np.ndarray], np.ndarray], comm: MPI.Comm
+    interpolant: EffectiveCoefficients, nodes: np.ndarray, sampled: Callable[[np.ndarray], np.ndarray], comm: MPI.Comm
 ) -> float:
     """Largest relative error of M and Z1 at random points of the box, and at suspicious ones."""
-    generator = np.random.Generator(np.random.Philox(key=CHECKS))
-    low, high = found.bounds.T
-    x = low + (high - low) * generator.random((CHECKS, found.dim))
-    x = np.concatenate([x, comm.bcast(_suspicious(found, nodes))])
-    exact, interpolated = sampled(x), found._fields(x)
-    matrices = (unpacked(entries[:-1].T, found.dim) for entries in (exact, interpolated))
-    error = max(relative_distance(*matrices).max(), np.abs(exact[-1] - interpolated[-1]).max())
+    x, _ = _random_points(interpolant, CHECKS)
+    x = np.concatenate([x, comm.bcast(_suspicious(interpolant, nodes))])
+    exact, approximate = sampled(x), interpolant._fields(x)
+    matrices = (unpacked(entries[:-1].T, interpolant.dim) for entries in (exact, approximate))
+    error = max(relative_distance(*matrices).max(), np.abs(exact[-1] - approximate[-1]).max())
     return float(comm.bcast(error))
 
 
-def _suspicious(found: EffectiveCoefficients, nodes: np.ndarray) -> np.ndarray:
+def _suspicious(interpolant: EffectiveCoefficients, nodes: np.ndarray) -> np.ndarray:
     """Points (S, d), of many, at which V1 at some fast positions is interpolated worst from the same nodes."""
-    generator = np.random.Generator(np.random.Philox(key=CANDIDATES))
-    low, high = found.bounds.T
-    x = low + (high - low) * generator.random((CANDIDATES, found.dim))
-    fast = generator.random((FAST_POSITIONS, found.potential.scales, found.dim))
-    at = lambda places: np.array([found.potential.fluctuation_at(places, *y[:, None]) for y in fast])  # noqa: E731
-    polynomials = coefficients(at(nodes).reshape(-1, *found.polynomials.shape[1:]))
-    errors = np.abs(evaluated(polynomials, found.bounds, found.axes, x) - at(x)).max(axis=0)
+    potential = interpolant.potential
+    x, generator = _random_points(interpolant, CANDIDATES)
+    fast = generator.random((FAST_POSITIONS, potential.scales, potential.dim))
+    at = lambda places: np.array([potential.fluctuation_at(places, *y[:, None]) for y in fast])  # noqa: E731
+    polynomials = coefficients(at(nodes).reshape(-1, *interpolant.polynomials.shape[1:]))
+    errors = np.abs(evaluated(polynomials, interpolant.bounds, interpolant.axes, x) - at(x)).max(axis=0)
     return x[np.argsort(-errors, kind="stable")[:SUSPICIOUS]]
 
 
-def _too_many(bounds: np.ndarray, rtol: float, degrees: list[int]) -> NotConverged:
-    return NotConverged(
-        "interpolation of the effective coefficients",
-        f"polynomials with {degrees} coefficients are not enough for rtol = {rtol:g} in the box {bounds.tolist()}",
-        "take a smaller box or a larger rtol",
-    )
+def _random_points(interpolant: EffectiveCoefficients, count: int) -> tuple[np.ndarray, np.random.Generator]:
+    """Random points (count, d) of the box, and the generator that they come from."""
+    generator = np.random.Generator(np.random.Philox(key=count))
+    low, high = interpolant.bounds.T
+    return low + (high - low) * generator.random((count, interpolant.dim)), generator
 
 
-def _cached_file(cache: Any, potential: MultiscalePotential, bounds: np.ndarray, rtol: float, comm: MPI.Comm) -> Path:
+def _cached_file(
+    cache: str | os.PathLike[str], potential: MultiscalePotential, bounds: np.ndarray, rtol: float, comm: MPI.Comm
+) -> Path:
     """The file of a problem in a folder, which rank 0 makes and tries to write in before any work."""
     try:
         folder = Path(os.fspath(cache))
@@ -379,13 +335,13 @@ def _read(
 ) -> EffectiveCoefficients | None:
     """Read a cached file on rank 0, for all, whose disks may differ; None for no file or one of another problem."""
 
-    def read() -> tuple[Any, ...] | None:
+    def read() -> tuple[np.ndarray, tuple[int, ...], np.ndarray, float] | None:
         try:
-            kept = EffectiveCoefficients.load(path, potential) if comm.rank == 0 else None
+            stored = EffectiveCoefficients.load(path, potential)
         except (OSError, InvalidArgument):
             return None
-        same = kept is not None and np.array_equal(kept.bounds, bounds)
-        return (kept.bounds, kept.axes, kept.polynomials, kept.error) if kept is not None and same else None
+        same = np.array_equal(stored.bounds, bounds)
+        return (stored.bounds, stored.axes, stored.polynomials, stored.error) if same else None
 
-    parts = comm.bcast(on_all_ranks(comm, read))
+    parts = comm.bcast(on_all_ranks(comm, lambda: read() if comm.rank == 0 else None))
     return None if parts is None else EffectiveCoefficients(potential, *parts)

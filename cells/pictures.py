@@ -16,6 +16,7 @@ from scaling_limits.particles.support.archive import target
 from scaling_limits.particles.support.checks import number, real_array, shown
 
 from .correctors import CorrectorLevel
+from .solvers.symmetric import composed
 
 CIRCLE = 48  # corners of an ellipse
 
@@ -138,8 +139,8 @@ def _ellipses(places: np.ndarray, matrices: np.ndarray, size: float) -> Any:
 
     angles = np.linspace(0.0, 2.0 * np.pi, CIRCLE, endpoint=False)
     values, vectors = np.linalg.eigh(matrices)
-    roots = (vectors * np.sqrt(values)[:, None, :]) @ vectors.swapaxes(1, 2)
-    rims = places[:, None, :] + size * np.stack([np.cos(angles), np.sin(angles)], axis=1) @ roots
+    circle = np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    rims = places[:, None, :] + size * circle @ composed(np.sqrt(values), vectors)
     corners = np.concatenate([rims, np.full((*rims.shape[:2], 1), 1e-3)], axis=2).reshape(-1, 3)
     numbers = np.arange(len(corners)).reshape(-1, CIRCLE)
     faces = np.concatenate([np.full((len(places), 1), CIRCLE), numbers], axis=1)

@@ -85,9 +85,7 @@ class Candidates:
         macroscopic = np.concatenate([macroscopic, np.repeat(self.hard, OF_EACH_HARD if level > 1 else 1, axis=0)])
         fast = generator.random((len(macroscopic), (level - 1) * self.splitting.dim))
         slow = np.concatenate([macroscopic, fast], axis=1)
-        columns = list(self.splitting.columns[level])
-        _, first = np.unique(slow[:, columns], axis=0, return_index=True)
-        return slow[np.sort(first)] if columns else slow[:1]
+        return slow[np.sort(self.splitting.distinct(level, slow)[0])]
 
     def _spread(self, level: int, slow: np.ndarray) -> np.ndarray:
         if not self.splitting.has_terms(level):

@@ -128,6 +128,14 @@ class ScaleSplitting:
             result[k] = tuple(sorted(column for column in needed if column < k * self.dim))
         return result
 
+    def distinct(self, level: int, slow: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Rows of slow variables (B, k d), one of each cell of a level, and for each of the B the number of its own."""
+        columns = list(self.columns[level])
+        if not columns:
+            return np.zeros(1, dtype=int), np.zeros(len(slow), dtype=int)
+        _, first, inverse = np.unique(slow[:, columns], axis=0, return_index=True, return_inverse=True)
+        return first, inverse.ravel()
+
     def sampled_axes(self, level: int) -> tuple[int, ...]:
         """The components of y_k on which the tensor K_k depends other than through the factor exp(-U_k/sigma)."""
         first = level * self.dim
