@@ -7,10 +7,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..recursion.level_solver import Snapshots
-from ..recursion.levels import LevelBasis, LevelPlan, difference
+from ..recursion.levels import LevelPlan, Snapshots, difference
 from ..recursion.recursion import Recursion
-from ..solvers.reduced_basis import LARGEST, ReducedBasis, reduced_basis
+from ..solvers.reduced_basis import LARGEST, LevelBasis, ReducedBasis, reduced_basis
 
 SNAPSHOTS = (24, 24, 48, 96)  # cells whose correctors join the basis, until it is good enough
 TESTS = 24  # other cells, on which it is tried; of these and of the first snapshots, half are of all contrasts

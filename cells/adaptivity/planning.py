@@ -11,7 +11,7 @@ import numpy as np
 from scaling_limits.particles.errors import NotConverged
 from scaling_limits.particles.support.checks import LARGEST_RTOL
 
-from ..recursion.levels import SAFETY, LevelPlan, LevelResult, difference, interpolation_errors, log_mean
+from ..recursion.levels import SAFETY, LevelPlan, LevelResult, difference, interpolation_errors
 from ..recursion.recursion import SAMPLE_COUNTS, TRIALS, Recursion
 from ..recursion.scale_splitting import ScaleSplitting
 from ..spaces.discretisations import Discretisation, FiniteElements, FourierGalerkin, choose_route, comparison_space
@@ -308,7 +308,7 @@ class Planner:
     def _means(self, level: int, probes: np.ndarray, space: TensorSpace) -> np.ndarray:
         exponents = self.splitting.exponent(level, probes, space.nodes)
         full = np.broadcast_to(exponents, (len(exponents), *space.weights.shape))
-        return np.stack([log_mean(full, space), log_mean(-full, space)])
+        return np.stack([space.log_mean(full), space.log_mean(-full)])
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,8 +12,7 @@ import numpy as np
 
 from ..recursion.levels import SAFETY, LevelResult, difference, not_finite
 from ..recursion.scale_splitting import ScaleSplitting
-from ..spaces.line_space import equidistant
-from ..spaces.tensor_space import TensorSpace
+from ..spaces.tensor_space import TensorSpace, equidistant
 
 CANDIDATES = 64  # cells, at least, among which the hardest are taken
 MOST_VALUES = 2_000_000  # of the potential for that, at most, where there are many points

@@ -17,8 +17,7 @@ from scaling_limits.particles.sampling.workers import Stop, in_order
 from scaling_limits.particles.support.progress import watched
 
 from ..spaces.interpolation import grid, trial_points
-from .level_solver import Cells, Snapshots
-from .levels import LevelFields, LevelPlan, LevelResult, interpolation_errors, joined
+from .levels import Cells, LevelFields, LevelPlan, LevelResult, Snapshots, interpolation_errors, joined
 from .scale_splitting import ScaleSplitting
 
 Result = TypeVar("Result")

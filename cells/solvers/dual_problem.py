@@ -14,8 +14,7 @@ import numpy as np
 from scaling_limits.particles.errors import NotConverged
 from scaling_limits.particles.sampling.workers import Stop
 
-from ..spaces.line_space import LineSpace
-from ..spaces.tensor_space import TensorSpace, apply_along, transpose
+from ..spaces.tensor_space import LineSpace, TensorSpace, apply_along, transpose
 from .cell_problem import Field, add_unit_gradients, energy, flux, flux_of_unit_gradients
 from .conjugate_gradients import minimise
 

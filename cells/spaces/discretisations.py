@@ -13,8 +13,7 @@ from typing import Any, ClassVar, Protocol, runtime_checkable
 from scaling_limits.particles import InvalidArgument
 from scaling_limits.particles.support.checks import integer, shown
 
-from .line_space import LineSpace, elements, equidistant, fourier
-from .tensor_space import TensorSpace
+from .tensor_space import LineSpace, TensorSpace, elements, equidistant, fourier
 
 MODERATE = 10.0  # log of the contrast up to which Fourier-Galerkin is the faster of the two
 MODEST = 1e-6  # rtol from which elements of degree 4 are the faster ones at high contrast

@@ -12,8 +12,7 @@ import numpy as np
 from numpy.polynomial import chebyshev
 from scipy import fft
 
-from .line_space import trigonometric
-from .tensor_space import apply_along
+from .tensor_space import apply_along, trigonometric
 
 CHUNK = 4_000_000  # values of Chebyshev polynomials that are computed at once
 

@@ -22,8 +22,7 @@ from scaling_limits.cells.solvers.symmetric import (
 )
 from scaling_limits.cells.solvers.wells import basins
 from scaling_limits.cells.spaces.interpolation import interpolate, interpolate_at
-from scaling_limits.cells.spaces.line_space import elements, fourier, graded_elements
-from scaling_limits.cells.spaces.tensor_space import TensorSpace
+from scaling_limits.cells.spaces.tensor_space import TensorSpace, elements, fourier, graded_elements
 from scaling_limits.meshes import torus
 from scaling_limits.particles import InvalidArgument
 
