@@ -9,6 +9,7 @@ from .effective_coefficients import EffectiveCoefficients, effective_coefficient
 from .effective_tensor import EffectiveTensor, effective_tensor
 from .fenicsx.corrector_forms import CorrectorForms
 from .fenicsx.corrector_problem import CorrectorProblem, CorrectorSolution
+from .fenicsx.petsc_recursion import PETScElements
 from .spaces.discretisations import FiniteElements, FourierGalerkin, HarmonicMean, choose_route
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "FourierGalerkin",
     "HarmonicMean",
     "NotConverged",
+    "PETScElements",
     "Unresolved",
     "averaged_dissipation",
     "choose_route",

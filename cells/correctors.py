@@ -11,17 +11,15 @@ from dolfinx import fem
 from mpi4py import MPI
 from numpy.typing import ArrayLike, NDArray
 
-from scaling_limits.meshes import torus
 from scaling_limits.particles import InvalidArgument, MultiscalePotential
 from scaling_limits.particles.sampling.ranks import communicator, on_all_ranks, same_on_all_ranks
 from scaling_limits.particles.support.checks import instance, integer, real_array, relative_tolerance, shown
 
-from .adaptivity.planning import Planner
-from .fenicsx.corrector_problem import CorrectorProblem
+from .fenicsx.level_tensor import LevelTensor
+from .fenicsx.petsc_recursion import PETScElements, PETScRecursion
+from .levels.scale_splitting import fingerprint, splitting_of
 from .recursion.recursion import Recursion
-from .recursion.scale_splitting import fingerprint, splitting_of
-from .solvers.symmetric import exponential, packed, unpacked
-from .spaces.interpolation import interpolate_at, on_grid
+from .recursion.settings import Allowances
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,9 +31,9 @@ class CorrectorLevel:
         slow: the slow variables x, y_1, ..., y_{k-1} (k d,); also called `prefix`.
         tensor: K_k exp(-log_scale) as a function of y_k, from points (P, d) to (P, d, d).
         correctors: theta_k^j, a dolfinx function for each direction j, of mean 0.
-        effective: K_{k-1} exp(-log_scale) (d, d), from the finite elements on this mesh, whose error `rtol` does not
-            bound.
+        effective: K_{k-1} exp(-log_scale) (d, d), from the finite elements on this mesh.
         log_scale: a number that keeps K_k in the range of double precision.
+        error: estimated relative error of `effective`: what elements of the next degree change, and the error of K_k.
     """
 
     level: int
@@ -44,36 +42,12 @@ class CorrectorLevel:
     correctors: tuple[fem.Function, ...]
     effective: NDArray[np.float64]
     log_scale: float
+    error: float
 
     @property
     def prefix(self) -> NDArray[np.float64]:
         """The same as `slow`."""
         return self.slow
-
-
-class LevelTensor:
-    """Coefficient K_k exp(-log_scale) of a level as a function of y_k (P, d) -> (P, d, d)."""
-
-    def __init__(self, recursion: Recursion, level: int, slow: np.ndarray) -> None:
-        self._splitting, self._level, self._slow = recursion.splitting, level, slow[None]
-        axes, dim, count = self._splitting.sampled_axes(level), self._splitting.dim, recursion.plans[level].samples
-        samples = recursion.samples_of(level, self._slow, count)
-        self._samples = on_grid(packed(samples.log_tensor)[None], count, axes, dim)
-        ticks = np.random.Generator(np.random.Philox(key=0)).random((512, dim))
-        self.log_scale = 0.0
-        self.log_scale = float(np.einsum("pii->pi", self.logarithm(ticks)).max())
-
-    def logarithm(self, y: np.ndarray) -> np.ndarray:
-        """Logarithm of the tensor, log K_k - log_scale (P, d, d)."""
-        own = self._splitting.exponent(self._level, self._slow, tuple(y.T))
-        entries = interpolate_at(self._samples, y)
-        tensor = np.moveaxis(unpacked(entries, self._splitting.dim)[0], -1, 0)
-        shift = np.broadcast_to(own[0] - self.log_scale, len(y))
-        return tensor + shift[:, None, None] * np.eye(self._splitting.dim)
-
-    def __call__(self, y: np.ndarray) -> np.ndarray:
-        """Tensor K_k exp(-log_scale) (P, d, d) at points y_k (P, d)."""
-        return exponential(self.logarithm(y))
 
 
 def correctors(
@@ -86,6 +60,7 @@ def correctors(
     degree: int = 4,
     comm: MPI.Comm = MPI.COMM_WORLD,
     petsc_options: dict[str, Any] | None = None,
+    route: PETScElements | None = None,
 ) -> list[CorrectorLevel]:
     """Solve the cell problems of all levels, at one x and given y_1, ..., y_{N-1}.
 
@@ -100,6 +75,8 @@ def correctors(
         degree: of the Lagrange elements on it.
         comm: its ranks share each mesh.
         petsc_options: see `CorrectorProblem`.
+        route: `PETScElements(...)` to compute every K_k by finite elements, too, with its own degree, mesh and options;
+            None takes the faster route of `effective_tensor` for K_1, ..., K_{N-1}.
 
     Returns:
         The levels k = 1, ..., N, in this order.
@@ -121,18 +98,25 @@ def correctors(
         comm, potential=fingerprint(potential), point=parts[0], fast=np.array(parts), rtol=tolerance,
         cells=number_of_cells, degree=order,
     )  # fmt: skip
-    mesh = torus((number_of_cells,) * potential.dim, comm=comm)
-    problem = CorrectorProblem(mesh, order, petsc_options=petsc_options)
     splitting = splitting_of(potential)
-    plan = comm.bcast(on_all_ranks(comm, Planner(splitting, parts[0][None], tolerance, False, None, 1).plan))
-    recursion = Recursion(splitting, plan.levels)
+    ours = PETScElements(order, number_of_cells, petsc_options) if route is None else route
+    recursion = PETScRecursion(splitting, ours, tolerance, comm)
+    fast_route = Recursion(splitting, Allowances(tolerance, splitting.levels, False)) if route is None else None
     result = []
     for k in range(1, potential.scales + 1):
         slow = np.concatenate(parts[:k])
-        tensor = on_all_ranks(comm, lambda: LevelTensor(recursion, k, slow))  # noqa: B023 - called at once
-        solution = problem.solve(tensor, 0.1 * tolerance)
-        result.append(CorrectorLevel(k, slow, tensor, solution.correctors, solution.effective, tensor.log_scale))
+        tensor = _level_tensor(fast_route, k, slow, comm) if fast_route else recursion.tensor(k, slow)
+        solution, better = (problem.solve(tensor, 0.1 * tolerance) for problem in recursion.problems)
+        error = recursion.own_error(solution.effective, better.effective) + tensor.error
+        parts_of = solution.correctors, solution.effective, tensor.log_scale, error
+        result.append(CorrectorLevel(k, slow, tensor, *parts_of))
     return result
+
+
+def _level_tensor(recursion: Recursion, level: int, slow: np.ndarray, comm: MPI.Comm) -> LevelTensor:
+    """K_k by the cells in numpy, the same on all ranks."""
+    samples = comm.bcast(on_all_ranks(comm, lambda: recursion.samples(level, slow[None])))
+    return LevelTensor(recursion.splitting, level, slow, samples)
 
 
 def _position(name: str, value: Any, dim: int) -> np.ndarray:

@@ -25,7 +25,7 @@ from scaling_limits.particles.support.checks import flag, instance, integer, rel
 from scaling_limits.particles.support.symbolic import lambdified
 
 from .effective_tensor import EffectiveTensor, effective_tensor
-from .recursion.scale_splitting import fingerprint
+from .levels.scale_splitting import fingerprint
 from .solvers.symmetric import composed, derivative_of_exponential, logarithm, packed, relative_distance, unpacked
 from .spaces.interpolation import chebyshev_points, coefficients, evaluated, tail
 

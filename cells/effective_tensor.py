@@ -18,18 +18,17 @@ from scaling_limits.particles.sampling.workers import default_workers
 from scaling_limits.particles.support.archive import load_arrays, save_arrays, target
 from scaling_limits.particles.support.checks import flag, instance, integer, relative_tolerance, shown
 
-from .adaptivity.planning import Plan, Planner
-from .recursion.levels import LevelResult, differences, joined
+from .fenicsx.petsc_recursion import PETScElements, PETScRecursion
+from .levels.results import LevelResult, joined
+from .levels.scale_splitting import ScaleSplitting, fingerprint, splitting_of
 from .recursion.recursion import Recursion
-from .recursion.scale_splitting import ScaleSplitting, fingerprint, splitting_of
+from .recursion.refinement import Reason
+from .recursion.settings import Allowances
 from .solvers.symmetric import exponential
 from .spaces.discretisations import Discretisation, FourierGalerkin, HarmonicMean
 
-FORMAT = 1  # of the files; 0 had no number
+FORMAT = 2  # of the files; 0 had no number, and 0 and 1 one error for all points
 LEAST, LEAST_WITH_BOUNDS = 1e-13, 1e-11  # rtol that rounding leaves
-REPLANS = 3  # plans that are tried: a finer one where spot checks at other points fail
-LOOKS = 4  # random points of a spot check, shared by the ranks; half as many more where the interpolation errs most
-FEW = 4  # points for each of these; of fewer points in all none is checked, since all of them are probes
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,9 +43,10 @@ class EffectiveTensor:
         log_partition: log Z_1 (P,).
         free_energy: Psi = V0 - sigma log Z_1 (P,), in the unit of energy.
         cell_solves: number of distinct cells solved at each level 1, ..., N (N,), all ranks together.
-        error: the estimated relative error of M; infinite where the only space of a route had nothing to compare with.
+        error: the relative error of M at each point (P,): an estimate, or with bounds a bound, up to what was measured of
+            quadrature and interpolation; infinite where a point could not be solved.
         routes: how the cells of each level were solved (N,).
-        spaces: in which space, for each level (N,).
+        spaces: in which space, for each level (N,): the finest that a cell needed.
     """
 
     points: NDArray[np.float64]
@@ -56,7 +56,7 @@ class EffectiveTensor:
     log_partition: NDArray[np.float64]
     free_energy: NDArray[np.float64]
     cell_solves: NDArray[np.integer]
-    error: float
+    error: NDArray[np.float64]
     routes: tuple[str, ...]
     spaces: tuple[str, ...]
 
@@ -67,7 +67,7 @@ class EffectiveTensor:
         levels = zip(self.routes, self.spaces, self.cell_solves)
         return "\n".join(
             [
-                f"EffectiveTensor at {count} points in {dim} dimensions, {bounds}, error {self.error:.1e}",
+                f"EffectiveTensor at {count} points in {dim} dimensions, {bounds}, error {self.error.max():.1e}",
                 f"  eigenvalues of M from {values.min():.6g} to {values.max():.6g}",
                 *[f"  level {k}: {route}, {space}; {n} cells" for k, (route, space, n) in enumerate(levels, 1)],
             ]
@@ -104,10 +104,10 @@ class EffectiveTensor:
         """
         bounds = {"lower", "upper"}
         names = set(cls.__dataclass_fields__) - bounds
-        content: dict[str, Any] = load_arrays(path, "EffectiveTensor", {0, FORMAT}, names, bounds)
+        content: dict[str, Any] = load_arrays(path, "EffectiveTensor", {0, 1, FORMAT}, names, bounds)
         content |= {name: content.get(name) for name in bounds}
         content |= {name: tuple(content[name].tolist()) for name in ("routes", "spaces")}
-        return cls(**content | {"error": float(content["error"])})
+        return cls(**content | {"error": np.broadcast_to(content["error"], len(content["points"])).copy()})
 
 
 def effective_tensor(
@@ -116,7 +116,7 @@ def effective_tensor(
     rtol: float = 1e-8,
     bounds: bool = False,
     *,
-    route: Discretisation | None = None,
+    route: Discretisation | PETScElements | None = None,
     workers: int | None = None,
     progress: bool = False,
     comm: MPI.Comm = MPI.COMM_WORLD,
@@ -139,7 +139,8 @@ def effective_tensor(
             fluxes, so the error of the solve is inside; they are widened by the measured errors of quadrature and of
             interpolation between samples.
         route: `FiniteElements(...)` or `FourierGalerkin(...)` for all levels; None chooses by contrast, for each level.
-            Where a route has one space, that is taken whatever its error, which a finer one measures.
+            Where a route has one space, that is taken whatever its error. `PETScElements(...)` is the whole recursion
+            by UFL forms and PETSc, slow and independent: all ranks share each cell, and none is done by numpy.
         workers: threads; None takes the cores that this process may use, shared among the ranks of `comm`.
         progress: show a progress bar, at a terminal, on rank 0.
         comm: communicator.
@@ -164,18 +165,34 @@ def effective_tensor(
         comm, potential=fingerprint(request.splitting.potential), points=request.points, rtol=request.rtol,
         bounds=request.bounds, route=request.route if is_dataclass(request.route) else type(request.route).__name__,
     )  # fmt: skip
-    result, plan, solves = _computed(request, comm)
-    if not plan.error <= request.rtol:
-        warn(_unresolved(plan, request.rtol), Unresolved)
-    return on_all_ranks(comm, lambda: _assembled(request, result, plan, solves))
+    tensor, reasons = _computed(request, comm)
+    if not (tensor.error <= request.rtol).all():
+        if not request.forced:
+            raise _not_converged(tensor, request.rtol, reasons)
+        warn(_unresolved(tensor, request.rtol), Unresolved)
+    return tensor
 
 
-def _unresolved(plan: Plan, rtol: float) -> str:
-    known = f"leaves a relative error of about {plan.error:.1e} in M"
-    if not np.isfinite(plan.error):
-        known = "leaves an error in M that is not known, since no other space could be compared with it"
-    space = plan.levels[1].space.line.name
-    return f"the only space of the route, {space}, {known}; rtol is {rtol:g}. Give the route finer spaces, or no route"
+def _not_converged(tensor: EffectiveTensor, rtol: float, reasons: dict[int, Reason]) -> NotConverged:
+    """The error that names the worst point, and holds what is known of the others."""
+    worst = int(np.argmax(tensor.error))
+    place, left = np.round(tensor.points[worst], 6).tolist(), f"an error of {tensor.error[worst]:.1e} is left"
+    known = left if np.isfinite(tensor.error[worst]) else "the error is not known"
+    level = max(reasons, default=0)
+    reason = reasons.get(level, Reason("the levels together", known, "take a larger rtol"))
+    many = int((~(tensor.error <= rtol)).sum())
+    return NotConverged(
+        "the effective tensor", f"at x = {place} {known}, and rtol is {rtol:g}; {reason.what}: {reason.reason}",
+        f"{reason.remedy}; {len(tensor.error) - many} of {len(tensor.error)} points are as asked, in `partial`", partial=tensor,
+    )  # fmt: skip
+
+
+def _unresolved(tensor: EffectiveTensor, rtol: float) -> str:
+    error = tensor.error.max()
+    known = f"leaves a relative error of about {error:.1e} in M"
+    if not np.isfinite(error):
+        known = "leaves an error in M that is not known"
+    return f"the only space of the route, {tensor.spaces[0]}, {known}; rtol is {rtol:g}. Give the route finer spaces, or no route"
 
 
 @dataclass(frozen=True, eq=False)
@@ -186,13 +203,15 @@ class _Request:
     points: np.ndarray
     rtol: float
     bounds: bool
-    route: Discretisation | None
+    route: Discretisation | PETScElements | None
     workers: int
     progress: bool
 
     @property
     def forced(self) -> bool:
         """Whether there is no choice of a space; without bounds its error is no reason to refuse."""
+        if isinstance(self.route, PETScElements):
+            return True
         return self.route is not None and not self.bounds and self.route.size(self.splitting.dim) == 1
 
 
@@ -205,7 +224,10 @@ def _checked(
         raise InvalidArgument("points", "must not be empty")
     tolerance = relative_tolerance(rtol, least=LEAST_WITH_BOUNDS if flag("bounds", bounds) else LEAST)
     threads = default_workers(comm) if workers is None else integer("workers", workers, 1)
-    if route is not None:
+    if isinstance(route, PETScElements):
+        if bounds:
+            raise InvalidArgument("route", "must be finite elements where bounds are wanted, not those of PETSc")
+    elif route is not None:
         fits = isinstance(route, Discretisation) and not isinstance(route, type)
         if not fits or (isinstance(route, HarmonicMean) and potential.dim > 1):
             raise InvalidArgument("route", f"must be a route for {potential.dim} dimensions, not {shown(route)}")
@@ -218,80 +240,30 @@ def _checked(
     return _Request(splitting_of(potential), positions, tolerance, bool(bounds), route, threads, progress)
 
 
-def _computed(request: _Request, comm: MPI.Comm) -> tuple[LevelResult, Plan, np.ndarray]:
-    """Plan, solve on each rank for its share of the distinct points, and spot-check the plan.
-
-    Where a check fails, the next plan is tried on that point, too.
-    """
+def _computed(request: _Request, comm: MPI.Comm) -> tuple[EffectiveTensor, dict[int, Reason]]:
+    """Solve on each rank for its share of the distinct points; the tensor, and why it is not better where it is not."""
     splitting, points = request.splitting, request.points
     first, numbers = splitting.distinct(1, points)
-    distinct = points[first]
-    mine = distinct[comm.rank :: comm.size]
-    aim, error = request.rtol, np.inf
-    hard: np.ndarray = np.zeros((0, splitting.dim))
-    for attempt in range(REPLANS):
-        planner = Planner(splitting, distinct, aim, request.bounds, request.route, request.workers, hard)
-        try:
-            plan = comm.bcast(on_all_ranks(comm, planner.plan))  # the same on all ranks, even where rounding differs
-        except NotConverged as failure:
-            if not attempt:
-                raise
-            raise _missed(request.rtol, error, hard[-1], f"and a finer one fails: {failure.reason}") from failure
-        recursion = Recursion(
-            splitting, plan.levels, request.bounds, request.workers, progress=request.progress, watch=True
+    mine = points[first][comm.rank :: comm.size]
+    if isinstance(request.route, PETScElements):
+        petsc = PETScRecursion(splitting, request.route, request.rtol, comm)
+        result, names = (
+            petsc.effective(1, points),
+            [(request.route.name, request.route.description())] * splitting.levels,
         )
-        result, change, place = on_all_ranks(comm, lambda: _solved(request, mine, plan, recursion, comm))  # noqa: B023
-        change, place = max(comm.allgather((change, tuple(place))))
-        error = max(plan.error, change)
-        if error <= request.rtol or request.forced:
-            whole = _gathered(result, len(distinct), comm)
-            solves = [comm.allreduce(recursion.solves.get(k, 0)) for k in range(1, splitting.levels + 1)]
-            return whole.rows(numbers), Plan(plan.levels, plan.routes, plan.refinements, error), np.array(solves)
-        hard = np.concatenate([hard, [place]])
-        floor = min(request.rtol, LEAST_WITH_BOUNDS if request.bounds else LEAST)
-        aim = max(floor, aim * min(0.5, max(0.1, request.rtol / error)))
-    raise _missed(request.rtol, error, hard[-1], f"and so do {REPLANS - 1} finer ones")
-
-
-def _missed(rtol: float, error: float, place: np.ndarray, more: str) -> NotConverged:
-    return NotConverged(
-        "the effective tensor",
-        f"the plan for rtol = {rtol:g} leaves an error of {error:.1e} at x = {np.round(place, 6).tolist()}, {more}",
-        "take a larger rtol, or the points around that one by themselves",
-    )
-
-
-def _solved(
-    request: _Request, mine: np.ndarray, plan: Plan, recursion: Recursion, comm: MPI.Comm
-) -> tuple[LevelResult, float, np.ndarray]:
-    """Results for the points of this rank, the largest error seen in them, and where."""
-    if plan.result is not None:
-        recursion.solves.update(plan.solves if comm.rank == 0 else {})
-        return plan.result.rows(np.arange(len(mine))), 0.0, np.zeros(request.splitting.dim)
-    result = recursion.effective(1, mine)
-    some, errors = np.arange(len(mine)), result.gaps()
-    if not request.bounds:
-        some, errors = _spot_checked(request, mine, result, plan, comm.size)
-    if not len(some):
-        return result, 0.0, np.zeros(request.splitting.dim)
-    return result, float(errors.max()), mine[some[errors.argmax()]]
-
-
-def _spot_checked(
-    request: _Request, points: np.ndarray, result: LevelResult, plan: Plan, ranks: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Some points, and the changes of their results under a finer plan; each rank checks its part of them.
-
-    Half of the points are random, the others those at which the interpolation between samples errs most.
-    """
-    looks = min(-(-min(LOOKS, len(points) * ranks // FEW) // ranks), len(points))
-    some = np.random.Generator(np.random.Philox(key=0)).choice(len(points), looks, replace=False)
-    worst = np.argsort(-result.slack, kind="stable")[: -(-len(some) // 2)]
-    some = np.unique(np.append(some, worst[result.slack[worst] > 0]))
-    if not some.size:
-        return some, np.zeros(0)
-    finer = Recursion(request.splitting, plan.refined(request.splitting).levels, False, request.workers)
-    return some, differences(result.rows(some), finer.effective(1, points[some]))
+        solves = np.array(list(petsc.solves.values()))
+        return on_all_ranks(comm, lambda: _assembled(request, result, solves, names)), {}
+    allowances = Allowances(request.rtol, splitting.levels, request.bounds)
+    bar = comm if request.progress else None
+    recursion = Recursion(splitting, allowances, request.route, request.workers, bar)
+    result = _gathered(on_all_ranks(comm, lambda: recursion.effective(1, mine)), len(first), comm).rows(numbers)
+    reasons: dict[int, Reason] = {}
+    for others in comm.allgather(recursion.reasons):
+        reasons |= others
+    spaces = [recursion.names_of(k) for k in range(1, splitting.levels + 1)]
+    finest = [max(names)[1:] for names in zip(*comm.allgather(spaces))]
+    solves = np.array([comm.allreduce(count) for count in recursion.solves.values()])
+    return on_all_ranks(comm, lambda: _assembled(request, result, solves, finest)), reasons
 
 
 def _gathered(result: LevelResult, count: int, comm: MPI.Comm) -> LevelResult:
@@ -300,7 +272,9 @@ def _gathered(result: LevelResult, count: int, comm: MPI.Comm) -> LevelResult:
     return joined(comm.allgather(result)).rows(np.argsort(places))
 
 
-def _assembled(request: _Request, result: LevelResult, plan: Plan, solves: np.ndarray) -> EffectiveTensor:
+def _assembled(
+    request: _Request, result: LevelResult, solves: np.ndarray, spaces: list[tuple[str, str]]
+) -> EffectiveTensor:
     points, potential, identity = request.points, request.splitting.potential, np.eye(request.splitting.dim)
     with np.errstate(all="ignore"):
         confining = potential.confining_at(points)
@@ -319,7 +293,7 @@ def _assembled(request: _Request, result: LevelResult, plan: Plan, solves: np.nd
         log_partition=log_partition,
         free_energy=confining - potential.temperature * log_partition,
         cell_solves=solves,
-        error=plan.error,
-        routes=tuple(plan.routes[k].name for k in sorted(plan.routes)),
-        spaces=tuple(plan.levels[k].space.line.name for k in sorted(plan.levels)),
+        error=result.error,
+        routes=tuple(route for route, _ in spaces),
+        spaces=tuple(space for _, space in spaces),
     )

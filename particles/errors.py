@@ -49,18 +49,25 @@ class NotConverged(RuntimeError):
         remedy: what to change.
         time: time that was reached, in the unit of the equation, where the solve is in time.
         step: the last step size tried, likewise.
+        partial: what was reached, where a part of what was asked is good; None where nothing is.
     """
 
     def __init__(
-        self, what: str, reason: str, remedy: str, *, time: float | None = None, step: float | None = None
-    ) -> None:
+        self, what: str, reason: str, remedy: str, *, time: float | None = None, step: float | None = None,
+        partial: Any = None,
+    ) -> None:  # fmt: skip
         place = "" if time is None else f" at t = {time:.6g}"
         size = "" if step is None else f" with step {step:.3g}"
         super().__init__(f"{what} failed{place}{size}: {reason}. Remedy: {remedy}.")
         self.what, self.reason, self.remedy, self.time, self.step = what, reason, remedy, time, step
+        self.partial = partial
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return partial(type(self), time=self.time, step=self.step), (self.what, self.reason, self.remedy)
+        return partial(type(self), time=self.time, step=self.step, partial=self.partial), (
+            self.what,
+            self.reason,
+            self.remedy,
+        )
 
 
 class Unstable(RuntimeError):

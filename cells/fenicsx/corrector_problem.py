@@ -137,7 +137,7 @@ class CorrectorProblem:
             self._apply, self._precondition, self._load_vectors(), self._energies, start, tolerance, ITERATIONS,
             self._dot,
         )  # fmt: skip
-        if not found.converged:
+        if not found.converged.all():
             raise NotConverged(
                 "a corrector", f"the energy still fell after {found.iterations} iterations",
                 "take a finer mesh or a lower contrast",

@@ -1,1 +1,1 @@
-"""From the fastest scale to the slowest: V1 = sum U_k, the levels, the recursion K_N -> K_0."""
+"""The recursion over the levels, with the space, the samples and the reduced basis that each cell needs."""

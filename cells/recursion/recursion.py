@@ -1,130 +1,208 @@
-"""The recursion K_N -> theta_N -> K_{N-1} -> ... -> K_0 for many points, with spaces and samples that are given.
+"""The recursion K_N -> theta_N -> K_{N-1} -> ... -> K_0 for many points, each cell as accurate as it has to be.
 
 K_{k-1} is needed at all quadrature points of the cells of level k - 1. It is computed at a few, equidistant in y_{k-1},
 and log K_{k-1} is interpolated in between, apart from the factor exp(-U_{k-1}/sigma), which is known everywhere.
+Every cell has an error of its own: that of its space and that of its samples, both measured in it, and the largest error
+of its samples. A cell in which one of them is larger than allowed gets a finer space, or more samples.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
-from typing import TypeVar
+from collections.abc import Iterable
 
 import numpy as np
 from mpi4py import MPI
 
-from scaling_limits.particles.sampling.workers import Stop, in_order
 from scaling_limits.particles.support.progress import watched
 
+from ..levels.fields import LevelFields
+from ..levels.results import LevelResult, Samples, empty, joined
+from ..levels.scale_splitting import ScaleSplitting
+from ..levels.scan import strengths, unseen_by_samples
+from ..spaces.discretisations import Discretisation, choose_route
 from ..spaces.interpolation import grid, trial_points
-from .levels import Cells, LevelFields, LevelPlan, LevelResult, Snapshots, interpolation_errors, joined
-from .scale_splitting import ScaleSplitting
+from .basis_building import MANY, BasisOfLevel, solve_many
+from .interpolation_errors import effect_on_cells, errors_between
+from .refinement import CellSolver, Place, Reason, Solved
+from .settings import MOST_SAMPLES, SAMPLE_COUNTS, Allowances
 
-Result = TypeVar("Result")
-CHUNK = 40_000  # unknowns of a chunk of cells: their arrays stay in the cache
-SAMPLE_COUNTS = (5, 7, 9, 11, 13, 15, 17, 19, 21, 25, 29, 33, 39, 45, 55, 65, 81, 97, 129)
 TRIALS = 4  # points between the samples at which the interpolation is tried
 SAMPLES = 4096  # cells of the next level for which memory is taken at once
+PILOTS = 3  # cells that are solved before many others, to know where to begin with these
+LOOKED_AT = 256  # cells, at most, among which these are chosen
 
 
-@dataclass(frozen=True, eq=False)
 class Recursion:
-    """The recursion (15), (16) with one plan for each level.
+    """The recursion (15), (16) for one potential and one tolerance; it remembers what cells needed before.
 
     Args:
         splitting: the potential, split into levels.
-        plans: of the levels k = 1, ..., N, by k.
-        bounds: whether lower bounds and slacks are computed.
+        allowances: of errors.
+        route: the spaces of all levels, or None to choose by contrast, for each level.
         workers: threads for the cells of a level.
-        solves: counts the distinct cells solved at each level, by k.
-        progress: whether a bar counts the groups of points x.
-        watch: whether slacks are computed without bounds too, from what the interpolation errs in each cell.
+        comm: communicator that the progress bar is of; None for no bar.
+
+    Attributes:
+        solves: counts of the distinct cells solved at each level, by k.
+        places: the finest space that a cell of each level needed.
+        reasons: why cells of a level have larger errors than allowed, by k.
 
     Source: Duncan, Duong and Pavliotis (2023), (14) to (17).
     """
 
-    splitting: ScaleSplitting
-    plans: dict[int, LevelPlan]
-    bounds: bool = False
-    workers: int = 1
-    solves: dict[int, int] = field(default_factory=dict)
-    progress: bool = False
-    watch: bool = False
+    def __init__(
+        self,
+        splitting: ScaleSplitting,
+        allowances: Allowances,
+        route: Discretisation | None = None,
+        workers: int = 1,
+        comm: MPI.Comm | None = None,
+    ) -> None:
+        self.splitting, self.allowances = splitting, allowances
+        self.solves = dict.fromkeys(range(1, splitting.levels + 1), 0)
+        self.places: dict[int, Place] = {}
+        self.reasons: dict[int, Reason] = {}
+        self._solver = CellSolver(allowances, route, workers)
+        self._counts: dict[int, int] = {}
+        self._bases: dict[int, BasisOfLevel] = {}
+        self._comm = comm
 
     def effective(self, level: int, slow: np.ndarray) -> LevelResult:
         """K_{k-1} at (x, y_1, ..., y_{k-1}) (B, k d); points that agree in the components that matter share a cell."""
-        if level > self.splitting.levels or not len(slow):
-            return self._identity(len(slow))
-        first, numbers = self.splitting.distinct(level, slow)
+        splitting = self.splitting
+        if level > splitting.levels or not len(slow):
+            return empty(len(slow), splitting.dim)
+        first, numbers = splitting.distinct(level, slow)
         distinct = slow[first]
-        if self.splitting.is_trivial(level):
-            result = self.effective(level + 1, self.extended(level, distinct, np.zeros((1, self.splitting.dim))))
+        if splitting.is_trivial(level):
+            nowhere = np.zeros((1, splitting.dim))
+            return self.effective(level + 1, extended(distinct, nowhere)).rows(numbers)
+        self.solves[level] += len(distinct)
+        order = self._pilots_first(level, distinct)
+        parts = [self._solve(level, distinct[some]) for some in self._groups(level, order)]
+        return joined(parts).rows(np.argsort(order, kind="stable")).rows(numbers)
+
+    def names_of(self, level: int) -> tuple[int, str, str]:
+        """Points in a direction of the finest space of a level, and the names of its route and of the space."""
+        place = self.places.get(level) or Place(
+            self._solver.route or choose_route(0.0, 1e-8, self.splitting.dim, False), 0
+        )
+        space = place.route.space(place.refinement, self.splitting.dim).line
+        return space.points.size, place.route.name, space.name
+
+    def samples(self, level: int, slow: np.ndarray) -> Samples:
+        """As many samples of the next level as one cell (1, k d) needs."""
+        if self.splitting.sampled_axes(level):
+            self._solve(level, slow)
+        return self._sampled(level, slow, self._counts.get(level, 1))
+
+    def _sampled(self, level: int, slow: np.ndarray, count: int) -> Samples:
+        axes, dim = self.splitting.sampled_axes(level), self.splitting.dim
+        results = self.effective(level + 1, extended(slow, grid(count, axes, dim)))
+        return Samples(results, count, axes, np.zeros(len(slow)))
+
+    def _solve(self, level: int, slow: np.ndarray) -> LevelResult:
+        """Cells of a level, each with as many samples as it needs."""
+        axes, dim = self.splitting.sampled_axes(level), self.splitting.dim
+        if not axes:
+            return self._with_samples(level, slow, self._sampled(level, slow, 1)).result
+        trials = trial_points(TRIALS, axes, dim)
+        true = self.effective(level + 1, extended(slow, trials))
+        found, pending = empty(len(slow), dim), np.arange(len(slow))
+        tried: list[tuple[int, float]] = []
+        counts = [count for count in SAMPLE_COUNTS if count <= MOST_SAMPLES[len(axes)]]
+        for count in counts:
+            last = count == counts[-1]
+            least = promising(tried, self.allowances.samples) if tried else self._counts.get(level, 0)
+            if count < least and not last:
+                continue
+            errors = self._solve_with(level, slow, pending, count, true, found, last)
+            tried.append((count, float(errors.max())))
+            pending = pending[errors > self.allowances.samples]
+            if not pending.size or last:
+                break
+        self._counts[level] = max(count, self._counts.get(level, 0))
+        if pending.size:
+            what = f"{counts[-1]} samples in each direction leave an error of {tried[-1][1]:.1e}"
+            self.reasons[level] = Reason(
+                f"interpolation of K_{level} in y_{level}", what, "take a larger rtol or raise the temperature"
+            )
+        return found
+
+    def _solve_with(
+        self,
+        level: int,
+        slow: np.ndarray,
+        pending: np.ndarray,
+        count: int,
+        true: LevelResult,
+        found: LevelResult,
+        last: bool,
+    ) -> np.ndarray:
+        """Solve cells with so many samples, as far as these may do; returns the errors of the samples (C,)."""
+        splitting, allowed = self.splitting, self.allowances
+        samples = self._sampled(level, slow[pending], count)
+        trials = trial_points(TRIALS, samples.axes, splitting.dim)
+        there = true.rows((pending[:, None] * TRIALS + np.arange(TRIALS)).ravel())
+        errors, ratios = errors_between(samples, there, trials)
+        hidden = unseen_by_samples(splitting, level, slow[pending], count, samples.axes) > allowed.unseen(True)
+        errors = np.where(hidden, np.inf, errors)
+        limit = allowed.samples if allowed.bounds else allowed.samples**0.5  # the square of the error stays
+        able = np.flatnonzero((errors <= limit) | last)
+        if not able.size:
+            return errors
+        solved = self._with_samples(level, slow[pending[able]], samples.rows(able).widened(errors[able]))
+        if not allowed.bounds:
+            errors[able] = effect_on_cells(errors[able], solved.of_samples, ratios[able])
+            solved.result.error[:] += errors[able]
+        found.put(pending[able], solved.result)
+        return errors
+
+    def _with_samples(self, level: int, slow: np.ndarray, samples: Samples) -> Solved:
+        fields = LevelFields(self.splitting, level, slow, samples)
+        rows = np.arange(len(slow))
+        place = self.places.get(level) or self._solver.first_place(fields, rows)
+        if len(slow) > MANY and self.splitting.dim > 1:
+            solved, self._bases[level] = solve_many(self._solver, fields, place, self._bases.get(level))
         else:
-            self.solves[level] = self.solves.get(level, 0) + len(distinct)
-            groups = self._groups(level, distinct)
-            result = joined([self._solve(level, group, self.plans[level]) for group in groups])
-        return result.rows(numbers)
+            solved = self._solver.solve(fields, rows, place)
+        self.places[level] = solved.place
+        if solved.reason is not None:
+            self.reasons[level] = solved.reason
+        return solved
 
-    def samples_of(self, level: int, slow: np.ndarray, count: int) -> LevelResult:
-        """Results of the next level at the samples of y_k: B times samples^a of them, y_k running fastest."""
-        ticks = grid(count, self.splitting.sampled_axes(level), self.splitting.dim)
-        return self.effective(level + 1, self.extended(level, slow, ticks))
+    def _pilots_first(self, level: int, slow: np.ndarray) -> np.ndarray:
+        """The order in which cells are solved: at first some of all strengths of the faster scales."""
+        numbers = np.arange(len(slow))
+        if level in self.places or len(slow) <= 2 * PILOTS:
+            return numbers
+        some = numbers[:: max(1, len(slow) // LOOKED_AT)]
+        order = some[np.argsort(strengths(self.splitting, level, slow[some]), kind="stable")]
+        pilots = order[[-1, -2, len(order) // 2]]
+        return np.concatenate([pilots, np.setdiff1d(numbers, pilots)])
 
-    def solve_cells(self, level: int, slow: np.ndarray, samples: LevelResult, plan: LevelPlan) -> LevelResult:
-        """Solve the cells of one level at slow variables (B, k d), from the samples of the next level."""
-        return joined(self._in_chunks(level, slow, samples, plan, lambda cells: cells.result(self.bounds)))
+    def _groups(self, level: int, order: np.ndarray) -> Iterable[np.ndarray]:
+        """Groups of cells, small enough for the memory of their samples."""
+        axes = len(self.splitting.sampled_axes(level))
+        pilots = PILOTS if axes and level not in self.places and len(order) > 2 * PILOTS else 0
+        groups = [order[:pilots]] if pilots else []
+        size = max(1, SAMPLES // self._counts.get(level, 11) ** axes)
+        groups += [order[i : i + size] for i in range(pilots, len(order), size)]
+        return watched(groups, len(groups), self._comm is not None and level == 1, self._comm, "group of points")
 
-    def snapshots(self, level: int, slow: np.ndarray, plan: LevelPlan) -> list[Snapshots]:
-        """Solve the cells of one level, and return their minimising fields."""
-        samples = self.samples_of(level, slow, plan.samples)
-        return self._in_chunks(level, slow, samples, plan, lambda cells: cells.snapshots(self.bounds))
 
-    def _in_chunks(
-        self, level: int, slow: np.ndarray, samples: LevelResult, plan: LevelPlan, work: Callable[[Cells], Result]
-    ) -> list[Result]:
-        fields = LevelFields(self.splitting, level, samples, len(slow), plan)
-        size = max(1, CHUNK // (plan.space.dim * plan.space.line.points.size**plan.space.dim))
-        chunks = [slice(i, i + size) for i in range(0, len(slow), size)]
+def extended(slow: np.ndarray, ticks: np.ndarray) -> np.ndarray:
+    """Slow variables of the next level: each row (B, k d) with each value of y_k (T, d)."""
+    return np.concatenate([np.repeat(slow, len(ticks), axis=0), np.tile(ticks, (len(slow), 1))], axis=1)
 
-        def one(rows: slice, stop: Stop) -> Result:
-            return work(Cells(fields, slow[rows], rows, stop))
 
-        if self.workers > 1 and len(chunks) > 1:
-            return list(in_order(one, chunks, self.workers))
-        return [one(rows, Stop()) for rows in chunks]
-
-    def _solve(self, level: int, slow: np.ndarray, plan: LevelPlan) -> LevelResult:
-        samples = self.samples_of(level, slow, plan.samples)
-        axes = self.splitting.sampled_axes(level)
-        if axes and (self.bounds or self.watch):  # the plan was made for other cells
-            between = trial_points(TRIALS, axes, self.splitting.dim)
-            true = self.effective(level + 1, self.extended(level, slow, between))
-            errors = interpolation_errors(samples, true, between, plan.samples, axes, len(slow))
-            more = next((count for count in SAMPLE_COUNTS if count > plan.samples), None)
-            if more is not None and (errors > plan.allowed).any():
-                return self._split(level, slow, plan, errors > plan.allowed, more)
-            plan = replace(plan, interpolation=np.maximum(plan.interpolation, errors))
-        return self.solve_cells(level, slow, samples, plan)
-
-    def _split(self, level: int, slow: np.ndarray, plan: LevelPlan, poor: np.ndarray, more: int) -> LevelResult:
-        """Solve the cells in which the samples are too few with more of them, and the others as planned."""
-        parts = []
-        for rows, samples in ((~poor, plan.samples), (poor, more)):
-            if rows.any():
-                parts.append(self._solve(level, slow[rows], replace(plan, samples=samples)))
-        return joined(parts).rows(np.argsort(np.argsort(poor, kind="stable"), kind="stable"))
-
-    def _groups(self, level: int, slow: np.ndarray) -> Iterable[np.ndarray]:
-        size = max(1, SAMPLES // self.plans[level].samples ** len(self.splitting.sampled_axes(level)))
-        groups = [slow[i : i + size] for i in range(0, len(slow), size)]
-        if self.progress and level == 1:
-            return watched(groups, len(groups), True, MPI.COMM_WORLD, "group of points")
-        return groups
-
-    def extended(self, level: int, slow: np.ndarray, ticks: np.ndarray) -> np.ndarray:
-        """Slow variables of the next level: each row with each value of y_k."""
-        return np.concatenate([np.repeat(slow, len(ticks), axis=0), np.tile(ticks, (len(slow), 1))], axis=1)
-
-    def _identity(self, count: int) -> LevelResult:
-        tensor = np.zeros((count, self.splitting.dim, self.splitting.dim))
-        return LevelResult(tensor, np.zeros(count), tensor, np.zeros(count))
+def promising(tried: list[tuple[int, float]], allowed: float) -> float:
+    """The number of samples at which an error that falls geometrically would be small enough, or a little less."""
+    known = [(count, error) for count, error in tried if 0.0 < error < np.inf]
+    if len(known) < 2 or not np.isfinite(tried[-1][1]):
+        return tried[-1][0] + 1
+    (first, error), (last, last_error) = known[0], known[-1]
+    rate = np.log(error / last_error) / (last - first)
+    if not rate > 0:
+        return last + 1
+    return last + min(np.log(last_error / allowed) / rate - 1.0, last)

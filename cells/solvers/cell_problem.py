@@ -28,11 +28,11 @@ Field = list[np.ndarray]
 
 @dataclass(frozen=True, eq=False)
 class CellSolution:
-    """Correctors theta (B, d, n, ..., n) of B cells, their effective tensors (B, d, d), convergence, iterations."""
+    """Correctors theta (B, d, n, ..., n) of B cells, their effective tensors (B, d, d), convergence (B,), iterations."""
 
     correctors: np.ndarray
     effective: np.ndarray
-    converged: bool
+    converged: np.ndarray
     iterations: int
 
 
@@ -83,10 +83,11 @@ class CellProblem:
             theta, done = found.minimisers, done + found.iterations
             field = add_unit_gradients(self.space.gradient(theta))
             effective = energy(self._weighted, field)
-            missed = self._missed_between_wells(field) <= LENIENCE * tolerance * np.einsum("bii->bi", effective)
-            if not self._wells or (found.converged and missed.all()):
+            missed = self._missed_between_wells(field) > LENIENCE * tolerance * np.einsum("bii->bi", effective)
+            converged = found.converged & ~missed.any(axis=1)
+            if not self._wells or converged.all():
                 break
-        return CellSolution(theta, effective, found.converged and bool(missed.all()), done)
+        return CellSolution(theta, effective, converged, done)
 
     def _missed_between_wells(self, field: Field) -> np.ndarray:
         """Energy (B, d) that e + grad theta could still lose by the best steps between wells."""

@@ -23,10 +23,10 @@ Product = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 @dataclass(frozen=True, eq=False)
 class Minimised:
-    """Minimisers u (B, L, ...); whether all energies are within the tolerance of their minima; iterations made."""
+    """Minimisers u (B, L, ...); which cells have all energies within the tolerance of their minima; iterations made."""
 
     minimisers: np.ndarray
-    converged: bool
+    converged: np.ndarray
     iterations: int
 
 
@@ -79,14 +79,14 @@ def minimise(
         if done >= FIRST_TEST:
             active &= ~_converged(decrements, current, start, tolerance, energies, u).all(axis=1, keepdims=True)
             if not active.any():
-                return Minimised(u, True, done)
+                return Minimised(u, ~active[:, 0], done)
         r -= step.reshape(columns) * q
         z = precondition(r)
         fresh = dot(r, z)
         ratio = np.divide(fresh, rz, out=np.zeros_like(rz), where=rz > 0)
         p = z + ratio.reshape(columns) * p
         rz = fresh
-    return Minimised(u, False, done)
+    return Minimised(u, ~active[:, 0], done)
 
 
 def _converged(

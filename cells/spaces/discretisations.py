@@ -1,6 +1,6 @@
 """Discretisations of a cell problem: finite elements at any contrast, Fourier-Galerkin at moderate contrast.
 
-Each is a sequence of refinements; which one is fine enough is decided in `cells.adaptivity`.
+Each is a sequence of refinements; which one is fine enough for a cell is decided in `cells.recursion`.
 """
 
 from __future__ import annotations
@@ -10,24 +10,31 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
+import numpy as np
+
 from scaling_limits.particles import InvalidArgument
 from scaling_limits.particles.support.checks import integer, shown
 
-from .tensor_space import LineSpace, TensorSpace, elements, equidistant, fourier
+from .tensor_space import LineSpace, TensorSpace, elements, equidistant, fourier, shifted_fourier
 
 MODERATE = 10.0  # log of the contrast up to which Fourier-Galerkin is the faster of the two
 MODEST = 1e-6  # rtol from which elements of degree 4 are the faster ones at high contrast
 FINER_CELLS = (4, 6, 8, 10, 12, 16, 20, 24, 32, 40, 48, 64)
 IN_SPACE = 96  # unknowns in a direction that fit into memory in three dimensions
-LARGEST = {1: 2**16, 2: 512, 3: IN_SPACE}  # unknowns in a direction of a space that another one is compared with
 ADDITIONAL_POINTS = 5  # Gauss points in a cell, for the quadrature that checks the one of the solve
+HIGHER = 2  # degrees of the elements in which residuals are tested
+GROWTH = 1.5  # of the unknowns in a direction, where the error says nothing about how many are needed
 
 
 @runtime_checkable
 class Discretisation(Protocol):
-    """Protocol: a sequence of spaces of growing dimension, for each d; `name` is that in results and messages."""
+    """Protocol: a sequence of spaces of growing dimension, for each d.
+
+    `name` is that in results and messages; `safety` the factor on measured errors that makes them hold.
+    """
 
     name: ClassVar[str]
+    safety: ClassVar[float]
 
     def size(self, dim: int) -> int:
         """Number of refinements."""
@@ -37,6 +44,12 @@ class Discretisation(Protocol):
 
     def checking_space(self, refinement: int, dim: int) -> TensorSpace:
         """The same functions with a better quadrature."""
+
+    def richer(self, refinement: int, dim: int) -> tuple[TensorSpace, TensorSpace]:
+        """The same functions at the points of a richer quadrature, and a richer space with that, to test residuals."""
+
+    def growth(self, error: float, allowed: float) -> float:
+        """By which factor the number of unknowns in a direction has to grow, as far as an error tells."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +65,7 @@ class FiniteElements(Discretisation):
     """
 
     name: ClassVar[str] = "finite elements"
+    safety: ClassVar[float] = 1.5
     degree: int = 8
     cells: tuple[int, ...] = (2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 32, 40)
 
@@ -71,6 +85,16 @@ class FiniteElements(Discretisation):
         """The same functions with a better quadrature."""
         return _tensor_space(elements(self.degree, self.cells[refinement], ADDITIONAL_POINTS), dim)
 
+    def richer(self, refinement: int, dim: int) -> tuple[TensorSpace, TensorSpace]:
+        """The same functions with Gauss points for a degree that is higher by 2, and the elements of that degree."""
+        cells, points = self.cells[refinement], HIGHER + 1
+        trial = elements(self.degree, cells, points)
+        return _tensor_space(trial, dim), _tensor_space(elements(self.degree + HIGHER, cells), dim)
+
+    def growth(self, error: float, allowed: float) -> float:
+        """Of a rate 2 p of the energy, with a margin."""
+        return float(np.clip((error / allowed) ** (0.5 / self.degree), 1.0, 2.0)) if error < 1.0 else GROWTH
+
 
 @dataclass(frozen=True)
 class FourierGalerkin(Discretisation):
@@ -84,6 +108,7 @@ class FourierGalerkin(Discretisation):
     """
 
     name: ClassVar[str] = "Fourier-Galerkin"
+    safety: ClassVar[float] = 0.5
     points: tuple[int, ...] = (7, 9, 11, 13, 15, 17, 19, 21, 25, 29, 33, 39, 45, 55, 65, 81, 97)
 
     def __post_init__(self) -> None:
@@ -103,6 +128,15 @@ class FourierGalerkin(Discretisation):
         """Refused: a finer grid has other functions, whose energies are not bounds."""
         raise InvalidArgument("route", "must be finite elements where bounds are wanted")
 
+    def richer(self, refinement: int, dim: int) -> tuple[TensorSpace, TensorSpace]:
+        """The same functions at points moved by half of their distance: what was aliased changes its sign."""
+        space = _tensor_space(shifted_fourier(self.points[refinement]), dim)
+        return space, space
+
+    def growth(self, error: float, allowed: float) -> float:
+        """Of an error that falls geometrically."""
+        return _geometric(error, allowed)
+
 
 @dataclass(frozen=True)
 class HarmonicMean(Discretisation):
@@ -118,6 +152,7 @@ class HarmonicMean(Discretisation):
     """
 
     name: ClassVar[str] = "harmonic mean"
+    safety: ClassVar[float] = 1.0
     points: tuple[int, ...] = (8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 2048, 4096)
 
     def __post_init__(self) -> None:
@@ -134,6 +169,15 @@ class HarmonicMean(Discretisation):
     def checking_space(self, refinement: int, dim: int) -> TensorSpace:
         """The rule with 2n + 1 points: a wave that both rules alias has a number that both n and 2n + 1 divide."""
         return _tensor_space(equidistant(2 * self.points[refinement] + 1), dim)
+
+    def richer(self, refinement: int, dim: int) -> tuple[TensorSpace, TensorSpace]:
+        """The rule with 2n + 1 points; there are no functions."""
+        space = self.checking_space(refinement, dim)
+        return space, space
+
+    def growth(self, error: float, allowed: float) -> float:
+        """Of an error that falls geometrically."""
+        return _geometric(error, allowed)
 
 
 def choose_route(log_contrast: float, rtol: float, dim: int, bounds: bool) -> Discretisation:
@@ -156,32 +200,25 @@ def choose_route(log_contrast: float, rtol: float, dim: int, bounds: bool) -> Di
     return FiniteElements(4, FINER_CELLS) if rtol >= MODEST else FiniteElements()
 
 
-def comparison_space(discretisation: Discretisation, least: int, dim: int) -> TensorSpace | None:
-    """A space of the same kind as the finest one of a discretisation, to measure the error of that.
+def _geometric(error: float, allowed: float) -> float:
+    """The growth after which an error that is geometric in the number of unknowns is small enough."""
+    return float(np.clip(np.log(allowed) / np.log(error), 1.0, GROWTH)) if error < 0.1 else GROWTH
+
+
+def after(route: Discretisation, refinement: int, error: float, allowed: float, dim: int) -> int:
+    """The refinement to try next: the first that promises an error as allowed; `route.size` where there is no other.
 
     Args:
-        discretisation: one of those here.
-        least: number of quadrature points in a direction that it should have.
+        route: the sequence of spaces.
+        refinement: what was tried.
+        error: its relative error; infinite where nothing is known.
+        allowed: relative error.
         dim: d.
-
-    Returns:
-        One with twice as many unknowns in a direction or more; where that is too large, one with half as many, which
-        gives the error of the coarser one; None where there is neither.
     """
-    last = discretisation.size(dim) - 1
-    if isinstance(discretisation, FiniteElements):
-        most, half = LARGEST[dim] // discretisation.degree, discretisation.cells[last] // 2
-        cells = max(2 * discretisation.cells[last], -(-least // (discretisation.degree + 1)))
-        cells = cells if cells <= most else half
-        return _tensor_space(elements(discretisation.degree, cells), dim) if 1 <= cells <= most else None
-    if isinstance(discretisation, FourierGalerkin):
-        half = discretisation.points[last] // 4 * 2 + 1
-        points = max(2 * discretisation.points[last] + 1, least + 1 - least % 2)
-        points = points if points <= LARGEST[dim] else half
-        return _tensor_space(fourier(points), dim) if points <= LARGEST[dim] else None
-    if isinstance(discretisation, HarmonicMean):
-        return _tensor_space(equidistant(max(2 * discretisation.points[last] + 1, least)), dim)
-    return None
+    size = route.size(dim)
+    wanted = route.growth(error, allowed) * route.space(refinement, dim).line.points.size
+    finer = range(refinement + 1, size)
+    return next((r for r in finer if route.space(r, dim).line.points.size >= 0.95 * wanted), max(finer, default=size))
 
 
 def _increasing(name: str, numbers: Any, least: int) -> tuple[int, ...]:

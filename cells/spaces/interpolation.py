@@ -12,7 +12,7 @@ import numpy as np
 from numpy.polynomial import chebyshev
 from scipy import fft
 
-from .tensor_space import apply_along, trigonometric
+from .tensor_space import LineSpace, apply_along, trigonometric
 
 CHUNK = 4_000_000  # values of Chebyshev polynomials that are computed at once
 
@@ -38,12 +38,13 @@ def on_grid(values: np.ndarray, points: int, axes: tuple[int, ...], dim: int) ->
     return np.moveaxis(values, -1, 1).reshape(values.shape[0], values.shape[-1], *lengths)
 
 
-def interpolate(samples: np.ndarray, nodes: tuple[np.ndarray, ...]) -> np.ndarray:
+def interpolate(samples: np.ndarray, nodes: tuple[np.ndarray, ...], kept: int | None = None) -> np.ndarray:
     """Interpolate samples on the grid at the products of nodes.
 
     Args:
         samples: (B, C, m or 1, ...), m odd.
         nodes: the d coordinates, as `TensorSpace.nodes`.
+        kept: the largest wave number that is kept; None for all.
 
     Returns:
         (B, C, q or 1, ...), of length 1 along the axes that were not sampled.
@@ -51,28 +52,55 @@ def interpolate(samples: np.ndarray, nodes: tuple[np.ndarray, ...]) -> np.ndarra
     dim = len(nodes)
     for axis in range(-dim, 0):
         if samples.shape[axis] > 1:
-            samples = apply_along(_matrix(samples.shape[axis], nodes[axis].tobytes()), samples, axis)
+            samples = apply_along(_matrix(samples.shape[axis], nodes[axis].tobytes(), kept), samples, axis)
     return samples
 
 
-def interpolate_at(samples: np.ndarray, points: np.ndarray) -> np.ndarray:
+def interpolate_at(samples: np.ndarray, points: np.ndarray, kept: int | None = None) -> np.ndarray:
     """Interpolate samples (B, C, m or 1, ...) at scattered points (P, d): (B, C, P)."""
     letters = "ijk"[: points.shape[1]]
-    factors = [_factors(samples.shape[2 + axis], points[:, axis]) for axis in range(points.shape[1])]
+    factors = [_factors(samples.shape[2 + axis], points[:, axis], kept) for axis in range(points.shape[1])]
     subscripts = ",".join(["bc" + letters, *["p" + letter for letter in letters]]) + "->bcp"
     return np.einsum(subscripts, samples, *factors, optimize=True)
 
 
 @lru_cache(maxsize=256)
-def _matrix(count: int, nodes: bytes) -> np.ndarray:
-    return _factors(count, np.frombuffer(nodes))
+def _matrix(count: int, nodes: bytes, kept: int | None) -> np.ndarray:
+    return _factors(count, np.frombuffer(nodes), kept)
 
 
-def _factors(count: int, points: np.ndarray) -> np.ndarray:
+def _factors(count: int, points: np.ndarray, kept: int | None = None) -> np.ndarray:
     """The matrix (P, m) of trigonometric interpolation from m equidistant points, m odd."""
+    modes = count if kept is None else min(count, 2 * kept + 1)
     values, _, _ = trigonometric(count, points)
     samples, _, _ = trigonometric(count, np.arange(count) / count)
-    return values @ samples.T / count
+    return values[:, :modes] @ samples[:, :modes].T / count
+
+
+def from_nodes(line: LineSpace, points: np.ndarray) -> np.ndarray:
+    """The matrix (P, q) that interpolates values at the quadrature points of a line space.
+
+    By the trigonometric polynomial through equidistant points, or by polynomials in each element.
+    """
+    if line.per_element:
+        return _from_gauss_points(line, points)
+    count, distance = line.points.size, np.pi * (points[:, None] - line.points)
+    below = np.sin(distance) if count % 2 else np.tan(distance)
+    same = np.abs(np.sin(distance)) < 1e-14
+    return np.where(same, 1.0, np.sin(count * distance) / (count * np.where(same, 1.0, below)))
+
+
+def _from_gauss_points(line: LineSpace, points: np.ndarray) -> np.ndarray:
+    per_element = line.per_element
+    ends = np.cumsum(line.weights.reshape(-1, per_element).sum(axis=1))
+    element = np.minimum(np.searchsorted(ends, points), ends.size - 1)
+    nodes = line.points.reshape(-1, per_element)[element]
+    result = np.zeros((points.size, line.points.size))
+    for i in range(per_element):
+        others = np.delete(nodes, i, axis=1)
+        basis = ((points[:, None] - others) / (nodes[:, i : i + 1] - others)).prod(axis=1)
+        result[np.arange(points.size), element * per_element + i] = basis
+    return result
 
 
 def chebyshev_points(degrees: Sequence[int]) -> np.ndarray:

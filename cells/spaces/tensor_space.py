@@ -34,6 +34,7 @@ class LineSpace:
         edge_derivative: unknowns of u' in the edge space from those of u (n, n).
         modes: columns v_i (n, n) with int v_i v_j = delta_ij and int v_i' v_j' = lambda_i delta_ij.
         frequencies: lambda_i (n,), ascending, the first is 0.
+        per_element: number of points in each element; 0 for equidistant points.
     """
 
     name: str
@@ -45,6 +46,7 @@ class LineSpace:
     edge_derivative: np.ndarray
     modes: np.ndarray
     frequencies: np.ndarray
+    per_element: int = 0
 
     @property
     def unknowns(self) -> int:
@@ -66,6 +68,21 @@ def fourier(unknowns: int) -> LineSpace:
     return LineSpace(
         f"Fourier {unknowns}", points, np.full(unknowns, 1.0 / unknowns), None, derivative, None, derivative,
         modes, frequencies,
+    )  # fmt: skip
+
+
+@lru_cache(maxsize=64)
+def shifted_fourier(unknowns: int) -> LineSpace:
+    """Make the same functions with the quadrature points moved by half of their distance.
+
+    The unknowns are still the values at the points of `fourier`. What those alias, this rule sees with another sign.
+    """
+    base, points = fourier(unknowns), (np.arange(unknowns) + 0.5) / unknowns
+    modes, slopes, _ = trigonometric(unknowns, points)
+    values, derivatives = modes @ base.modes.T / unknowns, slopes @ base.modes.T / unknowns
+    return LineSpace(
+        f"Fourier {unknowns}, shifted", points, base.weights, values, derivatives, None, base.edge_derivative,
+        base.modes, base.frequencies,
     )  # fmt: skip
 
 
@@ -122,7 +139,7 @@ def graded_elements(degree: int, nodes: tuple[float, ...], extra: int = 1) -> Li
     return LineSpace(
         f"elements of degree {degree} on {cells} cells",
         points.ravel(), weights, values, derivatives, edge_values,
-        np.linalg.lstsq(edge_values, derivatives, rcond=None)[0], modes, frequencies,
+        np.linalg.lstsq(edge_values, derivatives, rcond=None)[0], modes, frequencies, per_cell,
     )  # fmt: skip
 
 

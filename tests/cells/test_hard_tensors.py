@@ -10,7 +10,7 @@ from scipy.special import iv
 from sympy import Mul, Rational, cos, exp, pi, sin, tanh
 
 from scaling_limits.cells import FourierGalerkin, NotConverged, effective_coefficients, effective_tensor
-from scaling_limits.cells.recursion.scale_splitting import ScaleSplitting
+from scaling_limits.cells.levels.scale_splitting import ScaleSplitting
 from scaling_limits.particles import MultiscalePotential
 
 

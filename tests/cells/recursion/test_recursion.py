@@ -7,7 +7,7 @@ from mpi4py import MPI
 from sympy import cos, pi, sin, tanh
 
 from scaling_limits.cells import EffectiveTensor, FiniteElements, FourierGalerkin, HarmonicMean, effective_tensor
-from scaling_limits.cells.recursion.scale_splitting import ScaleSplitting
+from scaling_limits.cells.levels.scale_splitting import ScaleSplitting
 from scaling_limits.particles import InvalidArgument, MultiscalePotential, fully_coupled
 
 

@@ -1,1 +1,0 @@
-"""Which space, how many samples and which reduced basis a tolerance needs."""

@@ -1,0 +1,160 @@
+"""The whole recursion in UFL, solved with PETSc: every K_k by correctors on meshes of tori, shared by all ranks.
+
+Slow, and independent of the cells in numpy: what both agree on has been computed twice. Only the splitting of V1, and
+the interpolation of log K_k between samples of y_k, are the same.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import numpy as np
+from dolfinx import fem
+from mpi4py import MPI
+
+from scaling_limits.meshes import torus
+from scaling_limits.meshes.backend.quadrature import MeshQuadrature
+from scaling_limits.particles import InvalidArgument
+from scaling_limits.particles.support.checks import integer
+
+from ..levels.results import LevelResult, Samples, differences, empty, joined
+from ..levels.scale_splitting import ScaleSplitting
+from ..solvers.symmetric import logarithm, relative_distance
+from ..spaces.interpolation import grid, trial_points
+from .corrector_problem import CorrectorProblem
+from .level_tensor import LevelTensor
+
+COUNTS = (5, 7, 9, 11, 13, 15, 17, 21, 25, 33)  # samples in a sampled component of y_k
+TRIALS = 3  # points between the samples at which the interpolation is tried
+SAFETY = 2.0  # factor on measured errors
+SOLVER = 0.01  # part of rtol that conjugate gradients may leave
+
+
+@dataclass(frozen=True)
+class PETScElements:
+    """Route of cell problems: Lagrange elements of dolfinx on meshes of tori, one after the other, solved by PETSc.
+
+    Every cell is solved with this degree and with the next one, whose difference is the error of the first.
+
+    Args:
+        degree: polynomial degree, at least 1.
+        cells: number of cells of the mesh in each direction, at least 3.
+        petsc_options: of the solver of the preconditioner, see `CorrectorProblem`.
+
+    Raises:
+        InvalidArgument: numbers out of range, or no options.
+    """
+
+    name: ClassVar[str] = "PETSc elements"
+    degree: int = 4
+    cells: int = 16
+    petsc_options: dict[str, Any] | None = field(default=None, hash=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "degree", integer("degree", self.degree, 1))
+        object.__setattr__(self, "cells", integer("cells", self.cells, 3))
+        if self.petsc_options is not None and not isinstance(self.petsc_options, dict):
+            raise InvalidArgument("petsc_options", f"must be a dictionary, not {type(self.petsc_options).__name__}")
+
+    def description(self) -> str:
+        """Name of the space."""
+        return f"elements of degree {self.degree} on {self.cells} cells, PETSc"
+
+
+class PETScRecursion:
+    """The recursion (15), (16), cell by cell; all its methods are collective.
+
+    Args:
+        splitting: the potential, split into levels.
+        route: degree, mesh and options.
+        rtol: relative error of the tensor that samples and solvers aim at; the mesh is as it is given.
+        comm: its ranks share every mesh.
+
+    Attributes:
+        solves: counts of the distinct cells solved at each level, by k.
+
+    Source: Duncan, Duong and Pavliotis (2023), (14) to (17).
+    """
+
+    def __init__(self, splitting: ScaleSplitting, route: PETScElements, rtol: float, comm: MPI.Comm) -> None:
+        self.splitting, self.rtol, self._comm = splitting, rtol, comm
+        self.solves = dict.fromkeys(range(1, splitting.levels + 1), 0)
+        self.mesh = torus((route.cells,) * splitting.dim, comm=comm)
+        degrees = route.degree, route.degree + 1
+        self.problems = [CorrectorProblem(self.mesh, p, petsc_options=route.petsc_options) for p in degrees]
+        self._averages = [_Average(self.mesh, 2 * p + 2) for p in degrees]
+        self._known: dict[tuple[int, bytes], LevelResult] = {}
+
+    def effective(self, level: int, slow: np.ndarray) -> LevelResult:
+        """K_{k-1} at (x, y_1, ..., y_{k-1}) (B, k d); points that agree in the components that matter share a cell."""
+        if level > self.splitting.levels:
+            return empty(len(slow), self.splitting.dim)
+        first, numbers = self.splitting.distinct(level, slow)
+        return joined([self._one(level, row) for row in slow[first]]).rows(numbers)
+
+    def samples(self, level: int, slow: np.ndarray) -> Samples:
+        """Samples of K_k in y_k for one cell (k d,): so many that the interpolation is as good as the samples are."""
+        axes, dim = self.splitting.sampled_axes(level), self.splitting.dim
+        if not axes:
+            return self._sampled(level, slow, 1)
+        trials = trial_points(TRIALS, axes, dim)
+        true = self.effective(level + 1, _extended(slow, trials))
+        for count in COUNTS:
+            samples = self._sampled(level, slow, count)
+            error = SAFETY * float(differences(samples.at(trials), true).max())
+            if error <= max(0.5 * self.rtol / self.splitting.levels, 0.1 * float(samples.inherited.max())):
+                break
+        return samples.widened(np.array([error]))
+
+    def tensor(self, level: int, slow: np.ndarray) -> LevelTensor:
+        """K_k as a function of y_k, for one cell (k d,)."""
+        return LevelTensor(self.splitting, level, slow, self.samples(level, slow))
+
+    def _one(self, level: int, slow: np.ndarray) -> LevelResult:
+        key = level, slow[list(self.splitting.columns[level])].tobytes()
+        if key not in self._known:
+            self._known[key] = self._solved(level, slow)
+        return self._known[key]
+
+    def _solved(self, level: int, slow: np.ndarray) -> LevelResult:
+        if self.splitting.is_trivial(level):
+            return self.effective(level + 1, _extended(slow, np.zeros((1, self.splitting.dim))))
+        self.solves[level] += 1
+        tensor = self.tensor(level, slow)
+        found = [problem.solve(tensor, SOLVER * self.rtol).effective for problem in self.problems]
+        logs = [logarithm(matrix)[None] + tensor.log_scale * np.eye(self.splitting.dim) for matrix in found]
+        partitions = [average.logarithm(tensor.log_partition) for average in self._averages]
+        error = self.own_error(*found) + SAFETY * abs(partitions[1] - partitions[0]) + tensor.error
+        return LevelResult(logs[0], np.array([partitions[0]]), logs[0], np.zeros(1), np.array([error]))
+
+    def own_error(self, effective: np.ndarray, better: np.ndarray) -> float:
+        """Relative error of an effective tensor (d, d), from that with elements of the next degree."""
+        return SAFETY * float(relative_distance(logarithm(effective), logarithm(better)))
+
+    def _sampled(self, level: int, slow: np.ndarray, count: int) -> Samples:
+        axes, dim = self.splitting.sampled_axes(level), self.splitting.dim
+        results = self.effective(level + 1, _extended(slow, grid(count, axes, dim)))
+        return Samples(results, count, axes, np.zeros(1))
+
+
+class _Average:
+    """Averages over the torus of exponentials of functions, by the quadrature of a mesh."""
+
+    def __init__(self, mesh: Any, degree: int) -> None:
+        self._quadrature = MeshQuadrature(mesh, degree)
+        self._function = self._quadrature.function()
+        self._form = fem.form(self._function * self._quadrature.dx)
+        self._comm = mesh.comm
+
+    def logarithm(self, exponent: Any) -> float:
+        """Log of the integral of exp(f), for f from points (P, d) to (P,)."""
+        values = exponent(self._quadrature.points)
+        largest = self._comm.allreduce(float(values.max(initial=-np.inf)), MPI.MAX)
+        self._quadrature.assign(self._function, np.exp(values - largest))
+        return float(largest + np.log(self._comm.allreduce(fem.assemble_scalar(self._form))))
+
+
+def _extended(slow: np.ndarray, ticks: np.ndarray) -> np.ndarray:
+    """Slow variables of the next level: those of one cell (k d,) with each value of y_k (T, d)."""
+    return np.concatenate([np.tile(slow, (len(ticks), 1)), ticks], axis=1)

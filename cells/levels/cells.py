@@ -1,0 +1,269 @@
+"""The cells of one level in one space: effective tensors, bounds, the error of each cell, and snapshots."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from scaling_limits.particles.sampling.workers import Stop
+
+from ..solvers.cell_problem import CellProblem, Field, add_unit_gradients, energy, inverted
+from ..solvers.dual_problem import CurlProblem, dual_fields, rotated
+from ..solvers.reduced_basis import LevelBasis
+from ..solvers.residual_estimates import RicherSpace, relative_size
+from ..solvers.symmetric import exponential_field, logarithm, relative_distance
+from ..spaces.tensor_space import TensorSpace
+from .fields import LevelFields
+from .results import LevelResult, empty, gaps, joined
+
+OVERFLOW = 650.0  # log of the largest contrast whose coefficients are numbers
+ROUNDING = 1e-12  # of an effective tensor, relative
+
+
+@dataclass(frozen=True, eq=False)
+class CellSpace:
+    """The space in which cells are solved, and how.
+
+    Args:
+        space: trial functions and quadrature.
+        richer: where errors are measured.
+        checking: the same functions with a better quadrature, where bounds are wanted.
+        tolerance: of the energy, relative.
+        iterations: of conjugate gradients, at most.
+        basis: correctors in whose span the cells are solved; None: each in the whole space.
+    """
+
+    space: TensorSpace
+    richer: RicherSpace
+    checking: TensorSpace | None
+    tolerance: float
+    iterations: int
+    basis: LevelBasis | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """Results of B cells with what is known of them.
+
+    Args:
+        result: K_{k-1}, Z_{k-1}, bounds and errors.
+        own: relative error (B,) that this level adds by its space; infinite where a cell was not solved.
+        contrast: log of the contrast of K_k in each cell (B,); NaN where V1 is not finite.
+        of_samples: relative changes (B,) of K_{k-1} and Z_{k-1} where the interpolation between samples keeps fewer
+            waves; 0 where it is not used.
+    """
+
+    result: LevelResult
+    own: np.ndarray
+    contrast: np.ndarray
+    of_samples: np.ndarray
+
+
+def joined_measures(parts: list[Measured]) -> Measured:
+    """The measures of several groups of cells, one after the other."""
+    arrays = [np.concatenate([vars(part)[name] for part in parts]) for name in ("own", "contrast", "of_samples")]
+    return Measured(joined([part.result for part in parts]), *arrays)
+
+
+@dataclass(frozen=True, eq=False)
+class Snapshots:
+    """Minimising fields (F, d, q, ...) of some cells at the points of two quadratures, for reduced bases."""
+
+    primal: list[np.ndarray]
+    dual: list[np.ndarray]
+
+
+class Cells:
+    """B cells of a level, with K_k at the quadrature points.
+
+    Args:
+        fields: of the level.
+        rows: which of the cells of `fields` they are (B,).
+        how: the space, and its tolerances.
+        bounds: whether lower bounds are wanted.
+        stop: what ends a solve in a thread.
+    """
+
+    def __init__(self, fields: LevelFields, rows: np.ndarray, how: CellSpace, bounds: bool, stop: Stop) -> None:
+        self.fields, self.rows, self.how, self.bounds, self._stop = fields, rows, how, bounds, stop
+        stop.check()
+        self.space, self._values = how.space, {}
+        self.entries, self.log_z = self.at(self.space)
+        self.shift, self.contrast = self._largest_exponent()
+        self.shifts = self.shift[:, None, None] * np.eye(self.space.dim)
+
+    def at(self, space: TensorSpace, *, lower: bool = False) -> tuple[np.ndarray, np.ndarray]:
+        """log K_k, or its lower bound, and log Z_k at the points of a quadrature; computed once."""
+        key = id(space), lower and not self.fields.exact
+        if key not in self._values:
+            self._values[key] = self.fields.at(self.rows, space, lower=key[1])
+        return self._values[key]
+
+    def _largest_exponent(self) -> tuple[np.ndarray, np.ndarray]:
+        """The largest diagonal entry of log K_k in each cell (B,), and the log of the contrast."""
+        diagonal = self.entries[:, self.fields.identity > 0].reshape(len(self.rows), -1)
+        top, bottom = diagonal.max(axis=1), diagonal.min(axis=1)
+        with np.errstate(invalid="ignore"):
+            return top, top - bottom
+
+    def tensor(self, space: TensorSpace, *, lower: bool = False, kept: int | None = None) -> np.ndarray:
+        """exp(-shift) K_k at the points of a quadrature, or its lower bound.
+
+        A scalar (B, q, ...) or a tensor (B, d, d, q, ...); with `kept`, see `LevelFields.at`.
+        """
+        fields, dim = self.fields, space.dim
+        entries = (fields.at(self.rows, space, kept=kept) if kept is not None else self.at(space, lower=lower))[0]
+        shifts = self.shift[:, None] * fields.identity
+        entries = entries - shifts.reshape(*shifts.shape, *[1] * dim)
+        return np.exp(entries[:, 0]) if fields.scalar else exponential_field(entries, dim)
+
+    def measured(self) -> Measured:
+        """K_{k-1}, Z_{k-1}, bounds and errors of these cells; those that are out of range are left out."""
+        good = self.contrast <= OVERFLOW
+        if good.all():
+            return self._bounded() if self.bounds else self._estimated()
+        dim, count = self.space.dim, len(self.rows)
+        result, own, of_samples = empty(count, dim), np.full(count, np.inf), np.zeros(count)
+        result.error[:] = np.inf
+        if good.any():
+            some = Cells(self.fields, self.rows[good], self.how, self.bounds, self._stop).measured()
+            result.put(good, some.result)
+            own[good], of_samples[good] = some.own, some.of_samples
+        return Measured(result, own, self.contrast, of_samples)
+
+    def _estimated(self) -> Measured:
+        richer, fewer = self.how.richer, self._fewer_waves
+        if self.space.dim == 1:
+            return self._harmonic_means(richer.test)
+        effective, gradients, converged = self._minimised(self.tensor(self.space), richer.trial)
+        field = add_unit_gradients(gradients)
+        own = richer.error(self.tensor(richer.test), field, effective) + self._error_of_partition(richer.test)
+        of_samples = np.zeros(len(self.rows))
+        if fewer is not None:
+            weights = richer.test.weights
+            before, after = (energy(self.tensor(richer.test, kept=kept) * weights, field) for kept in (None, fewer))
+            of_samples = relative_size(after - before, before) + self._change_of_partition(richer.test, fewer)
+        tensor = logarithm(effective) + self.shifts
+        return self._complete(tensor, np.where(converged, own, np.inf), of_samples)
+
+    def _minimised(self, tensor: np.ndarray, better: TensorSpace) -> tuple[np.ndarray, Field, np.ndarray]:
+        """Energies (B, d, d), gradients of the correctors by a better quadrature, and convergence, in space or span."""
+        how = self.how
+        if how.basis is not None:
+            effective, parts = how.basis.primal.minimised(tensor)
+            return effective, how.basis.primal.combined(parts), np.ones(len(tensor), dtype=bool)
+        solution = CellProblem(self.space, tensor).solve(how.tolerance, how.iterations, self._stop)
+        return solution.effective, better.gradient(solution.correctors), solution.converged
+
+    def _harmonic_means(self, better: TensorSpace) -> Measured:
+        """In one dimension 1/K_{k-1} = int 1/K_k is exact, and what is left is quadrature."""
+        tensor = -better.log_mean(-self.at(better)[0][:, 0])
+        own = np.abs(tensor + self.space.log_mean(-self.entries[:, 0])) + self._error_of_partition(better)
+        of_samples = np.zeros(len(self.rows))
+        if self._fewer_waves is not None:
+            fewer = self.fields.at(self.rows, better, kept=self._fewer_waves)[0]
+            of_samples = np.abs(tensor + better.log_mean(-fewer[:, 0]))
+            of_samples += self._change_of_partition(better, self._fewer_waves)
+        return self._complete(tensor[:, None, None], own, of_samples, better)
+
+    def _complete(
+        self, tensor: np.ndarray, own: np.ndarray, of_samples: np.ndarray, space: TensorSpace | None = None
+    ) -> Measured:
+        partition = (space or self.space).log_mean(self.at(space or self.space)[1])
+        error = self.fields.samples.inherited[self.rows] + own + ROUNDING
+        result = LevelResult(tensor, partition, tensor, np.zeros(len(self.rows)), error)
+        return Measured(result, own, self.contrast, of_samples)
+
+    @property
+    def _fewer_waves(self) -> int | None:
+        """Two thirds of the wave numbers of the interpolation between samples; None where nothing is sampled."""
+        samples = self.fields.samples
+        return max(1, (samples.count // 2) * 2 // 3) if samples.axes else None
+
+    def _error_of_partition(self, better: TensorSpace) -> np.ndarray:
+        """What another quadrature changes in log Z_{k-1} (B,)."""
+        return np.abs(better.log_mean(self.at(better)[1]) - self.space.log_mean(self.log_z))
+
+    def _change_of_partition(self, space: TensorSpace, kept: int) -> np.ndarray:
+        """What fewer waves between the samples change in log Z_{k-1} (B,)."""
+        fewer = self.fields.at(self.rows, space, kept=kept)[1]
+        return np.abs(space.log_mean(fewer) - space.log_mean(self.at(space)[1]))
+
+    def _bounded(self) -> Measured:
+        """Energies of trial fields and of trial fluxes, by the better quadrature; what it changes goes into the slack."""
+        checking, converged = self._checking, np.ones(len(self.rows), dtype=bool)
+        if self.space.dim == 1:
+            means = [-space.log_mean(-self.at(space)[0][:, 0])[:, None, None] for space in (self.space, checking)]
+            return self._with_slack(means[1], means[1], np.abs(means[1] - means[0])[:, 0, 0], converged)
+        (upper, fields), (lower, fluxes), converged = self._primal_and_dual()
+        better_upper = energy(self.tensor(checking) * checking.weights, add_unit_gradients(fields))
+        better_lower = energy(self._inverse_at(checking) * checking.weights, add_unit_gradients(fluxes))
+        tensor, bound = logarithm(better_upper), -logarithm(better_lower)
+        slack = relative_distance(tensor, logarithm(upper)) + relative_distance(bound, -logarithm(lower))
+        return self._with_slack(tensor + self.shifts, bound + self.shifts, slack, converged)
+
+    def _primal_and_dual(self) -> tuple[tuple[np.ndarray, Field], tuple[np.ndarray, Field], np.ndarray]:
+        """Energies, and fields by the better quadrature, of correctors and of the best fluxes; and convergence."""
+        space, checking, inverse = self.space, self._checking, self._inverse_at(self.space)
+        if self.how.basis is not None:
+            primal, dual, converged = self.how.basis.primal, self.how.basis.dual, np.ones(len(self.rows), dtype=bool)
+            assert dual is not None  # made together
+            (upper, parts), (lower, others) = primal.minimised(self.tensor(space)), dual.minimised(inverse)
+            return (upper, primal.combined(parts)), (lower, dual.combined(others)), converged
+        correctors, upper, potentials, converged = self.minimisers_and_duals()
+        lower = energy(inverse * space.weights, add_unit_gradients(dual_fields(space, potentials)))
+        return (upper, checking.gradient(correctors)), (lower, dual_fields(checking, potentials)), converged
+
+    def _with_slack(self, upper: np.ndarray, lower: np.ndarray, slack: np.ndarray, converged: np.ndarray) -> Measured:
+        samples, rows = self.fields.samples, self.rows
+        slack = slack + self._error_of_partition(self._checking) + samples.slack[rows] + ROUNDING
+        partition = self._checking.log_mean(self.at(self._checking)[1])
+        result = LevelResult(upper, partition, lower, slack, np.zeros(len(rows)))
+        result.error[:] = np.where(converged, gaps(result), np.inf)
+        own = np.maximum(result.error - samples.inherited[rows] - 2.0 * samples.widening[rows], 0.0)
+        return Measured(result, own, self.contrast, np.zeros(len(rows)))
+
+    def minimisers_and_duals(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Correctors, energies, potentials of the best fluxes, and convergence; in the plane all are solved at once."""
+        how, cells = self.how, len(self.rows)
+        if self.space.dim == 3:
+            solution = CellProblem(self.space, self.tensor(self.space)).solve(how.tolerance, how.iterations, self._stop)
+            potentials, dual = CurlProblem(self.space, self._inverse_at(self.space)).solve(
+                how.tolerance, how.iterations, self._stop
+            )
+            return solution.correctors, solution.effective, potentials, solution.converged & dual
+        both = np.concatenate([self.tensor(self.space), rotated(self._inverse_at(self.space))])
+        solution = CellProblem(self.space, both).solve(how.tolerance, how.iterations, self._stop)
+        converged = solution.converged[:cells] & solution.converged[cells:]
+        return solution.correctors[:cells], solution.effective[:cells], solution.correctors[cells:], converged
+
+    def snapshots(self) -> Snapshots:
+        """Gradients of correctors, and fluxes if bounds are wanted, at the points of both quadratures."""
+        if not self.bounds:
+            solution = CellProblem(self.space, self.tensor(self.space)).solve(
+                self.how.tolerance, self.how.iterations, self._stop
+            )
+            spaces = self.space, self.how.richer.trial
+            return Snapshots([_flattened(space.gradient(solution.correctors)) for space in spaces], [])
+        correctors, _, potentials, _ = self.minimisers_and_duals()
+        spaces = self.space, self._checking
+        return Snapshots(
+            [_flattened(space.gradient(correctors)) for space in spaces],
+            [_flattened(dual_fields(space, potentials)) for space in spaces],
+        )
+
+    @property
+    def _checking(self) -> TensorSpace:
+        assert self.how.checking is not None  # there is one where bounds are wanted
+        return self.how.checking
+
+    def _inverse_at(self, space: TensorSpace) -> np.ndarray:
+        """The inverse of the lower bound of exp(-shift) K_k at the points of a quadrature."""
+        return inverted(self.tensor(space, lower=True), space.dim)
+
+
+def _flattened(field: Field) -> np.ndarray:
+    """Fields (B, L, q, ...) by components as one array (B L, d, q, ...)."""
+    whole = np.stack(field, axis=2)
+    return whole.reshape(-1, *whole.shape[2:])

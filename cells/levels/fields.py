@@ -1,0 +1,68 @@
+"""The coefficient K_k of the cells of a level at the nodes of a space, from samples of the faster levels."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..solvers.symmetric import packed
+from ..spaces.interpolation import interpolate
+from ..spaces.tensor_space import TensorSpace
+from .results import Samples
+from .scale_splitting import ScaleSplitting
+
+
+class LevelFields:
+    """log K_k, its lower bound and log Z_k at the nodes of a space, for B cells.
+
+    K_k is handled as a scalar where it is one: at the fastest scale, and where the faster scales hand on a multiple of
+    I.
+
+    Args:
+        splitting: the potential.
+        level: k.
+        slow: x, y_1, ..., y_{k-1} of the cells (B, k d).
+        samples: of the next level, for each of these cells.
+    """
+
+    def __init__(self, splitting: ScaleSplitting, level: int, slow: np.ndarray, samples: Samples) -> None:
+        self.splitting, self.level, self.slow, self.samples = splitting, level, slow, samples
+        results, dim = samples.results, splitting.dim
+        self.exact = level == splitting.levels or results.log_lower is results.log_tensor
+        self.scalar = _isotropic(results.log_tensor) and (self.exact or _isotropic(results.log_lower))
+        tensors = (results.log_tensor, results.log_lower)
+        entries = [tensor[:, 0, :1] if self.scalar else packed(tensor) for tensor in tensors]
+        self.entries = entries[0].shape[1]
+        self.table = samples.table(np.concatenate([*entries, results.log_partition[:, None]], axis=1))
+        self.identity = np.ones(1) if self.scalar else packed(np.eye(dim))
+
+    def at(
+        self, rows: np.ndarray, space: TensorSpace, *, lower: bool = False, kept: int | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """log K_k, or its lower bound, and log Z_k at the quadrature points of a space.
+
+        Args:
+            rows: numbers of the cells (C,).
+            space: whose quadrature points are meant.
+            lower: whether the lower bound is wanted.
+            kept: wave numbers of the interpolation between the samples that are kept; None for all.
+
+        Returns:
+            Entries (C, 1 or d (d+1)/2, q, ...) of log K_k, and log Z_k (C, q, ...).
+        """
+        own = self.splitting.exponent(self.level, self.slow[rows], space.nodes)
+        values = interpolate(self.table[rows], space.nodes, kept)
+        shape = (len(rows), self.entries, *space.weights.shape)
+        mine = values[:, self.entries : -1] if lower else values[:, : self.entries]
+        tensor = mine + self.identity.reshape(1, -1, *[1] * space.dim) * own[:, None]
+        return np.broadcast_to(tensor, shape), np.broadcast_to(values[:, -1] + own, (shape[0], *shape[2:]))
+
+    def spreads(self, rows: np.ndarray) -> np.ndarray:
+        """How far the logarithms of the diagonal entries of the samples of each cell are apart (C,)."""
+        diagonal = self.table[rows][:, : self.entries][:, self.identity > 0]
+        return np.ptp(diagonal.reshape(len(rows), -1), axis=1)
+
+
+def _isotropic(log_tensor: np.ndarray) -> bool:
+    """Whether all tensors are multiples of the identity."""
+    multiples = log_tensor[:, :1, :1] * np.eye(log_tensor.shape[-1])
+    return bool(np.allclose(log_tensor, multiples, rtol=0.0, atol=1e-15))

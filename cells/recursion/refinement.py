@@ -1,0 +1,257 @@
+"""The space that each cell of a level needs: all are solved in one, and those whose error is too large in finer ones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+import numpy as np
+
+from scaling_limits.particles.sampling.workers import Stop, in_order
+
+from ..levels.cells import OVERFLOW, Cells, CellSpace, Measured, joined_measures
+from ..levels.fields import LevelFields
+from ..levels.results import LevelResult, empty
+from ..levels.scan import scan_points, unseen
+from ..solvers.reduced_basis import LevelBasis
+from ..solvers.residual_estimates import RicherSpace
+from ..spaces.discretisations import Discretisation, FiniteElements, FourierGalerkin, after, choose_route
+from ..spaces.tensor_space import TensorSpace
+from .settings import Allowances
+
+CHUNK = 40_000  # unknowns of a chunk of cells: their arrays stay in the cache
+SOLVER = 0.1  # part of the allowed error that conjugate gradients may leave
+MOST_ITERATIONS = 600  # of conjugate gradients
+STALLED = 0.5  # part of the last error above which conjugate gradients are suspected of having stopped too early
+TIGHTER = 0.01  # part of the tolerance that is then tried
+LOOSE = 0.3  # part of the allowed error by which the quadrature of exp(-U_k/sigma) may err in the first space
+LOOKED_AT = 8  # cells, at most, on which the first space is chosen
+LOOKS = 512  # points of each at which the contrast is looked at
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, eq=False)
+class Place:
+    """A space of a level, and how long conjugate gradients are waited for.
+
+    Args:
+        route: the sequence of spaces.
+        refinement: which of them.
+        part: of the usual tolerance of conjugate gradients.
+        iterations: at most: where a space is too coarse, there are many.
+    """
+
+    route: Discretisation
+    refinement: int
+    part: float = 1.0
+    iterations: int = 120
+
+    def name(self, dim: int) -> str:
+        """Name of the space."""
+        return self.route.space(self.refinement, dim).line.name
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Why cells are not solved to the tolerance: what failed, the reason, and the remedy, as of `NotConverged`."""
+
+    what: str
+    reason: str
+    remedy: str
+
+
+@dataclass(eq=False)
+class Solved:
+    """Cells of a level after refinement.
+
+    Args:
+        result: of the B cells.
+        own: the relative error (B,) that this level adds by its space; infinite where it is not known.
+        of_samples: see `Measured`.
+        refinements: number of the space of each cell (B,).
+        place: the last space that was tried.
+        reason: why the errors of some cells are larger than allowed, if they are.
+    """
+
+    result: LevelResult
+    own: np.ndarray
+    of_samples: np.ndarray
+    refinements: np.ndarray
+    place: Place
+    reason: Reason | None = None
+
+    @classmethod
+    def unknown(cls, count: int, dim: int, place: Place) -> Solved:
+        """Cells that are not solved yet."""
+        result = empty(count, dim)
+        result.error[:] = np.inf
+        return cls(result, np.full(count, np.inf), np.zeros(count), np.zeros(count, dtype=int), place)
+
+    def put(self, index: np.ndarray, measured: Measured, own: np.ndarray, place: Place) -> None:
+        """Write cells whose errors are not larger than before."""
+        better = own <= self.own[index]
+        where, self.place = index[better], place
+        self.result.put(where, measured.result.rows(better))
+        self.result.error[index[~np.isfinite(own) & better]] = np.inf
+        self.own[where], self.of_samples[where] = own[better], measured.of_samples[better]
+        self.refinements[where] = place.refinement
+
+    def join(self, index: np.ndarray, other: Solved) -> None:
+        """Write cells that were solved by themselves."""
+        self.result.put(index, other.result)
+        self.own[index], self.of_samples[index] = other.own, other.of_samples
+        self.refinements[index], self.place = other.refinements, other.place
+        self.explain(other.reason)
+
+    def explain(self, reason: Reason | None) -> None:
+        """Note why cells could not be solved as asked."""
+        self.reason = reason or self.reason
+
+
+@dataclass(frozen=True, eq=False)
+class CellSolver:
+    """Solves cells, each in the first of a sequence of spaces whose error is as allowed.
+
+    Args:
+        allowances: of errors.
+        route: the sequence of spaces, or None to choose it by contrast.
+        workers: threads.
+    """
+
+    allowances: Allowances
+    route: Discretisation | None
+    workers: int
+
+    def first_place(self, fields: LevelFields, rows: np.ndarray) -> Place:
+        """The space to begin with: its quadrature of exp(-U_k/sigma) and of its inverse nearly holds in some cells."""
+        some = rows[np.unique(np.linspace(0, len(rows) - 1, LOOKED_AT).astype(int))]
+        splitting, level, dim = fields.splitting, fields.level, fields.splitting.dim
+        exponents = splitting.exponent(level, fields.slow[some], tuple(scan_points(LOOKS, dim).T))
+        contrast = float(np.ptp(exponents.reshape(len(exponents), -1), axis=1).max() + fields.spreads(some).max())
+        contrast = contrast if np.isfinite(contrast) else 0.0
+        route = self.route or choose_route(contrast, self.allowances.rtol, dim, self.allowances.bounds)
+        if not splitting.has_terms(level):
+            return Place(route, 0)
+        means = [_means(fields, some, route.space(0, dim))]
+        for refinement in range(route.size(dim) - 2):
+            means.append(_means(fields, some, route.space(refinement + 1, dim)))
+            if not np.abs(means[-1] - means[-2]).max() > LOOSE * self.allowed(fields):
+                return Place(route, refinement)
+        return Place(route, max(0, route.size(dim) - 2))
+
+    def solve(self, fields: LevelFields, rows: np.ndarray, place: Place) -> Solved:
+        """Solve cells, beginning with a space.
+
+        Args:
+            fields: K_k.
+            rows: numbers of the cells in `fields` (B,).
+            place: the space to begin with.
+
+        Returns:
+            Their results. Where no space is fine enough, the best ones with their errors, and the reason.
+        """
+        found = Solved.unknown(len(rows), fields.splitting.dim, place)
+        pending, last = np.arange(len(rows)), np.inf
+        while pending.size:
+            measured = self.measured(fields, rows[pending], place)
+            own = self.with_unseen(fields, rows[pending], place, measured.own)
+            found.put(pending, measured, own, place)
+            out_of_range = ~(measured.contrast <= OVERFLOW)
+            found.explain(_out_of_range(fields.level, measured.contrast[out_of_range]))
+            pending = pending[(own > self.allowed(fields)) & ~out_of_range]
+            worst = float(found.own[pending].max(initial=0.0))
+            if not pending.size:
+                break
+            if STALLED * last < worst < np.inf and fields.splitting.dim > 1 and place.part == 1.0:
+                place, last = replace(place, part=TIGHTER), worst
+                continue
+            last = worst
+            further = self._after(replace(place, part=1.0) if worst > STALLED * last else place, worst, fields)
+            if further is None:
+                found.explain(self._too_coarse(fields, place, worst))
+                break
+            place = further
+        return found
+
+    def measured(
+        self, fields: LevelFields, rows: np.ndarray, place: Place, basis: LevelBasis | None = None
+    ) -> Measured:
+        """Solve cells in one space, or in the span of a basis, by threads."""
+        how = self.cell_space(place, fields, basis)
+        parts = self.in_chunks(
+            rows, how, lambda some, stop: Cells(fields, some, how, self.allowances.bounds, stop).measured()
+        )
+        return parts[0] if len(parts) == 1 else joined_measures(parts)
+
+    def cell_space(self, place: Place, fields: LevelFields, basis: LevelBasis | None = None) -> CellSpace:
+        """The space of a place with what belongs to it."""
+        dim = fields.splitting.dim
+        route, refinement = place.route, place.refinement
+        last = refinement >= route.size(dim) - 1
+        checking = route.checking_space(refinement, dim) if self.allowances.bounds else None
+        return CellSpace(
+            route.space(refinement, dim), RicherSpace(*route.richer(refinement, dim), route.safety), checking,
+            place.part * SOLVER * self.allowed(fields), MOST_ITERATIONS if last else place.iterations, basis,
+        )  # fmt: skip
+
+    def in_chunks(self, rows: np.ndarray, how: CellSpace, work: Callable[[np.ndarray, Stop], Result]) -> list[Result]:
+        """Do some work on pieces of the cells, by threads."""
+        size = max(1, CHUNK // (how.space.dim * how.space.weights.size))
+        chunks = [rows[i : i + size] for i in range(0, len(rows), size)]
+        if self.workers > 1 and len(chunks) > 1:
+            return list(in_order(work, chunks, self.workers))
+        return [work(some, Stop()) for some in chunks]
+
+    def with_unseen(self, fields: LevelFields, rows: np.ndarray, place: Place, own: np.ndarray) -> np.ndarray:
+        """The errors of cells, infinite where a scan finds what the quadrature does not see."""
+        good = np.flatnonzero(own <= self.allowed(fields))
+        if good.size:
+            space = place.route.space(place.refinement, fields.splitting.dim)
+            slow = fields.slow[rows[good]]
+            missed = unseen(fields.splitting, fields.level, slow, space, int(rows[good[0]]) * LOOKS)
+            own = own.copy()
+            own[good[~(missed <= self.allowances.unseen(bool(fields.samples.axes)))]] = np.inf
+        return own
+
+    def allowed(self, fields: LevelFields) -> float:
+        """Relative error that the space of a level may add."""
+        return self.allowances.space(bool(fields.samples.axes))
+
+    def _after(self, place: Place, error: float, fields: LevelFields) -> Place | None:
+        """The next space to try; elements follow where Fourier-Galerkin was chosen and is not enough."""
+        dim = fields.splitting.dim
+        refinement = after(place.route, place.refinement, error, self.allowed(fields), dim)
+        if refinement < place.route.size(dim):
+            longer = place.iterations if np.isfinite(error) else 2 * place.iterations
+            return replace(place, refinement=refinement, iterations=longer) if longer <= MOST_ITERATIONS else None
+        if self.route is None and isinstance(place.route, FourierGalerkin):
+            return Place(FiniteElements(), FiniteElements().size(dim) // 2)
+        return None
+
+    def _too_coarse(self, fields: LevelFields, place: Place, error: float) -> Reason:
+        name, what = place.name(fields.splitting.dim), f"cells of level {fields.level} by {place.route.name}"
+        remedy = "take a larger rtol, raise the temperature, or give a route with finer spaces"
+        if not np.isfinite(error):
+            return Reason(what, f"the finest space, {name}, does not resolve V1: its error is not known", remedy)
+        allowed = self.allowed(fields)
+        return Reason(
+            what, f"the finest space, {name}, leaves an error of {error:.1e}; {allowed:.1e} is allowed", remedy
+        )
+
+
+def _means(fields: LevelFields, rows: np.ndarray, space: TensorSpace) -> np.ndarray:
+    exponents = fields.splitting.exponent(fields.level, fields.slow[rows], space.nodes)
+    full = np.broadcast_to(exponents, (len(exponents), *space.weights.shape))
+    return np.stack([space.log_mean(full), space.log_mean(-full)])
+
+
+def _out_of_range(level: int, contrast: np.ndarray) -> Reason | None:
+    if not contrast.size:
+        return None
+    if np.isnan(contrast).any():
+        reason = "the potential over the temperature is not finite in a cell"
+        return Reason(f"level {level}", reason, "raise the temperature, or check the fluctuation there")
+    reason = f"the contrast exp({contrast.max():.4g}) is beyond the range of double precision"
+    return Reason(f"level {level}", reason, "raise the temperature")

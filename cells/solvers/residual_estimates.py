@@ -1,0 +1,54 @@
+"""Errors of effective tensors, cell by cell: what a richer quadrature and a richer space still change.
+
+theta minimises the energy J over a space with a quadrature. Its energy J' by a richer quadrature differs from J by what
+the quadrature errs; its residual r in the richer space says how far J' is above the minimum there, which is
+r . A^-1 r. The preconditioner P of conjugate gradients stands for A^-1: one more preconditioned step, whose cost is
+about that of one iteration. Both are symmetric matrices (d, d), and are compared with K_eff in their order.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..spaces.tensor_space import TensorSpace
+from .cell_problem import CellProblem, Field, energy, flux
+
+
+@dataclass(frozen=True, eq=False)
+class RicherSpace:
+    """Where the error of a space is measured.
+
+    Args:
+        trial: the functions of the space at the points of a richer quadrature.
+        test: a richer space with that quadrature, in which residuals are tested.
+        safety: factor on the measured error: the least that holds for potentials whose exact tensors are known.
+    """
+
+    trial: TensorSpace
+    test: TensorSpace
+    safety: float
+
+    def error(self, coefficient: np.ndarray, field: Field, effective: np.ndarray) -> np.ndarray:
+        """Relative errors (B,) of effective tensors.
+
+        Args:
+            coefficient: K at the richer quadrature points, (B, q, ...) or (B, d, d, q, ...).
+            field: e_j + grad theta_j at these points, by components (B, d, q, ...).
+            effective: K_eff by the quadrature of the space (B, d, d).
+        """
+        weighted = coefficient * self.test.weights
+        fluxes = flux(weighted, field)
+        residual = -self.test.divergence(fluxes)
+        correction = CellProblem(self.test, coefficient).precondition(residual)
+        rows = *residual.shape[:2], -1
+        missed = residual.reshape(rows) @ correction.reshape(rows).swapaxes(1, 2)
+        changes = energy(weighted, field) - effective, missed
+        return self.safety * sum(relative_size(change, effective) for change in changes)
+
+
+def relative_size(change: np.ndarray, tensor: np.ndarray) -> np.ndarray:
+    """Frobenius norms (B,) of K^-1/2 A K^-1/2 for symmetric A (B, d, d): at least their largest eigenvalues."""
+    relative = np.linalg.solve(tensor, change)
+    return np.sqrt(np.maximum(np.einsum("bij,bji->b", relative, relative), 0.0))
