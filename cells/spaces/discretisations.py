@@ -108,7 +108,7 @@ class FourierGalerkin(Discretisation):
     """
 
     name: ClassVar[str] = "Fourier-Galerkin"
-    safety: ClassVar[float] = 0.5
+    safety: ClassVar[float] = 1.5
     points: tuple[int, ...] = (7, 9, 11, 13, 15, 17, 19, 21, 25, 29, 33, 39, 45, 55, 65, 81, 97)
 
     def __post_init__(self) -> None:
