@@ -16,7 +16,7 @@ from scaling_limits.particles import InvalidArgument
 from scaling_limits.particles.support.checks import called, integer, real_array
 
 from ..time.densities import CallableArray
-from .elements.space import ActionSpace, product_of
+from .space import ActionSpace, product_of
 
 GAUSS_POINTS = 8  # in each part of the way between two points of a distribution
 

@@ -20,7 +20,7 @@ from scaling_limits.particles.support.checks import integer, number, real_array
 
 from ..diffusions.density import Density
 from ..diffusions.fokker_planck import ReversibleFokkerPlanck
-from .elements.weights import SingleSiteWeights
+from .weights import SingleSiteWeights
 
 TAIL = 1e-14
 LEAST_ANGLES = 64
