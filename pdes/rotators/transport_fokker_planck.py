@@ -103,7 +103,7 @@ class TransportFokkerPlanck:
         # refuses arguments before any work
         _ = self._checked
         if self.comm.rank == 0:
-            warn_of_bad_sites(self.lattice, "the density of the transport equation")
+            warn_of_bad_sites(self.lattice.good_sites, "the density of the transport equation")
 
     @cached_property
     def _checked(self) -> tuple[tuple[int, ...], int, np.ndarray, bool]:

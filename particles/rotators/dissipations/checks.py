@@ -12,7 +12,7 @@ import numpy as np
 
 from ...errors import InvalidArgument
 from ..region import LatticeRegion
-from .dissipation import DiagonalDissipation, Dissipation, LinearDissipation
+from .dissipation import Dissipation, LinearDissipation
 
 SAMPLES = 256
 MOST_AMPLITUDES = 4_000_000
@@ -52,8 +52,6 @@ def dissipating(g: Dissipation, region: LatticeRegion, temperature: float) -> Di
     Raises:
         InvalidArgument: g grows faster than |u|^(p-1), or is not finite.
     """
-    if isinstance(g, DiagonalDissipation):
-        return Dissipating(-1.0, False, "(g . u)_j <= -1 |u|^p, exactly")
     far = temperature ** (1 / g.power) * min(FAR, LARGEST_POWER ** (1 / g.power))
     u = _directions(region, g.power)
     _check_growth(g, region, u, far)

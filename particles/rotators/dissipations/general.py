@@ -339,7 +339,3 @@ class AngleAverage(Dissipation):
     def averaged(self, region: LatticeRegion) -> AngleAverage:
         """Itself."""
         return self
-
-    def dependencies(self, region: LatticeRegion, site: int) -> np.ndarray:
-        """None: it turns with its own site."""
-        return np.empty(0, dtype=np.int64)
