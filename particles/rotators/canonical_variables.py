@@ -7,7 +7,7 @@ to 0.2 s, for each member alone more than ten times as long.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -129,7 +129,7 @@ def generator_gradient(lattice: RotatorLattice, u: np.ndarray, known: ResolvedFu
 
 
 def _bond(
-    coupling: Any, u: np.ndarray, w: np.ndarray, count: int = ANGLES
+    coupling: Callable[[float], float], u: np.ndarray, w: np.ndarray, count: int = ANGLES
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """S = 1/2 int_0^theta (G - <G>) of one bond (P,), and its gradients with respect to u and w.
 

@@ -34,7 +34,7 @@ from .step_size import FastestRates, RotatorStep, action_scale, dissipation_rate
 
 
 @dataclass(frozen=True, eq=False)
-class RotatorLattice(SampledRotators):
+class RotatorLattice(SampledRotators[RotatorStep]):
     """Rotators u_j on sites of Z^d, coupled weakly to their neighbours and to thermostats.
 
         du_j = i f_j(|u_j|^2) u_j dt + i epsilon^a sum_{|k-j|=1} G'(|u_j-u_k|^2) (u_j-u_k) dt
@@ -144,25 +144,25 @@ class RotatorLattice(SampledRotators):
         closure = self.region.within(np.flatnonzero(self.defects), 1)
         return ~self.region.within(np.flatnonzero(closure), 2)
 
-    def _chosen(self, start: NDArray[np.complex128], step: float | None) -> tuple[RotatorStep, float]:
-        """The step, and the scale of the actions."""
+    def _chosen(self, start: NDArray[np.complex128], step: float | None) -> RotatorStep:
+        """See `SampledRotators`."""
         scale = action_scale(self.dissipation, self.temperature, start)
         spin = float(np.abs(self.spins).max())
         strength = self.epsilon**self.coupling_exponent
         # the arguments of G' are up to four times those of f
         bond = strength * largest_modulus(self.compiled_coupling, 4 * scale, "coupling")
         rates = FastestRates(
+            scale=scale,
             phase=largest_modulus(self.compiled_frequency, scale, "frequency") * spin,
             bond=bond * max(map(len, self.region.neighbours)),
             heat=self.epsilon * dissipation_rate(self.dissipation, self.region, scale),
         )
-        return rates.chosen_step(step), scale
+        return rates.chosen_step(step)
 
     def _sampler(
-        self, start: NDArray[np.complex128], snapshots: NDArray[np.float64], keys: Keys, chosen: tuple[Any, ...]
+        self, start: NDArray[np.complex128], snapshots: NDArray[np.float64], keys: Keys, step: RotatorStep
     ) -> tuple[MemberSampler, float]:
         """Splitting into exact flows, see `kernels`."""
-        step, scale = chosen
         between = step.between
         spans, blocks = even_steps(snapshots / self.epsilon, step.h * between)
         g = self.dissipation.compiled(self.region)
@@ -179,7 +179,7 @@ class RotatorLattice(SampledRotators):
 
         noises = np.where(blocks > 0, blocks + 1, 0)
         sampler = MemberSampler(
-            start, blocks * between, noises, advanced, step.h, between, np.sqrt(2 * scale), self.remedy
+            start, blocks * between, noises, advanced, step.h, between, np.sqrt(2 * step.scale), self.remedy
         )
         return sampler, longest_step(spans, blocks) / between or step.h
 

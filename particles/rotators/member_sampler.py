@@ -6,7 +6,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -20,6 +20,7 @@ from ..sampling.workers import Stop, thread_count, warn_if_long
 from ..support import checks
 from .dissipations.kernels import LANES
 from .ensemble import RotatorEnsemble, complex_amplitudes
+from .step_size import ChosenStep
 
 if TYPE_CHECKING:
     from mpi4py import MPI
@@ -30,6 +31,7 @@ LEAST_TOTAL = 0.5  # seconds; calls that fast steps would end sooner are not tim
 TRIED = 10_000_000  # steps of sites and lanes whose time is taken: at most a tenth of a second or so
 FAR_AWAY = 1e6  # amplitudes beyond it, in units of their scale, are taken for an instability
 Keys = tuple[np.uint64, np.uint64]
+Step = TypeVar("Step", bound=ChosenStep)
 
 
 @dataclass(frozen=True)
@@ -144,7 +146,7 @@ class SliceLength:
         stop.check()
 
 
-class SampledRotators(ABC):
+class SampledRotators(ABC, Generic[Step]):
     """Rotators of which members can be sampled: a lattice, or its limit."""
 
     @property
@@ -157,14 +159,14 @@ class SampledRotators(ABC):
         """What tells the equation from others."""
 
     @abstractmethod
-    def _chosen(self, start: NDArray[np.complex128], step: float | None) -> tuple[Any, ...]:
-        """The step for a start (R, N), and whatever else it takes to find it."""
+    def _chosen(self, start: NDArray[np.complex128], step: float | None) -> Step:
+        """The step for a start (R, N): that of the user, or one that is chosen."""
 
     @abstractmethod
     def _sampler(
-        self, start: NDArray[np.complex128], snapshots: NDArray[np.float64], keys: Keys, chosen: tuple[Any, ...]
+        self, start: NDArray[np.complex128], snapshots: NDArray[np.float64], keys: Keys, step: Step
     ) -> tuple[MemberSampler, float]:
-        """The sampler from a start, with random numbers of the keys and what `_chosen` says; and the longest step."""
+        """The sampler from a start, with random numbers of the keys, and the longest step that it takes."""
 
     def sample(
         self,
@@ -207,14 +209,14 @@ class SampledRotators(ABC):
         """
         asked = runs_or_paths("runs", runs, paths)
 
-        def checked() -> tuple[Any, ...]:
+        def checked() -> tuple[NDArray[np.complex128], NDArray[np.float64], int, Step]:
             number = checks.integer(*asked, 1, 2**31)
             start = start_of_each(complex_amplitudes("initial", initial), number, self.size)
             return start, checks.times(times), checks.seed(seed), self._chosen(start, step)
 
         start, snapshots, number, chosen = on_all_ranks(communicator(comm, optional=True), checked)
         same_on_all_ranks(
-            comm, initial=np.asarray(initial), times=snapshots, runs=len(start), seed=number, step=chosen[0],
+            comm, initial=np.asarray(initial), times=snapshots, runs=len(start), seed=number, step=chosen.h,
             lattice=self.identity(),
         )  # fmt: skip
         sampler, longest = self._sampler(start, snapshots, key_words(number), chosen)

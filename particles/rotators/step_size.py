@@ -54,15 +54,22 @@ SETTINGS = StepSettings()
 
 
 @dataclass(frozen=True)
-class RotatorStep:
-    """A step of the fast time.
+class ChosenStep:
+    """A time step.
 
     Args:
         h: its size.
-        between: number m of steps between two thermostats.
+        scale: the size of the actions that it is chosen for.
     """
 
     h: float
+    scale: float
+
+
+@dataclass(frozen=True)
+class RotatorStep(ChosenStep):
+    """A step of the fast time of a lattice; also the number m of steps between two thermostats."""
+
     between: int
 
 
@@ -115,11 +122,13 @@ class FastestRates:
     """How fast the parts of a lattice may be, in 1/fast time.
 
     Args:
+        scale: the size of the actions for which they are that.
         phase: the largest |f_j|.
         bond: epsilon^a |G'| for all neighbours of a site.
         heat: epsilon times the rate of the dissipation.
     """
 
+    scale: float
     phase: float
     bond: float
     heat: float
@@ -142,7 +151,7 @@ class FastestRates:
             ):
                 if rate * h > limit:
                     raise InvalidArgument("step", f"{reason} with {h:.3g}; take at most {limit / rate:.3g}")
-        return RotatorStep(h, int(np.clip(SETTINGS.heat / (heat * h), 1, SETTINGS.most_between)))
+        return RotatorStep(h, self.scale, int(np.clip(SETTINGS.heat / (heat * h), 1, SETTINGS.most_between)))
 
 
 def chosen_slow_step(dissipation: Dissipation, region: LatticeRegion, scale: float, step: float | None) -> float:

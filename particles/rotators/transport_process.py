@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,11 +17,19 @@ from .dissipations.general import AngleAverage, amplitudes_of_scale
 from .kernels import thermostat_stepper, transport_stepper
 from .lattice import RotatorLattice
 from .member_sampler import Keys, MemberSampler, SampledRotators
-from .step_size import action_scale, chosen_slow_step
+from .step_size import ChosenStep, action_scale, chosen_slow_step
 
 
 @dataclass(frozen=True)
-class TransportProcess(SampledRotators):
+class SlowStep(ChosenStep):
+    """A step of the slow time of the limit; also the average K, and whether no step was given."""
+
+    averaged: Dissipation
+    automatic: bool
+
+
+@dataclass(frozen=True)
+class TransportProcess(SampledRotators[SlowStep]):
     """The limit of the actions of rotators as epsilon -> 0, by the effective equation in C^N.
 
         dv_j = K_j(v) d tau + sqrt(T_j) dbeta_j,    I_j = |v_j|^2/2,
@@ -59,29 +67,30 @@ class TransportProcess(SampledRotators):
         """What tells the process from others: the same as of its lattice."""
         return self.lattice.identity()
 
-    def _chosen(self, start: NDArray[np.complex128], step: float | None) -> tuple[float, Dissipation, float, bool]:
-        """The step, K with as many angles as amplitudes to come take, their scale, and whether no step was given."""
+    def _chosen(self, start: NDArray[np.complex128], step: float | None) -> SlowStep:
+        """See `SampledRotators`; K has as many angles as the amplitudes that are to come take."""
         region = self.lattice.region
         averaged = self.lattice.dissipation.averaged(region)
         scale = action_scale(averaged, self.lattice.temperature, start)
         if isinstance(averaged, AngleAverage):
             averaged = averaged.resolved_at(region, amplitudes_of_scale(region.size, float(np.max(scale))))
-        return chosen_slow_step(averaged, region, scale, step), averaged, scale, step is None
+        return SlowStep(chosen_slow_step(averaged, region, scale, step), scale, averaged, step is None)
 
     def _sampler(
-        self, start: NDArray[np.complex128], snapshots: NDArray[np.float64], keys: Keys, chosen: tuple[Any, ...]
+        self, start: NDArray[np.complex128], snapshots: NDArray[np.float64], keys: Keys, step: SlowStep
     ) -> tuple[MemberSampler, float]:
         """Exact flows split from the noise, or Heun's scheme."""
-        h, averaged, scale, automatic = chosen
         temperature, purpose = self.lattice.temperature, np.uint64(Purpose.TRANSPORT)
-        g = averaged.compiled(self.lattice.region)
-        exact_in_law = g.radial == 2 and automatic and snapshots[-1] > 0
-        spans, counts = even_steps(snapshots, float(snapshots[-1]) if exact_in_law else h)
+        g = step.averaged.compiled(self.lattice.region)
+        exact_in_law = g.radial == 2 and step.automatic and snapshots[-1] > 0
+        spans, counts = even_steps(snapshots, float(snapshots[-1]) if exact_in_law else step.h)
         advance = transport_stepper(thermostat_stepper(g.kernel, g.radial))
 
         def advanced(x: np.ndarray, y: np.ndarray, k: int, first: int, some: int, noise_step: int, member: int) -> None:
             heat = temperature, member, purpose, *keys, g.int_params, g.float_params
             advance(x, y, first, some, spans[k] / counts[k], noise_step, heat)
 
-        sampler = MemberSampler(start, counts, counts, advanced, h, 1, np.sqrt(2 * scale), self.lattice.remedy)
-        return sampler, longest_step(spans, counts) or h
+        sampler = MemberSampler(
+            start, counts, counts, advanced, step.h, 1, np.sqrt(2 * step.scale), self.lattice.remedy
+        )
+        return sampler, longest_step(spans, counts) or step.h

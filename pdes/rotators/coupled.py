@@ -90,7 +90,7 @@ class TransportForms:
         weight = self._quadrature.function((), self.space.weight(points))
         return weight, self._quadrature.function((self.space.dim,), excess)
 
-    def outflow(self, u: Any, q: Any) -> ufl.Form:
+    def outflow(self, u: ufl.core.expr.Expr, q: ufl.Argument) -> ufl.Form:
         """The form a(u, q) of the fluxes."""
         mesh = self.space.space.mesh
         actions = ufl.SpatialCoordinate(mesh)
@@ -103,7 +103,7 @@ class TransportForms:
         )
         return weight * ufl.inner(flux, ufl.grad(q)) * self.dx
 
-    def product(self, u: Any, q: Any) -> ufl.Form:
+    def product(self, u: ufl.core.expr.Expr, q: ufl.Argument) -> ufl.Form:
         """The form int w u q."""
         return self.coefficients[0] * u * q * self.dx
 

@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property, reduce
-from typing import Any
 
 import numpy as np
 from dolfinx import fem
 from mpi4py import MPI
+from numpy.typing import ArrayLike
 
 from scaling_limits.meshes.backend.interval_element import lagrange_basis, lobatto_points
 from scaling_limits.meshes.box import box
@@ -223,7 +223,7 @@ class ActionSpace:
         """The weight w at points (P, N)."""
         return np.exp(np.sum([each_once(axis.logarithm, points[:, i]) for i, axis in enumerate(self.axes)], axis=0))
 
-    def on_grid(self, function: Callable[[np.ndarray], Any]) -> np.ndarray:
+    def on_grid(self, function: Callable[[np.ndarray], ArrayLike]) -> np.ndarray:
         """A function of points (P, N) at all quadrature points, in the shape of their grid (with what it returns
         more).
         """
@@ -239,7 +239,7 @@ class ActionSpace:
             result = np.moveaxis(np.tensordot(axis.quadrature[2], result, axes=(1, i)), 0, i)
         return result
 
-    def integrals(self, values: np.ndarray) -> Any:
+    def integrals(self, values: np.ndarray) -> np.ndarray:
         """int w f of values (Q_1, .., Q_N, ...) at all quadrature points."""
         return _summed(values, [axis.quadrature[1] for axis in self.axes])
 
@@ -258,7 +258,7 @@ class ActionSpace:
         return result.ravel()
 
 
-def _summed(values: np.ndarray, weights: list[np.ndarray]) -> Any:
+def _summed(values: np.ndarray, weights: list[np.ndarray]) -> np.ndarray:
     for weight in weights:
         values = np.tensordot(weight, values, axes=(0, 0))
     return values

@@ -84,7 +84,7 @@ class TransportFokkerPlanck:
     rtol: float = 1e-6
     comm: MPI.Comm = field(default_factory=lambda: MPI.COMM_WORLD)
     petsc_options: dict[str, Any] | None = None
-    chosen: dict[str, Any] = field(default_factory=dict)
+    chosen: dict[str, object] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         instance("lattice", self.lattice, RotatorLattice)

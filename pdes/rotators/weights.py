@@ -19,7 +19,7 @@ from scipy import optimize
 from scaling_limits.cells.averaged_dissipation import AveragedDissipation
 from scaling_limits.particles import InvalidArgument
 from scaling_limits.particles.errors import Unresolved, warn
-from scaling_limits.particles.rotators.resolved_functions import DEGREE, NODES, TRANSFORM, ResolvedFunction
+from scaling_limits.particles.rotators.resolved_functions import DEGREE, NODES, TRANSFORM, ResolvedFunction, bisected
 
 PIECES = 16  # intervals of each octave to begin with: what is narrower than 1/400 of an octave may go unseen
 LOOKS = np.concatenate([[-1.0, 1.0], np.cos(np.pi * (np.arange(5) + 0.3) / 5)])  # between the nodes, and at the ends
@@ -70,25 +70,24 @@ class Exponent:
 
     def _octave(self, low: float, high: float) -> tuple[np.ndarray, np.ndarray]:
         """Right ends of intervals from `low` to `high`, and the series on them."""
-        ends = np.linspace(low, high, PIECES + 1)
-        done: list[tuple[np.ndarray, np.ndarray]] = []
-        waiting, error = np.stack([ends[:-1], ends[1:]], axis=1), 0.0
-        while len(waiting):
-            series, wrong, largest = self._on_intervals(waiting)
-            width = waiting[:, 1] - waiting[:, 0]
+        done, error = 0, 0.0
+
+        def fit(intervals: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            nonlocal done, error
+            series, wrong, largest = self._on_intervals(intervals)
+            width = intervals[:, 1] - intervals[:, 0]
             good = wrong * width <= TOLERANCE * np.maximum(1.0, largest * width)
-            end = (width <= NARROWEST * waiting[:, 1]) | ~np.isfinite(wrong)
-            if len(waiting) + len(done) > MOST:
-                end[:] = True
-            error += float((wrong * width)[end & ~good & np.isfinite(wrong)].sum())
-            ended = good | end
-            done.extend(zip(waiting[ended], series[ended]))
-            left = waiting[~ended]
-            middle = left.mean(axis=1)
-            waiting = np.concatenate([np.stack([left[:, 0], middle], 1), np.stack([middle, left[:, 1]], 1)])
-        done.sort(key=lambda item: float(item[0][0]))
+            given_up = (width <= NARROWEST * intervals[:, 1]) | ~np.isfinite(wrong)
+            given_up |= len(intervals) + done > MOST
+            error += float((wrong * width)[given_up & ~good & np.isfinite(wrong)].sum())
+            ended = good | given_up
+            done += int(ended.sum())
+            return series, ended
+
+        ends = np.linspace(low, high, PIECES + 1)
+        intervals, series = bisected(np.stack([ends[:-1], ends[1:]], axis=1), fit)
         self._say(error, low, high)
-        return np.array([interval[1] for interval, _ in done]), np.array([series for _, series in done])
+        return intervals[:, 1], series
 
     def _on_intervals(self, intervals: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Chebyshev series (n, k + 1), their error at points between the nodes (n,), and the largest values (n,)."""

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import KW_ONLY, dataclass, field
-from functools import lru_cache
-from typing import Any
+from types import FunctionType
 
 import numpy as np
-from numba import njit
 
 from ...errors import InvalidArgument
 from ...support import checks
@@ -24,8 +22,14 @@ from .angle_averages import (
     site_values,
 )
 from .dissipation import Dissipation
-from .kernels import CompiledDissipation, compiled_custom, compiled_custom_averaged, compiled_polynomial
-from .polynomials import Monomial, monomials_of
+from .kernels import (
+    CompiledDissipation,
+    SiteFunction,
+    compiled_custom,
+    compiled_custom_averaged,
+    compiled_polynomial,
+)
+from .polynomials import Monomial, Polynomial, monomials_of
 from .watched_amplitudes import check_places
 
 EXAMPLE = "lambda j, u: -abs(u[j])**2 * u[j]"
@@ -48,7 +52,7 @@ class PolynomialDissipation(Dissipation):
     Source: Dymov, assumption Hg and Example 2.4.
     """
 
-    def __init__(self, polynomial: Any, power: int | None = None) -> None:
+    def __init__(self, polynomial: Polynomial | Iterable[Polynomial], power: int | None = None) -> None:
         if not callable(polynomial) and (isinstance(polynomial, str) or not isinstance(polynomial, Iterable)):
             raise InvalidArgument(
                 "polynomial",
@@ -146,7 +150,7 @@ class CustomDissipation(Dissipation):
     power: int
     _: KW_ONLY
     degree: int | None = None
-    _as_made: Any = field(init=False, repr=False)
+    _as_made: FunctionType = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "power", checks.integer("power", self.power, 2, 64))
@@ -154,7 +158,7 @@ class CustomDissipation(Dissipation):
             object.__setattr__(self, "degree", checks.integer("degree", self.degree, 0))
         object.__setattr__(self, "_as_made", frozen(in_python("function", self.function, EXAMPLE)))
 
-    def _function_for(self, size: int) -> Any:
+    def _function_for(self, size: int) -> SiteFunction:
         """The function that kernels can call, for N sites.
 
         Raises:
@@ -198,12 +202,12 @@ class CustomDissipation(Dissipation):
 
     def at(self, region: LatticeRegion, u: np.ndarray) -> np.ndarray:
         """See `Dissipation.at`."""
-        flat = np.ascontiguousarray(u, dtype=np.complex128).reshape(-1, region.size)
-        return _all_sites(self._function_for(region.size))(flat).reshape(np.shape(u))
+        flat, values = _flat(u, region), site_values(self._function_for(region.size))
+        return np.stack([values(flat, j) for j in range(region.size)], axis=1).reshape(np.shape(u))
 
     def at_site(self, region: LatticeRegion, u: np.ndarray, site: int) -> np.ndarray:
         """g_j(u) (P,) of one site at amplitudes u (P, N)."""
-        return site_values(self._function_for(region.size))(np.ascontiguousarray(u, dtype=np.complex128), site)
+        return site_values(self._function_for(region.size))(_flat(u, region), site)
 
     def compiled(self, region: LatticeRegion) -> CompiledDissipation:
         """See `Dissipation.compiled`."""
@@ -235,22 +239,18 @@ class CustomDissipation(Dissipation):
         near = [self.dependencies(region, j) for j in range(region.size)]
         if self.degree is not None:
             return AngleAverage(self, region, self.degree + 2, near)
-        made, v = self._function_for(region.size), _moduli(region.size)
-        highest = max(degree_in_angles(made, v, j, near[j]) for j in range(region.size))
+        highest = _degree(self._function_for(region.size), _moduli(region.size), near, MOST_ANGLES)
         return AngleAverage(self, region, highest + 1, near)
 
 
-@lru_cache(maxsize=64)
-def _all_sites(function: Any) -> Callable[[np.ndarray], np.ndarray]:
-    @njit(nogil=True, error_model="numpy")
-    def values(u):  # type: ignore[no-untyped-def]
-        result = np.empty(u.shape, dtype=np.complex128)
-        for i in range(u.shape[0]):
-            for j in range(u.shape[1]):
-                result[i, j] = function(j, u[i])
-        return result
+def _flat(u: np.ndarray, region: LatticeRegion) -> np.ndarray:
+    """Amplitudes (..., N) as (P, N), which compiled functions take."""
+    return np.ascontiguousarray(u, dtype=np.complex128).reshape(-1, region.size)
 
-    return values
+
+def _degree(function: SiteFunction, u: np.ndarray, near: list[np.ndarray], most: int) -> int:
+    """The largest frequency of all exp(-i theta_j) g_j in the angles of their sites `near`, at amplitudes u (P, N)."""
+    return max(degree_in_angles(function, u, j, sites, most) for j, sites in enumerate(near))
 
 
 def _random_amplitudes(size: int, count: int) -> np.ndarray:
@@ -307,15 +307,11 @@ class AngleAverage(Dissipation):
             return self
         order = np.argsort((np.abs(u) ** 2).sum(axis=1))
         some = np.ascontiguousarray(u[order[np.unique(np.linspace(0, len(u) - 1, POINTS_CHECKED).astype(int))]])
-        made, most = self.dissipation._function_for(region.size), MOST_ANGLES
-        highest = 0
-        for j in range(region.size):
-            if len(self._near[j]):
-                try:
-                    highest = max(highest, degree_in_angles(made, some, j, self._near[j], most))
-                except InvalidArgument:
-                    most = MOST_ANGLES_AT_GIVEN
-                    highest = max(highest, degree_in_angles(made, some, j, self._near[j], most))
+        made = self.dissipation._function_for(region.size)
+        try:
+            highest = _degree(made, some, self._near, MOST_ANGLES)
+        except InvalidArgument:
+            highest = _degree(made, some, self._near, MOST_ANGLES_AT_GIVEN)
         if highest < self.angles:
             return self
         return AngleAverage(self.dissipation, region, highest + 1, self._near)
@@ -326,7 +322,7 @@ class AngleAverage(Dissipation):
         Raises:
             InvalidArgument: g takes too many angles at these amplitudes.
         """
-        flat = np.ascontiguousarray(u, dtype=np.complex128).reshape(-1, region.size)
+        flat = _flat(u, region)
         angles = self.resolved_at(region, flat).angles
         average = site_average(self.dissipation._function_for(region.size))
         columns = [average(flat, j, self._near[j], angles) for j in range(region.size)]

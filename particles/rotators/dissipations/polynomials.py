@@ -18,6 +18,9 @@ from ...support import checks
 ROUNDING = 1e-9  # relative: the same polynomial as an expression and with numbers
 POINTS = 4  # at which both are compared
 
+# from u, a function of offsets, to an expression of sympy
+Polynomial = Callable[[Callable[..., Any]], Any]
+
 
 @dataclass(frozen=True)
 class Monomial:
@@ -51,7 +54,7 @@ class Monomial:
         return value
 
 
-def monomials_of(polynomial: Any) -> tuple[Monomial, ...]:
+def monomials_of(polynomial: Polynomial) -> tuple[Monomial, ...]:
     """The monomials of g_j, a function from u to a sympy expression, where u(k) is the amplitude at the site j + k.
 
     Raises:
@@ -85,7 +88,7 @@ def _monomial(powers: tuple[int, ...], coefficient: complex, form: _Form) -> Mon
     return Monomial(coefficient, tuple((key, (int(a), int(b))) for key, (a, b) in pairs if a or b))
 
 
-def _expression(polynomial: Callable[[Any], Any], amplitude: Callable[..., Any]) -> sympy.Expr:
+def _expression(polynomial: Polynomial, amplitude: Callable[..., sympy.Symbol]) -> sympy.Expr:
     try:
         result = polynomial(amplitude)
     except InvalidArgument:
@@ -210,9 +213,7 @@ def _whole(power: sympy.Expr) -> int | None:
     return int(power)
 
 
-def _compare_with_numbers(
-    polynomial: Callable[[Any], Any], found: tuple[Monomial, ...], offsets: list[tuple[int, ...]]
-) -> None:
+def _compare_with_numbers(polynomial: Polynomial, found: tuple[Monomial, ...], offsets: list[tuple[int, ...]]) -> None:
     """Raise where the function has other values with numbers for u, as when numpy's functions do not see symbols."""
     generator = np.random.Generator(np.random.Philox(key=len(offsets)))
     for _ in range(POINTS):
