@@ -102,9 +102,9 @@ def least_value(function: Callable[[np.ndarray], np.ndarray], x: np.ndarray, val
         low, high = x[max(i - 1, 0)], x[min(i + 1, len(x) - 1)]
         for _ in range(SETTINGS.zooms):
             closer = np.linspace(low, high, SETTINGS.zoom_points)
-            found = function(closer)
-            k = int(found.argmin())
-            best = min(best, float(found[k]))
+            nearby = function(closer)
+            k = int(nearby.argmin())
+            best = min(best, float(nearby[k]))
             low, high = closer[max(k - 1, 0)], closer[min(k + 1, SETTINGS.zoom_points - 1)]
     return best
 
@@ -214,13 +214,13 @@ def dissipation_assumption(g: Dissipation, region: LatticeRegion, temperature: f
     """
     if isinstance(g, DiagonalDissipation):
         return Assumption("Hg", True, "(g . u)_j <= -1 |u|^p, exactly")
-    found = dissipating(g, region, temperature)
-    if found.worst >= 0 and g.power > 2:
-        raise InvalidArgument("dissipation", f"does not dissipate (Hg): {found.detail}")
-    detail = found.detail
-    if found.fades:
+    growth = dissipating(g, region, temperature)
+    if growth.worst >= 0 and g.power > 2:
+        raise InvalidArgument("dissipation", f"does not dissipate (Hg): {growth.detail}")
+    detail = growth.detail
+    if growth.fades:
         detail += f"; somewhere g is weaker than |u|^(p-1) = |u|^{g.power - 1}, and another power p may be right"
-    return Assumption("Hg", bool(found.worst < 0 and not found.fades), detail)
+    return Assumption("Hg", bool(growth.worst < 0 and not growth.fades), detail)
 
 
 def warn_of_violations(assumptions: tuple[Assumption, ...], power: int) -> None:

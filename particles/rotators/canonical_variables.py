@@ -95,13 +95,13 @@ def _settled(lattice: RotatorLattice, u: np.ndarray, time: float, f: ResolvedFun
     result, left, steps = np.empty_like(u), np.arange(len(u)), STEPS
     before = _flow(lattice, u, time, steps // 2, f)
     while True:
-        found = _flow(lattice, u[left], time, steps, f)
-        wrong = np.abs(found - before).max(axis=1, initial=0.0) / 15.0  # a scheme of order 4
+        ends = _flow(lattice, u[left], time, steps, f)
+        wrong = np.abs(ends - before).max(axis=1, initial=0.0) / 15.0  # a scheme of order 4
         far = ~(wrong <= STEPS_RTOL * np.maximum(np.abs(u[left]).max(axis=1, initial=0.0), 1e-300))
-        result[left[~far]] = found[~far]
+        result[left[~far]] = ends[~far]
         if not far.any():
             return result
-        left, before, steps = left[far], found[far], 2 * steps
+        left, before, steps = left[far], ends[far], 2 * steps
         if steps > MOST_STEPS:
             raise InvalidArgument(
                 "amplitudes",

@@ -147,14 +147,14 @@ class RotatorLattice(SampledRotators[RotatorStep]):
     def _chosen(self, start: NDArray[np.complex128], step: float | None) -> RotatorStep:
         """See `SampledRotators`."""
         scale = action_scale(self.dissipation, self.temperature, start)
-        spin = float(np.abs(self.spins).max())
         strength = self.epsilon**self.coupling_exponent
+        phase = largest_modulus(self.compiled_frequency, scale, "frequency")
         # the arguments of G' are up to four times those of f
-        bond = strength * largest_modulus(self.compiled_coupling, 4 * scale, "coupling")
+        bond = largest_modulus(self.compiled_coupling, 4 * scale, "coupling")
         rates = FastestRates(
             scale=scale,
-            phase=largest_modulus(self.compiled_frequency, scale, "frequency") * spin,
-            bond=bond * max(map(len, self.region.neighbours)),
+            phase=phase * float(np.abs(self.spins).max()),
+            bond=strength * bond * max(map(len, self.region.neighbours)),
             heat=self.epsilon * dissipation_rate(self.dissipation, self.region, scale),
         )
         return rates.chosen_step(step)

@@ -104,8 +104,8 @@ def _summed(breaks, series, before, x, mean):  # type: ignore[no-untyped-def]
         ahead, after = 0.0, 0.0
         for k in range(series.shape[1] - 1, 0, -1):
             ahead, after = series[low, k] + 2.0 * t * ahead - after, ahead
-        found = series[low, 0] + t * ahead - after
-        result[n] = before[low] + ((x[n] - breaks[low]) * found if mean else found)
+        value = series[low, 0] + t * ahead - after
+        result[n] = before[low] + ((x[n] - breaks[low]) * value if mean else value)
     return result
 
 
@@ -186,11 +186,11 @@ def _missed(
     x, there, which = scan[0][inside], scan[1][inside], order[place[inside]]
     begins = intervals[which]
     t = (2.0 * x - begins.sum(axis=1)) / np.diff(begins, axis=1)[:, 0]
-    found = (chebyshev.chebvander(t, DEGREE) * series[which]).sum(axis=1)
+    by_series = (chebyshev.chebvander(t, DEGREE) * series[which]).sum(axis=1)
     largest = np.abs(series).sum(axis=1)[which]
     size = np.maximum(np.maximum(np.abs(there), reference(x)), FLOOR * largest)
     result = np.zeros(len(intervals), dtype=bool)
-    result[which[~(np.abs(found - there) <= NOISE * size)]] = True
+    result[which[~(np.abs(by_series - there) <= NOISE * size)]] = True
     return result
 
 

@@ -130,10 +130,8 @@ class TransportDiscretisation:
         negative = self.density.negative
         if negative <= NEGATIVE:
             return
-        reason, remedy = (
-            f"it is negative on {negative:.1e} of its mass",
-            "take more cells, or wide=True with an `upper`",
-        )
+        reason = f"it is negative on {negative:.1e} of its mass"
+        remedy = "take more cells, or wide=True with an `upper`"
         if negative > REFUSED:
             raise NotConverged("the stationary law of the actions", reason, remedy)
         if self.comm.rank == 0:

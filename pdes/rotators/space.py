@@ -211,12 +211,12 @@ class ActionSpace:
 
     def interpolated(self, field: np.ndarray, points: np.ndarray) -> np.ndarray:
         """The field u at points (P, N) within the box."""
-        found = [axis.local(points[:, i]) for i, axis in enumerate(self.axes)]
+        elements = [axis.local(points[:, i]) for i, axis in enumerate(self.axes)]
         result = np.zeros(len(points))
         shaped = field.reshape(self.shape)
         for choice in np.ndindex(*[self.degree + 1] * self.dim):
-            places = tuple(first + a for (first, _), a in zip(found, choice))
-            result += shaped[places] * np.prod([values[:, a] for (_, values), a in zip(found, choice)], axis=0)
+            places = tuple(first + a for (first, _), a in zip(elements, choice))
+            result += shaped[places] * np.prod([values[:, a] for (_, values), a in zip(elements, choice)], axis=0)
         return result
 
     def weight(self, points: np.ndarray) -> np.ndarray:

@@ -89,10 +89,10 @@ def _check_growth(g: Dissipation, region: LatticeRegion, u: np.ndarray, far: flo
     if not (np.isfinite(near_size) and np.isfinite(size)):
         raise InvalidArgument("dissipation", f"is not finite, or grows too fast, at amplitudes of {far:.1e}")
     if size > GROWS * near_size:
-        found = g.power - 1 + np.log10(size / max(near_size, 1e-300))
+        growth = g.power - 1 + np.log10(size / max(near_size, 1e-300))
         raise InvalidArgument(
             "dissipation",
-            f"grows like |u|^{found:.3g}, faster than |u|^(p-1) with its power p = {g.power} (Hg(i)); give its power",
+            f"grows like |u|^{growth:.3g}, faster than |u|^(p-1) with its power p = {g.power} (Hg(i)); give its power",
         )
 
 

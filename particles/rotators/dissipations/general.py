@@ -24,12 +24,13 @@ from .angle_averages import (
 from .dissipation import Dissipation
 from .kernels import (
     CompiledDissipation,
+    PlacedMonomial,
     SiteFunction,
     compiled_custom,
     compiled_custom_averaged,
     compiled_polynomial,
 )
-from .polynomials import Monomial, Polynomial, monomials_of
+from .polynomials import Polynomial, monomials_of
 from .watched_amplitudes import check_places
 
 EXAMPLE = "lambda j, u: -abs(u[j])**2 * u[j]"
@@ -61,13 +62,14 @@ class PolynomialDissipation(Dissipation):
             )
         given = [polynomial] if callable(polynomial) else list(polynomial)
         self._same = callable(polynomial)
-        self._init(tuple(monomials_of(p) for p in given), power)
-
-    def _init(self, monomials: tuple[tuple[Monomial, ...], ...], power: int | None) -> None:
-        self.monomials = monomials
-        self._last: tuple[LatticeRegion, list[tuple[int, complex, list[tuple[int, bool]]]]] | None = None
-        self.degree = max((m.degree for one in monomials for m in one), default=0)
+        self.monomials = tuple(monomials_of(p) for p in given)
         self.power = max(self.degree + 1, 2) if power is None else checks.integer("power", power, 2)
+        self._last: tuple[LatticeRegion, list[PlacedMonomial]] | None = None
+
+    @property
+    def degree(self) -> int:  # type: ignore[override]
+        """The degree in u and its conjugate."""
+        return max((m.degree for one in self.monomials for m in one), default=0)
 
     def check(self, region: LatticeRegion) -> None:
         """See `Dissipation.check`."""
@@ -79,11 +81,11 @@ class PolynomialDissipation(Dissipation):
         if any(len(offset) > region.dim and any(offset[region.dim :]) for offset in offsets):
             raise InvalidArgument("polynomial", f"has offsets of more than {region.dim} directions")
 
-    def _placed(self, region: LatticeRegion) -> list[tuple[int, complex, list[tuple[int, bool]]]]:
+    def _placed(self, region: LatticeRegion) -> list[PlacedMonomial]:
         """The monomials of all sites, without those that reach out of the region; kept for the last region."""
         if self._last is not None and self._last[0] is region:
             return self._last[1]
-        found: list[tuple[int, complex, list[tuple[int, bool]]]] = []
+        placed: list[PlacedMonomial] = []
         reach: dict[tuple[int, ...], np.ndarray] = {}
         for j in range(region.size):
             for monomial in self.monomials[0 if self._same else j]:
@@ -94,9 +96,9 @@ class PolynomialDissipation(Dissipation):
                     k = int(reach[offset][j])
                     factors += [(k, False)] * a + [(k, True)] * b
                 if all(k >= 0 for k, _ in factors):
-                    found.append((j, monomial.coefficient, factors))
-        self._last = region, found
-        return found
+                    placed.append((j, monomial.coefficient, factors))
+        self._last = region, placed
+        return placed
 
     def at(self, region: LatticeRegion, u: np.ndarray) -> np.ndarray:
         """See `Dissipation.at`."""
@@ -112,8 +114,8 @@ class PolynomialDissipation(Dissipation):
     def averaged(self, region: LatticeRegion) -> PolynomialDissipation:
         """The average K: the resonant monomials."""
         result = object.__new__(PolynomialDissipation)
-        result._same = self._same
-        result._init(tuple(tuple(m for m in one if m.resonant) for one in self.monomials), self.power)
+        resonant = tuple(tuple(m for m in one if m.resonant) for one in self.monomials)
+        vars(result).update(vars(self), monomials=resonant, _last=None)
         return result
 
     def dependencies(self, region: LatticeRegion, site: int) -> np.ndarray:
@@ -194,11 +196,10 @@ class CustomDissipation(Dissipation):
 
     def _check_degree(self, region: LatticeRegion) -> None:
         for j in range(min(region.size, MOST_CHECKED)):
-            found = degree_in_angles(
-                self._function_for(region.size), _moduli(region.size), j, np.append(region.neighbours[j], j)
-            )
-            if found > int(self.degree or 0) + 1:
-                raise InvalidArgument("degree", f"must be at least {found - 1}, the frequency with which g_{j} turns")
+            near = np.append(region.neighbours[j], j)
+            least = degree_in_angles(self._function_for(region.size), _moduli(region.size), j, near) - 1
+            if least > int(self.degree or 0):
+                raise InvalidArgument("degree", f"must be at least {least}, the frequency with which g_{j} turns")
 
     def at(self, region: LatticeRegion, u: np.ndarray) -> np.ndarray:
         """See `Dissipation.at`."""
@@ -220,15 +221,15 @@ class CustomDissipation(Dissipation):
         """
         (u,) = _random_amplitudes(region.size, 1)
         expected = self.at_site(region, u, site)
-        scale, turn, found = np.abs(expected).max(), np.exp(0.7j), []
+        scale, turn, sites = np.abs(expected).max(), np.exp(0.7j), []
         for k in [*region.neighbours[site], site]:
             turned = u.copy()
             turned[:, k] *= turn
             value = self.at_site(region, turned, site) * (np.conj(turn) if k == site else 1.0)
             if np.abs(value - expected).max() > 1e-12 * scale:
-                found.append(int(k))
+                sites.append(int(k))
         together = np.abs(self.at_site(region, u * turn, site) * np.conj(turn) - expected).max() <= 1e-12 * scale
-        return np.array(sorted(set(found) - {site} if together else found), dtype=np.int64)
+        return np.array(sorted(set(sites) - {site} if together else sites), dtype=np.int64)
 
     def averaged(self, region: LatticeRegion) -> AngleAverage:
         """The average K, by trigonometric quadrature.
@@ -238,9 +239,9 @@ class CustomDissipation(Dissipation):
         """
         near = [self.dependencies(region, j) for j in range(region.size)]
         if self.degree is not None:
-            return AngleAverage(self, region, self.degree + 2, near)
+            return AngleAverage(self, self.degree + 2, near)
         highest = _degree(self._function_for(region.size), _moduli(region.size), near, MOST_ANGLES)
-        return AngleAverage(self, region, highest + 1, near)
+        return AngleAverage(self, highest + 1, near)
 
 
 def _flat(u: np.ndarray, region: LatticeRegion) -> np.ndarray:
@@ -275,7 +276,6 @@ class AngleAverage(Dissipation):
 
     Args:
         dissipation: g.
-        region: the sites.
         angles: number of them for each site on which g_j depends.
         near: these sites, for each site.
 
@@ -285,9 +285,7 @@ class AngleAverage(Dissipation):
 
     degree = 0
 
-    def __init__(
-        self, dissipation: CustomDissipation, region: LatticeRegion, angles: int, near: list[np.ndarray]
-    ) -> None:
+    def __init__(self, dissipation: CustomDissipation, angles: int, near: list[np.ndarray]) -> None:
         self.dissipation, self.angles, self.power, self._near = dissipation, angles, dissipation.power, near
         most = max(map(len, near))
         if angles**most > MOST_COMBINATIONS:
@@ -314,7 +312,7 @@ class AngleAverage(Dissipation):
             highest = _degree(made, some, self._near, MOST_ANGLES_AT_GIVEN)
         if highest < self.angles:
             return self
-        return AngleAverage(self.dissipation, region, highest + 1, self._near)
+        return AngleAverage(self.dissipation, highest + 1, self._near)
 
     def at(self, region: LatticeRegion, u: np.ndarray) -> np.ndarray:
         """See `Dissipation.at`.

@@ -22,6 +22,8 @@ LANES = 128  # members that a tile of a lattice holds
 
 # g_j(u) of the user's, compiled: from j and u (N,)
 SiteFunction = Callable[[int, NDArray[np.complex128]], complex]
+# a monomial of g_j: the site j, the coefficient, and for each factor its site and whether it is conjugated
+PlacedMonomial = tuple[int, complex, list[tuple[int, bool]]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,8 +135,8 @@ def _polynomial(x, y, dx, dy, int_params, float_params):  # type: ignore[no-unty
             dy[j, n] += q[n]
 
 
-def compiled_polynomial(monomials: list[tuple[int, complex, list[tuple[int, bool]]]]) -> CompiledDissipation:
-    """Sums of products: for each the site j it belongs to, its coefficient, and its factors u_k or their conjugates."""
+def compiled_polynomial(monomials: list[PlacedMonomial]) -> CompiledDissipation:
+    """Sums of products of amplitudes u_k and their conjugates."""
     int_params: list[int] = []
     for site, _, factors in monomials:
         int_params += [site, len(factors)]

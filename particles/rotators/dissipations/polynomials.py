@@ -72,15 +72,15 @@ def monomials_of(polynomial: Polynomial) -> tuple[Monomial, ...]:
         terms = sympy.Poly(plain, *generators).terms() if generators else []
         if not generators and plain != 0:
             terms = [((), plain)]
-        found = tuple(_monomial(powers, complex(c), form) for powers, c in terms)
+        monomials = tuple(_monomial(powers, complex(c), form) for powers, c in terms)
     except (sympy.PolynomialError, TypeError, ValueError) as error:
         if isinstance(error, InvalidArgument):
             raise
         raise InvalidArgument("polynomial", f"must be a polynomial in u and conjugate(u): {error}") from None
-    if not all(np.isfinite(m.coefficient) for m in found):
+    if not all(np.isfinite(m.coefficient) for m in monomials):
         raise InvalidArgument("polynomial", f"must have finite coefficients, but is {expression}")
-    _compare_with_numbers(polynomial, found, list(form.symbols))
-    return tuple(m for m in found if m.coefficient != 0)
+    _compare_with_numbers(polynomial, monomials, list(form.symbols))
+    return tuple(m for m in monomials if m.coefficient != 0)
 
 
 def _monomial(powers: tuple[int, ...], coefficient: complex, form: _Form) -> Monomial:
@@ -213,7 +213,9 @@ def _whole(power: sympy.Expr) -> int | None:
     return int(power)
 
 
-def _compare_with_numbers(polynomial: Polynomial, found: tuple[Monomial, ...], offsets: list[tuple[int, ...]]) -> None:
+def _compare_with_numbers(
+    polynomial: Polynomial, monomials: tuple[Monomial, ...], offsets: list[tuple[int, ...]]
+) -> None:
     """Raise where the function has other values with numbers for u, as when numpy's functions do not see symbols."""
     generator = np.random.Generator(np.random.Philox(key=len(offsets)))
     for _ in range(POINTS):
@@ -224,7 +226,7 @@ def _compare_with_numbers(polynomial: Polynomial, found: tuple[Monomial, ...], o
             return  # it does with expressions what numbers cannot
         if value != again:
             return  # its coefficients are others at each call
-        terms = [monomial.at(numbers) for monomial in found]
+        terms = [monomial.at(numbers) for monomial in monomials]
         if not abs(sum(terms) - value) <= ROUNDING * (sum(map(abs, terms)) + abs(value)):
             raise InvalidArgument(
                 "polynomial",
