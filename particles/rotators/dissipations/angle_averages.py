@@ -24,13 +24,14 @@ MOST_COMBINATIONS = 2**27  # of the angles of all sites on which one g_j depends
 
 @lru_cache(maxsize=64)
 def site_values(function: SiteFunction) -> Callable[..., np.ndarray]:
-    """values(u, j): the compiled g_j at amplitudes u (P, N): (P,)."""
+    """values(u, sites): the compiled g_j of sites (S,) at amplitudes u (P, N): (P, S)."""
 
     @njit(**COMPILED)
-    def values(u, j):  # type: ignore[no-untyped-def]
-        result = np.empty(u.shape[0], dtype=np.complex128)
+    def values(u, sites):  # type: ignore[no-untyped-def]
+        result = np.empty((u.shape[0], sites.size), dtype=np.complex128)
         for i in range(u.shape[0]):
-            result[i] = function(j, u[i])
+            for k in range(sites.size):
+                result[i, k] = function(sites[k], u[i])
         return result
 
     return values

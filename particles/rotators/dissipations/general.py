@@ -203,12 +203,15 @@ class CustomDissipation(Dissipation):
 
     def at(self, region: LatticeRegion, u: np.ndarray) -> np.ndarray:
         """See `Dissipation.at`."""
-        flat, values = _flat(u, region), site_values(self._function_for(region.size))
-        return np.stack([values(flat, j) for j in range(region.size)], axis=1).reshape(np.shape(u))
+        return self._values(region, u, np.arange(region.size)).reshape(np.shape(u))
 
     def at_site(self, region: LatticeRegion, u: np.ndarray, site: int) -> np.ndarray:
         """g_j(u) (P,) of one site at amplitudes u (P, N)."""
-        return site_values(self._function_for(region.size))(_flat(u, region), site)
+        return self._values(region, u, np.array([site]))[:, 0]
+
+    def _values(self, region: LatticeRegion, u: np.ndarray, sites: np.ndarray) -> np.ndarray:
+        """g_j(u) (P, S) of sites (S,)."""
+        return site_values(self._function_for(region.size))(_flat(u, region), sites)
 
     def compiled(self, region: LatticeRegion) -> CompiledDissipation:
         """See `Dissipation.compiled`."""
