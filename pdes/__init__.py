@@ -18,10 +18,10 @@ from .pinned_balls.finite_size import FiniteSizeEquations, FiniteSizeSolution
 from .pinned_balls.forms import DeviationForm, EnergyForm, VarianceForm
 from .pinned_balls.picard import PicardIteration, picard_iteration
 from .pinned_balls.solution import BilliardSolution
+from .rotators.coupled import TransportForms
 from .rotators.density import ActionDensity
 from .rotators.density_evolution import EvolvedActions
 from .rotators.effective_plane import EffectivePlane
-from .rotators.elements.forms import TransportForms
 from .rotators.transport_fokker_planck import TransportFokkerPlanck
 from .time.chebyshev import RungeKuttaChebyshev
 from .time.resolvent_schemes import IMPLICIT_EULER, RESOLVENT2, RESOLVENT3, RESOLVENT4, ResolventScheme

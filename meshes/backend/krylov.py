@@ -6,12 +6,14 @@ import ctypes
 from collections.abc import Mapping
 from typing import Any
 
+from mpi4py import MPI
 from petsc4py import PETSc
 
 from scaling_limits.particles import InvalidArgument
 from scaling_limits.particles.errors import NotConverged
 
 FACTORING = (71, 76, 81)  # PETSc: zero pivots of LU and Cholesky, and what external packages say of them
+LARGEST_LU_3D = 60_000  # unknowns; the factors of larger three-dimensional matrices fill up
 
 
 def configured(
@@ -66,6 +68,22 @@ def lu_options(matrix: PETSc.Mat, **serial: str) -> dict[str, Any]:
     """Options of an LU factorisation: by MUMPS on several ranks, else by PETSc itself with the options `serial`."""
     parallel = {"pc_factor_mat_solver_type": "mumps"}
     return {"ksp_type": "preonly", "pc_type": "lu", **(parallel if matrix.getComm().size > 1 else serial)}
+
+
+def general_options(comm: MPI.Comm, dim: int, size: int) -> dict[str, Any]:
+    """Options for matrices that are not symmetric: LU where factors are cheap, else GMRES with algebraic multigrid.
+
+    Args:
+        comm: the ranks.
+        dim: dimension of space.
+        size: number of unknowns.
+    """
+    if dim == 3 and size > LARGEST_LU_3D:
+        hypre = PETSc.Sys.hasExternalPackage("hypre")
+        multigrid = {"pc_type": "hypre", "pc_hypre_type": "boomeramg"} if hypre else {"pc_type": "gamg"}
+        return {"ksp_type": "gmres", "ksp_rtol": 1e-11, "ksp_max_it": 300, "ksp_gmres_restart": 60, **multigrid}
+    package = "mumps" if PETSc.Sys.hasExternalPackage("mumps") else "petsc"
+    return {"ksp_type": "preonly", "pc_type": "lu", "pc_factor_mat_solver_type": package}
 
 
 def _used(option: str) -> bool:

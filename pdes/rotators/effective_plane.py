@@ -20,7 +20,7 @@ from scaling_limits.particles.support.checks import integer, number, real_array
 
 from ..diffusions.density import Density
 from ..diffusions.fokker_planck import ReversibleFokkerPlanck
-from .elements.weights import SingleSiteWeights
+from .weights import SingleSiteWeights
 
 TAIL = 1e-14
 LEAST_ANGLES = 64
@@ -87,7 +87,7 @@ class EffectivePlane(ReversibleFokkerPlanck):
     def __post_init__(self) -> None:
         if not isinstance(self.lattice, RotatorLattice) or self.lattice.size != 1:
             raise InvalidArgument("lattice", "must be a RotatorLattice of one site")
-        warn_of_bad_sites(self.lattice, "the effective equation")
+        warn_of_bad_sites(self.lattice.good_sites, "the effective equation")
         if self.radius is not None:
             number("radius", self.radius, above=0.0)
         integer("cells", self.cells, 2)

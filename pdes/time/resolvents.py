@@ -10,7 +10,7 @@ import numpy as np
 from mpi4py import MPI
 from petsc4py import PETSc
 
-from scaling_limits.meshes.backend.krylov import configured
+from scaling_limits.meshes.backend.krylov import configured, general_options
 from scaling_limits.particles.errors import NotConverged
 
 KEPT = 6  # factored matrices
@@ -33,16 +33,6 @@ def default_options(comm: MPI.Comm, dim: int, size: int) -> dict[str, Any]:
         return {"ksp_type": "preonly", "pc_type": "lu", "pc_factor_mat_solver_type": "mumps"}
     package = "cholmod" if PETSc.Sys.hasExternalPackage("cholmod") else "petsc"
     return {"ksp_type": "preonly", "pc_type": "cholesky", "pc_factor_mat_solver_type": package}
-
-
-def general_options(comm: MPI.Comm, dim: int, size: int) -> dict[str, Any]:
-    """The same for matrices that are not symmetric: LU, else GMRES with algebraic multigrid."""
-    if dim == 3 and size > 3 * LARGEST_DIRECT_3D:
-        hypre = PETSc.Sys.hasExternalPackage("hypre")
-        multigrid = {"pc_type": "hypre", "pc_hypre_type": "boomeramg"} if hypre else {"pc_type": "gamg"}
-        return {"ksp_type": "gmres", "ksp_rtol": 1e-11, "ksp_max_it": 300, "ksp_gmres_restart": 60, **multigrid}
-    package = "mumps" if PETSc.Sys.hasExternalPackage("mumps") else "petsc"
-    return {"ksp_type": "preonly", "pc_type": "lu", "pc_factor_mat_solver_type": package}
 
 
 class Resolvents:
