@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from scaling_limits.particles import Dissipation, InvalidArgument, RotatorLattice
 from scaling_limits.particles.rotators.dissipations.general import AngleAverage
 from scaling_limits.particles.rotators.ensemble import complex_amplitudes
-from scaling_limits.particles.support.checks import real_array
+from scaling_limits.particles.support.checks import instance, real_array
 
 CHUNK = 2**14  # points at a time
 
@@ -110,8 +110,7 @@ def averaged_dissipation(lattice: RotatorLattice) -> AveragedDissipation:
 
     Source: Dymov, equation (2.7).
     """
-    if not isinstance(lattice, RotatorLattice):
-        raise InvalidArgument("lattice", f"must be a RotatorLattice, not {type(lattice).__name__}")
+    instance("lattice", lattice, RotatorLattice)
     averaged = lattice.dissipation.averaged(lattice.region)
     degree = lattice.dissipation.degree
     angles = averaged.angles if isinstance(averaged, AngleAverage) else (degree or 0) + 2

@@ -104,8 +104,8 @@ def interpolation_errors(
     errors = []
     for samples, exact in ((results.log_tensor, true.log_tensor), (results.log_lower, true.log_lower)):
         table = on_grid(packed(samples).reshape(cells, -1, dim * (dim + 1) // 2), count, axes, dim)
-        found = np.moveaxis(unpacked(interpolate_at(table, between), dim), -1, 1).reshape(-1, dim, dim)
-        errors.append(relative_distance(found, exact).reshape(cells, -1).max(axis=1))
+        interpolated = np.moveaxis(unpacked(interpolate_at(table, between), dim), -1, 1).reshape(-1, dim, dim)
+        errors.append(relative_distance(interpolated, exact).reshape(cells, -1).max(axis=1))
     table = on_grid(results.log_partition.reshape(cells, -1, 1), count, axes, dim)
     errors.append(np.abs(interpolate_at(table, between)[:, 0] - true.log_partition.reshape(cells, -1)).max(axis=1))
     return SAFETY * np.max(errors, axis=0)

@@ -6,7 +6,6 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, lru_cache, reduce
-from typing import Any
 
 import numpy as np
 import sympy
@@ -71,7 +70,7 @@ class ScaleSplitting:
         return self._own[level] != 0
 
     @cached_property
-    def _functions(self) -> list[Callable[..., Any]]:
+    def _functions(self) -> list[Callable[..., np.ndarray]]:
         variables = self.potential.variables
         return [lambdified(variables[: (k + 1) * self.dim], own) for k, own in enumerate(self._own)]
 

@@ -79,14 +79,16 @@ class CellProblem:
         load = -self.space.divergence(units)
         done = 0
         for preconditioner in (self.precondition, self._precondition_with_wells):
-            found = minimise(self.apply, preconditioner, load, self._energies, start, tolerance, iterations, stop=stop)
-            theta, done = found.minimisers, done + found.iterations
+            minimum = minimise(
+                self.apply, preconditioner, load, self._energies, start, tolerance, iterations, stop=stop
+            )
+            theta, done = minimum.minimisers, done + minimum.iterations
             field = add_unit_gradients(self.space.gradient(theta))
             effective = energy(self._weighted, field)
             missed = self._missed_between_wells(field) <= LENIENCE * tolerance * np.einsum("bii->bi", effective)
-            if not self._wells or (found.converged and missed.all()):
+            if not self._wells or (minimum.converged and missed.all()):
                 break
-        return CellSolution(theta, effective, found.converged and bool(missed.all()), done)
+        return CellSolution(theta, effective, minimum.converged and bool(missed.all()), done)
 
     def _missed_between_wells(self, field: Field) -> np.ndarray:
         """Energy (B, d) that e + grad theta could still lose by the best steps between wells."""

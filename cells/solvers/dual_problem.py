@@ -89,13 +89,13 @@ class CurlProblem:
         """
         units, start = flux_of_unit_gradients(self._weighted, 3)
         load = -curl_adjoint(self.space, units)
-        found = minimise(self.apply, self.precondition, load, self._energies, start, tolerance, iterations, stop=stop)
-        if not found.converged:
+        minimum = minimise(self.apply, self.precondition, load, self._energies, start, tolerance, iterations, stop=stop)
+        if not minimum.converged:
             raise NotConverged(
                 "the dual of a cell", f"the energy still fell after {iterations} iterations in {self.space.line.name}",
                 "take a finer space or a lower contrast",
             )  # fmt: skip
-        return found.minimisers
+        return minimum.minimisers
 
     def apply(self, a: np.ndarray) -> np.ndarray:
         """Apply the operator: int curl phi . K^-1 curl A for each basis function phi."""

@@ -6,9 +6,9 @@ the dofmap: that they follow the order of the cells is true today, but no promis
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import basix
 import basix.ufl
@@ -30,7 +30,7 @@ class MeshQuadrature:
 
     mesh: Mesh
     degree: int
-    jit_options: dict[str, Any] | None = None
+    jit_options: Mapping[str, object] | None = None
 
     @cached_property
     def dx(self) -> ufl.Measure:

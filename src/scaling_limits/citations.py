@@ -102,7 +102,7 @@ METHODS = {  # by class, beyond its paper
 }
 
 
-def cite(thing: Any = None) -> str:
+def cite(thing: object = None) -> str:
     """What an object rests on, as BibTeX: the paper whose limit it is, and the methods and libraries behind it.
 
     Args:
