@@ -27,7 +27,7 @@ from scaling_limits.particles.support.symbolic import lambdified
 from .effective_tensor import EffectiveTensor, effective_tensor
 from .recursion.scale_splitting import fingerprint
 from .solvers.symmetric import composed, derivative_of_exponential, logarithm, packed, relative_distance, unpacked
-from .spaces.interpolation import chebyshev_points, coefficients, evaluated, tail
+from .spaces.interpolation import chebyshev_coefficients, chebyshev_points, chebyshev_tail, chebyshev_values
 
 FIRST_DEGREE = 8
 MOST_POINTS = 20_000  # Chebyshev points, all directions together
@@ -138,7 +138,7 @@ class EffectiveCoefficients:
 
     def _fields(self, x: np.ndarray, along: int | None = None) -> np.ndarray:
         """Entries of log M and log Z1 (F, P), or their derivatives along an axis."""
-        return evaluated(self.polynomials, self.bounds, self.axes, x, along)
+        return chebyshev_values(self.polynomials, self.bounds, self.axes, x, along)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the polynomials to an .npz file; nothing half-written is left behind.
@@ -272,8 +272,8 @@ def _interpolated(
         scaled = chebyshev_points(degrees)
         x = np.repeat(bounds.mean(axis=1)[None], len(scaled), axis=0)
         x[:, list(axes)] = low + 0.5 * (scaled + 1) * (high - low)
-        polynomials = coefficients(sampled(x).reshape(-1, *degrees))
-        unresolved = [i for i in range(len(axes)) if tail(polynomials, i) > 0.25 * rtol]
+        polynomials = chebyshev_coefficients(sampled(x).reshape(-1, *degrees))
+        unresolved = [i for i in range(len(axes)) if chebyshev_tail(polynomials, i) > 0.25 * rtol]
         if not unresolved:
             interpolant = EffectiveCoefficients(potential, bounds, axes, polynomials, 0.0)
             error = _measured(interpolant, x, sampled, comm) if axes else 0.0
@@ -302,8 +302,8 @@ def _suspicious(interpolant: EffectiveCoefficients, nodes: np.ndarray) -> np.nda
     x, generator = _random_points(interpolant, CANDIDATES)
     fast = generator.random((FAST_POSITIONS, potential.scales, potential.dim))
     at = lambda places: np.array([potential.fluctuation_at(places, *y[:, None]) for y in fast])  # noqa: E731
-    polynomials = coefficients(at(nodes).reshape(-1, *interpolant.polynomials.shape[1:]))
-    errors = np.abs(evaluated(polynomials, interpolant.bounds, interpolant.axes, x) - at(x)).max(axis=0)
+    polynomials = chebyshev_coefficients(at(nodes).reshape(-1, *interpolant.polynomials.shape[1:]))
+    errors = np.abs(chebyshev_values(polynomials, interpolant.bounds, interpolant.axes, x) - at(x)).max(axis=0)
     return x[np.argsort(-errors, kind="stable")[:SUSPICIOUS]]
 
 

@@ -116,13 +116,20 @@ class LevelFields:
 
     K_k is handled as a scalar where it is one: at the fastest scale, and where the faster scales hand on a multiple of
     I.
+
+    Args:
+        splitting: the potential, split into levels.
+        level: k.
+        slow: x, y_1, ..., y_{k-1} of the cells (B, k d).
+        samples: results of the next level at the samples of y_k, those of one cell after the other.
+        plan: of the level.
     """
 
     def __init__(
-        self, splitting: ScaleSplitting, level: int, samples: LevelResult, cells: int, plan: LevelPlan
+        self, splitting: ScaleSplitting, level: int, slow: np.ndarray, samples: LevelResult, plan: LevelPlan
     ) -> None:
-        self.splitting, self.level, self.plan = splitting, level, plan
-        dim, axes = splitting.dim, splitting.sampled_axes(level)
+        self.splitting, self.level, self.slow, self.plan = splitting, level, slow, plan
+        cells, dim, axes = len(slow), splitting.dim, splitting.sampled_axes(level)
         self.exact = samples.log_lower is samples.log_tensor  # K_k is its own lower bound, at the fastest scale
         self.scalar = _isotropic(samples.log_tensor) and (self.exact or _isotropic(samples.log_lower))
         tensors = (samples.log_tensor, samples.log_lower)
@@ -133,13 +140,11 @@ class LevelFields:
         self.slack = samples.slack.reshape(cells, -1).max(axis=1) + plan.interpolation
         self.identity = np.ones(1) if self.scalar else packed(np.eye(dim))
 
-    def at(
-        self, slow: np.ndarray, rows: slice, space: TensorSpace, *, lower: bool = False
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def at(self, rows: slice, space: TensorSpace, *, lower: bool = False) -> tuple[np.ndarray, np.ndarray]:
         """Entries of log K_k (B, 1 or d (d+1)/2, q, ...), or of its lower bound, and log Z_k (B, q, ...)."""
-        own = self.splitting.exponent(self.level, slow, space.nodes)
+        own = self.splitting.exponent(self.level, self.slow[rows], space.nodes)
         values = interpolate(self.samples[rows], space.nodes)
-        shape = (len(slow), self.entries, *space.weights.shape)
+        shape = (len(values), self.entries, *space.weights.shape)
         mine = values[:, self.entries : -1] if lower else values[:, : self.entries]
         tensor = mine + self.identity.reshape(1, -1, *[1] * space.dim) * own[:, None]
         return np.broadcast_to(tensor, shape), np.broadcast_to(values[:, -1] + own, (shape[0], *shape[2:]))
@@ -170,13 +175,12 @@ class Cells:
 
     Args:
         fields: of the level.
-        slow: x, y_1, ..., y_{k-1} of these cells (B, k d).
         rows: which of the cells of `fields` they are.
         stop: what ends a solve in a thread.
     """
 
-    def __init__(self, fields: LevelFields, slow: np.ndarray, rows: slice, stop: Stop) -> None:
-        self.fields, self.slow, self.rows, self._stop = fields, slow, rows, stop
+    def __init__(self, fields: LevelFields, rows: slice, stop: Stop) -> None:
+        self.fields, self.rows, self._stop = fields, rows, stop
         stop.check()
         self.plan, self.space = fields.plan, fields.plan.space
         self._values: dict[tuple[bool, bool], tuple[np.ndarray, np.ndarray]] = {}
@@ -189,12 +193,12 @@ class Cells:
         key = checking, lower and not self.fields.exact
         if key not in self._values:
             space = self._checking if checking else self.space
-            self._values[key] = self.fields.at(self.slow, self.rows, space, lower=key[1])
+            self._values[key] = self.fields.at(self.rows, space, lower=key[1])
         return self._values[key]
 
     def _largest_exponent(self) -> np.ndarray:
         """The largest diagonal entry of log K_k in each cell (B,), after a look at the contrast."""
-        diagonal = self.entries[:, self.fields.identity > 0].reshape(len(self.slow), -1)
+        diagonal = self.entries[:, self.fields.identity > 0].reshape(len(self.entries), -1)
         top, bottom = diagonal.max(axis=1), diagonal.min(axis=1)
         if not np.isfinite(top - bottom).all():
             raise not_finite(self.fields.level)
@@ -226,7 +230,7 @@ class Cells:
             dual = CurlProblem(self.space, self._inverse)
             return *self.minimisers(), dual.solve(self.plan.tolerance, self.plan.iterations, self._stop)
         solved, energies = self._minimised(np.concatenate([self.tensor(), rotated(self._inverse)]))
-        cells = len(self.slow)
+        cells = len(self.entries)
         return solved[:cells], energies[:cells], solved[cells:]
 
     def _minimised(self, tensor: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -249,9 +253,8 @@ class Cells:
             return self._packed(self.minimisers()[1])
         correctors, effective, potentials = self.minimisers_and_duals()
         checking = self._checking
-        better = energy(
-            self.tensor(checking=True) * checking.weights, add_unit_gradients(checking.gradient(correctors))
-        )
+        weighted = self.tensor(checking=True) * checking.weights
+        better = energy(weighted, add_unit_gradients(checking.gradient(correctors)))
         duals = []
         for space, inverse in ((self.space, self._inverse), (checking, self._inverse_checking)):
             duals.append(energy(inverse * space.weights, add_unit_gradients(dual_fields(space, potentials))))

@@ -82,12 +82,12 @@ class Recursion:
     def _in_chunks(
         self, level: int, slow: np.ndarray, samples: LevelResult, plan: LevelPlan, work: Callable[[Cells], Result]
     ) -> list[Result]:
-        fields = LevelFields(self.splitting, level, samples, len(slow), plan)
+        fields = LevelFields(self.splitting, level, slow, samples, plan)
         size = max(1, CHUNK // (plan.space.dim * plan.space.line.points.size**plan.space.dim))
         chunks = [slice(i, i + size) for i in range(0, len(slow), size)]
 
         def one(rows: slice, stop: Stop) -> Result:
-            return work(Cells(fields, slow[rows], rows, stop))
+            return work(Cells(fields, rows, stop))
 
         if self.workers > 1 and len(chunks) > 1:
             return list(in_order(one, chunks, self.workers))

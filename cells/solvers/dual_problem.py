@@ -45,10 +45,9 @@ def curl(space: TensorSpace, a: np.ndarray) -> Field:
     slope = space.line.edge_derivative
     result = []
     for i in range(3):
-        part = apply_along(slope, a[:, :, (i + 2) % 3], _axis(i + 1)) - apply_along(
-            slope, a[:, :, (i + 1) % 3], _axis(i + 2)
-        )
-        result.append(_apply_by_direction(space.line.values, space.line.edge_values, part, i))
+        first = apply_along(slope, a[:, :, (i + 2) % 3], _axis(i + 1))
+        second = apply_along(slope, a[:, :, (i + 1) % 3], _axis(i + 2))
+        result.append(_apply_by_direction(space.line.values, space.line.edge_values, first - second, i))
     return result
 
 
