@@ -25,6 +25,8 @@ class AveragedDissipation:
     K of polynomials is that of their resonant monomials; of other functions it is a trapezoidal sum over the angles on
     which g_j . u_j depends.
 
+    Its methods raise InvalidArgument for arrays of a wrong shape, not finite, or actions that are negative.
+
     Args:
         lattice: the rotators.
         angles: number of angles for each site that make such a sum exact.
@@ -36,42 +38,18 @@ class AveragedDissipation:
     angles: int
 
     def __call__(self, actions: ArrayLike) -> NDArray[np.float64]:
-        """Averaged dissipation R(I).
-
-        Args:
-            actions: I (P, N), not negative.
-
-        Returns:
-            R (P, N), an action over slow time.
-
-        Raises:
-            InvalidArgument: a wrong shape, or actions that are negative or not finite.
-        """
+        """Averaged dissipation R(I) (P, N), an action over slow time, of actions I (P, N)."""
         modulus = np.sqrt(2.0 * self._checked(actions))
         return (self.effective_drift(modulus) * modulus).real
 
     def rate(self, actions: ArrayLike) -> NDArray[np.float64]:
-        """Rate R_j(I)/I_j (P, N), which has a limit as I_j -> 0.
-
-        Args:
-            actions: I (P, N), not negative.
-        """
+        """Rate R_j(I)/I_j (P, N) at actions I (P, N); it has a limit as I_j -> 0."""
         checked = np.maximum(self._checked(actions), 1e-30)
         modulus = np.sqrt(2.0 * checked)
         return 2.0 * (self.effective_drift(modulus) / modulus).real
 
     def effective_drift(self, amplitudes: ArrayLike) -> NDArray[np.complex128]:
-        """Drift K(v) of the effective equation.
-
-        Args:
-            amplitudes: v (P, N), complex.
-
-        Returns:
-            K (P, N), complex.
-
-        Raises:
-            InvalidArgument: a wrong shape, or amplitudes that are not finite.
-        """
+        """Drift K(v) of the effective equation (P, N), complex, at amplitudes v (P, N), complex."""
         v = complex_amplitudes("amplitudes", amplitudes)
         region = self.lattice.region
         if v.ndim != 2 or v.shape[1] != region.size:
