@@ -15,7 +15,7 @@ import basix
 import numpy as np
 from scipy.linalg import eigh
 
-from scaling_limits.meshes.backend.interval import composite_gauss, lagrange_basis
+from scaling_limits.meshes.backend.quadrature import composite_gauss, lagrange_basis
 
 TWO_PI = 2.0 * np.pi
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from scaling_limits.meshes.backend.interval import composite_gauss
+from scaling_limits.meshes.backend.quadrature import composite_gauss
 from scaling_limits.meshes.box import Grid
 from scaling_limits.particles.sampling.ranks import on_all_ranks
 

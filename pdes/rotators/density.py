@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from dolfinx import fem
 
-from scaling_limits.meshes.backend.interval import composite_gauss
+from scaling_limits.meshes.backend.quadrature import composite_gauss
 from scaling_limits.particles import InvalidArgument
 from scaling_limits.particles.support.checks import called, integer, real_array
 

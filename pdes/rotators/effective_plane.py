@@ -11,7 +11,7 @@ from mpi4py import MPI
 from numpy.typing import ArrayLike
 
 from scaling_limits.cells.averaged_dissipation import averaged_dissipation
-from scaling_limits.meshes.backend.interval import composite_gauss
+from scaling_limits.meshes.backend.quadrature import composite_gauss
 from scaling_limits.meshes.box import Grid
 from scaling_limits.particles import InvalidArgument, RotatorLattice
 from scaling_limits.particles.rotators.assumptions import warn_of_bad_sites

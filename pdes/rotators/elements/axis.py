@@ -8,7 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
-from scaling_limits.meshes.backend.interval import lagrange_basis, lobatto_points
+from scaling_limits.meshes.backend.quadrature import lagrange_basis, lobatto_points
 
 from .weights import SingleSiteWeights
 
