@@ -262,13 +262,7 @@ def _interpolated(
         return np.concatenate([packed(logarithm(tensor.value)), tensor.log_partition[:, None]], axis=1).T
 
     degrees = [FIRST_DEGREE] * len(axes)
-    while True:
-        if np.prod(degrees) > most:
-            raise NotConverged(
-                "interpolation of the effective coefficients",
-                f"polynomials with {degrees} coefficients are not enough for {rtol = :g} in the box {bounds.tolist()}",
-                "take a smaller box or a larger rtol",
-            )
+    while np.prod(degrees) <= most:
         scaled = chebyshev_points(degrees)
         x = np.repeat(bounds.mean(axis=1)[None], len(scaled), axis=0)
         x[:, list(axes)] = low + 0.5 * (scaled + 1) * (high - low)
@@ -282,6 +276,11 @@ def _interpolated(
             unresolved = list(range(len(axes)))
         for i in unresolved:
             degrees[i] = 3 * degrees[i] // 2
+    raise NotConverged(
+        "interpolation of the effective coefficients",
+        f"polynomials with {degrees} coefficients are not enough for {rtol = :g} in the box {bounds.tolist()}",
+        "take a smaller box or a larger rtol",
+    )
 
 
 def _measured(
@@ -301,9 +300,9 @@ def _suspicious(interpolant: EffectiveCoefficients, nodes: np.ndarray) -> np.nda
     potential = interpolant.potential
     x, generator = _random_points(interpolant, CANDIDATES)
     fast = generator.random((FAST_POSITIONS, potential.scales, potential.dim))
-    at = lambda places: np.array([potential.fluctuation_at(places, *y[:, None]) for y in fast])  # noqa: E731
-    polynomials = chebyshev_coefficients(at(nodes).reshape(-1, *interpolant.polynomials.shape[1:]))
-    errors = np.abs(chebyshev_values(polynomials, interpolant.bounds, interpolant.axes, x) - at(x)).max(axis=0)
+    exact, at_nodes = (np.array([potential.fluctuation_at(at, *y[:, None]) for y in fast]) for at in (x, nodes))
+    polynomials = chebyshev_coefficients(at_nodes.reshape(-1, *interpolant.polynomials.shape[1:]))
+    errors = np.abs(chebyshev_values(polynomials, interpolant.bounds, interpolant.axes, x) - exact).max(axis=0)
     return x[np.argsort(-errors, kind="stable")[:SUSPICIOUS]]
 
 

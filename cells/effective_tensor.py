@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, is_dataclass
+from dataclasses import dataclass, is_dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -246,7 +246,7 @@ def _computed(request: _Request, comm: MPI.Comm) -> tuple[LevelResult, Plan, np.
         if error <= request.rtol or request.forced:
             whole = _gathered(result, len(distinct), comm)
             solves = [comm.allreduce(recursion.solves.get(k, 0)) for k in range(1, splitting.levels + 1)]
-            return whole.rows(numbers), Plan(plan.levels, plan.routes, plan.refinements, error), np.array(solves)
+            return whole.rows(numbers), replace(plan, error=error), np.array(solves)
         hard = np.concatenate([hard, [place]])
         floor = min(request.rtol, LEAST_WITH_BOUNDS if request.bounds else LEAST)
         aim = max(floor, aim * min(0.5, max(0.1, request.rtol / error)))

@@ -111,10 +111,10 @@ class Grid:
         counts = tuple(integer(f"cells[{i}]", n, 1) for i, n in enumerate(numbers))
         if len(counts) != len(limits):
             raise InvalidArgument("cells", f"must be given for each of {len(limits)} directions, not {cells!r}")
-        one = isinstance(periodic, bool | np.bool_)
-        if not one and not isinstance(periodic, list | tuple | np.ndarray):
+        values = [periodic] * len(limits) if isinstance(periodic, bool | np.bool_) else periodic
+        if not isinstance(values, list | tuple | np.ndarray):
             raise InvalidArgument("periodic", f"must be True, False or a list of them, not {shown(periodic)}")
-        wraps = tuple(flag("periodic", value) for value in ([periodic] * len(limits) if one else periodic))  # type: ignore[union-attr]
+        wraps = tuple(flag("periodic", value) for value in values)
         if len(wraps) != len(limits):
             raise InvalidArgument("periodic", f"must be given for each of {len(limits)} directions, not {periodic!r}")
         if any(wrap and n < 3 for wrap, n in zip(wraps, counts)):

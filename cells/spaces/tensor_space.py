@@ -257,8 +257,8 @@ class TensorSpace:
         return result
 
     @cached_property
-    def _products(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def _products(self) -> list[np.ndarray]:
         """Products phi phi, phi phi' and phi' phi' at the points, transposed."""
         slope = self.line.derivatives
         value = np.eye(*slope.shape) if self.line.values is None else self.line.values
-        return tuple(np.ascontiguousarray(product.T) for product in (value**2, value * slope, slope**2))  # type: ignore[return-value]
+        return [np.ascontiguousarray(product.T) for product in (value**2, value * slope, slope**2)]
