@@ -128,7 +128,7 @@ class ScaleSplitting:
         return result
 
     def distinct(self, level: int, slow: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Rows of slow variables (B, k d), one of each cell of a level, and for each of the B the number of its own."""
+        """Distinct cells of a level at slow variables (B, k d): the first row of each (C,), the cell of each row (B,)."""
         columns = list(self.columns[level])
         if not columns:
             return np.zeros(1, dtype=int), np.zeros(len(slow), dtype=int)
