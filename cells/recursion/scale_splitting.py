@@ -128,7 +128,7 @@ class ScaleSplitting:
         return result
 
     def distinct(self, level: int, slow: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Distinct cells of a level at slow variables (B, k d): the first row of each (C,), the cell of each row (B,)."""
+        """Distinct cells of a level at slow variables (B, k d): the first row of each (C,), the cell of each (B,)."""
         columns = list(self.columns[level])
         if not columns:
             return np.zeros(1, dtype=int), np.zeros(len(slow), dtype=int)
