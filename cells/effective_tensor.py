@@ -320,6 +320,6 @@ def _assembled(request: _Request, result: LevelResult, plan: Plan, solves: np.nd
         free_energy=confining - potential.temperature * log_partition,
         cell_solves=solves,
         error=plan.error,
-        routes=tuple(plan.routes[k].name for k in sorted(plan.routes)),
+        routes=tuple(plan.levels[k].route.name for k in sorted(plan.levels)),
         spaces=tuple(plan.levels[k].space.line.name for k in sorted(plan.levels)),
     )

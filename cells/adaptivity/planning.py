@@ -35,30 +35,26 @@ class Plan:
 
     Args:
         levels: the plans by k.
-        routes: the routes taken.
-        refinements: the numbers of the spaces in them.
         error: that they leave in the tensor, relative.
         result: the tensor, where the trials were for the only point.
         solves: then the numbers of distinct cells solved.
     """
 
     levels: dict[int, LevelPlan]
-    routes: dict[int, Discretisation]
-    refinements: dict[int, int]
     error: float
     result: LevelResult | None = None
     solves: dict[int, int] = field(default_factory=dict)
 
     def refined(self, splitting: ScaleSplitting) -> Plan:
         """The plan with the next finer space and clearly more samples at each level, and without spans."""
-        levels, refinements = {}, {}
+        levels, dim = {}, splitting.dim
         for k, level in self.levels.items():
-            refinements[k] = min(self.refinements[k] + 1, self.routes[k].size(splitting.dim) - 1)
+            refinement = min(level.refinement + 1, level.route.size(dim) - 1)
+            space = level.route.space(refinement, dim)
             finer = [count for count in SAMPLE_COUNTS if count >= FINER * level.samples]
             samples = finer[0] if splitting.sampled_axes(k) and finer else level.samples
-            finer_level = _with_space(level, self.routes[k], refinements[k], splitting.dim, False)
-            levels[k] = replace(finer_level, samples=samples, basis=None)
-        return Plan(levels, self.routes, refinements, self.error)
+            levels[k] = replace(level, refinement=refinement, space=space, checking=None, samples=samples, basis=None)
+        return Plan(levels, self.error)
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,17 +82,15 @@ class Planner:
     def plan(self) -> Plan:
         """Return the plan; raises NotConverged where no space or no number of samples is enough."""
         levels: dict[int, LevelPlan] = {}
-        routes: dict[int, Discretisation] = {}
-        refinements: dict[int, int] = {}
         error = 0.0
         for k in range(self.splitting.levels, 0, -1):
             recursion = Recursion(self.splitting, levels, self.bounds, self.workers)
             choice = self._choose(k, recursion)
-            levels[k], routes[k], refinements[k] = choice.level, choice.route, choice.refinement
+            levels[k] = choice.level
             error = choice.error if self.bounds else error + choice.error + levels[k].tolerance
         if len(self.points) > 1 or choice.probes is None:
-            return Plan(levels, routes, refinements, error)
-        return Plan(levels, routes, refinements, error, choice.probes, recursion.solves | {1: 1})
+            return Plan(levels, error)
+        return Plan(levels, error, choice.probes, recursion.solves | {1: 1})
 
     @property
     def _share(self) -> float:
@@ -105,8 +99,7 @@ class Planner:
 
     def _choose(self, level: int, recursion: Recursion) -> _Choice:
         if self.splitting.is_trivial(level):
-            route = self._route(0.0)
-            return _Choice(self._level(route, 0, 1), route, 0, None, 0.0)
+            return _Choice(self._level(self._route(0.0), 0, 1), None, 0.0)
         probes, contrast = self._candidates.probes(level)
         axes = self.splitting.sampled_axes(level)
         if not axes:
@@ -148,8 +141,9 @@ class Planner:
     def _level(self, route: Discretisation, refinement: int, samples: int) -> LevelPlan:
         part = self.rtol / self.splitting.levels if self.bounds else self._share  # bounds contain what is left
         allowed = self._share if self.bounds else np.inf
-        empty = LevelPlan(route.space(refinement, self.splitting.dim), None, samples, 0.1 * part, allowed=allowed)
-        return _with_space(empty, route, refinement, self.splitting.dim, self.bounds)
+        space = route.space(refinement, self.splitting.dim)
+        checking = route.checking_space(refinement, self.splitting.dim) if self.bounds else None
+        return LevelPlan(route, refinement, space, checking, samples, 0.1 * part, allowed=allowed)
 
     def _choose_samples(self, level: int, recursion: Recursion, probes: np.ndarray, contrast: float) -> _Choice:
         """Choose the number of samples of y_k by what more samples change in K_{k-1}.
@@ -213,7 +207,7 @@ class Planner:
         if other is not None:
             with suppress(NotConverged):
                 error = SAFETY * difference(now, probes.solved(replace(patient, space=other)))
-        return _Choice(plan, route, 0, now, error)
+        return _Choice(plan, now, error)
 
     def _least_points(self, level: int) -> int:
         """Points in a direction that resolve all waves of V1 in y_k."""
@@ -236,7 +230,7 @@ class Planner:
                     now, part = self._narrowed(probes, trial, part, error)
                     error = now.gap()
                     if error <= self._allowed_gap(level):
-                        return _Choice(replace(plan, tolerance=part * plan.tolerance), route, refinement, now, error)
+                        return _Choice(replace(plan, tolerance=part * plan.tolerance), now, error)
                     continue
                 now = probes.solved(trial)
             except NotConverged:
@@ -246,9 +240,9 @@ class Planner:
                 continue
             change, error = monitor.add(now)
             if change <= self._share and not single:
-                return _Choice(self._level(route, refinement - 1, samples), route, refinement - 1, now, change)
+                return _Choice(self._level(route, refinement - 1, samples), now, change)
             if error <= self._share:
-                return _Choice(plan, route, refinement, now, error)
+                return _Choice(plan, now, error)
         raise self._too_coarse(level, route, least, error)
 
     def _narrowed(self, probes: _Probes, plan: LevelPlan, part: float, before: float) -> tuple[LevelResult, float]:
@@ -316,8 +310,6 @@ class _Choice:
     """The plan of a level with its error, and what it gives for the probes."""
 
     level: LevelPlan
-    route: Discretisation
-    refinement: int
     probes: LevelResult | None
     error: float
 
@@ -335,8 +327,3 @@ class _Probes:
     def solved(self, plan: LevelPlan) -> LevelResult:
         """The results of these cells with a plan of their level."""
         return self.recursion.solve_cells(self.level, self.slow, self.results, plan)
-
-
-def _with_space(level: LevelPlan, route: Discretisation, refinement: int, dim: int, bounds: bool) -> LevelPlan:
-    checking = route.checking_space(refinement, dim) if bounds else None
-    return replace(level, space=route.space(refinement, dim), checking=checking)

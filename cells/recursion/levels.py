@@ -14,6 +14,7 @@ from ..solvers.cell_problem import CellProblem, Field, add_unit_gradients, energ
 from ..solvers.dual_problem import CurlProblem, dual_fields, rotated
 from ..solvers.reduced_basis import LevelBasis
 from ..solvers.symmetric import exponential_field, logarithm, packed, relative_distance, unpacked
+from ..spaces.discretisations import Discretisation
 from ..spaces.interpolation import interpolate, interpolate_at, on_grid
 from ..spaces.tensor_space import TensorSpace
 from .scale_splitting import ScaleSplitting
@@ -28,6 +29,8 @@ class LevelPlan:
     """How the cells of a level are solved.
 
     Args:
+        route: the discretisation.
+        refinement: the number of the space in it.
         space: trial functions and quadrature.
         checking: the same functions with a better quadrature, where bounds are wanted.
         samples: number of points in each sampled component of y_k.
@@ -38,6 +41,8 @@ class LevelPlan:
         basis: correctors in whose span the cells are solved, where there are very many; None: each in the whole space.
     """
 
+    route: Discretisation
+    refinement: int
     space: TensorSpace
     checking: TensorSpace | None
     samples: int
