@@ -25,6 +25,8 @@ class AveragedDissipation:
     K of polynomials is that of their resonant monomials; of other functions it is a trapezoidal sum over the angles on
     which g_j . u_j depends.
 
+    Its methods raise InvalidArgument for arrays of a wrong shape, not finite, or actions that are negative.
+
     Args:
         lattice: the rotators.
         angles: number of angles for each site that make such a sum exact.
@@ -36,17 +38,7 @@ class AveragedDissipation:
     angles: int
 
     def __call__(self, actions: ArrayLike) -> NDArray[np.float64]:
-        """Averaged dissipation R(I).
-
-        Args:
-            actions: I (P, N), not negative.
-
-        Returns:
-            R (P, N), an action over slow time.
-
-        Raises:
-            InvalidArgument: a wrong shape, or actions that are negative or not finite.
-        """
+        """Averaged dissipation R(I) (P, N), an action over slow time, of actions I (P, N)."""
         modulus = np.sqrt(2.0 * self._checked(actions))
         return (self._drift(modulus + 0j) * modulus).real
 

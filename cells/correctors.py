@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from dolfinx import fem
@@ -14,15 +13,14 @@ from numpy.typing import ArrayLike, NDArray
 from scaling_limits.meshes import torus
 from scaling_limits.particles import InvalidArgument, MultiscalePotential
 from scaling_limits.particles.sampling.ranks import communicator, on_all_ranks, same_on_all_ranks
-from scaling_limits.particles.support.checks import integer, real_array, shown
+from scaling_limits.particles.support.checks import instance, integer, real_array, relative_tolerance, shown
 
 from .adaptivity.planning import Planner
-from .arguments import checked_potential, checked_rtol, fingerprint
 from .fenicsx.corrector_problem import CorrectorProblem
 from .recursion.recursion import Recursion
-from .recursion.scale_splitting import splitting_of
+from .recursion.scale_splitting import fingerprint, splitting_of
 from .solvers.symmetric import exponential, packed, unpacked
-from .spaces.torus_interpolation import interpolate_at, on_grid
+from .spaces.interpolation import interpolate_at, on_grid
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,7 +84,7 @@ def correctors(
     cells: int = 16,
     degree: int = 4,
     comm: MPI.Comm = MPI.COMM_WORLD,
-    petsc_options: dict[str, Any] | None = None,
+    petsc_options: Mapping[str, object] | None = None,
 ) -> list[CorrectorLevel]:
     """Solve the cell problems of all levels, at one x and given y_1, ..., y_{N-1}.
 
@@ -113,8 +111,9 @@ def correctors(
     """
 
     def checked() -> tuple[list[np.ndarray], float, int, int]:
-        parts = [_position("point", point, checked_potential(potential).dim), *_fast_positions(potential, fast)]
-        return parts, checked_rtol(rtol, 1e-13), integer("cells", cells, 3), integer("degree", degree, 1)
+        dim = instance("potential", potential, MultiscalePotential).dim
+        parts = [_position("point", point, dim), *_fast_positions(potential, fast)]
+        return parts, relative_tolerance(rtol, least=1e-13), integer("cells", cells, 3), integer("degree", degree, 1)
 
     parts, tolerance, number_of_cells, order = on_all_ranks(communicator(comm), checked)
     same_on_all_ranks(
@@ -135,7 +134,7 @@ def correctors(
     return result
 
 
-def _position(name: str, value: Any, dim: int) -> np.ndarray:
+def _position(name: str, value: ArrayLike, dim: int) -> np.ndarray:
     """One position (d,)."""
     position = real_array(name, value).ravel()
     if position.shape != (dim,):
@@ -143,12 +142,12 @@ def _position(name: str, value: Any, dim: int) -> np.ndarray:
     return position
 
 
-def _fast_positions(potential: MultiscalePotential, fast: Any) -> list[np.ndarray]:
+def _fast_positions(potential: MultiscalePotential, fast: Sequence[ArrayLike] | None) -> list[np.ndarray]:
     """y_1, ..., y_{N-1}."""
     count = potential.scales - 1
     if fast is None:
         return [np.zeros(potential.dim)] * count
-    given = list(fast) if hasattr(fast, "__iter__") and not isinstance(fast, str) else None
-    if given is None or len(given) != count:
+    positions = list(fast) if hasattr(fast, "__iter__") and not isinstance(fast, str) else None
+    if positions is None or len(positions) != count:
         raise InvalidArgument("fast", f"must be {count} positions, for all scales but the last, not {shown(fast)}")
-    return [_position("fast", y, potential.dim) for y in given]
+    return [_position("fast", y, potential.dim) for y in positions]

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import sympy
@@ -22,21 +21,17 @@ from scaling_limits.particles.diffusions.multiscale_potential import points as c
 from scaling_limits.particles.errors import NotConverged
 from scaling_limits.particles.sampling.ranks import communicator, on_all_ranks, same_on_all_ranks
 from scaling_limits.particles.support.archive import load_arrays, save_arrays, target
-from scaling_limits.particles.support.checks import flag, integer, shown
+from scaling_limits.particles.support.checks import flag, instance, integer, relative_tolerance, shown
 from scaling_limits.particles.support.symbolic import lambdified
 
-from .arguments import checked_potential, checked_rtol, fingerprint
 from .effective_tensor import EffectiveTensor, effective_tensor
-from .solvers.symmetric import derivative_of_exponential, logarithm, packed, relative_distance, unpacked
-from .spaces.chebyshev_fields import chebyshev_points, coefficients, evaluated, tail
+from .recursion.scale_splitting import fingerprint
+from .solvers.symmetric import composed, derivative_of_exponential, logarithm, packed, relative_distance, unpacked
+from .spaces.interpolation import chebyshev_coefficients, chebyshev_points, chebyshev_tail, chebyshev_values
 
 FIRST_DEGREE = 8
 MOST_POINTS = 20_000  # Chebyshev points, all directions together
 MOST_ON_A_LINE = 5_000  # in one dimension, for more than was asked for
-CHECKS = 8  # random points at which the interpolant is compared with cell problems
-CANDIDATES = 4096  # points at which V1 is interpolated, to find where the interpolant of M may be worst
-FAST_POSITIONS = 8  # values of the fast variables at which V1 is interpolated there
-SUSPICIOUS = 4  # of the candidates, at which the interpolant is compared with cell problems too
 KIND = "EffectiveCoefficients"
 FORMAT = 1  # of the cached files
 METHOD = 2  # of computing what they hold; a file that another method made is not read
@@ -45,11 +40,36 @@ LINE_RTOL = 1e-11  # in one dimension, where tensors are quadratures and cost ne
 Tensors = Callable[..., EffectiveTensor]  # from points (P, d) and rtol
 
 
+@dataclass(frozen=True)
+class CheckSettings:
+    """Settings of the points at which an interpolant is compared with cell problems.
+
+    Measured with a bump of width w in V1, in a box of side 2 and for rtol = 1e-2: with the random points alone the
+    coefficients err by 2e-2 for w = 0.1, and by 2.2 for w = 0.05, where 8 x 8 Chebyshev points miss the bump; with the
+    suspicious points besides by 5e-4 and by 9e-3.
+
+    Args:
+        random: number of random points.
+        suspicious: number of points at which V1 is interpolated worst.
+        candidates: number of random points among which these are found.
+        fast_positions: values of the fast variables at which V1 is interpolated there.
+    """
+
+    random: int = 8
+    suspicious: int = 4
+    candidates: int = 4096
+    fast_positions: int = 8
+
+
+SETTINGS = CheckSettings()
+
+
 @dataclass(frozen=True, eq=False)
 class EffectiveCoefficients:
     """Coefficients of the effective equation in a box: M(x), Psi(x) = V0(x) - sigma log Z1(x), drift and noise.
 
     V0 is taken as it is; log M and log Z1 are Chebyshev polynomials in the components of x on which V1 depends.
+    Each of the four is a method of points x (P, d), which must be in the box: others raise InvalidArgument.
 
     Args:
         potential: V0, V1, sigma.
@@ -87,77 +107,41 @@ class EffectiveCoefficients:
         return self.potential.temperature
 
     def mobility(self, points: ArrayLike) -> NDArray[np.float64]:
-        """Mobility M(x).
-
-        Args:
-            points: x (P, d), in the box.
-
-        Returns:
-            M (P, d, d), symmetric positive definite, without unit.
-
-        Raises:
-            InvalidArgument: a wrong shape, or a point outside of the box.
-        """
+        """Mobility M(x) (P, d, d), symmetric positive definite, without unit."""
         values, vectors = self._log_mobility(self._checked(points))
-        return (vectors * np.exp(values)[:, None, :]) @ vectors.swapaxes(-1, -2)
+        return composed(np.exp(values), vectors)
 
     def free_energy(self, points: ArrayLike) -> NDArray[np.float64]:
-        """Free energy Psi(x) = V0(x) - sigma log Z1(x).
-
-        Args:
-            points: x (P, d), in the box.
-
-        Returns:
-            Psi (P,), in the unit of energy.
-
-        Raises:
-            InvalidArgument: a wrong shape, or a point outside of the box.
-        """
+        """Free energy Psi(x) = V0(x) - sigma log Z1(x) (P,), in the unit of energy."""
         x = self._checked(points)
         return self.potential.confining_at(x) - self.temperature * self._fields(x)[-1]
 
     def drift(self, points: ArrayLike) -> NDArray[np.float64]:
-        """Drift b(x) = -M(x) grad Psi(x) + sigma div M(x) of the Ito equation dX = b dt + sqrt(2 sigma M) dW.
+        """Drift b(x) = -M grad Psi + sigma div M (P, d) of the Ito equation dX = b dt + sqrt(2 sigma M) dW.
 
-        Args:
-            points: x (P, d), in the box.
-
-        Returns:
-            b (P, d), in units of length over time.
-
-        Raises:
-            InvalidArgument: a wrong shape, or a point outside of the box.
+        Its unit is that of length over time.
 
         Source: Duncan, Duong and Pavliotis (2023), equation (18).
         """
         x = self._checked(points)
         values, vectors = self._log_mobility(x)
-        mobility = (vectors * np.exp(values)[:, None, :]) @ vectors.swapaxes(-1, -2)
         gradient = np.stack([function(*x.T) * np.ones(len(x)) for function in self._confining_gradient], axis=1)
         divergence = np.zeros_like(gradient)
         for axis in self.axes:
             slopes = self._fields(x, along=axis)
             gradient[:, axis] -= self.temperature * slopes[-1]
             divergence += derivative_of_exponential(values, vectors, unpacked(slopes[:-1].T, self.dim))[:, axis]
-        return self.temperature * divergence - np.einsum("pij,pj->pi", mobility, gradient)
+        return self.temperature * divergence - np.einsum("pij,pj->pi", composed(np.exp(values), vectors), gradient)
 
     def noise(self, points: ArrayLike) -> NDArray[np.float64]:
-        """Noise sqrt(2 sigma M(x)), the symmetric root.
+        """Noise sqrt(2 sigma M(x)) (P, d, d), the symmetric root in front of dW.
 
-        Args:
-            points: x (P, d), in the box.
-
-        Returns:
-            The matrix in front of dW (P, d, d), in units of length over the root of time.
-
-        Raises:
-            InvalidArgument: a wrong shape, or a point outside of the box.
+        Its unit is that of length over the root of time.
 
         Source: Duncan, Duong and Pavliotis (2023), equation (18).
         """
         values, vectors = self._log_mobility(self._checked(points))
-        root = np.sqrt(2 * self.temperature) * np.exp(0.5 * values)
-        return (vectors * root[:, None, :]) @ vectors.swapaxes(-1, -2)
+        return composed(np.sqrt(2 * self.temperature) * np.exp(0.5 * values), vectors)
 
     def _checked(self, points: ArrayLike) -> NDArray[np.float64]:
         x = checked_points("points", points, self.dim)
@@ -167,7 +151,7 @@ class EffectiveCoefficients:
         return x
 
     @cached_property
-    def _confining_gradient(self) -> list[Any]:
+    def _confining_gradient(self) -> list[Callable[..., np.ndarray]]:
         slow = self.potential.slow
         return [lambdified(slow, sympy.diff(self.potential.confining_expression, symbol)) for symbol in slow]
 
@@ -178,7 +162,7 @@ class EffectiveCoefficients:
 
     def _fields(self, x: np.ndarray, along: int | None = None) -> np.ndarray:
         """Entries of log M and log Z1 (F, P), or their derivatives along an axis."""
-        return evaluated(self.polynomials, self.bounds, self.axes, x, along)
+        return chebyshev_values(self.polynomials, self.bounds, self.axes, x, along)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the polynomials to an .npz file; nothing half-written is left behind.
@@ -189,14 +173,8 @@ class EffectiveCoefficients:
         Raises:
             InvalidArgument: no path, or one in a folder that is not there.
         """
-        content = {
-            "kind": KIND,
-            "format": FORMAT,
-            "bounds": self.bounds,
-            "axes": np.array(self.axes, dtype=int),
-            "error": self.error,
-        }
-        content |= {"polynomials": self.polynomials, "problem": fingerprint(self.potential)}
+        content = {"kind": KIND, "format": FORMAT, "bounds": self.bounds, "axes": np.array(self.axes, dtype=int)}
+        content |= {"error": self.error, "polynomials": self.polynomials, "problem": fingerprint(self.potential)}
         save_arrays(target("path", path), content)
 
     @classmethod
@@ -211,7 +189,7 @@ class EffectiveCoefficients:
             FileNotFoundError: there is no such file.
             InvalidArgument: it is not such a file, or it belongs to another potential; or `potential` is none.
         """
-        checked_potential(potential)
+        instance("potential", potential, MultiscalePotential)
         content = load_arrays(path, KIND, FORMAT, {"bounds", "axes", "error", "polynomials", "problem"})
         if str(content["problem"]) != fingerprint(potential):
             raise InvalidArgument("path", f"{path} belongs to another potential")
@@ -258,11 +236,11 @@ def effective_coefficients(
     """
 
     def checked() -> tuple[np.ndarray, float, Path | None, Tensors]:
-        checked_potential(potential)
+        instance("potential", potential, MultiscalePotential)
         bounds = checked_bounds("box", box)
         if len(bounds) != potential.dim:
             raise InvalidArgument("box", f"must have {potential.dim} directions, like the potential, not {len(bounds)}")
-        tolerance = checked_rtol(rtol, 1e-12)
+        tolerance = relative_tolerance(rtol, least=1e-12)
         path = None if cache is None else _cached_file(cache, potential, bounds, tolerance, comm)
         threads = None if workers is None else integer("workers", workers, 1)
         tensors = partial(effective_tensor, potential, workers=threads, progress=flag("progress", progress), comm=comm)
@@ -272,9 +250,9 @@ def effective_coefficients(
     same_on_all_ranks(
         comm, potential=fingerprint(potential), box=bounds, rtol=tolerance, cache=None if path is None else path.name
     )
-    kept = None if path is None else _read(path, potential, bounds, comm)
-    if kept is not None:
-        return kept
+    stored = None if path is None else _read(path, potential, bounds, comm)
+    if stored is not None:
+        return stored
     computed = _computed(potential, bounds, tolerance, tensors, comm)
     if path is not None:
         on_all_ranks(comm, lambda: computed.save(path) if comm.rank == 0 else None)
@@ -308,14 +286,12 @@ def _interpolated(
         return np.concatenate([packed(logarithm(tensor.value)), tensor.log_partition[:, None]], axis=1).T
 
     degrees = [FIRST_DEGREE] * len(axes)
-    while True:
-        if np.prod(degrees) > most:
-            raise _too_many(bounds, rtol, degrees)
+    while np.prod(degrees) <= most:
         scaled = chebyshev_points(degrees)
         x = np.repeat(bounds.mean(axis=1)[None], len(scaled), axis=0)
         x[:, list(axes)] = low + 0.5 * (scaled + 1) * (high - low)
-        polynomials = coefficients(sampled(x).reshape(-1, *degrees))
-        unresolved = [i for i in range(len(axes)) if tail(polynomials, i) > 0.25 * rtol]
+        polynomials = chebyshev_coefficients(sampled(x).reshape(-1, *degrees))
+        unresolved = [i for i in range(len(axes)) if chebyshev_tail(polynomials, i) > 0.25 * rtol]
         if not unresolved:
             interpolant = EffectiveCoefficients(potential, bounds, axes, polynomials, 0.0)
             error = _measured(interpolant, x, sampled, comm) if axes else 0.0
@@ -324,43 +300,46 @@ def _interpolated(
             unresolved = list(range(len(axes)))
         for i in unresolved:
             degrees[i] = 3 * degrees[i] // 2
-
-
-def _measured(
-    found: EffectiveCoefficients, nodes: np.ndarray, sampled: Callable[[np.ndarray], np.ndarray], comm: MPI.Comm
-) -> float:
-    """Largest relative error of M and Z1 at random points of the box, and at suspicious ones."""
-    generator = np.random.Generator(np.random.Philox(key=CHECKS))
-    low, high = found.bounds.T
-    x = low + (high - low) * generator.random((CHECKS, found.dim))
-    x = np.concatenate([x, comm.bcast(_suspicious(found, nodes))])
-    exact, interpolated = sampled(x), found._fields(x)
-    matrices = (unpacked(entries[:-1].T, found.dim) for entries in (exact, interpolated))
-    error = max(relative_distance(*matrices).max(), np.abs(exact[-1] - interpolated[-1]).max())
-    return float(comm.bcast(error))
-
-
-def _suspicious(found: EffectiveCoefficients, nodes: np.ndarray) -> np.ndarray:
-    """Points (S, d), of many, at which V1 at some fast positions is interpolated worst from the same nodes."""
-    generator = np.random.Generator(np.random.Philox(key=CANDIDATES))
-    low, high = found.bounds.T
-    x = low + (high - low) * generator.random((CANDIDATES, found.dim))
-    fast = generator.random((FAST_POSITIONS, found.potential.scales, found.dim))
-    at = lambda places: np.array([found.potential.fluctuation_at(places, *y[:, None]) for y in fast])  # noqa: E731
-    polynomials = coefficients(at(nodes).reshape(-1, *found.polynomials.shape[1:]))
-    errors = np.abs(evaluated(polynomials, found.bounds, found.axes, x) - at(x)).max(axis=0)
-    return x[np.argsort(-errors, kind="stable")[:SUSPICIOUS]]
-
-
-def _too_many(bounds: np.ndarray, rtol: float, degrees: list[int]) -> NotConverged:
-    return NotConverged(
+    raise NotConverged(
         "interpolation of the effective coefficients",
-        f"polynomials with {degrees} coefficients are not enough for rtol = {rtol:g} in the box {bounds.tolist()}",
+        f"polynomials with {degrees} coefficients are not enough for {rtol = :g} in the box {bounds.tolist()}",
         "take a smaller box or a larger rtol",
     )
 
 
-def _cached_file(cache: Any, potential: MultiscalePotential, bounds: np.ndarray, rtol: float, comm: MPI.Comm) -> Path:
+def _measured(
+    interpolant: EffectiveCoefficients, nodes: np.ndarray, sampled: Callable[[np.ndarray], np.ndarray], comm: MPI.Comm
+) -> float:
+    """Largest relative error of M and Z1 at random points of the box, and at suspicious ones."""
+    x, _ = _random_points(interpolant, SETTINGS.random)
+    x = np.concatenate([x, comm.bcast(_suspicious(interpolant, nodes))])
+    exact, approximate = sampled(x), interpolant._fields(x)
+    matrices = (unpacked(entries[:-1].T, interpolant.dim) for entries in (exact, approximate))
+    error = max(relative_distance(*matrices).max(), np.abs(exact[-1] - approximate[-1]).max())
+    return float(comm.bcast(error))
+
+
+def _suspicious(interpolant: EffectiveCoefficients, nodes: np.ndarray) -> np.ndarray:
+    """Points (S, d), of many, at which V1 at some fast positions is interpolated worst from the same nodes."""
+    potential = interpolant.potential
+    x, generator = _random_points(interpolant, SETTINGS.candidates)
+    fast = generator.random((SETTINGS.fast_positions, potential.scales, potential.dim))
+    exact, at_nodes = (np.array([potential.fluctuation_at(at, *y[:, None]) for y in fast]) for at in (x, nodes))
+    polynomials = chebyshev_coefficients(at_nodes.reshape(-1, *interpolant.polynomials.shape[1:]))
+    errors = np.abs(chebyshev_values(polynomials, interpolant.bounds, interpolant.axes, x) - exact).max(axis=0)
+    return x[np.argsort(-errors, kind="stable")[: SETTINGS.suspicious]]
+
+
+def _random_points(interpolant: EffectiveCoefficients, count: int) -> tuple[np.ndarray, np.random.Generator]:
+    """Random points (count, d) of the box, and the generator that they come from."""
+    generator = np.random.Generator(np.random.Philox(key=count))
+    low, high = interpolant.bounds.T
+    return low + (high - low) * generator.random((count, interpolant.dim)), generator
+
+
+def _cached_file(
+    cache: str | os.PathLike[str], potential: MultiscalePotential, bounds: np.ndarray, rtol: float, comm: MPI.Comm
+) -> Path:
     """The file of a problem in a folder, which rank 0 makes and tries to write in before any work."""
     try:
         folder = Path(os.fspath(cache))
@@ -379,13 +358,13 @@ def _read(
 ) -> EffectiveCoefficients | None:
     """Read a cached file on rank 0, for all, whose disks may differ; None for no file or one of another problem."""
 
-    def read() -> tuple[Any, ...] | None:
+    def read() -> tuple[np.ndarray, tuple[int, ...], np.ndarray, float] | None:
         try:
-            kept = EffectiveCoefficients.load(path, potential) if comm.rank == 0 else None
+            stored = EffectiveCoefficients.load(path, potential)
         except (OSError, InvalidArgument):
             return None
-        same = kept is not None and np.array_equal(kept.bounds, bounds)
-        return (kept.bounds, kept.axes, kept.polynomials, kept.error) if kept is not None and same else None
+        same = np.array_equal(stored.bounds, bounds)
+        return (stored.bounds, stored.axes, stored.polynomials, stored.error) if same else None
 
-    parts = comm.bcast(on_all_ranks(comm, read))
+    parts = comm.bcast(on_all_ranks(comm, lambda: read() if comm.rank == 0 else None))
     return None if parts is None else EffectiveCoefficients(potential, *parts)

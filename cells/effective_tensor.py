@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, is_dataclass
+from dataclasses import dataclass, is_dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,13 +16,12 @@ from scaling_limits.particles.errors import NotConverged, Unresolved, warn
 from scaling_limits.particles.sampling.ranks import communicator, on_all_ranks, same_on_all_ranks
 from scaling_limits.particles.sampling.workers import default_workers
 from scaling_limits.particles.support.archive import load_arrays, save_arrays, target
-from scaling_limits.particles.support.checks import flag, integer, shown
+from scaling_limits.particles.support.checks import flag, instance, integer, relative_tolerance, shown
 
 from .adaptivity.planning import Plan, Planner
-from .arguments import checked_potential, checked_rtol, fingerprint
 from .recursion.levels import LevelResult, differences, joined
 from .recursion.recursion import Recursion
-from .recursion.scale_splitting import ScaleSplitting, splitting_of
+from .recursion.scale_splitting import ScaleSplitting, fingerprint, splitting_of
 from .solvers.symmetric import exponential
 from .spaces.discretisations import Discretisation, FourierGalerkin, HarmonicMean
 
@@ -198,26 +197,25 @@ class _Request:
 
 
 def _checked(
-    potential: Any, points: Any, rtol: Any, bounds: Any, route: Any, workers: Any, progress: Any, comm: MPI.Comm
-) -> _Request:
-    positions = checked_points("points", points, checked_potential(potential).dim)
+    potential: MultiscalePotential, points: ArrayLike, rtol: float, bounds: bool, route: Discretisation | None,
+    workers: int | None, progress: bool, comm: MPI.Comm,
+) -> _Request:  # fmt: skip
+    positions = checked_points("points", points, instance("potential", potential, MultiscalePotential).dim)
     if not len(positions):
         raise InvalidArgument("points", "must not be empty")
-    tolerance = checked_rtol(rtol, LEAST_WITH_BOUNDS if flag("bounds", bounds) else LEAST)
+    tolerance = relative_tolerance(rtol, least=LEAST_WITH_BOUNDS if flag("bounds", bounds) else LEAST)
     threads = default_workers(comm) if workers is None else integer("workers", workers, 1)
     if route is not None:
         fits = isinstance(route, Discretisation) and not isinstance(route, type)
         if not fits or (isinstance(route, HarmonicMean) and potential.dim > 1):
             raise InvalidArgument("route", f"must be a route for {potential.dim} dimensions, not {shown(route)}")
         if route.size(potential.dim) < 1:
-            raise InvalidArgument(
-                "route", f"has no space that fits into memory in {potential.dim} dimensions: {route!r}"
-            )
+            what = f"has no space that fits into memory in {potential.dim} dimensions: {route!r}"
+            raise InvalidArgument("route", what)
         if bounds and isinstance(route, FourierGalerkin):
             raise InvalidArgument("route", "must be finite elements where bounds are wanted")
-    return _Request(
-        splitting_of(potential), positions, tolerance, bool(bounds), route, threads, flag("progress", progress)
-    )
+    progress = flag("progress", progress)
+    return _Request(splitting_of(potential), positions, tolerance, bool(bounds), route, threads, progress)
 
 
 def _computed(request: _Request, comm: MPI.Comm) -> tuple[LevelResult, Plan, np.ndarray]:
@@ -226,10 +224,8 @@ def _computed(request: _Request, comm: MPI.Comm) -> tuple[LevelResult, Plan, np.
     Where a check fails, the next plan is tried on that point, too.
     """
     splitting, points = request.splitting, request.points
-    columns = list(splitting.columns[1])
-    _, first, inverse = np.unique(points[:, columns], axis=0, return_index=True, return_inverse=True)
-    distinct = points[first] if columns else points[:1]
-    inverse = inverse.ravel() if columns else np.zeros(len(points), dtype=int)
+    first, numbers = splitting.distinct(1, points)
+    distinct = points[first]
     mine = distinct[comm.rank :: comm.size]
     aim, error = request.rtol, np.inf
     hard: np.ndarray = np.zeros((0, splitting.dim))
@@ -250,7 +246,7 @@ def _computed(request: _Request, comm: MPI.Comm) -> tuple[LevelResult, Plan, np.
         if error <= request.rtol or request.forced:
             whole = _gathered(result, len(distinct), comm)
             solves = [comm.allreduce(recursion.solves.get(k, 0)) for k in range(1, splitting.levels + 1)]
-            return whole.rows(inverse), Plan(plan.levels, plan.routes, plan.refinements, error), np.array(solves)
+            return whole.rows(numbers), replace(plan, error=error), np.array(solves)
         hard = np.concatenate([hard, [place]])
         floor = min(request.rtol, LEAST_WITH_BOUNDS if request.bounds else LEAST)
         aim = max(floor, aim * min(0.5, max(0.1, request.rtol / error)))
@@ -275,14 +271,14 @@ def _solved(
     result = recursion.effective(1, mine)
     some, errors = np.arange(len(mine)), result.gaps()
     if not request.bounds:
-        some, errors = _spot_checked(request.splitting, mine, result, plan, request.workers, comm.size)
+        some, errors = _spot_checked(request, mine, result, plan, comm.size)
     if not len(some):
         return result, 0.0, np.zeros(request.splitting.dim)
     return result, float(errors.max()), mine[some[errors.argmax()]]
 
 
 def _spot_checked(
-    splitting: ScaleSplitting, points: np.ndarray, result: LevelResult, plan: Plan, workers: int, ranks: int
+    request: _Request, points: np.ndarray, result: LevelResult, plan: Plan, ranks: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Some points, and the changes of their results under a finer plan; each rank checks its part of them.
 
@@ -294,8 +290,8 @@ def _spot_checked(
     some = np.unique(np.append(some, worst[result.slack[worst] > 0]))
     if not some.size:
         return some, np.zeros(0)
-    finer = Recursion(splitting, plan.refined(splitting).levels, False, workers).effective(1, points[some])
-    return some, differences(result.rows(some), finer)
+    finer = Recursion(request.splitting, plan.refined(request.splitting).levels, False, request.workers)
+    return some, differences(result.rows(some), finer.effective(1, points[some]))
 
 
 def _gathered(result: LevelResult, count: int, comm: MPI.Comm) -> LevelResult:
@@ -305,27 +301,25 @@ def _gathered(result: LevelResult, count: int, comm: MPI.Comm) -> LevelResult:
 
 
 def _assembled(request: _Request, result: LevelResult, plan: Plan, solves: np.ndarray) -> EffectiveTensor:
-    splitting, points, bounds = request.splitting, request.points, request.bounds
-    potential = splitting.potential
+    points, potential, identity = request.points, request.splitting.potential, np.eye(request.splitting.dim)
     with np.errstate(all="ignore"):
         confining = potential.confining_at(points)
     if not np.isfinite(confining).all():
         place = points[np.flatnonzero(~np.isfinite(confining))[0]].tolist()
         raise InvalidArgument("points", f"must be where V0 is finite and real; it is not at x = {place}")
-    ratio = result.log_partition[:, None, None] * np.eye(splitting.dim)
-    slack = result.slack[:, None, None] * np.eye(splitting.dim)
+    ratio, slack = (values[:, None, None] * identity for values in (result.log_partition, result.slack))
     value = exponential(result.log_tensor - ratio)
     value = 0.5 * (value + value.swapaxes(-1, -2))
-    log_partition = result.log_partition + splitting.exponent(0, points, ())
+    log_partition = result.log_partition + request.splitting.exponent(0, points, ())
     return EffectiveTensor(
         points=points,
         value=value,
-        lower=exponential(result.log_lower - ratio - slack) if bounds else None,
-        upper=exponential(result.log_tensor - ratio + slack) if bounds else None,
+        lower=exponential(result.log_lower - ratio - slack) if request.bounds else None,
+        upper=exponential(result.log_tensor - ratio + slack) if request.bounds else None,
         log_partition=log_partition,
         free_energy=confining - potential.temperature * log_partition,
         cell_solves=solves,
         error=plan.error,
-        routes=tuple(plan.routes[k].name for k in sorted(plan.routes)),
+        routes=tuple(plan.levels[k].route.name for k in sorted(plan.levels)),
         spaces=tuple(plan.levels[k].space.line.name for k in sorted(plan.levels)),
     )

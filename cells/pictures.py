@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -16,6 +17,10 @@ from scaling_limits.particles.support.archive import target
 from scaling_limits.particles.support.checks import number, real_array, shown
 
 from .correctors import CorrectorLevel
+from .solvers.symmetric import composed
+
+if TYPE_CHECKING:
+    import pyvista
 
 CIRCLE = 48  # corners of an ellipse
 
@@ -109,7 +114,7 @@ def corrector_fields(path: str | os.PathLike[str], level: CorrectorLevel) -> Pat
         from dolfinx import fem, plot
 
         space = draw_space(mesh, level.correctors[0].function_space.ufl_element().degree)
-        fields: dict[str, Any] = {
+        fields: dict[str, Callable[[np.ndarray], np.ndarray] | fem.Function] = {
             f"log K_{level.level}": lambda x: np.linalg.slogdet(level.tensor(np.ascontiguousarray(x[:2].T)))[1] / 2
         }
         fields |= {f"theta_{level.level}, direction {j}": theta for j, theta in enumerate(level.correctors, 1)}
@@ -132,14 +137,14 @@ def corrector_fields(path: str | os.PathLike[str], level: CorrectorLevel) -> Pat
     return place
 
 
-def _ellipses(places: np.ndarray, matrices: np.ndarray, size: float) -> Any:
+def _ellipses(places: np.ndarray, matrices: np.ndarray, size: float) -> pyvista.PolyData:
     """All ellipses as filled polygons a little above the plane."""
     import pyvista
 
     angles = np.linspace(0.0, 2.0 * np.pi, CIRCLE, endpoint=False)
     values, vectors = np.linalg.eigh(matrices)
-    roots = (vectors * np.sqrt(values)[:, None, :]) @ vectors.swapaxes(1, 2)
-    rims = places[:, None, :] + size * np.stack([np.cos(angles), np.sin(angles)], axis=1) @ roots
+    circle = np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    rims = places[:, None, :] + size * circle @ composed(np.sqrt(values), vectors)
     corners = np.concatenate([rims, np.full((*rims.shape[:2], 1), 1e-3)], axis=2).reshape(-1, 3)
     numbers = np.arange(len(corners)).reshape(-1, CIRCLE)
     faces = np.concatenate([np.full((len(places), 1), CIRCLE), numbers], axis=1)

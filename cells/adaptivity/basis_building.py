@@ -7,15 +7,15 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..recursion.level_solver import Snapshots
-from ..recursion.levels import LevelBasis, LevelPlan, difference
+from ..recursion.levels import LevelPlan, Snapshots, difference
 from ..recursion.recursion import Recursion
-from ..solvers.reduced_basis import LARGEST, ReducedBasis, reduced_basis
+from ..solvers.reduced_basis import LARGEST, LevelBasis, reduced_basis
 
 SNAPSHOTS = (24, 24, 48, 96)  # cells whose correctors join the basis, until it is good enough
 TESTS = 24  # other cells, on which it is tried; of these and of the first snapshots, half are of all contrasts
 SAFETY = 8.0  # of the largest error found on them; among thousands there are larger ones
-TRIMMINGS = (0.85, 0.85, 0.85, 0.85)  # parts of the last size that are tried
+TRIMMING = 0.85  # part of the last size at which a smaller basis is tried
+TRIMMINGS = 4  # times, at most
 TRUNCATION = 0.03  # singular values below this part of the square root of the accuracy are left out
 SMALLEST = 1e-7  # and those which rounding hides
 
@@ -45,58 +45,49 @@ def build_basis(
     mine, others = strata[1::2], strata[::2]
     tests = np.concatenate([draw(TESTS - len(others)), others])
     samples = recursion.samples_of(level, tests, plan.samples)
-    whole = recursion.solve_cells(level, tests, samples, plan)
+    exact = recursion.solve_cells(level, tests, samples, plan)
     snapshots: list[Snapshots] = []
+
+    def basis_of(largest: int) -> LevelBasis | None:
+        basis = _basis(recursion, level, plan, snapshots, accuracy, largest)
+        if basis is None:
+            return None
+        reduced = recursion.solve_cells(level, tests, samples, replace(plan, basis=basis))
+        return replace(basis, error=SAFETY * difference(exact, reduced))
+
     for count in SNAPSHOTS:
         some = draw(count) if snapshots else np.concatenate([draw(count - len(mine)), mine])
-        snapshots += recursion.snapshots(level, some, plan)
-
-        def tried(largest: int, snapshots: list[Snapshots] = snapshots) -> LevelBasis | None:
-            basis = _bases(recursion, level, plan, snapshots, accuracy, largest)
-            if basis is None:
-                return None
-            found = recursion.solve_cells(level, tests, samples, replace(plan, basis=basis))
-            return replace(basis, error=SAFETY * difference(whole, found))
-
-        basis = tried(LARGEST)
+        snapshots.extend(recursion.snapshots(level, some, plan))
+        basis = basis_of(LARGEST)
         if basis is None:
             return None
         if basis.error <= accuracy:
-            return _trimmed(basis, tried, accuracy)
+            return _trimmed(basis, basis_of, accuracy)
     return None
 
 
-def _trimmed(basis: LevelBasis, tried: Callable[[int], LevelBasis | None], accuracy: float) -> LevelBasis:
+def _trimmed(basis: LevelBasis, basis_of: Callable[[int], LevelBasis | None], accuracy: float) -> LevelBasis:
     """Return a smaller basis that is still good enough: the work grows with the square of its size."""
-    for part in TRIMMINGS:
-        smaller = tried(int(part * basis.primal.size))
+    for _ in range(TRIMMINGS):
+        smaller = basis_of(int(TRIMMING * basis.primal.size))
         if smaller is None or smaller.error > accuracy:
             break
         basis = smaller
     return basis
 
 
-def _bases(
+def _basis(
     recursion: Recursion, level: int, plan: LevelPlan, snapshots: list[Snapshots], accuracy: float, largest: int
 ) -> LevelBasis | None:
+    """The spans of the snapshots, of at most so many fields; None where one of them would not fit into memory."""
     scalar = level == recursion.splitting.levels
-    primal = _basis(plan, [snapshot.primal for snapshot in snapshots], accuracy, scalar, largest)
-    dual = (
-        _basis(plan, [snapshot.dual for snapshot in snapshots], accuracy, scalar, largest) if recursion.bounds else None
-    )
-    return None if primal is None or (recursion.bounds and dual is None) else LevelBasis(primal, dual, 0.0)
-
-
-def _basis(
-    plan: LevelPlan, fields: list[list[np.ndarray]], accuracy: float, scalar: bool, largest: int
-) -> ReducedBasis | None:
-    parts = [np.concatenate(part) for part in zip(*fields)]
-    return reduced_basis(
-        parts[0],
-        parts[1] if len(parts) > 1 else None,
-        plan.space,
-        plan.checking,
-        scalar=scalar,
-        accuracy=max(SMALLEST, TRUNCATION * np.sqrt(accuracy)),
-        largest=largest,
-    )
+    least = max(SMALLEST, TRUNCATION * np.sqrt(accuracy))
+    spans = []
+    for fields in zip(*[(one.primal, one.dual) if recursion.bounds else (one.primal,) for one in snapshots]):
+        own, *better = [np.concatenate(parts) for parts in zip(*fields)]
+        checking = better[0] if better else None
+        span = reduced_basis(own, checking, plan.space, plan.checking, scalar=scalar, accuracy=least, largest=largest)
+        if span is None:
+            return None
+        spans.append(span)
+    return LevelBasis(spans[0], spans[1] if recursion.bounds else None, 0.0)

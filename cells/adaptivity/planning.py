@@ -9,15 +9,16 @@ from functools import cached_property
 import numpy as np
 
 from scaling_limits.particles.errors import NotConverged
+from scaling_limits.particles.support.checks import LARGEST_RTOL
 
-from ..recursion.levels import LevelPlan, LevelResult, difference, log_mean
+from ..recursion.levels import SAFETY, LevelPlan, LevelResult, difference, interpolation_errors
 from ..recursion.recursion import SAMPLE_COUNTS, TRIALS, Recursion
 from ..recursion.scale_splitting import ScaleSplitting
-from ..recursion.trials import SAFETY, ConvergenceMonitor, interpolation_errors, promising, spread, trial_points
 from ..spaces.discretisations import Discretisation, FiniteElements, FourierGalerkin, choose_route, comparison_space
+from ..spaces.interpolation import trial_points
 from ..spaces.tensor_space import TensorSpace
 from .basis_building import build_basis
-from .candidates import Candidates
+from .trials import Candidates, ConvergenceMonitor, promising, spread
 
 PATIENCE = 120  # iterations in a space that may be too coarse
 MANY = 300  # cells of a level, above which they are solved in a reduced basis
@@ -25,7 +26,6 @@ TYPICAL = 15  # samples in a direction of the levels that are not planned yet
 FINER = 1.5  # times the samples, for a look: a few more may miss the same wave
 STALLED = 0.5  # part of the last gap above which conjugate gradients are suspected of having stopped too early
 TIGHTER = 0.01  # part of the tolerance that is then tried
-LARGEST_RTOL = 0.1  # that effective_tensor takes
 LOOSE = 0.3  # a space is tried where its quadrature errs by less than this part of the tolerance
 
 
@@ -35,30 +35,26 @@ class Plan:
 
     Args:
         levels: the plans by k.
-        routes: the routes taken.
-        refinements: the numbers of the spaces in them.
         error: that they leave in the tensor, relative.
         result: the tensor, where the trials were for the only point.
         solves: then the numbers of distinct cells solved.
     """
 
     levels: dict[int, LevelPlan]
-    routes: dict[int, Discretisation]
-    refinements: dict[int, int]
     error: float
     result: LevelResult | None = None
     solves: dict[int, int] = field(default_factory=dict)
 
     def refined(self, splitting: ScaleSplitting) -> Plan:
         """The plan with the next finer space and clearly more samples at each level, and without spans."""
-        levels, refinements = {}, {}
+        levels, dim = {}, splitting.dim
         for k, level in self.levels.items():
-            refinements[k] = min(self.refinements[k] + 1, self.routes[k].size(splitting.dim) - 1)
+            refinement = min(level.refinement + 1, level.route.size(dim) - 1)
+            space = level.route.space(refinement, dim)
             finer = [count for count in SAMPLE_COUNTS if count >= FINER * level.samples]
             samples = finer[0] if splitting.sampled_axes(k) and finer else level.samples
-            finer_level = _with_space(level, self.routes[k], refinements[k], splitting.dim, False)
-            levels[k] = replace(finer_level, samples=samples, basis=None)
-        return Plan(levels, self.routes, refinements, self.error)
+            levels[k] = replace(level, refinement=refinement, space=space, checking=None, samples=samples, basis=None)
+        return Plan(levels, self.error)
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,17 +82,15 @@ class Planner:
     def plan(self) -> Plan:
         """Return the plan; raises NotConverged where no space or no number of samples is enough."""
         levels: dict[int, LevelPlan] = {}
-        routes: dict[int, Discretisation] = {}
-        refinements: dict[int, int] = {}
         error = 0.0
         for k in range(self.splitting.levels, 0, -1):
             recursion = Recursion(self.splitting, levels, self.bounds, self.workers)
             choice = self._choose(k, recursion)
-            levels[k], routes[k], refinements[k] = choice.level, choice.route, choice.refinement
+            levels[k] = choice.level
             error = choice.error if self.bounds else error + choice.error + levels[k].tolerance
         if len(self.points) > 1 or choice.probes is None:
-            return Plan(levels, routes, refinements, error)
-        return Plan(levels, routes, refinements, error, choice.probes, recursion.solves | {1: 1})
+            return Plan(levels, error)
+        return Plan(levels, error, choice.probes, recursion.solves | {1: 1})
 
     @property
     def _share(self) -> float:
@@ -105,13 +99,12 @@ class Planner:
 
     def _choose(self, level: int, recursion: Recursion) -> _Choice:
         if self.splitting.is_trivial(level):
-            route = self._route(0.0)
-            return _Choice(self._level(route, 0, 1), route, 0, None, 0.0)
+            return _Choice(self._level(self._route(0.0), 0, 1), None, 0.0)
         probes, contrast = self._candidates.probes(level)
         axes = self.splitting.sampled_axes(level)
         if not axes:
-            results = recursion.samples_of(level, probes, 1)
-            choice = self._choose_space(level, recursion, probes, results, 1, contrast)
+            one = _Probes(level, recursion, probes, recursion.samples_of(level, probes, 1), 1)
+            choice = self._choose_space(one, contrast)
         else:
             choice = self._choose_samples(level, recursion, probes, contrast)
         if self.splitting.dim == 1 or self._expected_cells(level) <= MANY:
@@ -148,8 +141,9 @@ class Planner:
     def _level(self, route: Discretisation, refinement: int, samples: int) -> LevelPlan:
         part = self.rtol / self.splitting.levels if self.bounds else self._share  # bounds contain what is left
         allowed = self._share if self.bounds else np.inf
-        empty = LevelPlan(route.space(refinement, self.splitting.dim), None, samples, 0.1 * part, allowed=allowed)
-        return _with_space(empty, route, refinement, self.splitting.dim, self.bounds)
+        space = route.space(refinement, self.splitting.dim)
+        checking = route.checking_space(refinement, self.splitting.dim) if self.bounds else None
+        return LevelPlan(route, refinement, space, checking, samples, 0.1 * part, allowed=allowed)
 
     def _choose_samples(self, level: int, recursion: Recursion, probes: np.ndarray, contrast: float) -> _Choice:
         """Choose the number of samples of y_k by what more samples change in K_{k-1}.
@@ -175,7 +169,7 @@ class Planner:
                 if error > self._share:
                     continue
             interpolation = 0.0 if true is None else error
-            choice = self._choose_space(level, recursion, probes, results, count, contrast, interpolation)
+            choice = self._choose_space(_Probes(level, recursion, probes, results, count), contrast, interpolation)
             if true is not None:
                 return choice
             _, error = monitor.add(choice.probes)
@@ -191,68 +185,41 @@ class Planner:
         """The advice to take a tolerance above some value, where that is one that is taken."""
         return f"take rtol above {rtol:.1e} or " if rtol < LARGEST_RTOL else ""
 
-    def _choose_space(
-        self,
-        level: int,
-        recursion: Recursion,
-        probes: np.ndarray,
-        results: LevelResult,
-        samples: int,
-        contrast: float,
-        interpolation: float = 0.0,
-    ) -> _Choice:
+    def _choose_space(self, probes: _Probes, contrast: float, interpolation: float = 0.0) -> _Choice:
         """Choose a route, and in it a space; where Fourier-Galerkin was chosen and is not enough, elements may be."""
-        route = self._route(contrast + spread(results))
+        route = self._route(contrast + spread(probes.results))
         if route.size(self.splitting.dim) == 1 and not self.bounds:
-            return self._only(level, recursion, probes, results, samples, route)
+            return self._only(probes, route)
         try:
-            return self._refine(level, recursion, probes, results, samples, route, interpolation)
+            return self._refine(probes, route, interpolation)
         except NotConverged:
             if self.route is not None or not isinstance(route, FourierGalerkin):
                 raise
-        return self._refine(level, recursion, probes, results, samples, FiniteElements(), interpolation)
+        return self._refine(probes, FiniteElements(), interpolation)
 
-    def _only(
-        self,
-        level: int,
-        recursion: Recursion,
-        probes: np.ndarray,
-        results: LevelResult,
-        samples: int,
-        route: Discretisation,
-    ) -> _Choice:
+    def _only(self, probes: _Probes, route: Discretisation) -> _Choice:
         """The only space of a route: its error is what another one changes, and unknown where there is none."""
-        plan = self._level(route, 0, samples)
+        plan = self._level(route, 0, probes.samples)
         patient = replace(plan, iterations=5 * PATIENCE)
-        now = recursion.solve_cells(level, probes, results, patient)
-        other = comparison_space(route, self._least_points(level), self.splitting.dim)
+        now = probes.solved(patient)
+        other = comparison_space(route, self._least_points(probes.level), self.splitting.dim)
         error = np.inf
         if other is not None:
             with suppress(NotConverged):
-                known = recursion.solve_cells(level, probes, results, replace(patient, space=other))
-                error = SAFETY * difference(now, known)
-        return _Choice(plan, route, 0, now, error)
+                error = SAFETY * difference(now, probes.solved(replace(patient, space=other)))
+        return _Choice(plan, now, error)
 
     def _least_points(self, level: int) -> int:
         """Points in a direction that resolve all waves of V1 in y_k."""
         return max(self._points_to_resolve(level, slower=False), self._points_to_resolve(level, slower=True))
 
-    def _refine(
-        self,
-        level: int,
-        recursion: Recursion,
-        probes: np.ndarray,
-        results: LevelResult,
-        samples: int,
-        route: Discretisation,
-        interpolation: float,
-    ) -> _Choice:
+    def _refine(self, probes: _Probes, route: Discretisation, interpolation: float) -> _Choice:
         """Choose the coarsest space whose tensor the next ones do not change, or whose bounds are close enough."""
-        monitor, error = ConvergenceMonitor(), np.inf
+        level, samples, monitor, error = probes.level, probes.samples, ConvergenceMonitor(), np.inf
         size = route.size(self.splitting.dim)
         single = level == 1 and len(self.points) == 1
         least, part = self._least_points(level), 1.0
-        for refinement in range(self._first_refinement(level, probes, route), size):
+        for refinement in range(self._first_refinement(level, probes.slow, route), size):
             if route.space(refinement, self.splitting.dim).line.points.size < least:
                 continue
             plan = replace(self._level(route, refinement, samples), interpolation=interpolation)
@@ -260,12 +227,12 @@ class Planner:
             trial = replace(plan, iterations=PATIENCE if refinement < size - 1 else 5 * PATIENCE)
             try:
                 if self.bounds:  # the gap between them is what is known of the error
-                    now, part = self._narrowed(level, recursion, probes, results, trial, part, error)
+                    now, part = self._narrowed(probes, trial, part, error)
                     error = now.gap()
                     if error <= self._allowed_gap(level):
-                        return _Choice(replace(plan, tolerance=part * plan.tolerance), route, refinement, now, error)
+                        return _Choice(replace(plan, tolerance=part * plan.tolerance), now, error)
                     continue
-                now = recursion.solve_cells(level, probes, results, trial)
+                now = probes.solved(trial)
             except NotConverged:
                 if refinement == size - 1:
                     raise
@@ -273,31 +240,22 @@ class Planner:
                 continue
             change, error = monitor.add(now)
             if change <= self._share and not single:
-                return _Choice(self._level(route, refinement - 1, samples), route, refinement - 1, now, change)
+                return _Choice(self._level(route, refinement - 1, samples), now, change)
             if error <= self._share:
-                return _Choice(plan, route, refinement, now, error)
+                return _Choice(plan, now, error)
         raise self._too_coarse(level, route, least, error)
 
-    def _narrowed(
-        self,
-        level: int,
-        recursion: Recursion,
-        probes: np.ndarray,
-        results: LevelResult,
-        plan: LevelPlan,
-        part: float,
-        before: float,
-    ) -> tuple[LevelResult, float]:
+    def _narrowed(self, probes: _Probes, plan: LevelPlan, part: float, before: float) -> tuple[LevelResult, float]:
         """Solve with a part of the tolerance, and with less where a finer space hardly brought the bounds together.
 
         Between narrow wells the energy falls late and at once, so that conjugate gradients may stop too early; then no
         space helps. What quadrature and interpolation add to the gap is not theirs.
         """
-        now = recursion.solve_cells(level, probes, results, replace(plan, tolerance=part * plan.tolerance))
+        now = probes.solved(replace(plan, tolerance=part * plan.tolerance))
         of_solver = now.gap() - 2.0 * float(now.slack.max())
-        if of_solver > max(STALLED * before, 0.5 * self._allowed_gap(level)):
+        if of_solver > max(STALLED * before, 0.5 * self._allowed_gap(probes.level)):
             part *= TIGHTER
-            now = recursion.solve_cells(level, probes, results, replace(plan, tolerance=part * plan.tolerance))
+            now = probes.solved(replace(plan, tolerance=part * plan.tolerance))
         return now, part
 
     def _too_coarse(self, level: int, route: Discretisation, least: int, error: float) -> NotConverged:
@@ -344,7 +302,7 @@ class Planner:
     def _means(self, level: int, probes: np.ndarray, space: TensorSpace) -> np.ndarray:
         exponents = self.splitting.exponent(level, probes, space.nodes)
         full = np.broadcast_to(exponents, (len(exponents), *space.weights.shape))
-        return np.stack([log_mean(full, space), log_mean(-full, space)])
+        return np.stack([space.log_mean(full), space.log_mean(-full)])
 
 
 @dataclass(frozen=True, eq=False)
@@ -352,12 +310,20 @@ class _Choice:
     """The plan of a level with its error, and what it gives for the probes."""
 
     level: LevelPlan
-    route: Discretisation
-    refinement: int
     probes: LevelResult | None
     error: float
 
 
-def _with_space(level: LevelPlan, route: Discretisation, refinement: int, dim: int, bounds: bool) -> LevelPlan:
-    checking = route.checking_space(refinement, dim) if bounds else None
-    return replace(level, space=route.space(refinement, dim), checking=checking)
+@dataclass(frozen=True, eq=False)
+class _Probes:
+    """Probe cells of a level: their slow variables, and results of the next level at so many samples of y_k."""
+
+    level: int
+    recursion: Recursion
+    slow: np.ndarray
+    results: LevelResult
+    samples: int
+
+    def solved(self, plan: LevelPlan) -> LevelResult:
+        """The results of these cells with a plan of their level."""
+        return self.recursion.solve_cells(self.level, self.slow, self.results, plan)

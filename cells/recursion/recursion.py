@@ -6,7 +6,7 @@ and log K_{k-1} is interpolated in between, apart from the factor exp(-U_{k-1}/s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
@@ -16,11 +16,9 @@ from mpi4py import MPI
 from scaling_limits.particles.sampling.workers import Stop, in_order
 from scaling_limits.particles.support.progress import watched
 
-from ..spaces.torus_interpolation import grid
-from .level_solver import Cells, Snapshots
-from .levels import LevelFields, LevelPlan, LevelResult, joined
+from ..spaces.interpolation import grid, trial_points
+from .levels import Cells, LevelFields, LevelPlan, LevelResult, Snapshots, interpolation_errors, joined
 from .scale_splitting import ScaleSplitting
-from .trials import interpolation_errors, trial_points
 
 Result = TypeVar("Result")
 CHUNK = 40_000  # unknowns of a chunk of cells: their arrays stay in the cache
@@ -57,18 +55,15 @@ class Recursion:
         """K_{k-1} at (x, y_1, ..., y_{k-1}) (B, k d); points that agree in the components that matter share a cell."""
         if level > self.splitting.levels or not len(slow):
             return self._identity(len(slow))
-        columns = list(self.splitting.columns[level])
-        _, first, inverse = np.unique(slow[:, columns], axis=0, return_index=True, return_inverse=True)
-        distinct = slow[first] if columns else slow[:1]
-        inverse = inverse if columns else np.zeros(len(slow), dtype=int)
+        first, numbers = self.splitting.distinct(level, slow)
+        distinct = slow[first]
         if self.splitting.is_trivial(level):
             result = self.effective(level + 1, self.extended(level, distinct, np.zeros((1, self.splitting.dim))))
         else:
             self.solves[level] = self.solves.get(level, 0) + len(distinct)
-            result = joined(
-                [self._solve(level, group, self.plans[level]) for group in self._watched_groups(level, distinct)]
-            )
-        return result.rows(inverse.ravel())
+            groups = self._groups(level, distinct)
+            result = joined([self._solve(level, group, self.plans[level]) for group in groups])
+        return result.rows(numbers)
 
     def samples_of(self, level: int, slow: np.ndarray, count: int) -> LevelResult:
         """Results of the next level at the samples of y_k: B times samples^a of them, y_k running fastest."""
@@ -87,12 +82,12 @@ class Recursion:
     def _in_chunks(
         self, level: int, slow: np.ndarray, samples: LevelResult, plan: LevelPlan, work: Callable[[Cells], Result]
     ) -> list[Result]:
-        fields = LevelFields(self.splitting, level, samples, len(slow), plan)
+        fields = LevelFields(self.splitting, level, slow, samples, plan)
         size = max(1, CHUNK // (plan.space.dim * plan.space.line.points.size**plan.space.dim))
         chunks = [slice(i, i + size) for i in range(0, len(slow), size)]
 
         def one(rows: slice, stop: Stop) -> Result:
-            return work(Cells(fields, slow[rows], rows, stop))
+            return work(Cells(fields, rows, stop))
 
         if self.workers > 1 and len(chunks) > 1:
             return list(in_order(one, chunks, self.workers))
@@ -119,14 +114,12 @@ class Recursion:
                 parts.append(self._solve(level, slow[rows], replace(plan, samples=samples)))
         return joined(parts).rows(np.argsort(np.argsort(poor, kind="stable"), kind="stable"))
 
-    def _groups(self, level: int, slow: np.ndarray) -> Iterator[np.ndarray]:
-        axes = len(self.splitting.sampled_axes(level))
-        size = max(1, SAMPLES // self.plans[level].samples ** axes)
-        yield from (slow[i : i + size] for i in range(0, len(slow), size))
-
-    def _watched_groups(self, level: int, slow: np.ndarray) -> Iterable[np.ndarray]:
-        groups = list(self._groups(level, slow))
-        return watched(groups, len(groups), self.progress and level == 1, MPI.COMM_WORLD, "group of points")
+    def _groups(self, level: int, slow: np.ndarray) -> Iterable[np.ndarray]:
+        size = max(1, SAMPLES // self.plans[level].samples ** len(self.splitting.sampled_axes(level)))
+        groups = [slow[i : i + size] for i in range(0, len(slow), size)]
+        if self.progress and level == 1:
+            return watched(groups, len(groups), True, MPI.COMM_WORLD, "group of points")
+        return groups
 
     def extended(self, level: int, slow: np.ndarray, ticks: np.ndarray) -> np.ndarray:
         """Slow variables of the next level: each row with each value of y_k."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, lru_cache, reduce
-from typing import Any
 
 import numpy as np
 import sympy
@@ -70,7 +70,7 @@ class ScaleSplitting:
         return self._own[level] != 0
 
     @cached_property
-    def _functions(self) -> list[Callable[..., Any]]:
+    def _functions(self) -> list[Callable[..., np.ndarray]]:
         variables = self.potential.variables
         return [lambdified(variables[: (k + 1) * self.dim], own) for k, own in enumerate(self._own)]
 
@@ -127,6 +127,14 @@ class ScaleSplitting:
             result[k] = tuple(sorted(column for column in needed if column < k * self.dim))
         return result
 
+    def distinct(self, level: int, slow: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Distinct cells of a level at slow variables (B, k d): the first row of each (C,), the cell of each (B,)."""
+        columns = list(self.columns[level])
+        if not columns:
+            return np.zeros(1, dtype=int), np.zeros(len(slow), dtype=int)
+        _, first, inverse = np.unique(slow[:, columns], axis=0, return_index=True, return_inverse=True)
+        return first, inverse.ravel()
+
     def sampled_axes(self, level: int) -> tuple[int, ...]:
         """The components of y_k on which the tensor K_k depends other than through the factor exp(-U_k/sigma)."""
         first = level * self.dim
@@ -143,6 +151,14 @@ class ScaleSplitting:
 def splitting_of(potential: MultiscalePotential) -> ScaleSplitting:
     """The splitting of a potential, made once: its compiled terms are kept."""
     return ScaleSplitting(potential)
+
+
+@lru_cache(maxsize=64)
+def fingerprint(potential: MultiscalePotential) -> str:
+    """Hash of all that M and Z1 depend on: d, N, sigma, and V1 with the assumptions on its symbols."""
+    expression = sympy.srepr(potential.fluctuation_expression)
+    text = f"{potential.dim} {potential.scales} {potential.temperature!r} {expression}"
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _product(first: dict[int, sympy.Expr], second: dict[int, sympy.Expr]) -> dict[int, sympy.Expr]:

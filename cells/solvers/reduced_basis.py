@@ -70,6 +70,15 @@ class ReducedBasis:
         return form
 
 
+@dataclass(frozen=True, eq=False)
+class LevelBasis:
+    """Spans for the cells of a level, and for their duals where bounds are wanted; the relative error they leave."""
+
+    primal: ReducedBasis
+    dual: ReducedBasis | None
+    error: float
+
+
 def reduced_basis(
     fields: np.ndarray,
     fields_checking: np.ndarray | None,

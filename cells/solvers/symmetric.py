@@ -10,16 +10,21 @@ def components(dim: int) -> list[tuple[int, int]]:
     return [(i, j) for i in range(dim) for j in range(i, dim)]
 
 
+def composed(values: np.ndarray, vectors: np.ndarray) -> np.ndarray:
+    """Symmetric tensors Q diag(values) Q^T from eigenvalues (..., d) and eigenvectors Q (..., d, d)."""
+    return (vectors * values[..., None, :]) @ vectors.swapaxes(-1, -2)
+
+
 def logarithm(tensor: np.ndarray) -> np.ndarray:
     """Logarithms of symmetric positive definite tensors (..., d, d)."""
     values, vectors = np.linalg.eigh(tensor)
-    return (vectors * np.log(values)[..., None, :]) @ vectors.swapaxes(-1, -2)
+    return composed(np.log(values), vectors)
 
 
 def exponential(log_tensor: np.ndarray) -> np.ndarray:
     """Exponentials of symmetric tensors (..., d, d)."""
     values, vectors = np.linalg.eigh(log_tensor)
-    return (vectors * np.exp(values)[..., None, :]) @ vectors.swapaxes(-1, -2)
+    return composed(np.exp(values), vectors)
 
 
 def derivative_of_exponential(values: np.ndarray, vectors: np.ndarray, direction: np.ndarray) -> np.ndarray:

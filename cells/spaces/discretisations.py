@@ -8,13 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, ClassVar, Protocol, runtime_checkable
+from typing import ClassVar, Protocol, runtime_checkable
 
 from scaling_limits.particles import InvalidArgument
 from scaling_limits.particles.support.checks import integer, shown
 
-from .line_space import LineSpace, elements, equidistant, fourier
-from .tensor_space import TensorSpace
+from .tensor_space import LineSpace, TensorSpace, elements, equidistant, fourier
 
 MODERATE = 10.0  # log of the contrast up to which Fourier-Galerkin is the faster of the two
 MODEST = 1e-6  # rtol from which elements of degree 4 are the faster ones at high contrast
@@ -185,7 +184,7 @@ def comparison_space(discretisation: Discretisation, least: int, dim: int) -> Te
     return None
 
 
-def _increasing(name: str, numbers: Any, least: int) -> tuple[int, ...]:
+def _increasing(name: str, numbers: object, least: int) -> tuple[int, ...]:
     """Positive, increasing integers."""
     if isinstance(numbers, str | bytes) or not isinstance(numbers, Iterable):
         raise InvalidArgument(name, f"must be a tuple of integers, such as (8,), not {shown(numbers)}")

@@ -1,13 +1,136 @@
-"""Tensor products of line spaces on the torus T^d: gradients and adjoints by sum factorisation, in small matrices."""
+"""Spaces on the torus T^d: periodic functions of one variable, and their tensor products.
+
+A line space is given by dense matrices: what its functions and their derivatives are at quadrature points, and the
+modes that diagonalise -u'' in it. The derivatives are functions of a second space, the edge space, so that gradient,
+curl and divergence of tensor products form an exact sequence. Gradients of tensor products, and their adjoints, are
+made by sum factorisation, with these small matrices.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
+import basix
 import numpy as np
+from scipy.linalg import eigh
 
-from .line_space import LineSpace
+from scaling_limits.meshes.backend.quadrature import composite_gauss, lagrange_basis
+
+TWO_PI = 2.0 * np.pi
+
+
+@dataclass(frozen=True, eq=False)
+class LineSpace:
+    """Space of functions u of period 1 with n unknowns, and q quadrature points on [0, 1).
+
+    Args:
+        name: for messages and results.
+        points: quadrature points (q,).
+        weights: their weights (q,), of sum 1.
+        values: u at the points from its unknowns (q, n); None where the unknowns are these values.
+        derivatives: u' at the points from the unknowns of u (q, n).
+        edge_values: functions of the edge space at the points from their n unknowns (q, n); None as for `values`.
+        edge_derivative: unknowns of u' in the edge space from those of u (n, n).
+        modes: columns v_i (n, n) with int v_i v_j = delta_ij and int v_i' v_j' = lambda_i delta_ij.
+        frequencies: lambda_i (n,), ascending, the first is 0.
+    """
+
+    name: str
+    points: np.ndarray
+    weights: np.ndarray
+    values: np.ndarray | None
+    derivatives: np.ndarray
+    edge_values: np.ndarray | None
+    edge_derivative: np.ndarray
+    modes: np.ndarray
+    frequencies: np.ndarray
+
+    @property
+    def unknowns(self) -> int:
+        """Dimension n of the space."""
+        return self.modes.shape[0]
+
+    @property
+    def collocated(self) -> bool:
+        """Whether the unknowns are the values at the quadrature points."""
+        return self.values is None
+
+
+@lru_cache(maxsize=64)
+def fourier(unknowns: int) -> LineSpace:
+    """Make the trigonometric polynomials of degree (n - 1)/2, given by their values at n equidistant points, n odd."""
+    points = np.arange(unknowns) / unknowns
+    modes, slopes, frequencies = trigonometric(unknowns, points)
+    derivative = slopes @ modes.T / unknowns
+    return LineSpace(
+        f"Fourier {unknowns}", points, np.full(unknowns, 1.0 / unknowns), None, derivative, None, derivative,
+        modes, frequencies,
+    )  # fmt: skip
+
+
+@lru_cache(maxsize=64)
+def equidistant(count: int) -> LineSpace:
+    """Make a quadrature without functions: the trapezoidal rule with n points, spectrally accurate."""
+    none = np.zeros((0, 0))
+    points, weights = np.arange(count) / count, np.full(count, 1.0 / count)
+    return LineSpace(f"{count} equidistant points", points, weights, None, none, None, none, none, np.zeros(0))
+
+
+def trigonometric(unknowns: int, points: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the orthonormal 1, sqrt(2) cos, sqrt(2) sin, ... at points (P, n), their derivatives, and (2 pi k)^2."""
+    orders = np.arange(1, unknowns // 2 + 1)
+    angles = TWO_PI * points[:, None] * orders
+    cosines, sines = np.sqrt(2.0) * np.cos(angles), np.sqrt(2.0) * np.sin(angles)
+    modes, slopes = np.ones((points.size, unknowns)), np.zeros((points.size, unknowns))
+    modes[:, 1::2], modes[:, 2::2] = cosines[:, : unknowns // 2], sines[:, : (unknowns - 1) // 2]
+    slopes[:, 1::2] = -TWO_PI * (orders * sines)[:, : unknowns // 2]
+    slopes[:, 2::2] = TWO_PI * (orders * cosines)[:, : (unknowns - 1) // 2]
+    frequencies = np.zeros(unknowns)
+    frequencies[1::2], frequencies[2::2] = (TWO_PI * orders) ** 2, (TWO_PI * orders[: (unknowns - 1) // 2]) ** 2
+    return modes, slopes, frequencies
+
+
+def elements(degree: int, cells: int, extra: int = 1) -> LineSpace:
+    """Make the continuous Lagrange elements of a degree on equal cells, with `degree + extra` Gauss points in each."""
+    return graded_elements(degree, tuple(i / cells for i in range(cells + 1)), extra)
+
+
+@lru_cache(maxsize=64)
+def graded_elements(degree: int, nodes: tuple[float, ...], extra: int = 1) -> LineSpace:
+    """Make the continuous Lagrange elements of a degree between break points 0 = x_0 < ... < x_n = 1 of a circle.
+
+    They have Gauss-Lobatto-Legendre nodes and a Gauss-Legendre rule, and are those of dolfinx:
+    ("Lagrange", degree) on intervals, and on boxes their tensor products.
+    """
+    breaks = np.array(nodes)
+    sizes, (points, weights) = np.diff(breaks), composite_gauss(breaks, degree + extra)
+    (rule,), _ = composite_gauss(np.array([0.0, 1.0]), degree + extra)
+    local, slopes = lagrange_basis(degree, rule), lagrange_basis(degree, rule, 1)
+    (cells, per_cell), unknowns = points.shape, len(sizes) * degree
+    values, derivatives = np.zeros((points.size, unknowns)), np.zeros((points.size, unknowns))
+    for cell, size in enumerate(sizes):
+        rows = slice(cell * per_cell, (cell + 1) * per_cell)
+        for place in range(degree + 1):
+            column = (cell * degree + place) % unknowns
+            values[rows, column] += local[:, place]
+            derivatives[rows, column] += slopes[:, place] / size
+    edge_values, weights = np.kron(np.eye(cells), _edge_basis(degree - 1, rule)), weights.ravel()
+    mass = values.T @ (weights[:, None] * values)
+    frequencies, modes = eigh(derivatives.T @ (weights[:, None] * derivatives), mass)
+    frequencies[0], modes[:, 0] = 0.0, 1.0  # the constant, which rounding would leave with a frequency of 1e-14
+    return LineSpace(
+        f"elements of degree {degree} on {cells} cells",
+        points.ravel(), weights, values, derivatives, edge_values,
+        np.linalg.lstsq(edge_values, derivatives, rcond=None)[0], modes, frequencies,
+    )  # fmt: skip
+
+
+def _edge_basis(degree: int, points: np.ndarray) -> np.ndarray:
+    """Lagrange polynomials of the Gauss-Legendre points of the unit interval (P, degree + 1), from left to right."""
+    family, cell, variant = basix.ElementFamily.P, basix.CellType.interval, basix.LagrangeVariant.gl_warped
+    element = basix.create_element(family, cell, degree, variant, discontinuous=True)
+    return element.tabulate(0, points[:, None])[0, :, :, 0][:, np.argsort(element.points[:, 0])]
 
 
 def apply_along(matrix: np.ndarray | None, array: np.ndarray, axis: int) -> np.ndarray:
@@ -60,51 +183,50 @@ class TensorSpace:
         """The d coordinates of the quadrature points, each of a shape that broadcasts to (q, ..., q)."""
         return tuple(np.meshgrid(*[self.line.points] * self.dim, indexing="ij", sparse=True))
 
+    def log_mean(self, exponents: np.ndarray) -> np.ndarray:
+        """log of the integral of exp over the torus (B,), for exponents (B, q, ...)."""
+        flat = exponents.reshape(len(exponents), -1)
+        top = flat.max(axis=1)
+        return top + np.log(np.exp(flat - top[:, None]) @ self.weights.ravel())
+
     @property
     def unknowns(self) -> tuple[int, ...]:
         """Shape of the unknowns of one function."""
         return (self.line.unknowns,) * self.dim
 
     @cached_property
-    def _value(self) -> tuple[np.ndarray | None, np.ndarray | None]:
-        return self.line.values, transpose(self.line.values)
-
-    @cached_property
-    def _slope(self) -> tuple[np.ndarray, np.ndarray]:
-        return self.line.derivatives, np.ascontiguousarray(self.line.derivatives.T)
-
-    @cached_property
-    def _modes(self) -> tuple[np.ndarray, np.ndarray]:
-        return self.line.modes, np.ascontiguousarray(self.line.modes.T)
+    def _transposed(self) -> tuple[np.ndarray | None, ...]:
+        """The transposes of values, derivatives and modes on the line."""
+        return tuple(transpose(matrix) for matrix in (self.line.values, self.line.derivatives, self.line.modes))
 
     def gradient(self, u: np.ndarray) -> list[np.ndarray]:
         """The d components of grad u at the quadrature points."""
         parts: list[np.ndarray] = []
         for axis in range(-1, -self.dim - 1, -1):
-            parts = [apply_along(self._value[0], part, axis) for part in parts]
-            parts.append(apply_along(self._slope[0], u, axis))
-            u = apply_along(self._value[0], u, axis)
+            parts = [apply_along(self.line.values, part, axis) for part in parts]
+            parts.append(apply_along(self.line.derivatives, u, axis))
+            u = apply_along(self.line.values, u, axis)
         return parts[::-1]
 
     def divergence(self, flux: list[np.ndarray]) -> np.ndarray:
         """The adjoint of `gradient`: int flux . grad phi for each basis function phi, the weights being in the flux."""
+        values, slopes, _ = self._transposed
         parts = list(flux)
         result = np.zeros(())
         for axis in range(-self.dim, 0):
-            slope = apply_along(self._slope[1], parts[axis], axis)
-            result = slope if axis == -self.dim else apply_along(self._value[1], result, axis) + slope
-            parts[axis + 1 or len(parts) :] = [
-                apply_along(self._value[1], part, axis) for part in parts[axis + 1 or len(parts) :]
-            ]
+            slope = apply_along(slopes, parts[axis], axis)
+            result = slope if axis == -self.dim else apply_along(values, result, axis) + slope
+            for later in range(axis + 1, 0):
+                parts[later] = apply_along(values, parts[later], axis)
         return result
 
     def modes_of(self, residual: np.ndarray) -> np.ndarray:
         """Values of a functional on the products of the modes v_i, from those on the basis functions."""
-        return apply_along_all([self._modes[1]] * self.dim, residual)
+        return apply_along_all([self._transposed[2]] * self.dim, residual)
 
     def from_modes(self, coefficients: np.ndarray) -> np.ndarray:
         """Unknowns of a linear combination of products of the modes v_i."""
-        return apply_along_all([self._modes[0]] * self.dim, coefficients)
+        return apply_along_all([self.line.modes] * self.dim, coefficients)
 
     @cached_property
     def frequencies(self) -> np.ndarray:
@@ -135,8 +257,8 @@ class TensorSpace:
         return result
 
     @cached_property
-    def _products(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def _products(self) -> list[np.ndarray]:
         """Products phi phi, phi phi' and phi' phi' at the points, transposed."""
         slope = self.line.derivatives
         value = np.eye(*slope.shape) if self.line.values is None else self.line.values
-        return tuple(np.ascontiguousarray(product.T) for product in (value**2, value * slope, slope**2))  # type: ignore[return-value]
+        return [np.ascontiguousarray(product.T) for product in (value**2, value * slope, slope**2)]

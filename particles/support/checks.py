@@ -263,3 +263,16 @@ def flag(name: str, value: Any) -> bool:
     if not isinstance(value, bool | np.bool_):
         raise InvalidArgument(name, f"must be True or False, not {shown(value)}")
     return bool(value)
+
+
+LARGEST_RTOL = 0.1  # a larger one of a tensor or a density is a mistake
+
+
+def relative_tolerance(
+    value: object, most: float = LARGEST_RTOL, *, above: float | None = None, least: float | None = None
+) -> float:
+    """Return the argument rtol: a float above or at least a bound, and at most another one."""
+    result = number("rtol", value, above=above, least=least)
+    if result > most:
+        raise InvalidArgument("rtol", f"must be at most {most:g}, not {result:g}")
+    return result

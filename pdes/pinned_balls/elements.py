@@ -22,7 +22,7 @@ import ufl
 from dolfinx import fem
 from mpi4py import MPI
 
-from scaling_limits.meshes.backend.direct_solver import DirectSolver
+from scaling_limits.meshes.backend.petsc_solvers import DirectSolver
 
 from .forms import BilliardForm, deviation
 from .mesh_choice import resolving

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from mpi4py import MPI
 
-from scaling_limits.meshes.backend.interval_element import lagrange_basis, lobatto_points, lobatto_weights
+from scaling_limits.meshes.backend.quadrature import lagrange_basis, lobatto_points, lobatto_weights
 from scaling_limits.particles.pinned_balls.velocities import check_size, velocities
 from scaling_limits.particles.sampling.ranks import on_all_ranks
 from scaling_limits.particles.support.checks import Profile

@@ -7,7 +7,7 @@ import functools
 import numpy as np
 from numpy.polynomial.legendre import leggauss, legvander
 
-from scaling_limits.meshes.backend.interval_element import lagrange_basis, lobatto_points
+from scaling_limits.meshes.backend.quadrature import lagrange_basis, lobatto_points
 
 AT_ONCE = 2**18  # nodal values that are compared at once
 

@@ -16,7 +16,7 @@ from dolfinx import fem
 from mpi4py import MPI
 from numpy.typing import ArrayLike
 
-from scaling_limits.meshes.backend.interval_element import lagrange_basis, lobatto_points
+from scaling_limits.meshes.backend.quadrature import lagrange_basis, lobatto_points
 from scaling_limits.meshes.box import box
 
 # power of the break points: cells are narrower near I = 0, where most of the mass is

@@ -10,7 +10,7 @@ import numpy as np
 from mpi4py import MPI
 from petsc4py import PETSc
 
-from scaling_limits.meshes.backend.krylov import configured, general_options
+from scaling_limits.meshes.backend.petsc_solvers import configured, general_options
 from scaling_limits.particles.errors import NotConverged
 
 KEPT = 6  # factored matrices

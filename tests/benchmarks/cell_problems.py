@@ -33,8 +33,7 @@ def one_cell():
 
     from scaling_limits.cells import FiniteElements, effective_tensor
     from scaling_limits.cells.solvers.cell_problem import CellProblem
-    from scaling_limits.cells.spaces.line_space import elements, fourier
-    from scaling_limits.cells.spaces.tensor_space import TensorSpace
+    from scaling_limits.cells.spaces.tensor_space import TensorSpace, elements, fourier
 
     exact = effective(np.exp(-v1(*grid(63)) / SIGMA)[None], 1e-12)[0]
 

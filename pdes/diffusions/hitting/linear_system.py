@@ -6,7 +6,7 @@ import numpy as np
 from mpi4py import MPI
 from petsc4py import PETSc
 
-from scaling_limits.meshes.backend.krylov import configured
+from scaling_limits.meshes.backend.petsc_solvers import configured
 from scaling_limits.particles.errors import NotConverged, Unresolved, warn
 
 from ...time.resolvents import default_options

@@ -8,10 +8,9 @@ from mpi4py import MPI
 from rates import assert_rate
 
 from scaling_limits.cells import FiniteElements, FourierGalerkin
-from scaling_limits.cells.solvers.cell_problem import CellProblem
+from scaling_limits.cells.solvers.cell_problem import CellProblem, add_unit_gradients, energy, inverted
 from scaling_limits.cells.solvers.conjugate_gradients import minimise
 from scaling_limits.cells.solvers.dual_problem import CurlProblem, curl, curl_adjoint, dual_fields
-from scaling_limits.cells.solvers.energy import add_unit_gradients, energy, inverted
 from scaling_limits.cells.solvers.reduced_basis import reduced_basis
 from scaling_limits.cells.solvers.symmetric import (
     exponential,
@@ -22,9 +21,8 @@ from scaling_limits.cells.solvers.symmetric import (
     unpacked,
 )
 from scaling_limits.cells.solvers.wells import basins
-from scaling_limits.cells.spaces.line_space import elements, fourier, graded_elements
-from scaling_limits.cells.spaces.tensor_space import TensorSpace
-from scaling_limits.cells.spaces.torus_interpolation import interpolate, interpolate_at
+from scaling_limits.cells.spaces.interpolation import interpolate, interpolate_at
+from scaling_limits.cells.spaces.tensor_space import TensorSpace, elements, fourier, graded_elements
 from scaling_limits.meshes import torus
 from scaling_limits.particles import InvalidArgument
 

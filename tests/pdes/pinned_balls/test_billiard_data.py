@@ -7,7 +7,7 @@ import pytest
 from finite_volumes import averages, reference
 from mpi4py import MPI
 
-from scaling_limits.meshes.backend.interval_element import lobatto_weights
+from scaling_limits.meshes.backend.quadrature import lobatto_weights
 from scaling_limits.pdes import BilliardEquations, Unresolved
 from scaling_limits.pdes.pinned_balls.energy_norm import restored
 from scaling_limits.pdes.pinned_balls.initial_data import InitialData
@@ -230,7 +230,7 @@ def test_error_at_jumps_is_of_first_order_and_said():
 
 def test_control_volumes_fill_the_interval():
     """The nodes lie inside the volumes whose lengths are their weights, for every degree: averages are local."""
-    from scaling_limits.meshes.backend.interval_element import lobatto_points
+    from scaling_limits.meshes.backend.quadrature import lobatto_points
 
     for degree in range(1, 9):
         ends = np.concatenate([[0.0], np.cumsum(lobatto_weights(degree))])

@@ -1,4 +1,7 @@
-"""Probe cells, on which plans are tried: those of the largest contrast, and of the strongest faster scales."""
+"""Trials of plans: the cells on which they are tried, and error estimates from sequences of results.
+
+These cells are those of the largest contrast, and of the strongest faster scales.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +10,9 @@ from functools import cached_property
 
 import numpy as np
 
-from ..recursion.levels import not_finite
+from ..recursion.levels import SAFETY, LevelResult, difference, not_finite
 from ..recursion.scale_splitting import ScaleSplitting
-from ..spaces.line_space import equidistant
-from ..spaces.tensor_space import TensorSpace
+from ..spaces.tensor_space import TensorSpace, equidistant
 
 CANDIDATES = 64  # cells, at least, among which the hardest are taken
 MOST_VALUES = 2_000_000  # of the potential for that, at most, where there are many points
@@ -18,6 +20,7 @@ HARDEST = 2  # cells of the largest spread that become probes
 FASTER = 32  # positions of the faster scales at which their strength is seen
 OF_EACH_HARD = 16  # candidates with the same x, where the plan of a faster level has to be better there
 STRATA = 24  # cells that represent all contrasts where there are many
+HESITATION = 0.7  # the next ratio of changes is taken to be the last one to this power: errors may fall more slowly
 COARSE = 24  # points in each direction of the grid on which the contrast is looked at
 
 
@@ -81,9 +84,7 @@ class Candidates:
         macroscopic = np.concatenate([macroscopic, np.repeat(self.hard, OF_EACH_HARD if level > 1 else 1, axis=0)])
         fast = generator.random((len(macroscopic), (level - 1) * self.splitting.dim))
         slow = np.concatenate([macroscopic, fast], axis=1)
-        columns = list(self.splitting.columns[level])
-        _, first = np.unique(slow[:, columns], axis=0, return_index=True)
-        return slow[np.sort(first)] if columns else slow[:1]
+        return slow[np.sort(self.splitting.distinct(level, slow)[0])]
 
     def _spread(self, level: int, slow: np.ndarray) -> np.ndarray:
         if not self.splitting.has_terms(level):
@@ -106,3 +107,40 @@ class Candidates:
                 values = np.broadcast_to(self.splitting.exponent(faster, whole, ()), len(whole))
                 total += np.ptp(values.reshape(-1, FASTER), axis=1)
         return total
+
+
+class ConvergenceMonitor:
+    """Results in a sequence of spaces whose errors fall geometrically, or faster."""
+
+    def __init__(self) -> None:
+        self._last: LevelResult | None = None
+        self._change = np.inf
+
+    def add(self, result: LevelResult | None) -> tuple[float, float]:
+        """Return the change from the last result, about its error, and an estimate of the error of this one."""
+        assert result is not None  # levels that are not trivial have probes
+        last, before = self._last, self._change
+        self._last = result
+        if last is None:
+            return np.inf, np.inf
+        self._change = difference(last, result)
+        if not np.isfinite(before) or not self._change:
+            return self._change, self._change
+        return self._change, SAFETY * self._change * min(1.0, self._change / before) ** HESITATION
+
+
+def promising(tried: list[tuple[int, float]], share: float) -> float:
+    """The number of samples at which an error that falls geometrically would be small enough, or a little less."""
+    if len(tried) < 2:
+        return tried[-1][0] + 1
+    (count, error), (next_count, next_error) = tried[-2:]
+    rate = np.log(error / next_error) / (next_count - count)
+    if rate <= 0:
+        return next_count + 1
+    return next_count + min(np.log(next_error / share) / rate - 1.0, next_count)
+
+
+def spread(results: LevelResult) -> float:
+    """How far the logarithms of the diagonal entries are apart."""
+    diagonal = np.einsum("bii->bi", results.log_tensor)
+    return float(np.ptp(diagonal)) if len(diagonal) else 0.0

@@ -1,11 +1,14 @@
-"""PETSc solvers with options of their own: a prefix, and nothing left in the global database."""
+"""PETSc solvers with options of their own (a prefix, nothing left in the global database), and direct solves."""
 
 from __future__ import annotations
 
 import ctypes
 from collections.abc import Mapping
-from typing import Any
+from functools import cached_property
 
+import numpy as np
+from dolfinx import fem
+from dolfinx.fem import petsc as fem_petsc
 from mpi4py import MPI
 from petsc4py import PETSc
 
@@ -17,7 +20,7 @@ LARGEST_LU_3D = 60_000  # unknowns; the factors of larger three-dimensional matr
 
 
 def configured(
-    matrix: PETSc.Mat, prefix: str, options: dict[str, Any], petsc_options: dict[str, Any] | None
+    matrix: PETSc.Mat, prefix: str, options: Mapping[str, object], petsc_options: Mapping[str, object] | None
 ) -> PETSc.KSP:
     """Make a solver for a matrix and set it up: factors and the like are made here.
 
@@ -32,14 +35,14 @@ def configured(
             part of the solver has asked for.
         NotConverged: the matrix cannot be factored.
     """
-    given = checked_options(petsc_options)
-    if given.get("pc_type", options.get("pc_type")) != options.get("pc_type"):
+    overrides = checked_options(petsc_options)
+    if overrides.get("pc_type", options.get("pc_type")) != options.get("pc_type"):
         # what goes with the default preconditioner, such as a package for factors, does not go with another
         options = {name: value for name, value in options.items() if not name.startswith("pc_")}
     solver = PETSc.KSP().create(matrix.getComm())
     solver.setOptionsPrefix(prefix)
     database = PETSc.Options(prefix)
-    chosen = options | given
+    chosen = {**options, **overrides}
     for name, value in chosen.items():
         database[name] = value
     solver.setOperators(matrix)
@@ -47,11 +50,11 @@ def configured(
         solver.setFromOptions()
         solver.setUp()
         solver.setUpOnBlocks()
-        unknown = [name for name in given if not _used(prefix + name)]
+        unknown = [name for name in overrides if not _used(prefix + name)]
     except PETSc.Error as error:
         last = str(error).splitlines()[-1].rpartition("] ")[2]
-        if given and error.ierr not in FACTORING:
-            raise InvalidArgument("petsc_options", f"PETSc refuses {given}: {last} (error {error.ierr})") from error
+        if overrides and error.ierr not in FACTORING:
+            raise InvalidArgument("petsc_options", f"PETSc refuses {overrides}: {last} (error {error.ierr})") from error
         raise NotConverged(
             f"the set-up of the linear solver {prefix.rstrip('_')}", f"{last} (PETSc error {error.ierr})",
             "the matrix is singular to rounding: let coefficients vary less, or try petsc_options of another solver",
@@ -60,17 +63,17 @@ def configured(
         for name in chosen:
             del database[name]
     if unknown:
-        raise InvalidArgument("petsc_options", f"{unknown[0]!r} is no option of the solver that {given} asks for")
+        raise InvalidArgument("petsc_options", f"{unknown[0]!r} is no option of the solver that {overrides} asks for")
     return solver
 
 
-def lu_options(matrix: PETSc.Mat, **serial: str) -> dict[str, Any]:
+def lu_options(matrix: PETSc.Mat, **serial: str) -> dict[str, object]:
     """Options of an LU factorisation: by MUMPS on several ranks, else by PETSc itself with the options `serial`."""
     parallel = {"pc_factor_mat_solver_type": "mumps"}
     return {"ksp_type": "preonly", "pc_type": "lu", **(parallel if matrix.getComm().size > 1 else serial)}
 
 
-def general_options(comm: MPI.Comm, dim: int, size: int) -> dict[str, Any]:
+def general_options(comm: MPI.Comm, dim: int, size: int) -> dict[str, object]:
     """Options for matrices that are not symmetric: LU where factors are cheap, else GMRES with algebraic multigrid.
 
     Args:
@@ -93,7 +96,7 @@ def _used(option: str) -> bool:
     return bool(answer.value & 0xFF)  # PetscBool is an enum or, in newer versions, a C bool
 
 
-def checked_options(petsc_options: Any) -> dict[str, Any]:
+def checked_options(petsc_options: object) -> dict[str, object]:
     """Return options by their names; none where there are none.
 
     Raises:
@@ -106,3 +109,57 @@ def checked_options(petsc_options: Any) -> dict[str, Any]:
             "petsc_options", f"must be a dictionary such as {{'ksp_type': 'cg'}}, not {petsc_options!r}"
         )
     return dict(petsc_options)
+
+
+class DirectSolver:
+    """A matrix that is assembled again and again from one form, and its factors.
+
+    Args:
+        form: the compiled bilinear form.
+        prefix: of the PETSc options of this solver.
+        petsc_options: options that take precedence, without the prefix.
+    """
+
+    def __init__(self, form: fem.Form, prefix: str, petsc_options: Mapping[str, object] | None = None) -> None:
+        self._form = form
+        self.matrix = fem_petsc.create_matrix(form)
+        self.matrix.setOption(PETSc.Mat.Option.NEW_NONZERO_ALLOCATION_ERR, True)
+        self._right, self._left = self.matrix.createVecs()
+        self._prefix, self._options = prefix, checked_options(petsc_options)
+
+    @cached_property
+    def ksp(self) -> PETSc.KSP:
+        """The solver, made when the matrix has values."""
+        # matrices of an interval have a narrow band in their natural order, and no ordering is better
+        options = lu_options(self.matrix, pc_factor_mat_ordering_type="natural", pc_factor_shift_type="none")
+        return configured(self.matrix, self._prefix, options, self._options)
+
+    def assemble(self) -> None:
+        """Assemble the matrix anew."""
+        self.matrix.zeroEntries()
+        fem_petsc.assemble_matrix(self.matrix, self._form)
+        self.matrix.assemble()
+
+    def solve(self, right_hand_side: np.ndarray) -> np.ndarray:
+        """Return the solution on the rows of this rank; NaN where the solver failed.
+
+        Args:
+            right_hand_side: on the rows of this rank.
+        """
+        self._right.array[:] = right_hand_side
+        self.ksp.solve(self._right, self._left)
+        if self.ksp.getConvergedReason() < 0:
+            return np.full(right_hand_side.shape, np.nan)
+        return self._left.array.copy()
+
+    def row(self, row: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return the columns (numbered over all ranks) and the values of a row of this rank."""
+        columns, values = self.matrix.getRow(row + self.matrix.getOwnershipRange()[0])
+        return columns.copy(), values.copy()
+
+    def replace_rows(self, rows: list[int], values: list[np.ndarray]) -> None:
+        """Put new values on the pattern of some rows of this rank; collective, with none on most ranks."""
+        patterns = [self.row(row)[0] for row in rows]
+        for row, pattern, new in zip(rows, patterns, values):
+            self.matrix.setValues(row + self.matrix.getOwnershipRange()[0], pattern, new)
+        self.matrix.assemble()

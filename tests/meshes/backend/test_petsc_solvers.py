@@ -5,7 +5,7 @@ import pytest
 from mpi4py import MPI
 from petsc4py import PETSc
 
-from scaling_limits.meshes.backend.krylov import configured
+from scaling_limits.meshes.backend.petsc_solvers import configured
 from scaling_limits.particles import InvalidArgument
 from scaling_limits.particles.errors import NotConverged
 

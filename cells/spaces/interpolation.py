@@ -1,0 +1,133 @@
+"""Interpolation: trigonometric polynomials on tori, Chebyshev polynomials in a box.
+
+Tensors are interpolated by their logarithms, so that interpolants are positive definite.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+import numpy as np
+from numpy.polynomial import chebyshev
+from scipy import fft
+
+from .tensor_space import apply_along, trigonometric
+
+CHUNK = 4_000_000  # values of Chebyshev polynomials that are computed at once
+
+
+def grid(points: int, axes: tuple[int, ...], dim: int) -> np.ndarray:
+    """Return an equidistant grid (points^a, d) in the a sampled axes; 0 in the others."""
+    ticks = np.arange(points) / points
+    mesh = np.meshgrid(*[ticks if axis in axes else np.zeros(1) for axis in range(dim)], indexing="ij")
+    return np.stack([values.ravel() for values in mesh], axis=1)
+
+
+def trial_points(count: int, axes: tuple[int, ...], dim: int) -> np.ndarray:
+    """Points (count, d) between all samples, 0 in the directions that are not sampled."""
+    between = np.zeros((count, dim))
+    trial = np.arange(1, count + 1)[:, None] * np.array([0.754877666, 0.569840291, 0.430159709])
+    between[:, list(axes)] = trial[:, : len(axes)] % 1.0
+    return between
+
+
+def on_grid(values: np.ndarray, points: int, axes: tuple[int, ...], dim: int) -> np.ndarray:
+    """Reshape samples (B, points^a, C) to (B, C, points or 1, ...), an axis for each direction."""
+    lengths = [points if axis in axes else 1 for axis in range(dim)]
+    return np.moveaxis(values, -1, 1).reshape(values.shape[0], values.shape[-1], *lengths)
+
+
+def interpolate(samples: np.ndarray, nodes: tuple[np.ndarray, ...]) -> np.ndarray:
+    """Interpolate samples on the grid at the products of nodes.
+
+    Args:
+        samples: (B, C, m or 1, ...), m odd.
+        nodes: the d coordinates, as `TensorSpace.nodes`.
+
+    Returns:
+        (B, C, q or 1, ...), of length 1 along the axes that were not sampled.
+    """
+    dim = len(nodes)
+    for axis in range(-dim, 0):
+        if samples.shape[axis] > 1:
+            samples = apply_along(_matrix(samples.shape[axis], nodes[axis].tobytes()), samples, axis)
+    return samples
+
+
+def interpolate_at(samples: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """Interpolate samples (B, C, m or 1, ...) at scattered points (P, d): (B, C, P)."""
+    letters = "ijk"[: points.shape[1]]
+    factors = [_factors(samples.shape[2 + axis], points[:, axis]) for axis in range(points.shape[1])]
+    subscripts = ",".join(["bc" + letters, *["p" + letter for letter in letters]]) + "->bcp"
+    return np.einsum(subscripts, samples, *factors, optimize=True)
+
+
+@lru_cache(maxsize=256)
+def _matrix(count: int, nodes: bytes) -> np.ndarray:
+    return _factors(count, np.frombuffer(nodes))
+
+
+def _factors(count: int, points: np.ndarray) -> np.ndarray:
+    """The matrix (P, m) of trigonometric interpolation from m equidistant points, m odd."""
+    values, _, _ = trigonometric(count, points)
+    samples, _, _ = trigonometric(count, np.arange(count) / count)
+    return values @ samples.T / count
+
+
+def chebyshev_points(degrees: Sequence[int]) -> np.ndarray:
+    """Tensor grid of Chebyshev points on [-1, 1] (n_1 ... n_k, k); for k = 0 one point without components."""
+    if not degrees:
+        return np.zeros((1, 0))
+    nodes = [np.cos(np.pi * (np.arange(n) + 0.5) / n) for n in degrees]
+    return np.stack(np.meshgrid(*nodes, indexing="ij"), axis=-1).reshape(-1, len(degrees))
+
+
+def chebyshev_coefficients(values: np.ndarray) -> np.ndarray:
+    """Chebyshev coefficients of values at Chebyshev points (F, n_1, ...)."""
+    for axis in range(1, values.ndim):
+        n = values.shape[axis]
+        values = fft.dct(values, type=2, axis=axis) / n
+        values[(slice(None),) * axis + (0,)] *= 0.5
+    return values
+
+
+def chebyshev_tail(polynomials: np.ndarray, axis: int) -> float:
+    """The largest coefficient among the last third along an axis."""
+    n = polynomials.shape[1 + axis]
+    last = np.take(np.abs(polynomials), range(2 * n // 3, n), axis=1 + axis)
+    return float(last.reshape(len(polynomials), -1).max())
+
+
+def chebyshev_values(
+    polynomials: np.ndarray, bounds: np.ndarray, axes: Sequence[int], x: np.ndarray, along: int | None = None
+) -> np.ndarray:
+    """Values of the fields at points, or their derivatives along an axis.
+
+    Args:
+        polynomials: coefficients (F, n_1, ..., n_k).
+        bounds: of the box (d, 2).
+        axes: the k components of x that they are polynomials in.
+        x: points (P, d); what is outside of the box is taken to its side.
+        along: the component of x of the derivative, one of `axes`.
+
+    Returns:
+        (F, P).
+    """
+    if not axes:
+        return np.repeat(polynomials[:, None], len(x), axis=1)
+    low, high = bounds[list(axes)].T
+    scaled = np.clip(2 * (x[:, list(axes)] - low) / (high - low) - 1, -1.0, 1.0)
+    if along is not None:
+        place = list(axes).index(along)
+        polynomials = chebyshev.chebder(polynomials, scl=2 / (high[place] - low[place]), axis=1 + place)
+    result = np.empty((len(polynomials), len(x)))
+    size = max(64, CHUNK // max(polynomials.shape[1:]))
+    for start in range(0, len(x), size):
+        part = slice(start, start + size)
+        bases = [chebyshev.chebvander(scaled[part, i], n - 1) for i, n in enumerate(polynomials.shape[1:])]
+        value = np.tensordot(bases[0], polynomials, axes=(1, 1))  # (P, F, ...)
+        for base in bases[1:]:
+            value = np.einsum("pn,pfn...->pf...", base, value, optimize=True)
+        result[:, part] = value.T
+    return result
