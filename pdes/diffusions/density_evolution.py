@@ -10,7 +10,7 @@ from operator import attrgetter
 import numpy as np
 
 from ..time.densities import DensitySeries
-from ..time.statistics import Statistics
+from ..time.integration import Statistics
 from .density import FLOOR, Density, load_on_grid, save_on_grid
 from .problem import ReversibleDiffusion
 

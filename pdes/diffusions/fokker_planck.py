@@ -18,8 +18,7 @@ from scaling_limits.particles.errors import Unresolved, warn
 from scaling_limits.particles.sampling.ranks import communicator, on_all_ranks, same_on_all_ranks
 from scaling_limits.particles.support.checks import integer
 
-from ..time.resolvent_schemes import RESOLVENT4, ResolventScheme
-from .box_quadrature import integral, points_per_direction
+from ..time.resolvents import RESOLVENT4, ResolventScheme
 from .coefficients import Coefficients, check_periods, checked_coefficients
 from .density import FLOOR, Density
 from .density_evolution import DensityEvolution
@@ -27,7 +26,7 @@ from .evolution import evolve
 from .hitting import problems
 from .hitting.fields import ScalarField
 from .hitting.target_sets import Indicator
-from .problem import ReversibleDiffusion
+from .problem import ReversibleDiffusion, integral, points_per_direction
 from .spectrum import Modes, slowest
 
 

@@ -20,6 +20,7 @@ exp(-1300) of its maximum, no path goes, and there is a wall.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 import scipy.sparse
@@ -31,10 +32,60 @@ from scaling_limits.particles.errors import Unresolved, warn
 from scaling_limits.particles.sampling.ranks import on_all_ranks
 
 from .coefficients import Coefficients, checked_coefficients, exponent_at, mobility_at
-from .selling import decomposition
 
 STANDS_IN = 0.5  # of the mass of equilibrium; it is less where only nodes near walls are concerned
+STEPS = 500  # of Selling's; each makes a superbase shorter, and their number grows with the log of the anisotropy
 HIGHEST = 1300.0  # of (Psi - min Psi)/sigma; beyond it sqrt(pi) underflows, and there is a wall
+
+
+def decomposition(tensors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Decompose symmetric positive definite tensors.
+
+    Args:
+        tensors: M (P, d, d), d = 1, 2, 3, in units of the lattice.
+
+    Returns:
+        The weights lambda (P, m) >= 0 and the steps e (P, m, d), integers; m = 1, 3, 6.
+    """
+    count, dim, _ = tensors.shape
+    if dim == 1:
+        return tensors[:, 0], np.ones((count, 1, 1), dtype=np.int64)
+    base = np.broadcast_to(
+        np.vstack([np.eye(dim, dtype=np.int64), -np.ones(dim, dtype=np.int64)]), (count, dim + 1, dim)
+    )
+    base = _obtuse(tensors, base.copy())
+    weights, steps = [], []
+    for i, j in combinations(range(dim + 1), 2):
+        rest = [base[:, k] for k in range(dim + 1) if k not in (i, j)]
+        product = np.einsum("pa,pab,pb->p", base[:, i], tensors, base[:, j])
+        weights.append(np.maximum(-product, 0.0))
+        steps.append(np.stack([-rest[0][:, 1], rest[0][:, 0]], axis=1) if dim == 2 else np.cross(rest[0], rest[1]))
+    return np.stack(weights, axis=1), np.stack(steps, axis=1)
+
+
+def _obtuse(tensors: np.ndarray, base: np.ndarray) -> np.ndarray:
+    """Turn superbases (P, d + 1, d), whose vectors add up to 0, until no two vectors are at an acute angle."""
+    active = np.arange(len(tensors))
+    scale = np.trace(tensors, axis1=1, axis2=2)
+    for _ in range(STEPS):
+        turned = np.zeros(len(active), dtype=bool)
+        for i, j in combinations(range(base.shape[1]), 2):
+            current = base[active]
+            product = np.einsum("pa,pab,pb->p", current[:, i], tensors[active], current[:, j])
+            acute = (product > 1e-14 * scale[active]) & ~turned
+            if acute.any():
+                some = active[acute]
+                chosen = base[some]
+                turn = chosen[:, i].copy()
+                others = [k for k in range(base.shape[1]) if k not in (i, j)]
+                chosen[:, i] = -turn
+                chosen[:, others] += (2 // len(others)) * turn[:, None]  # so that they still add up to 0
+                base[some] = chosen
+                turned |= acute
+        active = active[turned]
+        if not active.size:
+            break
+    return base
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,9 +15,9 @@ from scaling_limits.particles.support.archive import target
 from scaling_limits.particles.support.checks import flag, number
 from scaling_limits.particles.support.checks import times as checked_times
 
-from ..time.checkpoint import Checkpoint, integrate_from
+from ..time.checkpoint import Checkpoint
 from ..time.density_integrator import DensityIntegrator, StepChoice
-from ..time.statistics import Statistics
+from ..time.integration import Statistics
 from . import separable
 from .density_evolution import EvolvedActions
 from .discretisation import TransportDiscretisation, mass_beyond_box
@@ -94,10 +94,13 @@ class TimeIntegration:
             statistics = Statistics()
         else:
             evolution = ActionEvolution(found.space, *found.matrices, found.petsc_options)
-            problem = "" if self.checkpoint is None else fingerprint(found, start, self.snapshots, self.stepper)
-            keeper = Checkpoint(self.checkpoint, self.checkpoint_every, found.space, problem)
+            keeper = None
+            if self.checkpoint is not None:
+                problem = fingerprint(found, start, self.snapshots, self.stepper)
+                keeper = Checkpoint(self.checkpoint, self.checkpoint_every, found.space, problem)
+            shown = self.progress and found.comm.rank == 0
             integrator = DensityIntegrator(evolution, self.stepper)
-            end = integrate_from(keeper, integrator, evolution.start(start), self.snapshots, self.progress)
+            end = integrator.integrated(evolution.start(start), self.snapshots, keeper, shown)
             fields = np.array([found.space.whole(field) for field in end.snapshots])
             undershoot, statistics = evolution.undershoot, end.statistics
         run = EvolvedActions(found, self.snapshots, fields, undershoot, statistics)

@@ -14,7 +14,7 @@ from scaling_limits.particles import InvalidArgument
 from scaling_limits.particles.sampling.ranks import on_all_ranks
 from scaling_limits.particles.support.checks import integer, shown
 
-from ..time.resolvent_schemes import RESOLVENT4, ResolventScheme
+from ..time.resolvents import RESOLVENT4, ResolventScheme
 from .density import ActionDensity
 from .density_evolution import EvolvedActions
 from .initial import density_on_grid

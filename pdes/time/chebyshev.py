@@ -13,8 +13,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from .integration import OneStepMethod, StabilisedSystem, StepControl
-from .statistics import Statistics
+from .integration import OneStepMethod, StabilisedSystem, Statistics, StepControl
 
 DAMPING = 2.0 / 13.0
 RESTING = 0.1  # of the tolerance

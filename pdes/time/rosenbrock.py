@@ -18,8 +18,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from .integration import ImplicitSystem, OneStepMethod, StepControl
-from .statistics import Statistics
+from .integration import ImplicitSystem, OneStepMethod, Statistics, StepControl
 
 
 @dataclass(frozen=True)

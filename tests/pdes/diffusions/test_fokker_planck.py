@@ -21,7 +21,7 @@ from scaling_limits.pdes import (
     NotConverged,
     Unresolved,
 )
-from scaling_limits.pdes.diffusions.reversible import ReversibleSystem
+from scaling_limits.pdes.diffusions.evolution import ReversibleSystem
 from scaling_limits.pdes.time.density_integrator import StepChoice
 
 LINE = fully_coupled(0.5, dim=1, scales=2)

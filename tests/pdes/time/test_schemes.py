@@ -9,9 +9,8 @@ from rates import assert_rate
 from scaling_limits.particles import LEIMKUHLER_MATTHEWS, STOCHASTIC_HEUN, EffectiveLangevin, TransportProcess
 from scaling_limits.pdes import IMPLICIT_EULER, RESOLVENT2, RESOLVENT3, RESOLVENT4, NotConverged
 from scaling_limits.pdes.time.chebyshev import RungeKuttaChebyshev
-from scaling_limits.pdes.time.integration import integrate
+from scaling_limits.pdes.time.integration import Statistics, integrate
 from scaling_limits.pdes.time.rosenbrock import RODAS3, RODAS4
-from scaling_limits.pdes.time.statistics import Statistics
 
 DECLARED = [
     *[(scheme, "order", order) for order, scheme in enumerate((IMPLICIT_EULER, RESOLVENT2, RESOLVENT3, RESOLVENT4), 1)],
