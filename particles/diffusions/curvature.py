@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 import sympy
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from ..errors import InvalidArgument
 from .multiscale_potential import MultiscalePotential, lambdified
+
+# from columns of variables (P,) to several fields, each (P,) or one number
+Entries = Callable[..., Sequence[ArrayLike]]
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ SETTINGS = SearchSettings()
 
 
 @lru_cache(maxsize=32)
-def hessian(potential: MultiscalePotential) -> Any:
+def hessian(potential: MultiscalePotential) -> Entries:
     """The entries of the Hessian of V_epsilon as a function of x, y_1, ..., y_N and the scales epsilon^-k."""
     scales = sympy.symbols(f"scale1:{potential.scales + 1}", positive=True)
     full = potential.confining_expression + potential.fluctuation_expression
@@ -144,7 +146,7 @@ def _largest(potential: MultiscalePotential, epsilon: float, paths: int, of_star
 
 
 @lru_cache(maxsize=32)
-def _features(potential: MultiscalePotential) -> tuple[tuple[Callable[..., Any], ...], ...]:
+def _features(potential: MultiscalePotential) -> tuple[tuple[Entries, ...], ...]:
     """Groups of features with their gradients, as functions of x, y_1, ..., y_N: each by itself, and all those of a
     term of V0 or V1 together, since a product of functions is narrow where all of them are.
 
@@ -159,7 +161,7 @@ def _features(potential: MultiscalePotential) -> tuple[tuple[Callable[..., Any],
         chosen = tuple(sorted(found, key=sympy.default_sort_key))
         groups |= dict.fromkeys([(a,) for a in chosen]) | ({chosen: None} if len(chosen) > 1 else {})
 
-    def with_gradient(a: sympy.Expr) -> Callable[..., Any]:
+    def with_gradient(a: sympy.Expr) -> Entries:
         return lambdified(potential.variables, sympy.Tuple(a, *(sympy.diff(a, v) for v in potential.variables)))
 
     return tuple(tuple(with_gradient(a) for a in group) for group in groups)
@@ -178,7 +180,7 @@ def _narrowing(term: sympy.Expr) -> set[sympy.Expr]:
     }
 
 
-def _towards(features: tuple[Callable[..., Any], ...], seeds: np.ndarray) -> np.ndarray:
+def _towards(features: tuple[Entries, ...], seeds: np.ndarray) -> np.ndarray:
     """The points of Newton's method from seeds (P, n) to where features, in turn, vanish or are least in size."""
     points, visited = seeds.copy(), []
     for _ in range(SETTINGS.approaches):

@@ -230,7 +230,7 @@ class EffectiveLangevin:
         return Paths(snapshots, positions, longest_step(spans, steps) or h, checks.seed(seed))
 
     def _checked(
-        self, initial: Any, times: Any, paths: tuple[str, Any], seed: Any, step: Any
+        self, initial: ArrayLike, times: ArrayLike, paths: tuple[str, object], seed: int | None, step: float | None
     ) -> tuple[np.ndarray, np.ndarray, float, tuple[np.uint64, np.uint64]]:
         """The starts, the snapshots, the largest step and the keys of the random numbers; drift and noise are tried."""
         start = checked_start(initial, paths, self.dim)
@@ -273,7 +273,7 @@ class EffectiveLangevin:
         beside &= met[some][:, :, None] & ~np.eye(self.dim, dtype=bool)
         return np.asarray(place[some][beside.any(axis=(1, 2))])
 
-    def _warn_of_walls(self, places: np.ndarray, paths: int, comm: Any) -> None:
+    def _warn_of_walls(self, places: np.ndarray, paths: int, comm: MPI.Comm | None) -> None:
         """Warn on rank 0 of paths that were reflected wrongly, unless they are fewer than what chance makes of all.
 
         Paths that were not reflected have the right law, so that the part that was bounds the error.

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 DECIMALS = 250  # of the largest curvature
 SECONDS = 8e-9  # of a step of one path, for each dimension
+Indicator = Callable[[np.ndarray], np.ndarray]  # from points (P, d) to truth values (P,)
 SLICE = 1024  # steps of a tile between two looks at an interrupt
 LIMIT_STEPS = 2**40
 
@@ -169,7 +170,7 @@ class Langevin:
     def first_passage_times(
         self,
         initial: ArrayLike,
-        target: Callable[[np.ndarray], np.ndarray],
+        target: Indicator,
         paths: int | None = None,
         seed: int | None = None,
         step: float | None = None,
@@ -231,7 +232,7 @@ class Langevin:
         return np.concatenate(over_tiles(tile, number, workers, progress, comm))
 
     @property
-    def _model(self) -> dict[str, Any]:
+    def _model(self) -> dict[str, object]:
         """What ranks that share paths must agree on."""
         v = self.potential
         expressions = f"{v.confining_expression} {v.fluctuation_expression} {v.temperature!r}"
@@ -242,7 +243,7 @@ class Langevin:
         return tuple(self.epsilon ** -(k + 1) for k in range(self.potential.scales))
 
     def _checked(
-        self, initial: Any, runs: Any, paths: Any, seed: Any, step: float | None
+        self, initial: ArrayLike, runs: int | None, paths: int | None, seed: int | None, step: float | None
     ) -> tuple[np.ndarray, int, tuple[np.uint64, np.uint64], float]:
         """The starts, their number, the keys of the random numbers, and the time step."""
         start = checked_start(initial, runs_or_paths("paths", runs, paths), self.potential.dim)
@@ -279,7 +280,7 @@ class Langevin:
             )
 
 
-def _compiled_target(target: Any, start: np.ndarray) -> Any:
+def _compiled_target(target: Indicator, start: np.ndarray) -> Indicator:
     """The target as a function that kernels can call, with the values that its globals have now."""
     checks.mask("target", target, start[:2])
     points = np.ascontiguousarray(start[:2].T).T

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -35,7 +35,7 @@ class Paths(Samples):
         return self.positions
 
 
-def checked_start(initial: ArrayLike, paths: tuple[str, Any], dim: int) -> NDArray[np.float64]:
+def checked_start(initial: ArrayLike, paths: tuple[str, object], dim: int) -> NDArray[np.float64]:
     """Return X(0) of each path (R, d), from that of all of them (d,) or of each.
 
     Args:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -34,7 +34,7 @@ class Coefficients(Protocol):
         """The free energy Psi (P,) at points (P, d)."""
 
 
-def checked_coefficients(coefficients: Any) -> Coefficients:
+def checked_coefficients(coefficients: Coefficients) -> Coefficients:
     """Return coefficients that have all three parts.
 
     Raises:

@@ -19,7 +19,8 @@ from scaling_limits.particles.sampling.ranks import on_all_ranks
 from ..coefficients import function_at
 from ..problem import ReversibleDiffusion
 from ..scharfetter_gummel import Edges
-from .fields import BetweenNodes, ScalarField
+from .between_nodes import BetweenNodes
+from .fields import ScalarField
 from .line import hit_on_a_line
 from .linear_system import solved, warn_of
 from .target_sets import Indicator, TargetSet, bisected, look_along, nodes_of, wrapped
