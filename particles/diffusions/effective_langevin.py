@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -103,10 +104,7 @@ class EffectiveLangevin:
         for name, value in {"drift": drift, "noise": noise, "box": walls, "periodic": periods}.items():
             object.__setattr__(self, name, value)
 
-    @property
-    def bounds(self) -> NDArray[np.float64]:
-        """An older name of `box`."""
-        return self.box
+    bounds = property(attrgetter("box"), doc="An older name of `box`.")
 
     @property
     def dim(self) -> int:

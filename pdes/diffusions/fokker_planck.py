@@ -23,9 +23,9 @@ from .coefficients import Coefficients, check_periods, checked_coefficients
 from .density import FLOOR, Density
 from .density_evolution import DensityEvolution
 from .evolution import evolve
-from .hitting import problems
 from .hitting.fields import ScalarField
-from .hitting.target_sets import Indicator
+from .hitting.problems import hit, poisson
+from .hitting.target_sets import Indicator, TargetSet
 from .problem import ReversibleDiffusion, integral, points_per_direction
 from .spectrum import Modes, slowest
 
@@ -154,7 +154,7 @@ class ReversibleFokkerPlanck(ReversibleDiffusion):
         Warns:
             Unresolved: rounding or the cells leave more than rtol, or the grid does not resolve the target.
         """
-        return problems.mean_first_passage_time(self, target)
+        return hit(self, (TargetSet("target", target, 0.0),), 1.0)
 
     def committor(self, a: Indicator, b: Indicator) -> ScalarField:
         """The probability q to reach b before a: -div(sigma pi M grad q) = 0 between them, q = 0 in a and 1 in b.
@@ -173,7 +173,7 @@ class ReversibleFokkerPlanck(ReversibleDiffusion):
         Warns:
             Unresolved: rounding or the cells leave more than rtol, or the grid does not resolve a set.
         """
-        return problems.committor(self, a, b)
+        return hit(self, (TargetSet("a", a, 0.0), TargetSet("b", b, 1.0)), 0.0)
 
     def poisson(self, source: Callable[[np.ndarray], ArrayLike]) -> ScalarField:
         """The Poisson equation of the generator: -div(sigma pi M grad f) = pi (g - <g>), <f> = 0.
@@ -193,7 +193,7 @@ class ReversibleFokkerPlanck(ReversibleDiffusion):
         Warns:
             Unresolved: barriers leave no digits, or fewer than rtol asks for.
         """
-        return problems.poisson(self, source)
+        return poisson(self, source)
 
 
 @dataclass(frozen=True, eq=False)

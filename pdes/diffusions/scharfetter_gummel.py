@@ -26,6 +26,7 @@ import numpy as np
 import scipy.sparse
 from mpi4py import MPI
 from petsc4py import PETSc
+from scipy.special import exprel
 
 from scaling_limits.meshes.box import Grid
 from scaling_limits.particles.errors import Unresolved, warn
@@ -157,17 +158,13 @@ def _inside(grid: Grid, steps: np.ndarray) -> np.ndarray:
 
 def bernoulli(difference: np.ndarray) -> np.ndarray:
     """d/(exp(d) - 1), the harmonic mean of exp along an edge, relative to its tail."""
-    small = np.abs(difference) < 1e-12
-    with np.errstate(over="ignore"):
-        return np.where(small, 1.0 - 0.5 * difference, difference / np.where(small, 1.0, np.expm1(difference)))
+    return np.asarray(1.0 / exprel(difference))
 
 
 def symmetric_bernoulli(difference: np.ndarray) -> np.ndarray:
     """(d/2)/sinh(d/2), the same relative to the geometric mean of both ends."""
-    half = 0.5 * np.abs(difference)
-    return np.where(
-        half < 1e-6, 1.0 - half**2 / 6.0, 2 * half * np.exp(-half) / np.maximum(-np.expm1(-2 * half), 1e-300)
-    )
+    size = np.abs(difference)
+    return np.asarray(np.exp(-0.5 * size) / exprel(-size))
 
 
 class ScharfetterGummel:

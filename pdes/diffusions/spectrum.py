@@ -19,12 +19,29 @@ from .generator_forms import NEGLIGIBLE, GeneratorForms
 from .problem import ReversibleDiffusion
 from .scharfetter_gummel import HIGHEST
 
-DEGREES = (2, 4, 6, 8)
-LOW_DEGREE = 2  # where the higher ones would be too expensive
 MOST_UNKNOWNS = {1: 400_000, 2: 200_000, 3: 20_000}
-SPECTRUM_RTOL = 1e-8  # the rates are at least so accurate where the elements can be
-FLAT = 1e-6  # relative: less than that is no well
-SHIFT = 1e-6  # of the diffusive rate sigma M/L^2: how far below 0 the shift is
+
+
+@dataclass(frozen=True)
+class SpectrumSettings:
+    """How rates are computed and judged.
+
+    Args:
+        degrees: of the elements, one after the other.
+        low_degree: where the higher ones would be too expensive.
+        rtol: relative error of the rates at most, where the elements can do it.
+        flat: relative height below which a dent in Psi is no well.
+        shift: how far below 0 the shift is, in units of the diffusive rate sigma M/L^2.
+    """
+
+    degrees: tuple[int, ...] = (2, 4, 6, 8)
+    low_degree: int = 2
+    rtol: float = 1e-8
+    flat: float = 1e-6
+    shift: float = 1e-6
+
+
+SETTINGS = SpectrumSettings()
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,7 +66,7 @@ def slowest(equation: ReversibleDiffusion, k: int) -> Modes:
     grid = equation.grid
     if k > grid.size // 2:
         raise InvalidArgument("k", f"must be at most half the number of nodes, {grid.size // 2}, not {k}")
-    aim = min(equation.rtol, SPECTRUM_RTOL)
+    aim = min(equation.rtol, SETTINGS.rtol)
     _warn_of_high_wells(equation)
     found: Modes | None = None
     for cells, degree in _sequence(grid):
@@ -81,7 +98,7 @@ def _warn_of_high_wells(equation: ReversibleDiffusion) -> None:
     modes = ["wrap" if wraps else "nearest" for wraps in grid.periodic]
     around = ndimage.minimum_filter(exponent, size=3, mode=modes)
     within = ndimage.maximum_filter(exponent, size=3, mode=modes)
-    wells = (exponent > -np.log(NEGLIGIBLE)) & (exponent <= around) & (within > exponent * (1 + FLAT))
+    wells = (exponent > -np.log(NEGLIGIBLE)) & (exponent <= around) & (within > exponent * (1 + SETTINGS.flat))
     if wells.any() and grid.comm.rank == 0:
         index = np.argwhere(wells)[0]
         place = [float(f"{x:.4g}") for x in grid.box[:, 0] + index * grid.spacing]
@@ -99,11 +116,11 @@ def _sequence(grid: Grid) -> list[tuple[list[int], int]]:
     Where the higher degrees would be too expensive, degree 2 on cells twice as large comes before degree 2: it costs no
     more than degree 1, whose error would say little about that of degree 2.
     """
-    affordable = [p for p in DEGREES if np.prod(grid.cells) * float(p) ** grid.dim <= MOST_UNKNOWNS[grid.dim]]
+    affordable = [p for p in SETTINGS.degrees if np.prod(grid.cells) * float(p) ** grid.dim <= MOST_UNKNOWNS[grid.dim]]
     if len(affordable) > 1:
         return [(list(grid.cells), degree) for degree in affordable]
     coarse = [max(-(-n // 2), 3 if wraps else 1) for n, wraps in zip(grid.cells, grid.periodic)]
-    return [(coarse, LOW_DEGREE), (list(grid.cells), LOW_DEGREE)]
+    return [(coarse, SETTINGS.low_degree), (list(grid.cells), SETTINGS.low_degree)]
 
 
 def _solved(forms: GeneratorForms, k: int, equation: ReversibleDiffusion) -> tuple[np.ndarray, list[fem.Function]]:
@@ -175,7 +192,7 @@ def eigensolver(energy: PETSc.Mat, product: PETSc.Mat, one: PETSc.Vec, count: in
     solver.setProblemType(SLEPc.EPS.ProblemType.GHEP)
     solver.setDimensions(count)
     solver.setDeflationSpace([one])
-    solver.setTarget(-SHIFT * rate)
+    solver.setTarget(-SETTINGS.shift * rate)
     solver.setWhichEigenpairs(SLEPc.EPS.Which.TARGET_MAGNITUDE)
     solver.setTolerances(tol=1e-11, max_it=500)
     transform = solver.getST()

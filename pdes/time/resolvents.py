@@ -24,10 +24,25 @@ from petsc4py import PETSc
 from scaling_limits.meshes.backend.krylov import configured
 from scaling_limits.particles.errors import NotConverged
 
-KEPT = 6  # factored matrices
-ROUNDS = 12  # solves for what an iterative solver has left
-ROUNDING = 8 * float(np.finfo(float).eps)  # of the terms of a residual
-LARGEST_DIRECT_3D = 20_000  # unknowns; the factors of larger three-dimensional matrices fill up
+
+@dataclass(frozen=True)
+class ResolventSettings:
+    """How matrices are factored and solved.
+
+    Args:
+        kept: factored matrices at a time.
+        rounds: solves at most for what an iterative solver has left.
+        rounding: part of the terms of a residual that rounding leaves.
+        largest_direct: unknowns in space up to which matrices are factored; larger factors fill up.
+    """
+
+    kept: int = 6
+    rounds: int = 12
+    rounding: float = 8 * float(np.finfo(float).eps)
+    largest_direct: int = 20_000
+
+
+SETTINGS = ResolventSettings()
 
 
 @dataclass(frozen=True)
@@ -73,7 +88,7 @@ def default_options(comm: MPI.Comm, dim: int, size: int) -> dict[str, Any]:
         dim: dimension of space.
         size: number of unknowns.
     """
-    if dim == 3 and size > LARGEST_DIRECT_3D:
+    if dim == 3 and size > SETTINGS.largest_direct:
         return {"ksp_type": "cg", "pc_type": "gamg", "ksp_rtol": 1e-13, "ksp_norm_type": "natural", "ksp_max_it": 300}
     if comm.size > 1:
         return {"ksp_type": "preonly", "pc_type": "lu", "pc_factor_mat_solver_type": "mumps"}
@@ -83,7 +98,7 @@ def default_options(comm: MPI.Comm, dim: int, size: int) -> dict[str, Any]:
 
 def general_options(comm: MPI.Comm, dim: int, size: int) -> dict[str, Any]:
     """The same for matrices that are not symmetric: LU, else GMRES with algebraic multigrid."""
-    if dim == 3 and size > 3 * LARGEST_DIRECT_3D:
+    if dim == 3 and size > 3 * SETTINGS.largest_direct:
         hypre = PETSc.Sys.hasExternalPackage("hypre")
         multigrid = {"pc_type": "hypre", "pc_hypre_type": "boomeramg"} if hypre else {"pc_type": "gamg"}
         return {"ksp_type": "gmres", "ksp_rtol": 1e-11, "ksp_max_it": 300, "ksp_gmres_restart": 60, **multigrid}
@@ -153,12 +168,12 @@ class Resolvents:
         """Solve again for what is left, until it is allowed, or rounding."""
         assert self._allowed is not None
         before = np.inf
-        for _ in range(ROUNDS):
+        for _ in range(SETTINGS.rounds):
             rest = right_hand_side - result - c * self.applied(result)
             terms = np.abs(right_hand_side) + (1.0 + 2.0 * c * self._diagonal) * np.abs(result)
             weighted = np.array([np.abs(rest) @ self._near_kernel, terms @ self._near_kernel])
             left, size = self._matrix.getComm().tompi4py().allreduce(weighted)
-            if left <= max(self._allowed, ROUNDING * size):
+            if left <= max(self._allowed, SETTINGS.rounding * size):
                 self.left = max(self.left, float(left))
                 return result
             if left > 0.5 * before:
@@ -193,9 +208,7 @@ class Resolvents:
         if self._product is not None:
             matrix.axpy(1.0, self._product, PETSc.Mat.Structure.SAME_NONZERO_PATTERN)
         else:
-            diagonal = matrix.getDiagonal()
-            diagonal.shift(1.0)
-            matrix.setDiagonal(diagonal)
+            matrix.shift(1.0)
             matrix.setOption(PETSc.Mat.Option.SPD, True)
             near_kernel = matrix.createVecRight()
             near_kernel.array[:] = self._near_kernel
@@ -204,7 +217,7 @@ class Resolvents:
         solver = configured(matrix, self._prefix, options, self._options)
         solver.setUp()
         self.factorisations += 1
-        while len(self._solvers) >= KEPT:
+        while len(self._solvers) >= SETTINGS.kept:
             self._solvers.popitem(last=False)[1].destroy()
         self._solvers[c] = solver
         return solver

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from mpi4py import MPI
 from petsc4py import PETSc
@@ -14,10 +16,26 @@ from ..problem import ReversibleDiffusion
 
 WHAT = "a hitting problem"
 LOST = "a higher temperature: barriers cost digits, and double precision has 16"
-SEEN = 1e-15  # of the largest root: where fields count when their error is measured
-ROUNDS = 12  # solves for what an iterative solver has left
-NO_SOLVER = 0.1  # relative error of what is applied once and is no direct solver
-ENOUGH = 0.1  # of rtol: what may be left
+
+
+@dataclass(frozen=True)
+class SolveSettings:
+    """How solutions of hitting problems are found and judged.
+
+    Args:
+        seen: part of the largest root above which a field counts when its error is measured.
+        rounds: solves at most for what an iterative solver has left.
+        no_solver: relative error from which on what is applied once is no direct solver.
+        enough: part of rtol that may be left.
+    """
+
+    seen: float = 1e-15
+    rounds: int = 12
+    no_solver: float = 0.1
+    enough: float = 0.1
+
+
+SETTINGS = SolveSettings()
 
 
 class _RepeatedSolves:
@@ -29,7 +47,7 @@ class _RepeatedSolves:
         self._solver = configured(matrix, "fokker_planck_hitting_", options, equation.petsc_options)
         self._matrix, self._roots, self._comm = matrix, roots, equation.comm
         self._right, self._left = matrix.createVecs()
-        self._seen = roots > SEEN * self._comm.allreduce(float(roots.max(initial=0.0)), MPI.MAX)
+        self._seen = roots > SETTINGS.seen * self._comm.allreduce(float(roots.max(initial=0.0)), MPI.MAX)
 
     @property
     def direct(self) -> bool:
@@ -85,19 +103,19 @@ def solved(
     correction = system.solve(right_hand_side - system.applied(result))
     error = system.size(correction) / max(system.size(result), 1e-300)
     if not system.direct:
-        for _ in range(ROUNDS):
-            if error <= ENOUGH * equation.rtol:
+        for _ in range(SETTINGS.rounds):
+            if error <= SETTINGS.enough * equation.rtol:
                 break
             result += correction
             correction = system.solve(right_hand_side - system.applied(result))
             before, error = error, system.size(correction) / max(system.size(result), 1e-300)
             if error > 0.5 * before:
                 break
-        if error > ENOUGH * equation.rtol:
+        if error > SETTINGS.enough * equation.rtol:
             said = f"the linear solver leaves an error of {error:.1e}, and rtol is {equation.rtol:g}"
             remedy = "let ksp_rtol (and ksp_atol) in petsc_options be smaller, or take a direct solver"
             raise NotConverged(WHAT, said, remedy)
-    if equation.petsc_options and error > NO_SOLVER:
+    if equation.petsc_options and error > SETTINGS.no_solver:
         said = f"a solver with {equation.petsc_options} leaves an error of {error:.1e}"
         raise NotConverged(WHAT, said, "leave petsc_options out")
     source = np.where(free, roots, 0.0)

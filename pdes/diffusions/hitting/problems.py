@@ -23,23 +23,17 @@ from .between_nodes import BetweenNodes
 from .fields import ScalarField
 from .line import hit_on_a_line
 from .linear_system import solved, warn_of
-from .target_sets import Indicator, TargetSet, bisected, look_along, nodes_of, wrapped
+from .target_sets import TargetSet, bisected, look_along, nodes_of, wrapped
 
 BALANCED = 1e-9  # of the flow: rounding of its sum
 SHORTEST = 1e-6  # part of an edge that is left when a node is (nearly) on the boundary of a set
 
 
-def mean_first_passage_time(equation: ReversibleDiffusion, target: Indicator) -> ScalarField:
-    """The field T; see `FokkerPlanck.mean_first_passage_time`."""
-    return _hit(equation, (TargetSet("target", target, 0.0),), 1.0)
+def hit(equation: ReversibleDiffusion, sets: tuple[TargetSet, ...], source: float) -> ScalarField:
+    """The field f with -div(sigma pi M grad f) = source pi outside of the sets, which have its values in them.
 
-
-def committor(equation: ReversibleDiffusion, a: Indicator, b: Indicator) -> ScalarField:
-    """The field q; see `FokkerPlanck.committor`."""
-    return _hit(equation, (TargetSet("a", a, 0.0), TargetSet("b", b, 1.0)), 0.0)
-
-
-def _hit(equation: ReversibleDiffusion, sets: tuple[TargetSet, ...], source: float) -> ScalarField:
+    A mean first passage time has one set and the source 1, a committor two sets and no source.
+    """
     return (hit_on_a_line if equation.dim == 1 else _hit_on_a_grid)(equation, sets, source)
 
 
