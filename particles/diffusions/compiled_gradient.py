@@ -56,7 +56,8 @@ def _source(components: list[sympy.Expr], slow: tuple[sympy.Symbol, ...], scales
         {wave.args[0] for c in components for wave in c.atoms(sympy.sin, sympy.cos)}, key=sympy.default_sort_key
     )
     if any(argument.has(sympy.sin, sympy.cos) for argument in waves):
-        waves = []  # waves of waves are left to the mathematical library
+        # waves of waves are left to the mathematical library
+        waves = []
     swap: dict[sympy.Expr, sympy.Symbol] = {}
     for i, argument in enumerate(waves):
         swap |= {sympy.cos(argument): sympy.Symbol(f"cos{i}"), sympy.sin(argument): sympy.Symbol(f"sin{i}")}

@@ -25,8 +25,10 @@ from .paths import Paths, checked_start
 if TYPE_CHECKING:
     from mpi4py import MPI
 
-AGREED = 64  # starts at which ranks compare drift and noise
-SECONDS = 6e-7  # of a step of one path, for each entry of the noise
+# starts at which ranks compare drift and noise
+AGREED = 64
+# of a step of one path, for each entry of the noise
+SECONDS = 6e-7
 
 
 @dataclass(frozen=True)
@@ -93,10 +95,10 @@ class EffectiveLangevin:
                 raise InvalidArgument(name, text)
         if box is not None and bounds is not None:
             raise InvalidArgument("bounds", "is an older name of box; give one of them, not both")
-        name, given = ("bounds", bounds) if box is None else ("box", box)
-        walls = checks.real_array(name, given)
+        name, sides = ("bounds", bounds) if box is None else ("box", box)
+        walls = checks.real_array(name, sides)
         if walls.ndim != 2 or walls.shape[1] != 2 or not len(walls) or (walls[:, 0] >= walls[:, 1]).any():
-            raise InvalidArgument(name, f"must be a pair (a, b), a < b, for each direction, not {given!r}")
+            raise InvalidArgument(name, f"must be a pair (a, b), a < b, for each direction, not {sides!r}")
         flags: Any = [periodic] * len(walls) if isinstance(periodic, bool | np.bool_) else periodic
         if not isinstance(flags, list | tuple | np.ndarray) or len(flags) != len(walls):
             raise InvalidArgument("periodic", f"must be given for each of {len(walls)} directions")
@@ -200,13 +202,15 @@ class EffectiveLangevin:
         number = len(start)
         spans, steps = even_steps(snapshots, h)
         warn_of_steps(number, steps, SECONDS * self.dim**2, workers, comm)
-        oblique: list[np.ndarray] = []  # places of first reflections, where these should not be along the normal
+        # places of first reflections, where these should not be along the normal
+        oblique: list[np.ndarray] = []
 
         def tile(index: int, stop: Stop) -> np.ndarray:
             members = slice(index * TILE, min((index + 1) * TILE, number))
             x, first = start[members].copy(), 0
             result = np.empty((len(snapshots), *x.shape))
-            met, place = np.zeros(x.shape, dtype=bool), x.copy()  # the walls that paths met first, and where
+            # the walls that paths met first, and where
+            met, place = np.zeros(x.shape, dtype=bool), x.copy()
             for k, (span, count) in enumerate(zip(spans, steps)):
                 for n in range(first, first + count):
                     stop.check()

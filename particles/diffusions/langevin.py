@@ -30,10 +30,14 @@ from .paths import Paths, checked_start
 if TYPE_CHECKING:
     from mpi4py import MPI
 
-DECIMALS = 250  # of the largest curvature
-SECONDS = 8e-9  # of a step of one path, for each dimension
-Indicator = Callable[[np.ndarray], np.ndarray]  # from points (P, d) to truth values (P,)
-SLICE = 1024  # steps of a tile between two looks at an interrupt
+# from points (P, d) to truth values (P,)
+Indicator = Callable[[np.ndarray], np.ndarray]
+# of the largest curvature
+DECIMALS = 250
+# of a step of one path, for each dimension
+SECONDS = 8e-9
+# steps of a tile between two looks at an interrupt
+SLICE = 1024
 LIMIT_STEPS = 2**40
 
 
@@ -211,8 +215,8 @@ class Langevin:
         def tile(index: int, stop: Stop) -> np.ndarray:
             members = np.arange(index * TILE, min((index + 1) * TILE, number))
             arrived = np.asarray(target(start[members]), dtype=bool)
-            taken = np.full(TILE, -1, dtype=np.int64)
-            taken[: len(members)][arrived] = 0
+            arrivals = np.full(TILE, -1, dtype=np.int64)
+            arrivals[: len(members)][arrived] = 0
             going = members[~arrived]
             x = np.ascontiguousarray(start[going].T)
             count, done = len(going), 0
@@ -220,14 +224,13 @@ class Langevin:
                 stop.check()
                 steps = min(SLICE, most - done)
                 count = reach(
-                    x, going, count, taken, done, steps, h, self.potential.temperature, self._scales,
+                    x, going, count, arrivals, done, steps, h, self.potential.temperature, self._scales,
                     np.uint64(Purpose.LANGEVIN), *keys,
                 )  # fmt: skip
                 done += steps
                 check_bounded(x[:, :count], h)
                 self._look(x[:, :count].T, h, done // SLICE)
-            steps_of_each = taken[: len(members)]
-            return np.where(steps_of_each < 0, np.inf, steps_of_each * h)
+            return np.where(arrivals < 0, np.inf, arrivals * h)[: len(members)]
 
         return np.concatenate(over_tiles(tile, number, workers, progress, comm))
 
@@ -248,7 +251,8 @@ class Langevin:
         """The starts, their number, the keys of the random numbers, and the time step."""
         start = checked_start(initial, runs_or_paths("paths", runs, paths), self.potential.dim)
         keys = key_words(checks.seed(seed))
-        gradient_of(self.potential)  # a potential that cannot be compiled is refused before its step is looked for
+        # a potential that cannot be compiled is refused before its step is looked for
+        gradient_of(self.potential)
         return start, len(start), keys, self._checked_step(step, start)
 
     def _checked_step(self, step: float | None, start: np.ndarray) -> float:

@@ -118,7 +118,8 @@ def _definite(tensors: np.ndarray) -> np.ndarray:
     if dim == 1:
         return positive
     root = np.sqrt(np.where(positive[:, None], diagonal, 1.0))
-    scaled = tensors / root[:, :, None] / root[:, None, :]  # with 1 on the diagonal
+    # with 1 on the diagonal
+    scaled = tensors / root[:, :, None] / root[:, None, :]
     if dim == 2:
         return positive & (1.0 - scaled[:, 0, 1] ** 2 > SETTINGS.singular)
     return positive & (np.linalg.eigvalsh(scaled)[:, 0] > SETTINGS.singular)

@@ -112,10 +112,10 @@ class ReversibleSystem:
         rest is scaled to the mass that was there.
         """
         positive = np.maximum(new, 0.0)
-        total, kept = self._sum(new * self._root), self._sum(positive * self._root)
-        if not kept - total <= (self._choice.rtol or 1e-3) or not abs(total - 1.0) <= 1e-6:
-            return new, np.inf, f"the density is negative on {kept - total:.1e} of its mass"
-        positive /= kept
+        total, positive_mass = self._sum(new * self._root), self._sum(positive * self._root)
+        if not positive_mass - total <= (self._choice.rtol or 1e-3) or not abs(total - 1.0) <= 1e-6:
+            return new, np.inf, f"the density is negative on {positive_mass - total:.1e} of its mass"
+        positive /= positive_mass
         # implicit Euler cannot raise H: it is computed at snapshots only
         if self._choice.scheme.order == 1:
             return positive, old.entropy, ""
@@ -214,10 +214,10 @@ def _look_between_nodes(
     def mass(x: np.ndarray, weights: np.ndarray) -> np.ndarray:
         return weights @ function_at("initial", initial, x, nonnegative=True)
 
-    found = float(integral(equation.grid, mass, SETTINGS.between))
+    in_cells = float(integral(equation.grid, mass, SETTINGS.between))
     # one that is 0 at all those points is meant to live on nodes: a start at one of them
-    if found > 0 and abs(found - total) > SETTINGS.unseen * max(found, total) and equation.comm.rank == 0:
-        message = f"the integral of the initial density is {found:.3g} by points in cells, and {total:.3g} by nodes"
+    if in_cells > 0 and abs(in_cells - total) > SETTINGS.unseen * max(in_cells, total) and equation.comm.rank == 0:
+        message = f"the integral of the initial density is {in_cells:.3g} by points in cells, and {total:.3g} by nodes"
         warn(f"{message}: it varies faster than the cells; take more cells", Unresolved)
 
 

@@ -46,12 +46,12 @@ class ReversibleFokkerPlanck(ReversibleDiffusion):
         def boltzmann(x: np.ndarray, weights: np.ndarray) -> np.ndarray:
             return weights @ np.exp(-np.maximum(self.exponent(x) - lowest, FLOOR))
 
-        found, coarser = (float(integral(self.grid, boltzmann, n)) for n in (order, order - 1))
-        if abs(found - coarser) > max(self.rtol, 1e-12) * found and self.comm.rank == 0:
-            known = abs(1 - coarser / found)
-            message = f"exp(-Psi/sigma) varies too much in a cell: its integral is known to {known:.1e} only"
+        partition, coarser = (float(integral(self.grid, boltzmann, n)) for n in (order, order - 1))
+        if abs(partition - coarser) > max(self.rtol, 1e-12) * partition and self.comm.rank == 0:
+            error = abs(1 - coarser / partition)
+            message = f"exp(-Psi/sigma) varies too much in a cell: its integral is known to {error:.1e} only"
             warn(f"{message}; take more cells", Unresolved)
-        return float(np.log(found)) - lowest
+        return float(np.log(partition)) - lowest
 
     def stationary(self) -> Density:
         """The stationary density rho = exp(-Psi/sigma)/Z; not exp(-Psi/sigma)/M.
@@ -71,8 +71,8 @@ class ReversibleFokkerPlanck(ReversibleDiffusion):
             powers = np.concatenate([np.ones((len(x), 1)), x - centre], axis=1)
             return powers.T @ (powers * (weights * np.exp(-self.exponent(x) - log_partition))[:, None])
 
-        found = integral(self.grid, moments, points_per_direction(self.grid) + 1)
-        mass, away, second = float(found[0, 0]), found[0, 1:], found[1:, 1:]
+        sums = integral(self.grid, moments, points_per_direction(self.grid) + 1)
+        mass, away, second = float(sums[0, 0]), sums[0, 1:], sums[1:, 1:]
         energy = -float(self.coefficients.temperature) * log_partition
         uniform = np.full(self.grid.size, -log_partition)
         mean, covariance = mass * centre + away, second - np.outer(away, away)

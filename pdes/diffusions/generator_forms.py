@@ -23,7 +23,8 @@ from scaling_limits.particles.sampling.ranks import on_all_ranks
 
 from .coefficients import Coefficients, exponent_at, mobility_at
 
-NEGLIGIBLE = 1e-30  # 69 in units of sigma; steep walls beyond it would make matrices indefinite
+# part of the largest pi, 69 sigma above the minimum of Psi; steep walls beyond it would make matrices indefinite
+NEGLIGIBLE = 1e-30
 
 
 @dataclass(frozen=True, eq=False)

@@ -34,9 +34,12 @@ from scaling_limits.particles.sampling.ranks import on_all_ranks
 
 from .coefficients import Coefficients, checked_coefficients, exponent_at, mobility_at
 
-STANDS_IN = 0.5  # of the mass of equilibrium; it is less where only nodes near walls are concerned
-STEPS = 500  # of Selling's; each makes a superbase shorter, and their number grows with the log of the anisotropy
-HIGHEST = 1300.0  # of (Psi - min Psi)/sigma; beyond it sqrt(pi) underflows, and there is a wall
+# part of the mass of equilibrium where the diagonal of M may stand in; nodes near walls have less
+STANDS_IN = 0.5
+# of Selling's algorithm; each makes a superbase shorter, and their number grows with the log of the anisotropy
+STEPS = 500
+# value of (Psi - min Psi)/sigma beyond which sqrt(pi) underflows, and there is a wall
+HIGHEST = 1300.0
 
 
 def decomposition(tensors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -80,7 +83,8 @@ def _obtuse(tensors: np.ndarray, base: np.ndarray) -> np.ndarray:
                 turn = chosen[:, i].copy()
                 others = [k for k in range(base.shape[1]) if k not in (i, j)]
                 chosen[:, i] = -turn
-                chosen[:, others] += (2 // len(others)) * turn[:, None]  # so that they still add up to 0
+                # so that they still add up to 0
+                chosen[:, others] += (2 // len(others)) * turn[:, None]
                 base[some] = chosen
                 turned |= acute
         active = active[turned]
@@ -113,8 +117,9 @@ class Edges:
         """The edges that have both ends among some nodes, given as truth values (size,)."""
         if nodes.all():
             return self
-        kept = nodes[self.tail] & nodes[self.head]
-        return Edges(self.tail[kept], self.head[kept], self.step[kept], self.weight[kept], self.widest, self.diagonal)
+        among = nodes[self.tail] & nodes[self.head]
+        tail, head, step, weight = (array[among] for array in (self.tail, self.head, self.step, self.weight))
+        return Edges(tail, head, step, weight, self.widest, self.diagonal)
 
 
 def edges(grid: Grid, tensors: np.ndarray) -> Edges:
@@ -146,7 +151,8 @@ def edges(grid: Grid, tensors: np.ndarray) -> Edges:
         parts.append((flat[node], head, step, share[node, term]))
     tail, head, step, weight = (np.concatenate(column) for column in zip(*parts))
     widest = int(np.abs(step).max(initial=1))
-    proper = tail != head  # once around the box and back is no edge
+    # once around the box and back is no edge
+    proper = tail != head
     widest = grid.comm.allreduce(widest, MPI.MAX)
     return Edges(tail[proper], head[proper], step[proper], weight[proper], widest, stuck)
 
@@ -185,17 +191,20 @@ class ScharfetterGummel:
             grid.comm,
             lambda: (exponent_at(coefficients, grid.points), mobility_at(coefficients, grid.points)),
         )
-        self.exponent = grid.whole(mine)  # Psi/sigma on the whole grid, above its minimum
+        # Psi/sigma on the whole grid, above its minimum
+        self.exponent = grid.whole(mine)
         self.lowest = float(self.exponent.min())
         self.exponent -= self.lowest
         self.alive = self.exponent <= HIGHEST
-        found = edges(grid, tensors)
-        self.edges = found.among(self.alive)
-        self.volumes = grid.whole(grid.volumes)  # of all nodes
+        everywhere = edges(grid, tensors)
+        self.edges = everywhere.among(self.alive)
+        # of all nodes
+        self.volumes = grid.whole(grid.volumes)
         own = self.exponent[grid.own]
-        self.root = np.where(own <= HIGHEST, np.sqrt(grid.volumes) * np.exp(-0.5 * own), 0.0)  # sqrt(m)
+        # sqrt(m)
+        self.root = np.where(own <= HIGHEST, np.sqrt(grid.volumes) * np.exp(-0.5 * own), 0.0)
         self.traits = self._traits(tensors)
-        self._warn_of_diagonals(found.diagonal)
+        self._warn_of_diagonals(everywhere.diagonal)
 
     @property
     def comm(self) -> MPI.Comm:

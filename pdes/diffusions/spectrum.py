@@ -19,6 +19,7 @@ from .generator_forms import NEGLIGIBLE, GeneratorForms
 from .problem import ReversibleDiffusion
 from .scharfetter_gummel import HIGHEST
 
+# of the elements, by the dimension of space
 MOST_UNKNOWNS = {1: 400_000, 2: 200_000, 3: 20_000}
 
 
@@ -28,7 +29,7 @@ class SpectrumSettings:
 
     Args:
         degrees: of the elements, one after the other.
-        low_degree: where the higher ones would be too expensive.
+        low_degree: the only one where the higher ones would be too expensive.
         rtol: relative error of the rates at most, where the elements can do it.
         flat: relative height below which a dent in Psi is no well.
         shift: how far below 0 the shift is, in units of the diffusive rate sigma M/L^2.
@@ -68,27 +69,27 @@ def slowest(equation: ReversibleDiffusion, k: int) -> Modes:
         raise InvalidArgument("k", f"must be at most half the number of nodes, {grid.size // 2}, not {k}")
     aim = min(equation.rtol, SETTINGS.rtol)
     _warn_of_high_wells(equation)
-    found: Modes | None = None
+    modes: Modes | None = None
     for cells, degree in _sequence(grid):
         mesh = box(grid.box, cells, periodic=grid.periodic, comm=grid.comm)
         forms = GeneratorForms(mesh, equation.coefficients, equation.generator.lowest, degree)
         try:
             rates, functions = _solved(forms, k, equation)
         except NotConverged:
-            if found is None:
+            if modes is None:
                 raise
             break
-        errors = np.full(k, np.inf) if found is None else np.abs(rates - found.rates)
+        errors = np.full(k, np.inf) if modes is None else np.abs(rates - modes.rates)
         errors[0] = 0.0
-        found = Modes(rates, functions, errors, degree)
+        modes = Modes(rates, functions, errors, degree)
         if (errors <= aim * rates).all():
-            return found
-    assert found is not None
-    worst = float((found.errors[1:] / found.rates[1:]).max(initial=0.0))
+            return modes
+    assert modes is not None
+    worst = float((modes.errors[1:] / modes.rates[1:]).max(initial=0.0))
     if worst > equation.rtol and grid.comm.rank == 0:
-        message = f"rates are known to about {worst:.1e} only, with degree {found.degree}; take more cells"
+        message = f"rates are known to about {worst:.1e} only, with degree {modes.degree}; take more cells"
         warn(message, Unresolved)
-    return found
+    return modes
 
 
 def _warn_of_high_wells(equation: ReversibleDiffusion) -> None:
@@ -137,8 +138,10 @@ def _solved(forms: GeneratorForms, k: int, equation: ReversibleDiffusion) -> tup
         solver = eigensolver(energy, product, one, k - 1, diffusive_rate(equation))
         try:
             solver.solve()
-        except (PETSc.Error, SystemError) as error:  # slepc4py 3.25 raises the second
-            solver.incRef()  # SLEPc cannot take it apart in this state
+        # slepc4py 3.25 raises SystemError
+        except (PETSc.Error, SystemError) as error:
+            # SLEPc cannot take it apart in this state
+            solver.incRef()
             raise NotConverged(
                 "the eigenvalue problem", "SLEPc gave up; exp(-Psi/sigma) varies too much in a cell",
                 "take more cells",

@@ -16,8 +16,10 @@ import numpy as np
 from .integration import OneStepMethod, StabilisedSystem, Statistics, StepControl
 
 DAMPING = 2.0 / 13.0
-RESTING = 0.1  # of the tolerance
-FIRST = 0.2  # of 1/rho: the first step tried
+# part of the tolerance below which changes until the end count as rest
+RESTING = 0.1
+# the first step tried, in units of 1/rho
+FIRST = 0.2
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,8 @@ class RungeKuttaChebyshev(OneStepMethod[StabilisedSystem]):
         before, now = y, y + b[1] * w1 * h * f
         for j in range(2, stages + 1):
             mu, nu, forward = 2 * b[j] * w0 / b[j - 1], -b[j] / b[j - 2], 2 * b[j] * w1 / b[j - 1]
-            rate = system.rate(t, now)  # as if f did not depend on t
+            # as if f did not depend on t
+            rate = system.rate(t, now)
             before, now = (
                 now,
                 ((1 - mu - nu) * y + mu * now + nu * before + forward * h * rate - a[j - 1] * forward * h * f),

@@ -85,10 +85,10 @@ class Checkpoint:
             raise InvalidArgument("checkpoint", f"{self._path} belongs to another problem; remove or rename it")
         return content
 
-    def _alike(self, found: np.ndarray | None) -> bool:
-        if self._traits is None or found is None:
-            return self._traits is found
-        return found.shape == self._traits.shape and bool((np.abs(found - self._traits) <= 1.0).all())
+    def _alike(self, traits: np.ndarray | None) -> bool:
+        if self._traits is None or traits is None:
+            return self._traits is traits
+        return traits.shape == self._traits.shape and bool((np.abs(traits - self._traits) <= 1.0).all())
 
     def _state(self, content: dict[str, np.ndarray]) -> IntegratorState:
         own = self._nodes.own

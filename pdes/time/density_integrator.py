@@ -17,9 +17,12 @@ from scaling_limits.particles.support.progress import ProgressBar
 from .integration import Statistics, StepControl
 from .resolvents import Resolvents, ResolventScheme
 
-MOST_STEPS = 2**60  # between two snapshots
-MOST_TRIED = 2**17  # steps that are chosen, taken or refused, between two snapshots
-MOST_HALVINGS = 8  # after one step
+# steps between two snapshots
+MOST_STEPS = 2**60
+# steps that are chosen, taken or refused, between two snapshots
+MOST_TRIED = 2**17
+# of a step that is refused
+MOST_HALVINGS = 8
 WHAT = "the evolution of the density"
 
 
@@ -264,12 +267,12 @@ class DensityIntegrator:
             stages.append(self._system.resolvents.solve(scheme.gamma * h, stages[-1]))
         new = np.tensordot(scheme.weights, stages[1:], axes=1)
         error = 0.0 if rtol is None else self._system.norm(np.tensordot(scheme.estimate, stages, axes=1)) / rtol
-        kept, entropy, reason = self._system.accept(state, new)
+        accepted, entropy, reason = self._system.accept(state, new)
         if reason or error > 1.0:
             state.statistics.refused += 1
             self._refuse(state, error, reason or f"the error is {error:.1g} times rtol", h, until)
             return
-        state.state, state.entropy, state.length = kept, entropy, h
+        state.state, state.entropy, state.length = accepted, entropy, h
         state.statistics.keep(h)
         state.place = state.place.next()
         if rtol is not None and self._control.factor(error) >= 2.0:

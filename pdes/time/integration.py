@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from scaling_limits.particles.errors import NotConverged
 
-ROUNDING = 1e-12  # a step that is so close to the time to go ends there
+# part of the time to go by which a step may miss its end, and is then taken to reach it
+ROUNDING = 1e-12
 
 
 class System(Protocol):

@@ -30,13 +30,13 @@ class ResolventSettings:
     """How matrices are factored and solved.
 
     Args:
-        kept: factored matrices at a time.
+        most_factors: factored matrices that are kept at a time.
         rounds: solves at most for what an iterative solver has left.
         rounding: part of the terms of a residual that rounding leaves.
         largest_direct: unknowns in space up to which matrices are factored; larger factors fill up.
     """
 
-    kept: int = 6
+    most_factors: int = 6
     rounds: int = 12
     rounding: float = 8 * float(np.finfo(float).eps)
     largest_direct: int = 20_000
@@ -129,7 +129,8 @@ class Resolvents:
         self._solvers: OrderedDict[float, PETSc.KSP] = OrderedDict()
         self._right, self._left = matrix.createVecs()
         self._allowed = allowed
-        self.left = 0.0  # the most that a solve has left, as far as it was looked at
+        # the most that a solve has left, as far as it was looked at
+        self.left = 0.0
         self.factorisations = 0
 
     def solve(self, c: float, right_hand_side: np.ndarray) -> np.ndarray:
@@ -197,10 +198,10 @@ class Resolvents:
         return self._left.array.copy()
 
     def _solver(self, c: float) -> PETSc.KSP:
-        for kept in self._solvers:
-            if abs(kept - c) <= 1e-12 * c:
-                self._solvers.move_to_end(kept)
-                return self._solvers[kept]
+        for other in self._solvers:
+            if abs(other - c) <= 1e-12 * c:
+                self._solvers.move_to_end(other)
+                return self._solvers[other]
         matrix = self._matrix.copy()
         matrix.scale(c)
         choose = default_options if self._product is None else general_options
@@ -217,7 +218,7 @@ class Resolvents:
         solver = configured(matrix, self._prefix, options, self._options)
         solver.setUp()
         self.factorisations += 1
-        while len(self._solvers) >= SETTINGS.kept:
+        while len(self._solvers) >= SETTINGS.most_factors:
             self._solvers.popitem(last=False)[1].destroy()
         self._solvers[c] = solver
         return solver

@@ -20,7 +20,8 @@ from .linear_system import solved, warn_of
 from .target_sets import SETTINGS, TargetSet, intervals
 
 DEGREES = (5, 8)
-WATCHED = 4  # points in each cell at which two degrees are compared
+# points in each cell at which two degrees are compared
+WATCHED = 4
 
 
 def hit_on_a_line(equation: ReversibleDiffusion, sets: tuple[TargetSet, ...], source: float) -> ScalarField:

@@ -20,16 +20,16 @@ LOST = "a higher temperature: barriers cost digits, and double precision has 16"
 
 @dataclass(frozen=True)
 class SolveSettings:
-    """How solutions of hitting problems are found and judged.
+    """How hitting problems are solved, and their solutions judged.
 
     Args:
-        seen: part of the largest root above which a field counts when its error is measured.
+        least_root: part of the largest root above which a field counts when its error is measured.
         rounds: solves at most for what an iterative solver has left.
-        no_solver: relative error from which on what is applied once is no direct solver.
+        no_solver: relative error above which a solver that is meant to be direct is none.
         enough: part of rtol that may be left.
     """
 
-    seen: float = 1e-15
+    least_root: float = 1e-15
     rounds: int = 12
     no_solver: float = 0.1
     enough: float = 0.1
@@ -47,7 +47,7 @@ class _RepeatedSolves:
         self._solver = configured(matrix, "fokker_planck_hitting_", options, equation.petsc_options)
         self._matrix, self._roots, self._comm = matrix, roots, equation.comm
         self._right, self._left = matrix.createVecs()
-        self._seen = roots > SETTINGS.seen * self._comm.allreduce(float(roots.max(initial=0.0)), MPI.MAX)
+        self._counts = roots > SETTINGS.least_root * self._comm.allreduce(float(roots.max(initial=0.0)), MPI.MAX)
 
     @property
     def direct(self) -> bool:
@@ -75,8 +75,8 @@ class _RepeatedSolves:
 
     def size(self, values: np.ndarray) -> float:
         """The largest |f|, where it counts."""
-        found = np.abs(values[self._seen] / self._roots[self._seen]).max(initial=0.0)
-        return float(self._comm.allreduce(float(found), MPI.MAX))
+        largest = np.abs(values[self._counts] / self._roots[self._counts]).max(initial=0.0)
+        return float(self._comm.allreduce(float(largest), MPI.MAX))
 
 
 def solved(
@@ -146,5 +146,6 @@ def _lost(matrix: PETSc.Mat, answer: np.ndarray, root: np.ndarray) -> bool:
     comm = matrix.getComm().tompi4py()
     product, norm = comm.allreduce(np.array([(answer * root).sum(), (root**2).sum()]))
     fastest = comm.allreduce(float(matrix.getDiagonal().array.max(initial=0.0)), MPI.MAX)
-    time = product / norm  # the mean time to leave, from equilibrium
+    # the mean time to leave, from equilibrium
+    time = product / norm
     return not 0 < np.finfo(float).eps * fastest * time < 1

@@ -25,8 +25,10 @@ from .line import hit_on_a_line
 from .linear_system import solved, warn_of
 from .target_sets import TargetSet, bisected, look_along, nodes_of, wrapped
 
-BALANCED = 1e-9  # of the flow: rounding of its sum
-SHORTEST = 1e-6  # part of an edge that is left when a node is (nearly) on the boundary of a set
+# part of the flow that rounding of its sum leaves
+BALANCED = 1e-9
+# part of an edge that is left when a node is (nearly) on the boundary of a set
+SHORTEST = 1e-6
 
 
 def hit(equation: ReversibleDiffusion, sets: tuple[TargetSet, ...], source: float) -> ScalarField:
@@ -108,8 +110,10 @@ def _imbalance(
     share = grid.whole(free * solution)
     flow = sum((rate * share[end])[enter].sum() for rate, end, enter in zip(rates, ends, enters))
     flow, made = grid.comm.allreduce(np.array([flow, (free**2).sum()]))
-    found = abs(float(flow / made) - 1.0)
-    return 0.0 if found <= BALANCED else found if np.isfinite(found) else np.inf
+    difference = abs(float(flow / made) - 1.0)
+    if difference <= BALANCED:
+        return 0.0
+    return difference if np.isfinite(difference) else np.inf
 
 
 def _parts_outside(grid: Grid, edges: Edges, sets: tuple[TargetSet, ...], place: np.ndarray) -> np.ndarray:

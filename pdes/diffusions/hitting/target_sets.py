@@ -92,10 +92,10 @@ def intervals(grid: Grid, sets: tuple[TargetSet, ...]) -> list[np.ndarray]:
     Raises:
         InvalidArgument: a set that is empty, or covers the box; sets that meet or touch.
     """
-    found = on_all_ranks(grid.comm, lambda: [_intervals_of(grid, one) for one in sets])
+    intervals_of_sets = on_all_ranks(grid.comm, lambda: [_intervals_of(grid, one) for one in sets])
     low, high = grid.box[0]
     tiny = SETTINGS.tiny * grid.spacing[0]
-    for one, parts in zip(sets, found):
+    for one, parts in zip(sets, intervals_of_sets):
         if not len(parts):
             count = _looks(grid).size
             raise InvalidArgument(one.name, f"has none of {count} points of the box in it; take more cells")
@@ -103,11 +103,11 @@ def intervals(grid: Grid, sets: tuple[TargetSet, ...]) -> list[np.ndarray]:
             raise InvalidArgument(one.name, "covers the whole box")
     shifts = (0.0, high - low, low - high) if grid.periodic[0] else (0.0,)
     if len(sets) == 2:
-        for (a, b), shift in itertools.product(itertools.product(*found), shifts):
+        for (a, b), shift in itertools.product(itertools.product(*intervals_of_sets), shifts):
             if a[0] - tiny <= b[1] + shift and b[0] + shift - tiny <= a[1]:
                 place = max(a[0], b[0] + shift)
                 raise InvalidArgument(sets[1].name, f"must not meet {sets[0].name}, but both reach x = {place:.6g}")
-    return found
+    return intervals_of_sets
 
 
 def _intervals_of(grid: Grid, one: TargetSet) -> np.ndarray:
@@ -116,7 +116,8 @@ def _intervals_of(grid: Grid, one: TargetSet) -> np.ndarray:
     held = one.holds(looks[:, None])
     changes = np.flatnonzero(held[1:] != held[:-1])
     enters = held[changes + 1]
-    start = np.where(enters, looks[changes], looks[changes + 1])  # outside of the set
+    # outside of the set
+    start = np.where(enters, looks[changes], looks[changes + 1])
     way = np.where(enters, 1.0, -1.0) * (looks[1] - looks[0])
     outside, within = bisected(lambda part: one.holds((start + part * way)[:, None]), len(changes))
     ends = np.clip(start + 0.5 * (outside + within) * way, low, high)
