@@ -16,11 +16,10 @@ from ..sampling.normal_tiles import PAIRS, TILE, fill_tile
 from ..sampling.philox import Purpose, key_words
 from ..sampling.ranks import communicator, on_all_ranks, same_on_all_ranks
 from ..sampling.samples import runs_or_paths
-from ..sampling.steps import check_bounded, even_steps, longest_step, warn_of_steps
-from ..sampling.tiles import over_tiles
+from ..sampling.steps import check_bounded
 from ..sampling.workers import Stop
 from ..support import checks
-from .paths import Paths, checked_start
+from .paths import Advance, Paths, PathSampler, checked_start
 
 if TYPE_CHECKING:
     from mpi4py import MPI
@@ -199,37 +198,32 @@ class EffectiveLangevin:
         some = start[:AGREED]
         drift, noise = on_all_ranks(comm, lambda: (self.drift(some), self.noise(some)))
         same_on_all_ranks(comm, initial=start, times=snapshots, seed=seed, step=h, drift=drift, noise=noise)
-        number = len(start)
-        spans, steps = even_steps(snapshots, h)
-        warn_of_steps(number, steps, SECONDS * self.dim**2, workers, comm)
-        # places of first reflections, where these should not be along the normal
-        oblique: list[np.ndarray] = []
+        # of each tile, the walls that its paths met first, and where
+        reflections: list[tuple[np.ndarray, np.ndarray]] = []
 
-        def tile(index: int, stop: Stop) -> np.ndarray:
-            members = slice(index * TILE, min((index + 1) * TILE, number))
-            x, first = start[members].copy(), 0
-            result = np.empty((len(snapshots), *x.shape))
-            # the walls that paths met first, and where
-            met, place = np.zeros(x.shape, dtype=bool), x.copy()
-            for k, (span, count) in enumerate(zip(spans, steps)):
+        def begin(index: int, x: np.ndarray, stop: Stop) -> Advance:
+            x, place, met = x.copy(), x.copy(), np.zeros(x.shape, dtype=bool)
+            reflections.append((place, met))
+
+            def advance(first: int, count: int, size: float) -> np.ndarray:
                 for n in range(first, first + count):
                     stop.check()
-                    z, signs = self._numbers(n, index, len(x), keys)
-                    new, way, change = self._stepped(x, z, signs, span / count)
+                    new, way, change = self._stepped(x, *self._numbers(n, index, len(x), keys), size)
                     if n < SETTINGS.steps_between_looks or n % SETTINGS.steps_between_looks == 0:
-                        self._check_rate(way, change, span / count, n)
+                        self._check_rate(way, change, size, n)
                     check_bounded(new, h)
-                    x = self._within(new)
+                    x[:] = self._within(new)
                     if self.dim > 1:
                         self._note_walls(new, x, met, place)
-                first += count
-                result[k] = x
-            oblique.append(self._oblique(place, met))
-            return result
+                return x
 
-        positions = np.concatenate(over_tiles(tile, number, workers, progress, comm), axis=1)
-        self._warn_of_walls(np.concatenate([np.zeros((0, self.dim)), *oblique]), number, comm)
-        return Paths(snapshots, positions, longest_step(spans, steps) or h, checks.seed(seed))
+            return advance
+
+        sampler = PathSampler(start, snapshots, h, checks.seed(seed), begin, SECONDS * self.dim**2)
+        result = sampler.sampled(workers, progress, comm)
+        oblique = on_all_ranks(comm, lambda: [self._oblique(place, met) for place, met in reflections])
+        self._warn_of_walls(np.concatenate([np.zeros((0, self.dim)), *oblique]), len(start), comm)
+        return result
 
     def _checked(
         self, initial: ArrayLike, times: ArrayLike, paths: tuple[str, object], seed: int | None, step: float | None

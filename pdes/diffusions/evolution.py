@@ -71,10 +71,10 @@ class ReversibleSystem:
     """
 
     def __init__(self, generator: ScharfetterGummel, choice: StepChoice, petsc_options: dict[str, Any] | None) -> None:
-        self._choice, self._comm, self._root = choice, generator.comm, generator.root
+        self._choice, self._comm, self._root = choice, generator.grid.comm, generator.root
         allowed = SETTINGS.exact_steps if choice.rtol is None else SETTINGS.exact * choice.rtol
         self.resolvents = Resolvents(
-            generator.matrix(), generator.root, generator.dim, "fokker_planck_", petsc_options, allowed=allowed
+            generator.matrix(), generator.root, generator.grid.dim, "fokker_planck_", petsc_options, allowed=allowed
         )
         self._partition = self._sum(self._root**2)
 

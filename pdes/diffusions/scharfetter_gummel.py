@@ -206,16 +206,6 @@ class ScharfetterGummel:
         self.traits = self._traits(tensors)
         self._warn_of_diagonals(everywhere.diagonal)
 
-    @property
-    def comm(self) -> MPI.Comm:
-        """The ranks."""
-        return self.grid.comm
-
-    @property
-    def dim(self) -> int:
-        """Dimension d of space."""
-        return self.grid.dim
-
     def _warn_of_diagonals(self, diagonal: np.ndarray) -> None:
         """Warn where the diagonal of M stands in for M at more than some nodes near corners."""
         mass = np.array([(self.root[diagonal] ** 2).sum(), (self.root**2).sum()])

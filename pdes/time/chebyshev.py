@@ -28,13 +28,9 @@ class RungeKuttaChebyshev(OneStepMethod[StabilisedSystem]):
 
     Args:
         most_stages: of a step; longer steps are not taken.
-        smallest: steps below this part of the time to go are given up.
-        most: number of steps, taken or refused, after which the solve is given up.
     """
 
     most_stages: int = 60
-    smallest: float = 1e-13
-    most: int = 200_000
     order: ClassVar[int] = 2
     name: str = field(default="Runge-Kutta-Chebyshev", init=False)
     remedy: ClassVar[str] = "use a larger rtol or shorter times"
@@ -42,9 +38,7 @@ class RungeKuttaChebyshev(OneStepMethod[StabilisedSystem]):
     @property
     def control(self) -> StepControl:
         """The choice of step sizes."""
-        return StepControl(
-            self.order + 1, safety=0.8, shrink=0.1, grow=5.0, refused=0.5, smallest=self.smallest, most=self.most
-        )
+        return StepControl(self.order + 1, safety=0.8, shrink=0.1, grow=5.0, refused=0.5)
 
     def stages(self, step: float, spectral_radius: float) -> int:
         """Return the number of stages that makes a step stable."""
