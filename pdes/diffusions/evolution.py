@@ -33,15 +33,17 @@ class EvolutionSettings:
 
     Args:
         exact: part of rtol that linear solves may leave of the mass.
-        exact_steps: of the mass, the same where steps have a given size.
+        exact_steps: part of the mass that they may leave where steps have a given size.
         rounding: of sum r |log(r/r_eq)|: what a solve leaves in a relative entropy that is not small.
         even: relative entropies below it are rounding (of 1e-10); a state so close to equilibrium is left alone.
         between: Gauss points along each direction of a cell, at which an initial density is compared with its nodes.
-        unseen: relative difference of its integrals; one that jumps has this of a cell in so many cells.
-        beyond: of the initial mass, behind walls where no path goes.
-        same_field: change of Psi/sigma, log M_ii and M_ij/sqrt(M_ii M_jj) at a node, in a checkpoint's problem.
-        same_start: change of the initial density, in total variation, there.
-        most_steps: of a given size.
+        unseen: largest relative difference of its integrals by these points and by nodes; where the density jumps,
+            both may differ by the mass of a cell.
+        beyond: part of the initial mass that may be behind walls where no path goes.
+        same_field: change of Psi/sigma, log M_ii and M_ij/sqrt(M_ii M_jj) at a node that leaves a checkpoint's problem
+            the same.
+        same_start: change of the initial density, in total variation, that does so.
+        most_steps: steps of a given size at most.
         seconds: of a linear solve, for each node.
     """
 

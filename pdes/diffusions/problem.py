@@ -24,10 +24,11 @@ from .coefficients import Coefficients, exponent_at
 from .scharfetter_gummel import ScharfetterGummel
 
 LARGEST_RTOL = 0.1
-# of an integrand over the box, in all
+# of an integrand over the box
 EVALUATIONS = 4_000_000
-# of Gauss, along each direction of a cell
+# Gauss points along each direction of a cell
 MOST_POINTS = 10
+# points that are evaluated at a time
 AT_ONCE = 2**18
 
 

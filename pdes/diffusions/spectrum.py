@@ -47,7 +47,7 @@ SETTINGS = SpectrumSettings()
 
 @dataclass(frozen=True, eq=False)
 class Modes:
-    """-L f_k = lambda_k f_k.
+    """The slowest modes f_k and their rates: -L f_k = lambda_k f_k.
 
     Args:
         rates: lambda (k,), 0 first, in units of 1/time.
