@@ -24,7 +24,7 @@ from .rotators.density_evolution import EvolvedActions
 from .rotators.effective_plane import EffectivePlane
 from .rotators.transport_fokker_planck import TransportFokkerPlanck
 from .time.chebyshev import RungeKuttaChebyshev
-from .time.resolvent_schemes import IMPLICIT_EULER, RESOLVENT2, RESOLVENT3, RESOLVENT4, ResolventScheme
+from .time.resolvents import IMPLICIT_EULER, RESOLVENT2, RESOLVENT3, RESOLVENT4, ResolventScheme
 from .time.rosenbrock import RODAS3, RODAS4, Rosenbrock
 
 EdgeScheme, LatticeField = ScharfetterGummel, ScalarField  # their former names

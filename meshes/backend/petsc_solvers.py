@@ -16,7 +16,8 @@ from scaling_limits.particles import InvalidArgument
 from scaling_limits.particles.errors import NotConverged
 
 FACTORING = (71, 76, 81)  # PETSc: zero pivots of LU and Cholesky, and what external packages say of them
-LARGEST_LU_3D = 60_000  # unknowns; the factors of larger three-dimensional matrices fill up
+# unknowns; the factors of larger three-dimensional matrices fill up
+LARGEST_LU_3D, LARGEST_CHOLESKY_3D = 60_000, 20_000
 
 
 def configured(
@@ -73,14 +74,24 @@ def lu_options(matrix: PETSc.Mat, **serial: str) -> dict[str, object]:
     return {"ksp_type": "preonly", "pc_type": "lu", **(parallel if matrix.getComm().size > 1 else serial)}
 
 
-def general_options(comm: MPI.Comm, dim: int, size: int) -> dict[str, object]:
-    """Options for matrices that are not symmetric: LU where factors are cheap, else GMRES with algebraic multigrid.
+def symmetric_options(comm: MPI.Comm, dim: int, size: int) -> dict[str, object]:
+    """Options for positive definite matrices: factors where they are cheap, else CG with algebraic multigrid.
 
     Args:
         comm: the ranks.
         dim: dimension of space.
         size: number of unknowns.
     """
+    if dim == 3 and size > LARGEST_CHOLESKY_3D:
+        return {"ksp_type": "cg", "pc_type": "gamg", "ksp_rtol": 1e-13, "ksp_norm_type": "natural", "ksp_max_it": 300}
+    if comm.size > 1:
+        return {"ksp_type": "preonly", "pc_type": "lu", "pc_factor_mat_solver_type": "mumps"}
+    package = "cholmod" if PETSc.Sys.hasExternalPackage("cholmod") else "petsc"
+    return {"ksp_type": "preonly", "pc_type": "cholesky", "pc_factor_mat_solver_type": package}
+
+
+def general_options(comm: MPI.Comm, dim: int, size: int) -> dict[str, object]:
+    """Options for matrices that are not symmetric, as `symmetric_options`: LU, else GMRES with algebraic multigrid."""
     if dim == 3 and size > LARGEST_LU_3D:
         hypre = PETSc.Sys.hasExternalPackage("hypre")
         multigrid = {"pc_type": "hypre", "pc_hypre_type": "boomeramg"} if hypre else {"pc_type": "gamg"}

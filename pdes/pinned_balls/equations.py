@@ -17,9 +17,8 @@ from scaling_limits.particles.sampling.ranks import communicator, on_all_ranks, 
 from scaling_limits.particles.support import checks
 from scaling_limits.particles.support.progress import watched
 
-from ..time.integration import integrate
+from ..time.integration import Statistics, integrate
 from ..time.rosenbrock import RODAS3, RODAS4, Rosenbrock
-from ..time.statistics import Statistics
 from .discretisation import BilliardSystem
 from .elements import BilliardElements, Source, billiard_elements
 from .energy_norm import ROUND_OFF, hidden_by_rounding

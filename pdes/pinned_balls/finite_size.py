@@ -29,8 +29,7 @@ from scaling_limits.particles.support import checks
 from scaling_limits.particles.support.progress import watched
 
 from ..time.chebyshev import RungeKuttaChebyshev
-from ..time.integration import integrate
-from ..time.statistics import Statistics
+from ..time.integration import Statistics, integrate
 from .correlated_lattice import correlated_rate
 from .energy_norm import hidden_by_rounding, relative_error, restored
 from .equations import exchanging, tolerance

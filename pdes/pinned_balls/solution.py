@@ -13,7 +13,7 @@ from scaling_limits.particles import InvalidArgument
 from scaling_limits.particles.support import checks
 from scaling_limits.particles.support.archive import load_arrays, save_arrays, target
 
-from ..time.statistics import Statistics
+from ..time.integration import Statistics
 from .interval_elements import at_points
 
 FORMAT = 1

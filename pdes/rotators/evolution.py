@@ -17,11 +17,10 @@ from scaling_limits.particles.support.archive import target
 from scaling_limits.particles.support.checks import flag, number
 from scaling_limits.particles.support.checks import times as checked_times
 
-from ..time.checkpoint import Checkpoint, integrate_from
+from ..time.checkpoint import Checkpoint
 from ..time.density_integrator import DensityIntegrator, IntegratorState, StepChoice
-from ..time.resolvent_schemes import ResolventScheme
-from ..time.resolvents import Resolvents
-from ..time.statistics import Statistics
+from ..time.integration import Statistics
+from ..time.resolvents import Resolvents, ResolventScheme
 from . import separable
 from .coupled import TransportMatrices
 from .density_evolution import EvolvedActions
@@ -101,12 +100,13 @@ class TimeIntegration:
             statistics = Statistics()
         else:
             evolution = ActionEvolution(space, discretisation.matrices, discretisation.petsc_options)
-            problem = (
-                "" if self.checkpoint is None else fingerprint(discretisation, start, self.snapshots, self.stepper)
-            )
-            keeper = Checkpoint(self.checkpoint, self.checkpoint_every, space, problem)
+            keeper = None
+            if self.checkpoint is not None:
+                problem = fingerprint(discretisation, start, self.snapshots, self.stepper)
+                keeper = Checkpoint(self.checkpoint, self.checkpoint_every, space, problem)
             integrator = DensityIntegrator(evolution, self.stepper)
-            end = integrate_from(keeper, integrator, evolution.start(start), self.snapshots, self.progress)
+            shown = self.progress and space.comm.rank == 0
+            end = integrator.integrated(evolution.start(start), self.snapshots, keeper, shown)
             fields = np.array([space.whole(field) for field in end.snapshots])
             undershoot, statistics = evolution.undershoot, end.statistics
         run = EvolvedActions(discretisation, self.snapshots, fields, undershoot, statistics)

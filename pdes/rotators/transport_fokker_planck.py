@@ -19,7 +19,7 @@ from scaling_limits.particles.rotators.assumptions import warn_of_bad_sites
 from scaling_limits.particles.sampling.ranks import on_all_ranks
 from scaling_limits.particles.support.checks import flag, instance, integer, number, shown
 
-from ..time.resolvent_schemes import RESOLVENT4, ResolventScheme
+from ..time.resolvents import RESOLVENT4, ResolventScheme
 from .density import ActionDensity
 from .density_evolution import EvolvedActions
 from .discretisation import TransportDiscretisation

@@ -28,8 +28,7 @@ from scaling_limits.pdes import (
 )
 from scaling_limits.pdes.pinned_balls.discretisation import BilliardSystem
 from scaling_limits.pdes.pinned_balls.elements import Source, billiard_elements
-from scaling_limits.pdes.time.integration import integrate
-from scaling_limits.pdes.time.statistics import Statistics
+from scaling_limits.pdes.time.integration import Statistics, integrate
 
 POINTS = np.linspace(0, 1, 257)
 coarse = pytest.mark.filterwarnings("ignore::scaling_limits.pdes.Unresolved")  # meshes that are coarse on purpose
