@@ -16,8 +16,7 @@ from ..sampling.philox import Purpose, key_words
 from ..sampling.ranks import communicator, on_all_ranks, same_on_all_ranks
 from ..sampling.samples import runs_or_paths
 from ..sampling.steps import check_bounded, even_steps, longest_step, warn_of_steps
-from ..sampling.tiles import over_tiles
-from ..sampling.workers import Stop
+from ..sampling.workers import Stop, over_tiles
 from ..support import checks
 from .paths import Paths, checked_start
 

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from ..sampling.checkpoint_clock import Saving
 from ..sampling.philox import key_words
 from ..sampling.ranks import on_all_ranks
 from ..sampling.workers import Stop, in_order
 from ..support.progress import ProgressBar
+from .checkpoint import Saving
 from .collisions import POWERS, add_moments, run_chunk
 from .running_sums import Chunk, RunningSums
 from .spec import PILOT_RUNS, EnsembleSpec

@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING
 
-from .ranks import on_all_ranks
+from ..sampling.ranks import on_all_ranks
+from .running_sums import RunningSums
 
 if TYPE_CHECKING:
     from mpi4py import MPI
@@ -18,25 +19,12 @@ SAVE_EVERY = 30.0
 SAVE_SHARE = 0.05
 
 
-class Growing(Protocol):
-    """Sums over runs that grow chunk by chunk.
-
-    Attributes:
-        runs: whose sums these are.
-        consistent: False while a chunk is being added.
-    """
-
-    runs: int
-    consistent: bool
-
-    def snapshot(self) -> Any:
-        """Return what is written."""
-
-
 class Saving:
     """Writes a checkpoint on rank 0: by the clock, since its size grows with the runs, and at the end."""
 
-    def __init__(self, write: Callable[[Any], None] | None, growing: Growing, comm: MPI.Comm | None) -> None:
+    def __init__(
+        self, write: Callable[[RunningSums], None] | None, growing: RunningSums, comm: MPI.Comm | None
+    ) -> None:
         self._write, self._growing, self._comm = write, growing, comm
         self.writes_here = comm is None or comm.rank == 0
         self._due = 0.0
