@@ -15,7 +15,7 @@ from ..sampling.samples import runs_or_paths
 from ..support import checks
 from ..support.checks import Profile
 from .ensemble import Ensemble, sample_ensemble
-from .spec import EnsembleSpec, collision_numbers, collision_rate
+from .spec import EnsembleSpec, collision_numbers, collision_rate, wave_speed
 from .velocities import positions, velocities
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class PinnedBalls:
     @property
     def wave_speed(self) -> float:
         """The wave speed of the effective equations (2.8), lambda = (n-1)/(2 sqrt(pi))."""
-        return (self.n - 1) / (2.0 * math.sqrt(math.pi))
+        return wave_speed(self.n)
 
     @property
     def collision_rate(self) -> float:

@@ -88,18 +88,22 @@ def in_order(
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def warn_if_long(what: str, seconds: float, workers: int, remedy: str) -> None:
-    """Warn of a call that will take more than ten minutes.
+def warn_if_long(what: str, seconds: float, workers: int, remedy: str, comm: MPI.Comm | None = None) -> None:
+    """Warn of a call that will take more than ten minutes; of several ranks the first one does.
 
     Args:
         what: the number of steps, and of what.
         seconds: what they take on one core, roughly.
-        workers: threads that share them, on all ranks.
+        workers: threads that share them, on each rank.
         remedy: what makes it shorter.
+        comm: the ranks that share them, or None.
     """
-    if seconds / workers > LONG:
-        hours = seconds / workers / 3600
-        warn(f"{what} take about {hours:.2g} hours on {workers} cores; {remedy}, or stop it with Ctrl-C", LongRun)
+    rank, size = (0, 1) if comm is None else (comm.rank, comm.size)
+    hours = seconds / (workers * size) / 3600
+    if rank == 0 and hours * 3600 > LONG:
+        warn(
+            f"{what} take about {hours:.2g} hours on {workers * size} cores; {remedy}, or stop it with Ctrl-C", LongRun
+        )
 
 
 def default_workers(comm: MPI.Comm | None = None) -> int:

@@ -22,9 +22,9 @@ class AbsorbingEnds:
     """
 
     def __init__(self, elements: BilliardElements) -> None:
-        self._form, self._mass, self._nodes = elements.form, elements.mass, elements.ends
+        self._form, self._mass, self._nodes = elements.forms.form, elements.mass, elements.ends
         self._index_map = elements.space.dofmap.index_map
-        self._energy = isinstance(elements.form, EnergyForm)
+        self._energy = isinstance(self._form, EnergyForm)
         self._outflow_rows: list[tuple[np.ndarray, np.ndarray]] = []  # d(outflow)/dy of the factored matrix
 
     def _slope(self, y: np.ndarray) -> np.ndarray:

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 from mpi4py import MPI
 
-from scaling_limits.particles.errors import Unresolved, warn
 from scaling_limits.particles.sampling.ranks import on_all_ranks
 
 from .initial_data import InitialData, Misfit
@@ -162,10 +161,8 @@ def spatial_error(estimate: np.ndarray, mesh: Mesh, times: np.ndarray, wave_spee
     return np.where(times > 0, np.maximum(error, (2.0 if mesh.degree == 1 else 1.0) * data), data)
 
 
-def warn_unresolved(
-    mesh: Mesh, wave_speed: float, layers: bool, rtol: float, worst: float, quiet: bool = False
-) -> bool:
-    """Warn of everything that the mesh does not resolve, and return whether it resolves all.
+def unresolved(mesh: Mesh, wave_speed: float, layers: bool, rtol: float, worst: float) -> str:
+    """Return everything that the mesh does not resolve, as the text of a warning; empty where it resolves all.
 
     Args:
         mesh: the mesh and how well it resolves the data.
@@ -173,7 +170,6 @@ def warn_unresolved(
         layers: whether the mesh resolves 1/lambda.
         rtol: the tolerance that was asked for.
         worst: the largest estimate at the times after 0.
-        quiet: whether to leave the warning out.
     """
     reasons = []
     if not layers:
@@ -198,6 +194,4 @@ def warn_unresolved(
             f"elements of degree {mesh.degree} on {mesh.cells} cells err by about {worst:.1g}, and rtol is {rtol:.1g}; "
             f"{more} or a larger rtol"
         )
-    if reasons and not quiet:
-        warn("; ".join(reasons), Unresolved)
-    return not reasons
+    return "; ".join(reasons)
