@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 import os
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ..errors import InvalidArgument
 from ..sampling.ranks import communicator, on_all_ranks, same_on_all_ranks
 from ..sampling.samples import runs_or_paths
 from ..support import checks
@@ -83,7 +84,7 @@ class PinnedBalls:
         """
         number = checks.number("t", t, least=0.0) * self.collision_rate
         if number == math.inf:
-            raise checks.InvalidArgument("t", f"is too long: {t:g} is more collisions than can be counted")
+            raise InvalidArgument("t", f"is too long: {t:g} is more collisions than can be counted")
         return round(number)
 
     def sample(
@@ -138,13 +139,14 @@ class PinnedBalls:
         return sample_ensemble(spec, number, workers=workers, progress=progress, checkpoint=checkpoint, comm=comm)
 
     def _checked(
-        self, times: Any, runs: Any, paths: Any, seed: Any, lags: Any, pair_site: Any, keep_states: Any
-    ) -> tuple[EnsembleSpec, int]:
-        times = checks.times(times)
+        self, times: ArrayLike, runs: int | None, paths: int | None, seed: int, lags: int, pair_site: int | None,
+        keep_states: bool,
+    ) -> tuple[EnsembleSpec, int]:  # fmt: skip
+        snapshots = checks.times(times)
         site = min(3 * self.n // 10, self.n - 2) if pair_site is None else pair_site
         spec = EnsembleSpec(
-            times=times,
-            collisions=collision_numbers(times, self.n, self.energy_exchange),
+            times=snapshots,
+            collisions=collision_numbers(snapshots, self.n, self.energy_exchange),
             initial_mean=self.initial_mean,
             initial_std=self.initial_std,
             energy_exchange=self.energy_exchange,

@@ -126,14 +126,14 @@ def test_writing_takes_a_small_part_of_the_time(monkeypatch):
 
 
 def test_an_error_leaves_a_checkpoint_of_what_was_done(monkeypatch, tmp_path):
-    make = accumulation._make_chunk
+    make = accumulation.Runs.chunk
 
-    def failing(spec, reference, first, *rest):
+    def failing(self, reference, first, *rest):
         if first == 700:
             raise MemoryError("no room")
-        return make(spec, reference, first, *rest)
+        return make(self, reference, first, *rest)
 
-    monkeypatch.setattr(accumulation, "_make_chunk", failing)
+    monkeypatch.setattr(accumulation.Runs, "chunk", failing)
     path = tmp_path / "a.npz"
     with pytest.raises(MemoryError):
         balls().sample([1e-3], runs=2000, seed=2, lags=2, checkpoint=path)
