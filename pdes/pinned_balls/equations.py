@@ -142,8 +142,19 @@ class BilliardEquations:
                 data (where they jump, averages are taken) or the solution to rtol; the message says how far it is off.
         """
         comm = communicator(comm)
-        times, rtol, cells, degree = on_all_ranks(comm, lambda: _checked(times, rtol, cells, degree))
-        on_all_ranks(comm, lambda: _check_parts(form, scheme, source, progress, quiet))
+
+        def checked() -> tuple[NDArray[np.float64], float, int | None, int | None]:
+            _check_parts(form, scheme, source)
+            checks.flag("progress", progress)
+            checks.flag("quiet", quiet)
+            return (
+                checks.times(times),
+                tolerance(rtol),
+                None if cells is None else checks.integer("cells", cells, 2, 2**26),
+                None if degree is None else checks.integer("degree", degree, 1, 8),
+            )
+
+        times, rtol, cells, degree = on_all_ranks(comm, checked)
         same_on_all_ranks(
             comm, times=times, rtol=rtol, cells=cells, degree=degree, wave_speed=self.wave_speed,
             boundary=self.boundary, form=form, scheme=scheme, petsc_options=petsc_options,
@@ -180,9 +191,10 @@ class BilliardEquations:
             task.comm, lambda: self._data.projected(elements.points, mesh.cells, mesh.degree, mesh.misfit.cells)
         )
         statistics, tolerance_of_step = Statistics(), step_tolerance(task.scheme, task.rtol)
+        spacing = 1.0 / (mesh.cells * mesh.degree)
         with elements.lent(task.petsc_options) as bound:
             system = BilliardSystem(bound, self.wave_speed, tolerance_of_step, mean, std)
-            first = self._first_step(mesh)
+            first = min(0.1 * spacing / self.wave_speed, spacing**2)
             states = integrate(task.scheme, system, system.start, task.times, statistics, first=first)
             nodes, mu, w, momentum, energy, outflow = _collected(elements.points, system, task, states)
         error = spatial_error(interpolation_error(mu, w, mesh.degree, ROUND_OFF), mesh, task.times, self.wave_speed)
@@ -245,10 +257,6 @@ class BilliardEquations:
         share = np.divide(spent, whole, out=np.ones_like(whole), where=whole > 0)
         return np.where(spent <= rounding, 0.0, share)
 
-    def _first_step(self, mesh: Mesh) -> float:
-        spacing = 1.0 / (mesh.cells * mesh.degree)
-        return min(0.1 * spacing / self.wave_speed, spacing**2)
-
 
 def step_tolerance(scheme: Rosenbrock, rtol: float) -> float:
     """The local error of a step with which the errors of all steps together stay below TIME_SHARE rtol.
@@ -280,18 +288,7 @@ def tolerance(rtol: float) -> float:
     return rtol
 
 
-def _checked(
-    times: ArrayLike, rtol: float, cells: int | None, degree: int | None
-) -> tuple[np.ndarray, float, int | None, int | None]:
-    return (
-        checks.times(times),
-        tolerance(rtol),
-        None if cells is None else checks.integer("cells", cells, 2, 2**26),
-        None if degree is None else checks.integer("degree", degree, 1, 8),
-    )
-
-
-def _check_parts(form: object, scheme: object, source: object, progress: bool, quiet: bool) -> None:
+def _check_parts(form: object, scheme: object, source: object) -> None:
     if form is not None and not all(hasattr(form, name) for name in ("label", "second", "variance", "residual")):
         known = ", ".join(f"{kind.__name__}()" for kind in (DeviationForm, VarianceForm, EnergyForm))
         raise InvalidArgument("form", f"must be one of {known}, not {checks.shown(form)}")
@@ -299,8 +296,6 @@ def _check_parts(form: object, scheme: object, source: object, progress: bool, q
         raise InvalidArgument("scheme", f"must be RODAS3, RODAS4 or another Rosenbrock, not {checks.shown(scheme)}")
     if source is not None and not isinstance(source, Source):
         raise InvalidArgument("source", f"must be a Source, not {checks.shown(source)}")
-    checks.flag("progress", progress)
-    checks.flag("quiet", quiet)
 
 
 def _collected(

@@ -201,18 +201,17 @@ class InitialData:
             return mu, sigma
         weights = lobatto_weights(degree) / cells
         index = np.rint(x * (cells * degree)).astype(np.int64)
-        order = np.argsort(index)
+        place = np.full(cells * degree + 1, -1)
+        place[index] = np.arange(x.size)
         mass = np.where(index % degree == 0, 2 * weights[0], weights[index % degree])
         mass[(index == 0) | (index == cells * degree)] = weights[0]
         frame = float(mu.mean()) if mu.size else 0.0
         sums = np.zeros((3, x.size))  # lengths, and integrals of mu and of E, over the unresolved parts of the volumes
         near = rough[np.isin(rough, np.concatenate([(index - 1) // degree, index // degree]))]
         for cell in near:
-            of_nodes = cell * degree + np.arange(degree + 1)
-            place = np.searchsorted(index[order], of_nodes)
-            here = (place < x.size) & (index[order][np.minimum(place, x.size - 1)] == of_nodes)
-            target = order[place[here]]
-            sums[:, target] += self._integrals(int(cell), cells, degree, frame, near.size)[:, here]
+            nodes = place[cell * degree + np.arange(degree + 1)]
+            here = nodes >= 0
+            sums[:, nodes[here]] += self._integrals(int(cell), cells, degree, frame, near.size)[:, here]
         rest = np.maximum(mass - sums[0], 0.0)
         rest[rest < 1e-9 * mass] = 0.0
         averaged = (sums[1] + rest * (mu - frame)) / mass

@@ -28,6 +28,8 @@ class MeshSettings:
         layers: cells for each unit of lambda at rtol = 1e-3, by degree.
         ends: cells in units of rtol^(-1/2) with absorbing ends, where w_x > 0 gives mu a term of distance^(3/2).
         most_of_ends: cells with absorbing ends, since the steps become short there.
+        resolving: the largest lambda times the distance of nodes that resolves 1/lambda, by degree: exact for degree 1;
+            the others were seen to keep the layers at the ends free of ripples.
         safety: error of the solution over that of interpolation, by degree.
         remembered: the same for degree 1 after the waves have crossed `crossed`: layers leave traces.
         crossed: a part of the interval.
@@ -40,6 +42,7 @@ class MeshSettings:
     layers: tuple[float, ...] = (20.0, 2.2, 0.9, 0.4)
     ends: float = 0.4
     most_of_ends: int = 500
+    resolving: tuple[float, ...] = (2.0, 1.5, 1.2)
     safety: tuple[float, ...] = (5.0, 3.0, 1.5)
     remembered: float = 100.0
     crossed: float = 0.3
@@ -137,11 +140,8 @@ class Choice:
 
 
 def resolving(degree: int) -> float:
-    """The largest lambda times the distance of nodes that resolves 1/lambda.
-
-    2 is exact for degree 1; the others were seen to keep the layers at the ends free of ripples.
-    """
-    return {1: 2.0, 2: 1.5}.get(degree, 1.2)
+    """The largest lambda times the distance of nodes that resolves 1/lambda."""
+    return _by_degree(SETTINGS.resolving, degree)
 
 
 def spatial_error(estimate: np.ndarray, mesh: Mesh, times: np.ndarray, wave_speed: float) -> np.ndarray:
