@@ -5,20 +5,12 @@ import warnings
 
 import numpy as np
 import pytest
-from billiards import FREEZE, WAVE_SPEED, mean, order_one_std, small_std
+from billiards import FREEZE, POINTS, WAVE_SPEED, coarse, l2, mean, order_one_std, small_std
 from mpi4py import MPI
 
 from scaling_limits.pdes import BilliardEquations, EnergyForm, Unresolved
 from scaling_limits.pdes.pinned_balls.discretisation import BilliardSystem
 from scaling_limits.pdes.pinned_balls.elements import BoundForms, billiard_elements
-
-POINTS = np.linspace(0, 1, 257)
-coarse = pytest.mark.filterwarnings("ignore::scaling_limits.pdes.Unresolved")  # meshes that are coarse on purpose
-
-
-def l2(a, b):
-    return np.linalg.norm(a - b) / np.linalg.norm(b)
-
 
 HARD = {
     "paper": (mean, small_std),

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import sympy
 import ufl
-from billiards import mean, order_one_std
+from billiards import POINTS, coarse, l2, mean, order_one_std
 from mpi4py import MPI
 from rates import assert_rate
 
@@ -28,14 +28,6 @@ from scaling_limits.pdes.pinned_balls.discretisation import BilliardSystem
 from scaling_limits.pdes.pinned_balls.elements import BoundForms, Source, billiard_elements
 from scaling_limits.pdes.time.integration import integrate
 from scaling_limits.pdes.time.statistics import Statistics
-
-POINTS = np.linspace(0, 1, 257)
-coarse = pytest.mark.filterwarnings("ignore::scaling_limits.pdes.Unresolved")  # meshes that are coarse on purpose
-
-
-def l2(a, b):
-    return np.linalg.norm(a - b) / np.linalg.norm(b)
-
 
 # --- exact solutions -------------------------------------------------------------------------------------
 
