@@ -362,7 +362,8 @@ def sample_ensemble(
     threads = _threads(workers, progress, comm)
     sums = None
     if checkpoint is not None:
-        sums = on_all_ranks(comm, lambda: _in_checkpoint(checkpoint, spec, runs))  # before anybody writes
+        # on all ranks before anybody writes
+        sums = on_all_ranks(comm, lambda: _in_checkpoint(checkpoint, spec, runs))
         same_on_all_ranks(comm, checkpoint=0 if sums is None else sums.runs)
     spec.warn_if_long(runs - (0 if sums is None else sums.runs), threads, comm)
     if sums is None:

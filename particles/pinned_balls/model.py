@@ -54,8 +54,9 @@ class PinnedBalls:
         object.__setattr__(self, "n", checks.integer("n", self.n, 3, 2**31 - 1))
         object.__setattr__(self, "energy_exchange", checks.flag("energy_exchange", self.energy_exchange))
         for name, values in zip(("initial_mean", "initial_std"), velocities(self.mean, self.std, self.positions)):
+            # the balls are frozen, and what they start from too
             values = values.copy()
-            values.flags.writeable = False  # the balls are frozen, and what they start from too
+            values.flags.writeable = False
             object.__setattr__(self, name, values)
 
     @property

@@ -97,9 +97,9 @@ def diagnostics(ensemble: Ensemble, time: int, run: int = 0) -> WhiteNoiseTests:
         raise InvalidArgument(
             "ensemble", f"must be an Ensemble, as PinnedBalls.sample makes it, not {checks.shown(ensemble)}"
         )
-    snapshots, kept = ensemble.times.size, ensemble.sums.kept.shape[0]
+    snapshots, runs = ensemble.values.shape[:2]
     time = checks.integer("time", time, -snapshots, snapshots - 1) % snapshots
-    noise = ensemble.noise[time, checks.integer("run", run, 0, kept - 1)]
+    noise = ensemble.noise[time, checks.integer("run", run, 0, runs - 1)]
     noise = noise[np.isfinite(noise)]
     if ensemble.spec.lags < 1:
         raise InvalidArgument("ensemble", "has no lags to test; sample with lags=1 or more")

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
@@ -21,9 +21,11 @@ from .ranks import communicator, on_all_ranks
 if TYPE_CHECKING:
     from mpi4py import MPI
 
+Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-LONG = 600.0  # seconds; what takes longer is said beforehand
+# seconds; what takes longer is said beforehand
+LONG = 600.0
 
 
 class Stopped(Exception):
@@ -60,7 +62,7 @@ class Stop:
 
 
 def in_order(
-    make: Callable[[Any, Stop], Result], items: Iterable[Any], workers: int, ahead: int | None = None
+    make: Callable[[Item, Stop], Result], items: Iterable[Item], workers: int, ahead: int | None = None
 ) -> Generator[Result, None, None]:
     """Yield make(item, stop) in the order of the items, made by threads.
 

@@ -62,10 +62,10 @@ def real_array(name: str, value: object, shape: tuple[int, ...] | None = None) -
     if np.ma.is_masked(value):
         raise InvalidArgument(name, "must not have masked entries")
     try:
-        given = np.asarray(value)
-        if given.dtype.kind not in "biufO" or not all(hasattr(v, "__float__") for v in _objects(given)):
+        entries = np.asarray(value)
+        if entries.dtype.kind not in "biufO" or not all(hasattr(v, "__float__") for v in _objects(entries)):
             raise TypeError
-        array = np.array(given, dtype=np.float64)
+        array = np.array(entries, dtype=np.float64)
     except (TypeError, ValueError, OverflowError):
         kind = "complex numbers" if _is_complex(value) else shown(value)
         raise InvalidArgument(name, f"must be an array of real numbers, not {kind}") from None

@@ -22,7 +22,8 @@ from ..errors import InvalidArgument
 from .checks import shown
 from .function_values import Unknown, frozen, key_of
 
-KEPT = 256  # compiled functions
+# compiled functions
+KEPT = 256
 
 _COMPILED: OrderedDict[Hashable, Dispatcher] = OrderedDict()
 

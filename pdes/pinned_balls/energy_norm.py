@@ -76,12 +76,13 @@ class EnergyNorm:
             rtol: the largest relative change of w.
         """
         positive = np.maximum(w, 0.0)
-        total, kept, size = self.integrals(w, positive, mu**2)
-        wanted = total
+        total, cut, size = self.integrals(w, positive, mu**2)
+        target = total
         if energy is not None and abs(energy - 0.5 * size - total) <= ROUNDING_OF_SOLVES * energy:
-            wanted = energy - 0.5 * size
-        if kept == total == wanted:  # which does not mean that nothing is negative: what is tiny vanishes in the sums
+            target = energy - 0.5 * size
+        # w may be negative where these are the same: what is tiny vanishes in the sums
+        if cut == total == target:
             return (positive if (w < 0).any() else w), ""
-        if not abs(kept - wanted) <= rtol * kept + ROUND_OFF * size:
+        if not abs(cut - target) <= rtol * cut + ROUND_OFF * size:
             return w, "w is negative by more than the tolerance"
-        return positive * (max(wanted, 0.0) / kept if kept > 0 else 0.0), ""
+        return positive * (max(target, 0.0) / cut if cut > 0 else 0.0), ""

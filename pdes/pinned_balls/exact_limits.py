@@ -129,14 +129,15 @@ def ordering_time(
     # on the mesh of this solve, from times that are short against all scales; then in ever smaller brackets
     shortest = SETTINGS.earliest * min(scale, scale**2, 1.0, bound)
     times = np.geomspace(shortest, bound, math.ceil(SETTINGS.per_decade * math.log10(bound / shortest)) + 1)
-    chosen = (first.nodes.size - 1) // first.degree
-    rough = equations.solve(times, rtol, chosen, degree=first.degree, comm=comm, quiet=True)
+    same_cells = (first.nodes.size - 1) // first.degree
+    rough = equations.solve(times, rtol, same_cells, degree=first.degree, comm=comm, quiet=True)
     before, after = _bracket(np.append(0.0, times), np.append(False, _in_order(rough, epsilon)), bound)
     for _ in range(SETTINGS.rounds):
         times = np.linspace(before, after, SETTINGS.brackets + 1)
         solution = equations.solve(times[1:], rtol, cells, comm=comm, quiet=True)
         ordered = np.append(False, _in_order(solution, epsilon))
-        ordered[-1] = True  # it was, on another mesh
+        # as it was on another mesh
+        ordered[-1] = True
         before, after = _bracket(times, ordered, bound)
     return Ordering(0.5 * (before + after), bound)
 

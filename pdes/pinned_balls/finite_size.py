@@ -261,7 +261,8 @@ class FiniteSizeEquations:
         same_on_all_ranks(
             comm, times=times, rtol=rtol, n=self.n, correlations=self.correlations, mean=mu, std=sigma, scheme=scheme
         )
-        frame = float(mu.mean())  # a constant added to mu changes nothing but the digits that are left for sigma
+        # a constant added to mu changes nothing but the digits that are left for sigma
+        frame = float(mu.mean())
         mu = mu - frame
         if reason := hidden_by_rounding(float(np.abs(mu).max()), float(sigma.max())):
             warn(reason, Unresolved)

@@ -22,7 +22,8 @@ from numba import njit
 from scaling_limits.particles.sampling.philox import COMPILED
 
 POINTS = 24
-STRETCH = 4.0  # of the substitution; ten digits from no gaps to no noise (1 loses three of them)
+# of the substitution: ten digits from no gaps to no noise (1 loses three of them)
+STRETCH = 4.0
 _abscissae, _weights = np.polynomial.legendre.leggauss(POINTS)
 _theta = 0.25 * math.pi * (_abscissae + 1.0)
 _TAN2 = np.tan(_theta) ** 2
