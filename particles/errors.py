@@ -5,9 +5,9 @@ from __future__ import annotations
 import sys
 import warnings
 from functools import partial
-from typing import Any
 
-BETWEEN = {"scaling_limits", "contextlib", "concurrent", "functools", "threading", "tqdm"}  # whose frames no user wrote
+# whose frames no user wrote
+BETWEEN = {"scaling_limits", "contextlib", "concurrent", "functools", "threading", "tqdm"}
 
 
 def warn(message: str, category: type[Warning] = UserWarning) -> None:
@@ -59,7 +59,7 @@ class NotConverged(RuntimeError):
         super().__init__(f"{what} failed{place}{size}: {reason}. Remedy: {remedy}.")
         self.what, self.reason, self.remedy, self.time, self.step = what, reason, remedy, time, step
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self) -> tuple[partial[NotConverged], tuple[str, str, str]]:
         return partial(type(self), time=self.time, step=self.step), (self.what, self.reason, self.remedy)
 
 

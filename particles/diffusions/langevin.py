@@ -17,8 +17,7 @@ from ..sampling.philox import Purpose, key_words
 from ..sampling.ranks import communicator, on_all_ranks, same_on_all_ranks
 from ..sampling.samples import runs_or_paths
 from ..sampling.steps import check_bounded
-from ..sampling.tiles import over_tiles
-from ..sampling.workers import Stop
+from ..sampling.workers import Stop, over_tiles
 from ..support import checks
 from ..support.compiled_functions import compiled
 from .compiled_gradient import gradient_of

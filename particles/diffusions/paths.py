@@ -12,8 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from ..sampling.normal_tiles import TILE
 from ..sampling.samples import Samples, start_of_each
 from ..sampling.steps import even_steps, longest_step, warn_of_steps
-from ..sampling.tiles import over_tiles
-from ..sampling.workers import Stop
+from ..sampling.workers import Stop, over_tiles
 from ..support import checks
 
 if TYPE_CHECKING:

@@ -15,8 +15,7 @@ from ..errors import InvalidArgument, Unstable
 from ..sampling.philox import key_words
 from ..sampling.ranks import communicator, on_all_ranks, same_on_all_ranks
 from ..sampling.samples import runs_or_paths, start_of_each
-from ..sampling.tiles import over_tiles
-from ..sampling.workers import Stop, thread_count, warn_if_long
+from ..sampling.workers import Stop, over_tiles, thread_count, warn_if_long
 from ..support import checks
 from .dissipations.kernels import LANES
 from .ensemble import RotatorEnsemble, complex_amplitudes
