@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from scaling_limits.particles import Dissipation, InvalidArgument, RotatorLattice
 from scaling_limits.particles.rotators.dissipations.general import AngleAverage
 from scaling_limits.particles.rotators.ensemble import complex_amplitudes
-from scaling_limits.particles.support.checks import real_array
+from scaling_limits.particles.support.checks import instance, real_array
 
 CHUNK = 2**14  # points at a time
 
@@ -25,6 +25,8 @@ class AveragedDissipation:
     K of polynomials is that of their resonant monomials; of other functions it is a trapezoidal sum over the angles on
     which g_j . u_j depends.
 
+    Its methods raise InvalidArgument for arrays of a wrong shape, not finite, or actions that are negative.
+
     Args:
         lattice: the rotators.
         angles: number of angles for each site that make such a sum exact.
@@ -36,19 +38,9 @@ class AveragedDissipation:
     angles: int
 
     def __call__(self, actions: ArrayLike) -> NDArray[np.float64]:
-        """Averaged dissipation R(I).
-
-        Args:
-            actions: I (P, N), not negative.
-
-        Returns:
-            R (P, N), an action over slow time.
-
-        Raises:
-            InvalidArgument: a wrong shape, or actions that are negative or not finite.
-        """
+        """Averaged dissipation R(I) (P, N), an action over slow time, of actions I (P, N)."""
         modulus = np.sqrt(2.0 * self._checked(actions))
-        return (self.effective_drift(modulus) * modulus).real
+        return (self._drift(modulus + 0j) * modulus).real
 
     def rate(self, actions: ArrayLike) -> NDArray[np.float64]:
         """Rate R_j(I)/I_j (P, N), which has a limit as I_j -> 0.
@@ -56,9 +48,8 @@ class AveragedDissipation:
         Args:
             actions: I (P, N), not negative.
         """
-        checked = np.maximum(self._checked(actions), 1e-30)
-        modulus = np.sqrt(2.0 * checked)
-        return 2.0 * (self.effective_drift(modulus) / modulus).real
+        modulus = np.sqrt(2.0 * np.maximum(self._checked(actions), 1e-30))
+        return 2.0 * (self._drift(modulus + 0j) / modulus).real
 
     def effective_drift(self, amplitudes: ArrayLike) -> NDArray[np.complex128]:
         """Drift K(v) of the effective equation.
@@ -72,13 +63,15 @@ class AveragedDissipation:
         Raises:
             InvalidArgument: a wrong shape, or amplitudes that are not finite.
         """
-        v = complex_amplitudes("amplitudes", amplitudes)
-        region = self.lattice.region
-        if v.ndim != 2 or v.shape[1] != region.size:
-            raise InvalidArgument("amplitudes", f"must have the shape (P, {region.size}), not {v.shape}")
+        v, size = complex_amplitudes("amplitudes", amplitudes), self.lattice.size
+        if v.ndim != 2 or v.shape[1] != size:
+            raise InvalidArgument("amplitudes", f"must have the shape (P, {size}), not {v.shape}")
+        return self._drift(v)
+
+    def _drift(self, v: NDArray[np.complex128]) -> NDArray[np.complex128]:
         result = np.empty_like(v)
         for first in range(0, len(v), CHUNK):
-            result[first : first + CHUNK] = self._averaged.at(region, v[first : first + CHUNK])
+            result[first : first + CHUNK] = self._averaged.at(self.lattice.region, v[first : first + CHUNK])
         return result
 
     @cached_property
@@ -110,9 +103,7 @@ def averaged_dissipation(lattice: RotatorLattice) -> AveragedDissipation:
 
     Source: Dymov, equation (2.7).
     """
-    if not isinstance(lattice, RotatorLattice):
-        raise InvalidArgument("lattice", f"must be a RotatorLattice, not {type(lattice).__name__}")
-    averaged = lattice.dissipation.averaged(lattice.region)
+    averaged = instance("lattice", lattice, RotatorLattice).dissipation.averaged(lattice.region)
     degree = lattice.dissipation.degree
     angles = averaged.angles if isinstance(averaged, AngleAverage) else (degree or 0) + 2
     result = AveragedDissipation(lattice, angles)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from dolfinx import fem
@@ -59,7 +58,7 @@ def correctors(
     cells: int = 16,
     degree: int = 4,
     comm: MPI.Comm = MPI.COMM_WORLD,
-    petsc_options: dict[str, Any] | None = None,
+    petsc_options: Mapping[str, object] | None = None,
     route: PETScElements | None = None,
 ) -> list[CorrectorLevel]:
     """Solve the cell problems of all levels, at one x and given y_1, ..., y_{N-1}.
@@ -119,7 +118,7 @@ def _level_tensor(recursion: Recursion, level: int, slow: np.ndarray, comm: MPI.
     return LevelTensor(recursion.splitting, level, slow, samples)
 
 
-def _position(name: str, value: Any, dim: int) -> np.ndarray:
+def _position(name: str, value: ArrayLike, dim: int) -> np.ndarray:
     """One position (d,)."""
     position = real_array(name, value).ravel()
     if position.shape != (dim,):
@@ -127,12 +126,12 @@ def _position(name: str, value: Any, dim: int) -> np.ndarray:
     return position
 
 
-def _fast_positions(potential: MultiscalePotential, fast: Any) -> list[np.ndarray]:
+def _fast_positions(potential: MultiscalePotential, fast: Sequence[ArrayLike] | None) -> list[np.ndarray]:
     """y_1, ..., y_{N-1}."""
     count = potential.scales - 1
     if fast is None:
         return [np.zeros(potential.dim)] * count
-    given = list(fast) if hasattr(fast, "__iter__") and not isinstance(fast, str) else None
-    if given is None or len(given) != count:
+    positions = list(fast) if hasattr(fast, "__iter__") and not isinstance(fast, str) else None
+    if positions is None or len(positions) != count:
         raise InvalidArgument("fast", f"must be {count} positions, for all scales but the last, not {shown(fast)}")
-    return [_position("fast", y, potential.dim) for y in given]
+    return [_position("fast", y, potential.dim) for y in positions]

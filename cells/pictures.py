@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -17,6 +18,9 @@ from scaling_limits.particles.support.checks import number, real_array, shown
 
 from .correctors import CorrectorLevel
 from .solvers.symmetric import composed
+
+if TYPE_CHECKING:
+    import pyvista
 
 CIRCLE = 48  # corners of an ellipse
 
@@ -110,7 +114,7 @@ def corrector_fields(path: str | os.PathLike[str], level: CorrectorLevel) -> Pat
         from dolfinx import fem, plot
 
         space = draw_space(mesh, level.correctors[0].function_space.ufl_element().degree)
-        fields: dict[str, Any] = {
+        fields: dict[str, Callable[[np.ndarray], np.ndarray] | fem.Function] = {
             f"log K_{level.level}": lambda x: np.linalg.slogdet(level.tensor(np.ascontiguousarray(x[:2].T)))[1] / 2
         }
         fields |= {f"theta_{level.level}, direction {j}": theta for j, theta in enumerate(level.correctors, 1)}
@@ -133,7 +137,7 @@ def corrector_fields(path: str | os.PathLike[str], level: CorrectorLevel) -> Pat
     return place
 
 
-def _ellipses(places: np.ndarray, matrices: np.ndarray, size: float) -> Any:
+def _ellipses(places: np.ndarray, matrices: np.ndarray, size: float) -> pyvista.PolyData:
     """All ellipses as filled polygons a little above the plane."""
     import pyvista
 

@@ -1,7 +1,6 @@
 """Meshes of the domains that the equations live on: tori with a periodic topology; importing them needs FEniCSx."""
 
 from .backend import fenicsx as _fenicsx  # isort: skip
-from .backend import compat as _compat
 from .box import Grid, box
 from .evaluation import evaluate
 from .torus import draw_space, torus

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from operator import attrgetter
-from typing import Any
 
 import numpy as np
 from dolfinx import fem
@@ -66,7 +65,7 @@ def box(
     return mesh
 
 
-def checked_bounds(name: str, value: Any) -> np.ndarray:
+def checked_bounds(name: str, value: ArrayLike) -> np.ndarray:
     """Return the bounds (d, 2) of a box that is not empty, d = 1, 2, 3."""
     limits = real_array(name, value)
     if limits.ndim != 2 or limits.shape[1:] != (2,) or len(limits) not in (1, 2, 3):
@@ -108,25 +107,23 @@ class Grid:
         limits = checked_bounds("box", box)
         if not hasattr(comm, "allgather"):
             raise InvalidArgument("comm", f"must be an mpi4py communicator, not {shown(comm)}")
-        given = [cells] if np.ndim(cells) == 0 else list(cells)  # type: ignore[arg-type]
-        counts = tuple(integer(f"cells[{i}]", n, 1) for i, n in enumerate(given))
+        numbers = [cells] if np.ndim(cells) == 0 else list(cells)  # type: ignore[arg-type]
+        counts = tuple(integer(f"cells[{i}]", n, 1) for i, n in enumerate(numbers))
         if len(counts) != len(limits):
             raise InvalidArgument("cells", f"must be given for each of {len(limits)} directions, not {cells!r}")
-        one = isinstance(periodic, bool | np.bool_)
-        if not one and not isinstance(periodic, list | tuple | np.ndarray):
+        values = [periodic] * len(limits) if isinstance(periodic, bool | np.bool_) else periodic
+        if not isinstance(values, list | tuple | np.ndarray):
             raise InvalidArgument("periodic", f"must be True, False or a list of them, not {shown(periodic)}")
-        wraps = tuple(flag("periodic", value) for value in ([periodic] * len(limits) if one else periodic))  # type: ignore[union-attr]
+        wraps = tuple(flag("periodic", value) for value in values)
         if len(wraps) != len(limits):
             raise InvalidArgument("periodic", f"must be given for each of {len(limits)} directions, not {periodic!r}")
         if any(wrap and n < 3 for wrap, n in zip(wraps, counts)):
             raise InvalidArgument("cells", f"must be at least 3 in each periodic direction, not {counts}")
-        needed, there = (
-            math.prod(n + 1 for n in counts) * BYTES,
-            os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
-        )
-        if needed > there:
+        needed = math.prod(n + 1 for n in counts) * BYTES / 2**30
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+        if needed > memory:
             raise InvalidArgument(
-                "cells", f"{counts} need {needed / 2**30:.2g} GiB at least, and this machine has {there / 2**30:.2g}"
+                "cells", f"{counts} need {needed:.2g} GiB at least, and this machine has {memory:.2g}"
             )
         return cls(limits, counts, wraps, comm)
 

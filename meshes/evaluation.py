@@ -35,8 +35,8 @@ def evaluate(function: fem.Function, points: ArrayLike) -> NDArray[np.float64]:
     here = np.flatnonzero(cells >= 0)
     if here.size:
         values[here] = function.eval(padded[here], cells[here]).reshape(len(here), -1)[:, 0]
-    found = np.max(mesh.comm.allgather(values), axis=0)
-    if np.isneginf(found).any():
-        missing = places[np.isneginf(found)][0]
+    result = np.max(mesh.comm.allgather(values), axis=0)
+    if np.isneginf(result).any():
+        missing = places[np.isneginf(result)][0]
         raise InvalidArgument("points", f"must be in the mesh; {missing.tolist()} is not")
-    return found
+    return result

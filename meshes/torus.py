@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from typing import Any
 
 import basix.ufl
 import numpy as np
@@ -121,7 +120,7 @@ def _build(nodes: list[np.ndarray], counts: np.ndarray, wraps: np.ndarray, kind:
     return compat.replace_geometry(wrapped, unwrapped, domain())
 
 
-def _break_points(direction: int, value: Any) -> np.ndarray:
+def _break_points(direction: int, value: ArrayLike) -> np.ndarray:
     name = f"cells[{direction}]"
     if np.ndim(value) == 0:
         count = np.asarray(value)
@@ -135,9 +134,9 @@ def _break_points(direction: int, value: Any) -> np.ndarray:
 
 
 def _wraps(periodic: bool | Sequence[bool], dim: int) -> np.ndarray:
-    given = [periodic] * dim if isinstance(periodic, bool | np.bool_) else periodic
-    if not isinstance(given, list | tuple | np.ndarray) or len(given) != dim:
+    values = [periodic] * dim if isinstance(periodic, bool | np.bool_) else periodic
+    if not isinstance(values, list | tuple | np.ndarray) or len(values) != dim:
         raise InvalidArgument(
             "periodic", f"must be a truth value or one for each of {dim} directions, not {periodic!r}"
         )
-    return np.array([flag("periodic", value) for value in given])
+    return np.array([flag("periodic", value) for value in values])

@@ -5,9 +5,9 @@ from __future__ import annotations
 import sys
 import warnings
 from functools import partial
-from typing import Any
 
-BETWEEN = {"scaling_limits", "contextlib", "concurrent", "functools", "threading", "tqdm"}  # whose frames no user wrote
+# whose frames no user wrote
+BETWEEN = {"scaling_limits", "contextlib", "concurrent", "functools", "threading", "tqdm"}
 
 
 def warn(message: str, category: type[Warning] = UserWarning) -> None:
@@ -54,7 +54,7 @@ class NotConverged(RuntimeError):
 
     def __init__(
         self, what: str, reason: str, remedy: str, *, time: float | None = None, step: float | None = None,
-        partial: Any = None,
+        partial: object = None,
     ) -> None:  # fmt: skip
         place = "" if time is None else f" at t = {time:.6g}"
         size = "" if step is None else f" with step {step:.3g}"
@@ -62,12 +62,9 @@ class NotConverged(RuntimeError):
         self.what, self.reason, self.remedy, self.time, self.step = what, reason, remedy, time, step
         self.partial = partial
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        return partial(type(self), time=self.time, step=self.step, partial=self.partial), (
-            self.what,
-            self.reason,
-            self.remedy,
-        )
+    def __reduce__(self) -> tuple[partial[NotConverged], tuple[str, str, str]]:
+        again = partial(type(self), time=self.time, step=self.step, partial=self.partial)
+        return again, (self.what, self.reason, self.remedy)
 
 
 class Unstable(RuntimeError):

@@ -18,13 +18,13 @@ from .pinned_balls.finite_size import FiniteSizeEquations, FiniteSizeSolution
 from .pinned_balls.forms import DeviationForm, EnergyForm, VarianceForm
 from .pinned_balls.picard import PicardIteration, picard_iteration
 from .pinned_balls.solution import BilliardSolution
+from .rotators.coupled import TransportForms
 from .rotators.density import ActionDensity
 from .rotators.density_evolution import EvolvedActions
 from .rotators.effective_plane import EffectivePlane
-from .rotators.elements.forms import TransportForms
 from .rotators.transport_fokker_planck import TransportFokkerPlanck
 from .time.chebyshev import RungeKuttaChebyshev
-from .time.resolvent_schemes import IMPLICIT_EULER, RESOLVENT2, RESOLVENT3, RESOLVENT4, ResolventScheme
+from .time.resolvents import IMPLICIT_EULER, RESOLVENT2, RESOLVENT3, RESOLVENT4, ResolventScheme
 from .time.rosenbrock import RODAS3, RODAS4, Rosenbrock
 
 EdgeScheme, LatticeField = ScharfetterGummel, ScalarField  # their former names

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from scaling_limits.meshes.backend.display import display
 from scaling_limits.particles import InvalidArgument
@@ -22,7 +22,7 @@ __all__ = ["NoDisplay", "action_surface", "density_animation", "density_surface"
 
 
 def space_time_surface(
-    path: str | os.PathLike[str], x: Any, times: Any, values: Any, *, label: str, height: float = 0.5
+    path: str | os.PathLike[str], x: ArrayLike, times: ArrayLike, values: ArrayLike, *, label: str, height: float = 0.5
 ) -> Path | None:
     """Draw a field u(x, t) as a surface over the (x, t) plane.
 
@@ -148,7 +148,7 @@ def _drawn(
 def density_animation(
     path: str | os.PathLike[str],
     run: DensityEvolution,
-    landscape: Any = None,
+    landscape: ArrayLike | None = None,
     *,
     frames_per_second: int = 8,
 ) -> Path:
@@ -168,6 +168,7 @@ def density_animation(
     """
     import matplotlib.pyplot as plt
     from matplotlib.animation import FuncAnimation, PillowWriter
+    from matplotlib.artist import Artist
 
     if not isinstance(run, DensityEvolution):
         raise InvalidArgument("run", f"must be what evolve returns, not {type(run).__name__}")
@@ -191,10 +192,10 @@ def density_animation(
     if landscape is not None:
         axes.contour(x, y, np.asarray(landscape).T, levels=14, colors="white", linewidths=0.5, alpha=0.5)
 
-    def draw(i: int) -> tuple[Any, ...]:
+    def draw(i: int) -> list[Artist]:
         image.set_data(shown(i))
         axes.set_title(f"t = {run.times[i]:.3g}")
-        return (image,)
+        return [image]
 
     FuncAnimation(figure, draw, frames=len(run)).save(os.fspath(path), writer=PillowWriter(fps=speed), dpi=80)
     plt.close(figure)

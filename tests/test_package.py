@@ -208,7 +208,16 @@ def test_install_check_uninstall(installed, editable, tmp_path):
     assert "No module named 'particles'" in done.stderr  # no generic name reaches the user
     for name, text, good in (("good.py", SCRIPT, True), ("wrong.py", WRONG, False)):
         (tmp_path / name).write_text(text)
-        command = [sys.executable, "-m", "mypy", "--python-executable", str(python), "--cache-dir", str(tmp_path), name]
+        command = [
+            sys.executable,
+            "-m",
+            "mypy",
+            "--python-executable",
+            str(python),
+            "--cache-dir",
+            str(source.parent / "mypy"),
+            name,
+        ]
         environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
         done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
         assert (done.returncode == 0) is good, done.stdout + done.stderr

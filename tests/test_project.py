@@ -35,7 +35,7 @@ def test_wheel_has_everything(tmp_path):
     names = set(zipfile.ZipFile(wheel).namelist())
     ours = {n for n in names if not n.split("/")[0].endswith(".dist-info")}
     assert {n.split("/")[0] for n in ours} == {"scaling_limits"}
-    assert {"scaling_limits/__init__.py", "scaling_limits/py.typed"} <= names
+    assert {f"scaling_limits/{name}" for name in ("__init__.py", "py.typed", "references.bib")} <= names
     for package in ("particles", "pdes", "cells", "meshes"):
         modules = {f"scaling_limits/{p.relative_to(ROOT)}" for p in (ROOT / package).rglob("*.py")}
         assert modules <= names

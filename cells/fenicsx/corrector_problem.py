@@ -10,9 +10,8 @@ are made of.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import ufl
@@ -85,7 +84,7 @@ class CorrectorProblem:
         degree: int = 4,
         *,
         quadrature_degree: int | None = None,
-        petsc_options: dict[str, Any] | None = None,
+        petsc_options: Mapping[str, object] | None = None,
     ) -> None:
         _check_mesh(mesh)
         degree = integer("degree", degree, 1)
@@ -133,21 +132,21 @@ class CorrectorProblem:
         self._scaling = np.sqrt(self._reference.getDiagonal().array / self._matrix.getDiagonal().array)
         self._set(np.zeros((1, self.dim, self._scaling.size)))
         start = self.effective().diagonal()[None]
-        found = minimise(
+        minimum = minimise(
             self._apply, self._precondition, self._load_vectors(), self._energies, start, tolerance, ITERATIONS,
             self._dot,
         )  # fmt: skip
-        if not found.converged.all():
+        if not minimum.converged.all():
             raise NotConverged(
-                "a corrector", f"the energy still fell after {found.iterations} iterations",
+                "a corrector", f"the energy still fell after {minimum.iterations} iterations",
                 "take a finer mesh or a lower contrast",
             )  # fmt: skip
-        self._set(found.minimisers)
+        self._set(minimum.minimisers)
         correctors = tuple(theta.copy() for theta in self._thetas)
         for j, theta in enumerate(correctors):
             theta.name = f"theta_{j}"
             theta.x.array[:] -= self.mesh.comm.allreduce(fem.assemble_scalar(fem.form(theta * ufl.dx)))
-        return CorrectorSolution(correctors, self.effective(), found.iterations)
+        return CorrectorSolution(correctors, self.effective(), minimum.iterations)
 
     def effective(self) -> NDArray[np.float64]:
         """Effective tensor K_eff (d, d) of the present correctors, by the energy."""
@@ -210,7 +209,7 @@ class CorrectorProblem:
         return self.mesh.comm.allreduce(np.einsum("bji,bji->bj", a, b))
 
 
-def _check_mesh(mesh: Any) -> None:
+def _check_mesh(mesh: Mesh) -> None:
     if not isinstance(mesh, Mesh):
         raise InvalidArgument("mesh", f"must be a mesh of a torus from scaling_limits.meshes, not {shown(mesh)}")
     mesh.topology.create_connectivity(mesh.topology.dim - 1, mesh.topology.dim)

@@ -6,7 +6,6 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, lru_cache, reduce
-from typing import Any
 
 import numpy as np
 import sympy
@@ -71,7 +70,7 @@ class ScaleSplitting:
         return self._own[level] != 0
 
     @cached_property
-    def _functions(self) -> list[Callable[..., Any]]:
+    def _functions(self) -> list[Callable[..., np.ndarray]]:
         variables = self.potential.variables
         return [lambdified(variables[: (k + 1) * self.dim], own) for k, own in enumerate(self._own)]
 
@@ -129,7 +128,7 @@ class ScaleSplitting:
         return result
 
     def distinct(self, level: int, slow: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Rows of slow variables (B, k d), one of each cell of a level, and for each of the B the number of its own."""
+        """Distinct cells of a level at slow variables (B, k d): the first row of each (C,), the cell of each (B,)."""
         columns = list(self.columns[level])
         if not columns:
             return np.zeros(1, dtype=int), np.zeros(len(slow), dtype=int)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-
 from ..levels.results import LevelResult, Samples, differences
 
 SAFETY = 2.0  # factor on measured errors

@@ -21,7 +21,9 @@ from .wells import basins
 ITERATIONS = 200
 HIGH_CONTRAST = 15.0  # log of the contrast from which wells are treated by a coarse problem
 LENIENCE = 10.0  # the energy that steps between wells may still gain, in tolerances
-SHIFT = 0.01  # of the Laplacian in the preconditioner, as a part of (2 pi log contrast)^2
+# of the Laplacian in the preconditioner, as a part of (2 pi log contrast)^2: with 0, 0.01, 0.1 and 1 there are 108, 72,
+# 84 and 174 iterations for exp(18 cos cos) by elements of degree 8 on 10 x 10 cells, to 1e-8
+SHIFT = 0.01
 
 Field = list[np.ndarray]
 
@@ -79,12 +81,14 @@ class CellProblem:
         load = -self.space.divergence(units)
         done = 0
         for preconditioner in (self.precondition, self._precondition_with_wells):
-            found = minimise(self.apply, preconditioner, load, self._energies, start, tolerance, iterations, stop=stop)
-            theta, done = found.minimisers, done + found.iterations
+            minimum = minimise(
+                self.apply, preconditioner, load, self._energies, start, tolerance, iterations, stop=stop
+            )
+            theta, done = minimum.minimisers, done + minimum.iterations
             field = add_unit_gradients(self.space.gradient(theta))
             effective = energy(self._weighted, field)
             missed = self._missed_between_wells(field) > LENIENCE * tolerance * np.einsum("bii->bi", effective)
-            converged = found.converged & ~missed.any(axis=1)
+            converged = minimum.converged & ~missed.any(axis=1)
             if not self._wells or converged.all():
                 break
         return CellSolution(theta, effective, converged, done)

@@ -22,7 +22,7 @@ Product = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
 @dataclass(frozen=True, eq=False)
-class Minimised:
+class Minimum:
     """Minimisers u (B, L, ...); which cells have all energies within the tolerance of their minima; iterations made."""
 
     minimisers: np.ndarray
@@ -40,7 +40,7 @@ def minimise(
     iterations: int,
     dot: Product | None = None,
     stop: Stop | None = None,
-) -> Minimised:
+) -> Minimum:
     """Minimise E(u) = E(0) - 2 b.u + u.Au for each of B x L columns, until E is within a relative tolerance.
 
     A cell all of whose columns have converged stays as it is, whatever the others do. The residual is not looked at: at
@@ -79,14 +79,14 @@ def minimise(
         if done >= FIRST_TEST:
             active &= ~_converged(decrements, current, start, tolerance, energies, u).all(axis=1, keepdims=True)
             if not active.any():
-                return Minimised(u, ~active[:, 0], done)
+                return Minimum(u, ~active[:, 0], done)
         r -= step.reshape(columns) * q
         z = precondition(r)
         fresh = dot(r, z)
         ratio = np.divide(fresh, rz, out=np.zeros_like(rz), where=rz > 0)
         p = z + ratio.reshape(columns) * p
         rz = fresh
-    return Minimised(u, ~active[:, 0], done)
+    return Minimum(u, ~active[:, 0], done)
 
 
 def _converged(

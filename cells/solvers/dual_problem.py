@@ -13,7 +13,7 @@ import numpy as np
 
 from scaling_limits.particles.sampling.workers import Stop
 
-from ..spaces.tensor_space import LineSpace, TensorSpace, apply_along, transpose
+from ..spaces.tensor_space import LineSpace, TensorSpace, apply_along, apply_along_all, transpose
 from .cell_problem import Field, add_unit_gradients, energy, flux, flux_of_unit_gradients
 from .conjugate_gradients import minimise
 
@@ -44,10 +44,9 @@ def curl(space: TensorSpace, a: np.ndarray) -> Field:
     slope = space.line.edge_derivative
     result = []
     for i in range(3):
-        part = apply_along(slope, a[:, :, (i + 2) % 3], _axis(i + 1)) - apply_along(
-            slope, a[:, :, (i + 1) % 3], _axis(i + 2)
-        )
-        result.append(_apply_by_direction(space.line.values, space.line.edge_values, part, i))
+        first = apply_along(slope, a[:, :, (i + 2) % 3], _axis(i + 1))
+        second = apply_along(slope, a[:, :, (i + 1) % 3], _axis(i + 2))
+        result.append(_apply_by_direction(space.line.values, space.line.edge_values, first - second, i))
     return result
 
 
@@ -88,8 +87,8 @@ class CurlProblem:
         """
         units, start = flux_of_unit_gradients(self._weighted, 3)
         load = -curl_adjoint(self.space, units)
-        found = minimise(self.apply, self.precondition, load, self._energies, start, tolerance, iterations, stop=stop)
-        return found.minimisers, found.converged
+        minimum = minimise(self.apply, self.precondition, load, self._energies, start, tolerance, iterations, stop=stop)
+        return minimum.minimisers, minimum.converged
 
     def apply(self, a: np.ndarray) -> np.ndarray:
         """Apply the operator: int curl phi . K^-1 curl A for each basis function phi."""
@@ -137,27 +136,19 @@ class CurlProblem:
         """Diagonal of the operator, int |curl phi|^2 K^-1, without the terms that mix components."""
         line = self.space.line
         squares = [transpose(_squared(matrix, line)) for matrix in (line.values, line.derivatives, line.edge_values)]
-        result = []
-        for component in range(3):
-            total = np.zeros(())
-            for differentiated in range(3):
-                if differentiated != component:
-                    part = weighted[:, 3 - component - differentiated]
-                    for axis in range(3):
-                        kind = 2 if axis == component else int(axis == differentiated)
-                        part = apply_along(squares[kind], part, _axis(axis))
-                    total = total + part
-            result.append(total)
-        return np.stack(result, axis=1)
+
+        def part(own: int, slope: int) -> np.ndarray:
+            kinds = [2 if axis == own else int(axis == slope) for axis in range(3)]
+            return apply_along_all([squares[kind] for kind in kinds], weighted[:, 3 - own - slope])
+
+        return np.stack([part(i, (i + 1) % 3) + part(i, (i + 2) % 3) for i in range(3)], axis=1)
 
 
 def _apply_by_direction(
     own: np.ndarray | None, others: np.ndarray | None, part: np.ndarray, component: int
 ) -> np.ndarray:
     """Apply a matrix to a component of a field along its own direction, and another one along the two others."""
-    for axis in range(3):
-        part = apply_along(own if axis == component else others, part, _axis(axis))
-    return part
+    return apply_along_all([own if axis == component else others for axis in range(3)], part)
 
 
 def _axis(direction: int) -> int:

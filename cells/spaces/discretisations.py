@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, ClassVar, Protocol, runtime_checkable
+from typing import ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -221,7 +221,7 @@ def after(route: Discretisation, refinement: int, error: float, allowed: float, 
     return next((r for r in finer if route.space(r, dim).line.points.size >= 0.95 * wanted), max(finer, default=size))
 
 
-def _increasing(name: str, numbers: Any, least: int) -> tuple[int, ...]:
+def _increasing(name: str, numbers: object, least: int) -> tuple[int, ...]:
     """Positive, increasing integers."""
     if isinstance(numbers, str | bytes) or not isinstance(numbers, Iterable):
         raise InvalidArgument(name, f"must be a tuple of integers, such as (8,), not {shown(numbers)}")

@@ -111,7 +111,7 @@ def chebyshev_points(degrees: Sequence[int]) -> np.ndarray:
     return np.stack(np.meshgrid(*nodes, indexing="ij"), axis=-1).reshape(-1, len(degrees))
 
 
-def coefficients(values: np.ndarray) -> np.ndarray:
+def chebyshev_coefficients(values: np.ndarray) -> np.ndarray:
     """Chebyshev coefficients of values at Chebyshev points (F, n_1, ...)."""
     for axis in range(1, values.ndim):
         n = values.shape[axis]
@@ -120,14 +120,14 @@ def coefficients(values: np.ndarray) -> np.ndarray:
     return values
 
 
-def tail(polynomials: np.ndarray, axis: int) -> float:
+def chebyshev_tail(polynomials: np.ndarray, axis: int) -> float:
     """The largest coefficient among the last third along an axis."""
     n = polynomials.shape[1 + axis]
     last = np.take(np.abs(polynomials), range(2 * n // 3, n), axis=1 + axis)
     return float(last.reshape(len(polynomials), -1).max())
 
 
-def evaluated(
+def chebyshev_values(
     polynomials: np.ndarray, bounds: np.ndarray, axes: Sequence[int], x: np.ndarray, along: int | None = None
 ) -> np.ndarray:
     """Values of the fields at points, or their derivatives along an axis.

@@ -15,7 +15,7 @@ import basix
 import numpy as np
 from scipy.linalg import eigh
 
-from scaling_limits.meshes.backend.interval import composite_gauss, lagrange_basis
+from scaling_limits.meshes.backend.quadrature import composite_gauss, lagrange_basis
 
 TWO_PI = 2.0 * np.pi
 
@@ -212,45 +212,38 @@ class TensorSpace:
         return (self.line.unknowns,) * self.dim
 
     @cached_property
-    def _value(self) -> tuple[np.ndarray | None, np.ndarray | None]:
-        return self.line.values, transpose(self.line.values)
-
-    @cached_property
-    def _slope(self) -> tuple[np.ndarray, np.ndarray]:
-        return self.line.derivatives, np.ascontiguousarray(self.line.derivatives.T)
-
-    @cached_property
-    def _modes(self) -> tuple[np.ndarray, np.ndarray]:
-        return self.line.modes, np.ascontiguousarray(self.line.modes.T)
+    def _transposed(self) -> tuple[np.ndarray | None, ...]:
+        """The transposes of values, derivatives and modes on the line."""
+        return tuple(transpose(matrix) for matrix in (self.line.values, self.line.derivatives, self.line.modes))
 
     def gradient(self, u: np.ndarray) -> list[np.ndarray]:
         """The d components of grad u at the quadrature points."""
         parts: list[np.ndarray] = []
         for axis in range(-1, -self.dim - 1, -1):
-            parts = [apply_along(self._value[0], part, axis) for part in parts]
-            parts.append(apply_along(self._slope[0], u, axis))
-            u = apply_along(self._value[0], u, axis)
+            parts = [apply_along(self.line.values, part, axis) for part in parts]
+            parts.append(apply_along(self.line.derivatives, u, axis))
+            u = apply_along(self.line.values, u, axis)
         return parts[::-1]
 
     def divergence(self, flux: list[np.ndarray]) -> np.ndarray:
         """The adjoint of `gradient`: int flux . grad phi for each basis function phi, the weights being in the flux."""
+        values, slopes, _ = self._transposed
         parts = list(flux)
         result = np.zeros(())
         for axis in range(-self.dim, 0):
-            slope = apply_along(self._slope[1], parts[axis], axis)
-            result = slope if axis == -self.dim else apply_along(self._value[1], result, axis) + slope
-            parts[axis + 1 or len(parts) :] = [
-                apply_along(self._value[1], part, axis) for part in parts[axis + 1 or len(parts) :]
-            ]
+            slope = apply_along(slopes, parts[axis], axis)
+            result = slope if axis == -self.dim else apply_along(values, result, axis) + slope
+            for later in range(axis + 1, 0):
+                parts[later] = apply_along(values, parts[later], axis)
         return result
 
     def modes_of(self, residual: np.ndarray) -> np.ndarray:
         """Values of a functional on the products of the modes v_i, from those on the basis functions."""
-        return apply_along_all([self._modes[1]] * self.dim, residual)
+        return apply_along_all([self._transposed[2]] * self.dim, residual)
 
     def from_modes(self, coefficients: np.ndarray) -> np.ndarray:
         """Unknowns of a linear combination of products of the modes v_i."""
-        return apply_along_all([self._modes[0]] * self.dim, coefficients)
+        return apply_along_all([self.line.modes] * self.dim, coefficients)
 
     @cached_property
     def frequencies(self) -> np.ndarray:
@@ -281,8 +274,8 @@ class TensorSpace:
         return result
 
     @cached_property
-    def _products(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def _products(self) -> list[np.ndarray]:
         """Products phi phi, phi phi' and phi' phi' at the points, transposed."""
         slope = self.line.derivatives
         value = np.eye(*slope.shape) if self.line.values is None else self.line.values
-        return tuple(np.ascontiguousarray(product.T) for product in (value**2, value * slope, slope**2))  # type: ignore[return-value]
+        return [np.ascontiguousarray(product.T) for product in (value**2, value * slope, slope**2)]

@@ -28,9 +28,9 @@ def show_warnings() -> None:
 
 def check_version() -> None:
     """Warn of a dolfinx that the test suite has not been run with."""
-    found = ".".join(dolfinx.__version__.split(".")[:2])
-    if found not in TESTED:
-        warn(f"dolfinx {found} has not been tried; tried are {', '.join(TESTED)}")
+    version = ".".join(dolfinx.__version__.split(".")[:2])
+    if version not in TESTED:
+        warn(f"dolfinx {version} has not been tried; tried are {', '.join(TESTED)}")
 
 
 def create_mesh(comm: MPI.Comm, cells: np.ndarray, x: np.ndarray, domain: ufl.Mesh) -> dolfinx_mesh.Mesh:

@@ -12,10 +12,10 @@ REMEDY = (
 )
 
 try:
-    found = {name: import_module(name) for name in ("dolfinx", "ufl", "petsc4py", "mpi4py")}
+    libraries = {name: import_module(name) for name in ("dolfinx", "ufl", "petsc4py", "mpi4py")}
 except ImportError as error:
     raise type(error)(f"{error}. {REMEDY}", name=error.name, path=error.path) from error
 
-version = found["dolfinx"].__version__
+version = libraries["dolfinx"].__version__
 if tuple(int(part) for part in version.split(".")[:2]) < (0, 9):
     raise ImportError(f"dolfinx is {version} here. {REMEDY}", name="dolfinx")

@@ -5,21 +5,23 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 from dolfinx import fem
 from dolfinx.fem import petsc as fem_petsc
+from mpi4py import MPI
 from petsc4py import PETSc
 
 from scaling_limits.particles import InvalidArgument
 from scaling_limits.particles.errors import NotConverged
 
 FACTORING = (71, 76, 81)  # PETSc: zero pivots of LU and Cholesky, and what external packages say of them
+# unknowns; the factors of larger three-dimensional matrices fill up
+LARGEST_LU_3D, LARGEST_CHOLESKY_3D = 60_000, 20_000
 
 
 def configured(
-    matrix: PETSc.Mat, prefix: str, options: dict[str, Any], petsc_options: dict[str, Any] | None
+    matrix: PETSc.Mat, prefix: str, options: Mapping[str, object], petsc_options: Mapping[str, object] | None
 ) -> PETSc.KSP:
     """Make a solver for a matrix and set it up: factors and the like are made here.
 
@@ -34,14 +36,14 @@ def configured(
             part of the solver has asked for.
         NotConverged: the matrix cannot be factored.
     """
-    given = checked_options(petsc_options)
-    if given.get("pc_type", options.get("pc_type")) != options.get("pc_type"):
+    overrides = checked_options(petsc_options)
+    if overrides.get("pc_type", options.get("pc_type")) != options.get("pc_type"):
         # what goes with the default preconditioner, such as a package for factors, does not go with another
         options = {name: value for name, value in options.items() if not name.startswith("pc_")}
     solver = PETSc.KSP().create(matrix.getComm())
     solver.setOptionsPrefix(prefix)
     database = PETSc.Options(prefix)
-    chosen = options | given
+    chosen = {**options, **overrides}
     for name, value in chosen.items():
         database[name] = value
     solver.setOperators(matrix)
@@ -49,11 +51,11 @@ def configured(
         solver.setFromOptions()
         solver.setUp()
         solver.setUpOnBlocks()
-        unknown = [name for name in given if not _used(prefix + name)]
+        unknown = [name for name in overrides if not _used(prefix + name)]
     except PETSc.Error as error:
         last = str(error).splitlines()[-1].rpartition("] ")[2]
-        if given and error.ierr not in FACTORING:
-            raise InvalidArgument("petsc_options", f"PETSc refuses {given}: {last} (error {error.ierr})") from error
+        if overrides and error.ierr not in FACTORING:
+            raise InvalidArgument("petsc_options", f"PETSc refuses {overrides}: {last} (error {error.ierr})") from error
         raise NotConverged(
             f"the set-up of the linear solver {prefix.rstrip('_')}", f"{last} (PETSc error {error.ierr})",
             "the matrix is singular to rounding: let coefficients vary less, or try petsc_options of another solver",
@@ -62,14 +64,40 @@ def configured(
         for name in chosen:
             del database[name]
     if unknown:
-        raise InvalidArgument("petsc_options", f"{unknown[0]!r} is no option of the solver that {given} asks for")
+        raise InvalidArgument("petsc_options", f"{unknown[0]!r} is no option of the solver that {overrides} asks for")
     return solver
 
 
-def lu_options(matrix: PETSc.Mat, **serial: str) -> dict[str, Any]:
+def lu_options(matrix: PETSc.Mat, **serial: str) -> dict[str, object]:
     """Options of an LU factorisation: by MUMPS on several ranks, else by PETSc itself with the options `serial`."""
     parallel = {"pc_factor_mat_solver_type": "mumps"}
     return {"ksp_type": "preonly", "pc_type": "lu", **(parallel if matrix.getComm().size > 1 else serial)}
+
+
+def symmetric_options(comm: MPI.Comm, dim: int, size: int) -> dict[str, object]:
+    """Options for positive definite matrices: factors where they are cheap, else CG with algebraic multigrid.
+
+    Args:
+        comm: the ranks.
+        dim: dimension of space.
+        size: number of unknowns.
+    """
+    if dim == 3 and size > LARGEST_CHOLESKY_3D:
+        return {"ksp_type": "cg", "pc_type": "gamg", "ksp_rtol": 1e-13, "ksp_norm_type": "natural", "ksp_max_it": 300}
+    if comm.size > 1:
+        return {"ksp_type": "preonly", "pc_type": "lu", "pc_factor_mat_solver_type": "mumps"}
+    package = "cholmod" if PETSc.Sys.hasExternalPackage("cholmod") else "petsc"
+    return {"ksp_type": "preonly", "pc_type": "cholesky", "pc_factor_mat_solver_type": package}
+
+
+def general_options(comm: MPI.Comm, dim: int, size: int) -> dict[str, object]:
+    """Options for matrices that are not symmetric, as `symmetric_options`: LU, else GMRES with algebraic multigrid."""
+    if dim == 3 and size > LARGEST_LU_3D:
+        hypre = PETSc.Sys.hasExternalPackage("hypre")
+        multigrid = {"pc_type": "hypre", "pc_hypre_type": "boomeramg"} if hypre else {"pc_type": "gamg"}
+        return {"ksp_type": "gmres", "ksp_rtol": 1e-11, "ksp_max_it": 300, "ksp_gmres_restart": 60, **multigrid}
+    package = "mumps" if PETSc.Sys.hasExternalPackage("mumps") else "petsc"
+    return {"ksp_type": "preonly", "pc_type": "lu", "pc_factor_mat_solver_type": package}
 
 
 def _used(option: str) -> bool:
@@ -79,7 +107,7 @@ def _used(option: str) -> bool:
     return bool(answer.value & 0xFF)  # PetscBool is an enum or, in newer versions, a C bool
 
 
-def checked_options(petsc_options: Any) -> dict[str, Any]:
+def checked_options(petsc_options: object) -> dict[str, object]:
     """Return options by their names; none where there are none.
 
     Raises:
@@ -103,7 +131,7 @@ class DirectSolver:
         petsc_options: options that take precedence, without the prefix.
     """
 
-    def __init__(self, form: fem.Form, prefix: str, petsc_options: dict[str, Any] | None = None) -> None:
+    def __init__(self, form: fem.Form, prefix: str, petsc_options: Mapping[str, object] | None = None) -> None:
         self._form = form
         self.matrix = fem_petsc.create_matrix(form)
         self.matrix.setOption(PETSc.Mat.Option.NEW_NONZERO_ALLOCATION_ERR, True)

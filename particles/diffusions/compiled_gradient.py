@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any
 
 import sympy
 from numba import njit
@@ -27,7 +26,7 @@ class _Printer(PythonCodePrinter):
 
 
 @lru_cache(maxsize=32)
-def gradient_of(potential: MultiscalePotential) -> Callable[..., Any]:
+def gradient_of(potential: MultiscalePotential) -> Callable[..., None]:
     """A compiled function gradient(x, out, count, scales) for positions x (d, n), of which the first `count` are done.
 
     scales are (epsilon^-1, ..., epsilon^-N).
@@ -46,7 +45,7 @@ def gradient_of(potential: MultiscalePotential) -> Callable[..., Any]:
     components = [sympy.diff(full, symbol) for symbol in slow]
     check_compilable(components)
     source = _source(components, slow, scales)
-    namespace: dict[str, Any] = {"math": math, "cos_sin_2pi": cos_sin_2pi, "exponential": exponential}
+    namespace: dict[str, object] = {"math": math, "cos_sin_2pi": cos_sin_2pi, "exponential": exponential}
     exec(compile(source, f"<gradient of {potential!r}>", "exec"), namespace)
     return njit(fastmath=FAST, error_model="numpy", boundscheck=False)(namespace["gradient"])
 
@@ -57,7 +56,8 @@ def _source(components: list[sympy.Expr], slow: tuple[sympy.Symbol, ...], scales
         {wave.args[0] for c in components for wave in c.atoms(sympy.sin, sympy.cos)}, key=sympy.default_sort_key
     )
     if any(argument.has(sympy.sin, sympy.cos) for argument in waves):
-        waves = []  # waves of waves are left to the mathematical library
+        # waves of waves are left to the mathematical library
+        waves = []
     swap: dict[sympy.Expr, sympy.Symbol] = {}
     for i, argument in enumerate(waves):
         swap |= {sympy.cos(argument): sympy.Symbol(f"cos{i}"), sympy.sin(argument): sympy.Symbol(f"sin{i}")}

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 import sympy
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from ..errors import InvalidArgument
 from .multiscale_potential import MultiscalePotential, lambdified
+
+# from columns of variables (P,) to several fields, each (P,) or one number
+Entries = Callable[..., Sequence[ArrayLike]]
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ SETTINGS = SearchSettings()
 
 
 @lru_cache(maxsize=32)
-def hessian(potential: MultiscalePotential) -> Any:
+def hessian(potential: MultiscalePotential) -> Entries:
     """The entries of the Hessian of V_epsilon as a function of x, y_1, ..., y_N and the scales epsilon^-k."""
     scales = sympy.symbols(f"scale1:{potential.scales + 1}", positive=True)
     full = potential.confining_expression + potential.fluctuation_expression
@@ -117,7 +119,8 @@ def largest_curvature(potential: MultiscalePotential, epsilon: float, initial: n
 def _largest(potential: MultiscalePotential, epsilon: float, paths: int, of_starts: bytes) -> float:
     starts = np.frombuffer(of_starts).reshape(SETTINGS.starts, potential.dim)
     generator = np.random.Generator(np.random.Philox(key=SETTINGS.samples))
-    generator.integers(paths, size=SETTINGS.starts)  # those of the starts
+    # those of the starts
+    generator.integers(paths, size=SETTINGS.starts)
     low, high = _reach(potential, starts)
     x = low + (high - low) * generator.random((SETTINGS.samples, potential.dim))
     level = potential.confining_at(starts).max() + SETTINGS.height * potential.temperature
@@ -137,29 +140,30 @@ def _largest(potential: MultiscalePotential, epsilon: float, paths: int, of_star
     centres = reached(np.concatenate([seeds, *(_towards(f, seeds) for f in _features(potential))]))
     points, norms = np.concatenate([plain, centres]), np.append(norms, curvatures(potential, epsilon, centres))
     best = _ascended(potential, epsilon, points, norms, high - low, reached, generator)
-    found = best if best > SETTINGS.narrow * sampled else sampled
-    if not 0.0 < found < np.inf:
+    largest = best if best > SETTINGS.narrow * sampled else sampled
+    if not 0.0 < largest < np.inf:
         raise InvalidArgument("epsilon", f"must be such that curvatures like 1/epsilon^2 are numbers, not {epsilon:g}")
-    return found
+    return largest
 
 
 @lru_cache(maxsize=32)
-def _features(potential: MultiscalePotential) -> tuple[tuple[Callable[..., Any], ...], ...]:
+def _features(potential: MultiscalePotential) -> tuple[tuple[Entries, ...], ...]:
     """Groups of features with their gradients, as functions of x, y_1, ..., y_N: each by itself, and all those of a
     term of V0 or V1 together, since a product of functions is narrow where all of them are.
 
     Features are the arguments of functions and of powers, and the slopes of functions that are raised to high powers.
     """
     full = potential.confining_expression + potential.fluctuation_expression
-    waves = (sympy.sin, sympy.cos)  # of something linear: they are no narrower than they are long
+    # waves of something linear are no narrower than they are long
+    waves = (sympy.sin, sympy.cos)
     flat = {node.args[0] for node in full.atoms(*waves)}
     groups: dict[tuple[sympy.Expr, ...], None] = {}
     for term in sympy.Add.make_args(full):
-        found = {a for a in _narrowing(term) if a.free_symbols & set(potential.variables) and a not in flat}
-        chosen = tuple(sorted(found, key=sympy.default_sort_key))
-        groups |= dict.fromkeys([(a,) for a in chosen]) | ({chosen: None} if len(chosen) > 1 else {})
+        narrow = {a for a in _narrowing(term) if a.free_symbols & set(potential.variables) and a not in flat}
+        group = tuple(sorted(narrow, key=sympy.default_sort_key))
+        groups |= dict.fromkeys([(a,) for a in group]) | ({group: None} if len(group) > 1 else {})
 
-    def with_gradient(a: sympy.Expr) -> Callable[..., Any]:
+    def with_gradient(a: sympy.Expr) -> Entries:
         return lambdified(potential.variables, sympy.Tuple(a, *(sympy.diff(a, v) for v in potential.variables)))
 
     return tuple(tuple(with_gradient(a) for a in group) for group in groups)
@@ -169,16 +173,16 @@ def _narrowing(term: sympy.Expr) -> set[sympy.Expr]:
     """Expressions that vanish, or are least in size, where a term may be narrow."""
     powers = term.atoms(sympy.Pow)
     natural = {p for p in powers if p.exp.is_Integer and p.exp.is_positive}
-    found = {node.args[0] for node in term.atoms(sympy.Function)}
+    arguments = {node.args[0] for node in term.atoms(sympy.Function)}
     # the argument of a function that is a base is there already
-    found |= {p.base for p in powers - natural if p.base != sympy.E and not p.base.is_Function}
-    found |= {p.exp for p in powers if p.base == sympy.E}
-    return found | {
+    arguments |= {p.base for p in powers - natural if p.base != sympy.E and not p.base.is_Function}
+    arguments |= {p.exp for p in powers if p.base == sympy.E}
+    return arguments | {
         p.base.fdiff() for p in natural if p.exp >= SETTINGS.high_power and p.base.is_Function and p.base.nargs == {1}
     }
 
 
-def _towards(features: tuple[Callable[..., Any], ...], seeds: np.ndarray) -> np.ndarray:
+def _towards(features: tuple[Entries, ...], seeds: np.ndarray) -> np.ndarray:
     """The points of Newton's method from seeds (P, n) to where features, in turn, vanish or are least in size."""
     points, visited = seeds.copy(), []
     for _ in range(SETTINGS.approaches):
@@ -190,8 +194,8 @@ def _towards(features: tuple[Callable[..., Any], ...], seeds: np.ndarray) -> np.
                 step = value[:, None] * slope / (slope**2).sum(axis=1)[:, None]
             points = points - np.where(np.isfinite(step), step, 0.0)
         visited.append(points)
-    found = np.concatenate(visited)
-    return np.asarray(found[np.isfinite(found).all(axis=1)])
+    everywhere = np.concatenate(visited)
+    return np.asarray(everywhere[np.isfinite(everywhere).all(axis=1)])
 
 
 def _ascended(

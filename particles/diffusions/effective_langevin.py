@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -15,17 +16,18 @@ from ..sampling.normal_tiles import PAIRS, TILE, fill_tile
 from ..sampling.philox import Purpose, key_words
 from ..sampling.ranks import communicator, on_all_ranks, same_on_all_ranks
 from ..sampling.samples import runs_or_paths
-from ..sampling.steps import check_bounded, even_steps, longest_step, warn_of_steps
-from ..sampling.tiles import over_tiles
+from ..sampling.steps import check_bounded
 from ..sampling.workers import Stop
 from ..support import checks
-from .paths import Paths, checked_start
+from .paths import Advance, Paths, PathSampler, checked_start
 
 if TYPE_CHECKING:
     from mpi4py import MPI
 
-AGREED = 64  # starts at which ranks compare drift and noise
-SECONDS = 6e-7  # of a step of one path, for each entry of the noise
+# starts at which ranks compare drift and noise
+AGREED = 64
+# of a step of one path, for each entry of the noise
+SECONDS = 6e-7
 
 
 @dataclass(frozen=True)
@@ -92,10 +94,10 @@ class EffectiveLangevin:
                 raise InvalidArgument(name, text)
         if box is not None and bounds is not None:
             raise InvalidArgument("bounds", "is an older name of box; give one of them, not both")
-        name, given = ("bounds", bounds) if box is None else ("box", box)
-        walls = checks.real_array(name, given)
+        name, sides = ("bounds", bounds) if box is None else ("box", box)
+        walls = checks.real_array(name, sides)
         if walls.ndim != 2 or walls.shape[1] != 2 or not len(walls) or (walls[:, 0] >= walls[:, 1]).any():
-            raise InvalidArgument(name, f"must be a pair (a, b), a < b, for each direction, not {given!r}")
+            raise InvalidArgument(name, f"must be a pair (a, b), a < b, for each direction, not {sides!r}")
         flags: Any = [periodic] * len(walls) if isinstance(periodic, bool | np.bool_) else periodic
         if not isinstance(flags, list | tuple | np.ndarray) or len(flags) != len(walls):
             raise InvalidArgument("periodic", f"must be given for each of {len(walls)} directions")
@@ -103,10 +105,7 @@ class EffectiveLangevin:
         for name, value in {"drift": drift, "noise": noise, "box": walls, "periodic": periods}.items():
             object.__setattr__(self, name, value)
 
-    @property
-    def bounds(self) -> NDArray[np.float64]:
-        """An older name of `box`."""
-        return self.box
+    bounds = property(attrgetter("box"), doc="An older name of `box`.")
 
     @property
     def dim(self) -> int:
@@ -199,38 +198,35 @@ class EffectiveLangevin:
         some = start[:AGREED]
         drift, noise = on_all_ranks(comm, lambda: (self.drift(some), self.noise(some)))
         same_on_all_ranks(comm, initial=start, times=snapshots, seed=seed, step=h, drift=drift, noise=noise)
-        number = len(start)
-        spans, steps = even_steps(snapshots, h)
-        warn_of_steps(number, steps, SECONDS * self.dim**2, workers, comm)
-        oblique: list[np.ndarray] = []  # places of first reflections, where these should not be along the normal
+        # of each tile, the walls that its paths met first, and where
+        reflections: list[tuple[np.ndarray, np.ndarray]] = []
 
-        def tile(index: int, stop: Stop) -> np.ndarray:
-            members = slice(index * TILE, min((index + 1) * TILE, number))
-            x, first = start[members].copy(), 0
-            result = np.empty((len(snapshots), *x.shape))
-            met, place = np.zeros(x.shape, dtype=bool), x.copy()  # the walls that paths met first, and where
-            for k, (span, count) in enumerate(zip(spans, steps)):
+        def begin(index: int, x: np.ndarray, stop: Stop) -> Advance:
+            x, place, met = x.copy(), x.copy(), np.zeros(x.shape, dtype=bool)
+            reflections.append((place, met))
+
+            def advance(first: int, count: int, size: float) -> np.ndarray:
                 for n in range(first, first + count):
                     stop.check()
-                    z, signs = self._numbers(n, index, len(x), keys)
-                    new, way, change = self._stepped(x, z, signs, span / count)
+                    new, way, change = self._stepped(x, *self._numbers(n, index, len(x), keys), size)
                     if n < SETTINGS.steps_between_looks or n % SETTINGS.steps_between_looks == 0:
-                        self._check_rate(way, change, span / count, n)
+                        self._check_rate(way, change, size, n)
                     check_bounded(new, h)
-                    x = self._within(new)
+                    x[:] = self._within(new)
                     if self.dim > 1:
                         self._note_walls(new, x, met, place)
-                first += count
-                result[k] = x
-            oblique.append(self._oblique(place, met))
-            return result
+                return x
 
-        positions = np.concatenate(over_tiles(tile, number, workers, progress, comm), axis=1)
-        self._warn_of_walls(np.concatenate([np.zeros((0, self.dim)), *oblique]), number, comm)
-        return Paths(snapshots, positions, longest_step(spans, steps) or h, checks.seed(seed))
+            return advance
+
+        sampler = PathSampler(start, snapshots, h, checks.seed(seed), begin, SECONDS * self.dim**2)
+        result = sampler.sampled(workers, progress, comm)
+        oblique = on_all_ranks(comm, lambda: [self._oblique(place, met) for place, met in reflections])
+        self._warn_of_walls(np.concatenate([np.zeros((0, self.dim)), *oblique]), len(start), comm)
+        return result
 
     def _checked(
-        self, initial: Any, times: Any, paths: tuple[str, Any], seed: Any, step: Any
+        self, initial: ArrayLike, times: ArrayLike, paths: tuple[str, object], seed: int | None, step: float | None
     ) -> tuple[np.ndarray, np.ndarray, float, tuple[np.uint64, np.uint64]]:
         """The starts, the snapshots, the largest step and the keys of the random numbers; drift and noise are tried."""
         start = checked_start(initial, paths, self.dim)
@@ -273,7 +269,7 @@ class EffectiveLangevin:
         beside &= met[some][:, :, None] & ~np.eye(self.dim, dtype=bool)
         return np.asarray(place[some][beside.any(axis=(1, 2))])
 
-    def _warn_of_walls(self, places: np.ndarray, paths: int, comm: Any) -> None:
+    def _warn_of_walls(self, places: np.ndarray, paths: int, comm: MPI.Comm | None) -> None:
         """Warn on rank 0 of paths that were reflected wrongly, unless they are fewer than what chance makes of all.
 
         Paths that were not reflected have the right law, so that the part that was bounds the error.

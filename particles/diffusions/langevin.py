@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,9 +16,8 @@ from ..sampling.normal_tiles import TILE, fill_tile
 from ..sampling.philox import Purpose, key_words
 from ..sampling.ranks import communicator, on_all_ranks, same_on_all_ranks
 from ..sampling.samples import runs_or_paths
-from ..sampling.steps import check_bounded, even_steps, longest_step, warn_of_steps
-from ..sampling.tiles import over_tiles
-from ..sampling.workers import Stop
+from ..sampling.steps import check_bounded
+from ..sampling.workers import Stop, over_tiles
 from ..support import checks
 from ..support.compiled_functions import compiled
 from .compiled_gradient import gradient_of
@@ -25,14 +25,19 @@ from .curvature import curvatures_on_paths, largest_curvature
 from .langevin_kernels import passage_stepper, tile_stepper
 from .langevin_schemes import LEIMKUHLER_MATTHEWS, STOCHASTIC_HEUN, LangevinScheme
 from .multiscale_potential import MultiscalePotential
-from .paths import Paths, checked_start
+from .paths import Advance, Paths, PathSampler, checked_start
 
 if TYPE_CHECKING:
     from mpi4py import MPI
 
-DECIMALS = 250  # of the largest curvature
-SECONDS = 8e-9  # of a step of one path, for each dimension
-SLICE = 1024  # steps of a tile between two looks at an interrupt
+# from points (P, d) to truth values (P,)
+Indicator = Callable[[np.ndarray], np.ndarray]
+# of the largest curvature
+DECIMALS = 250
+# of a step of one path, for each dimension
+SECONDS = 8e-9
+# steps of a tile between two looks at an interrupt
+SLICE = 1024
 LIMIT_STEPS = 2**40
 
 
@@ -121,42 +126,34 @@ class Langevin:
         Source: of the second scheme, Leimkuhler and Matthews, Appl. Math. Res. Express (2013) 34.
         """
         communicator(comm, optional=True)
-        start, number, keys, h = on_all_ranks(comm, lambda: self._checked(initial, runs, paths, seed, step))
+        start, keys, h = on_all_ranks(comm, lambda: self._checked(initial, runs, paths, seed, step))
         snapshots = on_all_ranks(comm, lambda: checks.times(times))
         scheme = on_all_ranks(comm, lambda: checks.instance("scheme", scheme, LangevinScheme))
         same_on_all_ranks(comm, initial=start, times=snapshots, seed=seed, step=h, scheme=scheme.name, **self._model)
-        spans, steps = even_steps(snapshots, h)
-        gradients = 1 if scheme.averages_noise else 2
-        warn_of_steps(number, steps, SECONDS * gradients * self.potential.dim, workers, comm)
-        advance = tile_stepper(gradient_of(self.potential))
-        purpose = np.uint64(Purpose.LANGEVIN)
+        step_tile, purpose = tile_stepper(gradient_of(self.potential)), np.uint64(Purpose.LANGEVIN)
 
-        def tile(index: int, stop: Stop) -> np.ndarray:
-            members = np.arange(index * TILE, min((index + 1) * TILE, number))
-            x = np.empty((self.potential.dim, TILE))
-            x[:] = start[members[-1]][:, None]
-            x[:, : len(members)] = start[members].T
-            old = np.empty_like(x)
-            work = np.empty(TILE // 2), np.empty(TILE // 2)
+        def begin(index: int, some: np.ndarray, stop: Stop) -> Advance:
+            x, slices = np.empty((self.potential.dim, TILE)), itertools.count(1)
+            x[:] = some[-1][:, None]
+            x[:, : len(some)] = some.T
+            old, work = np.empty_like(x), (np.empty(TILE // 2), np.empty(TILE // 2))
             for i in range(len(x)):
                 fill_tile(old[i], 0, i, index, purpose, *keys, *work)
-            result, first = np.empty((len(snapshots), len(members), len(x))), 0
-            slices = 0
-            for k, (span, count) in enumerate(zip(spans, steps)):
-                for done, some in stop.slices(int(count), SLICE):
-                    slices += 1
-                    advance(
-                        x, old, scheme.averages_noise, first + done, some, span / count, self.potential.temperature,
+
+            def advance(first: int, count: int, size: float) -> np.ndarray:
+                for done, number in stop.slices(count, SLICE):
+                    step_tile(
+                        x, old, scheme.averages_noise, first + done, number, size, self.potential.temperature,
                         self._scales, index, purpose, *keys,
                     )  # fmt: skip
-                    self._look(x[:, : len(members)].T, span / count, slices)
-                first += count
-                result[k] = x[:, : len(members)].T
-                check_bounded(result[k], h)
-            return result
+                    self._look(x[:, : len(some)].T, size, next(slices))
+                check_bounded(x[:, : len(some)], h)
+                return x[:, : len(some)].T
 
-        positions = np.concatenate(over_tiles(tile, number, workers, progress, comm), axis=1)
-        return Paths(snapshots, positions, longest_step(spans, steps) or h, checks.seed(seed))
+            return advance
+
+        seconds = SECONDS * (1 if scheme.averages_noise else 2) * self.potential.dim
+        return PathSampler(start, snapshots, h, checks.seed(seed), begin, seconds).sampled(workers, progress, comm)
 
     def equilibrium(self, *arguments: Any, **named: Any) -> Paths:
         """Positions X at late times, for averages over the stationary law only: `sample` with LEIMKUHLER_MATTHEWS.
@@ -169,7 +166,7 @@ class Langevin:
     def first_passage_times(
         self,
         initial: ArrayLike,
-        target: Callable[[np.ndarray], np.ndarray],
+        target: Indicator,
         paths: int | None = None,
         seed: int | None = None,
         step: float | None = None,
@@ -198,7 +195,7 @@ class Langevin:
             Unstable: a path has left all bounds, or has come to where the potential is too steep for the step.
         """
         communicator(comm, optional=True)
-        start, number, keys, h = on_all_ranks(comm, lambda: self._checked(initial, runs, paths, seed, step))
+        start, keys, h = on_all_ranks(comm, lambda: self._checked(initial, runs, paths, seed, step))
         same_on_all_ranks(comm, initial=start, seed=seed, step=h, limit=limit, **self._model)
         limit = checks.number("limit", limit, above=0.0) if limit != math.inf else limit
         entered = on_all_ranks(comm, lambda: _compiled_target(target, start))
@@ -208,10 +205,10 @@ class Langevin:
         reach = passage_stepper(gradient_of(self.potential), entered)
 
         def tile(index: int, stop: Stop) -> np.ndarray:
-            members = np.arange(index * TILE, min((index + 1) * TILE, number))
+            members = np.arange(index * TILE, min((index + 1) * TILE, len(start)))
             arrived = np.asarray(target(start[members]), dtype=bool)
-            taken = np.full(TILE, -1, dtype=np.int64)
-            taken[: len(members)][arrived] = 0
+            arrivals = np.full(TILE, -1, dtype=np.int64)
+            arrivals[: len(members)][arrived] = 0
             going = members[~arrived]
             x = np.ascontiguousarray(start[going].T)
             count, done = len(going), 0
@@ -219,19 +216,18 @@ class Langevin:
                 stop.check()
                 steps = min(SLICE, most - done)
                 count = reach(
-                    x, going, count, taken, done, steps, h, self.potential.temperature, self._scales,
+                    x, going, count, arrivals, done, steps, h, self.potential.temperature, self._scales,
                     np.uint64(Purpose.LANGEVIN), *keys,
                 )  # fmt: skip
                 done += steps
                 check_bounded(x[:, :count], h)
                 self._look(x[:, :count].T, h, done // SLICE)
-            steps_of_each = taken[: len(members)]
-            return np.where(steps_of_each < 0, np.inf, steps_of_each * h)
+            return np.where(arrivals < 0, np.inf, arrivals * h)[: len(members)]
 
-        return np.concatenate(over_tiles(tile, number, workers, progress, comm))
+        return np.concatenate(over_tiles(tile, len(start), workers, progress, comm))
 
     @property
-    def _model(self) -> dict[str, Any]:
+    def _model(self) -> dict[str, object]:
         """What ranks that share paths must agree on."""
         v = self.potential
         expressions = f"{v.confining_expression} {v.fluctuation_expression} {v.temperature!r}"
@@ -242,13 +238,14 @@ class Langevin:
         return tuple(self.epsilon ** -(k + 1) for k in range(self.potential.scales))
 
     def _checked(
-        self, initial: Any, runs: Any, paths: Any, seed: Any, step: float | None
-    ) -> tuple[np.ndarray, int, tuple[np.uint64, np.uint64], float]:
-        """The starts, their number, the keys of the random numbers, and the time step."""
+        self, initial: ArrayLike, runs: int | None, paths: int | None, seed: int | None, step: float | None
+    ) -> tuple[np.ndarray, tuple[np.uint64, np.uint64], float]:
+        """The starts, the keys of the random numbers, and the time step."""
         start = checked_start(initial, runs_or_paths("paths", runs, paths), self.potential.dim)
         keys = key_words(checks.seed(seed))
-        gradient_of(self.potential)  # a potential that cannot be compiled is refused before its step is looked for
-        return start, len(start), keys, self._checked_step(step, start)
+        # a potential that cannot be compiled is refused before its step is looked for
+        gradient_of(self.potential)
+        return start, keys, self._checked_step(step, start)
 
     def _checked_step(self, step: float | None, start: np.ndarray) -> float:
         curvature = largest_curvature(self.potential, self.epsilon, start)
@@ -279,7 +276,7 @@ class Langevin:
             )
 
 
-def _compiled_target(target: Any, start: np.ndarray) -> Any:
+def _compiled_target(target: Indicator, start: np.ndarray) -> Indicator:
     """The target as a function that kernels can call, with the values that its globals have now."""
     checks.mask("target", target, start[:2])
     points = np.ascontiguousarray(start[:2].T).T

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 from numba import njit
@@ -15,7 +14,7 @@ from ..sampling.philox import COMPILED
 
 
 @lru_cache(maxsize=32)
-def tile_stepper(gradient: Callable[..., Any]) -> Callable[..., Any]:
+def tile_stepper(gradient: Callable[..., None]) -> Callable[..., None]:
     """advance(x, old, averages_noise, first, steps, h, sigma, scales, tile, purpose, k0, k1) for positions x (d, TILE).
 
     `old` (d, TILE) holds the noise of the last step where noise is averaged, and is left alone otherwise.
@@ -53,7 +52,7 @@ def tile_stepper(gradient: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @lru_cache(maxsize=32)
-def passage_stepper(gradient: Callable[..., Any], target: Callable[..., Any]) -> Callable[..., Any]:
+def passage_stepper(gradient: Callable[..., None], target: Callable[..., np.ndarray]) -> Callable[..., int]:
     """reach(x, paths, count, taken, first, steps, h, sigma, scales, purpose, k0, k1) for some paths of one tile.
 
     x (d, n) holds positions and paths (n,) the numbers of the paths, of which the first `count` are still on their way;

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 import sympy
@@ -17,6 +16,8 @@ from ..support.symbolic import Symbols, check_computable, expression_of, lambdif
 from .potential_checks import check_bounded, check_periodic, check_smooth
 
 MOST_SCALES = 64
+# from columns of variables (P,) to values (P,), or to one number
+Field = Callable[..., NDArray[np.float64]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,8 +47,8 @@ class MultiscalePotential:
     dim: int
     scales: int
     temperature: float
-    confining: Callable[..., Any] = field(repr=False)
-    fluctuation: Callable[..., Any] = field(repr=False)
+    confining: Callable[..., sympy.Expr] = field(repr=False)
+    fluctuation: Callable[..., sympy.Expr] = field(repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "dim", checks.integer("dim", self.dim, 1, 3))
@@ -61,7 +62,7 @@ class MultiscalePotential:
         check_periodic(self)
 
     @cached_property
-    def _identity(self) -> tuple[Any, ...]:
+    def _identity(self) -> tuple[object, ...]:
         return self.dim, self.scales, self.temperature, self.confining_expression, self.fluctuation_expression
 
     def __eq__(self, other: object) -> bool:
@@ -191,33 +192,33 @@ class MultiscalePotential:
         return parts.reshape(-1, self.scales + 1, self.dim)
 
     @cached_property
-    def _confining(self) -> Callable[..., Any]:
+    def _confining(self) -> Field:
         return lambdified(self.slow, self.confining_expression, "confining")
 
     @cached_property
-    def _fluctuation(self) -> Callable[..., Any]:
+    def _fluctuation(self) -> Field:
         return lambdified(self.variables, self.fluctuation_expression, "fluctuation")
 
     @cached_property
-    def _confining_gradient(self) -> list[Callable[..., Any]]:
+    def _confining_gradient(self) -> list[Field]:
         slopes = [sympy.diff(self.confining_expression, symbol) for symbol in self.slow]
         return [lambdified(self.slow, slope, "confining") for slope in slopes]
 
     @cached_property
-    def _fluctuation_gradient(self) -> list[Callable[..., Any]]:
+    def _fluctuation_gradient(self) -> list[Field]:
         slopes = [sympy.diff(self.fluctuation_expression, symbol) for symbol in self.variables]
         return [lambdified(self.variables, slope, "fluctuation") for slope in slopes]
 
-    def _evaluate(self, function: Callable[..., Any], variables: np.ndarray) -> np.ndarray:
+    def _evaluate(self, function: Field, variables: np.ndarray) -> np.ndarray:
         # 1/cosh(x) is 0 far out, though cosh(x) overflows there
         with np.errstate(over="ignore"):
             values = function(*variables.T)
         return np.broadcast_to(values, variables.shape[:1]).astype(np.float64)
 
-    def _columns(self, functions: Sequence[Callable[..., Any]], variables: np.ndarray) -> np.ndarray:
+    def _columns(self, functions: Sequence[Field], variables: np.ndarray) -> np.ndarray:
         return np.stack([self._evaluate(function, variables) for function in functions], axis=1)
 
-    def _all_variables(self, x: Any, y: tuple[Any, ...]) -> np.ndarray:
+    def _all_variables(self, x: ArrayLike, y: tuple[ArrayLike, ...]) -> np.ndarray:
         if len(y) != self.scales:
             raise InvalidArgument("y", f"must be one array for each of the {self.scales} scales, not {len(y)}")
         columns = [points("x", x, self.dim)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Protocol
 
@@ -15,15 +16,35 @@ KINKS = (
     sympy.Abs, sympy.sign, sympy.floor, sympy.ceiling, sympy.frac, sympy.Mod, sympy.Heaviside, sympy.DiracDelta,
     sympy.Piecewise, sympy.Max, sympy.Min, sympy.arg,
 )  # fmt: skip
-SAMPLES = 512  # of each check
-RATIONAL = 24  # sampled too: multiples of 1/24, where poles of the usual trigonometric functions are
-NEAR = 1.0  # size of x for all checks but that of growth
-FAR = (1e3, 1e6, 1e9, 1e12)  # sizes of x between which a function that is not bounded grows each time
-GROWTH = 0.1  # relative, from one of them to the next: log |x| has 0.33 in the last step
-OVERFLOWS = 64  # points at which double precision overflows, and numbers of a larger range are tried
 BOUNDED = "a bounded function in place of x, such as L*tanh(x/L), which is close to x for |x| well below L"
-ZOOMS = 40  # halvings of a box around the largest value, to see a pole
-ROUNDING = 1e-8  # relative: two values of a periodic function one period apart
+
+
+@dataclass(frozen=True)
+class CheckSettings:
+    """Where V0 and V1 are looked at, and what is too much.
+
+    Args:
+        samples: random points of each check.
+        rational: half of the fast variables are multiples of 1/24, where poles of trigonometric functions often are.
+        near: size of x for all checks but that of growth.
+        far: sizes of x between which a function that is not bounded grows each time.
+        growth: relative, from one of them to the next: log |x| has 0.33 in the last step.
+        overflows: points at which double precision overflows, and numbers of a larger range are tried.
+        zooms: halvings of a box around the largest value, to see a pole.
+        rounding: relative difference of a periodic function one period apart.
+    """
+
+    samples: int = 512
+    rational: int = 24
+    near: float = 1.0
+    far: tuple[float, ...] = (1e3, 1e6, 1e9, 1e12)
+    growth: float = 0.1
+    overflows: int = 64
+    zooms: int = 40
+    rounding: float = 1e-8
+
+
+SETTINGS = CheckSettings()
 
 
 class Potential(Protocol):
@@ -68,16 +89,16 @@ def check_smooth(name: str, expression: sympy.Expr, symbols: tuple[sympy.Symbol,
 def check_bounded(potential: Potential) -> None:
     """Raise unless V0 is finite near the origin and V1 is finite and bounded, as Assumption 1 of the paper demands.
 
-    A V1 that is bounded may rise over any number of decades of x, but not over the last ones of `FAR`.
+    A V1 that is bounded may rise over any number of decades of x, but not over the last ones of `SETTINGS.far`.
     """
-    start = _sample(potential, NEAR)
+    start = _sample(potential, SETTINGS.near)
     with np.errstate(all="ignore"):
         _finite("confining", potential.confining_values(start[:, : potential.dim]))
-    near, *far = [_largest(potential, _sample(potential, radius)) for radius in (NEAR, *FAR)]
-    if all(after > (1.0 + GROWTH) * before for before, after in pairwise(far)):
+    near, *far = [_largest(potential, _sample(potential, radius)) for radius in (SETTINGS.near, *SETTINGS.far)]
+    if all(after > (1.0 + SETTINGS.growth) * before for before, after in pairwise(far)):
         raise InvalidArgument(
             "fluctuation",
-            f"must be bounded, but grows with x: {near:.3g} at |x| = 1, {far[-1]:.3g} at {FAR[-1]:g}; "
+            f"must be bounded, but grows with x: {near:.3g} at |x| = 1, {far[-1]:.3g} at {SETTINGS.far[-1]:g}; "
             f"where it is not needed everywhere, write it with {BOUNDED}",
         )
     _no_pole(potential, start)
@@ -85,14 +106,14 @@ def check_bounded(potential: Potential) -> None:
 
 def check_periodic(potential: Potential) -> None:
     """Raise unless V1 is 1-periodic in each component of each fast variable."""
-    sample = _sample(potential, NEAR)
+    sample = _sample(potential, SETTINGS.near)
     values = potential.fluctuation_values(sample)
     scale = np.abs(values).max() + np.ptp(values)
     for column in range(potential.dim, sample.shape[1]):
         shifted = sample.copy()
         shifted[:, column] += 1.0
         difference = np.abs(potential.fluctuation_values(shifted) - values).max()
-        if difference > ROUNDING * scale:
+        if difference > SETTINGS.rounding * scale:
             level, component = divmod(column - potential.dim, potential.dim)
             raise InvalidArgument(
                 "fluctuation",
@@ -102,11 +123,11 @@ def check_periodic(potential: Potential) -> None:
 
 
 def _sample(potential: Potential, radius: float) -> np.ndarray:
-    """Return variables (SAMPLES, (N + 1) d): x of that size, fast ones on the torus; half of the latter rational."""
+    """Return variables (P, (N + 1) d): x of that size, fast ones on the torus; half of the latter rational."""
     columns = (potential.scales + 1) * potential.dim
-    uniform = np.random.Generator(np.random.Philox(key=0)).random((SAMPLES, columns))
+    uniform = np.random.Generator(np.random.Philox(key=0)).random((SETTINGS.samples, columns))
     x, fast = uniform[:, : potential.dim], uniform[:, potential.dim :]
-    fast[::2] = np.floor(RATIONAL * fast[::2]) / RATIONAL
+    fast[::2] = np.floor(SETTINGS.rational * fast[::2]) / SETTINGS.rational
     return np.concatenate([radius * (2.0 * x - 1.0), fast], axis=1)
 
 
@@ -122,7 +143,7 @@ def _largest(potential: Potential, sample: np.ndarray) -> float:
         values = potential.fluctuation_values(sample)
     lost = np.flatnonzero(~np.isfinite(values))
     if lost.size:
-        lost = lost[:: -(-lost.size // OVERFLOWS)]
+        lost = lost[:: -(-lost.size // SETTINGS.overflows)]
         again = np.array([_with_wide_exponents(potential, sample[row]) for row in lost])
         _finite("fluctuation", again)
         values = np.append(values[np.isfinite(values)], again)
@@ -144,11 +165,11 @@ def _no_pole(potential: Potential, sample: np.ndarray) -> None:
         centre = sample[np.abs(potential.fluctuation_values(sample)).argmax()]
         box, largest = 0.1, []
         offsets = 2.0 * np.random.Generator(np.random.Philox(key=1)).random((64, sample.shape[1])) - 1.0
-        for _ in range(ZOOMS):
+        for _ in range(SETTINGS.zooms):
             near = np.concatenate([centre[None], centre + box * offsets])
             values = np.abs(potential.fluctuation_values(near))
             _finite("fluctuation", values)
             centre, box = near[values.argmax()], 0.5 * box
             largest.append(values.max())
-    if largest[-1] > 1.001 * largest[ZOOMS // 2]:
+    if largest[-1] > 1.001 * largest[SETTINGS.zooms // 2]:
         raise InvalidArgument("fluctuation", f"must be bounded, but has a pole near {np.round(centre, 6).tolist()}")

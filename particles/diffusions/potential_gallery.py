@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import TypeVar
 
 import sympy
 
 from ..errors import InvalidArgument
 from ..support import checks
+from ..support.symbolic import Symbols
 from .multiscale_potential import MultiscalePotential
+
+Entry = TypeVar("Entry")
 
 # Mueller-Brown potential (1979): V0 = sum_i A_i exp(a_i (x - x_i)^2 + b_i (x - x_i)(y - y_i) + c_i (y - y_i)^2)
 MUELLER_HEIGHTS = (-200, -100, -170, 15)
@@ -18,7 +21,7 @@ MUELLER_LAST_SHAPE = (sympy.Rational(7, 10), sympy.Rational(3, 5), sympy.Rationa
 MUELLER_CENTRES = ((1, 0), (0, sympy.Rational(1, 2)), (sympy.Rational(-1, 2), sympy.Rational(3, 2)), (-1, 1))
 
 
-def wave(*phases: Any) -> sympy.Expr:
+def wave(*phases: sympy.Expr) -> sympy.Expr:
     """cos(2 pi (sum of the arguments)), of period 1 in each."""
     return sympy.cos(2 * sympy.pi * sympy.Add(*phases))
 
@@ -43,14 +46,14 @@ def mueller_brown(temperature: float, *, ruggedness: float = 10.0, coupling: flo
     a = checks.number("ruggedness", ruggedness, least=0.0)
     c = _fraction("coupling", coupling)
 
-    def landscape(x: Any) -> sympy.Expr:
+    def landscape(x: Symbols) -> sympy.Expr:
         terms = []
         for height, shape, centre in zip(MUELLER_HEIGHTS, (*MUELLER_SHAPES, MUELLER_LAST_SHAPE), MUELLER_CENTRES):
             u, v = x[0] - centre[0], x[1] - centre[1]
             terms.append(height * sympy.exp(shape[0] * u**2 + shape[1] * u * v + shape[2] * v**2))
         return sympy.Add(*terms)
 
-    def rugged(x: Any, y: Any) -> sympy.Expr:
+    def rugged(x: Symbols, y: Symbols) -> sympy.Expr:
         return a * (1 + c * sympy.sin(x[0])) * (wave(y[0]) + wave(y[1]) + wave(y[0], y[1]) / 2)
 
     return MultiscalePotential(2, 1, temperature, landscape, rugged)
@@ -83,7 +86,7 @@ def self_similar(temperature: float, amplitudes: Sequence[float], *, dim: int = 
     """
     heights = [checks.number("amplitudes", a) for a in _listed("amplitudes", amplitudes, "numbers")]
 
-    def fluctuation(_: Any, *y: Any) -> sympy.Expr:
+    def fluctuation(_: Symbols, *y: Symbols) -> sympy.Expr:
         return sympy.Add(*[a * wave(component) for a, scale in zip(heights, y) for component in scale])
 
     return MultiscalePotential(dim, len(heights), temperature, _bowl, fluctuation)
@@ -113,7 +116,7 @@ def laminate(
         raise InvalidArgument("directions", f"must be vectors of dimension 1, 2 or 3, not {len(normals[0])}")
     c = _fraction("modulation", modulation)
 
-    def fluctuation(_: Any, *y: Any) -> sympy.Expr:
+    def fluctuation(_: Symbols, *y: Symbols) -> sympy.Expr:
         layers = [wave(*[m * component for m, component in zip(normal, scale)]) for normal, scale in zip(normals, y)]
         return layers[0] + sympy.Add(*[(1 + c * layers[k - 1]) * layers[k] for k in range(1, len(layers))])
 
@@ -136,7 +139,7 @@ def fully_coupled(temperature: float, *, dim: int = 2, scales: int = 2, coupling
     """
     c = _fraction("coupling", coupling)
 
-    def fluctuation(x: Any, *y: Any) -> sympy.Expr:
+    def fluctuation(x: Symbols, *y: Symbols) -> sympy.Expr:
         sums = [(sympy.Add(*[wave(component) for component in scale]) + wave(*scale) / 2) / len(scale) for scale in y]
         sines = [sympy.sin(2 * sympy.pi * scale[-1]) for scale in y]
         single = [(1 + c * sympy.sin(x[0]) / (k + 1)) * term for k, term in enumerate(sums)]
@@ -145,7 +148,7 @@ def fully_coupled(temperature: float, *, dim: int = 2, scales: int = 2, coupling
     return MultiscalePotential(dim, scales, temperature, _bowl, fluctuation)
 
 
-def _bowl(x: Any) -> sympy.Expr:
+def _bowl(x: Symbols) -> sympy.Expr:
     return sympy.Add(*[component**2 for component in x]) / 2
 
 
@@ -156,7 +159,7 @@ def _fraction(name: str, value: float) -> float:
     return number
 
 
-def _listed(name: str, values: Any, kind: str) -> list[Any]:
+def _listed(name: str, values: Iterable[Entry], kind: str) -> list[Entry]:
     """The entries of a list that is not empty."""
     if isinstance(values, str | bytes) or not hasattr(values, "__iter__"):
         raise InvalidArgument(name, f"must be a list of {kind}, not {checks.shown(values)}")

@@ -21,9 +21,11 @@ from numba import njit
 from ..sampling.philox import COMPILED, MASK, Purpose, fill_normals, philox
 from ..sampling.simd_math import cos_sin_pi
 
-STEPS_PER_BLOCK = 512  # steps made at once; two for each Philox counter
+# steps made at once; two for each Philox counter
+STEPS_PER_BLOCK = 512
 HALF = STEPS_PER_BLOCK // 2
-POWERS = 4  # rows of powers 1..4 in front of the rows of lagged products
+# rows of powers 1..4 in front of the rows of lagged products
+POWERS = 4
 
 # r is computed as sqrt(d1^2 + d2^2 + d3^2) of the three differences, which is sqrt 3 times the r above; so the factors
 # of c and s are 1/sqrt 2 and 1/sqrt 6, divided by sqrt 3
@@ -127,9 +129,9 @@ def advance_sorting(v, start, stop, run, k0, k1, words, sites):  # type: ignore[
         draw_pairs(block, run, k0, k1, v.shape[0], words, sites)
         offset = block * STEPS_PER_BLOCK
         end = min(stop, offset + STEPS_PER_BLOCK)
-        chosen = sites[t - offset : end - offset]
-        for j in range(chosen.shape[0]):
-            x = chosen[j]
+        pairs = sites[t - offset : end - offset]
+        for j in range(pairs.shape[0]):
+            x = pairs[j]
             a = v[x]
             b = v[x + _ONE]
             v[x] = min(a, b)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Self
 
@@ -15,7 +16,7 @@ from ..sampling.samples import Samples
 from ..sampling.workers import thread_count
 from ..support import checks
 from ..support.archive import target
-from .accumulation import add_runs, pilot_mean
+from .accumulation import Runs, add_runs, pilot_mean
 from .collisions import POWERS
 from .running_sums import RunningSums
 from .spec import EnsembleSpec
@@ -26,7 +27,8 @@ if TYPE_CHECKING:
 
 # what a file holds, by the beginnings of the names
 PARTS: dict[str, Any] = {"request_": EnsembleSpec, "tally_": RunningSums}
-NOISELESS = 1e-6  # sites whose std is below this part of the largest carry no noise to speak of
+# sites whose std is below this part of the largest carry no noise to speak of
+NOISELESS = 1e-6
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -155,13 +157,17 @@ class Ensemble(Samples):
     @property
     def noise_correlation(self) -> NDArray[np.float64]:
         """Average over the sites of the correlation of W(x) and W(x+k), k = 1 .. lags, shape (T, lags). Figure 3."""
-        n, std, noisy = self.spec.n, self.std, self.noisy
+        std = self.std
         result = np.zeros((self.times.size, self.spec.lags))
-        for lag in range(1, self.spec.lags + 1):
-            both = noisy[:, : n - lag] & noisy[:, lag:]
-            scale = np.where(both, std[:, : n - lag] * std[:, lag:], 1.0)
+        for lag, both in enumerate(self._noisy_pairs(), start=1):
+            scale = np.where(both, std[:, :-lag] * std[:, lag:], 1.0)
             result[:, lag - 1] = (self.covariance(lag) / scale * both).sum(1) / np.maximum(both.sum(1), 1)
         return result
+
+    def _noisy_pairs(self) -> Iterator[NDArray[np.bool_]]:
+        """Where both sites x and x+k have noise, shape (T, n-k), for k = 1, 2, .. lags."""
+        noisy = self.noisy
+        return (noisy[:, :-lag] & noisy[:, lag:] for lag in range(1, self.spec.lags + 1))
 
     @property
     def noise_correlation_error(self) -> NDArray[np.float64]:
@@ -169,10 +175,9 @@ class Ensemble(Samples):
 
         1/sqrt(R P) for the P pairs of sites at that distance that both have noise; infinite where there is none.
         """
-        noisy, lags = self.noisy, self.spec.lags
-        pairs = [(noisy[:, :-lag] & noisy[:, lag:]).sum(1) for lag in range(1, lags + 1)]
+        pairs = np.array([both.sum(1) for both in self._noisy_pairs()], dtype=float)
         with np.errstate(divide="ignore"):
-            return 1.0 / np.sqrt(self.runs * np.array(pairs, dtype=float).reshape(lags, self.times.size).T)
+            return 1.0 / np.sqrt(self.runs * pairs.reshape(self.spec.lags, self.times.size).T)
 
     def _standardised_noise(self, velocities: np.ndarray, sites: slice) -> NDArray[np.float64]:
         """(v - mean)/std (T, R, sites); NaN where there is no noise."""
@@ -207,11 +212,8 @@ class Ensemble(Samples):
             edges = checks.real_array("bins", bins)
             if edges.ndim != 1 or edges.size < 2 or (np.diff(edges) <= 0).any():
                 raise InvalidArgument("bins", "edges must be an increasing list of at least two numbers")
-        width = np.diff(edges)
-        density = [
-            np.histogram(values, edges)[0] / (width * max(values.size, 1))
-            for values in (noise[np.isfinite(noise)] for noise in self.noise)
-        ]
+        noise = [values[np.isfinite(values)] for values in self.noise]
+        density = [np.histogram(values, edges)[0] / (np.diff(edges) * max(values.size, 1)) for values in noise]
         return np.array(density), np.asarray(edges, dtype=np.float64)
 
     def local_std(self, window: int, *, detrend: bool = True) -> NDArray[np.float64]:
@@ -225,11 +227,10 @@ class Ensemble(Samples):
             window: number w of sites, from 3 (2 without detrending) to lags + 1; it is shifted inwards at the ends.
             detrend: whether the slope within the window is removed, not only the mean.
         """
-        rank = 2 if checks.flag("detrend", detrend) else 1
-        window = checks.integer("window", window, rank + 1, min(self.spec.lags + 1, self.spec.n))
+        rank, n = 2 if checks.flag("detrend", detrend) else 1, self.spec.n
+        window = checks.integer("window", window, rank + 1, min(self.spec.lags + 1, n))
         basis, _ = np.linalg.qr(np.vander(np.arange(window) - (window - 1) / 2, rank, increasing=True))
         form = (np.eye(window) - basis @ basis.T) / (window - rank)
-        n = self.spec.n
         starts = n - window + 1
         variance = np.zeros((self.times.size, starts))
         for lag in range(window):
@@ -284,7 +285,7 @@ class Ensemble(Samples):
         total = on_all_ranks(comm, lambda: checks.integer("runs", runs, self.runs, 2**32 - 1))
         same_on_all_ranks(comm, runs=total, ensemble=self.runs, **self.spec.arguments())
         self.spec.warn_if_long(total - self.runs, threads, comm)
-        sums = add_runs(self.spec, self.sums, total, workers=threads, progress=progress, comm=comm)
+        sums = add_runs(Runs(self.spec), self.sums, total, workers=threads, progress=progress, comm=comm)
         return Ensemble(self.spec, sums)
 
     def _later(self, times: np.ndarray, workers: int, progress: bool, comm: MPI.Comm | None) -> Ensemble:
@@ -295,10 +296,8 @@ class Ensemble(Samples):
         later, start = self.spec.at(times), int(self.collisions[-1])
         same_on_all_ranks(comm, ensemble=self.runs, **later.arguments())
         later.warn_if_long(self.runs, workers, comm, start)
-        none = RunningSums.empty(later, pilot_mean(later, workers))
-        sums = add_runs(
-            later, none, self.runs, start=start, entry=self.sums.states, workers=workers, progress=progress, comm=comm
-        )
+        making, none = Runs(later, start, self.sums.states), RunningSums.empty(later, pilot_mean(later, workers))
+        sums = add_runs(making, none, self.runs, workers=workers, progress=progress, comm=comm)
         return Ensemble(self.spec.joined(later), self.sums.joined(sums))
 
     @classmethod
@@ -363,7 +362,8 @@ def sample_ensemble(
     threads = _threads(workers, progress, comm)
     sums = None
     if checkpoint is not None:
-        sums = on_all_ranks(comm, lambda: _in_checkpoint(checkpoint, spec, runs))  # before anybody writes
+        # on all ranks before anybody writes
+        sums = on_all_ranks(comm, lambda: _in_checkpoint(checkpoint, spec, runs))
         same_on_all_ranks(comm, checkpoint=0 if sums is None else sums.runs)
     spec.warn_if_long(runs - (0 if sums is None else sums.runs), threads, comm)
     if sums is None:
@@ -372,5 +372,6 @@ def sample_ensemble(
     def write(grown: RunningSums) -> None:
         Ensemble(spec, grown).save(checkpoint or "")
 
-    write_to = None if checkpoint is None else write
-    return Ensemble(spec, add_runs(spec, sums, runs, workers=threads, progress=progress, write=write_to, comm=comm))
+    writer = None if checkpoint is None else write
+    sums = add_runs(Runs(spec), sums, runs, workers=threads, progress=progress, write=writer, comm=comm)
+    return Ensemble(spec, sums)

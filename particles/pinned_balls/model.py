@@ -5,17 +5,18 @@ from __future__ import annotations
 import math
 import os
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ..errors import InvalidArgument
 from ..sampling.ranks import communicator, on_all_ranks, same_on_all_ranks
 from ..sampling.samples import runs_or_paths
 from ..support import checks
 from ..support.checks import Profile
 from .ensemble import Ensemble, sample_ensemble
-from .spec import EnsembleSpec, collision_numbers, collision_rate
+from .spec import EnsembleSpec, collision_numbers, collision_rate, wave_speed
 from .velocities import positions, velocities
 
 if TYPE_CHECKING:
@@ -53,8 +54,9 @@ class PinnedBalls:
         object.__setattr__(self, "n", checks.integer("n", self.n, 3, 2**31 - 1))
         object.__setattr__(self, "energy_exchange", checks.flag("energy_exchange", self.energy_exchange))
         for name, values in zip(("initial_mean", "initial_std"), velocities(self.mean, self.std, self.positions)):
+            # the balls are frozen, and what they start from too
             values = values.copy()
-            values.flags.writeable = False  # the balls are frozen, and what they start from too
+            values.flags.writeable = False
             object.__setattr__(self, name, values)
 
     @property
@@ -65,7 +67,7 @@ class PinnedBalls:
     @property
     def wave_speed(self) -> float:
         """The wave speed of the effective equations (2.8), lambda = (n-1)/(2 sqrt(pi))."""
-        return (self.n - 1) / (2.0 * math.sqrt(math.pi))
+        return wave_speed(self.n)
 
     @property
     def collision_rate(self) -> float:
@@ -83,7 +85,7 @@ class PinnedBalls:
         """
         number = checks.number("t", t, least=0.0) * self.collision_rate
         if number == math.inf:
-            raise checks.InvalidArgument("t", f"is too long: {t:g} is more collisions than can be counted")
+            raise InvalidArgument("t", f"is too long: {t:g} is more collisions than can be counted")
         return round(number)
 
     def sample(
@@ -138,13 +140,14 @@ class PinnedBalls:
         return sample_ensemble(spec, number, workers=workers, progress=progress, checkpoint=checkpoint, comm=comm)
 
     def _checked(
-        self, times: Any, runs: Any, paths: Any, seed: Any, lags: Any, pair_site: Any, keep_states: Any
-    ) -> tuple[EnsembleSpec, int]:
-        times = checks.times(times)
+        self, times: ArrayLike, runs: int | None, paths: int | None, seed: int, lags: int, pair_site: int | None,
+        keep_states: bool,
+    ) -> tuple[EnsembleSpec, int]:  # fmt: skip
+        snapshots = checks.times(times)
         site = min(3 * self.n // 10, self.n - 2) if pair_site is None else pair_site
         spec = EnsembleSpec(
-            times=times,
-            collisions=collision_numbers(times, self.n, self.energy_exchange),
+            times=snapshots,
+            collisions=collision_numbers(snapshots, self.n, self.energy_exchange),
             initial_mean=self.initial_mean,
             initial_std=self.initial_std,
             energy_exchange=self.energy_exchange,

@@ -51,7 +51,8 @@ class RunningSums:
     pairs: NDArray[np.float64]
     states: NDArray[np.float64]
     drift: NDArray[np.float64]
-    consistent: bool = field(default=True, init=False)  # not while a chunk is added, where an interrupt may come
+    # not while a chunk is added, where an interrupt may come
+    consistent: bool = field(default=True, init=False)
 
     @classmethod
     def empty(cls, spec: EnsembleSpec, reference: np.ndarray) -> RunningSums:
@@ -105,9 +106,9 @@ class RunningSums:
             return False
         t, n, runs = spec.times.size, spec.n, self.runs
         sums = (t, POWERS + spec.lags, n)
-        wanted = {
+        shapes = {
             "closed": sums, "partial": sums, "reference": (t, n), "pairs": (runs, t, 2), "drift": (2,),
             "kept": (min(runs, spec.kept_runs), t, n), "states": (runs if spec.keep_states else 0, n),
         }  # fmt: skip
-        found = {name: np.shape(getattr(self, name)) for name in wanted}
-        return found == wanted and spec.collisions.shape == (t,) and spec.initial_std.shape == (n,)
+        fit = all(np.shape(getattr(self, name)) == shape for name, shape in shapes.items())
+        return fit and spec.collisions.shape == (t,) and spec.initial_std.shape == (n,)

@@ -15,9 +15,17 @@ from ..sampling.workers import warn_if_long
 if TYPE_CHECKING:
     from mpi4py import MPI
 
-PILOT_RUNS = 32  # runs whose mean is subtracted before products are summed, so that small variances keep their digits
-MOST_COLLISIONS = 2**44  # in a run; a month on one core
-SECONDS_PER_COLLISION = 1.2e-8  # of one core
+# runs whose mean is subtracted before products are summed, so that small variances keep their digits
+PILOT_RUNS = 32
+# in a run; a month on one core
+MOST_COLLISIONS = 2**44
+# of one core
+SECONDS_PER_COLLISION = 1.2e-8
+
+
+def wave_speed(n: int) -> float:
+    """The wave speed of the effective equations (2.8), lambda = (n-1)/(2 sqrt(pi))."""
+    return (n - 1) / (2.0 * math.sqrt(math.pi))
 
 
 def collision_rate(n: int, energy_exchange: bool) -> float:
@@ -107,13 +115,12 @@ class EnsembleSpec:
 
     def warn_if_long(self, runs: int, workers: int, comm: MPI.Comm | None, start: int = 0) -> None:
         """Warn, on rank 0, where runs take more than ten minutes, by their collisions after the first `start`."""
-        if comm is not None and comm.rank > 0:
-            return
         each = int(self.collisions[-1]) - start
-        freeze = math.sqrt(math.pi) / (self.n - 1)
         warn_if_long(
             f"{runs} runs of {each:.2g} collisions, to the time {self.times[-1]:.3g} of the effective equations,",
             (runs + PILOT_RUNS) * each * SECONDS_PER_COLLISION,
-            workers * (1 if comm is None else comm.size),
-            f"noise of order one freezes near 0.5/lambda = {freeze:.2g}; take shorter times or fewer runs",
+            workers,
+            f"noise of order one freezes near 0.5/lambda = {0.5 / wave_speed(self.n):.2g}; take shorter times or fewer "
+            "runs",
+            comm,
         )

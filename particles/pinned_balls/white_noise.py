@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.special import betainc, betaln, gammaincc, ndtr
 
 from ..errors import InvalidArgument
 from ..support import checks
 from .ensemble import Ensemble
 
-FEWEST = 20  # noisy sites
+# noisy sites
+FEWEST = 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +37,7 @@ class WhiteNoiseTests:
     time: float
     run: int
     normality: float
-    correlations: np.ndarray
+    correlations: NDArray[np.float64]
     correlation: float
     isotropy: float
     ensemble_correlation: float
@@ -49,8 +50,6 @@ def correlation_density(r: ArrayLike, n: int) -> NDArray[np.float64]:
         r: correlations in (-1, 1).
         n: number of pairs, at least 3.
     """
-    from scipy.special import betaln
-
     n = checks.integer("n", n, 3)
     r = _correlations(r)
     return np.exp(0.5 * (n - 4) * np.log1p(-np.square(r)) - betaln(0.5, 0.5 * (n - 2)))
@@ -58,13 +57,11 @@ def correlation_density(r: ArrayLike, n: int) -> NDArray[np.float64]:
 
 def correlation_p_value(r: ArrayLike, n: int) -> NDArray[np.float64]:
     """Return P(|R| >= |r|) for R of the density `correlation_density`: (1 - R)/2 has a beta law."""
-    from scipy.special import betainc
-
     n = checks.integer("n", n, 3)
     return betainc(0.5 * (n - 2), 0.5, 1.0 - np.square(_correlations(r)))
 
 
-def _correlations(r: Any) -> np.ndarray:
+def _correlations(r: ArrayLike) -> NDArray[np.float64]:
     r = checks.real_array("r", r)
     if (np.abs(r) > 1.0).any():
         raise InvalidArgument("r", "must be correlations between -1 and 1")
@@ -94,16 +91,15 @@ def diagnostics(ensemble: Ensemble, time: int, run: int = 0) -> WhiteNoiseTests:
     Raises:
         InvalidArgument: no such snapshot or run, or too few noisy sites.
     """
-    from scipy.special import ndtr
     from scipy.stats import kstwo
 
     if not isinstance(ensemble, Ensemble):
         raise InvalidArgument(
             "ensemble", f"must be an Ensemble, as PinnedBalls.sample makes it, not {checks.shown(ensemble)}"
         )
-    snapshots, kept = ensemble.times.size, ensemble.sums.kept.shape[0]
+    snapshots, runs = ensemble.values.shape[:2]
     time = checks.integer("time", time, -snapshots, snapshots - 1) % snapshots
-    noise = ensemble.noise[time, checks.integer("run", run, 0, kept - 1)]
+    noise = ensemble.noise[time, checks.integer("run", run, 0, runs - 1)]
     noise = noise[np.isfinite(noise)]
     if ensemble.spec.lags < 1:
         raise InvalidArgument("ensemble", "has no lags to test; sample with lags=1 or more")
@@ -143,8 +139,6 @@ def _isotropy(pairs: np.ndarray) -> float:
     Args:
         pairs: (W(x), W(x+1)) of R runs, standardised by the mean and std of the same runs, shape (R, 2).
     """
-    from scipy.special import gammaincc
-
     pairs = pairs[np.isfinite(pairs).all(axis=1)]
     if not pairs.size:
         return 1.0

@@ -9,12 +9,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..errors import AssumptionWarning, InvalidArgument, warn
 from ..support.compiled_functions import values_of
 from .dissipations.checks import dissipating
-from .dynamics import RotatorDynamics
+from .dissipations.dissipation import DiagonalDissipation, Dissipation
+from .region import LatticeRegion
 
 
 @dataclass(frozen=True)
@@ -68,14 +68,29 @@ class Assumption:
     detail: str
 
 
-def squares(lattice: RotatorDynamics) -> NDArray[np.float64]:
-    """|u|^2 at which f and G' are looked at: those of the coldest to those of the hottest site, and far around them."""
-    p = lattice.dissipation.power
-    low, high = (
-        SETTINGS.span[0] * lattice.temperature.min() ** (2 / p),
-        SETTINGS.span[1] * lattice.temperature.max() ** (2 / p),
-    )
-    return np.geomspace(low, high, int(SETTINGS.points_per_decade * np.log10(high / low)) + 1)
+@dataclass(frozen=True)
+class SquareScales:
+    """The size of |u|^2 in equilibrium, T^(2/p).
+
+    Args:
+        power: p.
+        coldest: the least of all sites.
+        hottest: the largest.
+    """
+
+    power: int
+    coldest: float
+    hottest: float
+
+    @classmethod
+    def of(cls, power: int, temperature: np.ndarray) -> SquareScales:
+        """Those of sites with temperatures (N,)."""
+        return cls(power, temperature.min() ** (2 / power), temperature.max() ** (2 / power))
+
+    def points(self) -> np.ndarray:
+        """|u|^2 at which f and G' are looked at: from the coldest to the hottest site, and far around them."""
+        low, high = SETTINGS.span[0] * self.coldest, SETTINGS.span[1] * self.hottest
+        return np.geomspace(low, high, int(SETTINGS.points_per_decade * np.log10(high / low)) + 1)
 
 
 def least_value(function: Callable[[np.ndarray], np.ndarray], x: np.ndarray, values: np.ndarray) -> float:
@@ -87,9 +102,9 @@ def least_value(function: Callable[[np.ndarray], np.ndarray], x: np.ndarray, val
         low, high = x[max(i - 1, 0)], x[min(i + 1, len(x) - 1)]
         for _ in range(SETTINGS.zooms):
             closer = np.linspace(low, high, SETTINGS.zoom_points)
-            found = function(closer)
-            k = int(found.argmin())
-            best = min(best, float(found[k]))
+            nearby = function(closer)
+            k = int(nearby.argmin())
+            best = min(best, float(nearby[k]))
             low, high = closer[max(k - 1, 0)], closer[min(k + 1, SETTINGS.zoom_points - 1)]
     return best
 
@@ -122,25 +137,30 @@ def flat_interval(x: np.ndarray, f: np.ndarray) -> tuple[float, float] | None:
     return max(intervals, key=lambda ends: ends[1] / ends[0], default=None)
 
 
-def frequency_assumption(lattice: RotatorDynamics) -> Assumption:
+def frequency_assumption(
+    compiled: Callable[[float], float], scales: SquareScales, exponent: float, defects: np.ndarray, good: np.ndarray
+) -> Assumption:
     """HF: f >= C (1 + x^(p/2)), |f'| x^(1/2) <= C f, isolated zeros of f', and spins that alternate away from defects.
 
-    For a >= 1 it is HF': isolated zeros of f' alone.
+    Args:
+        compiled: f.
+        scales: of its argument.
+        exponent: a; for a >= 1 it is HF', isolated zeros of f' alone.
+        defects: whether the spin of a site is out of order (N,).
+        good: whether a site is far enough from these (N,).
     """
 
     def frequency(x: np.ndarray) -> np.ndarray:
-        return values_of(lattice.compiled_frequency, x, "frequency")
+        return values_of(compiled, x, "frequency")
 
-    p, x = lattice.dissipation.power, squares(lattice)
-    scale = lattice.temperature.max() ** (2 / p)
+    p, x, scale = scales.power, scales.points(), scales.hottest
     f, at_zero = frequency(x), float(frequency(np.zeros(1))[0])
     if not (np.isfinite(f).all() and np.isfinite(at_zero)):
         raise InvalidArgument("frequency", "must be finite for all |u|^2 >= 0 (HF)")
-    low, high = SETTINGS.flat_span[0] * lattice.temperature.min() ** (2 / p), SETTINGS.flat_span[1] * scale
-    inside = (x >= low) & (x <= high)
+    inside = (x >= SETTINGS.flat_span[0] * scales.coldest) & (x <= SETTINGS.flat_span[1] * scale)
     flat = flat_interval(x[inside], f[inside])
     text = "" if flat is None else f"f' is 0 for {flat[0]:.3g} <= |u|^2 <= {flat[1]:.3g}, and must have isolated zeros"
-    if lattice.coupling_exponent >= 1:
+    if exponent >= 1:
         return Assumption("HF", flat is None, text or "for a >= 1 only: f' has isolated zeros (Remark 2.5)")
     outside = frequency(x[-1] * np.geomspace(1, SETTINGS.units[-1], 400))
     least = min(least_value(frequency, x, f), at_zero, float(outside[np.isfinite(outside)].min(initial=np.inf)))
@@ -153,28 +173,26 @@ def frequency_assumption(lattice: RotatorDynamics) -> Assumption:
             return Assumption("HF", False, f"f(x) grows more slowly than x^(p/2) = x^{p / 2:g}")
         if _grows(lambda x: np.abs(_slope(frequency, x)) * np.sqrt(x) / frequency(x), scale):
             return Assumption("HF", False, "|f'(x)| x^(1/2) grows faster than f(x)")
-    count = int(lattice.defects.sum())
-    if count and not lattice.good_sites.any():
+    count = int(defects.sum())
+    if count and not good.any():
         return Assumption(
             "HF", False, f"{count} sites with a spin out of order, and no site at a distance of 3 from them (7.2)"
         )
     return Assumption("HF", True, f"f >= {least:.3g}; {count} sites with a spin out of order")
 
 
-def coupling_assumption(lattice: RotatorDynamics) -> Assumption:
-    """HG: |G'| x^(1/2) + |G''| x <= C (1 + x^((p-1)/2)); for a >= 1 HG', without G''."""
+def coupling_assumption(compiled: Callable[[float], float], scales: SquareScales, exponent: float) -> Assumption:
+    """HG: |G'| x^(1/2) + |G''| x <= C (1 + x^((p-1)/2)); for an exponent a >= 1 HG', without G''."""
 
     def coupling(x: np.ndarray) -> np.ndarray:
-        return values_of(lattice.compiled_coupling, x, "coupling")
+        return values_of(compiled, x, "coupling")
 
-    p, x = lattice.dissipation.power, squares(lattice)
-    g = coupling(x)
-    if not (np.isfinite(g).all() and np.isfinite(coupling(np.zeros(1))).all()):
+    p, scale = scales.power, scales.hottest
+    if not (np.isfinite(coupling(scales.points())).all() and np.isfinite(coupling(np.zeros(1))).all()):
         raise InvalidArgument("coupling", "G' must be finite for all |u|^2 >= 0 (HG)")
-    scale = lattice.temperature.max() ** (2 / p)
 
     def ratio(x: np.ndarray) -> np.ndarray:
-        curvature = np.abs(_slope(coupling, x)) * x if lattice.coupling_exponent < 1 else 0.0
+        curvature = np.abs(_slope(coupling, x)) * x if exponent < 1 else 0.0
         return (np.abs(coupling(x)) * np.sqrt(x) + curvature) / (1 + (x / scale) ** ((p - 1) / 2))
 
     with np.errstate(all="ignore"):
@@ -183,40 +201,39 @@ def coupling_assumption(lattice: RotatorDynamics) -> Assumption:
     return Assumption("HG", True, "G' and G'' are bounded by powers as they should")
 
 
-def dissipation_assumption(lattice: RotatorDynamics) -> Assumption:
+def dissipation_assumption(g: Dissipation, region: LatticeRegion, temperature: float) -> Assumption:
     """Hg(i): |g| <= C (1 + |u|^(p-1)), and Hg(ii): (g(u) . u)_j <= -C |u|^p_{j,p} + C(gamma), at large amplitudes.
+
+    Args:
+        g: the dissipation.
+        region: its sites.
+        temperature: the largest of them.
 
     Raises:
         InvalidArgument: g grows faster, or (for p > 2) does not dissipate.
     """
-    g = lattice.dissipation
-    found = dissipating(g, lattice.region, float(lattice.temperature.max()))
-    if found.worst >= 0 and g.power > 2:
-        raise InvalidArgument("dissipation", f"does not dissipate (Hg): {found.detail}")
-    detail = found.detail
-    if found.fades:
+    if isinstance(g, DiagonalDissipation):
+        return Assumption("Hg", True, "(g . u)_j <= -1 |u|^p, exactly")
+    growth = dissipating(g, region, temperature)
+    if growth.worst >= 0 and g.power > 2:
+        raise InvalidArgument("dissipation", f"does not dissipate (Hg): {growth.detail}")
+    detail = growth.detail
+    if growth.fades:
         detail += f"; somewhere g is weaker than |u|^(p-1) = |u|^{g.power - 1}, and another power p may be right"
-    return Assumption("Hg", bool(found.worst < 0 and not found.fades), detail)
+    return Assumption("Hg", bool(growth.worst < 0 and not growth.fades), detail)
 
 
-def checked_assumptions(lattice: RotatorDynamics) -> tuple[Assumption, ...]:
-    """Look at all of them, and warn of those that seem to be violated.
-
-    Raises:
-        InvalidArgument: f is not positive, f or G' is not finite, or g of power p > 2 does not dissipate.
-    """
-    found = (frequency_assumption(lattice), coupling_assumption(lattice), dissipation_assumption(lattice))
-    for one in found:
-        if not one.holds:
-            linear = one.name == "Hg" and lattice.dissipation.power == 2
+def warn_of_violations(assumptions: tuple[Assumption, ...], power: int) -> None:
+    """Warn of assumptions that do not seem to hold, for a dissipation of power p."""
+    for assumption in assumptions:
+        if not assumption.holds:
+            linear = assumption.name == "Hg" and power == 2
             rest = "; for p = 2 the limit holds on finite times only (section 7.1)" if linear else ""
-            warn(f"assumption {one.name} does not hold: {one.detail}{rest}", AssumptionWarning)
-    return found
+            warn(f"assumption {assumption.name} does not hold: {assumption.detail}{rest}", AssumptionWarning)
 
 
-def warn_of_bad_sites(lattice: RotatorDynamics, what: str) -> None:
-    """Warn where the limit is asked of a lattice with sites at which it does not hold (section 7.2)."""
-    good = lattice.good_sites
+def warn_of_bad_sites(good: np.ndarray, what: str) -> None:
+    """Warn where the limit is asked of a lattice some of whose sites (N,) are not good ones (section 7.2)."""
     if not good.all():
         bad = np.flatnonzero(~good)
         shown = ", ".join(map(str, bad[:8])) + (", ..." if len(bad) > 8 else "")

@@ -7,7 +7,7 @@ to 0.2 s, for each member alone more than ten times as long.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -95,13 +95,13 @@ def _settled(lattice: RotatorLattice, u: np.ndarray, time: float, f: ResolvedFun
     result, left, steps = np.empty_like(u), np.arange(len(u)), STEPS
     before = _flow(lattice, u, time, steps // 2, f)
     while True:
-        found = _flow(lattice, u[left], time, steps, f)
-        wrong = np.abs(found - before).max(axis=1, initial=0.0) / 15.0  # a scheme of order 4
+        ends = _flow(lattice, u[left], time, steps, f)
+        wrong = np.abs(ends - before).max(axis=1, initial=0.0) / 15.0  # a scheme of order 4
         far = ~(wrong <= STEPS_RTOL * np.maximum(np.abs(u[left]).max(axis=1, initial=0.0), 1e-300))
-        result[left[~far]] = found[~far]
+        result[left[~far]] = ends[~far]
         if not far.any():
             return result
-        left, before, steps = left[far], found[far], 2 * steps
+        left, before, steps = left[far], ends[far], 2 * steps
         if steps > MOST_STEPS:
             raise InvalidArgument(
                 "amplitudes",
@@ -129,7 +129,7 @@ def generator_gradient(lattice: RotatorLattice, u: np.ndarray, known: ResolvedFu
 
 
 def _bond(
-    coupling: Any, u: np.ndarray, w: np.ndarray, count: int = ANGLES
+    coupling: Callable[[float], float], u: np.ndarray, w: np.ndarray, count: int = ANGLES
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """S = 1/2 int_0^theta (G - <G>) of one bond (P,), and its gradients with respect to u and w.
 

@@ -57,9 +57,9 @@ def complex_amplitudes(name: str, value: ArrayLike) -> NDArray[np.complex128]:
         given = np.asarray(value)
         if given.dtype.kind not in "biufcO" or np.ma.is_masked(value):
             raise TypeError
-        found = np.array(given, dtype=np.complex128)
+        amplitudes = np.array(given, dtype=np.complex128)
     except (TypeError, ValueError):
         raise InvalidArgument(name, f"must be an array of complex numbers, not {checks.shown(value)}") from None
-    if not np.isfinite(found).all():
+    if not np.isfinite(amplitudes).all():
         raise InvalidArgument(name, "must be finite; it contains NaN or infinity")
-    return found
+    return amplitudes

@@ -37,7 +37,7 @@ TWO_PI_INVERSE = 1.0 / (2.0 * math.pi)
 
 
 @lru_cache(maxsize=64)
-def hamiltonian_stepper(frequency: Any, coupling: Any) -> Callable[..., Any]:
+def hamiltonian_stepper(frequency: Callable[[float], float], coupling: Callable[[float], float]) -> Callable[..., Any]:
     """steps(x, y, spins, pairs, ends, strength, h, count, first=0, last=-1): steps of the Hamiltonian part, of size h.
 
     All `count` of them, or those from `first` on and before `last`. Half rotations of successive steps are joined, so

@@ -3,41 +3,44 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..errors import InvalidArgument
 from ..sampling.philox import Purpose
-from ..sampling.samples import runs_or_paths
 from ..sampling.steps import even_steps, longest_step
 from ..support import checks
 from ..support.compiled_functions import function_of_square, values_of
-from .assumptions import Assumption, checked_assumptions
+from .assumptions import (
+    Assumption,
+    SquareScales,
+    coupling_assumption,
+    dissipation_assumption,
+    frequency_assumption,
+    warn_of_violations,
+)
 from .dissipations.dissipation import Dissipation
-from .ensemble import RotatorEnsemble, complex_amplitudes
+from .ensemble import complex_amplitudes
 from .kernels import hamiltonian_stepper, lattice_stepper, thermostat_stepper
-from .member_sampler import MemberSampler, prepared
+from .member_sampler import Keys, MemberSampler, SampledRotators
 from .region import LatticeRegion
 from .resolved_functions import resolved
-from .step_size import action_scale, chosen_step
-
-if TYPE_CHECKING:
-    from mpi4py import MPI
+from .step_size import FastestRates, RotatorStep, action_scale, dissipation_rate, largest_modulus
 
 
 @dataclass(frozen=True, eq=False)
-class RotatorLattice:
+class RotatorLattice(SampledRotators[RotatorStep]):
     """Rotators u_j on sites of Z^d, coupled weakly to their neighbours and to thermostats.
 
         du_j = i f_j(|u_j|^2) u_j dt + i epsilon^a sum_{|k-j|=1} G'(|u_j-u_k|^2) (u_j-u_k) dt
                + epsilon g_j(u) dt + sqrt(epsilon T_j) dbeta_j,    f_j = s_j f,
 
-    with spins s_j = (-1)^|j| unless others are given.
+    with spins s_j = (-1)^|j| unless others are given. Sampled by splitting into exact flows.
 
     Args:
         shape: number of sites along each direction of a box of Z^d (d,), d = 1, 2, 3, in C order; or None with `sites`.
@@ -62,7 +65,7 @@ class RotatorLattice:
     Source: Dymov, equation (2.5); defects: section 7.2.
     """
 
-    shape: Any
+    shape: int | Sequence[int] | None
     frequency: Callable[[float], float]
     coupling: Callable[[float], float]
     dissipation: Dissipation
@@ -74,15 +77,15 @@ class RotatorLattice:
     coupling_exponent: float = 0.5
     region: LatticeRegion = field(init=False)
     assumptions: tuple[Assumption, ...] = field(init=False)
-    compiled_frequency: Any = field(init=False, repr=False)
-    compiled_coupling: Any = field(init=False, repr=False)
+    compiled_frequency: Callable[[float], float] = field(init=False, repr=False)
+    compiled_coupling: Callable[[float], float] = field(init=False, repr=False)
     weak_order: ClassVar[int] = 2
 
     def __post_init__(self) -> None:
         if (self.shape is None) == (self.sites is None):
             raise InvalidArgument("shape", "must be given, or sites instead, and not both")
         set_ = object.__setattr__
-        set_(self, "region", LatticeRegion.box(self.shape) if self.sites is None else LatticeRegion(self.sites))
+        set_(self, "region", LatticeRegion(self.sites) if self.shape is None else LatticeRegion.box(self.shape))
         set_(self, "epsilon", checks.number("epsilon", self.epsilon, above=0.0))
         set_(self, "coupling_exponent", checks.number("coupling_exponent", self.coupling_exponent, least=0.5))
         set_(self, "compiled_frequency", function_of_square("frequency", self.frequency))
@@ -95,7 +98,16 @@ class RotatorLattice:
             raise InvalidArgument("temperature", f"must be positive, but the least is {temperature.min():g}")
         set_(self, "temperature", np.broadcast_to(temperature, (self.size,)).copy())
         set_(self, "spins", self._checked_spins(self.spins))
-        set_(self, "assumptions", checked_assumptions(self))
+        set_(self, "assumptions", self._looked_at())
+        warn_of_violations(self.assumptions, self.dissipation.power)
+
+    def _looked_at(self) -> tuple[Assumption, ...]:
+        scales, a = SquareScales.of(self.dissipation.power, self.temperature), self.coupling_exponent
+        return (
+            frequency_assumption(self.compiled_frequency, scales, a, self.defects, self.good_sites),
+            coupling_assumption(self.compiled_coupling, scales, a),
+            dissipation_assumption(self.dissipation, self.region, float(self.temperature.max())),
+        )
 
     def _checked_spins(self, value: Any) -> np.ndarray:
         if isinstance(value, str):
@@ -132,51 +144,27 @@ class RotatorLattice:
         closure = self.region.within(np.flatnonzero(self.defects), 1)
         return ~self.region.within(np.flatnonzero(closure), 2)
 
-    def sample(
-        self,
-        initial: ArrayLike,
-        times: ArrayLike,
-        runs: int | None = None,
-        seed: int | None = None,
-        step: float | None = None,
-        *,
-        paths: int | None = None,
-        workers: int | None = None,
-        progress: bool = False,
-        comm: MPI.Comm | None = None,
-    ) -> RotatorEnsemble:
-        """Amplitudes u at slow times tau = epsilon t, by splitting into exact flows; weak order 2.
+    def _chosen(self, start: NDArray[np.complex128], step: float | None) -> RotatorStep:
+        """See `SampledRotators`."""
+        scale = action_scale(self.dissipation, self.temperature, start)
+        strength = self.epsilon**self.coupling_exponent
+        phase = largest_modulus(self.compiled_frequency, scale, "frequency")
+        # the arguments of G' are up to four times those of f
+        bond = largest_modulus(self.compiled_coupling, 4 * scale, "coupling")
+        rates = FastestRates(
+            scale=scale,
+            phase=phase * float(np.abs(self.spins).max()),
+            bond=strength * bond * max(map(len, self.region.neighbours)),
+            heat=self.epsilon * dissipation_rate(self.dissipation, self.region, scale),
+        )
+        return rates.chosen_step(step)
 
-        Args:
-            initial: u(0), complex, of all members (N,) or of each (R, N).
-            times: snapshots tau (T,), not negative, not decreasing.
-            runs: number of independent members R.
-            seed: of the random numbers; a member has the same ones whatever the number of members, threads and ranks.
-            step: largest time step h of the fast time t; None lets neighbours turn by a radian against one another.
-                Thermostats act after every few steps, as often as their rate needs. Both follow the hottest of all
-                members at the start, so that a member goes the same way among others that start colder.
-            paths: another name of `runs`.
-            workers: threads; None takes the cores that this process may use.
-            progress: show a progress bar, at a terminal, on rank 0.
-            comm: communicator whose ranks share the members; all get the whole result.
-
-        Returns:
-            The amplitudes (T, R, N), with actions and angles, and the step that was taken.
-
-        Raises:
-            InvalidArgument: an argument out of range; a step that is too large.
-            Unstable: a member has left all bounds; the message says what helps.
-
-        Warns:
-            LongRun: it will take more than ten minutes; said before it begins.
-
-        Source: Dymov, equation (2.5).
-        """
-        start, snapshots, keys, chosen = prepared(
-            initial, times, runs_or_paths("runs", runs, paths), seed, comm, (self.size, self.identity()),
-            lambda start: (chosen_step(self, step, start),),
-        )  # fmt: skip
-        spans, blocks = even_steps(snapshots / self.epsilon, chosen.h * chosen.between)
+    def _sampler(
+        self, start: NDArray[np.complex128], snapshots: NDArray[np.float64], keys: Keys, step: RotatorStep
+    ) -> tuple[MemberSampler, float]:
+        """Splitting into exact flows, see `kernels`."""
+        between = step.between
+        spans, blocks = even_steps(snapshots / self.epsilon, step.h * between)
         g = self.dissipation.compiled(self.region)
         steps = hamiltonian_stepper(self.compiled_frequency, self.compiled_coupling)
         advance = lattice_stepper(steps, thermostat_stepper(g.kernel, g.radial))
@@ -186,17 +174,14 @@ class RotatorLattice:
 
         def advanced(x: np.ndarray, y: np.ndarray, k: int, first: int, some: int, noise_step: int, member: int) -> None:
             heat = self.temperature, member, purpose, *keys, g.int_params, g.float_params
-            count, h = int(blocks[k]), spans[k] / (blocks[k] * chosen.between)
-            advance(x, y, first, some, count, chosen.between, h, self.epsilon, hamiltonian, noise_step, heat)
+            count, h = int(blocks[k]), spans[k] / (blocks[k] * between)
+            advance(x, y, first, some, count, between, h, self.epsilon, hamiltonian, noise_step, heat)
 
-        scale = np.sqrt(2 * action_scale(self.dissipation, self.temperature, start))
+        noises = np.where(blocks > 0, blocks + 1, 0)
         sampler = MemberSampler(
-            start, blocks * chosen.between, np.where(blocks > 0, blocks + 1, 0), advanced, chosen.h, chosen.between,
-            scale, self.remedy,
-        )  # fmt: skip
-        amplitudes = sampler.sampled(workers, progress, comm)
-        taken = longest_step(spans, blocks) / chosen.between or chosen.h
-        return RotatorEnsemble(snapshots, amplitudes, taken, checks.seed(seed))
+            start, blocks * between, noises, advanced, step.h, between, np.sqrt(2 * step.scale), self.remedy
+        )
+        return sampler, longest_step(spans, blocks) / between or step.h
 
     @property
     def remedy(self) -> str:

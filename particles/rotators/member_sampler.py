@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from ..errors import InvalidArgument, Unstable
 from ..sampling.philox import key_words
 from ..sampling.ranks import communicator, on_all_ranks, same_on_all_ranks
-from ..sampling.samples import start_of_each
-from ..sampling.tiles import over_tiles
-from ..sampling.workers import Stop, thread_count, warn_if_long
+from ..sampling.samples import runs_or_paths, start_of_each
+from ..sampling.workers import Stop, over_tiles, thread_count, warn_if_long
 from ..support import checks
 from .dissipations.kernels import LANES
-from .ensemble import complex_amplitudes
+from .ensemble import RotatorEnsemble, complex_amplitudes
+from .step_size import ChosenStep
 
 if TYPE_CHECKING:
     from mpi4py import MPI
@@ -29,53 +30,7 @@ LEAST_TOTAL = 0.5  # seconds; calls that fast steps would end sooner are not tim
 TRIED = 10_000_000  # steps of sites and lanes whose time is taken: at most a tenth of a second or so
 FAR_AWAY = 1e6  # amplitudes beyond it, in units of their scale, are taken for an instability
 Keys = tuple[np.uint64, np.uint64]
-
-
-def checked_amplitudes(initial: Any, runs: tuple[str, Any], size: int) -> NDArray[np.complex128]:
-    """Return u(0) of each member (R, N), from that of all of them (N,) or of each.
-
-    Args:
-        initial: as the caller gave it.
-        runs: the name of the argument with the number of members, and what it is.
-        size: N.
-
-    Raises:
-        InvalidArgument: no number of members, or a wrong shape.
-    """
-    number = checks.integer(*runs, 1, 2**31)
-    return start_of_each(complex_amplitudes("initial", initial), number, size)
-
-
-def prepared(
-    initial: Any, times: Any, runs: tuple[str, Any], seed: Any, comm: MPI.Comm | None, lattice: tuple[int, str],
-    steps: Callable[[NDArray[np.complex128]], tuple[Any, ...]],
-) -> tuple[Any, ...]:  # fmt: skip
-    """Check the arguments of a sample on all ranks, and that they are the same on all; collective.
-
-    Args:
-        initial: as the caller gave it.
-        times: likewise.
-        runs: the name of the argument with the number of members, and what it is.
-        seed: as the caller gave it.
-        comm: likewise.
-        lattice: the number of sites, and what tells the lattice from others.
-        steps: from the start (R, N) to the step and whatever else it takes to find it.
-
-    Returns:
-        The start (R, N), the snapshots (T,), the key of the random numbers, and what `steps` returns.
-    """
-    size, identity = lattice
-
-    def checked() -> tuple[Any, ...]:
-        start = checked_amplitudes(initial, runs, size)
-        return start, checks.times(times), key_words(checks.seed(seed)), *steps(start)
-
-    found = on_all_ranks(communicator(comm, optional=True), checked)
-    start, snapshots, keys, step, *_ = found
-    same_on_all_ranks(
-        comm, initial=np.asarray(initial), times=snapshots, runs=len(start), seed=keys, step=step, lattice=identity
-    )
-    return found
+Step = TypeVar("Step", bound=ChosenStep)
 
 
 @dataclass(frozen=True)
@@ -188,3 +143,81 @@ class SliceLength:
             elif taken > 2 * SLICE:
                 self._size = max(1, self._size // 2)
         stop.check()
+
+
+class SampledRotators(ABC, Generic[Step]):
+    """Rotators of which members can be sampled: a lattice, or its limit."""
+
+    @property
+    @abstractmethod
+    def size(self) -> int:
+        """Number N of sites."""
+
+    @abstractmethod
+    def identity(self) -> str:
+        """What tells the equation from others."""
+
+    @abstractmethod
+    def _chosen(self, start: NDArray[np.complex128], step: float | None) -> Step:
+        """The step for a start (R, N): that of the user, or one that is chosen."""
+
+    @abstractmethod
+    def _sampler(
+        self, start: NDArray[np.complex128], snapshots: NDArray[np.float64], keys: Keys, step: Step
+    ) -> tuple[MemberSampler, float]:
+        """The sampler from a start, with random numbers of the keys, and the longest step that it takes."""
+
+    def sample(
+        self,
+        initial: ArrayLike,
+        times: ArrayLike,
+        runs: int | None = None,
+        seed: int | None = None,
+        step: float | None = None,
+        *,
+        paths: int | None = None,
+        workers: int | None = None,
+        progress: bool = False,
+        comm: MPI.Comm | None = None,
+    ) -> RotatorEnsemble:
+        """Amplitudes of independent members at slow times, by the scheme that the class names; weak order 2.
+
+        Args:
+            initial: u(0), complex, of all members (N,) or of each (R, N); for the limit only moduli matter for actions.
+            times: snapshots tau (T,), not negative, not decreasing.
+            runs: number of independent members R.
+            seed: of the random numbers; a member has the same ones whatever the number of members, threads and ranks.
+            step: largest time step. Of a lattice: h of the fast time t; None lets neighbours turn by a radian against
+                one another, and thermostats act after every few steps, as often as their rate needs. Of the limit: of
+                the slow time; None takes 0.04 of the time scale of the dissipation. Both follow the hottest of all
+                members at the start, so that a member goes the same way among others that start colder.
+            paths: another name of `runs`.
+            workers: threads; None takes the cores that this process may use.
+            progress: show a progress bar, at a terminal, on rank 0.
+            comm: communicator whose ranks share the members; all get the whole result.
+
+        Returns:
+            The amplitudes (T, R, N), with actions and angles, and the step that was taken.
+
+        Raises:
+            InvalidArgument: an argument out of range; a step that is too large.
+            Unstable: a member has left all bounds; the message says what helps.
+
+        Warns:
+            LongRun: it will take more than ten minutes; said before it begins.
+        """
+        asked = runs_or_paths("runs", runs, paths)
+
+        def checked() -> tuple[NDArray[np.complex128], NDArray[np.float64], int, Step]:
+            number = checks.integer(*asked, 1, 2**31)
+            start = start_of_each(complex_amplitudes("initial", initial), number, self.size)
+            return start, checks.times(times), checks.seed(seed), self._chosen(start, step)
+
+        start, snapshots, number, chosen = on_all_ranks(communicator(comm, optional=True), checked)
+        same_on_all_ranks(
+            comm, initial=np.asarray(initial), times=snapshots, runs=len(start), seed=number, step=chosen.h,
+            lattice=self.identity(),
+        )  # fmt: skip
+        sampler, longest = self._sampler(start, snapshots, key_words(number), chosen)
+        amplitudes = sampler.sampled(workers, progress, comm)
+        return RotatorEnsemble(snapshots, amplitudes, longest, number)

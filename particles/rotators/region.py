@@ -103,15 +103,15 @@ class LatticeRegion:
     @cached_property
     def colours(self) -> tuple[np.ndarray, ...]:
         """Bonds (B_c, 2) of each colour; those of one colour have no site in common. At most 2 d colours."""
-        found = []
+        colours = []
         for axis in range(self.dim):
             head = self.shifted(np.eye(self.dim, dtype=np.int64)[axis])
             tail = np.flatnonzero(head >= 0)
             for side in (0, 1):
                 chosen = tail[self.sites[tail, axis] % 2 == side]
                 if chosen.size:
-                    found.append(np.stack([chosen, head[chosen]], axis=1))
-        return tuple(found)
+                    colours.append(np.stack([chosen, head[chosen]], axis=1))
+        return tuple(colours)
 
     @cached_property
     def coloured_bonds(self) -> np.ndarray:
@@ -127,11 +127,11 @@ class LatticeRegion:
     @cached_property
     def neighbours(self) -> tuple[np.ndarray, ...]:
         """The numbers of the neighbours of each site."""
-        found: list[list[int]] = [[] for _ in range(self.size)]
+        neighbours: list[list[int]] = [[] for _ in range(self.size)]
         for j, k in self.bonds:
-            found[j].append(int(k))
-            found[k].append(int(j))
-        return tuple(np.array(sorted(near), dtype=np.int64) for near in found)
+            neighbours[j].append(int(k))
+            neighbours[k].append(int(j))
+        return tuple(np.array(sorted(near), dtype=np.int64) for near in neighbours)
 
     @cached_property
     def parts(self) -> np.ndarray:

@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 from numba import njit
@@ -36,6 +35,9 @@ TURNS = np.outer(np.arange(DEGREE + 1), 2 * np.arange(DEGREE + 1) + 1) % (4 * DE
 NODES = np.cos(np.pi * TURNS[1] / (2 * DEGREE + 2))
 TRANSFORM = np.cos(np.pi * TURNS / (2 * DEGREE + 2)) * 2.0 / (DEGREE + 1)
 TRANSFORM[0] *= 0.5
+
+Function = Callable[[float], float]  # of |u|^2, compiled
+Fit = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
 
 
 def _means_of_polynomials() -> np.ndarray:
@@ -102,12 +104,12 @@ def _summed(breaks, series, before, x, mean):  # type: ignore[no-untyped-def]
         ahead, after = 0.0, 0.0
         for k in range(series.shape[1] - 1, 0, -1):
             ahead, after = series[low, k] + 2.0 * t * ahead - after, ahead
-        found = series[low, 0] + t * ahead - after
-        result[n] = before[low] + ((x[n] - breaks[low]) * found if mean else found)
+        value = series[low, 0] + t * ahead - after
+        result[n] = before[low] + ((x[n] - breaks[low]) * value if mean else value)
     return result
 
 
-def resolved(name: str, function: Any, x: np.ndarray, *, integral: bool = False) -> ResolvedFunction:
+def resolved(name: str, function: Function, x: np.ndarray, *, integral: bool = False) -> ResolvedFunction:
     """A compiled function as polynomials on [0, max x].
 
     Args:
@@ -125,30 +127,43 @@ def resolved(name: str, function: Any, x: np.ndarray, *, integral: bool = False)
     def reference(places: np.ndarray) -> np.ndarray:
         return np.interp(places, ends[::-1], (sums / ends)[::-1]) if integral else np.zeros_like(places)
 
-    waiting, done = np.array([[0.0, top]]), []
     scan = _scan(name, function, top)
-    for depth in range(DEPTH + 1):
-        series, ended, noise = _series(name, function, waiting, reference, top)
-        if len(waiting) > MOST:  # f is rough there, by rounding of its own
-            share = (waiting[:, 1] - waiting[:, 0]) * np.abs(series[:, 0]) / max(sums[0], 1e-300) if integral else 1.0
-            ended |= noise * share <= NOISE
-        ended &= ~_missed(waiting, series, scan, reference)
-        ended |= depth == DEPTH
-        ended |= waiting[:, 1] - waiting[:, 0] <= NARROWEST * waiting[:, 1]
-        done.append((waiting[ended, 0], series[ended]))
-        left = waiting[~ended]
-        middle = left.mean(axis=1)
-        waiting = np.concatenate([np.stack([left[:, 0], middle], 1), np.stack([middle, left[:, 1]], 1)])
-        if len(waiting) > 4 * MOST:
+
+    def fit(intervals: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        if len(intervals) > 4 * MOST:
             raise InvalidArgument(name, f"varies too wildly for |u|^2 <= {top:g} to be integrated or differentiated")
-        if not len(waiting):
-            break
-    begins, found = (np.concatenate(parts) for parts in zip(*done))
-    order = np.argsort(begins)
-    return ResolvedFunction(np.append(begins[order], top), found[order])
+        series, ended, noise = _series(name, function, intervals, reference, top)
+        width = intervals[:, 1] - intervals[:, 0]
+        if len(intervals) > MOST:  # f is rough there, by rounding of its own
+            share = width * np.abs(series[:, 0]) / max(sums[0], 1e-300) if integral else 1.0
+            ended |= noise * share <= NOISE
+        ended &= ~_missed(intervals, series, scan, reference)
+        return series, ended | (width <= NARROWEST * intervals[:, 1]) | (width <= top * 2.0**-DEPTH)
+
+    intervals, series = bisected(np.array([[0.0, top]]), fit)
+    return ResolvedFunction(np.append(intervals[:, 0], top), series)
 
 
-def _scan(name: str, function: Any, top: float) -> tuple[np.ndarray, np.ndarray]:
+def bisected(intervals: np.ndarray, fit: Fit) -> tuple[np.ndarray, np.ndarray]:
+    """Intervals (n, 2), halved until a fit says that they need not be, in increasing order, and series (n, k + 1).
+
+    Args:
+        intervals: to begin with.
+        fit: from intervals to the series on them, and whether these are left as they are.
+    """
+    done = []
+    while len(intervals):
+        series, ended = fit(intervals)
+        done.append((intervals[ended], series[ended]))
+        left = intervals[~ended]
+        middle = left.mean(axis=1)
+        intervals = np.concatenate([np.stack([left[:, 0], middle], 1), np.stack([middle, left[:, 1]], 1)])
+    intervals, series = (np.concatenate(parts) for parts in zip(*done))
+    order = np.argsort(intervals[:, 0])
+    return intervals[order], series[order]
+
+
+def _scan(name: str, function: Function, top: float) -> tuple[np.ndarray, np.ndarray]:
     """Points (Q,) of [0, X], increasing, and the function there."""
     golden = 0.5 * (np.sqrt(5.0) - 1.0)
     jitter = np.arange(SCAN) * golden % 1.0  # so that no period of the function goes with the points
@@ -171,15 +186,15 @@ def _missed(
     x, there, which = scan[0][inside], scan[1][inside], order[place[inside]]
     begins = intervals[which]
     t = (2.0 * x - begins.sum(axis=1)) / np.diff(begins, axis=1)[:, 0]
-    found = (chebyshev.chebvander(t, DEGREE) * series[which]).sum(axis=1)
+    by_series = (chebyshev.chebvander(t, DEGREE) * series[which]).sum(axis=1)
     largest = np.abs(series).sum(axis=1)[which]
     size = np.maximum(np.maximum(np.abs(there), reference(x)), FLOOR * largest)
     result = np.zeros(len(intervals), dtype=bool)
-    result[which[~(np.abs(found - there) <= NOISE * size)]] = True
+    result[which[~(np.abs(by_series - there) <= NOISE * size)]] = True
     return result
 
 
-def _integrals_of_modulus(name: str, function: Any, top: float) -> tuple[np.ndarray, np.ndarray]:
+def _integrals_of_modulus(name: str, function: Function, top: float) -> tuple[np.ndarray, np.ndarray]:
     """Ends X 2^-k, k = 0, 1, ..., and int |f| from 0 up to them, roughly, by a few points in each octave."""
     ends = top * 2.0 ** -np.arange(OCTAVES + 1.0)
     points = ends[1:, None] * (1 + (np.arange(8) + 0.5) / 8)
@@ -188,7 +203,7 @@ def _integrals_of_modulus(name: str, function: Any, top: float) -> tuple[np.ndar
 
 
 def _series(
-    name: str, function: Any, intervals: np.ndarray, reference: Callable[[np.ndarray], np.ndarray], top: float
+    name: str, function: Function, intervals: np.ndarray, reference: Callable[[np.ndarray], np.ndarray], top: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Chebyshev's coefficients (n, k + 1) on intervals (n, 2), whether they have ended and agree with f elsewhere, and
     by how much they have not, relative to f.

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -12,7 +12,6 @@ from ..support import checks
 from ..support.compiled_functions import values_of
 from .assumptions import least_value
 from .dissipations.dissipation import DiagonalDissipation, Dissipation
-from .dynamics import RotatorDynamics
 from .region import LatticeRegion
 
 
@@ -55,15 +54,22 @@ SETTINGS = StepSettings()
 
 
 @dataclass(frozen=True)
-class RotatorStep:
-    """A step of the fast time.
+class ChosenStep:
+    """A time step.
 
     Args:
         h: its size.
-        between: number m of steps between two thermostats.
+        scale: the size of the actions that it is chosen for.
     """
 
     h: float
+    scale: float
+
+
+@dataclass(frozen=True)
+class RotatorStep(ChosenStep):
+    """A step of the fast time of a lattice; also the number m of steps between two thermostats."""
+
     between: int
 
 
@@ -101,46 +107,51 @@ def dissipation_rate(dissipation: Dissipation, region: LatticeRegion, scale: flo
     return rate
 
 
-def _largest(function: Any, squares: np.ndarray, name: str) -> float:
-    """The largest modulus of a function of |u|^2, in an interval of which some values are given."""
+def largest_modulus(function: Callable[[float], float], scale: float, name: str) -> float:
+    """The largest modulus of a compiled function of |u|^2, for actions up to `spread` times their scale."""
 
     def negative(x: np.ndarray) -> np.ndarray:
         return -np.abs(values_of(function, x, name))
 
+    squares = 2 * SETTINGS.spread * scale * np.linspace(0, 1, SETTINGS.points)
     return -least_value(negative, squares, negative(squares))
 
 
-def chosen_step(lattice: RotatorDynamics, step: float | None, start: np.ndarray) -> RotatorStep:
-    """The step of the fast time, and how many of them lie between two thermostats.
+@dataclass(frozen=True)
+class FastestRates:
+    """How fast the parts of a lattice may be, in 1/fast time.
 
-    Raises:
-        InvalidArgument: the given step is beyond a limit.
+    Args:
+        scale: the size of the actions for which they are that.
+        phase: the largest |f_j|.
+        bond: epsilon^a |G'| for all neighbours of a site.
+        heat: epsilon times the rate of the dissipation.
     """
-    scale = action_scale(lattice.dissipation, lattice.temperature, start)
-    squares = 2 * SETTINGS.spread * scale * np.linspace(0, 1, SETTINGS.points)
-    fastest = _largest(lattice.compiled_frequency, squares, "frequency") * float(np.abs(lattice.spins).max())
-    strength = lattice.epsilon**lattice.coupling_exponent
-    bond = strength * _largest(lattice.compiled_coupling, 4 * squares, "coupling")
-    neighbours = max((len(near) for near in lattice.region.neighbours), default=0)
-    rate = dissipation_rate(lattice.dissipation, lattice.region, scale)
-    if step is None:
-        h = min(
-            SETTINGS.phase / max(fastest, 1e-300),
-            SETTINGS.bond / max(bond * neighbours, 1e-300),
-            SETTINGS.heat / (lattice.epsilon * max(rate, 1e-300)),
-        )
-    else:
-        h = checks.number("step", step, above=0.0)
-        limits = {
-            "the phases of neighbours would alias": (fastest * h, SETTINGS.largest_phase),
-            "bonds turn too far": (bond * neighbours * h, SETTINGS.largest_bond),
-            "the dissipation is too fast": (rate * lattice.epsilon * h, SETTINGS.largest_heat),
-        }
-        for reason, (value, limit) in limits.items():
-            if value > limit:
-                raise InvalidArgument("step", f"{reason} with {h:.3g}; take at most {h * limit / value:.3g}")
-    between = int(np.clip(SETTINGS.heat / (lattice.epsilon * max(rate, 1e-300) * h), 1, SETTINGS.most_between))
-    return RotatorStep(h, between)
+
+    scale: float
+    phase: float
+    bond: float
+    heat: float
+
+    def chosen_step(self, step: float | None) -> RotatorStep:
+        """The step of the fast time, and how many of them lie between two thermostats.
+
+        Raises:
+            InvalidArgument: the given step is beyond a limit.
+        """
+        phase, bond, heat = (max(rate, 1e-300) for rate in (self.phase, self.bond, self.heat))
+        if step is None:
+            h = min(SETTINGS.phase / phase, SETTINGS.bond / bond, SETTINGS.heat / heat)
+        else:
+            h = checks.number("step", step, above=0.0)
+            for reason, rate, limit in (
+                ("the phases of neighbours would alias", phase, SETTINGS.largest_phase),
+                ("bonds turn too far", bond, SETTINGS.largest_bond),
+                ("the dissipation is too fast", heat, SETTINGS.largest_heat),
+            ):
+                if rate * h > limit:
+                    raise InvalidArgument("step", f"{reason} with {h:.3g}; take at most {limit / rate:.3g}")
+        return RotatorStep(h, self.scale, int(np.clip(SETTINGS.heat / (heat * h), 1, SETTINGS.most_between)))
 
 
 def chosen_slow_step(dissipation: Dissipation, region: LatticeRegion, scale: float, step: float | None) -> float:

@@ -1,1 +1,1 @@
-"""How every sampler runs: counter-based random numbers, threads and ranks, when checkpoints are due."""
+"""How every sampler runs: counter-based random numbers, equal steps, threads and ranks."""

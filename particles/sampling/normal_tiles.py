@@ -14,26 +14,14 @@ import math
 import numpy as np
 from numba import njit
 
-from .philox import COMPILED, MASK, philox
-from .simd_math import cos_sin_pi, log_near_one
+from .philox import COMPILED, MASK, direction_and_uniform, philox
+from .simd_math import log_near_one
 
 PAIRS = 256
 TILE = 2 * PAIRS
 # of sqrt(1/2): mantissas are taken from there to sqrt(2), where the logarithm is small
 SQRT_HALF_BITS = 0x3FE6A09E667F3BCD
 LN2 = 0.6931471805599453
-
-
-@njit(inline="always")
-def _direction_and_uniform(c0, c1, c2, c3):  # type: ignore[no-untyped-def]
-    """From the words of a counter: a direction (cos, sin), and a number in (0, 1) for the radius.
-
-    The angle is uniform on a half circle, and a further bit takes it to the other half.
-    """
-    c, s = cos_sin_pi(np.float64(np.int64((c2 << np.uint64(32)) | c3)) * 2.0**-64)
-    sign = 1.0 - 2.0 * np.float64(np.int64(c1 & np.uint64(1)))
-    uniform = (np.float64(np.int64((c0 << np.uint64(20)) | (c1 >> np.uint64(12)))) + 0.5) * 2.0**-52
-    return c * sign, s * sign, uniform
 
 
 @njit(inline="always")
@@ -65,7 +53,7 @@ def fill_pairs(x, y, low, high, first, last, k0, k1, uniform, exponent):  # type
     n = x.shape[0]
     for j in range(n):
         c0, c1, c2, c3 = philox(low, high, np.uint64(first) + np.uint64(j), last, k0, k1)
-        x[j], y[j], uniform[j] = _direction_and_uniform(c0, c1, c2, c3)
+        x[j], y[j], uniform[j] = direction_and_uniform(c0, c1, c2, c3)
     _split_exponents(uniform, exponent, n)
     for j in range(n):
         radius = _radius(uniform[j], exponent[j])
@@ -102,7 +90,7 @@ def fill_paths(z, paths, count, step, component, purpose, k0, k1, uniform, expon
         place = paths[i] % TILE
         pair = (paths[i] // TILE) * PAIRS + place % PAIRS
         c0, c1, c2, c3 = philox(low, high, np.uint64(pair), purpose, k0, k1)
-        c, s, uniform[i] = _direction_and_uniform(c0, c1, c2, c3)
+        c, s, uniform[i] = direction_and_uniform(c0, c1, c2, c3)
         z[i] = c if place < PAIRS else s
     _split_exponents(uniform, exponent, count)
     for i in range(count):

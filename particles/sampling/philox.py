@@ -50,18 +50,26 @@ def philox(c0, c1, c2, c3, k0, k1):  # type: ignore[no-untyped-def]
     return c0, c1, c2, c3
 
 
-@njit(cache=True, **COMPILED)
-def fill_normals(values, run, purpose, k0, k1):  # type: ignore[no-untyped-def]
-    """Fill values (n,) with independent standard normal numbers of a run, by the Box-Muller transform.
+@njit(inline="always")
+def direction_and_uniform(c0, c1, c2, c3):  # type: ignore[no-untyped-def]
+    """From the words of a counter: a direction (cos, sin), and a number in (0, 1) for the radius.
 
     The angle is uniform on a half circle, and a further bit takes it to the other half.
     """
+    c, s = cos_sin_pi(np.float64(np.int64((c2 << np.uint64(32)) | c3)) * 2.0**-64)
+    sign = 1.0 - 2.0 * np.float64(np.int64(c1 & np.uint64(1)))
+    uniform = (np.float64(np.int64((c0 << np.uint64(20)) | (c1 >> np.uint64(12)))) + 0.5) * 2.0**-52
+    return c * sign, s * sign, uniform
+
+
+@njit(cache=True, **COMPILED)
+def fill_normals(values, run, purpose, k0, k1):  # type: ignore[no-untyped-def]
+    """Fill values (n,) with independent standard normal numbers of a run, by the Box-Muller transform."""
     n = values.shape[0]
     for j in range((n + 1) // 2):
         c0, c1, c2, c3 = philox(np.uint64(j), np.uint64(0), run, purpose, k0, k1)
-        uniform = (np.float64((c0 << np.uint64(20)) | (c1 >> np.uint64(12))) + 0.5) * 2.0**-52
-        c, s = cos_sin_pi(np.float64(np.int64((c2 << np.uint64(32)) | c3)) * 2.0**-64)
-        radius = math.sqrt(-2.0 * math.log(uniform)) * (1.0 - 2.0 * np.float64(c1 & np.uint64(1)))
+        c, s, uniform = direction_and_uniform(c0, c1, c2, c3)
+        radius = math.sqrt(-2.0 * math.log(uniform))
         values[2 * j] = radius * c
         if 2 * j + 1 < n:
             values[2 * j + 1] = radius * s

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import pickle
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 Result = TypeVar("Result")
 
 
-def communicator(value: Any, optional: bool = False) -> Any:
+def communicator(value: object, optional: bool = False) -> MPI.Comm:
     """Return an mpi4py communicator; or None, where there may be none.
 
     Args:
@@ -59,7 +59,8 @@ def on_all_ranks(comm: MPI.Comm | None, work: Callable[[], Result]) -> Result:
         failure = error
     failures = [error for error in comm.allgather(_portable(failure)) if error is not None]
     if failure is not None and len(failures) > 0 and str(failures[0]) == str(failure):
-        raise failure  # with its own traceback
+        # with its own traceback
+        raise failure
     if failures:
         raise failures[0]
     return result
@@ -76,7 +77,7 @@ def _portable(error: Exception | None) -> Exception | None:
     return error if type(copy) is type(error) else RuntimeError(f"{type(error).__name__}: {error}")
 
 
-def same_on_all_ranks(comm: MPI.Comm | None, **arguments: Any) -> None:
+def same_on_all_ranks(comm: MPI.Comm | None, **arguments: object) -> None:
     """Compare arguments that must be the same on all ranks; collective.
 
     Args:
@@ -95,7 +96,7 @@ def same_on_all_ranks(comm: MPI.Comm | None, **arguments: Any) -> None:
             raise InvalidArgument(name, "must be the same on all ranks; it differs between them")
 
 
-def _bytes(value: Any) -> bytes:
+def _bytes(value: object) -> bytes:
     if isinstance(value, np.ndarray):
         return f"{value.dtype}{value.shape}".encode() + np.ascontiguousarray(value).tobytes()
     return repr(value).encode()

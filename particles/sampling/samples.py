@@ -6,7 +6,7 @@ import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import fields
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -25,9 +25,13 @@ class Samples(ABC):
         FORMAT: of the files; raised when a file of the old kind can no longer be read.
     """
 
-    times: Any  # a field of some, a property of others
     WORD: ClassVar[str] = "runs"
     FORMAT: ClassVar[int] = 1
+    if TYPE_CHECKING:
+
+        @property
+        def times(self) -> NDArray[np.float64]:
+            """A field of some, a property of others."""
 
     @property
     @abstractmethod
@@ -66,8 +70,8 @@ class Samples(ABC):
         first = self.values[0]
         shape = checks.called("observable", observable, first, first.shape[:1]).shape
         each = shape[1:] if len(shape) > 1 and shape[0] == len(first) else ()
-        found = np.array([checks.evaluated("observable", observable, x, each) for x in self.values])
-        return found.mean(axis=1), _deviation(found) / np.sqrt(found.shape[1])
+        numbers = np.array([checks.evaluated("observable", observable, x, each) for x in self.values])
+        return numbers.mean(axis=1), _deviation(numbers) / np.sqrt(numbers.shape[1])
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write everything to an .npz file; it appears under its name only when it is whole.
@@ -147,7 +151,7 @@ def start_of_each(start: np.ndarray, number: int, size: int) -> np.ndarray:
     return np.broadcast_to(start, (number, size))
 
 
-def runs_or_paths(documented: str, runs: Any, paths: Any, default: int | None = None) -> tuple[str, Any]:
+def runs_or_paths(documented: str, runs: int | None, paths: int | None, default: int | None = None) -> tuple[str, int]:
     """The number of runs under the name that the caller gave it: `runs` and `paths` mean the same.
 
     Args:
@@ -159,9 +163,12 @@ def runs_or_paths(documented: str, runs: Any, paths: Any, default: int | None = 
     Raises:
         InvalidArgument: both are given, or neither where one is needed.
     """
-    given = {name: value for name, value in (("runs", runs), ("paths", paths)) if value is not None}
-    if len(given) > 1:
+    if runs is not None and paths is not None:
         raise InvalidArgument("paths", "is another name of runs; give one of them, not both")
-    if not given and default is None:
+    if runs is not None:
+        return "runs", runs
+    if paths is not None:
+        return "paths", paths
+    if default is None:
         raise InvalidArgument(documented, "must be given: the number of independent runs")
-    return next(iter(given.items()), (documented, default))
+    return documented, default

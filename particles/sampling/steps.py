@@ -44,14 +44,9 @@ def warn_of_steps(paths: int, steps: np.ndarray, seconds: float, workers: int | 
         workers: threads, or None.
         comm: the ranks that share the paths, or None.
     """
-    if comm is not None and comm.rank > 0:
-        return
-    threads = thread_count(workers, comm)
     total = float(steps.sum()) * paths
-    what = f"{total:.2g} steps of paths"
-    warn_if_long(
-        what, seconds * total, threads * (1 if comm is None else comm.size), "take fewer paths or earlier times"
-    )
+    threads, remedy = thread_count(workers, comm), "take fewer paths or earlier times"
+    warn_if_long(f"{total:.2g} steps of paths", seconds * total, threads, remedy, comm)
 
 
 def check_bounded(x: np.ndarray, step: float) -> None:

@@ -1,4 +1,4 @@
-"""Threads that share a list of tasks, in order, and that end soon after an error or an interrupt."""
+"""Threads and ranks that share a list of tasks, in order, and that end soon after an error or an interrupt."""
 
 from __future__ import annotations
 
@@ -7,17 +7,25 @@ import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, TypeVar
+from contextlib import closing
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
 
 from ..errors import LongRun, warn
 from ..support import checks
+from ..support.progress import watched
+from .normal_tiles import TILE
+from .ranks import communicator, on_all_ranks
 
 if TYPE_CHECKING:
     from mpi4py import MPI
 
+Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-LONG = 600.0  # seconds; what takes longer is said beforehand
+# seconds; what takes longer is said beforehand
+LONG = 600.0
 
 
 class Stopped(Exception):
@@ -54,7 +62,7 @@ class Stop:
 
 
 def in_order(
-    make: Callable[[Any, Stop], Result], items: Iterable[Any], workers: int, ahead: int | None = None
+    make: Callable[[Item, Stop], Result], items: Iterable[Item], workers: int, ahead: int | None = None
 ) -> Generator[Result, None, None]:
     """Yield make(item, stop) in the order of the items, made by threads.
 
@@ -82,18 +90,22 @@ def in_order(
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def warn_if_long(what: str, seconds: float, workers: int, remedy: str) -> None:
-    """Warn of a call that will take more than ten minutes.
+def warn_if_long(what: str, seconds: float, workers: int, remedy: str, comm: MPI.Comm | None = None) -> None:
+    """Warn of a call that will take more than ten minutes; of several ranks the first one does.
 
     Args:
         what: the number of steps, and of what.
         seconds: what they take on one core, roughly.
-        workers: threads that share them, on all ranks.
+        workers: threads that share them, on each rank.
         remedy: what makes it shorter.
+        comm: the ranks that share them, or None.
     """
-    if seconds / workers > LONG:
-        hours = seconds / workers / 3600
-        warn(f"{what} take about {hours:.2g} hours on {workers} cores; {remedy}, or stop it with Ctrl-C", LongRun)
+    rank, size = (0, 1) if comm is None else (comm.rank, comm.size)
+    hours = seconds / (workers * size) / 3600
+    if rank == 0 and hours * 3600 > LONG:
+        warn(
+            f"{what} take about {hours:.2g} hours on {workers * size} cores; {remedy}, or stop it with Ctrl-C", LongRun
+        )
 
 
 def default_workers(comm: MPI.Comm | None = None) -> int:
@@ -112,3 +124,37 @@ def thread_count(workers: int | None, comm: MPI.Comm | None) -> int:
         InvalidArgument: not a positive integer.
     """
     return default_workers(comm) if workers is None else checks.integer("workers", workers, 1)
+
+
+def over_tiles(
+    work: Callable[[int, Stop], np.ndarray], paths: int, workers: int | None, progress: bool, comm: MPI.Comm | None,
+    width: int = TILE,
+) -> list[np.ndarray]:  # fmt: skip
+    """Do the tiles of all paths, shared by threads and ranks, and return what they give in the order of the tiles.
+
+    An error on one rank is raised on all of them; Ctrl-C ends all threads.
+
+    Args:
+        work: from the number of a tile and a signal to stop, which it looks at often, to the results of the tile.
+        paths: in all.
+        workers: threads, or None.
+        progress: whether to show a progress bar.
+        comm: the ranks that share the tiles, or None.
+        width: paths in a tile.
+    """
+    communicator(comm, optional=True)
+    threads = thread_count(workers, comm)
+    rank, size = (0, 1) if comm is None else (comm.rank, comm.size)
+    tiles = range(-(-paths // width))
+    mine = tiles[rank::size]
+    checks.flag("progress", progress)
+
+    def done() -> list[np.ndarray]:
+        with closing(in_order(work, mine, threads)) as results:
+            return list(watched(results, len(mine), progress, comm, "tile"))
+
+    results = on_all_ranks(comm, done)
+    if comm is None:
+        return results
+    parts = comm.allgather(results)
+    return [parts[tile % size][tile // size] for tile in tiles]

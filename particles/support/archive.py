@@ -34,34 +34,38 @@ def save_arrays(path: str | os.PathLike[str], fields: dict[str, Any]) -> None:
         partial.unlink(missing_ok=True)
 
 
-def target(name: str, path: Any) -> Path:
+def _place(name: str, path: str | os.PathLike[str]) -> str:
+    try:
+        return os.fspath(path)
+    except TypeError:
+        raise InvalidArgument(name, f"must be the path of a file, not {path!r}") from None
+
+
+def target(name: str, path: str | os.PathLike[str]) -> Path:
     """Return the path of a file that is to be written; asked before any work, so that none is lost.
 
     Raises:
         InvalidArgument: not a path, no name of a file, a folder, or in a folder that is not there or is read-only.
     """
-    try:
-        found = Path(os.fspath(path))
-    except TypeError:
-        raise InvalidArgument(name, f"must be the path of a file, not {path!r}") from None
-    if "\0" in str(found):
+    place = Path(_place(name, path))
+    if "\0" in str(place):
         raise InvalidArgument(name, "must be the path of a file, without the character 0")
-    if not found.name:
+    if not place.name:
         raise InvalidArgument(name, f"must be the path of a file, not {os.fspath(path)!r}")
-    if found.is_dir():
-        raise InvalidArgument(name, f"must be the path of a file, but {found} is a folder")
-    if not found.parent.is_dir():
-        raise InvalidArgument(name, f"must be in a folder that is there; make {found.parent} first")
+    if place.is_dir():
+        raise InvalidArgument(name, f"must be the path of a file, but {place} is a folder")
+    if not place.parent.is_dir():
+        raise InvalidArgument(name, f"must be in a folder that is there; make {place.parent} first")
     try:
-        with tempfile.TemporaryFile(dir=found.parent):
+        with tempfile.TemporaryFile(dir=place.parent):
             pass
     except OSError as error:
-        message = f"must be in a folder where files can be written; in {found.parent}: {error.strerror}"
+        message = f"must be in a folder where files can be written; in {place.parent}: {error.strerror}"
         raise InvalidArgument(name, message) from error
-    return found
+    return place
 
 
-def kind_of(path: Any) -> str | None:
+def kind_of(path: str | os.PathLike[str]) -> str | None:
     """The kind of result that a file says it holds; None where it does not say.
 
     Raises:
@@ -72,11 +76,8 @@ def kind_of(path: Any) -> str | None:
     return str(content["kind"]) if "kind" in content else None
 
 
-def _content(path: Any, argument: str, what: str) -> dict[str, np.ndarray]:
-    try:
-        place = os.fspath(path)
-    except TypeError:
-        raise InvalidArgument(argument, f"must be the path of a file, not {path!r}") from None
+def _content(path: str | os.PathLike[str], argument: str, what: str) -> dict[str, np.ndarray]:
+    place = _place(argument, path)
     try:
         with open(place, "rb") as raw:
             whole = zipfile.is_zipfile(raw)
@@ -92,11 +93,11 @@ def _content(path: Any, argument: str, what: str) -> dict[str, np.ndarray]:
 
 
 def load_arrays(
-    path: Any,
+    path: str | os.PathLike[str],
     kind: str,
     formats: int | set[int],
     names: set[str],
-    optional: set[str] | None = None,
+    optional: set[str] | frozenset[str] = frozenset(),
     argument: str = "path",
 ) -> dict[str, np.ndarray]:
     """Read the fields that `save_arrays` wrote, without their kind and format.
@@ -115,17 +116,16 @@ def load_arrays(
     """
     content = _content(path, argument, f"that {kind} was saved in")
     place = os.fspath(path)
-    found, format_ = str(content.pop("kind", kind)), content.pop("format", None)
-    present = set(content)
-    if found != kind or not names <= present <= names | (optional or set()):
-        known = f"holds {found}" if found != kind else "holds something else"
+    saved, number = str(content.pop("kind", kind)), content.pop("format", np.array(0))
+    if saved != kind or not names <= set(content) <= names | optional:
+        known = f"holds {saved}" if saved != kind else "holds something else"
         raise InvalidArgument(argument, f"{place} {known}, not {kind}")
-    allowed = {formats} if isinstance(formats, int) else formats
     try:
-        number = 0 if format_ is None else int(format_)
+        format_ = int(number)
     except (TypeError, ValueError):
         message = f"{place} is not a file that {kind} was saved in: its format is no number"
         raise InvalidArgument(argument, message) from None
-    if number not in allowed:
-        raise InvalidArgument(argument, f"{place} is of format {number}; this version reads {sorted(allowed)}")
+    allowed = {formats} if isinstance(formats, int) else formats
+    if format_ not in allowed:
+        raise InvalidArgument(argument, f"{place} is of format {format_}; this version reads {sorted(allowed)}")
     return content

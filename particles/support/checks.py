@@ -5,20 +5,22 @@ from __future__ import annotations
 import operator
 import traceback
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, SupportsFloat, SupportsIndex, TypeVar
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from ..errors import InvalidArgument
 
-Profile = Callable[[np.ndarray], Any]
+Profile = Callable[[NDArray[np.float64]], ArrayLike]
 Kind = TypeVar("Kind")
 
 
-def integer(name: str, value: Any, minimum: int, maximum: int | None = None) -> int:
+def integer(name: str, value: object, minimum: int, maximum: int | None = None) -> int:
     """Return an integer within [minimum, maximum]; True and False are none."""
     try:
-        number = None if isinstance(value, bool | np.bool_) else operator.index(value)
+        truth = isinstance(value, bool | np.bool_)
+        number = operator.index(value) if isinstance(value, SupportsIndex) and not truth else None
     except TypeError:
         number = None
     if number is None:
@@ -29,15 +31,16 @@ def integer(name: str, value: Any, minimum: int, maximum: int | None = None) -> 
     return number
 
 
-def seed(value: Any) -> int:
+def seed(value: object) -> int:
     """Return a seed of 64 bits, the key of the counter-based streams."""
     return integer("seed", value, 0, 2**64 - 1)
 
 
-def number(name: str, value: Any, *, above: float | None = None, least: float | None = None) -> float:
+def number(name: str, value: object, *, above: float | None = None, least: float | None = None) -> float:
     """Return a finite float, above or at least a bound; texts and truth values are no numbers."""
     try:
-        result = None if np.iscomplexobj(value) or value is np.ma.masked else float(value)
+        real = value is not np.ma.masked and not np.iscomplexobj(np.asarray(value))
+        result = float(value) if real and isinstance(value, SupportsFloat | SupportsIndex) else None
     except (TypeError, ValueError, OverflowError):
         result = None
     if result is None or isinstance(value, str | bytes | bool | np.bool_):
@@ -51,7 +54,7 @@ def number(name: str, value: Any, *, above: float | None = None, least: float | 
     return result
 
 
-def real_array(name: str, value: Any, shape: tuple[int, ...] | None = None) -> np.ndarray:
+def real_array(name: str, value: object, shape: tuple[int, ...] | None = None) -> np.ndarray:
     """Return a float64 array of finite numbers, of the given shape if one is given.
 
     Complex numbers, texts, None and masked entries are refused, where numpy would drop a part of them or make them NaN.
@@ -59,10 +62,10 @@ def real_array(name: str, value: Any, shape: tuple[int, ...] | None = None) -> n
     if np.ma.is_masked(value):
         raise InvalidArgument(name, "must not have masked entries")
     try:
-        given = np.asarray(value)
-        if given.dtype.kind not in "biufO" or not all(hasattr(v, "__float__") for v in _objects(given)):
+        entries = np.asarray(value)
+        if entries.dtype.kind not in "biufO" or not all(hasattr(v, "__float__") for v in _objects(entries)):
             raise TypeError
-        array = np.array(given, dtype=np.float64)
+        array = np.array(entries, dtype=np.float64)
     except (TypeError, ValueError, OverflowError):
         kind = "complex numbers" if _is_complex(value) else shown(value)
         raise InvalidArgument(name, f"must be an array of real numbers, not {kind}") from None
@@ -78,7 +81,7 @@ def _objects(array: np.ndarray) -> Any:
     return array.flat if array.dtype == object else ()
 
 
-def times(value: Any) -> np.ndarray:
+def times(value: object) -> np.ndarray:
     """Return snapshot times: one-dimensional, not empty, not negative, not decreasing."""
     array = np.atleast_1d(real_array("times", value))
     if array.ndim != 1 or array.size == 0:
@@ -92,7 +95,7 @@ def times(value: Any) -> np.ndarray:
 
 def evaluated(
     name: str,
-    function: Any,
+    function: object,
     points: np.ndarray,
     shape: tuple[int, ...] = (),
     *,
@@ -136,7 +139,7 @@ def evaluated(
 
 
 def _refuse_one_for_all(
-    name: str, function: Any, points: np.ndarray, wanted: tuple[int, ...], value: np.ndarray
+    name: str, function: object, points: np.ndarray, wanted: tuple[int, ...], value: np.ndarray
 ) -> None:
     """Raise if one value for all points depends on the points, as with x[0] for x or a sum without its axis."""
     if len(points) < 2 or not callable(function):
@@ -151,7 +154,7 @@ def _refuse_one_for_all(
         )
 
 
-def mask(name: str, function: Any, points: np.ndarray) -> np.ndarray:
+def mask(name: str, function: object, points: np.ndarray) -> np.ndarray:
     """Return the truth values (P,) of a set, a user's function from points (P, d) to truth values (P,).
 
     Raises:
@@ -167,7 +170,9 @@ def mask(name: str, function: Any, points: np.ndarray) -> np.ndarray:
     return values
 
 
-def called(name: str, function: Any, points: np.ndarray, wanted: tuple[int, ...], what: str = "values") -> np.ndarray:
+def called(
+    name: str, function: object, points: np.ndarray, wanted: tuple[int, ...], what: str = "values"
+) -> np.ndarray:
     """Return what a user's function gives at points as an array, whatever it is.
 
     Raises:
@@ -176,7 +181,7 @@ def called(name: str, function: Any, points: np.ndarray, wanted: tuple[int, ...]
     given = _signature(points.shape)
     right = f"a callable from points {given} to {what} {_signature(wanted)}"
     if not callable(function):
-        if what == "values" and len(wanted) == 1 and np.ndim(function) == 0 and hasattr(function, "__float__"):
+        if what == "values" and len(wanted) == 1 and np.asarray(function).ndim == 0 and hasattr(function, "__float__"):
             return np.asarray(number(name, function))
         raise InvalidArgument(name, f"must be {right}, not {shown(function)}")
     try:
@@ -232,18 +237,18 @@ def _signature(shape: tuple[int, ...]) -> str:
     return f"(P, {rest})" if rest else "(P,)"
 
 
-def _place(point: Any) -> str:
+def _place(point: np.ndarray) -> str:
     return f"{point:g}" if np.ndim(point) == 0 else str([float(f"{c:.6g}") for c in point])
 
 
-def _is_complex(value: Any) -> bool:
+def _is_complex(value: object) -> bool:
     try:
-        return bool(np.iscomplexobj(value) or np.iscomplexobj(np.asarray(value)))
+        return bool(np.iscomplexobj(np.asarray(value)))
     except Exception:
         return False
 
 
-def shown(value: Any) -> str:
+def shown(value: object) -> str:
     """A value as it can stand in a message: its text where that is short, else its type."""
     text = repr(value)
     if isinstance(value, np.ndarray) and value.size > 8:
@@ -258,7 +263,7 @@ def instance(name: str, value: Kind, kind: type[Any]) -> Kind:
     return value
 
 
-def flag(name: str, value: Any) -> bool:
+def flag(name: str, value: object) -> bool:
     """Return a truth value; numbers and strings are refused."""
     if not isinstance(value, bool | np.bool_):
         raise InvalidArgument(name, f"must be True or False, not {shown(value)}")

@@ -9,25 +9,26 @@ from __future__ import annotations
 import functools
 import types
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 from numba import njit
 from numba.core.dispatcher import Dispatcher
 from numba.np.ufunc.dufunc import DUFunc
+from numpy.typing import ArrayLike, NDArray
 
 from ..errors import InvalidArgument
 from .checks import shown
 from .function_values import Unknown, frozen, key_of
 
-KEPT = 256  # compiled functions
+# compiled functions
+KEPT = 256
 
-_COMPILED: OrderedDict[Any, Any] = OrderedDict()
+_COMPILED: OrderedDict[Hashable, Dispatcher] = OrderedDict()
 
 
-def compiled(name: str, function: Any, *arguments: Any, example: str) -> Any:
+def compiled(name: str, function: object, *arguments: ArrayLike, example: str) -> Dispatcher:
     """Return the function compiled by numba, after a call with the given arguments.
 
     Functions that are written alike and read the same values are compiled once.
@@ -56,7 +57,7 @@ def compiled(name: str, function: Any, *arguments: Any, example: str) -> Any:
     return _COMPILED[key]
 
 
-def in_python(name: str, function: Any, example: str) -> types.FunctionType:
+def in_python(name: str, function: object, example: str) -> types.FunctionType:
     """The function in Python, of which numba can make a compiled one.
 
     Raises:
@@ -78,7 +79,9 @@ def in_python(name: str, function: Any, example: str) -> types.FunctionType:
     raise InvalidArgument(name, f"must be a function that numba can compile, such as {example}, not {kind}; {remedy}")
 
 
-def _made(name: str, function: Any, python: types.FunctionType, arguments: tuple[Any, ...], example: str) -> Any:
+def _made(
+    name: str, function: object, python: types.FunctionType, arguments: tuple[ArrayLike, ...], example: str
+) -> Dispatcher:
     try:
         options = {"error_model": "numpy", **getattr(function, "targetoptions", {}), "nogil": True}
         made = njit(**{option: value for option, value in options.items() if option != "nopython"})(frozen(python))
@@ -95,7 +98,7 @@ def _made(name: str, function: Any, python: types.FunctionType, arguments: tuple
 
 
 @lru_cache(maxsize=256)
-def _over_array(function: Any) -> Callable[[np.ndarray], np.ndarray]:
+def _over_array(function: Dispatcher) -> Callable[[np.ndarray], np.ndarray]:
     @njit(error_model="numpy")
     def values(x):  # type: ignore[no-untyped-def]
         result = np.empty(x.size)
@@ -107,7 +110,7 @@ def _over_array(function: Any) -> Callable[[np.ndarray], np.ndarray]:
 
 
 @lru_cache(maxsize=256)
-def _item_of(function: Any) -> Any:
+def _item_of(function: Dispatcher) -> Dispatcher:
     @njit(error_model="numpy")
     def item(x):  # type: ignore[no-untyped-def]
         return function(x).item()
@@ -115,7 +118,7 @@ def _item_of(function: Any) -> Any:
     return item
 
 
-def values_of(function: Any, x: Any, name: str = "function") -> np.ndarray:
+def values_of(function: Dispatcher, x: ArrayLike, name: str = "function") -> NDArray[np.float64]:
     """A compiled real function at every entry of an array.
 
     Raises:
@@ -131,7 +134,7 @@ def values_of(function: Any, x: Any, name: str = "function") -> np.ndarray:
         ) from None
 
 
-def function_of_square(name: str, function: Any) -> Any:
+def function_of_square(name: str, function: object) -> Dispatcher:
     """Return f, a function of |u|^2, compiled; its values must be real numbers."""
     made = compiled(name, function, 1.0, example="lambda x: 1 + x")
     value = made(1.0)

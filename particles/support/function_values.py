@@ -26,20 +26,12 @@ from scipy import special
 
 from ..errors import InvalidArgument
 
-LIBRARIES = {"builtins", "cmath", "math", "numba", "numpy", "operator", "scipy"}  # whose functions do not change
+# whose functions do not change
+LIBRARIES = {"builtins", "cmath", "math", "numba", "numpy", "operator", "scipy"}
+# what reads things that its code does not name
 SECRETIVE = {
-    "eval",
-    "exec",
-    "getattr",
-    "globals",
-    "input",
-    "iter",
-    "locals",
-    "next",
-    "open",
-    "vars",
-    "__import__",
-}  # read unseen
+    "eval", "exec", "getattr", "globals", "input", "iter", "locals", "next", "open", "vars", "__import__",
+}  # fmt: skip
 PLAIN = (bool, int, float, complex, str, bytes, type(None), type(Ellipsis), np.generic, np.dtype)
 
 
@@ -51,7 +43,7 @@ class Unknown(Exception):
 class _Same:
     """An object that is only equal to itself, and is kept so that no other has its address."""
 
-    value: Any
+    value: object
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, _Same) and other.value is self.value
@@ -60,7 +52,7 @@ class _Same:
         return id(self.value)
 
 
-def key_of(function: Any) -> Hashable:
+def key_of(function: object) -> Hashable:
     """A key that two functions share if they have the same code and read the same values.
 
     Raises:
@@ -72,7 +64,7 @@ def key_of(function: Any) -> Hashable:
         raise Unknown from None
 
 
-def _value(value: Any, names: tuple[str, ...], seen: set[int]) -> Hashable:
+def _value(value: object, names: tuple[str, ...], seen: set[int]) -> Hashable:
     if isinstance(value, PLAIN):
         return type(value), repr(value) if not isinstance(value, np.generic) else (str(value.dtype), value.tobytes())
     if isinstance(value, np.ndarray):
@@ -98,7 +90,7 @@ def _value(value: Any, names: tuple[str, ...], seen: set[int]) -> Hashable:
     raise Unknown  # classes and instances of users: their attributes may change
 
 
-def _of_a_library(value: Any) -> bool:
+def _of_a_library(value: object) -> bool:
     """Whether a value is a function of a library, which does not change."""
     made_so = isinstance(value, types.FunctionType) or type(value).__name__ == "_ArrayFunctionDispatcher"
     return made_so and str(getattr(value, "__module__", "") or "").partition(".")[0] in LIBRARIES
@@ -153,12 +145,12 @@ def _global_names(code: types.CodeType) -> frozenset[str]:
     return frozenset([*here, *imported, *inner])
 
 
-def _globals(function: types.FunctionType, names: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
+def _globals(function: types.FunctionType, names: tuple[str, ...]) -> Iterator[tuple[str, object]]:
     read = _global_names(function.__code__)
     return ((name, function.__globals__[name]) for name in names if name in read and name in function.__globals__)
 
 
-def _enclosed(function: types.FunctionType) -> list[Any]:
+def _enclosed(function: types.FunctionType) -> list[object]:
     try:
         return [cell.cell_contents for cell in function.__closure__ or ()]
     except ValueError:
@@ -235,15 +227,12 @@ def _module(module: types.ModuleType, names: tuple[str, ...], copies: dict[int, 
 def _compiled_copy(value: Any, function: types.FunctionType, compiler: Any, copies: dict[int, Any]) -> Any:
     """A compiled function anew, from a copy in Python; without a compiler, over all entries of arrays (vectorize)."""
     shell = _shell(function)
-    if compiler is None:  # compiles when it is called
-        copies[id(value)] = vectorize(shell)
-    else:
-        copies[id(value)] = compiler(shell)
+    copies[id(value)] = vectorize(shell) if compiler is None else compiler(shell)
     _fill(shell, function, copies)
     return copies[id(value)]
 
 
-def _is_jitable(value: Any) -> bool:
+def _is_jitable(value: object) -> bool:
     """Whether a function in Python is one that numba's register_jitable has made known."""
     if not isinstance(value, types.FunctionType) or _of_a_library(value):
         return False

@@ -6,8 +6,6 @@ from collections.abc import Iterable, Iterator
 from contextlib import closing
 from typing import Any, TypeVar
 
-import numpy as np
-
 Item = TypeVar("Item")
 
 
@@ -51,23 +49,3 @@ def watched(items: Iterable[Item], total: int, progress: bool, comm: Any, unit: 
         for item in items:
             yield item
             bar.update(1)
-
-
-class SnapshotBar:
-    """The progress bar of an evolution, in snapshots.
-
-    Args:
-        times: of the snapshots (T,).
-        shown: whether there is a bar.
-    """
-
-    def __init__(self, times: np.ndarray, shown: bool) -> None:
-        self._bar = ProgressBar(len(times), shown, "snapshot")
-
-    def update(self, clock: Any) -> None:
-        """Show how far an integration is: `position` of `count` parts of the way to snapshot number `interval`."""
-        self._bar.move_to(clock.interval + clock.position / max(clock.count, 1))
-
-    def close(self) -> None:
-        """Take the bar away."""
-        self._bar.close()

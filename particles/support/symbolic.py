@@ -25,7 +25,7 @@ ORDINARY = {
 UNEVALUATED = (sympy.Derivative, sympy.Integral, sympy.Limit, sympy.Product, sympy.Sum, sympy.Subs)
 
 
-def expression_of(name: str, function: Any, arguments: tuple[Symbols, ...]) -> sympy.Expr:
+def expression_of(name: str, function: object, arguments: tuple[Symbols, ...]) -> sympy.Expr:
     """Return the expression that a user's function makes of tuples of symbols x, y1, ..., yN.
 
     Raises:
@@ -58,7 +58,7 @@ def expression_of(name: str, function: Any, arguments: tuple[Symbols, ...]) -> s
     return result
 
 
-def _takes(function: Any, arguments: tuple[Any, ...]) -> bool:
+def _takes(function: Callable[..., object], arguments: tuple[Symbols, ...]) -> bool:
     """Whether a function can be called with so many arguments; functions that do not say are tried."""
     try:
         inspect.signature(function).bind(*arguments)
@@ -69,7 +69,7 @@ def _takes(function: Any, arguments: tuple[Any, ...]) -> bool:
     return True
 
 
-def _names(function: Any) -> list[str]:
+def _names(function: Callable[..., object]) -> list[str]:
     """The names of a function's arguments, where it says them."""
     try:
         return list(inspect.signature(function).parameters)

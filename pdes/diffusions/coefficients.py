@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -14,10 +15,25 @@ from scaling_limits.particles import InvalidArgument
 from scaling_limits.particles.sampling.ranks import on_all_ranks
 from scaling_limits.particles.support.checks import evaluated, number, shown
 
-ASYMMETRY = 1e-8  # of the largest entry of M; interpolated tensors are symmetric to rounding, so this leaves much room
-SINGULAR = 8 * float(np.finfo(float).eps)  # of what a determinant or an eigenvalue is when M has the diagonal 1
-PERIOD_RTOL = 1e-8  # of what should be the same on both sides of a period
-FACES = 16  # random points of a face at which that is compared
+
+@dataclass(frozen=True)
+class CheckSettings:
+    """How coefficients are checked.
+
+    Args:
+        asymmetry: largest |M_ij - M_ji|, of the largest entry of M; interpolated tensors are symmetric to rounding.
+        singular: least determinant or eigenvalue of M scaled to the diagonal 1.
+        period_rtol: relative difference of what should be the same on both sides of a period.
+        faces: random points of a face at which that is compared.
+    """
+
+    asymmetry: float = 1e-8
+    singular: float = 8 * float(np.finfo(float).eps)
+    period_rtol: float = 1e-8
+    faces: int = 16
+
+
+SETTINGS = CheckSettings()
 
 
 class Coefficients(Protocol):
@@ -34,7 +50,7 @@ class Coefficients(Protocol):
         """The free energy Psi (P,) at points (P, d)."""
 
 
-def checked_coefficients(coefficients: Any) -> Coefficients:
+def checked_coefficients(coefficients: Coefficients) -> Coefficients:
     """Return coefficients that have all three parts.
 
     Raises:
@@ -84,7 +100,7 @@ def mobility_at(coefficients: Coefficients, points: np.ndarray) -> np.ndarray:
     tensors = evaluated("mobility", coefficients.mobility, points, (dim, dim))
     mirrored = tensors.swapaxes(1, 2)
     largest = np.abs(tensors).max(axis=(1, 2))
-    crooked = np.abs(tensors - mirrored).max(axis=(1, 2)) > ASYMMETRY * largest
+    crooked = np.abs(tensors - mirrored).max(axis=(1, 2)) > SETTINGS.asymmetry * largest
     if crooked.any():
         raise _refused("symmetric", points, tensors, int(crooked.argmax()))
     symmetric = 0.5 * (tensors + mirrored)
@@ -102,10 +118,11 @@ def _definite(tensors: np.ndarray) -> np.ndarray:
     if dim == 1:
         return positive
     root = np.sqrt(np.where(positive[:, None], diagonal, 1.0))
-    scaled = tensors / root[:, :, None] / root[:, None, :]  # with 1 on the diagonal
+    # with 1 on the diagonal
+    scaled = tensors / root[:, :, None] / root[:, None, :]
     if dim == 2:
-        return positive & (1.0 - scaled[:, 0, 1] ** 2 > SINGULAR)
-    return positive & (np.linalg.eigvalsh(scaled)[:, 0] > SINGULAR)
+        return positive & (1.0 - scaled[:, 0, 1] ** 2 > SETTINGS.singular)
+    return positive & (np.linalg.eigvalsh(scaled)[:, 0] > SETTINGS.singular)
 
 
 def _refused(what: str, points: np.ndarray, tensors: np.ndarray, place: int) -> InvalidArgument:
@@ -126,10 +143,10 @@ def check_periods(grid: Grid, coefficients: Coefficients, rtol: float) -> None:
     Raises:
         InvalidArgument: they are not the same.
     """
-    generator = np.random.Generator(np.random.Philox(key=FACES))
+    generator = np.random.Generator(np.random.Philox(key=SETTINGS.faces))
     low, high = grid.box.T
     for i in np.flatnonzero(grid.periodic):
-        sides = np.repeat((low + (high - low) * generator.random((FACES, grid.dim)))[None], 2, axis=0)
+        sides = np.repeat((low + (high - low) * generator.random((SETTINGS.faces, grid.dim)))[None], 2, axis=0)
         sides[0, :, i], sides[1, :, i] = low[i], high[i]
         on_all_ranks(grid.comm, partial(_check_faces, coefficients, rtol, int(i), sides))
 
@@ -138,7 +155,7 @@ def _check_faces(coefficients: Coefficients, rtol: float, i: int, sides: np.ndar
     exponents = [exponent_at(coefficients, x) for x in sides]
     tensors = [mobility_at(coefficients, x) for x in sides]
     scale = max(1.0, float(np.abs(exponents[0]).max()))
-    if np.abs(exponents[0] - exponents[1]).max() > PERIOD_RTOL * scale:
+    if np.abs(exponents[0] - exponents[1]).max() > SETTINGS.period_rtol * scale:
         raise InvalidArgument("periodic", f"Psi is not the same at both ends of direction {i}")
-    if np.abs(tensors[0] - tensors[1]).max() > max(PERIOD_RTOL, 4 * rtol) * np.abs(tensors[0]).max():
+    if np.abs(tensors[0] - tensors[1]).max() > max(SETTINGS.period_rtol, 4 * rtol) * np.abs(tensors[0]).max():
         raise InvalidArgument("periodic", f"M is not the same at both ends of direction {i}")

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import itertools
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from operator import attrgetter
+from typing import ClassVar, Self
 
 import numpy as np
 from dolfinx import fem
@@ -22,11 +24,13 @@ from scaling_limits.particles.support.archive import load_arrays, save_arrays, t
 from ..time.densities import CallableArray
 from .problem import ReversibleDiffusion
 
-FLOOR = -700.0  # the logarithm of a density that is as good as 0
+# the logarithm of a density that is as good as 0
+FLOOR = -700.0
 FORMAT = 1
-FIELDS = {"log_ratio", "mass", "first", "covariance", "relative_entropy", "free_energy"}
-GRID = {"box", "cells", "periodic", "exponent"}
-SAME_EXPONENT = 1e-6  # largest difference of Psi/sigma at a node, between a file and the equation it is read for
+# of the grid, in a file and in the equation that it is read for
+SAME = ("box", "cells", "periodic")
+# largest difference of Psi/sigma at a node between both
+SAME_EXPONENT = 1e-6
 
 
 def interpolated(grid: Grid, field: np.ndarray, points: np.ndarray) -> np.ndarray:
@@ -65,8 +69,61 @@ def inside(grid: Grid, points: ArrayLike) -> np.ndarray:
     return np.where(walls, np.clip(x, low, high), low + (x - low) % (high - low))
 
 
+class SavedOnGrid(ABC):
+    """A result on the nodes of a grid; its files hold Psi/sigma there, by which they know their equation again."""
+
+    NAMES: ClassVar[set[str]]
+
+    @abstractmethod
+    def _content(self) -> tuple[Grid, np.ndarray, dict[str, object]]:
+        """The grid, Psi/sigma at its nodes (size,), and what else is saved, under `NAMES`."""
+
+    @classmethod
+    @abstractmethod
+    def _of(cls, equation: ReversibleDiffusion, content: dict[str, np.ndarray]) -> Self:
+        """The result of an equation with this content."""
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the result to an .npz file; collective.
+
+        Args:
+            path: the file, on a disk of rank 0; an existing one is replaced.
+
+        Raises:
+            InvalidArgument: no path, or one that no file can be written to.
+        """
+        grid, exponent, content = self._content()
+        place = on_all_ranks(grid.comm, lambda: target("path", path))
+        about = {name: np.array(getattr(grid, name)) for name in SAME} | {"exponent": exponent}
+
+        def save() -> None:
+            if grid.comm.rank == 0:
+                save_arrays(place, {"kind": type(self).__name__, "format": FORMAT} | about | content)
+
+        on_all_ranks(grid.comm, save)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str], equation: ReversibleDiffusion) -> Self:
+        """Read what `save` wrote.
+
+        Args:
+            path: the file.
+            equation: the one that was solved, which knows Psi between the nodes.
+
+        Raises:
+            FileNotFoundError: there is no such file.
+            InvalidArgument: it is not such a file, or belongs to another equation.
+        """
+        content = load_arrays(path, cls.__name__, FORMAT, {*cls.NAMES, *SAME, "exponent"})
+        grid, exponent = equation.grid, content.pop("exponent")
+        same = all(np.array_equal(content.pop(name), getattr(grid, name)) for name in SAME)
+        if not same or np.abs(exponent - equation.exponent(grid.nodes)).max() > SAME_EXPONENT:
+            raise InvalidArgument("equation", f"{os.fspath(path)} belongs to another one")
+        return cls._of(equation, content)
+
+
 @dataclass(frozen=True, eq=False, repr=False)
-class Density:
+class Density(SavedOnGrid):
     """A probability density rho(x) = pi(x) u(x), pi = exp(-Psi/sigma), with log u linear between the nodes.
 
     Args:
@@ -88,6 +145,7 @@ class Density:
     covariance: np.ndarray
     relative_entropy: float
     free_energy: float
+    NAMES: ClassVar[set[str]] = {"log_ratio", "mass", "first", "covariance", "relative_entropy", "free_energy"}
 
     def __repr__(self) -> str:
         mean = [float(f"{x:.4g}") for x in self.first]
@@ -135,62 +193,10 @@ class Density:
         """The density rho as a finite element function of degree 1 (collective the first time)."""
         return self.grid.function(self.values.ravel(), "rho")
 
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the density to an .npz file; collective.
-
-        Args:
-            path: the file, on a disk of rank 0; an existing one is replaced.
-
-        Raises:
-            InvalidArgument: no path, or one that no file can be written to.
-        """
-        content = {name: getattr(self, name) for name in FIELDS}
-        save_on_grid(path, "Density", self.grid, self.exponent(self.nodes), content)
+    def _content(self) -> tuple[Grid, np.ndarray, dict[str, object]]:
+        return self.grid, self.exponent(self.nodes), {name: getattr(self, name) for name in self.NAMES}
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str], equation: ReversibleDiffusion) -> Density:
-        """Read what `save` wrote.
-
-        Args:
-            path: the file.
-            equation: the one that the density belongs to, which knows Psi between the nodes.
-
-        Raises:
-            FileNotFoundError: there is no such file.
-            InvalidArgument: it is not such a file, or belongs to another equation.
-        """
-        content = load_on_grid(path, "Density", FIELDS, equation)
-        mass, entropy, energy = (float(content[name]) for name in ("mass", "relative_entropy", "free_energy"))
-        arrays = content["log_ratio"], mass, content["first"], content["covariance"]
-        return cls(equation.grid, equation.exponent, *arrays, entropy, energy)
-
-
-def save_on_grid(
-    path: str | os.PathLike[str], kind: str, grid: Grid, exponent: np.ndarray, content: dict[str, object]
-) -> None:
-    """Write a result, with its grid and Psi/sigma at the nodes by which its equation is known again; collective."""
-    place = on_all_ranks(grid.comm, lambda: target("path", path))
-    about = {"box": grid.box, "cells": np.array(grid.cells), "periodic": np.array(grid.periodic), "exponent": exponent}
-
-    def save() -> None:
-        if grid.comm.rank == 0:
-            save_arrays(place, {"kind": kind, "format": FORMAT, **about, **content})
-
-    on_all_ranks(grid.comm, save)
-
-
-def load_on_grid(
-    path: str | os.PathLike[str], kind: str, names: set[str], equation: ReversibleDiffusion
-) -> dict[str, np.ndarray]:
-    """Read the content of a file of `save_on_grid`.
-
-    Raises:
-        FileNotFoundError: there is no such file.
-        InvalidArgument: it is not such a file, or belongs to another equation.
-    """
-    content = load_arrays(path, kind, FORMAT, names | GRID)
-    grid, found = equation.grid, {name: content.pop(name) for name in GRID}
-    same = all(np.array_equal(found[name], getattr(grid, name)) for name in ("box", "cells", "periodic"))
-    if not same or np.abs(found["exponent"] - equation.exponent(grid.nodes)).max() > SAME_EXPONENT:
-        raise InvalidArgument("equation", f"{os.fspath(path)} belongs to another one")
-    return content
+    def _of(cls, equation: ReversibleDiffusion, content: dict[str, np.ndarray]) -> Density:
+        values = {name: value if value.ndim else float(value) for name, value in content.items()}
+        return cls(equation.grid, equation.exponent, **values)  # type: ignore[arg-type]

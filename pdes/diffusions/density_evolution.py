@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-import os
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 from operator import attrgetter
+from typing import ClassVar
 
 import numpy as np
 
+from scaling_limits.meshes.box import Grid
+
 from ..time.densities import DensitySeries
-from ..time.statistics import Statistics
-from .density import FLOOR, Density, load_on_grid, save_on_grid
+from ..time.integration import Statistics
+from .density import FLOOR, Density, SavedOnGrid
 from .problem import ReversibleDiffusion
 
 ARRAYS = ("times", "probabilities", "relative_entropy")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class DensityEvolution(DensitySeries[Density]):
+class DensityEvolution(SavedOnGrid, DensitySeries[Density]):
     """Densities at times.
 
     Args:
@@ -34,6 +36,7 @@ class DensityEvolution(DensitySeries[Density]):
     probabilities: np.ndarray
     relative_entropy: np.ndarray
     statistics: Statistics
+    NAMES: ClassVar[set[str]] = {*ARRAYS, "statistics"}
 
     def density(self, index: int) -> Density:
         """Return the density at the time of an index >= 0."""
@@ -73,33 +76,12 @@ class DensityEvolution(DensitySeries[Density]):
         log_partition = np.log((generator.volumes * np.exp(-generator.exponent)).sum()) - generator.lowest
         return sigma * self.relative_entropy - sigma * log_partition
 
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the densities to an .npz file; collective.
-
-        Args:
-            path: the file, on a disk of rank 0; an existing one is replaced.
-
-        Raises:
-            InvalidArgument: no path, or one that no file can be written to.
-        """
-        content = {name: getattr(self, name) for name in ARRAYS}
-        content["statistics"] = np.array(list(asdict(self.statistics).values()), dtype=float)
-        generator = self.equation.generator
-        save_on_grid(path, "DensityEvolution", generator.grid, generator.exponent + generator.lowest, content)
+    def _content(self) -> tuple[Grid, np.ndarray, dict[str, object]]:
+        generator, content = self.equation.generator, {name: getattr(self, name) for name in ARRAYS}
+        return generator.grid, generator.exponent + generator.lowest, content | {"statistics": self.statistics.numbers}
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str], equation: ReversibleDiffusion) -> DensityEvolution:
-        """Read what `save` wrote.
-
-        Args:
-            path: the file.
-            equation: the one that was solved.
-
-        Raises:
-            FileNotFoundError: there is no such file.
-            InvalidArgument: it is not such a file, or belongs to another equation.
-        """
-        content = load_on_grid(path, "DensityEvolution", {*ARRAYS, "statistics"}, equation)
+    def _of(cls, equation: ReversibleDiffusion, content: dict[str, np.ndarray]) -> DensityEvolution:
         times, probabilities, entropy = (content[name] for name in ARRAYS)
         return cls(equation, times, probabilities, entropy, Statistics.of(content["statistics"]))
 

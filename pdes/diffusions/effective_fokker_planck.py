@@ -22,7 +22,8 @@ from scaling_limits.particles.support.checks import flag
 from .coefficients import check_periods
 from .fokker_planck import ReversibleFokkerPlanck
 
-LEAST_RTOL = 1e-12  # that the cell problems are asked for
+# least tolerance that the cell problems are asked for
+LEAST_RTOL = 1e-12
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +73,8 @@ class EffectiveFokkerPlanck(ReversibleFokkerPlanck):
             raise InvalidArgument("box", f"must have {potential.dim} directions, like the potential, not {len(box)}")
         super()._check_arguments()
         flag("progress", self.progress)
-        _ = self.grid  # refuses cells and periods
+        # refuses cells and periods
+        _ = self.grid
 
     lattice = property(attrgetter("grid"), doc="`grid`, by its former name.")
 
@@ -80,11 +82,11 @@ class EffectiveFokkerPlanck(ReversibleFokkerPlanck):
     def coefficients(self) -> EffectiveCoefficients:  # type: ignore[override]
         """M and Psi, from the cell problems; collective the first time."""
         rtol = max(self.rtol, LEAST_RTOL)
-        found = effective_coefficients(
+        coefficients = effective_coefficients(
             self.potential, self.box, rtol, cache=self.cache, progress=self.progress, comm=self.comm
         )
-        check_periods(self.grid, found, self.rtol)
-        return found
+        check_periods(self.grid, coefficients, self.rtol)
+        return coefficients
 
     def drift(self, points: ArrayLike) -> np.ndarray:
         """b = -M grad Psi + sigma div M at points (P, d), of the Ito equation (18); `EffectiveCoefficients.drift`."""
@@ -96,5 +98,6 @@ class EffectiveFokkerPlanck(ReversibleFokkerPlanck):
 
     def particles(self) -> EffectiveLangevin:
         """The sampler of the effective equation: dX = b(X) dt + sqrt(2 sigma M(X)) dW, reflected at the walls."""
-        coefficients = self.coefficients  # solved now, by all ranks together
+        # solved now, by all ranks together
+        coefficients = self.coefficients
         return EffectiveLangevin(coefficients.drift, coefficients.noise, self.grid.box, self.grid.periodic)

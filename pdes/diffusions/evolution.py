@@ -1,37 +1,151 @@
-"""The evolution of a density: its start at the nodes, the integrator, and the checkpoint."""
+"""The evolution of a density: its start at the nodes, what steps must keep, and the checkpoint."""
 
 from __future__ import annotations
 
 import hashlib
 import os
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from scaling_limits.particles import InvalidArgument
-from scaling_limits.particles.errors import Unresolved, warn
+from scaling_limits.particles.errors import NotConverged, Unresolved, warn
 from scaling_limits.particles.sampling.ranks import on_all_ranks, same_on_all_ranks
 from scaling_limits.particles.sampling.workers import warn_if_long
+from scaling_limits.particles.support.checks import flag, number
 from scaling_limits.particles.support.checks import times as checked_times
 
-from ..time.checkpoint import Checkpoint, integrate_from
-from ..time.density_integrator import DensityIntegrator, StepChoice
-from ..time.resolvent_schemes import ResolventScheme
-from .box_quadrature import integral
+from ..time.checkpoint import Checkpoint
+from ..time.density_integrator import NEAR, WHAT, DensityIntegrator, IntegratorState, StepChoice, entropy_terms
+from ..time.resolvents import Resolvents, ResolventScheme
 from .coefficients import function_at
 from .density_evolution import DensityEvolution
-from .problem import ReversibleDiffusion
-from .reversible import ReversibleSystem
-from .scharfetter_gummel import HIGHEST
+from .problem import ReversibleDiffusion, integral
+from .scharfetter_gummel import HIGHEST, ScharfetterGummel
 
-BETWEEN = 3  # Gauss points along each direction of a cell, at which an initial density is compared with its nodes
-UNSEEN = 0.1  # relative difference of its integrals; one that jumps has this of a cell in so many cells
-BEYOND = 1e-12  # of the initial mass, behind walls where no path goes
-SOLVE = 2e-7  # seconds of a linear solve, for each node
-MOST_GIVEN = 2**40  # steps of a given size
-SAME_FIELD = 1e-10  # change of Psi/sigma, log M_ii and M_ij/sqrt(M_ii M_jj) at a node, in a checkpoint's problem
-SAME_START = 1e-12  # change of the initial density, in total variation, there
+
+@dataclass(frozen=True)
+class EvolutionSettings:
+    """What an evolution allows, beside rtol.
+
+    Args:
+        exact: part of rtol that linear solves may leave of the mass.
+        exact_steps: part of the mass that they may leave where steps have a given size.
+        rounding: of sum r |log(r/r_eq)|: what a solve leaves in a relative entropy that is not small.
+        even: relative entropies below it are rounding (of 1e-10); a state so close to equilibrium is left alone.
+        between: Gauss points along each direction of a cell, at which an initial density is compared with its nodes.
+        unseen: largest relative difference of its integrals by these points and by nodes; where the density jumps,
+            both may differ by the mass of a cell.
+        beyond: part of the initial mass that may be behind walls where no path goes.
+        same_field: change of Psi/sigma, log M_ii and M_ij/sqrt(M_ii M_jj) at a node that leaves a checkpoint's problem
+            the same.
+        same_start: change of the initial density, in total variation, that does so.
+        most_steps: steps of a given size at most.
+        seconds: of a linear solve, for each node.
+    """
+
+    exact: float = 1e-3
+    exact_steps: float = 1e-9
+    rounding: float = 1e-12
+    even: float = 1e-20
+    between: int = 3
+    unseen: float = 0.1
+    beyond: float = 1e-12
+    same_field: float = 1e-10
+    same_start: float = 1e-12
+    most_steps: int = 2**40
+    seconds: float = 2e-7
+
+
+SETTINGS = EvolutionSettings()
+
+
+class ReversibleSystem:
+    """The equation d_t s = -S s, with the probabilities r = sqrt(m) s >= 0 (a `density_integrator.DensitySystem`).
+
+    Args:
+        generator: S and m.
+        choice: of the steps, which says how exact the solves must be.
+        petsc_options: of the linear solver, without prefix.
+    """
+
+    def __init__(self, generator: ScharfetterGummel, choice: StepChoice, petsc_options: dict[str, Any] | None) -> None:
+        self._choice, self._comm, self._root = choice, generator.grid.comm, generator.root
+        allowed = SETTINGS.exact_steps if choice.rtol is None else SETTINGS.exact * choice.rtol
+        self.resolvents = Resolvents(
+            generator.matrix(), generator.root, generator.grid.dim, "fokker_planck_", petsc_options, allowed=allowed
+        )
+        self._partition = self._sum(self._root**2)
+
+    def _sum(self, values: np.ndarray) -> float:
+        return float(self._comm.allreduce(float(values.sum())))
+
+    def norm(self, state: np.ndarray) -> float:
+        """Return sum sqrt(m) |s|."""
+        return self._sum(np.abs(state) * self._root)
+
+    def entropy(self, state: np.ndarray) -> tuple[float, float]:
+        """Return the relative entropy H = sum r log(r/r_eq) >= 0, which keeps its digits near 0, and what rounding in
+        the solves and in the logarithms may change of it.
+        """
+        inside = self._root > 0
+        root = np.where(inside, self._root, 1.0)
+        with np.errstate(over="ignore"):
+            ratio = np.where(inside, state * self._partition / root, 0.0)
+        density = state * self._root
+        # the ratio itself may overflow
+        logarithm = np.log(np.where(density > 0, state, 1.0)) + np.log(self._partition) - np.log(root)
+        value = self._sum(entropy_terms(density, self._root**2 / self._partition, ratio, logarithm))
+        size = self._sum(np.where(np.abs(ratio - 1.0) < NEAR, 0.0, density * np.abs(logarithm)))
+        return value, SETTINGS.rounding * size
+
+    def start(self, probabilities: np.ndarray) -> IntegratorState:
+        """Return the state of probabilities r at the nodes of this rank, which add up to 1."""
+        state = np.where(self._root > 0, probabilities / np.where(self._root > 0, self._root, 1.0), 0.0)
+        return IntegratorState(state=state, entropy=self.entropy(state)[0])
+
+    def accept(self, old: IntegratorState, new: np.ndarray) -> tuple[np.ndarray, float, str]:
+        """Return the new state with r >= 0 and mass 1, its entropy, and why it is refused (empty if not).
+
+        Where a sum of resolvents is negative, it is so by less than the error of the step; it becomes 0 there, and the
+        rest is scaled to the mass that was there.
+        """
+        positive = np.maximum(new, 0.0)
+        total, positive_mass = self._sum(new * self._root), self._sum(positive * self._root)
+        if not positive_mass - total <= (self._choice.rtol or 1e-3) or not abs(total - 1.0) <= 1e-6:
+            return new, np.inf, f"the density is negative on {positive_mass - total:.1e} of its mass"
+        positive /= positive_mass
+        # implicit Euler cannot raise H: it is computed at snapshots only
+        if self._choice.scheme.order == 1:
+            return positive, old.entropy, ""
+        entropy, noise = self.entropy(positive)
+        # the lowest value so far is what later ones are held against, so that noise never adds up
+        if entropy <= old.entropy + noise:
+            return positive, min(entropy, old.entropy), ""
+        # as even as the solves are exact
+        if entropy <= max(SETTINGS.even, 16.0 * self.resolvents.left**2):
+            return old.state, old.entropy, ""
+        return new, np.inf, f"the relative entropy rises from {old.entropy:.6e} to {entropy:.6e}"
+
+    def snapshot(self, old: IntegratorState) -> tuple[np.ndarray, float]:
+        """Return the probabilities r on this rank, and H.
+
+        Raises:
+            NotConverged: steps of implicit Euler have raised H, which exact solves cannot.
+        """
+        density = old.state * self._root
+        if self._choice.scheme.order > 1:
+            return density, old.entropy
+        entropy = self.entropy(old.state)[0]
+        if entropy <= old.entropy or entropy <= SETTINGS.even:
+            return density, min(entropy, old.entropy)
+        raise NotConverged(
+            WHAT, f"the relative entropy rose from {old.entropy:.6e} to {entropy:.6e}",
+            "let the linear solver be more exact, by petsc_options",
+        )  # fmt: skip
 
 
 def evolve(
@@ -42,20 +156,22 @@ def evolve(
     """The densities at times; see `FokkerPlanck.evolve`."""
     comm, grid = equation.comm, equation.grid
     snapshots, choice = on_all_ranks(comm, lambda: _chosen(equation, times, scheme, step))
+    every, shown = on_all_ranks(comm, lambda: (number("every", every, least=0.0), flag("progress", progress)))
     same_on_all_ranks(
         comm, times=snapshots, step=choice.step, scheme=scheme.name, checkpoint=checkpoint is None,
         checkpoint_every=every,
     )  # fmt: skip
     probabilities = _start(equation, initial)
-    generator = equation.generator
-    system = ReversibleSystem(generator, choice, equation.petsc_options)
-    traits = np.concatenate([
-        (generator.traits / (SAME_FIELD * np.sqrt(grid.size))).ravel(),
-        grid.signed_sums(probabilities[:, None]).ravel() / SAME_START,
-    ])  # fmt: skip
-    keeper = Checkpoint(checkpoint, every, grid, _problem(equation, snapshots, choice), traits)
+    keeper = None
+    if checkpoint is not None:
+        traits = np.concatenate([
+            (equation.generator.traits / (SETTINGS.same_field * np.sqrt(grid.size))).ravel(),
+            grid.signed_sums(probabilities[:, None]).ravel() / SETTINGS.same_start,
+        ])  # fmt: skip
+        keeper = Checkpoint(checkpoint, every, grid, _problem(equation, snapshots, choice), traits)
+    system = ReversibleSystem(equation.generator, choice, equation.petsc_options)
     integrator = DensityIntegrator(system, choice)
-    end = integrate_from(keeper, integrator, system.start(probabilities), snapshots, progress)
+    end = integrator.integrated(system.start(probabilities), snapshots, keeper, shown and comm.rank == 0)
     densities = np.array([grid.whole(density) for density in end.snapshots])
     return DensityEvolution(equation, snapshots, densities, np.array(end.entropies), end.statistics)
 
@@ -64,11 +180,14 @@ def _chosen(
     equation: ReversibleDiffusion, times: ArrayLike, scheme: ResolventScheme, step: float | None
 ) -> tuple[np.ndarray, StepChoice]:
     snapshots, choice = checked_times(times), StepChoice.of(scheme, step, equation.rtol)
-    if choice.step is not None and snapshots[-1] > MOST_GIVEN * choice.step:
-        raise InvalidArgument("step", f"{choice.step:g} makes more than {MOST_GIVEN} steps to {snapshots[-1]:g}")
-    if choice.step is not None and equation.comm.rank == 0:
+    if choice.step is None:
+        return snapshots, choice
+    if snapshots[-1] > SETTINGS.most_steps * choice.step:
+        reason = f"{choice.step:g} makes more than {SETTINGS.most_steps} steps to {snapshots[-1]:g}"
+        raise InvalidArgument("step", reason)
+    if equation.comm.rank == 0:
         solves = choice.scheme.order * float(snapshots[-1]) / choice.step
-        seconds = SOLVE * solves * equation.grid.size / equation.comm.size
+        seconds = SETTINGS.seconds * solves * equation.grid.size / equation.comm.size
         warn_if_long(f"{solves:.2g} solves of the evolution", seconds, 1, "take a larger step, or none")
     return snapshots, choice
 
@@ -83,7 +202,7 @@ def _start(equation: ReversibleDiffusion, initial: Callable[[np.ndarray], ArrayL
     _look_between_nodes(equation, initial, total)
     probabilities, alive = values * grid.volumes / total, equation.generator.root > 0
     beyond = comm.allreduce(float(probabilities[~alive].sum()))
-    if beyond > BEYOND:
+    if beyond > SETTINGS.beyond:
         message = f"puts {beyond:.1e} of its mass where exp(-Psi/sigma) is below exp(-{HIGHEST:g}) of its maximum"
         raise InvalidArgument("initial", message)
     return np.where(alive, probabilities, 0.0) / (1.0 - beyond) if beyond > 0 else probabilities
@@ -97,10 +216,10 @@ def _look_between_nodes(
     def mass(x: np.ndarray, weights: np.ndarray) -> np.ndarray:
         return weights @ function_at("initial", initial, x, nonnegative=True)
 
-    found = float(integral(equation.grid, mass, BETWEEN))
+    in_cells = float(integral(equation.grid, mass, SETTINGS.between))
     # one that is 0 at all those points is meant to live on nodes: a start at one of them
-    if found > 0 and abs(found - total) > UNSEEN * max(found, total) and equation.comm.rank == 0:
-        message = f"the integral of the initial density is {found:.3g} by points in cells, and {total:.3g} by nodes"
+    if in_cells > 0 and abs(in_cells - total) > SETTINGS.unseen * max(in_cells, total) and equation.comm.rank == 0:
+        message = f"the integral of the initial density is {in_cells:.3g} by points in cells, and {total:.3g} by nodes"
         warn(f"{message}: it varies faster than the cells; take more cells", Unresolved)
 
 

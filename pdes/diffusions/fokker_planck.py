@@ -18,16 +18,15 @@ from scaling_limits.particles.errors import Unresolved, warn
 from scaling_limits.particles.sampling.ranks import communicator, on_all_ranks, same_on_all_ranks
 from scaling_limits.particles.support.checks import integer
 
-from ..time.resolvent_schemes import RESOLVENT4, ResolventScheme
-from .box_quadrature import integral, points_per_direction
+from ..time.resolvents import RESOLVENT4, ResolventScheme
 from .coefficients import Coefficients, check_periods, checked_coefficients
 from .density import FLOOR, Density
 from .density_evolution import DensityEvolution
 from .evolution import evolve
-from .hitting import problems
 from .hitting.fields import ScalarField
-from .hitting.target_sets import Indicator
-from .problem import ReversibleDiffusion
+from .hitting.problems import hit, poisson
+from .hitting.target_sets import Indicator, TargetSet
+from .problem import ReversibleDiffusion, integral, points_per_direction
 from .spectrum import Modes, slowest
 
 
@@ -47,12 +46,12 @@ class ReversibleFokkerPlanck(ReversibleDiffusion):
         def boltzmann(x: np.ndarray, weights: np.ndarray) -> np.ndarray:
             return weights @ np.exp(-np.maximum(self.exponent(x) - lowest, FLOOR))
 
-        found, coarser = (float(integral(self.grid, boltzmann, n)) for n in (order, order - 1))
-        if abs(found - coarser) > max(self.rtol, 1e-12) * found and self.comm.rank == 0:
-            known = abs(1 - coarser / found)
-            message = f"exp(-Psi/sigma) varies too much in a cell: its integral is known to {known:.1e} only"
+        partition, coarser = (float(integral(self.grid, boltzmann, n)) for n in (order, order - 1))
+        if abs(partition - coarser) > max(self.rtol, 1e-12) * partition and self.comm.rank == 0:
+            error = abs(1 - coarser / partition)
+            message = f"exp(-Psi/sigma) varies too much in a cell: its integral is known to {error:.1e} only"
             warn(f"{message}; take more cells", Unresolved)
-        return float(np.log(found)) - lowest
+        return float(np.log(partition)) - lowest
 
     def stationary(self) -> Density:
         """The stationary density rho = exp(-Psi/sigma)/Z; not exp(-Psi/sigma)/M.
@@ -72,8 +71,8 @@ class ReversibleFokkerPlanck(ReversibleDiffusion):
             powers = np.concatenate([np.ones((len(x), 1)), x - centre], axis=1)
             return powers.T @ (powers * (weights * np.exp(-self.exponent(x) - log_partition))[:, None])
 
-        found = integral(self.grid, moments, points_per_direction(self.grid) + 1)
-        mass, away, second = float(found[0, 0]), found[0, 1:], found[1:, 1:]
+        sums = integral(self.grid, moments, points_per_direction(self.grid) + 1)
+        mass, away, second = float(sums[0, 0]), sums[0, 1:], sums[1:, 1:]
         energy = -float(self.coefficients.temperature) * log_partition
         uniform = np.full(self.grid.size, -log_partition)
         mean, covariance = mass * centre + away, second - np.outer(away, away)
@@ -155,7 +154,7 @@ class ReversibleFokkerPlanck(ReversibleDiffusion):
         Warns:
             Unresolved: rounding or the cells leave more than rtol, or the grid does not resolve the target.
         """
-        return problems.mean_first_passage_time(self, target)
+        return hit(self, (TargetSet("target", target, 0.0),), 1.0)
 
     def committor(self, a: Indicator, b: Indicator) -> ScalarField:
         """The probability q to reach b before a: -div(sigma pi M grad q) = 0 between them, q = 0 in a and 1 in b.
@@ -174,7 +173,7 @@ class ReversibleFokkerPlanck(ReversibleDiffusion):
         Warns:
             Unresolved: rounding or the cells leave more than rtol, or the grid does not resolve a set.
         """
-        return problems.committor(self, a, b)
+        return hit(self, (TargetSet("a", a, 0.0), TargetSet("b", b, 1.0)), 0.0)
 
     def poisson(self, source: Callable[[np.ndarray], ArrayLike]) -> ScalarField:
         """The Poisson equation of the generator: -div(sigma pi M grad f) = pi (g - <g>), <f> = 0.
@@ -194,7 +193,7 @@ class ReversibleFokkerPlanck(ReversibleDiffusion):
         Warns:
             Unresolved: barriers leave no digits, or fewer than rtol asks for.
         """
-        return problems.poisson(self, source)
+        return poisson(self, source)
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 import ufl
@@ -17,13 +16,15 @@ from dolfinx.fem import petsc as fem_petsc
 from dolfinx.mesh import Mesh
 from mpi4py import MPI
 from petsc4py import PETSc
+from ufl.core.expr import Expr
 
 from scaling_limits.meshes.backend.quadrature import MeshQuadrature
 from scaling_limits.particles.sampling.ranks import on_all_ranks
 
 from .coefficients import Coefficients, exponent_at, mobility_at
 
-NEGLIGIBLE = 1e-30  # 69 in units of sigma; steep walls beyond it would make matrices indefinite
+# part of the largest pi, 69 sigma above the minimum of Psi; steep walls beyond it would make matrices indefinite
+NEGLIGIBLE = 1e-30
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,11 +72,11 @@ class GeneratorForms:
         pi = np.where(pi.max(axis=1, keepdims=True) > NEGLIGIBLE, pi, 0.0).ravel()
         return rule.function((), pi), rule.function((dim, dim), sigma * pi[:, None, None] * tensors)
 
-    def energy(self, f: Any, g: Any) -> ufl.Form:
+    def energy(self, f: Expr, g: Expr) -> ufl.Form:
         """int sigma pi <M grad f, grad g>."""
         return ufl.inner(self.weights[1] * ufl.grad(f), ufl.grad(g)) * self.dx
 
-    def product(self, f: Any, g: Any) -> ufl.Form:
+    def product(self, f: Expr, g: Expr) -> ufl.Form:
         """int pi f g."""
         return self.weights[0] * f * g * self.dx
 

@@ -1,8 +1,9 @@
-"""The base of Fokker-Planck equations: their coefficients, the grid, and the generator on its nodes."""
+"""The base of Fokker-Planck equations: coefficients, grid, generator on its nodes, integrals over the box."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from operator import attrgetter
 from typing import Any
@@ -12,16 +13,23 @@ from mpi4py import MPI
 from numpy.typing import ArrayLike
 
 from scaling_limits.meshes.backend.petsc_solvers import checked_options
+from scaling_limits.meshes.backend.quadrature import composite_gauss
 from scaling_limits.meshes.box import Grid
 from scaling_limits.particles import InvalidArgument
 from scaling_limits.particles.diffusions.multiscale_potential import points as checked_points
-from scaling_limits.particles.sampling.ranks import same_on_all_ranks
+from scaling_limits.particles.sampling.ranks import on_all_ranks, same_on_all_ranks
 from scaling_limits.particles.support.checks import number
 
 from .coefficients import Coefficients, exponent_at
 from .scharfetter_gummel import ScharfetterGummel
 
 LARGEST_RTOL = 0.1
+# of an integrand over the box
+EVALUATIONS = 4_000_000
+# Gauss points along each direction of a cell
+MOST_POINTS = 10
+# points that are evaluated at a time
+AT_ONCE = 2**18
 
 
 class ReversibleDiffusion:
@@ -75,3 +83,36 @@ class ReversibleDiffusion:
     def exponent(self, points: ArrayLike) -> np.ndarray:
         """Psi/sigma (P,) at points (P, d)."""
         return exponent_at(self.coefficients, checked_points("points", points, self.dim))
+
+
+def points_per_direction(grid: Grid) -> int:
+    """How many Gauss points of a cell are affordable along each direction."""
+    cells = float(np.prod(grid.cells))
+    return int(np.clip((EVALUATIONS / cells) ** (1 / grid.dim), 2, MOST_POINTS))
+
+
+def integral(grid: Grid, part: Callable[[np.ndarray, np.ndarray], np.ndarray], order: int) -> np.ndarray:
+    """The integral over the box, the same on all ranks; collective.
+
+    Args:
+        grid: gives the box and its cells.
+        part: from points (P, d) and their weights (P,) to the weighted sum of the integrand, of any shape.
+        order: Gauss points along each direction of a cell.
+    """
+    (ticks,), (weights,) = composite_gauss(np.array([0.0, 1.0]), order)
+    dim = grid.dim
+    offsets = np.array(list(itertools.product(ticks, repeat=dim)))
+    shares = np.prod(list(itertools.product(weights, repeat=dim)), axis=1)
+    count = int(np.prod(grid.cells))
+    first, last = (count * rank // grid.comm.size for rank in (grid.comm.rank, grid.comm.rank + 1))
+    at_once = max(1, AT_ONCE // len(shares))
+
+    def own() -> np.ndarray | float:
+        total: np.ndarray | float = 0.0
+        for start in range(first, last, at_once):
+            cells = np.stack(np.unravel_index(np.arange(start, min(start + at_once, last)), grid.cells), axis=1)
+            x = (grid.box[:, 0] + (cells[:, None] + offsets) * grid.spacing).reshape(-1, dim)
+            total = total + part(x, np.tile(shares, len(cells)))
+        return total
+
+    return np.asarray(sum(grid.comm.allgather(on_all_ranks(grid.comm, own))) * np.prod(grid.spacing))

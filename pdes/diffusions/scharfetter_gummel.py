@@ -20,21 +20,77 @@ exp(-1300) of its maximum, no path goes, and there is a wall.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 import scipy.sparse
 from mpi4py import MPI
 from petsc4py import PETSc
+from scipy.special import exprel
 
 from scaling_limits.meshes.box import Grid
 from scaling_limits.particles.errors import Unresolved, warn
 from scaling_limits.particles.sampling.ranks import on_all_ranks
 
 from .coefficients import Coefficients, checked_coefficients, exponent_at, mobility_at
-from .selling import decomposition
 
-STANDS_IN = 0.5  # of the mass of equilibrium; it is less where only nodes near walls are concerned
-HIGHEST = 1300.0  # of (Psi - min Psi)/sigma; beyond it sqrt(pi) underflows, and there is a wall
+# part of the mass of equilibrium where the diagonal of M may stand in; nodes near walls have less
+STANDS_IN = 0.5
+# of Selling's algorithm; each makes a superbase shorter, and their number grows with the log of the anisotropy
+STEPS = 500
+# value of (Psi - min Psi)/sigma beyond which sqrt(pi) underflows, and there is a wall
+HIGHEST = 1300.0
+
+
+def decomposition(tensors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Decompose symmetric positive definite tensors.
+
+    Args:
+        tensors: M (P, d, d), d = 1, 2, 3, in units of the lattice.
+
+    Returns:
+        The weights lambda (P, m) >= 0 and the steps e (P, m, d), integers; m = 1, 3, 6.
+    """
+    count, dim, _ = tensors.shape
+    if dim == 1:
+        return tensors[:, 0], np.ones((count, 1, 1), dtype=np.int64)
+    base = np.broadcast_to(
+        np.vstack([np.eye(dim, dtype=np.int64), -np.ones(dim, dtype=np.int64)]), (count, dim + 1, dim)
+    )
+    base = _obtuse(tensors, base.copy())
+    weights, steps = [], []
+    for i, j in combinations(range(dim + 1), 2):
+        rest = [base[:, k] for k in range(dim + 1) if k not in (i, j)]
+        product = np.einsum("pa,pab,pb->p", base[:, i], tensors, base[:, j])
+        weights.append(np.maximum(-product, 0.0))
+        steps.append(np.stack([-rest[0][:, 1], rest[0][:, 0]], axis=1) if dim == 2 else np.cross(rest[0], rest[1]))
+    return np.stack(weights, axis=1), np.stack(steps, axis=1)
+
+
+def _obtuse(tensors: np.ndarray, base: np.ndarray) -> np.ndarray:
+    """Turn superbases (P, d + 1, d), whose vectors add up to 0, until no two vectors are at an acute angle."""
+    active = np.arange(len(tensors))
+    scale = np.trace(tensors, axis1=1, axis2=2)
+    for _ in range(STEPS):
+        turned = np.zeros(len(active), dtype=bool)
+        for i, j in combinations(range(base.shape[1]), 2):
+            current = base[active]
+            product = np.einsum("pa,pab,pb->p", current[:, i], tensors[active], current[:, j])
+            acute = (product > 1e-14 * scale[active]) & ~turned
+            if acute.any():
+                some = active[acute]
+                chosen = base[some]
+                turn = chosen[:, i].copy()
+                others = [k for k in range(base.shape[1]) if k not in (i, j)]
+                chosen[:, i] = -turn
+                # so that they still add up to 0
+                chosen[:, others] += (2 // len(others)) * turn[:, None]
+                base[some] = chosen
+                turned |= acute
+        active = active[turned]
+        if not active.size:
+            break
+    return base
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,8 +117,9 @@ class Edges:
         """The edges that have both ends among some nodes, given as truth values (size,)."""
         if nodes.all():
             return self
-        kept = nodes[self.tail] & nodes[self.head]
-        return Edges(self.tail[kept], self.head[kept], self.step[kept], self.weight[kept], self.widest, self.diagonal)
+        among = nodes[self.tail] & nodes[self.head]
+        tail, head, step, weight = (array[among] for array in (self.tail, self.head, self.step, self.weight))
+        return Edges(tail, head, step, weight, self.widest, self.diagonal)
 
 
 def edges(grid: Grid, tensors: np.ndarray) -> Edges:
@@ -94,7 +151,8 @@ def edges(grid: Grid, tensors: np.ndarray) -> Edges:
         parts.append((flat[node], head, step, share[node, term]))
     tail, head, step, weight = (np.concatenate(column) for column in zip(*parts))
     widest = int(np.abs(step).max(initial=1))
-    proper = tail != head  # once around the box and back is no edge
+    # once around the box and back is no edge
+    proper = tail != head
     widest = grid.comm.allreduce(widest, MPI.MAX)
     return Edges(tail[proper], head[proper], step[proper], weight[proper], widest, stuck)
 
@@ -106,17 +164,13 @@ def _inside(grid: Grid, steps: np.ndarray) -> np.ndarray:
 
 def bernoulli(difference: np.ndarray) -> np.ndarray:
     """d/(exp(d) - 1), the harmonic mean of exp along an edge, relative to its tail."""
-    small = np.abs(difference) < 1e-12
-    with np.errstate(over="ignore"):
-        return np.where(small, 1.0 - 0.5 * difference, difference / np.where(small, 1.0, np.expm1(difference)))
+    return np.asarray(1.0 / exprel(difference))
 
 
 def symmetric_bernoulli(difference: np.ndarray) -> np.ndarray:
     """(d/2)/sinh(d/2), the same relative to the geometric mean of both ends."""
-    half = 0.5 * np.abs(difference)
-    return np.where(
-        half < 1e-6, 1.0 - half**2 / 6.0, 2 * half * np.exp(-half) / np.maximum(-np.expm1(-2 * half), 1e-300)
-    )
+    size = np.abs(difference)
+    return np.asarray(np.exp(-0.5 * size) / exprel(-size))
 
 
 class ScharfetterGummel:
@@ -137,27 +191,20 @@ class ScharfetterGummel:
             grid.comm,
             lambda: (exponent_at(coefficients, grid.points), mobility_at(coefficients, grid.points)),
         )
-        self.exponent = grid.whole(mine)  # Psi/sigma on the whole grid, above its minimum
+        # Psi/sigma on the whole grid, above its minimum
+        self.exponent = grid.whole(mine)
         self.lowest = float(self.exponent.min())
         self.exponent -= self.lowest
         self.alive = self.exponent <= HIGHEST
-        found = edges(grid, tensors)
-        self.edges = found.among(self.alive)
-        self.volumes = grid.whole(grid.volumes)  # of all nodes
+        everywhere = edges(grid, tensors)
+        self.edges = everywhere.among(self.alive)
+        # of all nodes
+        self.volumes = grid.whole(grid.volumes)
         own = self.exponent[grid.own]
-        self.root = np.where(own <= HIGHEST, np.sqrt(grid.volumes) * np.exp(-0.5 * own), 0.0)  # sqrt(m)
+        # sqrt(m)
+        self.root = np.where(own <= HIGHEST, np.sqrt(grid.volumes) * np.exp(-0.5 * own), 0.0)
         self.traits = self._traits(tensors)
-        self._warn_of_diagonals(found.diagonal)
-
-    @property
-    def comm(self) -> MPI.Comm:
-        """The ranks."""
-        return self.grid.comm
-
-    @property
-    def dim(self) -> int:
-        """Dimension d of space."""
-        return self.grid.dim
+        self._warn_of_diagonals(everywhere.diagonal)
 
     def _warn_of_diagonals(self, diagonal: np.ndarray) -> None:
         """Warn where the diagonal of M stands in for M at more than some nodes near corners."""

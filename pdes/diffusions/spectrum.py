@@ -19,17 +19,35 @@ from .generator_forms import NEGLIGIBLE, GeneratorForms
 from .problem import ReversibleDiffusion
 from .scharfetter_gummel import HIGHEST
 
-DEGREES = (2, 4, 6, 8)
-LOW_DEGREE = 2  # where the higher ones would be too expensive
+# of the elements, by the dimension of space
 MOST_UNKNOWNS = {1: 400_000, 2: 200_000, 3: 20_000}
-SPECTRUM_RTOL = 1e-8  # the rates are at least so accurate where the elements can be
-FLAT = 1e-6  # relative: less than that is no well
-SHIFT = 1e-6  # of the diffusive rate sigma M/L^2: how far below 0 the shift is
+
+
+@dataclass(frozen=True)
+class SpectrumSettings:
+    """How rates are computed and judged.
+
+    Args:
+        degrees: of the elements, one after the other.
+        low_degree: the only one where the higher ones would be too expensive.
+        rtol: relative error of the rates at most, where the elements can do it.
+        flat: relative height below which a dent in Psi is no well.
+        shift: how far below 0 the shift is, in units of the diffusive rate sigma M/L^2.
+    """
+
+    degrees: tuple[int, ...] = (2, 4, 6, 8)
+    low_degree: int = 2
+    rtol: float = 1e-8
+    flat: float = 1e-6
+    shift: float = 1e-6
+
+
+SETTINGS = SpectrumSettings()
 
 
 @dataclass(frozen=True, eq=False)
 class Modes:
-    """-L f_k = lambda_k f_k.
+    """The slowest modes f_k and their rates: -L f_k = lambda_k f_k.
 
     Args:
         rates: lambda (k,), 0 first, in units of 1/time.
@@ -49,29 +67,29 @@ def slowest(equation: ReversibleDiffusion, k: int) -> Modes:
     grid = equation.grid
     if k > grid.size // 2:
         raise InvalidArgument("k", f"must be at most half the number of nodes, {grid.size // 2}, not {k}")
-    aim = min(equation.rtol, SPECTRUM_RTOL)
+    aim = min(equation.rtol, SETTINGS.rtol)
     _warn_of_high_wells(equation)
-    found: Modes | None = None
+    modes: Modes | None = None
     for cells, degree in _sequence(grid):
         mesh = box(grid.box, cells, periodic=grid.periodic, comm=grid.comm)
         forms = GeneratorForms(mesh, equation.coefficients, equation.generator.lowest, degree)
         try:
             rates, functions = _solved(forms, k, equation)
         except NotConverged:
-            if found is None:
+            if modes is None:
                 raise
             break
-        errors = np.full(k, np.inf) if found is None else np.abs(rates - found.rates)
+        errors = np.full(k, np.inf) if modes is None else np.abs(rates - modes.rates)
         errors[0] = 0.0
-        found = Modes(rates, functions, errors, degree)
+        modes = Modes(rates, functions, errors, degree)
         if (errors <= aim * rates).all():
-            return found
-    assert found is not None
-    worst = float((found.errors[1:] / found.rates[1:]).max(initial=0.0))
+            return modes
+    assert modes is not None
+    worst = float((modes.errors[1:] / modes.rates[1:]).max(initial=0.0))
     if worst > equation.rtol and grid.comm.rank == 0:
-        message = f"rates are known to about {worst:.1e} only, with degree {found.degree}; take more cells"
+        message = f"rates are known to about {worst:.1e} only, with degree {modes.degree}; take more cells"
         warn(message, Unresolved)
-    return found
+    return modes
 
 
 def _warn_of_high_wells(equation: ReversibleDiffusion) -> None:
@@ -81,7 +99,7 @@ def _warn_of_high_wells(equation: ReversibleDiffusion) -> None:
     modes = ["wrap" if wraps else "nearest" for wraps in grid.periodic]
     around = ndimage.minimum_filter(exponent, size=3, mode=modes)
     within = ndimage.maximum_filter(exponent, size=3, mode=modes)
-    wells = (exponent > -np.log(NEGLIGIBLE)) & (exponent <= around) & (within > exponent * (1 + FLAT))
+    wells = (exponent > -np.log(NEGLIGIBLE)) & (exponent <= around) & (within > exponent * (1 + SETTINGS.flat))
     if wells.any() and grid.comm.rank == 0:
         index = np.argwhere(wells)[0]
         place = [float(f"{x:.4g}") for x in grid.box[:, 0] + index * grid.spacing]
@@ -99,11 +117,11 @@ def _sequence(grid: Grid) -> list[tuple[list[int], int]]:
     Where the higher degrees would be too expensive, degree 2 on cells twice as large comes before degree 2: it costs no
     more than degree 1, whose error would say little about that of degree 2.
     """
-    affordable = [p for p in DEGREES if np.prod(grid.cells) * float(p) ** grid.dim <= MOST_UNKNOWNS[grid.dim]]
+    affordable = [p for p in SETTINGS.degrees if np.prod(grid.cells) * float(p) ** grid.dim <= MOST_UNKNOWNS[grid.dim]]
     if len(affordable) > 1:
         return [(list(grid.cells), degree) for degree in affordable]
     coarse = [max(-(-n // 2), 3 if wraps else 1) for n, wraps in zip(grid.cells, grid.periodic)]
-    return [(coarse, LOW_DEGREE), (list(grid.cells), LOW_DEGREE)]
+    return [(coarse, SETTINGS.low_degree), (list(grid.cells), SETTINGS.low_degree)]
 
 
 def _solved(forms: GeneratorForms, k: int, equation: ReversibleDiffusion) -> tuple[np.ndarray, list[fem.Function]]:
@@ -120,8 +138,10 @@ def _solved(forms: GeneratorForms, k: int, equation: ReversibleDiffusion) -> tup
         solver = eigensolver(energy, product, one, k - 1, diffusive_rate(equation))
         try:
             solver.solve()
-        except (PETSc.Error, SystemError) as error:  # slepc4py 3.25 raises the second
-            solver.incRef()  # SLEPc cannot take it apart in this state
+        # slepc4py 3.25 raises SystemError
+        except (PETSc.Error, SystemError) as error:
+            # SLEPc cannot take it apart in this state
+            solver.incRef()
             raise NotConverged(
                 "the eigenvalue problem", "SLEPc gave up; exp(-Psi/sigma) varies too much in a cell",
                 "take more cells",
@@ -175,7 +195,7 @@ def eigensolver(energy: PETSc.Mat, product: PETSc.Mat, one: PETSc.Vec, count: in
     solver.setProblemType(SLEPc.EPS.ProblemType.GHEP)
     solver.setDimensions(count)
     solver.setDeflationSpace([one])
-    solver.setTarget(-SHIFT * rate)
+    solver.setTarget(-SETTINGS.shift * rate)
     solver.setWhichEigenpairs(SLEPc.EPS.Which.TARGET_MAGNITUDE)
     solver.setTolerances(tol=1e-11, max_it=500)
     transform = solver.getST()

@@ -22,9 +22,9 @@ class AbsorbingEnds:
     """
 
     def __init__(self, elements: BilliardElements) -> None:
-        self._form, self._mass, self._nodes = elements.form, elements.mass, elements.ends
+        self._form, self._mass, self._nodes = elements.forms.form, elements.mass, elements.ends
         self._index_map = elements.space.dofmap.index_map
-        self._energy = isinstance(elements.form, EnergyForm)
+        self._energy = isinstance(self._form, EnergyForm)
         self._outflow_rows: list[tuple[np.ndarray, np.ndarray]] = []  # d(outflow)/dy of the factored matrix
 
     def _slope(self, y: np.ndarray) -> np.ndarray:
@@ -32,9 +32,9 @@ class AbsorbingEnds:
 
     def rate(self, y: np.ndarray, f: np.ndarray) -> np.ndarray:
         """Return the rates with those of the ends tied, and that of the outflow."""
-        kept = self._slope(y) * f[2 * self._nodes]
-        outflow = float(np.sum(f[2 * self._nodes + 1] - kept))
-        f[2 * self._nodes + 1] = kept
+        tied = self._slope(y) * f[2 * self._nodes]
+        outflow = float(np.sum(f[2 * self._nodes + 1] - tied))
+        f[2 * self._nodes + 1] = tied
         return np.append(f, outflow)
 
     def replace_rows(self, linear: DirectSolver, y: np.ndarray, f: np.ndarray, shift: float) -> None:
@@ -65,9 +65,8 @@ class AbsorbingEnds:
 
     def emptied(self, y: np.ndarray) -> np.ndarray:
         """Return the state with w = 0 at the ends to the last digit, the difference counted as outflow."""
-        y = y.copy()
-        rows = 2 * self._nodes + 1
-        kept = self._form.second(y[2 * self._nodes], np.zeros(self._nodes.size))
-        y[-1] += float(self._mass[rows] @ (y[rows] - kept))
-        y[rows] = kept
+        y, rows = y.copy(), 2 * self._nodes + 1
+        noiseless = self._form.second(y[2 * self._nodes], np.zeros(self._nodes.size))
+        y[-1] += float(self._mass[rows] @ (y[rows] - noiseless))
+        y[rows] = noiseless
         return y

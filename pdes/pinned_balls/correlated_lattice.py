@@ -17,6 +17,8 @@ import math
 import numpy as np
 from numba import njit
 
+from scaling_limits.particles.sampling.philox import COMPILED
+
 from .gaussian_expectations import correlated_expectations
 
 
@@ -38,7 +40,7 @@ def _add(d_c, i, j, skip, value):  # type: ignore[no-untyped-def]
         d_c[k - 1, x] += value
 
 
-@njit(cache=True, nogil=True, fastmath={"contract", "nsz"}, error_model="numpy")
+@njit(cache=True, **COMPILED)
 def correlated_rate(mu, e, c, variance, skip, keep, d_mu, d_e, d_c):  # type: ignore[no-untyped-def]
     """Fill the rates d_mu, d_e (keep,), d_c (K, keep) of the sites skip .. skip+keep-1 of a piece with its halo."""
     size = mu.shape[0]

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from mpi4py import MPI
 
 from .absorbing_ends import AbsorbingEnds
-from .elements import BilliardElements
-from .energy_norm import ROUNDING_OF_SOLVES, relative_error, restored
+from .elements import BoundForms
+from .energy_norm import ROUNDING_OF_SOLVES, EnergyNorm
 from .forms import EnergyForm
 
 
@@ -17,47 +15,36 @@ class BilliardSystem:
     """M y' = f(y) for y = (mu, second) at the nodes, numbered as in the form's space (`integration.ImplicitSystem`).
 
     Args:
-        elements: the mesh and the forms.
+        bound: the forms on a mesh and their linear solver, which belong to this system while it is used.
         speed: lambda.
         rtol: the tolerance.
         mu: initial mu at the nodes of this rank, shape (m,).
         sigma: initial sigma there, shape (m,).
-        petsc_options: of the linear solver, without prefix.
     """
 
-    def __init__(
-        self, elements: BilliardElements, speed: float, rtol: float, mu: np.ndarray, sigma: np.ndarray,
-        petsc_options: dict[str, Any] | None = None,
-    ) -> None:  # fmt: skip
-        self.comm, self.form, self.nodal = elements.comm, elements.form, elements.nodal
-        self._elements, self._shared = elements, petsc_options is None
-        self._bound = elements.borrowed(petsc_options)
-        self._ends = AbsorbingEnds(elements) if elements.absorbing else None
-        self.mass = np.append(elements.mass, 1.0) if elements.absorbing else elements.mass
-        self._weights = self.mass[self.nodal[0]]
-        self._linear = self._bound.linear
+    def __init__(self, bound: BoundForms, speed: float, rtol: float, mu: np.ndarray, sigma: np.ndarray) -> None:
+        elements, forms = bound.elements, bound.elements.forms
+        self.comm, self.form, self.nodal, self.rtol = forms.comm, forms.form, elements.nodal, rtol
+        self._bound, self._linear = bound, bound.linear
         self._bound.speed.value, self._bound.diffusion.value = speed, elements.diffusion(speed)
-        self.rtol = rtol
+        self._ends = AbsorbingEnds(elements) if forms.absorbing else None
+        self.mass = np.append(elements.mass, 1.0) if forms.absorbing else elements.mass
+        self._norm = EnergyNorm(self.mass[self.nodal[0]], forms.comm)
         # degree 1 keeps w >= 0 but for the error in time; higher degrees also have one in space
-        self._limit = rtol if elements.degree == 1 else max(rtol, 1e-4)
-        invariant = not self._bound.has_source
+        self._limit = rtol if forms.degree == 1 else max(rtol, 1e-4)
+        invariant = not bound.has_source
         # a constant added to mu changes nothing in the equations; without it the energy has the most digits to spare
-        self._frame = float(self._sums(np.array([self._weights @ mu]))[0]) if invariant else 0.0
+        self._frame = float(self._norm.integrals(mu)[0]) if invariant else 0.0
         sigma = sigma.copy()
         sigma[elements.ends] = 0.0
         self.start = np.zeros(self.mass.size)
         self.start[self.nodal[0]] = mu - self._frame
         self.start[self.nodal[1]] = self.form.second(mu - self._frame, sigma)
-        largest = self._maximum(np.abs(mu - self._frame) + sigma)
-        self._bound.floor.value = max(1e-13 * largest**2, np.finfo(float).tiny)
+        largest = float(np.max(np.abs(mu - self._frame) + sigma, initial=0.0))
+        bound.floor.value = max(1e-13 * self.comm.allreduce(largest, MPI.MAX) ** 2, np.finfo(float).tiny)
         # momentum, and energy with the outflow, where the form keeps them
-        kept = isinstance(self.form, EnergyForm) and invariant
-        self._invariants = self._integrals(self.start) if kept else None
-
-    def release(self) -> None:
-        """End the solve: its forms and its linear solver go to the next one, unless they have options of their own."""
-        if self._shared:
-            self._elements.returned(self._bound)
+        conserving = isinstance(self.form, EnergyForm) and invariant
+        self._invariants = self._integrals(self.start) if conserving else None
 
     # --- states ------------------------------------------------------------------------------------------
 
@@ -80,11 +67,11 @@ class BilliardSystem:
     def _integrals(self, y: np.ndarray) -> tuple[float, float]:
         mu, second = (y[part] for part in self.nodal)
         energy = second if isinstance(self.form, EnergyForm) else 0.5 * mu**2 + self.moments(y)[1]
-        momentum, energy = self._sums(np.array([self._weights @ mu, self._weights @ energy]))
+        momentum, energy = self._norm.integrals(mu, energy)
         return float(momentum), float(energy)
 
     def _outflow(self, y: np.ndarray) -> float:
-        return 0.0 if self._ends is None else float(self._sums(y[-1:])[0])
+        return 0.0 if self._ends is None else float(self.comm.allreduce(y[-1]))
 
     # --- the system of the time scheme -------------------------------------------------------------------
 
@@ -116,8 +103,7 @@ class BilliardSystem:
 
     def error(self, y: np.ndarray, new: np.ndarray, difference: np.ndarray) -> float:
         """Return the error estimate in mu and sigma, each in L2 relative to its own size, over rtol."""
-        other = self.moments(new - difference)
-        return relative_error(self._weights, self.moments(new), other, self.comm) / self.rtol
+        return self._norm.relative_error(self.moments(new), self.moments(new - difference)) / self.rtol
 
     def accept(self, t: float, new: np.ndarray) -> tuple[np.ndarray, str]:
         """Return the state with w >= 0: where w is negative it becomes 0, and the rest is scaled to the same energy.
@@ -130,22 +116,15 @@ class BilliardSystem:
         w = 0.5 * self.form.variance(mu, second)
         mu = mu + self._momentum_lost(mu)
         energy = None if self._invariants is None else self._invariants[1] - self._outflow(new)
-        kept, reason = restored(self._weights, mu, w, energy, self._limit, self.comm)
+        w, reason = self._norm.restored(mu, w, energy, self._limit)
         new = new.copy()
-        new[self.nodal[0]], new[self.nodal[1]] = mu, self.form.second(mu, np.sqrt(2 * kept)) if not reason else second
+        new[self.nodal[0]], new[self.nodal[1]] = mu, self.form.second(mu, np.sqrt(2 * w)) if not reason else second
         return new, reason
 
     def _momentum_lost(self, mu: np.ndarray) -> float:
         """Return the momentum lost by rounding in the linear solves; 0 where the loss is too large to be rounding."""
         if self._invariants is None:
             return 0.0
-        now, size = self._sums(np.array([self._weights @ mu, self._weights @ np.abs(mu)]))
+        now, size = self._norm.integrals(mu, np.abs(mu))
         lost = self._invariants[0] - now
         return float(lost) if abs(lost) <= ROUNDING_OF_SOLVES * size else 0.0
-
-    def _sums(self, values: np.ndarray) -> np.ndarray:
-        return self.comm.allreduce(values) if self.comm.size > 1 else values
-
-    def _maximum(self, values: np.ndarray) -> float:
-        largest = float(np.max(values, initial=0.0))
-        return float(self.comm.allreduce(largest, MPI.MAX)) if self.comm.size > 1 else largest

@@ -5,13 +5,15 @@ sum (sigma_j^2 + D_j^2 -+ lambda h sigma_j D_j)/(2 h) >= 0, with D_j the differe
 mesh is coarser the diffusion is raised to lambda h/2, which is upwinding: bounded and positive, but smeared.
 Higher degrees take Gauss-Lobatto-Legendre nodes, which are also the points of the quadrature.
 
-Mesh and compiled forms do not change: they are made once for a degree and a form and shared by all solves. What changes
-in a solve is borrowed by it alone.
+Who owns what: `CompiledForms` belong to all meshes of a degree, and `BilliardElements` to all solves on a mesh; neither
+changes. What changes in a solve, `BoundForms`, belongs to that solve alone while `BilliardElements.lent` lends it.
 """
 
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +23,7 @@ import numpy as np
 import ufl
 from dolfinx import fem
 from mpi4py import MPI
+from ufl.core.expr import Expr
 
 from scaling_limits.meshes.backend.petsc_solvers import DirectSolver
 
@@ -32,12 +35,12 @@ from .mesh_choice import resolving
 class Source:
     """Right-hand sides of a manufactured solution: UFL expressions of (x, t), and their derivatives in t."""
 
-    values: Any  # (x, t) -> (s_mu, s_second)
-    slopes: Any
+    values: Callable[[Expr, Expr], tuple[Expr, Expr]]  # (x, t) -> (s_mu, s_second)
+    slopes: Callable[[Expr, Expr], tuple[Expr, Expr]]
 
 
 # a form for all meshes, and the coefficients and constants that it reads
-Compiled = tuple[fem.forms.CompiledForm, list[Any], list[Any]]
+Compiled = tuple[fem.forms.CompiledForm, list[ufl.Coefficient], list[ufl.Constant]]
 
 
 def _compiled(comm: MPI.Comm, form: ufl.Form) -> Compiled:
@@ -57,6 +60,7 @@ class CompiledForms:
     """
 
     def __init__(self, comm: MPI.Comm, degree: int, form: BilliardForm, absorbing: bool, source: Source | None) -> None:
+        self.comm, self.degree, self.form, self.absorbing = comm, degree, form, absorbing
         self.element = basix.ufl.element("Lagrange", "interval", degree, shape=(2,))
         self.scalar = basix.ufl.element("Lagrange", "interval", degree)
         domain = ufl.Mesh(basix.ufl.element("Lagrange", "interval", 1, shape=(1,)))
@@ -68,7 +72,7 @@ class CompiledForms:
         dx = ufl.dx(domain=domain, metadata={"quadrature_rule": "GLL", "quadrature_degree": 2 * degree - 1})
         u, variance = self.state, form.variance(self.state[0], self.state[1])
 
-        def residual(floor: Any) -> Any:
+        def residual(floor: Expr | float) -> ufl.Form:
             sigma = deviation(variance, floor)
             sigma = self.inside * sigma if absorbing else sigma
             return form.residual(u[0], u[1], sigma, test, self.diffusion, self.speed) * dx
@@ -88,48 +92,45 @@ class CompiledForms:
 
 
 class BilliardElements:
-    """The elements on equal cells of the unit interval, with the forms of the equations.
+    """The elements on equal cells of the unit interval, shared by the ranks that have compiled the forms.
 
     Args:
-        comm: the ranks that share the mesh.
+        forms: of the equations, for one degree, second unknown and boundary.
         cells: number of equal cells.
-        degree: of the elements.
-        form: the second unknown.
-        absorbing: whether energy leaves through the ends.
-        forms: compiled for this degree, form and boundary.
     """
 
-    def __init__(
-        self, comm: MPI.Comm, cells: int, degree: int, form: BilliardForm, absorbing: bool, forms: CompiledForms
-    ) -> None:
-        self.comm, self.cells, self.degree, self.form, self.absorbing, self.forms = (
-            comm, cells, degree, form, absorbing, forms,
-        )  # fmt: skip
-        self.mesh = dolfinx.mesh.create_interval(comm, cells, [0.0, 1.0])
+    def __init__(self, forms: CompiledForms, cells: int) -> None:
+        self.forms, self.cells = forms, cells
+        self.mesh = dolfinx.mesh.create_interval(forms.comm, cells, [0.0, 1.0])
         self.space = fem.functionspace(self.mesh, forms.element)
         self.owned = 2 * self.space.dofmap.index_map.size_local
         self.nodal = slice(0, self.owned, 2), slice(1, self.owned, 2)  # mu and the second unknown within a state
         self.points = self.space.tabulate_dof_coordinates()[: self.owned // 2, 0]
-        self.ends = np.flatnonzero((self.points < 1e-12) | (self.points > 1 - 1e-12)) if absorbing else np.empty(0, int)
+        at_end = (self.points < 1e-12) | (self.points > 1 - 1e-12)
+        self.ends = np.flatnonzero(at_end & forms.absorbing)
         self.inside = fem.Function(fem.functionspace(self.mesh, forms.scalar))
         self.inside.interpolate(lambda x: np.where((x[0] < 1e-12) | (x[0] > 1 - 1e-12), 0.0, 1.0))
         mass = fem.create_form(forms.mass[0], [self.space], self.mesh, {}, {}, {})
         lumped = fem.assemble_vector(mass)
         lumped.scatter_reverse(dolfinx.la.InsertMode.add)
         self.mass = lumped.array[: self.owned].copy()
-        self._idle: list[BoundForms] = []
+        self._idle: list[BoundForms] = []  # lent to nobody
 
-    def borrowed(self, petsc_options: dict[str, Any] | None) -> BoundForms:
-        """Forms and a linear solver that nobody else uses; making new ones takes as long as some steps."""
-        return self._idle.pop() if self._idle and petsc_options is None else BoundForms(self, petsc_options)
+    @contextmanager
+    def lent(self, petsc_options: dict[str, Any] | None) -> Iterator[BoundForms]:
+        """Forms and a linear solver for one solve alone.
 
-    def returned(self, bound: BoundForms) -> None:
-        """Take back, for another solve, what was borrowed without options of its own."""
-        self._idle.append(bound)
+        A solve that ends well leaves them to the next one, unless they have options of their own: new ones take as long
+        as some steps, and on two ranks as some solves.
+        """
+        bound = self._idle.pop() if self._idle and petsc_options is None else BoundForms(self, petsc_options)
+        yield bound
+        if petsc_options is None:
+            self._idle.append(bound)
 
     def diffusion(self, speed: float) -> float:
         """The diffusion that the mesh needs for a wave speed lambda: 1, or more where it does not resolve 1/lambda."""
-        return max(1.0, speed / (self.cells * self.degree) / resolving(self.degree))
+        return max(1.0, speed / (self.cells * self.forms.degree) / resolving(self.forms.degree))
 
 
 class BoundForms:
@@ -140,9 +141,9 @@ class BoundForms:
         petsc_options: of the linear solver, without prefix.
     """
 
-    def __init__(self, elements: BilliardElements, petsc_options: dict[str, Any] | None) -> None:
+    def __init__(self, elements: BilliardElements, petsc_options: dict[str, Any] | None = None) -> None:
         forms, mesh, space = elements.forms, elements.mesh, elements.space
-        self._comm, self._owned = elements.comm, elements.owned
+        self.elements, self._comm, self._owned = elements, forms.comm, elements.owned
         self.state = fem.Function(space)
         self.time, self.shift, self.floor, self.speed, self.diffusion = (
             fem.Constant(mesh, value) for value in (0.0, 1.0, 0.0, 1.0, 1.0)
@@ -155,14 +156,8 @@ class BoundForms:
 
         def bound(compiled: Compiled, arguments: int) -> fem.Form:
             form, coefficients, used = compiled
-            return fem.create_form(
-                form,
-                [space] * arguments,
-                mesh,
-                {},
-                {u: values[u] for u in coefficients},
-                {c: constants[c] for c in used},
-            )
+            fields = {u: values[u] for u in coefficients}
+            return fem.create_form(form, [space] * arguments, mesh, {}, fields, {c: constants[c] for c in used})
 
         self._residual = bound(forms.residual, 1)
         self.linear = DirectSolver(bound(forms.jacobian, 2), "billiards_", petsc_options)
@@ -204,7 +199,7 @@ class BoundForms:
 
 
 def billiard_elements(
-    comm: MPI.Comm, cells: int, degree: int, form: Any, absorbing: bool, source: Source | None = None
+    comm: MPI.Comm, cells: int, degree: int, form: BilliardForm, absorbing: bool, source: Source | None = None
 ) -> BilliardElements:
     """The elements, perhaps those of another solve; collective.
 
@@ -220,15 +215,14 @@ def billiard_elements(
         for known in (MPI.COMM_WORLD, MPI.COMM_SELF):
             if comm == known:
                 return _kept_elements(known is MPI.COMM_WORLD, cells, degree, form, absorbing)
-    return BilliardElements(comm, cells, degree, form, absorbing, CompiledForms(comm, degree, form, absorbing, source))
+    return BilliardElements(CompiledForms(comm, degree, form, absorbing, source), cells)
 
 
 @functools.lru_cache(maxsize=8)
-def _kept_elements(world: bool, cells: int, degree: int, form: Any, absorbing: bool) -> BilliardElements:
-    comm = MPI.COMM_WORLD if world else MPI.COMM_SELF
-    return BilliardElements(comm, cells, degree, form, absorbing, _kept_forms(world, degree, form, absorbing))
+def _kept_elements(world: bool, cells: int, degree: int, form: BilliardForm, absorbing: bool) -> BilliardElements:
+    return BilliardElements(_kept_forms(world, degree, form, absorbing), cells)
 
 
 @functools.lru_cache(maxsize=16)
-def _kept_forms(world: bool, degree: int, form: Any, absorbing: bool) -> CompiledForms:
+def _kept_forms(world: bool, degree: int, form: BilliardForm, absorbing: bool) -> CompiledForms:
     return CompiledForms(MPI.COMM_WORLD if world else MPI.COMM_SELF, degree, form, absorbing, None)

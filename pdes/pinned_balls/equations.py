@@ -2,39 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 from mpi4py import MPI
+from numpy.typing import ArrayLike, NDArray
 
 from scaling_limits.particles import InvalidArgument, PinnedBalls
-from scaling_limits.particles.errors import NotConverged
+from scaling_limits.particles.errors import NotConverged, Unresolved, warn
 from scaling_limits.particles.pinned_balls.velocities import velocities
 from scaling_limits.particles.sampling.ranks import communicator, on_all_ranks, same_on_all_ranks
 from scaling_limits.particles.support import checks
+from scaling_limits.particles.support.checks import Profile
 from scaling_limits.particles.support.progress import watched
 
-from ..time.integration import integrate
+from ..time.integration import Statistics, integrate
 from ..time.rosenbrock import RODAS3, RODAS4, Rosenbrock
-from ..time.statistics import Statistics
 from .discretisation import BilliardSystem
-from .elements import BilliardElements, Source, billiard_elements
+from .elements import Source, billiard_elements
 from .energy_norm import ROUND_OFF, hidden_by_rounding
 from .forms import BilliardForm, DeviationForm, EnergyForm, VarianceForm
 from .initial_data import InitialData
 from .interval_elements import interpolation_error
-from .mesh_choice import Choice, Mesh, spatial_error, warn_unresolved
+from .mesh_choice import Choice, Mesh, spatial_error, unresolved
 from .solution import BilliardSolution
 
-Profile = Callable[[np.ndarray], Any]
 BOUNDARIES = ("closed", "absorbing")
-LEAST_RTOL = 1e-11  # below it rounding, not the step, makes the error of sigma
-FASTEST = 1e12  # wave speeds beyond it belong to no number of balls
-TIME_SHARE = 0.5  # of rtol for all steps together; the rest is for the mesh
-FROZEN = 0.01  # the share of sigma that counts as no excess any more
+# below it rounding, not the step, makes the error of sigma
+LEAST_RTOL = 1e-11
+# wave speeds beyond it belong to no number of balls
+FASTEST = 1e12
+# of rtol for all steps together; the rest is for the mesh
+TIME_SHARE = 0.5
+# the share of sigma that counts as no excess any more
+FROZEN = 0.01
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """What a solve is asked for, checked; see `BilliardEquations.solve`."""
+
+    times: NDArray[np.float64]
+    rtol: float
+    form: BilliardForm
+    scheme: Rosenbrock
+    source: Source | None
+    progress: bool
+    petsc_options: dict[str, Any] | None
+    comm: MPI.Comm
 
 
 @dataclass(frozen=True)
@@ -82,7 +100,7 @@ class BilliardEquations:
 
     def solve(
         self,
-        times: Any,
+        times: ArrayLike,
         rtol: float = 1e-6,
         cells: int | None = None,
         *,
@@ -123,58 +141,68 @@ class BilliardEquations:
                 data (where they jump, averages are taken) or the solution to rtol; the message says how far it is off.
         """
         comm = communicator(comm)
-        times, rtol, cells, degree = on_all_ranks(comm, lambda: _checked(times, rtol, cells, degree))
-        on_all_ranks(comm, lambda: _check_parts(form, scheme, source, progress, quiet))
+
+        def checked() -> tuple[NDArray[np.float64], float, int | None, int | None]:
+            _check_parts(form, scheme, source)
+            checks.flag("progress", progress)
+            checks.flag("quiet", quiet)
+            return (
+                checks.times(times),
+                tolerance(rtol),
+                None if cells is None else checks.integer("cells", cells, 2, 2**26),
+                None if degree is None else checks.integer("degree", degree, 1, 8),
+            )
+
+        times, rtol, cells, degree = on_all_ranks(comm, checked)
         same_on_all_ranks(
             comm, times=times, rtol=rtol, cells=cells, degree=degree, wave_speed=self.wave_speed,
             boundary=self.boundary, form=form, scheme=scheme, petsc_options=petsc_options,
         )  # fmt: skip
+        scheme = scheme or (RODAS3 if rtol > 3e-3 else RODAS4)
+        task = Task(times, rtol, form or EnergyForm(), scheme, source, progress, petsc_options, comm)
         first = float(times[times > 0].min()) if times[-1] > 0 else 0.0
         choice = Choice(
             self.wave_speed, self.boundary == "absorbing", self._data, (1.0 - TIME_SHARE) * rtol, first, comm
         )  # fmt: skip
-
-        def on(mesh: Mesh) -> tuple[BilliardSolution, float]:
-            """The solution, and the largest part of the mesh in its errors."""
-            elements = billiard_elements(
-                comm, mesh.cells, mesh.degree, form or EnergyForm(), self.boundary == "absorbing", source
-            )
-            solution = self._on_mesh(elements, mesh, times, rtol, scheme, progress, petsc_options)
-            return solution, float(solution.error[times > 0].max(initial=0.0)) - TIME_SHARE * rtol
-
         mesh = choice.mesh(cells, degree)
-        solution, worst = on(mesh)
-        while cells is None and (finer := choice.finer(mesh, worst)):
-            (solution, worst), mesh = on(finer), finer
-        hidden = hidden_by_rounding(mesh.misfit.range_of_mean, mesh.misfit.largest_std, quiet)
-        resolved = not hidden and warn_unresolved(
-            mesh, self.wave_speed, solution.resolved, rtol, worst + TIME_SHARE * rtol, quiet
-        )
-        return replace(solution, resolved=resolved)
+        solution, worst = self._on_mesh(mesh, task)
+        while cells is None and (finer := choice.finer(mesh, worst - TIME_SHARE * rtol)):
+            (solution, worst), mesh = self._on_mesh(finer, task), finer
+        reason = hidden_by_rounding(mesh.misfit.range_of_mean, mesh.misfit.largest_std)
+        reason = reason or unresolved(mesh, self.wave_speed, solution.resolved, rtol, worst)
+        if reason and not quiet:
+            warn(reason, Unresolved)
+        return replace(solution, resolved=not reason)
 
     @cached_property
     def _data(self) -> InitialData:
         return InitialData(self.mean, self.std)
 
-    def _on_mesh(
-        self, elements: BilliardElements, mesh: Mesh, times: np.ndarray, rtol: float, scheme: Rosenbrock | None,
-        progress: bool, petsc_options: dict[str, Any] | None,
-    ) -> BilliardSolution:  # fmt: skip
-        """Return the solution on one mesh; `resolved` says of 1/lambda alone whether the mesh resolves it."""
+    def _on_mesh(self, mesh: Mesh, task: Task) -> tuple[BilliardSolution, float]:
+        """Return the solution on one mesh, and its largest error at the times after 0.
+
+        `resolved` says of 1/lambda alone whether the mesh resolves it.
+        """
+        elements = billiard_elements(
+            task.comm, mesh.cells, mesh.degree, task.form, self.boundary == "absorbing", task.source
+        )
         mean, std = on_all_ranks(
-            elements.comm, lambda: self._data.projected(elements.points, mesh.cells, mesh.degree, mesh.misfit.cells)
+            task.comm, lambda: self._data.projected(elements.points, mesh.cells, mesh.degree, mesh.misfit.cells)
         )
-        scheme, statistics = scheme or (RODAS3 if rtol > 3e-3 else RODAS4), Statistics()
-        system = BilliardSystem(elements, self.wave_speed, step_tolerance(scheme, rtol), mean, std, petsc_options)
-        states = integrate(scheme, system, system.start, times, statistics, first=self._first_step(mesh))
-        nodes, mu, w, momentum, energy, outflow = _collected(elements.points, system, times, states, progress)
-        system.release()
-        estimate = interpolation_error(mu, w, mesh.degree, ROUND_OFF)
-        error = spatial_error(estimate, mesh, times, self.wave_speed) + np.where(times > 0, TIME_SHARE * rtol, 0.0)
+        statistics, tolerance_of_step = Statistics(), step_tolerance(task.scheme, task.rtol)
+        spacing = 1.0 / (mesh.cells * mesh.degree)
+        with elements.lent(task.petsc_options) as bound:
+            system = BilliardSystem(bound, self.wave_speed, tolerance_of_step, mean, std)
+            first = min(0.1 * spacing / self.wave_speed, spacing**2)
+            states = integrate(task.scheme, system, system.start, task.times, statistics, first=first)
+            nodes, mu, w, momentum, energy, outflow = _collected(elements.points, system, task, states)
+        error = spatial_error(interpolation_error(mu, w, mesh.degree, ROUND_OFF), mesh, task.times, self.wave_speed)
+        error = error + np.where(task.times > 0, TIME_SHARE * task.rtol, 0.0)
         resolved = elements.diffusion(self.wave_speed) == 1.0
-        return BilliardSolution(
-            times, nodes, mu, w, momentum, energy, outflow, mesh.degree, resolved, error, statistics
+        solution = BilliardSolution(
+            task.times, nodes, mu, w, momentum, energy, outflow, mesh.degree, resolved, error, statistics
         )
+        return solution, float(error[task.times > 0].max(initial=0.0))
 
     def freeze_time(
         self,
@@ -228,10 +256,6 @@ class BilliardEquations:
         share = np.divide(spent, whole, out=np.ones_like(whole), where=whole > 0)
         return np.where(spent <= rounding, 0.0, share)
 
-    def _first_step(self, mesh: Mesh) -> float:
-        spacing = 1.0 / (mesh.cells * mesh.degree)
-        return min(0.1 * spacing / self.wave_speed, spacing**2)
-
 
 def step_tolerance(scheme: Rosenbrock, rtol: float) -> float:
     """The local error of a step with which the errors of all steps together stay below TIME_SHARE rtol.
@@ -242,7 +266,7 @@ def step_tolerance(scheme: Rosenbrock, rtol: float) -> float:
     return (0.25 if scheme.order >= 4 else 0.04) * rtol
 
 
-def exchanging(balls: Any) -> PinnedBalls:
+def exchanging(balls: PinnedBalls) -> PinnedBalls:
     """Return balls that exchange energy, which have equations.
 
     Raises:
@@ -255,7 +279,7 @@ def exchanging(balls: Any) -> PinnedBalls:
     return balls
 
 
-def tolerance(rtol: Any) -> float:
+def tolerance(rtol: float) -> float:
     """Return a relative tolerance that double precision can meet."""
     rtol = checks.number("rtol", rtol, above=0.0)
     if rtol < LEAST_RTOL:
@@ -263,18 +287,7 @@ def tolerance(rtol: Any) -> float:
     return rtol
 
 
-def _checked(
-    times: Any, rtol: Any, cells: int | None, degree: int | None
-) -> tuple[np.ndarray, float, int | None, int | None]:
-    return (
-        checks.times(times),
-        tolerance(rtol),
-        None if cells is None else checks.integer("cells", cells, 2, 2**26),
-        None if degree is None else checks.integer("degree", degree, 1, 8),
-    )
-
-
-def _check_parts(form: Any, scheme: Any, source: Any, progress: Any, quiet: Any) -> None:
+def _check_parts(form: object, scheme: object, source: object) -> None:
     if form is not None and not all(hasattr(form, name) for name in ("label", "second", "variance", "residual")):
         known = ", ".join(f"{kind.__name__}()" for kind in (DeviationForm, VarianceForm, EnergyForm))
         raise InvalidArgument("form", f"must be one of {known}, not {checks.shown(form)}")
@@ -282,21 +295,18 @@ def _check_parts(form: Any, scheme: Any, source: Any, progress: Any, quiet: Any)
         raise InvalidArgument("scheme", f"must be RODAS3, RODAS4 or another Rosenbrock, not {checks.shown(scheme)}")
     if source is not None and not isinstance(source, Source):
         raise InvalidArgument("source", f"must be a Source, not {checks.shown(source)}")
-    checks.flag("progress", progress)
-    checks.flag("quiet", quiet)
 
 
 def _collected(
-    points: np.ndarray, system: BilliardSystem, times: np.ndarray, states: Iterator[np.ndarray], progress: bool
+    points: np.ndarray, system: BilliardSystem, task: Task, states: Iterator[np.ndarray]
 ) -> tuple[np.ndarray, ...]:
     """Return nodes, mu, w, momentum, energy and outflow, on every rank."""
     rows, totals = [], []
-    for y in watched(states, times.size, progress, system.comm):
+    for y in watched(states, task.times.size, task.progress, task.comm):
         rows.append(np.stack(system.velocities(y)))
         totals.append(system.totals(y))
-    parts = system.comm.allgather((points, np.stack(rows)))
+    parts = task.comm.allgather((points, np.stack(rows)))
     x = np.concatenate([part[0] for part in parts])
     values = np.concatenate([part[1] for part in parts], axis=2)
     order = np.argsort(x)
-    momentum, energy, outflow = np.array(totals).T
-    return x[order], values[:, 0, order], values[:, 1, order], momentum, energy, outflow
+    return x[order], values[:, 0, order], values[:, 1, order], *np.array(totals).T

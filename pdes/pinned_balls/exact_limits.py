@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from mpi4py import MPI
+from numpy.typing import ArrayLike, NDArray
 
 from scaling_limits.particles import InvalidArgument
 from scaling_limits.particles.errors import NotConverged
@@ -18,13 +18,30 @@ from scaling_limits.particles.support import checks
 from .equations import BilliardEquations
 from .solution import BilliardSolution, points_of
 
-EARLIEST = 1e-6  # of the shortest scale of the equations
-PER_DECADE = 20  # times at which the order of the ends is looked at
-BRACKETS = 64  # parts of an interval in which it changes, ...
-ROUNDS = 2  # ... and how often that is done
+
+@dataclass(frozen=True)
+class OrderingSettings:
+    """Where the order of the ends is looked at; a bracket then ends with a part (10^(1/20) - 1)/64^2 = 3e-5 of it.
+
+    Args:
+        earliest: time, in units of the shortest scale of the equations.
+        per_decade: times in a decade.
+        brackets: parts of an interval in which the order changes.
+        rounds: how often such an interval is divided.
+    """
+
+    earliest: float = 1e-6
+    per_decade: int = 20
+    brackets: int = 64
+    rounds: int = 2
 
 
-def linear_wave(equations: BilliardEquations, times: Any, x: Any) -> tuple[np.ndarray, np.ndarray]:
+SETTINGS = OrderingSettings()
+
+
+def linear_wave(
+    equations: BilliardEquations, times: ArrayLike, x: ArrayLike
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """mu_t = -lambda sigma_x, sigma_t = -lambda mu_x, exactly: the limit of large lambda, (4.3) and Remark 4.4.
 
     mu +- sigma travel with speed +-lambda; at the ends, where sigma = 0, mu is continued evenly and sigma oddly.
@@ -38,27 +55,24 @@ def linear_wave(equations: BilliardEquations, times: Any, x: Any) -> tuple[np.nd
         mu and sigma, each (T, P); sigma of the linear equation may become negative, where it stops being a model.
     """
     _check_equations(equations)
-    times = checks.times(times)[:, None]
+    way = equations.wave_speed * checks.times(times)[:, None]
     points = points_of(x)[None, :]
-    right = _travelling(equations, points - equations.wave_speed * times, +1.0)
-    left = _travelling(equations, points + equations.wave_speed * times, -1.0)
+    right, left = _travelling(equations, points - way, +1.0), _travelling(equations, points + way, -1.0)
     return 0.5 * (right + left), 0.5 * (right - left)
 
 
-def _check_equations(equations: Any) -> None:
+def _check_equations(equations: object) -> None:
     if not isinstance(equations, BilliardEquations):
         raise InvalidArgument("equations", f"must be BilliardEquations, not {checks.shown(equations)}")
 
 
 def _travelling(equations: BilliardEquations, place: np.ndarray, sign: float) -> np.ndarray:
-    folded = np.abs((place + 1.0) % 2.0 - 1.0)
-    odd = np.where((place + 1.0) % 2.0 - 1.0 < 0, -1.0, 1.0)
-    flat = folded.ravel()
-    mean, std = velocities(equations.mean, equations.std, flat, whole=False)
-    return (mean + sign * odd.ravel() * std).reshape(place.shape)
+    folded = ((place + 1.0) % 2.0 - 1.0).ravel()
+    mean, std = velocities(equations.mean, equations.std, np.abs(folded), whole=False)
+    return (mean + sign * np.where(folded < 0, -1.0, 1.0) * std).reshape(place.shape)
 
 
-def constancy_gap(solution: BilliardSolution) -> np.ndarray:
+def constancy_gap(solution: BilliardSolution) -> NDArray[np.float64]:
     """int (mu^2 + sigma^2) dx - (int mu dx)^2 >= 0, shape (T,): what Proposition 4.2 rests on.
 
     If mu is not constant and sigma = 0 at first, the gap is positive then, and stays as it is where both invariants do:
@@ -113,31 +127,29 @@ def ordering_time(
     if _in_order(first, epsilon)[0] or not bound > 0:
         return Ordering(0.0, max(bound, 0.0))
     # on the mesh of this solve, from times that are short against all scales; then in ever smaller brackets
-    shortest = EARLIEST * min(scale, scale**2, 1.0, bound)
-    times = np.geomspace(shortest, bound, math.ceil(PER_DECADE * math.log10(bound / shortest)) + 1)
-    chosen = (first.nodes.size - 1) // first.degree
-    rough = equations.solve(times, rtol, chosen, degree=first.degree, comm=comm, quiet=True)
+    shortest = SETTINGS.earliest * min(scale, scale**2, 1.0, bound)
+    times = np.geomspace(shortest, bound, math.ceil(SETTINGS.per_decade * math.log10(bound / shortest)) + 1)
+    same_cells = (first.nodes.size - 1) // first.degree
+    rough = equations.solve(times, rtol, same_cells, degree=first.degree, comm=comm, quiet=True)
     before, after = _bracket(np.append(0.0, times), np.append(False, _in_order(rough, epsilon)), bound)
-    for _ in range(ROUNDS):
-        times = np.linspace(before, after, BRACKETS + 1)
+    for _ in range(SETTINGS.rounds):
+        times = np.linspace(before, after, SETTINGS.brackets + 1)
         solution = equations.solve(times[1:], rtol, cells, comm=comm, quiet=True)
         ordered = np.append(False, _in_order(solution, epsilon))
-        ordered[-1] = True  # it was, on another mesh
+        # as it was on another mesh
+        ordered[-1] = True
         before, after = _bracket(times, ordered, bound)
     return Ordering(0.5 * (before + after), bound)
 
 
-def _gap(solution: BilliardSolution) -> np.ndarray:
-    return -np.diff(solution.mean_at(np.array([0.0, 1.0])), axis=1)[:, 0]
-
-
-def _in_order(solution: BilliardSolution, epsilon: float) -> np.ndarray:
-    return _gap(solution) <= epsilon
+def _in_order(solution: BilliardSolution, epsilon: float) -> NDArray[np.bool_]:
+    first, last = solution.mean_at([0.0, 1.0]).T
+    return first - last <= epsilon
 
 
 def _bracket(times: np.ndarray, ordered: np.ndarray, bound: float) -> tuple[float, float]:
     """Return the last time before the ends are in order, and the first at which they are."""
-    found = np.flatnonzero(ordered)
-    if not found.size:
+    if not ordered.any():
         raise NotConverged("the check of Proposition 4.3", "the ends are out of order", "use more cells", time=bound)
-    return float(times[max(found[0] - 1, 0)]), float(times[found[0]])
+    first = int(ordered.argmax())
+    return float(times[max(first - 1, 0)]), float(times[first])

@@ -12,35 +12,41 @@ that leads to the PDE is not small in 1/n; these equations keep it whole. What t
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from mpi4py import MPI
 from numba import njit
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from scaling_limits.particles import InvalidArgument, PinnedBalls
-from scaling_limits.particles.pinned_balls.velocities import velocities
+from scaling_limits.particles.errors import Unresolved, warn
+from scaling_limits.particles.pinned_balls.spec import wave_speed
+from scaling_limits.particles.pinned_balls.velocities import positions, velocities
+from scaling_limits.particles.sampling.philox import COMPILED
 from scaling_limits.particles.sampling.ranks import communicator, on_all_ranks, same_on_all_ranks
 from scaling_limits.particles.sampling.workers import warn_if_long
 from scaling_limits.particles.support import checks
+from scaling_limits.particles.support.checks import Profile
 from scaling_limits.particles.support.progress import watched
 
 from ..time.chebyshev import RungeKuttaChebyshev
-from ..time.integration import integrate
-from ..time.statistics import Statistics
+from ..time.integration import Statistics, integrate
 from .correlated_lattice import correlated_rate
-from .energy_norm import hidden_by_rounding, relative_error, restored
+from .energy_norm import EnergyNorm, hidden_by_rounding
 from .equations import exchanging, tolerance
 from .gaussian_expectations import expectations
 from .solution import points_of
 
-NOISE = 2e-14  # of mu^2 + sigma^2; what is left of sigma^2 below it is rounding
-SECONDS_PER_SITE = 3.5e-7  # of one core, for one evaluation of the rates
-HALO = 2  # a site feels its neighbours' neighbours
-SPECTRAL_RADIUS = 5.0  # 3 of the exchange of energy (4 c^2 + 4 c - 8)/3 at c = -1/2, and up to 2 of the sorting
+# of mu^2 + sigma^2; what is left of sigma^2 below it is rounding
+NOISE = 2e-14
+# of one core, for one evaluation of the rates
+SECONDS_PER_SITE = 3.5e-7
+# a site feels its neighbours' neighbours
+HALO = 2
+# 3 of the exchange of energy (4 c^2 + 4 c - 8)/3 at c = -1/2, and up to 2 of the sorting
+SPECTRAL_RADIUS = 5.0
 
 
 @njit(inline="always")
@@ -50,7 +56,7 @@ def _variance(mu, e):  # type: ignore[no-untyped-def]
     return variance if variance > NOISE * e else 0.0
 
 
-@njit(cache=True, nogil=True, fastmath={"contract", "nsz"}, error_model="numpy")
+@njit(cache=True, **COMPILED)
 def lattice_rate(mu, e, skip, keep, d_mu, d_e):  # type: ignore[no-untyped-def]
     """Fill the rates d_mu, d_e (keep,) of the sites skip .. skip+keep-1 of a piece of the lattice with its halo."""
     size = mu.shape[0]
@@ -84,15 +90,14 @@ class LatticeSystem:
             raise InvalidArgument("comm", f"{comm.size} ranks are too many for {n} balls; use at most {most}")
         # the slowest disturbance: sigma next to the state at rest, mu_x = lambda sigma, of the length of the chain; mu
         # has to follow it, so that it decays in less than the time (1 + lambda^2/pi^2)/pi^2 of the PDE; here twice that
-        speed = (n - 1) / (2.0 * math.sqrt(math.pi))
-        self.relaxation = (n - 1) ** 2 * (1.0 + (speed / math.pi) ** 2) / math.pi**2
+        self.relaxation = (n - 1) ** 2 * (1.0 + (wave_speed(n) / math.pi) ** 2) / math.pi**2
         bounds = np.linspace(0, n, comm.size + 1).astype(int)
         self.comm, self.rtol = comm, rtol
         self.first, self.last = int(bounds[comm.rank]), int(bounds[comm.rank + 1])
         self._before = self._halo if comm.rank > 0 else 0
         self._after = self._halo if comm.rank < comm.size - 1 else 0
         self._piece = np.empty((2 + correlations, self._before + self.size + self._after))
-        self._weights = np.full(self.size, 1.0 / n)
+        self._norm = EnergyNorm(np.full(self.size, 1.0 / n), comm)
 
     @property
     def size(self) -> int:
@@ -126,14 +131,13 @@ class LatticeSystem:
 
     def error(self, y: np.ndarray, new: np.ndarray, difference: np.ndarray) -> float:
         """Return the error estimate in mu and sigma over rtol."""
-        other = self.moments(new - difference)
-        return relative_error(self._weights, self.moments(new), other, self.comm) / self.rtol
+        return self._norm.relative_error(self.moments(new), self.moments(new - difference)) / self.rtol
 
     def accept(self, t: float, new: np.ndarray) -> tuple[np.ndarray, str]:
         """Return the state with sigma^2 >= 0 and the same energy."""
         w = 0.5 * (new[1] - new[0] ** 2)
-        kept, reason = restored(self._weights, new[0], w, None, self.rtol, self.comm)
-        return (new if kept is w else np.concatenate([[new[0], new[0] ** 2 + 2 * kept], new[2:]])), reason
+        restored, reason = self._norm.restored(new[0], w, None, self.rtol)
+        return (new if restored is w else np.concatenate([[new[0], new[0] ** 2 + 2 * restored], new[2:]])), reason
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -151,27 +155,27 @@ class FiniteSizeSolution:
         statistics: what the solve has cost.
     """
 
-    times: np.ndarray
-    positions: np.ndarray
-    mean: np.ndarray
-    std: np.ndarray
-    covariance: np.ndarray
-    momentum: np.ndarray
-    energy: np.ndarray
+    times: NDArray[np.float64]
+    positions: NDArray[np.float64]
+    mean: NDArray[np.float64]
+    std: NDArray[np.float64]
+    covariance: NDArray[np.float64]
+    momentum: NDArray[np.float64]
+    energy: NDArray[np.float64]
     statistics: Statistics
 
     def __repr__(self) -> str:
         return f"FiniteSizeSolution({self.times.size} times to {self.times[-1]:g}, {self.positions.size} balls)"
 
-    def mean_at(self, x: ArrayLike) -> np.ndarray:
+    def mean_at(self, x: ArrayLike) -> NDArray[np.float64]:
         """The mean velocity at points (P,) in [0, 1], linear between the balls, shape (T, P)."""
         return self._at(x, self.mean)
 
-    def std_at(self, x: ArrayLike) -> np.ndarray:
+    def std_at(self, x: ArrayLike) -> NDArray[np.float64]:
         """The standard deviation at points (P,) in [0, 1], linear between the balls, shape (T, P)."""
         return self._at(x, self.std)
 
-    def _at(self, x: ArrayLike, values: np.ndarray) -> np.ndarray:
+    def _at(self, x: ArrayLike, values: np.ndarray) -> NDArray[np.float64]:
         points = points_of(x)
         return np.array([np.interp(points, self.positions, row) for row in values])
 
@@ -192,8 +196,8 @@ class FiniteSizeEquations:
     """
 
     n: int
-    mean: Callable[[np.ndarray], Any]
-    std: Callable[[np.ndarray], Any]
+    mean: Profile
+    std: Profile
     correlations: int = 0
 
     def __post_init__(self) -> None:
@@ -213,13 +217,13 @@ class FiniteSizeEquations:
         return FiniteSizeEquations(balls.n, balls.mean, balls.std, correlations)
 
     @property
-    def positions(self) -> np.ndarray:
+    def positions(self) -> NDArray[np.float64]:
         """The positions (i-1)/(n-1) of the balls, shape (n,)."""
-        return np.arange(self.n) / (self.n - 1)
+        return positions(self.n)
 
     def solve(
         self,
-        times: Any,
+        times: ArrayLike,
         rtol: float = 1e-5,
         *,
         scheme: RungeKuttaChebyshev | None = None,
@@ -256,17 +260,18 @@ class FiniteSizeEquations:
         same_on_all_ranks(
             comm, times=times, rtol=rtol, n=self.n, correlations=self.correlations, mean=mu, std=sigma, scheme=scheme
         )
-        frame = float(mu.mean())  # a constant added to mu changes nothing but the digits that are left for sigma
+        # a constant added to mu changes nothing but the digits that are left for sigma
+        frame = float(mu.mean())
         mu = mu - frame
-        hidden_by_rounding(float(np.abs(mu).max()), float(sigma.max()))
+        if reason := hidden_by_rounding(float(np.abs(mu).max()), float(sigma.max())):
+            warn(reason, Unresolved)
         system = LatticeSystem(self.n, rtol, comm, self.correlations)
         mu, sigma = mu[system.first : system.last], sigma[system.first : system.last]
         statistics = Statistics()
         start = np.stack([mu, mu**2 + sigma**2, *np.zeros((self.correlations, mu.size))])
         tau = times * (0.5 * (self.n - 1) ** 2)
         scheme = scheme or RungeKuttaChebyshev()
-        if comm.rank == 0:
-            self._warn_if_long(scheme, system, float(tau[-1]), comm.size)
+        self._warn_if_long(scheme, system, float(tau[-1]))
         states = integrate(scheme, system, start, tau, statistics, first=scheme.first(system))
         rows = np.array([np.stack([*system.moments(y), *y[2:]]) for y in watched(states, times.size, progress, comm)])
         mean, w, *covariances = np.moveaxis(np.concatenate(comm.allgather(rows), axis=2), 1, 0)
@@ -275,13 +280,16 @@ class FiniteSizeEquations:
         covariance = np.reshape(covariances, (self.correlations, *mean.shape))
         return FiniteSizeSolution(times, x, mean, np.sqrt(2 * w), covariance, mean.mean(axis=1), energy, statistics)
 
-    def _warn_if_long(self, scheme: RungeKuttaChebyshev, system: LatticeSystem, end: float, ranks: int) -> None:
+    def _warn_if_long(self, scheme: RungeKuttaChebyshev, system: LatticeSystem, end: float) -> None:
         steps = min(end, 2.0 * system.relaxation) / scheme.longest(system)
         each = scheme.most_stages * self.n * SECONDS_PER_SITE * (1.0 + self.correlations / 20.0)
-        warn_if_long(f"at least {steps:.2g} steps of {self.n} balls", steps * each, ranks, "take shorter times")
+        what = f"at least {steps:.2g} steps of {self.n} balls"
+        warn_if_long(what, steps * each, 1, "take shorter times", system.comm)
 
     @staticmethod
-    def _checked(times: Any, rtol: Any, scheme: Any, progress: Any, petsc_options: Any) -> tuple[np.ndarray, float]:
+    def _checked(
+        times: ArrayLike, rtol: float, scheme: object, progress: bool, petsc_options: object
+    ) -> tuple[np.ndarray, float]:
         if petsc_options:
             raise InvalidArgument("petsc_options", "there is no PETSc solver here that could take any")
         if scheme is not None and not isinstance(scheme, RungeKuttaChebyshev):

@@ -19,15 +19,18 @@ import math
 import numpy as np
 from numba import njit
 
+from scaling_limits.particles.sampling.philox import COMPILED
+
 POINTS = 24
-STRETCH = 4.0  # of the substitution; ten digits from no gaps to no noise (1 loses three of them)
+# of the substitution: ten digits from no gaps to no noise (1 loses three of them)
+STRETCH = 4.0
 _abscissae, _weights = np.polynomial.legendre.leggauss(POINTS)
 _theta = 0.25 * math.pi * (_abscissae + 1.0)
 _TAN2 = np.tan(_theta) ** 2
 _WEIGHT = 0.25 * math.pi * _weights / np.cos(_theta) ** 2 * 2.0 / math.sqrt(math.pi)
 
 
-@njit(cache=True, nogil=True, fastmath={"contract", "nsz"}, error_model="numpy", inline="always")
+@njit(cache=True, inline="always", **COMPILED)
 def plane(d1, d2, s11, s12, s22):  # type: ignore[no-untyped-def]
     """Return (E |D|, E D1/|D|, E D2/|D|) of D normal in the plane with mean (d1, d2) and covariance s11, s12, s22."""
     scale = s11 + s22 + d1 * d1 + d2 * d2
@@ -54,14 +57,14 @@ def plane(d1, d2, s11, s12, s22):  # type: ignore[no-untyped-def]
     return norm * length, norm * g1, norm * g2
 
 
-@njit(cache=True, nogil=True, fastmath={"contract", "nsz"}, error_model="numpy", inline="always")
+@njit(cache=True, inline="always", **COMPILED)
 def expectations(a1, a2, a3, v1, v2, v3):  # type: ignore[no-untyped-def]
     """Return (E r, E[a r]) of a triple of independent velocities with means a1, a2, a3 and variances v1, v2, v3."""
     r, ar, _, _ = correlated_expectations(a1, a2, a3, v1, v2, v3, 0.0, 0.0, 0.0)
     return r, ar
 
 
-@njit(cache=True, nogil=True, fastmath={"contract", "nsz"}, error_model="numpy", inline="always")
+@njit(cache=True, inline="always", **COMPILED)
 def correlated_expectations(a1, a2, a3, v1, v2, v3, c12, c13, c23):  # type: ignore[no-untyped-def]
     """Return (E r, E[a r], h1, h2), h = sqrt(2/3) E D/|D|, of a triple with covariances c12, c13, c23."""
     # D in an orthonormal basis of the plane of equal sums, its mean (d1, d2) and covariance s11, s12, s22

@@ -10,25 +10,61 @@ inequality. At a jump this is of first order.
 from __future__ import annotations
 
 import math
+from collections.abc import Hashable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 from mpi4py import MPI
+from numpy.typing import ArrayLike, NDArray
 
-from scaling_limits.meshes.backend.interval import lagrange_basis, lobatto_points, lobatto_weights
+from scaling_limits.meshes.backend.quadrature import lagrange_basis, lobatto_points, lobatto_weights
 from scaling_limits.particles.pinned_balls.velocities import check_size, velocities
 from scaling_limits.particles.sampling.ranks import on_all_ranks
 from scaling_limits.particles.support.checks import Profile
 from scaling_limits.particles.support.function_values import Unknown, key_of
 
-SCAN = 2**16  # points at which data are compared with their interpolant, at the least
-AT_ONCE = 2**18  # points handed to a user's function in one call
-UNRESOLVED = 0.4  # of the data's variation around a cell; what is continuous errs by half of it at a jump
-FINEST = 4096  # points in an unresolved cell
-KEPT = 16  # misfits
-NEGLIGIBLE = 1e-9  # of the size of mu or sigma; below it an error is rounding
 GOLDEN = 0.5 * (math.sqrt(5.0) - 1.0)
+
+
+@dataclass(frozen=True)
+class ScanSettings:
+    """How data are compared with their interpolant.
+
+    Args:
+        points: at which they are compared, at the least.
+        at_once: points handed to a user's function in one call.
+        unresolved: error in a cell that does not resolve the data, as a part of their variation around it; a continuous
+            interpolant errs by half of it at a jump.
+        negligible: error that is rounding, as a part of the size of mu or sigma.
+        finest: points in an unresolved cell.
+        remembered: misfits.
+    """
+
+    points: int = 2**16
+    at_once: int = 2**18
+    unresolved: float = 0.4
+    negligible: float = 1e-9
+    finest: int = 4096
+    remembered: int = 16
+
+
+SETTINGS = ScanSettings()
+
+
+class Scan(NamedTuple):
+    """What is seen of the data in some cells, in columns for mu (without the velocity of a frame) and sigma.
+
+    integrals (m, 3) of mu, mu^2 and sigma^2; squares and sizes (m, 2), the integrals of the squared and of the absolute
+    errors; low and high (m, 2), the least and the largest values; largest (m, 2), the largest errors.
+    """
+
+    integrals: np.ndarray
+    squares: np.ndarray
+    sizes: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    largest: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -47,11 +83,11 @@ class Misfit:
     smooth: float
     jumps: float
     sharp: float
-    cells: np.ndarray
+    cells: NDArray[np.int64]
     range_of_mean: float
     largest_std: float
 
-    def after(self, times: Any) -> np.ndarray:
+    def after(self, times: ArrayLike) -> NDArray[np.float64]:
         """The error in L2 that is left of it at times (T,): the heat kernel takes e to at most |e|_1/(8 pi t)^(1/4)."""
         with np.errstate(divide="ignore", invalid="ignore"):
             spread = self.jumps / (8.0 * np.pi * np.asarray(times, dtype=float)) ** 0.25
@@ -70,7 +106,7 @@ class InitialData:
 
     mean: Profile
     std: Profile
-    _known: dict[Any, Misfit] = field(default_factory=dict, repr=False, compare=False)
+    _known: dict[Hashable, Misfit] = field(default_factory=dict, repr=False, compare=False)
 
     def at(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return (mu0, sigma0) at points of this rank, checked."""
@@ -79,7 +115,7 @@ class InitialData:
     def misfit(self, cells: int, degree: int, comm: MPI.Comm) -> Misfit:
         """Compare the data with their interpolant on a mesh; collective, each rank looks at its share of the cells.
 
-        What is known of functions that still read the same values is not looked for again.
+        What has been found for functions that still read the same values is not looked for again.
 
         Args:
             cells: number of equal cells.
@@ -88,15 +124,15 @@ class InitialData:
         """
         key = self._key(cells, degree)
         if not comm.allreduce(key in self._known, MPI.LAND):
-            found = self._misfit(cells, degree, comm)
+            misfit = self._misfit(cells, degree, comm)
             if key is None:
-                return found
-            if len(self._known) >= KEPT:
+                return misfit
+            if len(self._known) >= SETTINGS.remembered:
                 self._known.clear()
-            self._known[key] = found
+            self._known[key] = misfit
         return self._known[key]
 
-    def _key(self, cells: int, degree: int) -> Any:
+    def _key(self, cells: int, degree: int) -> Hashable:
         """What a misfit depends on; None where it cannot be told what the functions read."""
         try:
             return key_of(self.mean), key_of(self.std), cells, degree
@@ -107,42 +143,37 @@ class InitialData:
         bounds = np.linspace(0, cells, comm.size + 1).astype(int)
         mine = range(int(bounds[comm.rank]), int(bounds[comm.rank + 1]))
         frame = comm.bcast(on_all_ranks(comm, lambda: float(self.at(np.array([0.5]))[0][0])))
-        scanned = on_all_ranks(comm, lambda: self._scanned(mine, cells, degree, frame))
-        momentum, of_mean, of_std = comm.allreduce(scanned[:, :3].sum(0))
-        tiny = np.finfo(float).tiny
-        sizes = np.sqrt([max(of_mean - momentum**2, 0.0) + of_std, of_std]) + tiny
-        low, high = (np.concatenate(comm.allgather(scanned[:, k : k + 2])) for k in (7, 9))
+        scan = on_all_ranks(comm, lambda: self._scanned(mine, cells, degree, frame))
+        momentum, of_mean, of_std = comm.allreduce(scan.integrals.sum(0))
+        sizes = np.sqrt([max(of_mean - momentum**2, 0.0) + of_std, of_std]) + np.finfo(float).tiny
+        low, high = (np.concatenate(comm.allgather(part)) for part in (scan.low, scan.high))
         for k, (name, at_rest) in enumerate((("mean", frame), ("std", 0.0))):
             check_size(name, float(max(abs(high[:, k].max() + at_rest), abs(low[:, k].min() + at_rest))))
-        around = (_over_neighbours(high, np.maximum) - _over_neighbours(low, np.minimum))[mine.start : mine.stop]
-        largest = scanned[:, 11:13]
-        rough = ((largest > UNRESOLVED * around) & (largest > NEGLIGIBLE * sizes)).any(1)
-        found = np.zeros((cells, 1), dtype=bool)
-        found[np.concatenate(comm.allgather(np.flatnonzero(rough) + mine.start))] = True
-        rough = _over_neighbours(found, np.logical_or)[mine.start : mine.stop, 0]
-        squares = comm.allreduce(scanned[~rough, 3:5].sum(0))
-        firsts = comm.allreduce(scanned[rough, 5:7].sum(0))
-        sharp = comm.allreduce(scanned[rough, 3:5].sum(0))
+        variation = (_over_neighbours(high, np.maximum) - _over_neighbours(low, np.minimum))[mine.start : mine.stop]
+        jumping = (scan.largest > SETTINGS.unresolved * variation) & (scan.largest > SETTINGS.negligible * sizes)
+        everywhere = np.concatenate(comm.allgather(jumping.any(1)))
+        everywhere = _over_neighbours(everywhere[:, None], np.logical_or)[:, 0]
+        rough = everywhere[mine.start : mine.stop]
+        smooth, jumps, sharp = (
+            comm.allreduce(part.sum(0)) for part in (scan.squares[~rough], scan.sizes[rough], scan.squares[rough])
+        )
         return Misfit(
-            float(np.sum(np.sqrt(squares) / sizes)),
-            float(np.sum(firsts / sizes)),
+            float(np.sum(np.sqrt(smooth) / sizes)),
+            float(np.sum(jumps / sizes)),
             float(np.sum(np.sqrt(sharp) / sizes)),
-            np.concatenate(comm.allgather(np.flatnonzero(rough) + mine.start)),
+            np.flatnonzero(everywhere),
             0.5 * float(high[:, 0].max() - low[:, 0].min()),
             float(high[:, 1].max()),
         )
 
-    def _scanned(self, mine: range, cells: int, degree: int, frame: float) -> np.ndarray:
-        """Return, for each cell: integrals of mu, mu^2, sigma^2, of both squared and both absolute errors, least and
-        largest values of both, largest errors of both; mu without the frame's velocity; shape (m, 13).
-        """
-        points = max(2 * degree + 3, math.ceil(SCAN / cells))
+    def _scanned(self, mine: range, cells: int, degree: int, frame: float) -> Scan:
+        points = max(2 * degree + 3, math.ceil(SETTINGS.points / cells))
         j = np.arange(points)
         inside = (j + (0.5 + j * GOLDEN) % 1.0) / points
         nodes = lobatto_points(degree)
         basis = lagrange_basis(degree, inside)
         rows = []
-        block = max(1, AT_ONCE // points)
+        block = max(1, SETTINGS.at_once // points)
         for first in range(mine.start, mine.stop, block):
             c = np.arange(first, min(first + block, mine.stop))[:, None]
             mu, sigma = (v.reshape(c.size, points) for v in self.at(((c + inside) / cells).ravel()))
@@ -154,7 +185,7 @@ class InitialData:
                 sums = [both[0].mean(1), *(both**2).mean(2), *(error**2).mean(2), *error.mean(2)]
             extremes = [*both.min(2), *both.max(2), *error.max(2)]
             rows.append(np.stack([*(s / cells for s in sums), *extremes], axis=1))
-        return np.concatenate(rows) if rows else np.empty((0, 13))
+        return Scan(*np.split(np.concatenate(rows) if rows else np.empty((0, 13)), [3, 5, 7, 9, 11], axis=1))
 
     def projected(self, x: np.ndarray, cells: int, degree: int, rough: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return nodal (mu, sigma) at nodes x (m,) of this rank: of the data, or averages next to unresolved cells.
@@ -170,18 +201,17 @@ class InitialData:
             return mu, sigma
         weights = lobatto_weights(degree) / cells
         index = np.rint(x * (cells * degree)).astype(np.int64)
-        order = np.argsort(index)
+        place = np.full(cells * degree + 1, -1)
+        place[index] = np.arange(x.size)
         mass = np.where(index % degree == 0, 2 * weights[0], weights[index % degree])
         mass[(index == 0) | (index == cells * degree)] = weights[0]
         frame = float(mu.mean()) if mu.size else 0.0
         sums = np.zeros((3, x.size))  # lengths, and integrals of mu and of E, over the unresolved parts of the volumes
         near = rough[np.isin(rough, np.concatenate([(index - 1) // degree, index // degree]))]
         for cell in near:
-            of_nodes = cell * degree + np.arange(degree + 1)
-            place = np.searchsorted(index[order], of_nodes)
-            here = (place < x.size) & (index[order][np.minimum(place, x.size - 1)] == of_nodes)
-            target = order[place[here]]
-            sums[:, target] += self._integrals(int(cell), cells, degree, frame, near.size)[:, here]
+            nodes = place[cell * degree + np.arange(degree + 1)]
+            here = nodes >= 0
+            sums[:, nodes[here]] += self._integrals(int(cell), cells, degree, frame, near.size)[:, here]
         rest = np.maximum(mass - sums[0], 0.0)
         rest[rest < 1e-9 * mass] = 0.0
         averaged = (sums[1] + rest * (mu - frame)) / mass
@@ -193,7 +223,7 @@ class InitialData:
     def _integrals(self, cell: int, cells: int, degree: int, frame: float, among: int) -> np.ndarray:
         """Return lengths and integrals of mu - frame and its energy over the volumes (3, degree+1) in a cell."""
         weights = lobatto_weights(degree)
-        points = int(np.clip(2**22 // max(among, 1) // (degree + 1), 16, FINEST // (degree + 1) + 1))
+        points = int(np.clip(2**22 // max(among, 1) // (degree + 1), 16, SETTINGS.finest // (degree + 1) + 1))
         inside = (np.arange(points) + 0.5) / points
         starts = np.concatenate([[0.0], np.cumsum(weights)[:-1]])
         x = (cell + starts[:, None] + weights[:, None] * inside) / cells

@@ -7,9 +7,10 @@ import functools
 import numpy as np
 from numpy.polynomial.legendre import leggauss, legvander
 
-from scaling_limits.meshes.backend.interval import lagrange_basis, lobatto_points
+from scaling_limits.meshes.backend.quadrature import lagrange_basis, lobatto_points
 
-AT_ONCE = 2**18  # nodal values that are compared at once
+# nodal values that are compared at once
+AT_ONCE = 2**18
 
 
 def at_points(values: np.ndarray, degree: int, points: np.ndarray) -> np.ndarray:
@@ -52,7 +53,8 @@ def interpolation_error(mean: np.ndarray, w: np.ndarray, degree: int, round_off:
     cells = (mean.shape[1] - 1) // degree
     first = np.minimum(np.arange(0, cells, 2), cells - 2)
     each = np.tile(weights, (first.size, 1)) / cells
-    if cells % 2:  # the last pair has its first cell in common with the one before
+    if cells % 2:
+        # the last pair has its first cell in common with the one before
         each[-1, : weights.size // 2] = 0.0
     at = first[:, None] * degree + np.arange(2 * degree + 1)
 
@@ -65,7 +67,8 @@ def interpolation_error(mean: np.ndarray, w: np.ndarray, degree: int, round_off:
         rest = np.maximum(np.abs(a - b) - round_off * (u**2 + a), 0.0)
         parts = ((u - v) ** 2, (np.sqrt(2 * (lower + rest)) - np.sqrt(2 * lower)) ** 2, u**2, 2 * a)
         of_mean, of_std, size_mean, size_std = (np.tensordot(part, each, 2) for part in parts)
-        nothing = (1e4 * round_off * largest) ** 2 + np.finfo(float).tiny  # where all velocities are the same
+        # where all velocities are the same
+        nothing = (1e4 * round_off * largest) ** 2 + np.finfo(float).tiny
         return np.sqrt(of_mean / (size_mean + size_std + nothing) + of_std / (size_std + nothing))
 
     blocks = min(len(mean), 1 + mean.size // AT_ONCE)

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 from mpi4py import MPI
 
-from scaling_limits.particles.errors import Unresolved, warn
 from scaling_limits.particles.sampling.ranks import on_all_ranks
 
 from .initial_data import InitialData, Misfit
@@ -29,6 +28,8 @@ class MeshSettings:
         layers: cells for each unit of lambda at rtol = 1e-3, by degree.
         ends: cells in units of rtol^(-1/2) with absorbing ends, where w_x > 0 gives mu a term of distance^(3/2).
         most_of_ends: cells with absorbing ends, since the steps become short there.
+        resolving: the largest lambda times the distance of nodes that resolves 1/lambda, by degree: exact for degree 1;
+            the others were seen to keep the layers at the ends free of ripples.
         safety: error of the solution over that of interpolation, by degree.
         remembered: the same for degree 1 after the waves have crossed `crossed`: layers leave traces.
         crossed: a part of the interval.
@@ -41,6 +42,7 @@ class MeshSettings:
     layers: tuple[float, ...] = (20.0, 2.2, 0.9, 0.4)
     ends: float = 0.4
     most_of_ends: int = 500
+    resolving: tuple[float, ...] = (2.0, 1.5, 1.2)
     safety: tuple[float, ...] = (5.0, 3.0, 1.5)
     remembered: float = 100.0
     crossed: float = 0.3
@@ -138,11 +140,8 @@ class Choice:
 
 
 def resolving(degree: int) -> float:
-    """The largest lambda times the distance of nodes that resolves 1/lambda.
-
-    2 is exact for degree 1; the others were seen to keep the layers at the ends free of ripples.
-    """
-    return {1: 2.0, 2: 1.5}.get(degree, 1.2)
+    """The largest lambda times the distance of nodes that resolves 1/lambda."""
+    return _by_degree(SETTINGS.resolving, degree)
 
 
 def spatial_error(estimate: np.ndarray, mesh: Mesh, times: np.ndarray, wave_speed: float) -> np.ndarray:
@@ -162,10 +161,8 @@ def spatial_error(estimate: np.ndarray, mesh: Mesh, times: np.ndarray, wave_spee
     return np.where(times > 0, np.maximum(error, (2.0 if mesh.degree == 1 else 1.0) * data), data)
 
 
-def warn_unresolved(
-    mesh: Mesh, wave_speed: float, layers: bool, rtol: float, worst: float, quiet: bool = False
-) -> bool:
-    """Warn of everything that the mesh does not resolve, and return whether it resolves all.
+def unresolved(mesh: Mesh, wave_speed: float, layers: bool, rtol: float, worst: float) -> str:
+    """Return everything that the mesh does not resolve, as the text of a warning; empty where it resolves all.
 
     Args:
         mesh: the mesh and how well it resolves the data.
@@ -173,7 +170,6 @@ def warn_unresolved(
         layers: whether the mesh resolves 1/lambda.
         rtol: the tolerance that was asked for.
         worst: the largest estimate at the times after 0.
-        quiet: whether to leave the warning out.
     """
     reasons = []
     if not layers:
@@ -198,6 +194,4 @@ def warn_unresolved(
             f"elements of degree {mesh.degree} on {mesh.cells} cells err by about {worst:.1g}, and rtol is {rtol:.1g}; "
             f"{more} or a larger rtol"
         )
-    if reasons and not quiet:
-        warn("; ".join(reasons), Unresolved)
-    return not reasons
+    return "; ".join(reasons)

@@ -17,6 +17,7 @@ import numpy as np
 import ufl
 from dolfinx import fem
 from mpi4py import MPI
+from numpy.typing import NDArray
 
 from scaling_limits.meshes.backend.petsc_solvers import DirectSolver
 from scaling_limits.particles import InvalidArgument
@@ -35,15 +36,15 @@ class PicardIteration:
     |mu_{n+1} - mu_n| of H^1_{x,T} and w_changes (N,) those |w_{n+1} - w_n| of L^1_{x,T}: a_{n+1} and b_{n+1}.
     """
 
-    nodes: np.ndarray
-    times: np.ndarray
-    mean: np.ndarray
-    w: np.ndarray
-    mean_changes: np.ndarray
-    w_changes: np.ndarray
+    nodes: NDArray[np.float64]
+    times: NDArray[np.float64]
+    mean: NDArray[np.float64]
+    w: NDArray[np.float64]
+    mean_changes: NDArray[np.float64]
+    w_changes: NDArray[np.float64]
 
     @property
-    def contraction_factors(self) -> np.ndarray:
+    def contraction_factors(self) -> NDArray[np.float64]:
         """b_{n+1}/b_n of (6.10), shape (N-1,); below 1 where the iteration contracts in L^1."""
         return self.w_changes[1:] / np.maximum(self.w_changes[:-1], np.finfo(float).tiny)
 
@@ -96,7 +97,7 @@ class _HeatEquations:
         mesh = dolfinx.mesh.create_interval(MPI.COMM_SELF, cells, [0.0, 1.0])
         space = fem.functionspace(mesh, basix.ufl.element("Lagrange", "interval", 1))
         self._speed, self._step = equations.wave_speed, step
-        self.times = step * np.arange(steps + 1)
+        self.times: np.ndarray = step * np.arange(steps + 1)
         self.nodes = space.tabulate_dof_coordinates()[:, 0]
         self._mean, self._w = fem.Function(space), fem.Function(space)
         trial, test = ufl.TrialFunction(space), ufl.TestFunction(space)

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from scaling_limits.particles import InvalidArgument
 from scaling_limits.particles.support import checks
 from scaling_limits.particles.support.archive import load_arrays, save_arrays, target
 
-from ..time.statistics import Statistics
+from ..time.integration import Statistics
 from .interval_elements import at_points
 
 FORMAT = 1
@@ -38,32 +38,32 @@ class BilliardSolution:
         statistics: what the solve has cost.
     """
 
-    times: np.ndarray
-    nodes: np.ndarray
-    nodal_mean: np.ndarray
-    nodal_w: np.ndarray
-    momentum: np.ndarray
-    energy: np.ndarray
-    energy_outflow: np.ndarray
+    times: NDArray[np.float64]
+    nodes: NDArray[np.float64]
+    nodal_mean: NDArray[np.float64]
+    nodal_w: NDArray[np.float64]
+    momentum: NDArray[np.float64]
+    energy: NDArray[np.float64]
+    energy_outflow: NDArray[np.float64]
     degree: int
     resolved: bool
-    error: np.ndarray
+    error: NDArray[np.float64]
     statistics: Statistics
 
     def __repr__(self) -> str:
         said = "resolved" if self.resolved else f"off by about {self.error.max():.1g}"
         return f"BilliardSolution({self.times.size} times to {self.times[-1]:g}, {self.nodes.size} nodes, {said})"
 
-    def mean_at(self, x: ArrayLike) -> np.ndarray:
+    def mean_at(self, x: ArrayLike) -> NDArray[np.float64]:
         """The mean velocity mu(x, t) at points (P,) in [0, 1], shape (T, P)."""
         return self._at(x, self.nodal_mean)
 
-    def std_at(self, x: ArrayLike) -> np.ndarray:
+    def std_at(self, x: ArrayLike) -> NDArray[np.float64]:
         """The standard deviation sigma(x, t) >= 0 at points (P,) in [0, 1], shape (T, P)."""
         # sigma has a square root's slope where it vanishes, and w does not
         return np.sqrt(2.0 * np.maximum(self._at(x, self.nodal_w), 0.0))
 
-    def _at(self, x: ArrayLike, values: np.ndarray) -> np.ndarray:
+    def _at(self, x: ArrayLike, values: np.ndarray) -> NDArray[np.float64]:
         points = points_of(x)
         if self.degree == 1:
             return np.array([np.interp(points, self.nodes, row) for row in values])
@@ -78,9 +78,8 @@ class BilliardSolution:
         Raises:
             InvalidArgument: no path, or one that no file can be written to.
         """
-        fields = {name: getattr(self, name) for name in self.__dataclass_fields__ if name != "statistics"}
-        content = {"kind": "BilliardSolution", "format": FORMAT} | fields | asdict(self.statistics)
-        save_arrays(target("path", path), content)
+        content = {name: getattr(self, name) for name in _names()} | asdict(self.statistics)
+        save_arrays(target("path", path), {"kind": "BilliardSolution", "format": FORMAT} | content)
 
     @staticmethod
     def load(path: str | os.PathLike[str]) -> BilliardSolution:
@@ -93,16 +92,19 @@ class BilliardSolution:
             FileNotFoundError: there is no such file.
             InvalidArgument: it is not such a file.
         """
-        costs = set(Statistics.__dataclass_fields__)
-        names = set(BilliardSolution.__dataclass_fields__) - {"statistics"}
-        content: dict[str, Any] = load_arrays(path, "BilliardSolution", FORMAT, names | costs)
-        fields = {name: value.item() if value.ndim == 0 else value for name, value in content.items()}
-        return BilliardSolution(
-            **{name: fields[name] for name in names}, statistics=Statistics(**{name: fields[name] for name in costs})
-        )
+        costs = {field.name for field in fields(Statistics)}
+        content = load_arrays(path, "BilliardSolution", FORMAT, _names() | costs)
+        values: dict[str, Any] = {name: value.item() if value.ndim == 0 else value for name, value in content.items()}
+        statistics = Statistics(**{name: values.pop(name) for name in costs})
+        return BilliardSolution(**values, statistics=statistics)
 
 
-def points_of(x: Any) -> np.ndarray:
+def _names() -> set[str]:
+    """Names of the fields that are written as they are."""
+    return {field.name for field in fields(BilliardSolution)} - {"statistics"}
+
+
+def points_of(x: ArrayLike) -> NDArray[np.float64]:
     """Return points (P,) of [0, 1]."""
     points = np.atleast_1d(checks.real_array("x", x))
     if points.ndim != 1 or (points < 0).any() or (points > 1).any():

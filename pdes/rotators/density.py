@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import Any
 
 import numpy as np
 from dolfinx import fem
+from numpy.typing import ArrayLike, NDArray
 
-from scaling_limits.meshes.backend.interval import composite_gauss
+from scaling_limits.meshes.backend.quadrature import composite_gauss
 from scaling_limits.particles import InvalidArgument
 from scaling_limits.particles.support.checks import called, integer, real_array
 
 from ..time.densities import CallableArray
-from .elements.space import ActionSpace, product_of
+from .space import ActionSpace, product_of
 
 GAUSS_POINTS = 8  # in each part of the way between two points of a distribution
 
@@ -33,7 +32,7 @@ class ActionDensity:
     space: ActionSpace
     field: np.ndarray
 
-    def at(self, points: Any) -> np.ndarray:
+    def at(self, points: ArrayLike) -> np.ndarray:
         """The density p(I) at points.
 
         Args:
@@ -84,7 +83,7 @@ class ActionDensity:
             vectors.append(axis.moment(lambda x, power=power: x**power) if power else self.space.ones[i])  # type: ignore[misc]
         return float(self.space.contract(self.field, vectors))
 
-    def expectation(self, observable: Callable[[np.ndarray], Any]) -> Any:
+    def expectation(self, observable: Callable[[np.ndarray], ArrayLike]) -> NDArray[np.float64]:
         """The mean E f(I) of an observable.
 
         Args:
@@ -100,7 +99,7 @@ class ActionDensity:
         weights = self.space.grid_values(self.field)
         return self.space.integrals(values * weights.reshape(*weights.shape, *[1] * (values.ndim - weights.ndim)))
 
-    def marginal(self, site: int, points: Any) -> np.ndarray:
+    def marginal(self, site: int, points: ArrayLike) -> np.ndarray:
         """The density of one action.
 
         Args:
@@ -127,7 +126,7 @@ class ActionDensity:
         result[inside] = np.maximum(values * np.exp(axis.logarithm(x[inside])), 0.0)
         return result
 
-    def distribution(self, site: int, points: Any) -> np.ndarray:
+    def distribution(self, site: int, points: ArrayLike) -> np.ndarray:
         """The distribution P(I_j <= x), by Gauss-Legendre quadrature between the points.
 
         Args:
@@ -147,10 +146,8 @@ class ActionDensity:
             return np.empty(0)
         order = np.argsort(x)
         ends = np.concatenate([[0.0], np.clip(x[order], 0.0, self.space.upper[j])])
-        parts = max(1, -(-2000 // max(len(x), 1)))
-        fine = np.concatenate(
-            [np.linspace(a, b, parts, endpoint=False) for a, b in itertools.pairwise(ends)] + [ends[-1:]]
-        )
+        parts = -(-2000 // len(x))
+        fine = np.append(np.linspace(ends[:-1], ends[1:], parts, endpoint=False, axis=1), ends[-1])
         places, weights = composite_gauss(fine, GAUSS_POINTS)
         pieces = (self.marginal(j, places.ravel()).reshape(weights.shape) * weights).sum(axis=1)
         result = np.empty(len(x))
@@ -179,7 +176,7 @@ class ActionDensity:
         return self.space.function(self.values.ravel(), "p")
 
 
-def _observed(observable: Callable[[np.ndarray], Any], points: np.ndarray) -> np.ndarray:
+def _observed(observable: Callable[[np.ndarray], ArrayLike], points: np.ndarray) -> np.ndarray:
     """Values (P, ...) of the user's observable at points; one number counts for all of them."""
     values = called("observable", observable, points, (len(points),))
     if values.ndim == 0:

@@ -8,7 +8,8 @@ from functools import cached_property
 import numpy as np
 
 from ..time.densities import DensitySeries
-from ..time.statistics import Statistics
+from ..time.density_integrator import entropy_terms
+from ..time.integration import Statistics
 from .density import ActionDensity
 from .discretisation import TransportDiscretisation
 
@@ -65,9 +66,5 @@ class EvolvedActions(DensitySeries[ActionDensity]):
         for field in self.fields:
             u = np.maximum(space.grid_values(field), 0.0)
             ratio = np.maximum(u / reference, floor)
-            excess = ratio - 1.0
-            small = np.where(np.abs(excess) < 1e-3, excess, 0.0)
-            series = small**2 * (0.5 - small / 6 + small**2 / 12)
-            integrand = np.where(np.abs(excess) < 1e-3, series, ratio * np.log(ratio) - excess)
-            result.append(float(space.integrals(integrand * reference)))
+            result.append(float(space.integrals(entropy_terms(u, reference, ratio, np.log(ratio)))))
         return np.array(result)

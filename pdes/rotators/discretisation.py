@@ -8,17 +8,14 @@ from typing import Any
 
 import numpy as np
 from mpi4py import MPI
-from petsc4py import PETSc
 
 from scaling_limits.particles import InvalidArgument
 from scaling_limits.particles.errors import NotConverged, Unresolved, warn
 
 from . import coupled, separable
 from .density import ActionDensity
-from .elements.axis import ActionAxis, graded
-from .elements.forms import TransportForms
-from .elements.space import ActionSpace, product_of
-from .elements.weights import SingleSiteWeights
+from .space import ActionAxis, ActionSpace, graded, product_of
+from .weights import SingleSiteWeights
 
 CUT = 1e-6  # mass beyond a given box above which a warning says so
 NEGATIVE = 1e-6  # negative mass of a stationary law above which a warning says so, ...
@@ -74,13 +71,13 @@ class TransportDiscretisation:
         return ActionSpace(tuple(axes), self.comm)
 
     @cached_property
-    def forms(self) -> TransportForms:
+    def forms(self) -> coupled.TransportForms:
         """The forms in UFL."""
-        return TransportForms(self.space, self.weights)
+        return coupled.TransportForms(self.space, self.weights)
 
     @cached_property
-    def matrices(self) -> tuple[PETSc.Mat, PETSc.Mat, np.ndarray]:
-        """The matrices of the forms and their scaling, see `TransportForms.matrices`."""
+    def matrices(self) -> coupled.TransportMatrices:
+        """The matrices of the forms (collective the first time)."""
         return self.forms.matrices()
 
     @cached_property
@@ -91,7 +88,7 @@ class TransportDiscretisation:
             logs = [self.sites.logarithm(j, axis.nodes) - axis.logarithm(axis.nodes) for j, axis in enumerate(axes)]
             u = product_of(np.exp(log - log.max()) for log in logs)
         else:
-            u = coupled.stationary(self.space, *self.matrices, self.petsc_options)
+            u = coupled.stationary(self.space, self.matrices, self.petsc_options)
         return ActionDensity(self.space, self.space.normalised(u))
 
     @cached_property
@@ -133,10 +130,8 @@ class TransportDiscretisation:
         negative = self.density.negative
         if negative <= NEGATIVE:
             return
-        reason, remedy = (
-            f"it is negative on {negative:.1e} of its mass",
-            "take more cells, or wide=True with an `upper`",
-        )
+        reason = f"it is negative on {negative:.1e} of its mass"
+        remedy = "take more cells, or wide=True with an `upper`"
         if negative > REFUSED:
             raise NotConverged("the stationary law of the actions", reason, remedy)
         if self.comm.rank == 0:
@@ -146,7 +141,7 @@ class TransportDiscretisation:
         """The slowest rates, 0 first; see `TransportFokkerPlanck.spectrum`."""
         if self.separable:
             return separable.rates(self.space, self.weights.temperature, count)
-        return coupled.rates(self.space, *self.matrices[:2], count)
+        return coupled.rates(self.space, self.matrices, count)
 
 
 def mass_beyond_box(rho: ActionDensity, *, pessimistic: bool = True) -> np.ndarray:

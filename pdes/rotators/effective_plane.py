@@ -11,7 +11,7 @@ from mpi4py import MPI
 from numpy.typing import ArrayLike
 
 from scaling_limits.cells.averaged_dissipation import averaged_dissipation
-from scaling_limits.meshes.backend.interval import composite_gauss
+from scaling_limits.meshes.backend.quadrature import composite_gauss
 from scaling_limits.meshes.box import Grid
 from scaling_limits.particles import InvalidArgument, RotatorLattice
 from scaling_limits.particles.rotators.assumptions import warn_of_bad_sites
@@ -20,7 +20,7 @@ from scaling_limits.particles.support.checks import integer, number, real_array
 
 from ..diffusions.density import Density
 from ..diffusions.fokker_planck import ReversibleFokkerPlanck
-from .elements.weights import SingleSiteWeights
+from .weights import SingleSiteWeights
 
 TAIL = 1e-14
 LEAST_ANGLES = 64
@@ -87,7 +87,7 @@ class EffectivePlane(ReversibleFokkerPlanck):
     def __post_init__(self) -> None:
         if not isinstance(self.lattice, RotatorLattice) or self.lattice.size != 1:
             raise InvalidArgument("lattice", "must be a RotatorLattice of one site")
-        warn_of_bad_sites(self.lattice, "the effective equation")
+        warn_of_bad_sites(self.lattice.good_sites, "the effective equation")
         if self.radius is not None:
             number("radius", self.radius, above=0.0)
         integer("cells", self.cells, 2)

@@ -1,19 +1,127 @@
-"""Densities of actions in time, with matrices that need not be symmetric."""
+"""Densities of actions in time: exact where sites do not act on one another, else by implicit steps."""
 
 from __future__ import annotations
 
+import os
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from petsc4py import PETSc
+from mpi4py import MPI
+from numpy.typing import ArrayLike
 
 from scaling_limits.particles import InvalidArgument
+from scaling_limits.particles.errors import Unresolved, warn
+from scaling_limits.particles.sampling.ranks import on_all_ranks, same_on_all_ranks
+from scaling_limits.particles.support.archive import target
+from scaling_limits.particles.support.checks import flag, number
+from scaling_limits.particles.support.checks import times as checked_times
 
-from ..time.density_integrator import IntegratorState
-from ..time.resolvents import Resolvents
-from .elements.space import ActionSpace, product_of
+from ..time.checkpoint import Checkpoint
+from ..time.density_integrator import DensityIntegrator, IntegratorState, StepChoice
+from ..time.integration import Statistics
+from ..time.resolvents import Resolvents, ResolventScheme
+from . import separable
+from .coupled import TransportMatrices
+from .density_evolution import EvolvedActions
+from .discretisation import TransportDiscretisation, mass_beyond_box
+from .initial import fingerprint
+from .space import ActionSpace, product_of
 
+CUT_IN_A_STEP = 1e-3  # negative mass that a step sets to 0, above which a warning says so
 REFUSED = 0.5  # of the mass; a density that is negative on so much of it is none
+
+
+@dataclass(frozen=True)
+class TimeIntegration:
+    """When densities are kept on their way, and how they are led there.
+
+    Args:
+        snapshots: slow times tau, shape (T,).
+        stepper: how steps are chosen.
+        checkpoint: the file of an interrupted evolution, or None.
+        checkpoint_every: seconds between two writings of it.
+        progress: whether to show a progress bar.
+    """
+
+    snapshots: np.ndarray
+    stepper: StepChoice
+    checkpoint: str | os.PathLike[str] | None
+    checkpoint_every: float
+    progress: bool
+
+    @classmethod
+    def checked(
+        cls, comm: MPI.Comm, times: ArrayLike, scheme: ResolventScheme, step: float | None, rtol: float,
+        separable: bool, checkpoint: str | os.PathLike[str] | None, checkpoint_every: float, progress: bool,
+    ) -> TimeIntegration:  # fmt: skip
+        """The integration of the arguments of `TransportFokkerPlanck.evolve`, checked before any work; collective.
+
+        Raises:
+            InvalidArgument: an argument out of range, or not the same on all ranks.
+
+        Warns:
+            UserWarning: arguments that are not used, since time is exact.
+        """
+
+        def of_this_rank() -> TimeIntegration:
+            stepper = StepChoice.of(scheme, step, rtol, exact=separable)
+            every = number("checkpoint_every", checkpoint_every, least=0.0)
+            if checkpoint is not None:
+                target("checkpoint", checkpoint)
+            return cls(checked_times(times), stepper, checkpoint, every, flag("progress", progress))
+
+        result = on_all_ranks(comm, of_this_rank)
+        given = [name for name, value in (("checkpoint", checkpoint), ("step", step)) if value is not None]
+        if separable and given and comm.rank == 0:
+            message = f"{' and '.join(given)} not used: sites do not act on one another, and time is exact"
+            warn(message, UserWarning)
+        same_on_all_ranks(comm, times=result.snapshots, step=step)
+        return result
+
+    def evolved(self, discretisation: TransportDiscretisation, values: np.ndarray) -> EvolvedActions:
+        """The densities at the snapshots; collective.
+
+        Args:
+            discretisation: the one whose box holds the initial density.
+            values: the initial density on its grid of quadrature points.
+
+        Raises:
+            InvalidArgument: the cells are much too large for the density; a checkpoint of another problem.
+            NotConverged: no step is small enough.
+
+        Warns:
+            Unresolved: the cells are too large for the density, or the given box cuts some of it off.
+        """
+        space = discretisation.space
+        start = space.normalised(space.projected(values))
+        if discretisation.separable:
+            fields, undershoot = separable.evolved(space, discretisation.weights, start, self.snapshots)
+            statistics = Statistics()
+        else:
+            evolution = ActionEvolution(space, discretisation.matrices, discretisation.petsc_options)
+            keeper = None
+            if self.checkpoint is not None:
+                problem = fingerprint(discretisation, start, self.snapshots, self.stepper)
+                keeper = Checkpoint(self.checkpoint, self.checkpoint_every, space, problem)
+            integrator = DensityIntegrator(evolution, self.stepper)
+            shown = self.progress and space.comm.rank == 0
+            end = integrator.integrated(evolution.start(start), self.snapshots, keeper, shown)
+            fields = np.array([space.whole(field) for field in end.snapshots])
+            undershoot, statistics = evolution.undershoot, end.statistics
+        run = EvolvedActions(discretisation, self.snapshots, fields, undershoot, statistics)
+        _warn(run)
+        return run
+
+
+def _warn(run: EvolvedActions) -> None:
+    discretisation = run.discretisation
+    if run.undershoot > CUT_IN_A_STEP and discretisation.comm.rank == 0:
+        message = f"the density was negative on {run.undershoot:.1e} of its mass in a step, and was set to 0 there"
+        warn(f"{message}; take more cells", Unresolved)
+    if not discretisation.sized:
+        tails = [mass_beyond_box(run[i], pessimistic=False) for i in range(len(run))]
+        discretisation.warn_of_tail(np.max(tails, axis=0), "the density")
 
 
 class ActionEvolution:
@@ -21,19 +129,17 @@ class ActionEvolution:
 
     Args:
         space: of u.
-        outflow: A, divided by the roots from both sides.
-        product: B, likewise.
-        roots: sqrt(diag B), on this rank.
+        matrices: A and B, divided by sqrt(diag B) from both sides, and these roots.
         petsc_options: of the linear solver, without prefix.
     """
 
-    def __init__(
-        self, space: ActionSpace, outflow: PETSc.Mat, product: PETSc.Mat, roots: np.ndarray,
-        petsc_options: dict[str, Any] | None,
-    ) -> None:  # fmt: skip
-        self._space, self._roots = space, roots
-        self._weights = product_of(space.ones).ravel()[space.own] / roots  # int w u = weights . s
-        self.resolvents = Resolvents(outflow, roots, space.dim, "transport_", petsc_options, product)
+    def __init__(self, space: ActionSpace, matrices: TransportMatrices, petsc_options: dict[str, Any] | None) -> None:
+        self._space, self._roots = space, matrices.roots
+        # int w u = weights . s
+        self._weights = product_of(space.ones).ravel()[space.own] / self._roots
+        self.resolvents = Resolvents(
+            matrices.outflow, self._roots, space.dim, "transport_", petsc_options, matrices.product
+        )
         self.undershoot = 0.0
 
     def _sum(self, values: np.ndarray) -> float:

@@ -1,25 +1,31 @@
-"""Initial densities of actions on a grid, their mass outside of a box, and what tells two evolutions apart."""
+"""Initial densities of actions: on a grid, in a box that holds them, and what tells two evolutions apart."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from scaling_limits.particles import DirectedDissipation, InvalidArgument
+from scaling_limits.particles.errors import Unresolved, warn
 from scaling_limits.particles.sampling.ranks import on_all_ranks
 from scaling_limits.particles.support.checks import evaluated
 
 from ..time.density_integrator import StepChoice
-from .discretisation import TransportDiscretisation
-from .elements.space import ActionSpace
+from .discretisation import CUT, REFUSED, TransportDiscretisation
+from .sizes import WIDENINGS, exponential_weights
+from .space import ActionSpace
 
+BEYOND = 1e-10  # initial mass outside of a box that was chosen
 DIGITS = 10  # of R, where two problems are compared
 
+Initial = Callable[[np.ndarray], ArrayLike]
 
-def density_on_grid(space: ActionSpace, initial: Callable[[np.ndarray], Any], beyond: int | None = None) -> np.ndarray:
+
+def density_on_grid(space: ActionSpace, initial: Initial, beyond: int | None = None) -> np.ndarray:
     """The user's initial density at the quadrature points, of which one coordinate may be taken beyond U.
 
     Args:
@@ -42,7 +48,7 @@ def density_on_grid(space: ActionSpace, initial: Callable[[np.ndarray], Any], be
     return space.on_grid(checked)
 
 
-def mass_outside(space: ActionSpace, initial: Callable[[np.ndarray], Any], values: np.ndarray) -> float:
+def mass_outside(space: ActionSpace, initial: Initial, values: np.ndarray) -> float:
     """The part of the initial mass that is beyond one of the U_j, up to 2 U_j; `values` are those in the box.
 
     Raises:
@@ -55,25 +61,70 @@ def mass_outside(space: ActionSpace, initial: Callable[[np.ndarray], Any], value
     return outside / (inside + outside)
 
 
-def fingerprint(found: TransportDiscretisation, start: np.ndarray, times: np.ndarray, stepper: StepChoice) -> str:
+def holding(
+    discretisation: TransportDiscretisation, initial: Initial, values: np.ndarray
+) -> tuple[TransportDiscretisation, np.ndarray]:
+    """A discretisation whose box holds an initial density, and its values on the grid there.
+
+    Args:
+        discretisation: of the stationary law; where its box was chosen, and is too small, a wider one with exponential
+            weights is taken in its place.
+        initial: the density, from points (P, N) to values (P,).
+        values: of the density on the grid of `discretisation`.
+
+    Raises:
+        InvalidArgument: a given box does not hold the density; a density that no box holds, or that is none.
+
+    Warns:
+        Unresolved: a given box cuts off a little of it.
+    """
+    outside = mass_outside(discretisation.space, initial, values)
+    if outside <= (BEYOND if discretisation.sized else CUT):
+        return discretisation, values
+    if not discretisation.sized:
+        message = f"has {outside:.1e} of its mass outside of [0, U], U = {np.round(discretisation.upper, 3)}"
+        if outside > REFUSED:
+            raise InvalidArgument("initial", f"{message}; give a larger `upper`, or none")
+        if discretisation.comm.rank == 0:
+            warn(f"the initial density {message}, which is cut off", Unresolved)
+        return discretisation, values
+    upper = discretisation.upper
+    for _ in range(WIDENINGS):
+        upper = 1.5 * upper
+        wider = replace(discretisation, upper=upper, weights=exponential_weights(discretisation.sites, upper))
+        values = density_on_grid(wider.space, initial)
+        if mass_outside(wider.space, initial, values) <= BEYOND:
+            return wider, values
+    raise InvalidArgument("initial", f"has mass beyond U = {np.round(upper, 3)}; is it integrable?")
+
+
+def fingerprint(
+    discretisation: TransportDiscretisation, start: np.ndarray, times: np.ndarray, stepper: StepChoice
+) -> str:
     """What tells evolutions apart, in all processes: R at the nodes, the discretisation and the start; collective."""
-    parts = [found.upper, np.array(found.cells), found.weights.temperature, times, np.round(start, 8)]
-    dissipation = found.sites.dissipation.lattice.dissipation
-    label = repr(dissipation) if isinstance(dissipation, DirectedDissipation) else _digest(found)
-    text = f"{stepper} {found.degree} {label}".encode()
+    parts = [
+        discretisation.upper,
+        np.array(discretisation.cells),
+        discretisation.weights.temperature,
+        times,
+        np.round(start, 8),
+    ]
+    dissipation = discretisation.sites.dissipation.lattice.dissipation
+    label = repr(dissipation) if isinstance(dissipation, DirectedDissipation) else _digest(discretisation)
+    text = f"{stepper} {discretisation.degree} {label}".encode()
     return hashlib.sha256(text + b"".join(np.ascontiguousarray(part).tobytes() for part in parts)).hexdigest()
 
 
-def _digest(found: TransportDiscretisation) -> str:
-    """R at the nodes, rounded, as a text; found on rank 0."""
+def _digest(discretisation: TransportDiscretisation) -> str:
+    """R at the nodes, rounded, as a text; discretisation on rank 0."""
 
     def of_rank_0() -> str | None:
-        if found.comm.rank > 0:
+        if discretisation.comm.rank > 0:
             return None
-        grids = np.meshgrid(*[axis.nodes for axis in found.space.axes], indexing="ij")
-        rates = found.sites.dissipation.rate(np.stack([grid.ravel() for grid in grids], axis=1))
+        grids = np.meshgrid(*[axis.nodes for axis in discretisation.space.axes], indexing="ij")
+        rates = discretisation.sites.dissipation.rate(np.stack([grid.ravel() for grid in grids], axis=1))
         largest = max(float(np.abs(rates).max()), 1e-300)
         rounded = np.round(rates / largest, DIGITS) + 0.0  # no -0
         return f"{largest:.9e} {hashlib.sha256(rounded.tobytes()).hexdigest()}"
 
-    return str(found.comm.bcast(on_all_ranks(found.comm, of_rank_0)))
+    return str(discretisation.comm.bcast(on_all_ranks(discretisation.comm, of_rank_0)))

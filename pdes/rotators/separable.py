@@ -14,9 +14,8 @@ from scipy import linalg
 
 from scaling_limits.particles.errors import Unresolved, warn
 
-from .elements.axis import ActionAxis
-from .elements.space import ActionSpace
-from .elements.weights import SingleSiteWeights
+from .space import ActionAxis, ActionSpace
+from .weights import SingleSiteWeights
 
 LAW = 1e-9  # error of the law of a site in the cells, in total variation, above which they get more points
 WRONG = 1e-6  # the same, which is said
@@ -57,7 +56,7 @@ def with_its_law(axis: ActionAxis, weights: SingleSiteWeights, site: int, comm: 
         Unresolved: more than there may be.
     """
     most = MOST_PARTS[len(weights.temperature)]
-    while (error := axis.error(weights, site)) > LAW and 2 * axis.parts <= most:
+    while (error := _law_error(axis, weights, site)) > LAW and 2 * axis.parts <= most:
         axis = replace(axis, parts=2 * axis.parts)
     if error > WRONG and comm.rank == 0:
         message = (
@@ -66,6 +65,19 @@ def with_its_law(axis: ActionAxis, weights: SingleSiteWeights, site: int, comm: 
         )
         warn(message, Unresolved)
     return axis
+
+
+def _law_error(axis: ActionAxis, weights: SingleSiteWeights, site: int) -> float:
+    """The error, in total variation, of the quadrature's masses of the law of a site alone in the cells."""
+    points, lengths = axis.rule
+    ends, logs = weights.exponents[site].masses(0.0, float(axis.breaks[-1]), axis.breaks)
+    top = float(logs.max())
+    with np.errstate(over="ignore"):
+        shares = lengths * np.exp(weights.logarithm(site, points) - top)
+    masses = np.exp(logs - top)
+    places = np.searchsorted(axis.breaks[1:-1], 0.5 * (ends[1:] + ends[:-1]))
+    exact = np.bincount(places, masses, len(axis.breaks) - 1)
+    return float(np.abs(shares.reshape(len(exact), -1).sum(axis=1) - exact).sum() / masses.sum())
 
 
 def evolved(

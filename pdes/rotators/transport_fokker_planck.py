@@ -4,26 +4,36 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import replace
-from functools import partial
+from dataclasses import KW_ONLY, dataclass, field, replace
+from functools import cached_property, partial
+from typing import Any
 
 import numpy as np
+from mpi4py import MPI
 from numpy.typing import ArrayLike
 
-from scaling_limits.particles import InvalidArgument
+from scaling_limits.cells.averaged_dissipation import averaged_dissipation
+from scaling_limits.meshes.backend.petsc_solvers import checked_options
+from scaling_limits.particles import InvalidArgument, RotatorLattice
+from scaling_limits.particles.rotators.assumptions import warn_of_bad_sites
 from scaling_limits.particles.sampling.ranks import on_all_ranks
-from scaling_limits.particles.support.checks import integer, shown
+from scaling_limits.particles.support.checks import flag, instance, integer, number, shown
 
-from ..time.resolvent_schemes import RESOLVENT4, ResolventScheme
+from ..time.resolvents import RESOLVENT4, ResolventScheme
 from .density import ActionDensity
 from .density_evolution import EvolvedActions
-from .initial import density_on_grid
-from .problem import TransportProblem
-from .time_integration import TimeIntegration
-from .truncation import box_of_sites, holding
+from .discretisation import TransportDiscretisation
+from .evolution import TimeIntegration
+from .initial import density_on_grid, holding
+from .sizes import ChosenIfNone, box_of_coupled_sites, box_of_sites, cells_and_degree, checked_box, exponential_weights
+from .space import ActionSpace
+from .weights import SingleSiteWeights
+
+SIZES = ("upper", "cells", "degree")
 
 
-class TransportFokkerPlanck(TransportProblem):
+@dataclass(frozen=True, eq=False, repr=False)
+class TransportFokkerPlanck:
     """The Fokker-Planck equation of the transport equation, for the density p of N = 1, 2, 3 actions.
 
         d_tau p = - sum_j d_j (R_j p - T_j I_j d_j p).
@@ -57,6 +67,94 @@ class TransportFokkerPlanck(TransportProblem):
 
     Source: Dymov, equation (2.8).
     """
+
+    lattice: RotatorLattice
+    upper: ChosenIfNone[ArrayLike, np.ndarray] = ChosenIfNone()  # noqa: RUF009
+    cells: ChosenIfNone[int | tuple[int, ...], tuple[int, ...]] = ChosenIfNone()  # noqa: RUF009
+    _: KW_ONLY
+    degree: ChosenIfNone[int, int] = ChosenIfNone()  # noqa: RUF009
+    wide: bool = False
+    rtol: float = 1e-6
+    comm: MPI.Comm = field(default_factory=lambda: MPI.COMM_WORLD)
+    petsc_options: dict[str, Any] | None = None
+    chosen: dict[str, object] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        instance("lattice", self.lattice, RotatorLattice)
+        if self.dim not in (1, 2, 3):
+            message = f"must have 1, 2 or 3 sites, not {self.dim}; TransportProcess samples any number"
+            raise InvalidArgument("lattice", message)
+        if not isinstance(self.comm, MPI.Comm):
+            raise InvalidArgument("comm", f"must be a communicator of mpi4py, not {shown(self.comm)}")
+        object.__setattr__(self, "rtol", number("rtol", self.rtol, above=0.0))
+        flag("wide", self.wide)
+        if self.petsc_options is not None:
+            checked_options(self.petsc_options)
+        # `replace` hands on what the fields read as: what the other equation had chosen by itself is not given
+        left = [name for name in SIZES if vars(self)[name] is None or vars(self)[name] is self.chosen.get(name)]
+        vars(self).update(dict.fromkeys(left), chosen={})
+        # refuses arguments before any work
+        _ = self._checked
+        if self.comm.rank == 0:
+            warn_of_bad_sites(self.lattice.good_sites, "the density of the transport equation")
+
+    @cached_property
+    def _checked(self) -> tuple[tuple[int, ...], int, np.ndarray, bool]:
+        """Cells, degree, the box that is given or that of the laws of sites alone, and whether it is the latter."""
+        given = vars(self)
+        cells, degree = cells_and_degree(given["cells"], given["degree"], self.dim, separable=self.separable)
+        upper = checked_box(given["upper"], self.dim)
+        if upper is not None:
+            return cells, degree, upper, False
+        return cells, degree, box_of_sites(self.site_weights, separable=self.separable), True
+
+    @cached_property
+    def discretisation(self) -> TransportDiscretisation:
+        """The elements on the box that is taken for the stationary law."""
+        cells, degree, upper, sized = self._checked
+        if sized and not self.separable:
+            upper = box_of_coupled_sites(self.site_weights, upper)
+        weights = exponential_weights(self.site_weights, upper) if self.wide else self.site_weights
+        result = TransportDiscretisation(
+            self.site_weights, weights, upper, cells, degree, self.separable, sized, self.comm, self.petsc_options
+        )
+        self.chosen.update((name, getattr(result, name)) for name in SIZES if vars(self)[name] is None)
+        return result
+
+    def __repr__(self) -> str:
+        given = "".join(f", {name}={vars(self)[name]!r}" for name in SIZES if vars(self)[name] is not None)
+        wide = ", wide=True" if self.wide else ""
+        return f"{type(self).__name__}({self.dim} actions, {self.lattice.dissipation!r}{given}{wide})"
+
+    @property
+    def dim(self) -> int:
+        """Number N of actions."""
+        return self.lattice.size
+
+    @cached_property
+    def separable(self) -> bool:
+        """Whether R_j depends on I_j only, as with diagonal and linear dissipation."""
+        return self.dim == 1 or self.lattice.dissipation.separates(self.lattice.region)
+
+    @cached_property
+    def site_weights(self) -> SingleSiteWeights:
+        """The averaged dissipation R, the temperatures T and the laws of sites alone."""
+        return SingleSiteWeights(averaged_dissipation(self.lattice), self.lattice.temperature)
+
+    @property
+    def own_laws(self) -> SingleSiteWeights:
+        """An earlier name of `site_weights`."""
+        return self.site_weights
+
+    @property
+    def space(self) -> ActionSpace:
+        """The elements, and the weight w."""
+        return self.discretisation.space
+
+    @property
+    def tail(self) -> np.ndarray:
+        """The stationary mass beyond U_j, shape (N,)."""
+        return self.discretisation.tail
 
     def stationary(self) -> ActionDensity:
         """Solve sum_j d_j (R_j p - T_j I_j d_j p) = 0, int p = 1.
@@ -115,8 +213,8 @@ class TransportFokkerPlanck(TransportProblem):
             self.comm, times, scheme, step, self.rtol, self.separable, checkpoint, checkpoint_every, progress
         )
         values = on_all_ranks(self.comm, lambda: density_on_grid(self.space, initial))
-        found, values = on_all_ranks(self.comm, lambda: holding(self.discretisation, initial, values))
-        return integration.evolved(found, values)
+        discretisation, values = on_all_ranks(self.comm, lambda: holding(self.discretisation, initial, values))
+        return integration.evolved(discretisation, values)
 
     def spectrum(self, k: int) -> np.ndarray:
         """The k slowest rates lambda, -L p = lambda p for L p = -sum_j d_j (R_j p - T_j I_j d_j p), 0 first.

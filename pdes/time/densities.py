@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 
 from scaling_limits.particles.support.checks import integer
 
-from .statistics import Statistics
+from .integration import Statistics
 
 
 class CallableArray(np.ndarray):

@@ -7,19 +7,22 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from scaling_limits.particles import InvalidArgument
 from scaling_limits.particles.errors import NotConverged
 from scaling_limits.particles.support.checks import number
+from scaling_limits.particles.support.progress import ProgressBar
 
-from .integration import StepControl
-from .resolvent_schemes import ResolventScheme
-from .resolvents import Resolvents
-from .statistics import Statistics
+from .integration import Statistics, StepControl
+from .resolvents import Resolvents, ResolventScheme
 
-MOST_STEPS = 2**60  # between two snapshots
-MOST_TRIED = 2**17  # steps that are chosen, taken or refused, between two snapshots
-MOST_HALVINGS = 8  # after one step
+# steps between two snapshots
+MOST_STEPS = 2**60
+# steps that are chosen, taken or refused, between two snapshots
+MOST_TRIED = 2**17
+# of a step that is refused
+MOST_HALVINGS = 8
 WHAT = "the evolution of the density"
 
 
@@ -43,6 +46,11 @@ class DyadicStep:
         if self.count % 2 or self.position % 2:
             return self
         return replace(self, count=self.count // 2, position=self.position // 2)
+
+    @property
+    def snapshots(self) -> float:
+        """How many snapshots are behind, and which part of the way to the next."""
+        return self.interval + self.position / max(self.count, 1)
 
     def next(self) -> DyadicStep:
         """Return the place one step later."""
@@ -134,6 +142,43 @@ class DensitySystem(Protocol):
         """Return the density on this rank that a snapshot keeps, and the entropy there."""
 
 
+class StateKeeper(Protocol):
+    """A checkpoint: it reads the state of an interrupted evolution, and writes that of this one; collective."""
+
+    def restore(self, start: IntegratorState) -> IntegratorState:
+        """Return the state that was written, or the given one where there is none."""
+
+    def after_step(self, state: IntegratorState) -> None:
+        """Write, if it is time to."""
+
+    def write(self, state: IntegratorState) -> None:
+        """Write."""
+
+
+NEAR = 1e-3
+
+
+def entropy_terms(
+    density: np.ndarray, equilibrium: np.ndarray, ratio: np.ndarray, logarithm: np.ndarray
+) -> NDArray[np.float64]:
+    """The terms rho log(rho/pi) - rho + pi >= 0 of a relative entropy, which keep their digits where rho is near pi.
+
+    A difference x = rho/pi - 1 below `NEAR` = 1e-3 goes by x^2/2 - x^3/6 + x^4/12 - x^5/20, which is right to x^4/15 =
+    7e-14 of itself there; the logarithm would lose 2 eps/x = 4e-13 of it to rounding, and more at smaller x.
+
+    Args:
+        density: rho >= 0.
+        equilibrium: pi >= 0.
+        ratio: rho/pi.
+        logarithm: log(rho/pi), finite also where rho is 0.
+    """
+    excess = ratio - 1.0
+    near = np.abs(excess) < NEAR
+    x = np.where(near, excess, 0.0)
+    series = x**2 * (0.5 - x / 6 + x**2 / 12 - x**3 / 20)
+    return np.where(near, equilibrium * series, density * logarithm - (density - equilibrium))
+
+
 class DensityIntegrator:
     """The loop over snapshots and dyadic steps.
 
@@ -145,33 +190,56 @@ class DensityIntegrator:
     def __init__(self, system: DensitySystem, choice: StepChoice) -> None:
         self._system, self._choice, self._control = system, choice, choice.control
 
-    def advance(self, state: IntegratorState, times: np.ndarray, after_step: Callable[[IntegratorState], None]) -> None:
-        """Take the state to the last of the times, in place.
+    def integrated(
+        self, start: IntegratorState, times: np.ndarray, checkpoint: StateKeeper | None, shown: bool
+    ) -> IntegratorState:
+        """Return the state at the last of the times; collective.
 
         Args:
-            state: between two steps.
+            start: the state at time 0, for which that of the checkpoint is taken where it has one.
             times: snapshots (T,).
-            after_step: called with the state after every step and snapshot.
+            checkpoint: read at the start, and written as it is due, if there is one.
+            shown: whether this rank shows a progress bar, at a terminal.
 
         Raises:
+            InvalidArgument: the file of the checkpoint is damaged, or belongs to another problem.
             NotConverged: no step is small enough, or a step of the given size is too large for the scheme.
         """
-        begins = np.concatenate([[0.0], times[:-1]])
-        while (i := state.place.interval) < len(times):
-            span, until = float(times[i] - begins[i]), float(times[i])
-            if state.place == DyadicStep(i) and span > 0:
-                state.place = DyadicStep(i, self._first_count(state, span))
-            tried = state.statistics.tried
-            while span > 0 and state.place.position < state.place.count:
-                self.take_step(state, span, until)
-                self._check_number(state, state.statistics.tried - tried, span, until)
-                after_step(state)
-            density, state.entropy = self._system.snapshot(state)
-            state.snapshots.append(density)
-            state.entropies.append(state.entropy)
-            state.place = DyadicStep(i + 1)
-            after_step(state)
+        state = start if checkpoint is None else checkpoint.restore(start)
+        bar = ProgressBar(len(times), True, "snapshot") if shown else None
+
+        def after_step() -> None:
+            if bar is not None:
+                bar.move_to(state.place.snapshots)
+            if checkpoint is not None:
+                checkpoint.after_step(state)
+
+        while state.place.interval < len(times):
+            self._go_to_next(state, times, after_step)
         state.statistics.factorisations += self._system.resolvents.factorisations
+        if checkpoint is not None:
+            checkpoint.write(state)
+        if bar is not None:
+            bar.close()
+        return state
+
+    def _go_to_next(self, state: IntegratorState, times: np.ndarray, after_step: Callable[[], None]) -> None:
+        """Take the state to the next snapshot and keep its density."""
+        i = state.place.interval
+        until = float(times[i])
+        span = until - float(times[i - 1]) if i else until
+        if state.place == DyadicStep(i) and span > 0:
+            state.place = DyadicStep(i, self._first_count(state, span))
+        tried = state.statistics.tried
+        while span > 0 and state.place.position < state.place.count:
+            self.take_step(state, span, until)
+            self._check_number(state, state.statistics.tried - tried, span, until)
+            after_step()
+        density, state.entropy = self._system.snapshot(state)
+        state.snapshots.append(density)
+        state.entropies.append(state.entropy)
+        state.place = DyadicStep(i + 1)
+        after_step()
 
     def _first_count(self, state: IntegratorState, span: float) -> int:
         """Steps of the given size; or 2^k of about the size of before, at the very start of an explicit guess."""
@@ -199,12 +267,12 @@ class DensityIntegrator:
             stages.append(self._system.resolvents.solve(scheme.gamma * h, stages[-1]))
         new = np.tensordot(scheme.weights, stages[1:], axes=1)
         error = 0.0 if rtol is None else self._system.norm(np.tensordot(scheme.estimate, stages, axes=1)) / rtol
-        kept, entropy, reason = self._system.accept(state, new)
+        accepted, entropy, reason = self._system.accept(state, new)
         if reason or error > 1.0:
             state.statistics.refused += 1
             self._refuse(state, error, reason or f"the error is {error:.1g} times rtol", h, until)
             return
-        state.state, state.entropy, state.length = kept, entropy, h
+        state.state, state.entropy, state.length = accepted, entropy, h
         state.statistics.keep(h)
         state.place = state.place.next()
         if rtol is not None and self._control.factor(error) >= 2.0:

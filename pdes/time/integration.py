@@ -1,4 +1,4 @@
-"""Adaptive integration in time: what an equation and a one-step method must offer, the step control, and the loop.
+"""Adaptive integration in time: what an equation and a one-step method must offer, step control, statistics, the loop.
 
 The loop is shared by the Rosenbrock methods and Runge-Kutta-Chebyshev. Densities have a loop of their own
 (`density_integrator`), whose steps are dyadic; they share the step control.
@@ -8,16 +8,16 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import ClassVar, Generic, Protocol, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from scaling_limits.particles.errors import NotConverged
 
-from .statistics import Statistics
-
-ROUNDING = 1e-12  # a step that is so close to the time to go ends there
+# part of the time to go by which a step may miss its end, and is then taken to reach it
+ROUNDING = 1e-12
 
 
 class System(Protocol):
@@ -92,6 +92,40 @@ class StepControl:
     def after_refusal(self, error: float) -> float:
         """Return the factor after a refused step; a step refused for another reason than its error is halved."""
         return 0.5 if error <= 1.0 else min(self.factor(error), self.refused)
+
+
+@dataclass
+class Statistics:
+    """Cost of a solve: steps taken and refused, evaluations of f, matrices factored, the extreme step sizes."""
+
+    steps: int = 0
+    refused: int = 0
+    evaluations: int = 0
+    factorisations: int = 0
+    smallest_step: float = np.inf
+    largest_step: float = 0.0
+
+    @classmethod
+    def of(cls, values: np.ndarray) -> Statistics:
+        """Return the statistics whose fields, in their order, are these numbers; as they are read from a file."""
+        numbers = [float(value) for value in values]
+        return cls(*(int(number) for number in numbers[:4]), *numbers[4:])
+
+    @property
+    def numbers(self) -> NDArray[np.float64]:
+        """All fields in their order, as they are written to a file."""
+        return np.array(astuple(self), dtype=float)
+
+    @property
+    def tried(self) -> int:
+        """Steps taken or refused."""
+        return self.steps + self.refused
+
+    def keep(self, step: float) -> None:
+        """Count a step that was taken."""
+        self.steps += 1
+        self.smallest_step = min(self.smallest_step, step)
+        self.largest_step = max(self.largest_step, step)
 
 
 S = TypeVar("S", bound=System)

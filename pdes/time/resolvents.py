@@ -1,8 +1,19 @@
-"""Solves with 1 + c S, or B + c A, for a few values of c, whose factors are kept."""
+"""Resolvents of linear equations u' = -S u in time: the schemes that are sums of their powers, and their solves.
+
+    u(t + h) ~ sum_{j=1}^s b_j w_j,    w_0 = u(t),    (1 + gamma h S) w_j = w_{j-1},
+
+of order s, with one matrix for all stages and all steps of one size. Each resolvent keeps mass, positivity and
+equilibrium, and lowers the free energy, if the implicit Euler scheme does; sums of them keep mass and equilibrium to
+the last digit, and the rest up to the error of the step. L-stable for s = 1, 2, 3, 4. Source: Noersett, Restricted Pade
+approximations to the exponential function, SIAM J. Numer. Anal. 15 (1978) 1008; Hairer and Wanner, Solving Ordinary
+Differential Equations II, section IV.6.
+"""
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -10,39 +21,61 @@ import numpy as np
 from mpi4py import MPI
 from petsc4py import PETSc
 
-from scaling_limits.meshes.backend.petsc_solvers import configured
+from scaling_limits.meshes.backend.petsc_solvers import configured, general_options, symmetric_options
 from scaling_limits.particles.errors import NotConverged
 
-KEPT = 6  # factored matrices
-ROUNDS = 12  # solves for what an iterative solver has left
-ROUNDING = 8 * float(np.finfo(float).eps)  # of the terms of a residual
-LARGEST_DIRECT_3D = 20_000  # unknowns; the factors of larger three-dimensional matrices fill up
 
-
-def default_options(comm: MPI.Comm, dim: int, size: int) -> dict[str, Any]:
-    """A direct solver where factors are cheap, else conjugate gradients with algebraic multigrid.
+@dataclass(frozen=True)
+class ResolventSettings:
+    """How matrices are factored and solved.
 
     Args:
-        comm: the ranks.
-        dim: dimension of space.
-        size: number of unknowns.
+        most_factors: factored matrices that are kept at a time.
+        rounds: solves at most for what an iterative solver has left.
+        rounding: part of the terms of a residual that rounding leaves.
     """
-    if dim == 3 and size > LARGEST_DIRECT_3D:
-        return {"ksp_type": "cg", "pc_type": "gamg", "ksp_rtol": 1e-13, "ksp_norm_type": "natural", "ksp_max_it": 300}
-    if comm.size > 1:
-        return {"ksp_type": "preonly", "pc_type": "lu", "pc_factor_mat_solver_type": "mumps"}
-    package = "cholmod" if PETSc.Sys.hasExternalPackage("cholmod") else "petsc"
-    return {"ksp_type": "preonly", "pc_type": "cholesky", "pc_factor_mat_solver_type": package}
+
+    most_factors: int = 6
+    rounds: int = 12
+    rounding: float = 8 * float(np.finfo(float).eps)
 
 
-def general_options(comm: MPI.Comm, dim: int, size: int) -> dict[str, Any]:
-    """The same for matrices that are not symmetric: LU, else GMRES with algebraic multigrid."""
-    if dim == 3 and size > 3 * LARGEST_DIRECT_3D:
-        hypre = PETSc.Sys.hasExternalPackage("hypre")
-        multigrid = {"pc_type": "hypre", "pc_hypre_type": "boomeramg"} if hypre else {"pc_type": "gamg"}
-        return {"ksp_type": "gmres", "ksp_rtol": 1e-11, "ksp_max_it": 300, "ksp_gmres_restart": 60, **multigrid}
-    package = "mumps" if PETSc.Sys.hasExternalPackage("mumps") else "petsc"
-    return {"ksp_type": "preonly", "pc_type": "lu", "pc_factor_mat_solver_type": package}
+SETTINGS = ResolventSettings()
+
+
+@dataclass(frozen=True)
+class ResolventScheme:
+    """A scheme of order s: its pole, and what follows from it.
+
+    Args:
+        name: of the scheme.
+        order: s, the order of convergence and the number of linear solves in a step.
+        gamma: the pole is at 1/(gamma h); a zero of the Laguerre polynomial L_s(1/gamma), which gives the last order.
+    """
+
+    name: str
+    order: int
+    gamma: float
+
+    @cached_property
+    def weights(self) -> np.ndarray:
+        """b (s,): sum_j b_j (1 - gamma z)^-j agrees with exp(z) up to z^(s-1), and by the choice of gamma up to z^s."""
+        s = self.order
+        powers = [[math.comb(j + m - 1, m) * self.gamma**m for j in range(1, s + 1)] for m in range(s)]
+        return np.linalg.solve(np.array(powers), np.array([1 / math.factorial(m) for m in range(s)]))
+
+    @cached_property
+    def estimate(self) -> np.ndarray:
+        """e (s + 1,): sum_j e_j w_j = (h S)^s (1 + gamma h S)^-s u/s!, the last term of the series that is right."""
+        s = self.order
+        signs = np.array([math.comb(s, j) * (-1.0) ** (s - j) for j in range(s + 1)])
+        return signs / (math.factorial(s) * self.gamma**s)
+
+
+IMPLICIT_EULER = ResolventScheme("implicit Euler", 1, 1.0)
+RESOLVENT2 = ResolventScheme("two resolvents", 2, 1.0 - math.sqrt(0.5))
+RESOLVENT3 = ResolventScheme("three resolvents", 3, 0.43586652150845899942)
+RESOLVENT4 = ResolventScheme("four resolvents", 4, 0.57281606248213)
 
 
 class Resolvents:
@@ -68,7 +101,8 @@ class Resolvents:
         self._solvers: OrderedDict[float, PETSc.KSP] = OrderedDict()
         self._right, self._left = matrix.createVecs()
         self._allowed = allowed
-        self.left = 0.0  # the most that a solve has left, as far as it was looked at
+        # the most that a solve has left, as far as it was looked at
+        self.left = 0.0
         self.factorisations = 0
 
     def solve(self, c: float, right_hand_side: np.ndarray) -> np.ndarray:
@@ -107,12 +141,12 @@ class Resolvents:
         """Solve again for what is left, until it is allowed, or rounding."""
         assert self._allowed is not None
         before = np.inf
-        for _ in range(ROUNDS):
+        for _ in range(SETTINGS.rounds):
             rest = right_hand_side - result - c * self.applied(result)
             terms = np.abs(right_hand_side) + (1.0 + 2.0 * c * self._diagonal) * np.abs(result)
             weighted = np.array([np.abs(rest) @ self._near_kernel, terms @ self._near_kernel])
             left, size = self._matrix.getComm().tompi4py().allreduce(weighted)
-            if left <= max(self._allowed, ROUNDING * size):
+            if left <= max(self._allowed, SETTINGS.rounding * size):
                 self.left = max(self.left, float(left))
                 return result
             if left > 0.5 * before:
@@ -136,20 +170,18 @@ class Resolvents:
         return self._left.array.copy()
 
     def _solver(self, c: float) -> PETSc.KSP:
-        for kept in self._solvers:
-            if abs(kept - c) <= 1e-12 * c:
-                self._solvers.move_to_end(kept)
-                return self._solvers[kept]
+        for other in self._solvers:
+            if abs(other - c) <= 1e-12 * c:
+                self._solvers.move_to_end(other)
+                return self._solvers[other]
         matrix = self._matrix.copy()
         matrix.scale(c)
-        choose = default_options if self._product is None else general_options
+        choose = symmetric_options if self._product is None else general_options
         options = choose(matrix.getComm().tompi4py(), self._dim, matrix.getSize()[0])
         if self._product is not None:
             matrix.axpy(1.0, self._product, PETSc.Mat.Structure.SAME_NONZERO_PATTERN)
         else:
-            diagonal = matrix.getDiagonal()
-            diagonal.shift(1.0)
-            matrix.setDiagonal(diagonal)
+            matrix.shift(1.0)
             matrix.setOption(PETSc.Mat.Option.SPD, True)
             near_kernel = matrix.createVecRight()
             near_kernel.array[:] = self._near_kernel
@@ -158,7 +190,7 @@ class Resolvents:
         solver = configured(matrix, self._prefix, options, self._options)
         solver.setUp()
         self.factorisations += 1
-        while len(self._solvers) >= KEPT:
+        while len(self._solvers) >= SETTINGS.most_factors:
             self._solvers.popitem(last=False)[1].destroy()
         self._solvers[c] = solver
         return solver

@@ -18,8 +18,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from .integration import ImplicitSystem, OneStepMethod, StepControl
-from .statistics import Statistics
+from .integration import ImplicitSystem, OneStepMethod, Statistics, StepControl
 
 
 @dataclass(frozen=True)
@@ -91,7 +90,8 @@ class Rosenbrock(OneStepMethod[ImplicitSystem]):
         new = y + np.asarray(self.m) @ stages
         error = system.error(y, new, np.asarray(self.e) @ stages)
         reason = ""
-        if error <= 1.0:  # else the state may not be worth a look
+        # else the state may not be worth a look
+        if error <= 1.0:
             new, reason = system.accept(t + h, new)
         return new, None, error, reason
 

@@ -18,37 +18,37 @@ DISTRIBUTIONS = (
 
 def versions() -> dict[str, str]:
     """Versions of the package, of Python and of what it uses; "missing" for what is not installed."""
-    found = {"scaling-limits": __version__, "python": sys.version.split()[0], "platform": platform.platform()}
+    numbers = {"scaling-limits": __version__, "python": sys.version.split()[0], "platform": platform.platform()}
     for name in DISTRIBUTIONS:
         try:
-            found[name] = version(name)
+            numbers[name] = version(name)
         except PackageNotFoundError:
-            found[name] = "missing"
-    return found | _of_libraries()
+            numbers[name] = "missing"
+    return numbers | _of_libraries()
 
 
 def _of_libraries() -> dict[str, str]:
     """Versions of the MPI and the PETSc that the Python packages were built with."""
-    found = {}
+    numbers = {}
     try:
         from mpi4py import MPI
 
-        found["MPI"] = MPI.Get_library_version().split("\0")[0].splitlines()[0].strip()
+        numbers["MPI"] = MPI.Get_library_version().split("\0")[0].splitlines()[0].strip()
         from petsc4py import PETSc
 
         number = ".".join(str(part) for part in PETSc.Sys.getVersion())
-        found["PETSc"] = f"{number}, {'complex' if np.dtype(PETSc.ScalarType).kind == 'c' else 'real'} numbers"
+        numbers["PETSc"] = f"{number}, {'complex' if np.dtype(PETSc.ScalarType).kind == 'c' else 'real'} numbers"
     except ImportError:
         pass
-    return found
+    return numbers
 
 
 def show_versions() -> None:
     """Print the versions of the package, of Python and of what it uses; under MPI on rank 0 alone."""
-    found = versions()
+    numbers = versions()
     if _rank() == 0:
-        width = max(map(len, found))
-        print("\n".join(f"{name:<{width}}  {value}" for name, value in found.items()))  # noqa: T201 - it is what it is for
+        width = max(map(len, numbers))
+        print("\n".join(f"{name:<{width}}  {value}" for name, value in numbers.items()))  # noqa: T201 - it is what it is for
 
 
 def _rank() -> int:

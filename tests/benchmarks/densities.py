@@ -143,7 +143,7 @@ def spectrum_times():
     from scaling_limits.meshes import box
     from scaling_limits.pdes import FokkerPlanck
     from scaling_limits.pdes.diffusions.generator_forms import GeneratorForms
-    from scaling_limits.pdes.diffusions.spectrum import SHIFT, diffusive_rate, eigensolver
+    from scaling_limits.pdes.diffusions.spectrum import SETTINGS, diffusive_rate, eigensolver
 
     cells = 512
     equation = FokkerPlanck(Turning(), [BOX, BOX], (cells, cells))
@@ -162,7 +162,7 @@ def spectrum_times():
     tables = [csr_array(matrix.getValuesCSR()[::-1], shape=matrix.getSize()) for matrix in (energy, product)]
 
     def scipy():
-        return np.sort(eigsh(tables[0].tocsc(), 10, tables[1].tocsc(), sigma=-SHIFT * rate, tol=1e-11)[0])
+        return np.sort(eigsh(tables[0].tocsc(), 10, tables[1].tocsc(), sigma=-SETTINGS.shift * rate, tol=1e-11)[0])
 
     found, start = slepc(), time.perf_counter()
     expected = scipy()

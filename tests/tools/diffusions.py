@@ -70,3 +70,20 @@ def rates_on_a_line(slope, mobility, low, high, n):
     form = np.sqrt(mobility(x))[:, None] * (d - np.diag(0.5 * slope(x)))
     scaled = root[:, None] * form / root[None, :]
     return np.sort(linalg.svdvals(scaled) ** 2)
+
+
+def gaussian(mean, covariance):
+    inverse, size = np.linalg.inv(covariance), np.sqrt(np.linalg.det(2 * np.pi * np.asarray(covariance)))
+    return lambda x: np.exp(-0.5 * np.einsum("pi,ij,pj->p", x - mean, inverse, x - mean)) / size
+
+
+TWISTED = Given(
+    lambda x: rotated(2 * np.pi * np.sin(2 * np.pi * x[:, 0]) + 0.3, np.ones(len(x)), 1e-3 * np.ones(len(x))),
+    lambda x: np.cos(2 * np.pi * x[:, 0]) + np.sin(2 * np.pi * (x[:, 0] + x[:, 1])),
+    0.1,
+)
+TURNING = Given(
+    lambda x: np.stack([np.diag([1.0, 0.03, 0.001])] * len(x)) + 0.02 * np.cos(x[:, 0] + x[:, 1])[:, None, None] ** 2,
+    lambda x: 3 * x[:, 0] ** 2 - 2 * x[:, 1] * x[:, 2],
+    0.2,
+)

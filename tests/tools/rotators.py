@@ -2,8 +2,16 @@
 
 import numpy as np
 from scipy import stats
+from scipy.special import gamma
 
 from scaling_limits.particles import DiagonalDissipation, RotatorLattice
+
+try:
+    from mpi4py import MPI
+
+    WORLD = MPI.COMM_WORLD
+except ImportError:
+    WORLD = None
 
 
 def slow(x):
@@ -24,6 +32,10 @@ def middling(x):
 def fastest(x):
     """f for p = 6."""
     return 1 + x**3
+
+
+def no_coupling(x):
+    return 0.0
 
 
 FREQUENCIES = {2: slow, 3: middling, 4: fast, 6: fastest}
@@ -57,3 +69,17 @@ def wasserstein(sample, cdf, top=14.0, points=2801):
     grid = np.linspace(0, top, points)
     empirical = np.searchsorted(np.sort(np.ravel(sample)), grid, side="right") / np.size(sample)
     return float(np.abs(empirical - cdf(grid)).sum() * (grid[1] - grid[0]))
+
+
+def lattice_of(dissipation, temperature, **more):
+    """A chain of as many sites as temperatures, with f that fits the dissipation."""
+    size, frequency = len(temperature), FREQUENCIES[dissipation.power]
+    return RotatorLattice((size,), frequency, weak, dissipation, temperature, 0.1, **more)
+
+
+def diagonal_law(p, temperature):
+    """The density prod_j exp(-(2/(p T_j)) (2 I_j)^(p/2)), and its means, in closed form."""
+    rate = 2 / (p * np.asarray(temperature))
+    norm = gamma(2 / p) / (p * rate ** (2 / p))
+    mean = rate ** (-2 / p) * gamma(4 / p) / gamma(2 / p) / 2
+    return lambda x: np.prod(np.exp(-rate * (2 * x) ** (p / 2)) / norm, axis=1), mean

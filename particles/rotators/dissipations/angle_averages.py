@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 from numba import njit
 
 from ...errors import InvalidArgument
 from ...sampling.philox import COMPILED
+from .kernels import SiteFunction
 
 MOST_ANGLES = 64  # for each site
 MOST_ANGLES_AT_GIVEN = 1024  # the same at amplitudes that are asked for
@@ -23,21 +23,22 @@ MOST_COMBINATIONS = 2**27  # of the angles of all sites on which one g_j depends
 
 
 @lru_cache(maxsize=64)
-def site_values(function: Any) -> Callable[..., np.ndarray]:
-    """values(u, j): the compiled g_j at amplitudes u (P, N): (P,)."""
+def site_values(function: SiteFunction) -> Callable[..., np.ndarray]:
+    """values(u, sites): the compiled g_j of sites (S,) at amplitudes u (P, N): (P, S)."""
 
     @njit(**COMPILED)
-    def values(u, j):  # type: ignore[no-untyped-def]
-        result = np.empty(u.shape[0], dtype=np.complex128)
+    def values(u, sites):  # type: ignore[no-untyped-def]
+        result = np.empty((u.shape[0], sites.size), dtype=np.complex128)
         for i in range(u.shape[0]):
-            result[i] = function(j, u[i])
+            for k in range(sites.size):
+                result[i, k] = function(sites[k], u[i])
         return result
 
     return values
 
 
 @lru_cache(maxsize=64)
-def site_average(function: Any) -> Callable[..., np.ndarray]:
+def site_average(function: SiteFunction) -> Callable[..., np.ndarray]:
     """average(v, j, near, angles): K_j (P,) at amplitudes v (P, N), by so many angles of each site in `near`."""
 
     @njit(**COMPILED)
@@ -65,7 +66,7 @@ def site_average(function: Any) -> Callable[..., np.ndarray]:
 
 
 @lru_cache(maxsize=64)
-def turned_values(function: Any) -> Callable[..., np.ndarray]:
+def turned_values(function: SiteFunction) -> Callable[..., np.ndarray]:
     """turned(v, j, k, angles): exp(-i theta_j) g_j (P, angles) with the site k turned by equidistant angles."""
 
     @njit(**COMPILED)
@@ -83,7 +84,9 @@ def turned_values(function: Any) -> Callable[..., np.ndarray]:
     return turned
 
 
-def degree_in_angles(function: Any, v: np.ndarray, site: int, near: np.ndarray, most: int = MOST_ANGLES) -> int:
+def degree_in_angles(
+    function: SiteFunction, v: np.ndarray, site: int, near: np.ndarray, most: int = MOST_ANGLES
+) -> int:
     """The largest frequency of exp(-i theta_j) g_j in the angles of the sites `near`, at amplitudes v (P, N).
 
     Raises:

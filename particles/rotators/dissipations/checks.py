@@ -12,7 +12,7 @@ import numpy as np
 
 from ...errors import InvalidArgument
 from ..region import LatticeRegion
-from .dissipation import DiagonalDissipation, Dissipation, LinearDissipation
+from .dissipation import Dissipation, LinearDissipation
 
 SAMPLES = 256
 MOST_AMPLITUDES = 4_000_000
@@ -52,8 +52,6 @@ def dissipating(g: Dissipation, region: LatticeRegion, temperature: float) -> Di
     Raises:
         InvalidArgument: g grows faster than |u|^(p-1), or is not finite.
     """
-    if isinstance(g, DiagonalDissipation):
-        return Dissipating(-1.0, False, "(g . u)_j <= -1 |u|^p, exactly")
     far = temperature ** (1 / g.power) * min(FAR, LARGEST_POWER ** (1 / g.power))
     u = _directions(region, g.power)
     _check_growth(g, region, u, far)
@@ -91,10 +89,10 @@ def _check_growth(g: Dissipation, region: LatticeRegion, u: np.ndarray, far: flo
     if not (np.isfinite(near_size) and np.isfinite(size)):
         raise InvalidArgument("dissipation", f"is not finite, or grows too fast, at amplitudes of {far:.1e}")
     if size > GROWS * near_size:
-        found = g.power - 1 + np.log10(size / max(near_size, 1e-300))
+        growth = g.power - 1 + np.log10(size / max(near_size, 1e-300))
         raise InvalidArgument(
             "dissipation",
-            f"grows like |u|^{found:.3g}, faster than |u|^(p-1) with its power p = {g.power} (Hg(i)); give its power",
+            f"grows like |u|^{growth:.3g}, faster than |u|^(p-1) with its power p = {g.power} (Hg(i)); give its power",
         )
 
 

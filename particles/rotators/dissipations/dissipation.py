@@ -35,8 +35,14 @@ class Dissipation(ABC):
         """The compiled g."""
 
     def drift(self, region: LatticeRegion) -> CompiledDissipation:
-        """An older name of `compiled`."""
+        """The former name of `compiled`, which a class may define in its place."""
         return self.compiled(region)
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        for name, other in (("drift", "compiled"), ("compiled", "drift")):
+            if name in vars(cls) and other not in vars(cls):
+                setattr(cls, other, vars(cls)[name])
 
     @abstractmethod
     def averaged(self, region: LatticeRegion) -> Dissipation:
@@ -44,6 +50,8 @@ class Dissipation(ABC):
 
     def dependencies(self, region: LatticeRegion, site: int) -> np.ndarray:
         """The sites on whose angles g_j . u_j depends."""
+        if self.degree == 0:
+            return np.empty(0, dtype=np.int64)
         return np.sort(np.append(region.neighbours[site], site))
 
     def separates(self, region: LatticeRegion) -> bool:
@@ -98,10 +106,6 @@ class DiagonalDissipation(Dissipation):
     def averaged(self, region: LatticeRegion) -> DiagonalDissipation:
         """The average K, which is g itself."""
         return self
-
-    def dependencies(self, region: LatticeRegion, site: int) -> np.ndarray:
-        """None: g_j . u_j depends on |u_j| only."""
-        return np.empty(0, dtype=np.int64)
 
     def separates(self, region: LatticeRegion) -> bool:
         """Always."""
@@ -214,10 +218,6 @@ class DirectedDissipation(Dissipation):
     def averaged(self, region: LatticeRegion) -> DirectedDissipation:
         """The average K, which is g: it turns with the angle of its own site and does not depend on others."""
         return self
-
-    def dependencies(self, region: LatticeRegion, site: int) -> np.ndarray:
-        """None: g_j . u_j depends on moduli only."""
-        return np.empty(0, dtype=np.int64)
 
     def separates(self, region: LatticeRegion) -> bool:
         """Only where there is nothing to couple."""

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import KW_ONLY, dataclass, field
-from functools import lru_cache
-from typing import Any
+from types import FunctionType
 
 import numpy as np
-from numba import njit
 
 from ...errors import InvalidArgument
 from ...support import checks
@@ -24,8 +22,15 @@ from .angle_averages import (
     site_values,
 )
 from .dissipation import Dissipation
-from .kernels import CompiledDissipation, compiled_custom, compiled_custom_averaged, compiled_polynomial
-from .polynomials import Monomial, monomials_of
+from .kernels import (
+    CompiledDissipation,
+    PlacedMonomial,
+    SiteFunction,
+    compiled_custom,
+    compiled_custom_averaged,
+    compiled_polynomial,
+)
+from .polynomials import Polynomial, monomials_of
 from .watched_amplitudes import check_places
 
 EXAMPLE = "lambda j, u: -abs(u[j])**2 * u[j]"
@@ -48,7 +53,7 @@ class PolynomialDissipation(Dissipation):
     Source: Dymov, assumption Hg and Example 2.4.
     """
 
-    def __init__(self, polynomial: Any, power: int | None = None) -> None:
+    def __init__(self, polynomial: Polynomial | Iterable[Polynomial], power: int | None = None) -> None:
         if not callable(polynomial) and (isinstance(polynomial, str) or not isinstance(polynomial, Iterable)):
             raise InvalidArgument(
                 "polynomial",
@@ -57,13 +62,14 @@ class PolynomialDissipation(Dissipation):
             )
         given = [polynomial] if callable(polynomial) else list(polynomial)
         self._same = callable(polynomial)
-        self._init(tuple(monomials_of(p) for p in given), power)
-
-    def _init(self, monomials: tuple[tuple[Monomial, ...], ...], power: int | None) -> None:
-        self.monomials = monomials
-        self._last: tuple[LatticeRegion, list[tuple[int, complex, list[tuple[int, bool]]]]] | None = None
-        self.degree = max((m.degree for one in monomials for m in one), default=0)
+        self.monomials = tuple(monomials_of(p) for p in given)
         self.power = max(self.degree + 1, 2) if power is None else checks.integer("power", power, 2)
+        self._last: tuple[LatticeRegion, list[PlacedMonomial]] | None = None
+
+    @property
+    def degree(self) -> int:  # type: ignore[override]
+        """The degree in u and its conjugate."""
+        return max((m.degree for one in self.monomials for m in one), default=0)
 
     def check(self, region: LatticeRegion) -> None:
         """See `Dissipation.check`."""
@@ -75,11 +81,11 @@ class PolynomialDissipation(Dissipation):
         if any(len(offset) > region.dim and any(offset[region.dim :]) for offset in offsets):
             raise InvalidArgument("polynomial", f"has offsets of more than {region.dim} directions")
 
-    def _placed(self, region: LatticeRegion) -> list[tuple[int, complex, list[tuple[int, bool]]]]:
+    def _placed(self, region: LatticeRegion) -> list[PlacedMonomial]:
         """The monomials of all sites, without those that reach out of the region; kept for the last region."""
         if self._last is not None and self._last[0] is region:
             return self._last[1]
-        found: list[tuple[int, complex, list[tuple[int, bool]]]] = []
+        placed: list[PlacedMonomial] = []
         reach: dict[tuple[int, ...], np.ndarray] = {}
         for j in range(region.size):
             for monomial in self.monomials[0 if self._same else j]:
@@ -90,9 +96,9 @@ class PolynomialDissipation(Dissipation):
                     k = int(reach[offset][j])
                     factors += [(k, False)] * a + [(k, True)] * b
                 if all(k >= 0 for k, _ in factors):
-                    found.append((j, monomial.coefficient, factors))
-        self._last = region, found
-        return found
+                    placed.append((j, monomial.coefficient, factors))
+        self._last = region, placed
+        return placed
 
     def at(self, region: LatticeRegion, u: np.ndarray) -> np.ndarray:
         """See `Dissipation.at`."""
@@ -108,8 +114,8 @@ class PolynomialDissipation(Dissipation):
     def averaged(self, region: LatticeRegion) -> PolynomialDissipation:
         """The average K: the resonant monomials."""
         result = object.__new__(PolynomialDissipation)
-        result._same = self._same
-        result._init(tuple(tuple(m for m in one if m.resonant) for one in self.monomials), self.power)
+        resonant = tuple(tuple(m for m in one if m.resonant) for one in self.monomials)
+        vars(result).update(vars(self), monomials=resonant, _last=None)
         return result
 
     def dependencies(self, region: LatticeRegion, site: int) -> np.ndarray:
@@ -146,7 +152,7 @@ class CustomDissipation(Dissipation):
     power: int
     _: KW_ONLY
     degree: int | None = None
-    _as_made: Any = field(init=False, repr=False)
+    _as_made: FunctionType = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "power", checks.integer("power", self.power, 2, 64))
@@ -154,7 +160,7 @@ class CustomDissipation(Dissipation):
             object.__setattr__(self, "degree", checks.integer("degree", self.degree, 0))
         object.__setattr__(self, "_as_made", frozen(in_python("function", self.function, EXAMPLE)))
 
-    def _function_for(self, size: int) -> Any:
+    def _function_for(self, size: int) -> SiteFunction:
         """The function that kernels can call, for N sites.
 
         Raises:
@@ -190,20 +196,22 @@ class CustomDissipation(Dissipation):
 
     def _check_degree(self, region: LatticeRegion) -> None:
         for j in range(min(region.size, MOST_CHECKED)):
-            found = degree_in_angles(
-                self._function_for(region.size), _moduli(region.size), j, np.append(region.neighbours[j], j)
-            )
-            if found > int(self.degree or 0) + 1:
-                raise InvalidArgument("degree", f"must be at least {found - 1}, the frequency with which g_{j} turns")
+            near = np.append(region.neighbours[j], j)
+            least = degree_in_angles(self._function_for(region.size), _moduli(region.size), j, near) - 1
+            if least > int(self.degree or 0):
+                raise InvalidArgument("degree", f"must be at least {least}, the frequency with which g_{j} turns")
 
     def at(self, region: LatticeRegion, u: np.ndarray) -> np.ndarray:
         """See `Dissipation.at`."""
-        flat = np.ascontiguousarray(u, dtype=np.complex128).reshape(-1, region.size)
-        return _all_sites(self._function_for(region.size))(flat).reshape(np.shape(u))
+        return self._values(region, u, np.arange(region.size)).reshape(np.shape(u))
 
     def at_site(self, region: LatticeRegion, u: np.ndarray, site: int) -> np.ndarray:
         """g_j(u) (P,) of one site at amplitudes u (P, N)."""
-        return site_values(self._function_for(region.size))(np.ascontiguousarray(u, dtype=np.complex128), site)
+        return self._values(region, u, np.array([site]))[:, 0]
+
+    def _values(self, region: LatticeRegion, u: np.ndarray, sites: np.ndarray) -> np.ndarray:
+        """g_j(u) (P, S) of sites (S,)."""
+        return site_values(self._function_for(region.size))(_flat(u, region), sites)
 
     def compiled(self, region: LatticeRegion) -> CompiledDissipation:
         """See `Dissipation.compiled`."""
@@ -216,15 +224,15 @@ class CustomDissipation(Dissipation):
         """
         (u,) = _random_amplitudes(region.size, 1)
         expected = self.at_site(region, u, site)
-        scale, turn, found = np.abs(expected).max(), np.exp(0.7j), []
+        scale, turn, sites = np.abs(expected).max(), np.exp(0.7j), []
         for k in [*region.neighbours[site], site]:
             turned = u.copy()
             turned[:, k] *= turn
             value = self.at_site(region, turned, site) * (np.conj(turn) if k == site else 1.0)
             if np.abs(value - expected).max() > 1e-12 * scale:
-                found.append(int(k))
+                sites.append(int(k))
         together = np.abs(self.at_site(region, u * turn, site) * np.conj(turn) - expected).max() <= 1e-12 * scale
-        return np.array(sorted(set(found) - {site} if together else found), dtype=np.int64)
+        return np.array(sorted(set(sites) - {site} if together else sites), dtype=np.int64)
 
     def averaged(self, region: LatticeRegion) -> AngleAverage:
         """The average K, by trigonometric quadrature.
@@ -234,23 +242,19 @@ class CustomDissipation(Dissipation):
         """
         near = [self.dependencies(region, j) for j in range(region.size)]
         if self.degree is not None:
-            return AngleAverage(self, region, self.degree + 2, near)
-        made, v = self._function_for(region.size), _moduli(region.size)
-        highest = max(degree_in_angles(made, v, j, near[j]) for j in range(region.size))
-        return AngleAverage(self, region, highest + 1, near)
+            return AngleAverage(self, self.degree + 2, near)
+        highest = _degree(self._function_for(region.size), _moduli(region.size), near, MOST_ANGLES)
+        return AngleAverage(self, highest + 1, near)
 
 
-@lru_cache(maxsize=64)
-def _all_sites(function: Any) -> Callable[[np.ndarray], np.ndarray]:
-    @njit(nogil=True, error_model="numpy")
-    def values(u):  # type: ignore[no-untyped-def]
-        result = np.empty(u.shape, dtype=np.complex128)
-        for i in range(u.shape[0]):
-            for j in range(u.shape[1]):
-                result[i, j] = function(j, u[i])
-        return result
+def _flat(u: np.ndarray, region: LatticeRegion) -> np.ndarray:
+    """Amplitudes (..., N) as (P, N), which compiled functions take."""
+    return np.ascontiguousarray(u, dtype=np.complex128).reshape(-1, region.size)
 
-    return values
+
+def _degree(function: SiteFunction, u: np.ndarray, near: list[np.ndarray], most: int) -> int:
+    """The largest frequency of all exp(-i theta_j) g_j in the angles of their sites `near`, at amplitudes u (P, N)."""
+    return max(degree_in_angles(function, u, j, sites, most) for j, sites in enumerate(near))
 
 
 def _random_amplitudes(size: int, count: int) -> np.ndarray:
@@ -275,7 +279,6 @@ class AngleAverage(Dissipation):
 
     Args:
         dissipation: g.
-        region: the sites.
         angles: number of them for each site on which g_j depends.
         near: these sites, for each site.
 
@@ -285,9 +288,7 @@ class AngleAverage(Dissipation):
 
     degree = 0
 
-    def __init__(
-        self, dissipation: CustomDissipation, region: LatticeRegion, angles: int, near: list[np.ndarray]
-    ) -> None:
+    def __init__(self, dissipation: CustomDissipation, angles: int, near: list[np.ndarray]) -> None:
         self.dissipation, self.angles, self.power, self._near = dissipation, angles, dissipation.power, near
         most = max(map(len, near))
         if angles**most > MOST_COMBINATIONS:
@@ -307,18 +308,14 @@ class AngleAverage(Dissipation):
             return self
         order = np.argsort((np.abs(u) ** 2).sum(axis=1))
         some = np.ascontiguousarray(u[order[np.unique(np.linspace(0, len(u) - 1, POINTS_CHECKED).astype(int))]])
-        made, most = self.dissipation._function_for(region.size), MOST_ANGLES
-        highest = 0
-        for j in range(region.size):
-            if len(self._near[j]):
-                try:
-                    highest = max(highest, degree_in_angles(made, some, j, self._near[j], most))
-                except InvalidArgument:
-                    most = MOST_ANGLES_AT_GIVEN
-                    highest = max(highest, degree_in_angles(made, some, j, self._near[j], most))
+        made = self.dissipation._function_for(region.size)
+        try:
+            highest = _degree(made, some, self._near, MOST_ANGLES)
+        except InvalidArgument:
+            highest = _degree(made, some, self._near, MOST_ANGLES_AT_GIVEN)
         if highest < self.angles:
             return self
-        return AngleAverage(self.dissipation, region, highest + 1, self._near)
+        return AngleAverage(self.dissipation, highest + 1, self._near)
 
     def at(self, region: LatticeRegion, u: np.ndarray) -> np.ndarray:
         """See `Dissipation.at`.
@@ -326,7 +323,7 @@ class AngleAverage(Dissipation):
         Raises:
             InvalidArgument: g takes too many angles at these amplitudes.
         """
-        flat = np.ascontiguousarray(u, dtype=np.complex128).reshape(-1, region.size)
+        flat = _flat(u, region)
         angles = self.resolved_at(region, flat).angles
         average = site_average(self.dissipation._function_for(region.size))
         columns = [average(flat, j, self._near[j], angles) for j in range(region.size)]
@@ -339,7 +336,3 @@ class AngleAverage(Dissipation):
     def averaged(self, region: LatticeRegion) -> AngleAverage:
         """Itself."""
         return self
-
-    def dependencies(self, region: LatticeRegion, site: int) -> np.ndarray:
-        """None: it turns with its own site."""
-        return np.empty(0, dtype=np.int64)

@@ -20,6 +20,11 @@ from ...sampling.philox import COMPILED
 
 LANES = 128  # members that a tile of a lattice holds
 
+# g_j(u) of the user's, compiled: from j and u (N,)
+SiteFunction = Callable[[int, NDArray[np.complex128]], complex]
+# a monomial of g_j: the site j, the coefficient, and for each factor its site and whether it is conjugated
+PlacedMonomial = tuple[int, complex, list[tuple[int, bool]]]
+
 
 @dataclass(frozen=True, eq=False)
 class CompiledDissipation:
@@ -130,8 +135,8 @@ def _polynomial(x, y, dx, dy, int_params, float_params):  # type: ignore[no-unty
             dy[j, n] += q[n]
 
 
-def compiled_polynomial(monomials: list[tuple[int, complex, list[tuple[int, bool]]]]) -> CompiledDissipation:
-    """Sums of products: for each the site j it belongs to, its coefficient, and its factors u_k or their conjugates."""
+def compiled_polynomial(monomials: list[PlacedMonomial]) -> CompiledDissipation:
+    """Sums of products of amplitudes u_k and their conjugates."""
     int_params: list[int] = []
     for site, _, factors in monomials:
         int_params += [site, len(factors)]
@@ -143,7 +148,7 @@ def compiled_polynomial(monomials: list[tuple[int, complex, list[tuple[int, bool
 
 
 @lru_cache(maxsize=64)
-def _custom(function: Any) -> Callable[..., Any]:
+def _custom(function: SiteFunction) -> Callable[..., Any]:
     @njit(**COMPILED)
     def kernel(x, y, dx, dy, int_params, float_params):  # type: ignore[no-untyped-def]
         sites = x.shape[0]
@@ -159,13 +164,13 @@ def _custom(function: Any) -> Callable[..., Any]:
     return kernel
 
 
-def compiled_custom(function: Any) -> CompiledDissipation:
+def compiled_custom(function: SiteFunction) -> CompiledDissipation:
     """The user's g(j, u), which is compiled."""
     return CompiledDissipation(_custom(function), NO_INTS, NO_FLOATS)
 
 
 @lru_cache(maxsize=64)
-def _custom_averaged(function: Any) -> Callable[..., Any]:
+def _custom_averaged(function: SiteFunction) -> Callable[..., Any]:
     @njit(**COMPILED)
     def kernel(x, y, dx, dy, int_params, float_params):  # type: ignore[no-untyped-def]
         # int_params: the number of angles, where the sites of each j begin, and these sites;
@@ -197,7 +202,9 @@ def _custom_averaged(function: Any) -> Callable[..., Any]:
     return kernel
 
 
-def compiled_custom_averaged(function: Any, angles: int, dependencies: list[np.ndarray]) -> CompiledDissipation:
+def compiled_custom_averaged(
+    function: SiteFunction, angles: int, dependencies: list[np.ndarray]
+) -> CompiledDissipation:
     """The average K of the user's g(j, u), with as many angles for each site on which it depends."""
     starts = np.cumsum([0] + [len(d) for d in dependencies]) + len(dependencies) + 2
     int_params = np.concatenate([[angles], starts, *dependencies]).astype(np.int64)

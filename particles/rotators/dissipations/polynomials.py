@@ -18,6 +18,9 @@ from ...support import checks
 ROUNDING = 1e-9  # relative: the same polynomial as an expression and with numbers
 POINTS = 4  # at which both are compared
 
+# from u, a function of offsets, to an expression of sympy
+Polynomial = Callable[[Callable[..., Any]], Any]
+
 
 @dataclass(frozen=True)
 class Monomial:
@@ -51,7 +54,7 @@ class Monomial:
         return value
 
 
-def monomials_of(polynomial: Any) -> tuple[Monomial, ...]:
+def monomials_of(polynomial: Polynomial) -> tuple[Monomial, ...]:
     """The monomials of g_j, a function from u to a sympy expression, where u(k) is the amplitude at the site j + k.
 
     Raises:
@@ -69,15 +72,15 @@ def monomials_of(polynomial: Any) -> tuple[Monomial, ...]:
         terms = sympy.Poly(plain, *generators).terms() if generators else []
         if not generators and plain != 0:
             terms = [((), plain)]
-        found = tuple(_monomial(powers, complex(c), form) for powers, c in terms)
+        monomials = tuple(_monomial(powers, complex(c), form) for powers, c in terms)
     except (sympy.PolynomialError, TypeError, ValueError) as error:
         if isinstance(error, InvalidArgument):
             raise
         raise InvalidArgument("polynomial", f"must be a polynomial in u and conjugate(u): {error}") from None
-    if not all(np.isfinite(m.coefficient) for m in found):
+    if not all(np.isfinite(m.coefficient) for m in monomials):
         raise InvalidArgument("polynomial", f"must have finite coefficients, but is {expression}")
-    _compare_with_numbers(polynomial, found, list(form.symbols))
-    return tuple(m for m in found if m.coefficient != 0)
+    _compare_with_numbers(polynomial, monomials, list(form.symbols))
+    return tuple(m for m in monomials if m.coefficient != 0)
 
 
 def _monomial(powers: tuple[int, ...], coefficient: complex, form: _Form) -> Monomial:
@@ -85,7 +88,7 @@ def _monomial(powers: tuple[int, ...], coefficient: complex, form: _Form) -> Mon
     return Monomial(coefficient, tuple((key, (int(a), int(b))) for key, (a, b) in pairs if a or b))
 
 
-def _expression(polynomial: Callable[[Any], Any], amplitude: Callable[..., Any]) -> sympy.Expr:
+def _expression(polynomial: Polynomial, amplitude: Callable[..., sympy.Symbol]) -> sympy.Expr:
     try:
         result = polynomial(amplitude)
     except InvalidArgument:
@@ -211,7 +214,7 @@ def _whole(power: sympy.Expr) -> int | None:
 
 
 def _compare_with_numbers(
-    polynomial: Callable[[Any], Any], found: tuple[Monomial, ...], offsets: list[tuple[int, ...]]
+    polynomial: Polynomial, monomials: tuple[Monomial, ...], offsets: list[tuple[int, ...]]
 ) -> None:
     """Raise where the function has other values with numbers for u, as when numpy's functions do not see symbols."""
     generator = np.random.Generator(np.random.Philox(key=len(offsets)))
@@ -223,7 +226,7 @@ def _compare_with_numbers(
             return  # it does with expressions what numbers cannot
         if value != again:
             return  # its coefficients are others at each call
-        terms = [monomial.at(numbers) for monomial in found]
+        terms = [monomial.at(numbers) for monomial in monomials]
         if not abs(sum(terms) - value) <= ROUNDING * (sum(map(abs, terms)) + abs(value)):
             raise InvalidArgument(
                 "polynomial",

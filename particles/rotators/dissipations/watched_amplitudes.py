@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -30,7 +31,7 @@ class _Watched(np.ndarray):
         return complex(np.asarray(self)[index])
 
 
-def check_places(function: Any, region: LatticeRegion) -> None:
+def check_places(function: Callable[[int, np.ndarray], complex], region: LatticeRegion) -> None:
     """Raise where a function(j, u), run in Python, asks for places of u that are not 0 .. N-1.
 
     Raises:

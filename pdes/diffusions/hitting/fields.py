@@ -15,8 +15,7 @@ from scipy.interpolate import BPoly
 from scaling_limits.meshes.backend.compat import geometry_dofmap
 from scaling_limits.meshes.box import Grid
 
-from ..density import corners, inside, interpolated
-from .beside_sets import Sets, beside_sets
+from ..density import inside
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -64,45 +63,6 @@ class ScalarField:
     def function(self) -> fem.Function:
         """The field as a finite element function, of high degree on a line; collective the first time."""
         return self.grid.function(self.nodal, "f") if self.elements is None else self.elements
-
-
-@dataclass(frozen=True, eq=False)
-class BetweenNodes:
-    """Interpolation between the nodes, and between them and the boundary of sets, where f is 0 or 1.
-
-    Args:
-        grid: the nodes.
-        nodal: f at the nodes (size,).
-        sets: pairs of an indicator (P, d) -> (P,) and the value there.
-    """
-
-    grid: Grid
-    nodal: np.ndarray
-    sets: Sets
-
-    def __call__(self, x: np.ndarray) -> np.ndarray:
-        """Return f (P,) at points (P, d) of the box."""
-        result = interpolated(self.grid, self.nodal, x)
-        held = np.zeros(len(x), dtype=bool)
-        for indicator, value in self.sets:
-            here = indicator(x)
-            result[here] = value
-            held |= here
-        if self.sets and not held.all():
-            nodes, cell, weights = corners(self.grid, x)
-            count = (self._place[nodes] >= 0).sum(axis=1)
-            cut = ~held & (count > 0) & (count < nodes.shape[1])
-            arrays = (array[cut] for array in (x, nodes, cell, weights))
-            result[cut] = beside_sets(self.grid, self.nodal, self._place, self.sets, *arrays)
-        return result
-
-    @cached_property
-    def _place(self) -> np.ndarray:
-        """The number of the set that each node is in, else -1 (size,)."""
-        place = np.full(self.grid.size, -1)
-        for number, (indicator, value) in enumerate(self.sets):
-            place[(self.nodal == value) & indicator(self.grid.nodes)] = number
-        return place
 
 
 def polynomials_of(function: fem.Function) -> BPoly:

@@ -17,10 +17,11 @@ from ..generator_forms import NEGLIGIBLE, GeneratorForms
 from ..problem import ReversibleDiffusion
 from .fields import ScalarField, polynomials_of
 from .linear_system import solved, warn_of
-from .target_sets import TINY, TargetSet, intervals
+from .target_sets import SETTINGS, TargetSet, intervals
 
 DEGREES = (5, 8)
-WATCHED = 4  # points in each cell at which two degrees are compared
+# points in each cell at which two degrees are compared
+WATCHED = 4
 
 
 def hit_on_a_line(equation: ReversibleDiffusion, sets: tuple[TargetSet, ...], source: float) -> ScalarField:
@@ -70,7 +71,7 @@ def _break_points(grid: Grid, ends: np.ndarray) -> np.ndarray:
     """The nodes, but those that are almost the end of a set, and the ends."""
     low, high = grid.box[0]
     nodes = np.linspace(low, high, grid.cells[0] + 1)
-    far = np.abs(nodes[:, None] - ends[None, :]).min(axis=1) > TINY * grid.spacing[0]
+    far = np.abs(nodes[:, None] - ends[None, :]).min(axis=1) > SETTINGS.tiny * grid.spacing[0]
     far[[0, -1]] = True
     return np.unique(np.concatenate([nodes[far], ends]))
 
@@ -110,5 +111,5 @@ def _dofs_in(space: fem.FunctionSpace, parts: np.ndarray, h: float) -> np.ndarra
     vertices = mesh.geometry.x[geometry_dofmap(mesh), 0]  # of each cell (cells, 2)
     middles = vertices.mean(axis=1)
     within = ((middles[:, None] > parts[:, 0]) & (middles[:, None] < parts[:, 1])).any(axis=1)
-    at_ends = (np.abs(vertices[:, :, None] - parts.ravel()) <= 1e-3 * TINY * h).any(axis=2)
+    at_ends = (np.abs(vertices[:, :, None] - parts.ravel()) <= 1e-3 * SETTINGS.tiny * h).any(axis=2)
     return np.unique(np.concatenate([dofs[within].ravel(), dofs[:, :2][at_ends]]))

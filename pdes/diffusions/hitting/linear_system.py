@@ -2,22 +2,39 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from mpi4py import MPI
 from petsc4py import PETSc
 
-from scaling_limits.meshes.backend.petsc_solvers import configured
+from scaling_limits.meshes.backend.petsc_solvers import configured, symmetric_options
 from scaling_limits.particles.errors import NotConverged, Unresolved, warn
 
-from ...time.resolvents import default_options
 from ..problem import ReversibleDiffusion
 
 WHAT = "a hitting problem"
 LOST = "a higher temperature: barriers cost digits, and double precision has 16"
-SEEN = 1e-15  # of the largest root: where fields count when their error is measured
-ROUNDS = 12  # solves for what an iterative solver has left
-NO_SOLVER = 0.1  # relative error of what is applied once and is no direct solver
-ENOUGH = 0.1  # of rtol: what may be left
+
+
+@dataclass(frozen=True)
+class SolveSettings:
+    """How hitting problems are solved, and their solutions judged.
+
+    Args:
+        least_root: part of the largest root above which a field counts when its error is measured.
+        rounds: solves at most for what an iterative solver has left.
+        no_solver: relative error above which a solver that is meant to be direct is none.
+        enough: part of rtol that may be left.
+    """
+
+    least_root: float = 1e-15
+    rounds: int = 12
+    no_solver: float = 0.1
+    enough: float = 0.1
+
+
+SETTINGS = SolveSettings()
 
 
 class _RepeatedSolves:
@@ -25,11 +42,11 @@ class _RepeatedSolves:
 
     def __init__(self, matrix: PETSc.Mat, roots: np.ndarray, equation: ReversibleDiffusion) -> None:
         matrix.setOption(PETSc.Mat.Option.SPD, True)
-        options = default_options(equation.comm, equation.dim, matrix.getSize()[0])
+        options = symmetric_options(equation.comm, equation.dim, matrix.getSize()[0])
         self._solver = configured(matrix, "fokker_planck_hitting_", options, equation.petsc_options)
         self._matrix, self._roots, self._comm = matrix, roots, equation.comm
         self._right, self._left = matrix.createVecs()
-        self._seen = roots > SEEN * self._comm.allreduce(float(roots.max(initial=0.0)), MPI.MAX)
+        self._counts = roots > SETTINGS.least_root * self._comm.allreduce(float(roots.max(initial=0.0)), MPI.MAX)
 
     @property
     def direct(self) -> bool:
@@ -57,8 +74,8 @@ class _RepeatedSolves:
 
     def size(self, values: np.ndarray) -> float:
         """The largest |f|, where it counts."""
-        found = np.abs(values[self._seen] / self._roots[self._seen]).max(initial=0.0)
-        return float(self._comm.allreduce(float(found), MPI.MAX))
+        largest = np.abs(values[self._counts] / self._roots[self._counts]).max(initial=0.0)
+        return float(self._comm.allreduce(float(largest), MPI.MAX))
 
 
 def solved(
@@ -85,19 +102,19 @@ def solved(
     correction = system.solve(right_hand_side - system.applied(result))
     error = system.size(correction) / max(system.size(result), 1e-300)
     if not system.direct:
-        for _ in range(ROUNDS):
-            if error <= ENOUGH * equation.rtol:
+        for _ in range(SETTINGS.rounds):
+            if error <= SETTINGS.enough * equation.rtol:
                 break
             result += correction
             correction = system.solve(right_hand_side - system.applied(result))
             before, error = error, system.size(correction) / max(system.size(result), 1e-300)
             if error > 0.5 * before:
                 break
-        if error > ENOUGH * equation.rtol:
+        if error > SETTINGS.enough * equation.rtol:
             said = f"the linear solver leaves an error of {error:.1e}, and rtol is {equation.rtol:g}"
             remedy = "let ksp_rtol (and ksp_atol) in petsc_options be smaller, or take a direct solver"
             raise NotConverged(WHAT, said, remedy)
-    if equation.petsc_options and error > NO_SOLVER:
+    if equation.petsc_options and error > SETTINGS.no_solver:
         said = f"a solver with {equation.petsc_options} leaves an error of {error:.1e}"
         raise NotConverged(WHAT, said, "leave petsc_options out")
     source = np.where(free, roots, 0.0)
@@ -128,5 +145,6 @@ def _lost(matrix: PETSc.Mat, answer: np.ndarray, root: np.ndarray) -> bool:
     comm = matrix.getComm().tompi4py()
     product, norm = comm.allreduce(np.array([(answer * root).sum(), (root**2).sum()]))
     fastest = comm.allreduce(float(matrix.getDiagonal().array.max(initial=0.0)), MPI.MAX)
-    time = product / norm  # the mean time to leave, from equilibrium
+    # the mean time to leave, from equilibrium
+    time = product / norm
     return not 0 < np.finfo(float).eps * fastest * time < 1

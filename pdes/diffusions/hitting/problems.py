@@ -19,26 +19,23 @@ from scaling_limits.particles.sampling.ranks import on_all_ranks
 from ..coefficients import function_at
 from ..problem import ReversibleDiffusion
 from ..scharfetter_gummel import Edges
-from .fields import BetweenNodes, ScalarField
+from .between_nodes import BetweenNodes
+from .fields import ScalarField
 from .line import hit_on_a_line
 from .linear_system import solved, warn_of
-from .target_sets import Indicator, TargetSet, bisected, look_along, nodes_of, wrapped
+from .target_sets import TargetSet, bisected, look_along, nodes_of, wrapped
 
-BALANCED = 1e-9  # of the flow: rounding of its sum
-SHORTEST = 1e-6  # part of an edge that is left when a node is (nearly) on the boundary of a set
-
-
-def mean_first_passage_time(equation: ReversibleDiffusion, target: Indicator) -> ScalarField:
-    """The field T; see `FokkerPlanck.mean_first_passage_time`."""
-    return _hit(equation, (TargetSet("target", target, 0.0),), 1.0)
+# part of the flow that rounding of its sum leaves
+BALANCED = 1e-9
+# part of an edge that is left when a node is (nearly) on the boundary of a set
+SHORTEST = 1e-6
 
 
-def committor(equation: ReversibleDiffusion, a: Indicator, b: Indicator) -> ScalarField:
-    """The field q; see `FokkerPlanck.committor`."""
-    return _hit(equation, (TargetSet("a", a, 0.0), TargetSet("b", b, 1.0)), 0.0)
+def hit(equation: ReversibleDiffusion, sets: tuple[TargetSet, ...], source: float) -> ScalarField:
+    """The field f with -div(sigma pi M grad f) = source pi outside of the sets, which have its values in them.
 
-
-def _hit(equation: ReversibleDiffusion, sets: tuple[TargetSet, ...], source: float) -> ScalarField:
+    A mean first passage time has one set and the source 1, a committor two sets and no source.
+    """
     return (hit_on_a_line if equation.dim == 1 else _hit_on_a_grid)(equation, sets, source)
 
 
@@ -113,8 +110,10 @@ def _imbalance(
     share = grid.whole(free * solution)
     flow = sum((rate * share[end])[enter].sum() for rate, end, enter in zip(rates, ends, enters))
     flow, made = grid.comm.allreduce(np.array([flow, (free**2).sum()]))
-    found = abs(float(flow / made) - 1.0)
-    return 0.0 if found <= BALANCED else found if np.isfinite(found) else np.inf
+    difference = abs(float(flow / made) - 1.0)
+    if difference <= BALANCED:
+        return 0.0
+    return difference if np.isfinite(difference) else np.inf
 
 
 def _parts_outside(grid: Grid, edges: Edges, sets: tuple[TargetSet, ...], place: np.ndarray) -> np.ndarray:

@@ -17,15 +17,31 @@ from scaling_limits.particles.support.checks import mask
 
 from ..scharfetter_gummel import Edges
 
-BISECTIONS = 50
-LOOKS = (8, 1024)  # points in each cell of a line at which a set is looked for: at least, and where cells are few
-MOST_LOOKS = 2**16
-TINY = 1e-6  # of a cell of a line: what is closer together is one point
-POINT = 1e-9  # of a cell of a line: a thinner set is a point
-ACROSS = 3  # nodes that a set must have in all directions but one
+
+@dataclass(frozen=True)
+class SetSettings:
+    """How finely sets are looked at.
+
+    Args:
+        bisections: halvings of a way that ends in a set: to rounding.
+        looks: points in each cell of a line at which a set is looked for: at least, and where cells are few.
+        most_looks: such points in all, beside the least.
+        tiny: part of a cell of a line below which two points are one.
+        point: part of a cell of a line below which a set is a point.
+        across: nodes that a set must have in all directions but one.
+    """
+
+    bisections: int = 50
+    looks: tuple[int, int] = (8, 1024)
+    most_looks: int = 2**16
+    tiny: float = 1e-6
+    point: float = 1e-9
+    across: int = 3
 
 
-Indicator = Callable[[np.ndarray], np.ndarray]  # from points (P, d) to truth values (P,)
+SETTINGS = SetSettings()
+# from points (P, d) to truth values (P,)
+Indicator = Callable[[np.ndarray], np.ndarray]
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +76,7 @@ def bisected(holds: Callable[[np.ndarray], np.ndarray], count: int) -> tuple[np.
     """
     outside: np.ndarray = np.zeros(count)
     within: np.ndarray = np.ones(count)
-    for _ in range(BISECTIONS if count else 0):
+    for _ in range(SETTINGS.bisections if count else 0):
         middle = 0.5 * (outside + within)
         hits = holds(middle)
         outside, within = np.where(hits, outside, middle), np.where(hits, middle, within)
@@ -76,10 +92,10 @@ def intervals(grid: Grid, sets: tuple[TargetSet, ...]) -> list[np.ndarray]:
     Raises:
         InvalidArgument: a set that is empty, or covers the box; sets that meet or touch.
     """
-    found = on_all_ranks(grid.comm, lambda: [_intervals_of(grid, one) for one in sets])
+    intervals_of_sets = on_all_ranks(grid.comm, lambda: [_intervals_of(grid, one) for one in sets])
     low, high = grid.box[0]
-    tiny = TINY * grid.spacing[0]
-    for one, parts in zip(sets, found):
+    tiny = SETTINGS.tiny * grid.spacing[0]
+    for one, parts in zip(sets, intervals_of_sets):
         if not len(parts):
             count = _looks(grid).size
             raise InvalidArgument(one.name, f"has none of {count} points of the box in it; take more cells")
@@ -87,11 +103,11 @@ def intervals(grid: Grid, sets: tuple[TargetSet, ...]) -> list[np.ndarray]:
             raise InvalidArgument(one.name, "covers the whole box")
     shifts = (0.0, high - low, low - high) if grid.periodic[0] else (0.0,)
     if len(sets) == 2:
-        for (a, b), shift in itertools.product(itertools.product(*found), shifts):
+        for (a, b), shift in itertools.product(itertools.product(*intervals_of_sets), shifts):
             if a[0] - tiny <= b[1] + shift and b[0] + shift - tiny <= a[1]:
                 place = max(a[0], b[0] + shift)
                 raise InvalidArgument(sets[1].name, f"must not meet {sets[0].name}, but both reach x = {place:.6g}")
-    return found
+    return intervals_of_sets
 
 
 def _intervals_of(grid: Grid, one: TargetSet) -> np.ndarray:
@@ -100,16 +116,17 @@ def _intervals_of(grid: Grid, one: TargetSet) -> np.ndarray:
     held = one.holds(looks[:, None])
     changes = np.flatnonzero(held[1:] != held[:-1])
     enters = held[changes + 1]
-    start = np.where(enters, looks[changes], looks[changes + 1])  # outside of the set
+    # outside of the set
+    start = np.where(enters, looks[changes], looks[changes + 1])
     way = np.where(enters, 1.0, -1.0) * (looks[1] - looks[0])
     outside, within = bisected(lambda part: one.holds((start + part * way)[:, None]), len(changes))
     ends = np.clip(start + 0.5 * (outside + within) * way, low, high)
     starts, stops = ends[enters], ends[~enters]
     parts = np.stack([np.append([low] * int(held[0]), starts), np.append(stops, [high] * int(held[-1]))], axis=1)
-    parts = _joined(parts, TINY * h)
-    parts[(parts - low <= TINY * h) & (np.diff(parts) >= 0)] = low
-    parts[high - parts <= TINY * h] = high
-    thin = (np.diff(parts) < POINT * h)[:, 0]
+    parts = _joined(parts, SETTINGS.tiny * h)
+    parts[(parts - low <= SETTINGS.tiny * h) & (np.diff(parts) >= 0)] = low
+    parts[high - parts <= SETTINGS.tiny * h] = high
+    thin = (np.diff(parts) < SETTINGS.point * h)[:, 0]
     parts[thin] = parts[thin].mean(axis=1, keepdims=True)
     return parts
 
@@ -117,7 +134,8 @@ def _intervals_of(grid: Grid, one: TargetSet) -> np.ndarray:
 def _looks(grid: Grid) -> np.ndarray:
     """The points of a line at which a set is looked for; the nodes are among them."""
     low, high = grid.box[0]
-    return np.linspace(low, high, grid.cells[0] * int(np.clip(MOST_LOOKS // grid.cells[0], *LOOKS)) + 1)
+    in_a_cell = int(np.clip(SETTINGS.most_looks // grid.cells[0], *SETTINGS.looks))
+    return np.linspace(low, high, grid.cells[0] * in_a_cell + 1)
 
 
 def _joined(parts: np.ndarray, tiny: float) -> np.ndarray:
@@ -161,7 +179,8 @@ def nodes_of(grid: Grid, alive: np.ndarray, sets: tuple[TargetSet, ...]) -> list
     for one, held in zip(sets, masks):
         place = _too_small(grid, held)
         if place is not None:
-            _warn(grid, f"{one.name} is less than {ACROSS} nodes across near x = {place}: its size is not resolved")
+            size = f"less than {SETTINGS.across} nodes across"
+            _warn(grid, f"{one.name} is {size} near x = {place}: its size is not resolved")
         place = _missed(grid, one, held)
         if place is not None:
             _warn(grid, f"{one.name} has a part near x = {place} that is smaller than a cell and is left out")
@@ -224,7 +243,7 @@ def _too_small(grid: Grid, held: np.ndarray) -> list[float] | None:
         for i, column in enumerate(part.T):
             at_wall = not grid.periodic[i] and (column.min() == 0 or column.max() == grid.shape[i] - 1)
             widths[i] += (widths[i] - 1) * at_wall
-        if sorted(widths)[1] < ACROSS:
+        if sorted(widths)[1] < SETTINGS.across:
             return _place(grid, part.mean(axis=0))
     return None
 

@@ -182,7 +182,7 @@ def test_long_calls_are_said_beforehand(monkeypatch):
     def stop(*arguments):
         raise Stopped
 
-    monkeypatch.setattr("scaling_limits.particles.sampling.tiles.in_order", stop)
+    monkeypatch.setattr("scaling_limits.particles.sampling.workers.in_order", stop)
     for call in (
         lambda: Langevin(fully_coupled(0.5), 0.01).sample([0.0, 0.0], [1.0], 10_000, 1),
         lambda: Langevin(fully_coupled(0.5), 0.01).equilibrium([0.0, 0.0], [1.0], 10_000, 1),

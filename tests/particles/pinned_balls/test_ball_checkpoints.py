@@ -14,9 +14,8 @@ from scaling_limits.particles import (
     RotatorLattice,
     load,
 )
-from scaling_limits.particles.pinned_balls import accumulation, ensemble
+from scaling_limits.particles.pinned_balls import accumulation, checkpoint, ensemble
 from scaling_limits.particles.pinned_balls.running_sums import RunningSums
-from scaling_limits.particles.sampling import checkpoint_clock
 
 
 def balls(n=50):
@@ -94,8 +93,8 @@ def test_checkpoints_are_written_by_the_clock(monkeypatch, tmp_path):
     balls().sample([1e-3], runs=4000, seed=2, lags=2, checkpoint=tmp_path / "a.npz")
     assert written == [100, 4000]
     written.clear()
-    monkeypatch.setattr(checkpoint_clock, "SAVE_EVERY", 0.0)
-    monkeypatch.setattr(checkpoint_clock, "SAVE_SHARE", 1e9)
+    monkeypatch.setattr(checkpoint, "SAVE_EVERY", 0.0)
+    monkeypatch.setattr(checkpoint, "SAVE_SHARE", 1e9)
     balls().sample([1e-3], runs=1000, seed=3, lags=2, checkpoint=tmp_path / "b.npz")
     assert written == list(range(100, 1001, 100))
     written.clear()
@@ -106,7 +105,7 @@ def test_checkpoints_are_written_by_the_clock(monkeypatch, tmp_path):
 def test_writing_takes_a_small_part_of_the_time(monkeypatch):
     """The next state waits twenty times as long as the last took to write, so that bytes grow with the time, not its square."""
     now = [0.0]
-    monkeypatch.setattr(checkpoint_clock.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(checkpoint.time, "monotonic", lambda: now[0])
     spec = balls()._checked([0.0], 1, None, 1, 1, None, False)[0]
     growing = RunningSums.empty(spec, np.zeros((1, 50))).with_room(spec, 10**6)
     writing = []
@@ -115,7 +114,7 @@ def test_writing_takes_a_small_part_of_the_time(monkeypatch):
         writing.append(now[0])
         now[0] += 1e-5 * sums.runs  # as the file grows
 
-    saving = checkpoint_clock.Saving(write, growing, None)
+    saving = checkpoint.Saving(write, growing, None)
     for _ in range(20_000):
         now[0] += 1.0
         growing.runs += 100
@@ -127,14 +126,14 @@ def test_writing_takes_a_small_part_of_the_time(monkeypatch):
 
 
 def test_an_error_leaves_a_checkpoint_of_what_was_done(monkeypatch, tmp_path):
-    make = accumulation._make_chunk
+    make = accumulation.Runs.chunk
 
-    def failing(spec, reference, first, *rest):
+    def failing(self, reference, first, *rest):
         if first == 700:
             raise MemoryError("no room")
-        return make(spec, reference, first, *rest)
+        return make(self, reference, first, *rest)
 
-    monkeypatch.setattr(accumulation, "_make_chunk", failing)
+    monkeypatch.setattr(accumulation.Runs, "chunk", failing)
     path = tmp_path / "a.npz"
     with pytest.raises(MemoryError):
         balls().sample([1e-3], runs=2000, seed=2, lags=2, checkpoint=path)

@@ -62,14 +62,14 @@ def test_a_bad_argument_on_one_rank_is_refused_on_all(argument):
 def test_a_chunk_that_fails_on_one_rank_ends_all(monkeypatch):
     from scaling_limits.particles.pinned_balls import accumulation
 
-    make = accumulation._make_chunk
+    make = accumulation.Runs.chunk
 
     def failing(*arguments):
         if LAST:
             raise MemoryError("no room")
         return make(*arguments)
 
-    monkeypatch.setattr(accumulation, "_make_chunk", failing)
+    monkeypatch.setattr(accumulation.Runs, "chunk", failing)
     with pytest.raises(MemoryError, match="no room"):
         balls().sample([1e-4], runs=600, seed=1, comm=COMM)
 

@@ -201,3 +201,52 @@ def test_questions(argument, call):
 
 def test_one_member_has_no_known_error():
     assert np.isinf(LATTICE.sample(U, [0.01], 1, 1).standard_error).all()
+
+
+FOUR = GOOD | {"shape": (4,)}
+
+
+@pytest.mark.parametrize(
+    ("argument", "value"),
+    [
+        ("shape", ()), ("shape", (0,)), ("shape", (2, 2, 2, 2)), ("shape", None), ("temperature", -1.0),
+        ("temperature", [1, 2]), ("temperature", np.nan), ("epsilon", 0.0), ("epsilon", "x"), ("frequency", 3),
+        ("frequency", lambda x: x - 1.0), ("frequency", lambda x: "a"), ("coupling", lambda x, y: x),
+        ("coupling", lambda x: 1 / x), ("dissipation", "linear"), ("spins", "up"), ("spins", [1, -1, 1]),
+        ("spins", [1, -1, 0, 1]), ("coupling_exponent", 0.3), ("sites", [[0]]), ("b", LinearDissipation(np.ones((4, 4)))),
+        ("b", LinearDissipation(np.zeros((3, 3)))), ("dissipation", CustomDissipation(lambda j, u: abs(u[j]) ** 2 * u[j], 4)),
+        ("function", CustomDissipation(lambda j, u: -u[0] - u[j], 2)),
+    ],
+)  # fmt: skip
+def test_bad_lattices(argument, value):
+    given = {"b": "dissipation", "function": "dissipation"}.get(argument, argument)
+    with pytest.raises(InvalidArgument, match="shape" if argument == "sites" else argument):
+        RotatorLattice(**FOUR | {given: value})
+
+
+@pytest.mark.parametrize(
+    ("argument", "value"),
+    [
+        ("initial", np.ones(3)), ("initial", [np.nan] * 4), ("initial", "x"), ("times", [-1.0]), ("times", [0.2, 0.1]),
+        ("times", []), ("runs", 0), ("runs", 1.5), ("seed", -1), ("seed", 2**64), ("step", 0.0), ("step", 1.5),
+        ("step", np.inf), ("workers", 0), ("progress", 1),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("sampler", [RotatorLattice(**FOUR), TransportProcess(RotatorLattice(**FOUR))])
+def test_bad_samples(sampler, argument, value):
+    good = {"initial": np.ones(4), "times": [0.1], "runs": 4, "seed": 1}
+    with pytest.raises(InvalidArgument, match=argument):
+        sampler.sample(**good | {argument: value})
+
+
+def test_a_process_needs_a_lattice():
+    with pytest.raises(InvalidArgument, match="lattice"):
+        TransportProcess(None)
+    for make in (lambda: DiagonalDissipation(1), lambda: DiagonalDissipation(2.5)):
+        with pytest.raises(InvalidArgument, match="p:"):
+            make()
+    with pytest.raises(InvalidArgument, match="b"):
+        LinearDissipation(np.nan)
+    for bad in (lambda u: u(2), lambda u: 1 / u()):
+        with pytest.raises(InvalidArgument, match=r"polynomial|offset"):
+            PolynomialDissipation(bad)

@@ -8,7 +8,9 @@ from sympy import Abs, I, Rational, conjugate, im, re, sqrt
 from scaling_limits.particles import (
     AssumptionWarning,
     CustomDissipation,
+    DiagonalDissipation,
     DirectedDissipation,
+    Dissipation,
     InvalidArgument,
     LatticeRegion,
     LinearDissipation,
@@ -192,3 +194,29 @@ def test_growing_amplitudes_are_said_with_the_right_remedy():
     assert np.abs(hot.amplitudes).max() == 1e5
     process = TransportProcess(lattice_of(DirectedDissipation(), 2))
     assert np.isfinite(process.sample(np.full(2, 3e6), [0.0], 2, 1).amplitudes).all()
+
+
+def test_the_former_name_of_the_compiled_form():
+    """Classes of users that define `drift`, as `compiled` was called, work as those that define `compiled`."""
+
+    class Drifting(DiagonalDissipation):
+        def drift(self, region):
+            calls.append(region)
+            return super().drift(region)
+
+    calls = []
+    lattices = [RotatorLattice((2,), FREQUENCIES[4], weak, g, 1.0, 0.1) for g in (Drifting(4), DiagonalDissipation(4))]
+    for sampler in (lambda lattice: lattice, TransportProcess):
+        found, expected = (sampler(one).sample(np.ones(2), [0.05], 3, seed=1).amplitudes for one in lattices)
+        assert np.array_equal(found, expected)
+    assert len(calls) == 2
+
+    class Own(Dissipation):
+        power, degree = 2, 0
+        at, averaged = DiagonalDissipation(2).at, DiagonalDissipation(2).averaged
+
+        def drift(self, region):
+            return DiagonalDissipation(2).compiled(region)
+
+    assert Own().compiled(lattices[0].region).radial == Own().drift(lattices[0].region).radial == 2
+    assert DiagonalDissipation(2).drift(lattices[0].region).radial == 2

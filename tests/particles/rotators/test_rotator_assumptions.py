@@ -4,13 +4,14 @@ import warnings
 
 import numpy as np
 import pytest
-from rotators import alternating, slow, weak
+from rotators import alternating, fast, slow, weak
 
 from scaling_limits.particles import (
     AssumptionWarning,
     DiagonalDissipation,
     InvalidArgument,
     LatticeRegion,
+    LinearDissipation,
     RotatorLattice,
     TransportProcess,
 )
@@ -116,3 +117,18 @@ def test_distances_are_those_of_the_lattice():
     distance = np.abs(region.sites[:, None] - region.sites[centre]).sum(axis=2).min(axis=1)
     for radius in (0, 1, 3):
         assert np.array_equal(region.within(centre, radius), distance <= radius)
+
+
+def test_assumptions_are_named():
+    """HF: f must be positive, and grow; HG; Hg: |b| beyond what dissipates."""
+    with pytest.warns(AssumptionWarning, match="HF"):
+        RotatorLattice((2,), slow, weak, DiagonalDissipation(4), 1.0, 0.1)
+    with pytest.warns(AssumptionWarning, match="HG"):
+        RotatorLattice((2,), slow, fast, DiagonalDissipation(2), 1.0, 0.1)
+    with pytest.warns(AssumptionWarning, match="Hg"):
+        RotatorLattice((3,), slow, weak, LinearDissipation(0.9), 1.0, 0.1)
+    lattice = RotatorLattice((3,), slow, weak, LinearDissipation(0.1), 1.0, 0.1)
+    assert [a.name for a in lattice.assumptions] == ["HF", "HG", "Hg"]
+    assert all(a.holds for a in lattice.assumptions)
+    assert "above the constant 0.0139 of Example 2.4" in lattice.assumptions[2].detail
+    RotatorLattice((2,), slow, weak, DiagonalDissipation(4), 1.0, 0.1, coupling_exponent=1.0)  # HF is not needed

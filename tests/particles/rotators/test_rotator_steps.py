@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from chance import assert_mean, detects
 from interrupts import seconds_to_end
-from rotators import alternating, fast, slow, weak
+from rotators import WORLD, alternating, fast, slow, weak
 from sympy import Abs
 
 from scaling_limits.particles import (
@@ -20,13 +20,6 @@ from scaling_limits.particles import (
 )
 from scaling_limits.particles.rotators import member_sampler
 from scaling_limits.particles.rotators.step_size import SETTINGS
-
-try:
-    from mpi4py import MPI
-
-    WORLD = MPI.COMM_WORLD
-except ImportError:
-    WORLD = None
 
 
 def conducting(kappa, damping=0.05):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from chance import ALPHA, assert_mean
-from rotators import FREQUENCIES, alternating, linear_law, weak
+from rotators import FREQUENCIES, WORLD, alternating, linear_law, weak
 from scipy import stats
 from sympy import Abs, conjugate
 
@@ -20,13 +20,6 @@ from scaling_limits.particles import (
 from scaling_limits.particles.rotators.dissipations.kernels import LANES
 from scaling_limits.particles.sampling.normal_tiles import fill_site
 from scaling_limits.particles.sampling.philox import Purpose, key_words
-
-try:
-    from mpi4py import MPI
-
-    WORLD = MPI.COMM_WORLD
-except ImportError:
-    WORLD = None
 
 
 def lattice_of(dissipation, size=3, temperature=(2.0, 1.0, 0.5), epsilon=0.1):

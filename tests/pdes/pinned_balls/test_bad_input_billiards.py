@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-import sympy
+from billiards import BAD_PROFILES
 from mpi4py import MPI
 from refusals import refused
 
@@ -29,27 +29,8 @@ def lattice(**changes):
     return FiniteSizeEquations(**({"n": 20, "mean": lambda x: x, "std": lambda x: 1 + x} | changes))
 
 
-PROFILES = [
-    ("mean", "x", "callable"),
-    ("mean", None, "callable"),
-    ("mean", math.erf, "numpy"),
-    ("mean", lambda x: 1 if x < 0.5 else 0, "numpy.where"),
-    ("mean", lambda x: sympy.sin(x), "sympy"),
-    ("mean", lambda x: None, "return missing"),
-    ("mean", lambda x: "fast", "real numbers"),
-    ("mean", lambda x: x[:-1], "as many values"),
-    ("mean", lambda x: 1j * x, "real"),
-    ("mean", lambda x: x * np.nan, "finite"),
-    ("mean", lambda x: np.ma.masked_less(x, 0.5), "masked"),
-    ("mean", lambda x: 1e200 * x, "another unit"),
-    ("std", lambda x: 0.5 - x, "negative"),
-    ("std", -0.1, "negative"),
-    ("std", lambda x: 1e200 + 0 * x, "another unit"),
-    ("std", np.ones(101), "callable"),
-    ("std", lambda x: x[:, 0], "raises IndexError"),
-]
 BAD_EQUATIONS = [
-    *PROFILES,
+    *BAD_PROFILES,
     ("wave_speed", 0.0, "above 0"),
     ("wave_speed", -3, "above 0"),
     ("wave_speed", math.inf, "finite"),
@@ -71,7 +52,7 @@ def test_equations(argument, value, word):
 @pytest.mark.parametrize(
     ("argument", "value", "word"),
     [
-        *PROFILES,
+        *BAD_PROFILES,
         ("std", lambda x: 1e-200 + 0 * x, "another unit"),
         ("n", 2, "between 3"),
         ("n", 10.0, "integer"),

@@ -122,11 +122,14 @@ WAVES = lambda x: 1 + 0.5 * np.cos(5 * x)  # noqa: E731
 ])  # fmt: skip
 @pytest.mark.serial
 def test_errors_of_steps_do_not_add_up_to_more_than_rtol(speed, boundary, times, rtol):
-    """Waves carry them along: with a local error of rtol they add up to 11 rtol in the first case."""
+    """Waves carry them along: with a local error of rtol they add up to 11 rtol in the first case.
+
+    The steps of what they are compared with err by a hundredth of rtol.
+    """
     equations = BilliardEquations(speed, lambda x: np.sin(4 * x) if boundary == "absorbing" else 0 * x, WAVES, boundary)
     solution = equations.solve(times, rtol)
     cells = (solution.nodes.size - 1) // solution.degree
-    best = equations.solve(times, 1e-6, cells, degree=solution.degree, quiet=True)
+    best = equations.solve(times, rtol / 50, cells, degree=solution.degree, quiet=True)
     for row in range(len(times)):
         assert max(difference(solution, best, row)) < 0.5 * rtol
     assert (solution.error >= 0.5 * rtol).all()

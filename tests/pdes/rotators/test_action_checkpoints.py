@@ -7,7 +7,7 @@ import time
 import numpy as np
 import pytest
 from mpi4py import MPI
-from rotators import FREQUENCIES, weak
+from rotators import lattice_of
 from sympy import Abs
 
 from scaling_limits.cells import averaged_dissipation
@@ -17,17 +17,10 @@ from scaling_limits.particles import (
     DirectedDissipation,
     InvalidArgument,
     PolynomialDissipation,
-    RotatorLattice,
 )
 from scaling_limits.pdes import EffectivePlane, NotConverged, TransportFokkerPlanck, Unresolved
 
 WORLD = MPI.COMM_WORLD
-
-
-def lattice_of(dissipation, temperature, **more):
-    return RotatorLattice(
-        (len(temperature),), FREQUENCIES[dissipation.power], weak, dissipation, temperature, 0.1, **more
-    )
 
 
 PROBLEM = """

@@ -2,21 +2,17 @@
 
 import numpy as np
 import pytest
-from rotators import FREQUENCIES, weak
+from rotators import lattice_of
 
 from scaling_limits.cells import averaged_dissipation
-from scaling_limits.particles import DiagonalDissipation, DirectedDissipation, InvalidArgument, RotatorLattice
+from scaling_limits.particles import CustomDissipation, DiagonalDissipation, DirectedDissipation, InvalidArgument
 from scaling_limits.pdes import EffectivePlane, TransportFokkerPlanck
 
 pytestmark = pytest.mark.serial  # errors on one rank only are looked at elsewhere
 
 
-def lattice_of(dissipation, *temperature):
-    return RotatorLattice((len(temperature),), FREQUENCIES[dissipation.power], weak, dissipation, temperature, 0.1)
-
-
-ONE = lattice_of(DiagonalDissipation(2), 1.0)
-TWO = lattice_of(DirectedDissipation(), 1.0, 0.5)
+ONE = lattice_of(DiagonalDissipation(2), [1.0])
+TWO = lattice_of(DirectedDissipation(), [1.0, 0.5])
 ALONE = TransportFokkerPlanck(ONE)
 COUPLED = TransportFokkerPlanck(TWO, upper=[8.0, 6.0], cells=4, degree=3)
 RHO = ALONE.stationary()
@@ -29,8 +25,8 @@ def refused(argument, call):
 
 
 EQUATIONS = [
-    ("lattice", None), ("lattice", lattice_of(DiagonalDissipation(2), 1.0, 1.0, 1.0, 1.0)), ("upper", -1.0), ("upper", 0.0),
-    ("upper", [1.0, 2.0]), ("upper", np.inf), ("upper", "wide"), ("upper", 1j), ("cells", 0), ("cells", 2.5), ("cells", (3, 3)),
+    ("lattice", None), ("lattice", lattice_of(DiagonalDissipation(2), [1.0] * 4)), ("upper", -1.0), ("upper", 0.0),
+    ("upper", [1.0, 2.0]), ("upper", np.inf), ("upper", np.nan), ("upper", "wide"), ("upper", 1j), ("cells", 0), ("cells", 2.5), ("cells", (3, 3)),
     ("cells", "many"), ("degree", 0), ("degree", 13), ("degree", 2.0), ("rtol", 0.0), ("rtol", "small"), ("rtol", np.nan),
     ("wide", 1), ("wide", "yes"), ("comm", "world"), ("comm", None), ("petsc_options", "lu"), ("petsc_options", [1]),
     ("petsc_options", {1: "lu"}),
@@ -50,7 +46,7 @@ EVOLUTIONS = [
     ("initial", 3), ("initial", None), ("initial", raising), ("initial", lambda x: None), ("initial", lambda x: -np.ones(len(x))),
     ("initial", lambda x: np.full(len(x), np.nan)), ("initial", lambda x: np.ones(3)), ("initial", lambda x: 0 * x[:, 0]),
     ("initial", lambda x: np.exp(-2 * x[1])), ("initial", lambda x: 1.0), ("initial", lambda x: np.exp(-x[:, 0]) * 1j),
-    ("initial", lambda x: "a"), ("initial", lambda: 1.0), ("initial", lambda x: np.exp(-x)), ("times", [0.2, 0.1]), ("times", -1.0),
+    ("initial", lambda x: "a"), ("initial", lambda: 1.0), ("initial", lambda x: np.exp(-x)), ("times", [0.2, 0.1]), ("times", -1.0), ("times", [-1.0]),
     ("times", []), ("times", "now"), ("times", 1j), ("scheme", "Euler"), ("scheme", None), ("step", 0.0), ("step", "a"),
     ("checkpoint", 3), ("checkpoint", "/no/such/folder/c.npz"), ("checkpoint", "/"), ("checkpoint_every", -1.0),
     ("checkpoint_every", "often"), ("progress", 1), ("progress", "no"),
@@ -64,18 +60,23 @@ def test_evolutions(equation, argument, value):
     refused(argument, lambda: equation.evolve(**good | {argument: value}))
 
 
-OTHER = COUPLED.space  # of two actions
+FLOWLESS = TransportFokkerPlanck(
+    lattice_of(CustomDissipation(lambda j, u: -u[j] + 0.0 * u[0], 2, degree=0), [1.0, 1.0]),
+    upper=5.0,
+    cells=4,
+    degree=2,
+)
 QUESTIONS = [
     ("k", lambda: ALONE.spectrum(0)), ("k", lambda: ALONE.spectrum(10**6)), ("k", lambda: ALONE.spectrum(2.0)),
     ("points", lambda: RHO.at([1.0])), ("points", lambda: RHO.at([[-1.0]])), ("points", lambda: RHO.at([[1.0, 2.0]])),
-    ("points", lambda: RHO.at("a")), ("points", lambda: RHO.at([[1j]])), ("points", lambda: RHO.marginal(0, [[1.0]])),
+    ("points", lambda: RHO.at("a")), ("points", lambda: RHO.at([[1j]])), ("points", lambda: RHO.at([[np.nan]])), ("points", lambda: RHO.marginal(0, [[1.0]])),
     ("points", lambda: RHO.marginal(0, [-1.0])), ("site", lambda: RHO.marginal(1, [1.0])), ("site", lambda: RHO.marginal(0.5, [1.0])),
     ("points", lambda: RHO.distribution(0, 1.0)), ("points", lambda: RHO.distribution(0, [[1.0]])),
     ("points", lambda: RHO.distribution(0, "a")), ("site", lambda: RHO.distribution(2, [1.0])),
     ("observable", lambda: RHO.expectation(None)), ("observable", lambda: RHO.expectation(lambda x: None)),
     ("observable", lambda: RHO.expectation(raising)), ("observable", lambda: RHO.expectation(lambda x: np.ones(3))),
     ("observable", lambda: RHO.expectation(lambda x: x[:, 0] * 1j)), ("density", lambda: COUPLED.flow(3)),
-    ("density", lambda: COUPLED.flow(RHO)), ("lattice", lambda: averaged_dissipation("g")),
+    ("density", lambda: COUPLED.flow(RHO)), ("dissipation", lambda: FLOWLESS.flow()), ("lattice", lambda: averaged_dissipation("g")),
     ("actions", lambda: averaged_dissipation(ONE)([[1j]])), ("actions", lambda: averaged_dissipation(ONE)([[-1.0]])),
     ("actions", lambda: averaged_dissipation(ONE)([1.0])), ("amplitudes", lambda: averaged_dissipation(ONE).effective_drift([[np.nan]])),
     ("lattice", lambda: EffectivePlane(TWO)), ("radius", lambda: EffectivePlane(ONE, radius=0.0)),

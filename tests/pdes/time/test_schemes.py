@@ -2,6 +2,7 @@
 
 from dataclasses import FrozenInstanceError, replace
 
+import mpmath
 import numpy as np
 import pytest
 from rates import assert_rate
@@ -9,9 +10,9 @@ from rates import assert_rate
 from scaling_limits.particles import LEIMKUHLER_MATTHEWS, STOCHASTIC_HEUN, EffectiveLangevin, TransportProcess
 from scaling_limits.pdes import IMPLICIT_EULER, RESOLVENT2, RESOLVENT3, RESOLVENT4, NotConverged
 from scaling_limits.pdes.time.chebyshev import RungeKuttaChebyshev
-from scaling_limits.pdes.time.integration import integrate
+from scaling_limits.pdes.time.density_integrator import entropy_terms
+from scaling_limits.pdes.time.integration import Statistics, integrate
 from scaling_limits.pdes.time.rosenbrock import RODAS3, RODAS4
-from scaling_limits.pdes.time.statistics import Statistics
 
 DECLARED = [
     *[(scheme, "order", order) for order, scheme in enumerate((IMPLICIT_EULER, RESOLVENT2, RESOLVENT3, RESOLVENT4), 1)],
@@ -147,3 +148,17 @@ def test_giving_up_says_where_and_why():
         next(steps)
     assert caught.value.time == 0.0
     assert caught.value.step < 1e-12
+
+
+def test_terms_of_a_relative_entropy_keep_their_digits():
+    """Against 50 digits, on both sides of the change from series to logarithm, and at density 0."""
+    excess = np.array([-1 + 1e-9, -0.3, *(s * 10.0**-k for s in (1, -1) for k in range(16)), 1.001e-3, 0.999e-3, 5.0])
+    excess = excess[excess > -1]
+    ratio = 1.0 + excess
+    terms = entropy_terms(0.25 * ratio, np.full(ratio.size, 0.25), ratio, np.log(ratio))
+    with mpmath.workdps(50):
+        u = [mpmath.mpf(float(r)) for r in ratio]
+        exact = [float((x * mpmath.log(x) - x + 1) / 4) for x in u]
+    np.testing.assert_allclose(terms, exact, rtol=1e-12)
+    zero = np.zeros(1)
+    assert entropy_terms(zero, np.array([0.25]), zero, zero)[0] == 0.25

@@ -10,15 +10,108 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property, reduce
-from typing import Any
 
 import numpy as np
 from dolfinx import fem
 from mpi4py import MPI
+from numpy.typing import ArrayLike
 
+from scaling_limits.meshes.backend.quadrature import lagrange_basis, lobatto_points
 from scaling_limits.meshes.box import box
 
-from .axis import ActionAxis
+# power of the break points: cells are narrower near I = 0, where most of the mass is
+GRADING = 1.5
+# break points beyond which w varies so little within a cell that fewer points of quadrature do
+MANY_CELLS = 41
+
+
+@dataclass(frozen=True, eq=False)
+class ActionAxis:
+    """Lagrange elements on the intervals of one axis, and quadrature there.
+
+    Args:
+        breaks: ends of the intervals (n + 1,), from 0 to U.
+        degree: k of the elements.
+        logarithm: log w_j, from actions (P,) to values (P,).
+        parts: into which each interval is cut for quadrature, where w varies within it.
+    """
+
+    breaks: np.ndarray
+    degree: int
+    logarithm: Callable[[np.ndarray], np.ndarray]
+    parts: int = 1
+
+    @cached_property
+    def nodes(self) -> np.ndarray:
+        """The nodes (n k + 1,), increasing."""
+        inner = self.breaks[:-1, None] + np.diff(self.breaks)[:, None] * lobatto_points(self.degree)[None, :-1]
+        return np.append(inner.ravel(), self.breaks[-1])
+
+    @property
+    def size(self) -> int:
+        """Number of nodes."""
+        return (len(self.breaks) - 1) * self.degree + 1
+
+    def local(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The first node (P,) of the element of each point, and the values (P, k + 1) of its basis."""
+        element = np.clip(np.searchsorted(self.breaks, points, side="right") - 1, 0, len(self.breaks) - 2)
+        width = np.diff(self.breaks)[element]
+        return element * self.degree, lagrange_basis(self.degree, (points - self.breaks[element]) / width)
+
+    @cached_property
+    def rule(self) -> tuple[np.ndarray, np.ndarray]:
+        """Gauss-Legendre points (Q,) and weights (Q,) of all cells, without w."""
+        extra = 6 if len(self.breaks) <= MANY_CELLS else 2
+        nodes, weights = np.polynomial.legendre.leggauss(self.degree + extra)
+        cut = (self.breaks[:-1, None] + np.diff(self.breaks)[:, None] * np.arange(self.parts) / self.parts).ravel()
+        width = np.repeat(np.diff(self.breaks) / self.parts, self.parts)
+        points = (cut[:, None] + 0.5 * width[:, None] * (nodes + 1.0)).ravel()
+        return points, (0.5 * width[:, None] * weights).ravel()
+
+    @cached_property
+    def quadrature(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Points (Q,), weights times w (Q,), and the basis there (Q, size)."""
+        points, lengths = self.rule
+        return points, lengths * np.exp(self.logarithm(points)), self._tabulated(0)
+
+    @cached_property
+    def slopes(self) -> np.ndarray:
+        """The derivatives phi_a' at the quadrature points (Q, size)."""
+        return self._tabulated(1)
+
+    def _tabulated(self, derivative: int) -> np.ndarray:
+        """A derivative of the basis at the quadrature points (Q, size)."""
+        points, _ = self.rule
+        cells, k = len(self.breaks) - 1, self.degree
+        cell = np.repeat(np.arange(cells), points.size // cells)
+        width = np.diff(self.breaks)[cell]
+        result = np.zeros((points.size, self.size))
+        values = lagrange_basis(k, (points - self.breaks[cell]) / width, derivative) / width[:, None] ** derivative
+        result[np.arange(points.size)[:, None], cell[:, None] * k + np.arange(k + 1)] = values
+        return result
+
+    def moment(self, function: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+        """The integrals int w f phi_a (size,)."""
+        points, shares, basis = self.quadrature
+        return basis.T @ (shares * function(points))
+
+    @cached_property
+    def mass(self) -> np.ndarray:
+        """The matrix int w phi_a phi_b (size, size)."""
+        _, shares, basis = self.quadrature
+        return basis.T @ (shares[:, None] * basis)
+
+    @property
+    def representable(self) -> bool:
+        """Whether w is neither 0 nor infinite, as numbers, in whole intervals."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            sizes = np.diag(self.mass)
+        return bool(((sizes > 0) & np.isfinite(sizes)).all())
+
+
+def graded(upper: float, cells: int) -> np.ndarray:
+    """Break points (cells + 1,) from 0 to U, closer to one another near 0."""
+    return upper * np.linspace(0.0, 1.0, cells + 1) ** GRADING
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,19 +211,19 @@ class ActionSpace:
 
     def interpolated(self, field: np.ndarray, points: np.ndarray) -> np.ndarray:
         """The field u at points (P, N) within the box."""
-        found = [axis.local(points[:, i]) for i, axis in enumerate(self.axes)]
+        elements = [axis.local(points[:, i]) for i, axis in enumerate(self.axes)]
         result = np.zeros(len(points))
         shaped = field.reshape(self.shape)
         for choice in np.ndindex(*[self.degree + 1] * self.dim):
-            places = tuple(first + a for (first, _), a in zip(found, choice))
-            result += shaped[places] * np.prod([values[:, a] for (_, values), a in zip(found, choice)], axis=0)
+            places = tuple(first + a for (first, _), a in zip(elements, choice))
+            result += shaped[places] * np.prod([values[:, a] for (_, values), a in zip(elements, choice)], axis=0)
         return result
 
     def weight(self, points: np.ndarray) -> np.ndarray:
         """The weight w at points (P, N)."""
         return np.exp(np.sum([each_once(axis.logarithm, points[:, i]) for i, axis in enumerate(self.axes)], axis=0))
 
-    def on_grid(self, function: Callable[[np.ndarray], Any]) -> np.ndarray:
+    def on_grid(self, function: Callable[[np.ndarray], ArrayLike]) -> np.ndarray:
         """A function of points (P, N) at all quadrature points, in the shape of their grid (with what it returns
         more).
         """
@@ -146,7 +239,7 @@ class ActionSpace:
             result = np.moveaxis(np.tensordot(axis.quadrature[2], result, axes=(1, i)), 0, i)
         return result
 
-    def integrals(self, values: np.ndarray) -> Any:
+    def integrals(self, values: np.ndarray) -> np.ndarray:
         """int w f of values (Q_1, .., Q_N, ...) at all quadrature points."""
         return _summed(values, [axis.quadrature[1] for axis in self.axes])
 
@@ -165,7 +258,7 @@ class ActionSpace:
         return result.ravel()
 
 
-def _summed(values: np.ndarray, weights: list[np.ndarray]) -> Any:
+def _summed(values: np.ndarray, weights: list[np.ndarray]) -> np.ndarray:
     for weight in weights:
         values = np.tensordot(weight, values, axes=(0, 0))
     return values
