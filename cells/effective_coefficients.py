@@ -282,7 +282,7 @@ def _interpolated(
     def sampled(x: np.ndarray) -> np.ndarray:
         nonlocal cell_error
         tensor = tensors(x, max(0.5 * rtol, 1e-13))
-        cell_error = max(cell_error, tensor.error)
+        cell_error = max(cell_error, float(tensor.error.max()))
         return np.concatenate([packed(logarithm(tensor.value)), tensor.log_partition[:, None]], axis=1).T
 
     degrees = [FIRST_DEGREE] * len(axes)

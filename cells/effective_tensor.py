@@ -43,8 +43,8 @@ class EffectiveTensor:
         log_partition: log Z_1 (P,).
         free_energy: Psi = V0 - sigma log Z_1 (P,), in the unit of energy.
         cell_solves: number of distinct cells solved at each level 1, ..., N (N,), all ranks together.
-        error: the relative error of M at each point (P,): an estimate, or with bounds a bound, up to what was measured of
-            quadrature and interpolation; infinite where a point could not be solved.
+        error: the relative error of M at each point (P,): an estimate, or with bounds their distance; infinite
+            where a point could not be solved.
         routes: how the cells of each level were solved (N,).
         spaces: in which space, for each level (N,): the finest that a cell needed.
     """
@@ -175,24 +175,25 @@ def effective_tensor(
 
 def _not_converged(tensor: EffectiveTensor, rtol: float, reasons: dict[int, Reason]) -> NotConverged:
     """The error that names the worst point, and holds what is known of the others."""
-    worst = int(np.argmax(tensor.error))
-    place, left = np.round(tensor.points[worst], 6).tolist(), f"an error of {tensor.error[worst]:.1e} is left"
-    known = left if np.isfinite(tensor.error[worst]) else "the error is not known"
-    level = max(reasons, default=0)
-    reason = reasons.get(level, Reason("the levels together", known, "take a larger rtol"))
-    many = int((~(tensor.error <= rtol)).sum())
+    worst, good = int(np.argmax(tensor.error)), int((tensor.error <= rtol).sum())
+    place, error = np.round(tensor.points[worst], 6).tolist(), tensor.error[worst]
+    known = f"an error of {error:.1e} is left" if np.isfinite(error) else "the error is not known"
+    reason = reasons.get(max(reasons, default=0), Reason("the levels together", known, "take a larger rtol"))
+    rest = f"; {good} of {len(tensor.error)} points are as asked, see `partial`" if good else ""
     return NotConverged(
-        "the effective tensor", f"at x = {place} {known}, and rtol is {rtol:g}; {reason.what}: {reason.reason}",
-        f"{reason.remedy}; {len(tensor.error) - many} of {len(tensor.error)} points are as asked, in `partial`", partial=tensor,
-    )  # fmt: skip
+        reason.what,
+        f"{reason.reason}; at x = {place} {known} for {rtol = :g}",
+        f"{reason.remedy}{rest}",
+        partial=tensor,
+    )
 
 
 def _unresolved(tensor: EffectiveTensor, rtol: float) -> str:
-    error = tensor.error.max()
-    known = f"leaves a relative error of about {error:.1e} in M"
-    if not np.isfinite(error):
-        known = "leaves an error in M that is not known"
-    return f"the only space of the route, {tensor.spaces[0]}, {known}; rtol is {rtol:g}. Give the route finer spaces, or no route"
+    error, space = tensor.error.max(), tensor.spaces[0]
+    known = f"a relative error of about {error:.1e} in M" if np.isfinite(error) else "an error in M that is not known"
+    return (
+        f"the only space of the route, {space}, leaves {known}; rtol is {rtol:g}. Give the route finer spaces, or none"
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -216,7 +217,8 @@ class _Request:
 
 
 def _checked(
-    potential: MultiscalePotential, points: ArrayLike, rtol: float, bounds: bool, route: Discretisation | None,
+    potential: MultiscalePotential, points: ArrayLike, rtol: float, bounds: bool,
+    route: Discretisation | PETScElements | None,
     workers: int | None, progress: bool, comm: MPI.Comm,
 ) -> _Request:  # fmt: skip
     positions = checked_points("points", points, instance("potential", potential, MultiscalePotential).dim)

@@ -6,11 +6,13 @@ the interpolation of log K_k between samples of y_k, are the same.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from dolfinx import fem
+from dolfinx.mesh import Mesh
 from mpi4py import MPI
 
 from scaling_limits.meshes import torus
@@ -49,12 +51,12 @@ class PETScElements:
     name: ClassVar[str] = "PETSc elements"
     degree: int = 4
     cells: int = 16
-    petsc_options: dict[str, Any] | None = field(default=None, hash=False)
+    petsc_options: Mapping[str, object] | None = field(default=None, hash=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "degree", integer("degree", self.degree, 1))
         object.__setattr__(self, "cells", integer("cells", self.cells, 3))
-        if self.petsc_options is not None and not isinstance(self.petsc_options, dict):
+        if self.petsc_options is not None and not isinstance(self.petsc_options, Mapping):
             raise InvalidArgument("petsc_options", f"must be a dictionary, not {type(self.petsc_options).__name__}")
 
     def description(self) -> str:
@@ -141,13 +143,13 @@ class PETScRecursion:
 class _Average:
     """Averages over the torus of exponentials of functions, by the quadrature of a mesh."""
 
-    def __init__(self, mesh: Any, degree: int) -> None:
+    def __init__(self, mesh: Mesh, degree: int) -> None:
         self._quadrature = MeshQuadrature(mesh, degree)
         self._function = self._quadrature.function()
         self._form = fem.form(self._function * self._quadrature.dx)
         self._comm = mesh.comm
 
-    def logarithm(self, exponent: Any) -> float:
+    def logarithm(self, exponent: Callable[[np.ndarray], np.ndarray]) -> float:
         """Log of the integral of exp(f), for f from points (P, d) to (P,)."""
         values = exponent(self._quadrature.points)
         largest = self._comm.allreduce(float(values.max(initial=-np.inf)), MPI.MAX)

@@ -88,7 +88,8 @@ class Cells:
     def __init__(self, fields: LevelFields, rows: np.ndarray, how: CellSpace, bounds: bool, stop: Stop) -> None:
         self.fields, self.rows, self.how, self.bounds, self._stop = fields, rows, how, bounds, stop
         stop.check()
-        self.space, self._values = how.space, {}
+        self.space = how.space
+        self._values: dict[tuple[int, bool], tuple[np.ndarray, np.ndarray]] = {}
         self.entries, self.log_z = self.at(self.space)
         self.shift, self.contrast = self._largest_exponent()
         self.shifts = self.shift[:, None, None] * np.eye(self.space.dim)
@@ -191,7 +192,7 @@ class Cells:
         return np.abs(space.log_mean(fewer) - space.log_mean(self.at(space)[1]))
 
     def _bounded(self) -> Measured:
-        """Energies of trial fields and of trial fluxes, by the better quadrature; what it changes goes into the slack."""
+        """Energies of trial fields and fluxes, by the better quadrature; what it changes goes into the slack."""
         checking, converged = self._checking, np.ones(len(self.rows), dtype=bool)
         if self.space.dim == 1:
             means = [-space.log_mean(-self.at(space)[0][:, 0])[:, None, None] for space in (self.space, checking)]

@@ -1,7 +1,7 @@
 """Scans: whether a space, or the samples of a level, see what V1 does between their points.
 
 U_k is evaluated at quasi-random points of each cell and compared with what the values at the quadrature points
-interpolate there. A wave that the quadrature takes for a slower one, or a well that lies between its points, is far off.
+interpolate there. A wave that the quadrature takes for a slower one, or a well between its points, is far off.
 The distance between the points of a scan is the width of what may stay unseen.
 """
 

@@ -92,7 +92,7 @@ def _stratified(fields: LevelFields, pending: np.ndarray) -> np.ndarray:
 
 
 def _extend(solver: CellSolver, fields: LevelFields, found: Solved, chosen: np.ndarray, basis: BasisOfLevel) -> bool:
-    """Add the correctors of cells to a basis, in the space that most of the first ones needed; False where none fits."""
+    """Add the correctors of cells to a basis, in the space that most of the first ones needed; False if none fits."""
     if not basis.snapshots:
         typical = int(np.quantile(found.refinements[chosen], 0.75, method="nearest"))
         basis.place = Place(found.place.route, typical, found.place.part)

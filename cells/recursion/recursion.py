@@ -2,8 +2,8 @@
 
 K_{k-1} is needed at all quadrature points of the cells of level k - 1. It is computed at a few, equidistant in y_{k-1},
 and log K_{k-1} is interpolated in between, apart from the factor exp(-U_{k-1}/sigma), which is known everywhere.
-Every cell has an error of its own: that of its space and that of its samples, both measured in it, and the largest error
-of its samples. A cell in which one of them is larger than allowed gets a finer space, or more samples.
+Every cell has an error of its own: that of its space and that between its samples, both measured in it, and the largest
+error of its samples. A cell in which one of them is larger than allowed gets a finer space, or more samples.
 """
 
 from __future__ import annotations
@@ -108,7 +108,8 @@ class Recursion:
             return self._with_samples(level, slow, self._sampled(level, slow, 1)).result
         trials = trial_points(TRIALS, axes, dim)
         true = self.effective(level + 1, extended(slow, trials))
-        found, pending = empty(len(slow), dim), np.arange(len(slow))
+        found = empty(len(slow), dim)
+        pending: np.ndarray = np.arange(len(slow))
         tried: list[tuple[int, float]] = []
         counts = [count for count in SAMPLE_COUNTS if count <= MOST_SAMPLES[len(axes)]]
         for count in counts:

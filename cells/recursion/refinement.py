@@ -1,4 +1,4 @@
-"""The space that each cell of a level needs: all are solved in one, and those whose error is too large in finer ones."""
+"""The space that each cell needs: all are solved in one, and those whose error is too large in finer ones."""
 
 from __future__ import annotations
 
@@ -153,7 +153,8 @@ class CellSolver:
             Their results. Where no space is fine enough, the best ones with their errors, and the reason.
         """
         found = Solved.unknown(len(rows), fields.splitting.dim, place)
-        pending, last = np.arange(len(rows)), np.inf
+        pending: np.ndarray = np.arange(len(rows))
+        last = np.inf
         while pending.size:
             measured = self.measured(fields, rows[pending], place)
             own = self.with_unseen(fields, rows[pending], place, measured.own)

@@ -30,7 +30,7 @@ Field = list[np.ndarray]
 
 @dataclass(frozen=True, eq=False)
 class CellSolution:
-    """Correctors theta (B, d, n, ..., n) of B cells, their effective tensors (B, d, d), convergence (B,), iterations."""
+    """Correctors theta (B, d, n, ..., n), effective tensors (B, d, d) and convergence (B,) of B cells; iterations."""
 
     correctors: np.ndarray
     effective: np.ndarray

@@ -56,7 +56,7 @@ class ReducedBasis:
         return 0.5 * (energies + energies.swapaxes(1, 2)), parts
 
     def combined(self, parts: np.ndarray) -> Field:
-        """The fields with coefficients (B, r, d) at the points of the richer quadrature, by components (B, d, q, ...)."""
+        """The fields with coefficients (B, r, d) at points of the richer quadrature, by components (B, d, q, ...)."""
         rows = parts.swapaxes(1, 2).reshape(-1, self.size)
         shape = (len(parts), self.dim, *self.fields.shape[2:])
         return [(rows @ self.fields[:, i].reshape(self.size, -1)).reshape(shape) for i in range(self.dim)]

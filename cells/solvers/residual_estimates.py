@@ -44,8 +44,8 @@ class RicherSpace:
         correction = CellProblem(self.test, coefficient).precondition(residual)
         rows = *residual.shape[:2], -1
         missed = residual.reshape(rows) @ correction.reshape(rows).swapaxes(1, 2)
-        changes = energy(weighted, field) - effective, missed
-        return self.safety * sum(relative_size(change, effective) for change in changes)
+        of_quadrature = relative_size(energy(weighted, field) - effective, effective)
+        return self.safety * (of_quadrature + relative_size(missed, effective))
 
 
 def relative_size(change: np.ndarray, tensor: np.ndarray) -> np.ndarray:
