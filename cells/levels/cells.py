@@ -18,6 +18,8 @@ from .fields import LevelFields
 from .results import LevelResult, empty, gaps, joined
 
 OVERFLOW = 650.0  # log of the largest contrast whose coefficients are numbers
+LEFT_BY_SOLVER = 2.0  # tolerances of conjugate gradients that they may leave
+QUADRATURE = 1.5  # factor on what a rule with twice as many points changes
 ROUNDING = 1e-12  # of an effective tensor, relative
 
 
@@ -105,7 +107,7 @@ class Cells:
         """The largest diagonal entry of log K_k in each cell (B,), and the log of the contrast."""
         diagonal = self.entries[:, self.fields.identity > 0].reshape(len(self.rows), -1)
         top, bottom = diagonal.max(axis=1), diagonal.min(axis=1)
-        with np.errstate(invalid="ignore"):
+        with np.errstate(all="ignore"):
             return top, top - bottom
 
     def tensor(self, space: TensorSpace, *, lower: bool = False, kept: int | None = None) -> np.ndarray:
@@ -134,19 +136,20 @@ class Cells:
         return Measured(result, own, self.contrast, of_samples)
 
     def _estimated(self) -> Measured:
-        richer, fewer = self.how.richer, self._fewer_waves
-        if self.space.dim == 1:
-            return self._harmonic_means(richer.test)
-        effective, gradients, converged = self._minimised(self.tensor(self.space), richer.trial)
-        field = add_unit_gradients(gradients)
-        own = richer.error(self.tensor(richer.test), field, effective) + self._error_of_partition(richer.test)
-        of_samples = np.zeros(len(self.rows))
+        richer, fewer, of_samples = self.how.richer, self._fewer_waves, np.zeros(len(self.rows))
+        test = self.space if richer is None else richer.test
+        if self.space.dim == 1 and richer is not None:
+            return self._harmonic_means(test)
+        trial = self.space if richer is None else richer.trial
+        effective, gradients, converged = self._minimised(self.tensor(self.space), trial)
+        field, own = add_unit_gradients(gradients), np.full(len(self.rows), np.inf)
+        if richer is not None and converged.any():
+            error = richer.error(self.tensor(test), field, effective) + self._error_of_partition(test)
+            own = np.where(converged, error + LEFT_BY_SOLVER * self.how.tolerance, np.inf)
         if fewer is not None:
-            weights = richer.test.weights
-            before, after = (energy(self.tensor(richer.test, kept=kept) * weights, field) for kept in (None, fewer))
-            of_samples = relative_size(after - before, before) + self._change_of_partition(richer.test, fewer)
-        tensor = logarithm(effective) + self.shifts
-        return self._complete(tensor, np.where(converged, own, np.inf), of_samples)
+            before, after = (energy(self.tensor(test, kept=kept) * test.weights, field) for kept in (None, fewer))
+            of_samples = relative_size(after - before, before) + self._change_of_partition(test, fewer)
+        return self._complete(logarithm(effective) + self.shifts, own, of_samples)
 
     def _minimised(self, tensor: np.ndarray, better: TensorSpace) -> tuple[np.ndarray, Field, np.ndarray]:
         """Energies (B, d, d), gradients of the correctors by a better quadrature, and convergence, in space or span."""
@@ -159,20 +162,18 @@ class Cells:
 
     def _harmonic_means(self, better: TensorSpace) -> Measured:
         """In one dimension 1/K_{k-1} = int 1/K_k is exact, and what is left is quadrature."""
-        tensor = -better.log_mean(-self.at(better)[0][:, 0])
-        own = np.abs(tensor + self.space.log_mean(-self.entries[:, 0])) + self._error_of_partition(better)
+        tensor, finer = (-space.log_mean(-self.at(space)[0][:, 0]) for space in (self.space, better))
+        own = QUADRATURE * (np.abs(finer - tensor) + self._error_of_partition(better))
         of_samples = np.zeros(len(self.rows))
         if self._fewer_waves is not None:
-            fewer = self.fields.at(self.rows, better, kept=self._fewer_waves)[0]
-            of_samples = np.abs(tensor + better.log_mean(-fewer[:, 0]))
-            of_samples += self._change_of_partition(better, self._fewer_waves)
-        return self._complete(tensor[:, None, None], own, of_samples, better)
+            fewer = self.fields.at(self.rows, self.space, kept=self._fewer_waves)[0]
+            of_samples = np.abs(tensor + self.space.log_mean(-fewer[:, 0]))
+            of_samples += self._change_of_partition(self.space, self._fewer_waves)
+        return self._complete(tensor[:, None, None], own, of_samples)
 
-    def _complete(
-        self, tensor: np.ndarray, own: np.ndarray, of_samples: np.ndarray, space: TensorSpace | None = None
-    ) -> Measured:
-        partition = (space or self.space).log_mean(self.at(space or self.space)[1])
+    def _complete(self, tensor: np.ndarray, own: np.ndarray, of_samples: np.ndarray) -> Measured:
         error = self.fields.samples.inherited[self.rows] + own + ROUNDING
+        partition = self.space.log_mean(self.log_z)
         result = LevelResult(tensor, partition, tensor, np.zeros(len(self.rows)), error)
         return Measured(result, own, self.contrast, of_samples)
 

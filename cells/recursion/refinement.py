@@ -16,7 +16,14 @@ from ..levels.results import LevelResult, empty
 from ..levels.scan import scan_points, unseen
 from ..solvers.reduced_basis import LevelBasis
 from ..solvers.residual_estimates import RicherSpace
-from ..spaces.discretisations import Discretisation, FiniteElements, FourierGalerkin, after, choose_route
+from ..spaces.discretisations import (
+    Discretisation,
+    FiniteElements,
+    FourierGalerkin,
+    MeasuredDiscretisation,
+    after,
+    choose_route,
+)
 from ..spaces.tensor_space import TensorSpace
 from .settings import Allowances
 
@@ -129,7 +136,8 @@ class CellSolver:
         some = rows[np.unique(np.linspace(0, len(rows) - 1, LOOKED_AT).astype(int))]
         splitting, level, dim = fields.splitting, fields.level, fields.splitting.dim
         exponents = splitting.exponent(level, fields.slow[some], tuple(scan_points(LOOKS, dim).T))
-        contrast = float(np.ptp(exponents.reshape(len(exponents), -1), axis=1).max() + fields.spreads(some).max())
+        with np.errstate(invalid="ignore"):  # what is not finite is said where cells are solved
+            contrast = float(np.ptp(exponents.reshape(len(exponents), -1), axis=1).max() + fields.spreads(some).max())
         contrast = contrast if np.isfinite(contrast) else 0.0
         route = self.route or choose_route(contrast, self.allowances.rtol, dim, self.allowances.bounds)
         if not splitting.has_terms(level):
@@ -192,8 +200,11 @@ class CellSolver:
         route, refinement = place.route, place.refinement
         last = refinement >= route.size(dim) - 1
         checking = route.checking_space(refinement, dim) if self.allowances.bounds else None
+        richer = None
+        if isinstance(route, MeasuredDiscretisation):
+            richer = RicherSpace(*route.richer(refinement, dim), route.safety)
         return CellSpace(
-            route.space(refinement, dim), RicherSpace(*route.richer(refinement, dim), route.safety), checking,
+            route.space(refinement, dim), richer, checking,
             place.part * SOLVER * self.allowed(fields), MOST_ITERATIONS if last else place.iterations, basis,
         )  # fmt: skip
 
@@ -235,7 +246,7 @@ class CellSolver:
         name, what = place.name(fields.splitting.dim), f"cells of level {fields.level} by {place.route.name}"
         remedy = "take a larger rtol, raise the temperature, or give a route with finer spaces"
         if not np.isfinite(error):
-            return Reason(what, f"the finest space, {name}, does not resolve V1: its error is not known", remedy)
+            return Reason(what, f"the finest space, {name}, does not resolve V1, or its error is not known", remedy)
         allowed = self.allowed(fields)
         return Reason(
             what, f"the finest space, {name}, leaves an error of {error:.1e}; {allowed:.1e} is allowed", remedy
@@ -245,7 +256,8 @@ class CellSolver:
 def _means(fields: LevelFields, rows: np.ndarray, space: TensorSpace) -> np.ndarray:
     exponents = fields.splitting.exponent(fields.level, fields.slow[rows], space.nodes)
     full = np.broadcast_to(exponents, (len(exponents), *space.weights.shape))
-    return np.stack([space.log_mean(full), space.log_mean(-full)])
+    with np.errstate(invalid="ignore"):
+        return np.stack([space.log_mean(full), space.log_mean(-full)])
 
 
 def _out_of_range(level: int, contrast: np.ndarray) -> Reason | None:

@@ -80,7 +80,7 @@ def test_cells_that_the_contrast_of_a_level_does_not_betray(potential, x, count,
     bounded = effective_tensor(potential, points, rtol, bounds=True)
     assert (bounded.lower.ravel() <= exact * (1 + 1e-12)).all()
     assert (bounded.upper.ravel() >= exact * (1 - 1e-12)).all()
-    assert bounded.error <= rtol
+    assert (bounded.error <= rtol).all()
 
 
 def patch(x):
@@ -190,5 +190,5 @@ def test_a_hot_and_a_frozen_potential():
 def test_refusals_name_their_reason():
     """A route without the points that waves of V1 need; a V0 that is not finite where it is asked for."""
     fast = MultiscalePotential(2, 1, 1.0, nothing, lambda x, y: wave(30 * y[0]))
-    with pytest.raises(NotConverged, match="waves of V1 need 61 points"):
+    with pytest.raises(NotConverged, match="finest space, Fourier 11"):
         effective_tensor(fast, [[0.0, 0.0]], 1e-4, route=FourierGalerkin((7, 9, 11)))

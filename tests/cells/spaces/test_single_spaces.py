@@ -36,14 +36,17 @@ COARSE = [
 
 @pytest.mark.parametrize(("dim", "route"), COARSE, ids=str)
 def test_the_error_of_a_coarse_space_is_measured(dim, route):
-    """At least half of the true error, at most twenty times as large."""
+    """At least the true error; at most twenty times as large with elements, sixty with trigonometric polynomials.
+
+    Collocation errs by much less than what it aliases, which is what is measured.
+    """
     better = effective_tensor(make(dim), np.zeros((1, dim)), 1e-10, comm=MPI.COMM_SELF).value[0]
     with pytest.warns(Unresolved, match="only space of the route"):
         found = effective_tensor(make(dim), np.zeros((1, dim)), 1e-9, route=route, comm=MPI.COMM_SELF)
     relative = np.linalg.eigvals(np.linalg.solve(better, found.value[0])).real
     error = np.abs(np.log(np.abs(relative))).max()
-    assert error > 1e-9
-    assert 0.5 * error <= found.error <= 20 * error
+    assert error > 1e-11
+    assert error <= found.error[0] <= (60 if isinstance(route, FourierGalerkin) else 20) * error
 
 
 @pytest.mark.parametrize(
@@ -71,7 +74,7 @@ def test_one_space_for_two_scales_and_many_points():
     with pytest.warns(Unresolved):
         found = effective_tensor(fully_coupled(0.6), points, 1e-7, route=FourierGalerkin((7,)))
     relative = np.linalg.eigvals(np.linalg.solve(exact, found.value)).real
-    assert found.error >= np.abs(np.log(relative)).max() / 2
+    assert (found.error >= np.abs(np.log(relative)).max(axis=1)).all()
 
 
 class Foreign:
@@ -92,7 +95,7 @@ class Foreign:
 def test_what_cannot_be_compared_is_said_to_be_unknown():
     with pytest.warns(Unresolved, match="not known"):
         found = effective_tensor(make(2), [[0.0, 0.0]], 1e-3, route=Foreign())
-    assert found.error == np.inf
+    assert found.error.tolist() == [np.inf]
 
 
 def test_bounds_are_not_given_on_a_space_that_is_too_coarse():
