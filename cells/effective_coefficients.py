@@ -34,7 +34,7 @@ MOST_POINTS = 20_000  # Chebyshev points, all directions together
 MOST_ON_A_LINE = 5_000  # in one dimension, for more than was asked for
 KIND = "EffectiveCoefficients"
 FORMAT = 1  # of the cached files
-METHOD = 2  # of computing what they hold; a file that another method made is not read
+METHOD = 3  # of computing what they hold; a file that another method made is not read
 LINE_RTOL = 1e-11  # in one dimension, where tensors are quadratures and cost next to nothing
 
 Tensors = Callable[..., EffectiveTensor]  # from points (P, d) and rtol
@@ -53,12 +53,14 @@ class CheckSettings:
         suspicious: number of points at which V1 is interpolated worst.
         candidates: number of random points among which these are found.
         fast_positions: values of the fast variables at which V1 is interpolated there.
+        safety: factor on the largest error found at all these points.
     """
 
-    random: int = 8
-    suspicious: int = 4
-    candidates: int = 4096
+    random: int = 16
+    suspicious: int = 12
+    candidates: int = 20_000
     fast_positions: int = 8
+    safety: float = 2.0
 
 
 SETTINGS = CheckSettings()
@@ -315,8 +317,8 @@ def _measured(
     x = np.concatenate([x, comm.bcast(_suspicious(interpolant, nodes))])
     exact, approximate = sampled(x), interpolant._fields(x)
     matrices = (unpacked(entries[:-1].T, interpolant.dim) for entries in (exact, approximate))
-    error = max(relative_distance(*matrices).max(), np.abs(exact[-1] - approximate[-1]).max())
-    return float(comm.bcast(error))
+    errors = relative_distance(*matrices) + np.abs(exact[-1] - approximate[-1])
+    return float(comm.bcast(SETTINGS.safety * errors.max()))
 
 
 def _suspicious(interpolant: EffectiveCoefficients, nodes: np.ndarray) -> np.ndarray:

@@ -54,17 +54,22 @@ class Measured:
         contrast: log of the contrast of K_k in each cell (B,); NaN where V1 is not finite.
         of_samples: relative changes (B,) of K_{k-1} and Z_{k-1} where the interpolation between samples keeps fewer
             waves; 0 where it is not used.
+        converged: whether conjugate gradients have converged (B,).
     """
 
     result: LevelResult
     own: np.ndarray
     contrast: np.ndarray
     of_samples: np.ndarray
+    converged: np.ndarray
+
+
+MEASURES = ("own", "contrast", "of_samples", "converged")
 
 
 def joined_measures(parts: list[Measured]) -> Measured:
     """The measures of several groups of cells, one after the other."""
-    arrays = [np.concatenate([vars(part)[name] for part in parts]) for name in ("own", "contrast", "of_samples")]
+    arrays = [np.concatenate([vars(part)[name] for part in parts]) for name in MEASURES]
     return Measured(joined([part.result for part in parts]), *arrays)
 
 
@@ -128,12 +133,13 @@ class Cells:
             return self._bounded() if self.bounds else self._estimated()
         dim, count = self.space.dim, len(self.rows)
         result, own, of_samples = empty(count, dim), np.full(count, np.inf), np.zeros(count)
+        converged = np.ones(count, dtype=bool)
         result.error[:] = np.inf
         if good.any():
             some = Cells(self.fields, self.rows[good], self.how, self.bounds, self._stop).measured()
             result.put(good, some.result)
-            own[good], of_samples[good] = some.own, some.of_samples
-        return Measured(result, own, self.contrast, of_samples)
+            own[good], of_samples[good], converged[good] = some.own, some.of_samples, some.converged
+        return Measured(result, own, self.contrast, of_samples, converged)
 
     def _estimated(self) -> Measured:
         richer, fewer, of_samples = self.how.richer, self._fewer_waves, np.zeros(len(self.rows))
@@ -149,7 +155,7 @@ class Cells:
         if fewer is not None:
             before, after = (energy(self.tensor(test, kept=kept) * test.weights, field) for kept in (None, fewer))
             of_samples = relative_size(after - before, before) + self._change_of_partition(test, fewer)
-        return self._complete(logarithm(effective) + self.shifts, own, of_samples)
+        return self._complete(logarithm(effective) + self.shifts, own, of_samples, converged)
 
     def _minimised(self, tensor: np.ndarray, better: TensorSpace) -> tuple[np.ndarray, Field, np.ndarray]:
         """Energies (B, d, d), gradients of the correctors by a better quadrature, and convergence, in space or span."""
@@ -169,13 +175,13 @@ class Cells:
             fewer = self.fields.at(self.rows, self.space, kept=self._fewer_waves)[0]
             of_samples = np.abs(tensor + self.space.log_mean(-fewer[:, 0]))
             of_samples += self._change_of_partition(self.space, self._fewer_waves)
-        return self._complete(tensor[:, None, None], own, of_samples)
+        return self._complete(tensor[:, None, None], own, of_samples, np.ones(len(own), dtype=bool))
 
-    def _complete(self, tensor: np.ndarray, own: np.ndarray, of_samples: np.ndarray) -> Measured:
+    def _complete(self, tensor: np.ndarray, own: np.ndarray, of_samples: np.ndarray, converged: np.ndarray) -> Measured:
         error = self.fields.samples.inherited[self.rows] + own + ROUNDING
         partition = self.space.log_mean(self.log_z)
         result = LevelResult(tensor, partition, tensor, np.zeros(len(self.rows)), error)
-        return Measured(result, own, self.contrast, of_samples)
+        return Measured(result, own, self.contrast, of_samples, converged)
 
     @property
     def _fewer_waves(self) -> int | None:
@@ -224,7 +230,7 @@ class Cells:
         result = LevelResult(upper, partition, lower, slack, np.zeros(len(rows)))
         result.error[:] = np.where(converged, gaps(result), np.inf)
         own = np.maximum(result.error - samples.inherited[rows] - 2.0 * samples.widening[rows], 0.0)
-        return Measured(result, own, self.contrast, np.zeros(len(rows)))
+        return Measured(result, own, self.contrast, np.zeros(len(rows)), converged)
 
     def minimisers_and_duals(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """Correctors, energies, potentials of the best fluxes, and convergence; in the plane all are solved at once."""

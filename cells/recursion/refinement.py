@@ -29,7 +29,7 @@ from .settings import Allowances
 
 CHUNK = 40_000  # unknowns of a chunk of cells: their arrays stay in the cache
 SOLVER = 0.1  # part of the allowed error that conjugate gradients may leave
-MOST_ITERATIONS = 600  # of conjugate gradients
+MOST_ITERATIONS = 480  # of conjugate gradients
 STALLED = 0.5  # part of the last error above which conjugate gradients are suspected of having stopped too early
 TIGHTER = 0.01  # part of the tolerance that is then tried
 LOOSE = 0.3  # part of the allowed error by which the quadrature of exp(-U_k/sigma) may err in the first space
@@ -162,7 +162,7 @@ class CellSolver:
         """
         found = Solved.unknown(len(rows), fields.splitting.dim, place)
         pending: np.ndarray = np.arange(len(rows))
-        last = np.inf
+        last, unconverged = np.inf, False
         while pending.size:
             measured = self.measured(fields, rows[pending], place)
             own = self.with_unseen(fields, rows[pending], place, measured.own)
@@ -173,13 +173,18 @@ class CellSolver:
             worst = float(found.own[pending].max(initial=0.0))
             if not pending.size:
                 break
+            if not measured.converged.all() and place.iterations < MOST_ITERATIONS:
+                place = replace(place, iterations=MOST_ITERATIONS)
+                continue
             if STALLED * last < worst < np.inf and fields.splitting.dim > 1 and place.part == 1.0:
                 place, last = replace(place, part=TIGHTER), worst
                 continue
-            last = worst
-            further = self._after(replace(place, part=1.0) if worst > STALLED * last else place, worst, fields)
+            stuck = not measured.converged.all() and unconverged
+            place = replace(place, part=1.0) if worst > STALLED * last else place  # a smaller tolerance did not help
+            last, unconverged = worst, not measured.converged.all()
+            further = None if stuck else self._after(place, worst, fields)
             if further is None:
-                found.explain(self._too_coarse(fields, place, worst))
+                found.explain(self._too_coarse(fields, place, worst, unconverged))
                 break
             place = further
         return found
@@ -198,14 +203,13 @@ class CellSolver:
         """The space of a place with what belongs to it."""
         dim = fields.splitting.dim
         route, refinement = place.route, place.refinement
-        last = refinement >= route.size(dim) - 1
         checking = route.checking_space(refinement, dim) if self.allowances.bounds else None
         richer = None
         if isinstance(route, MeasuredDiscretisation):
             richer = RicherSpace(*route.richer(refinement, dim), route.safety)
         return CellSpace(
             route.space(refinement, dim), richer, checking,
-            place.part * SOLVER * self.allowed(fields), MOST_ITERATIONS if last else place.iterations, basis,
+            place.part * SOLVER * self.allowed(fields), place.iterations, basis,
         )  # fmt: skip
 
     def in_chunks(self, rows: np.ndarray, how: CellSpace, work: Callable[[np.ndarray, Stop], Result]) -> list[Result]:
@@ -236,15 +240,17 @@ class CellSolver:
         dim = fields.splitting.dim
         refinement = after(place.route, place.refinement, error, self.allowed(fields), dim)
         if refinement < place.route.size(dim):
-            longer = place.iterations if np.isfinite(error) else 2 * place.iterations
-            return replace(place, refinement=refinement, iterations=longer) if longer <= MOST_ITERATIONS else None
+            return replace(place, refinement=refinement)
         if self.route is None and isinstance(place.route, FourierGalerkin):
             return Place(FiniteElements(), FiniteElements().size(dim) // 2)
         return None
 
-    def _too_coarse(self, fields: LevelFields, place: Place, error: float) -> Reason:
+    def _too_coarse(self, fields: LevelFields, place: Place, error: float, unconverged: bool) -> Reason:
         name, what = place.name(fields.splitting.dim), f"cells of level {fields.level} by {place.route.name}"
         remedy = "take a larger rtol, raise the temperature, or give a route with finer spaces"
+        if unconverged:
+            still = f"the energy still fell after {place.iterations} iterations in {name}"
+            return Reason(what, still, "raise the temperature, or take elements of another degree")
         if not np.isfinite(error):
             return Reason(what, f"the finest space, {name}, does not resolve V1, or its error is not known", remedy)
         allowed = self.allowed(fields)
