@@ -60,7 +60,7 @@ class CheckSettings:
     suspicious: int = 12
     candidates: int = 20_000
     fast_positions: int = 8
-    safety: float = 2.0
+    safety: float = 3.0
 
 
 SETTINGS = CheckSettings()

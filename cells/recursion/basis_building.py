@@ -94,9 +94,11 @@ def _stratified(fields: LevelFields, pending: np.ndarray) -> np.ndarray:
 def _extend(solver: CellSolver, fields: LevelFields, found: Solved, chosen: np.ndarray, basis: BasisOfLevel) -> bool:
     """Add the correctors of cells to a basis, in the space that most of the first ones needed; False if none fits."""
     if not basis.snapshots:
-        typical = int(np.quantile(found.refinements[chosen], 0.75, method="nearest"))
-        basis.place = Place(found.place.route, typical, found.place.part)
-    fitting = chosen[found.refinements[chosen] <= basis.place.refinement]
+        order = sorted(found.places[chosen], key=lambda place: place.points(fields.splitting.dim))
+        basis.place = order[3 * len(order) // 4]
+    route, refinement = basis.place.route, basis.place.refinement
+    fitting = [i for i in chosen if found.places[i].route == route and found.places[i].refinement <= refinement]
+    fitting = np.array(fitting, dtype=int)
     how = solver.cell_space(basis.place, fields)
     if fitting.size:
         basis.snapshots += solver.in_chunks(

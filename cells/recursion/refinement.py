@@ -29,6 +29,7 @@ from .settings import Allowances
 
 CHUNK = 40_000  # unknowns of a chunk of cells: their arrays stay in the cache
 SOLVER = 0.1  # part of the allowed error that conjugate gradients may leave
+OF_SPANS = 1.5  # factor on measured errors in spans: these residuals are no aliases, and as large as the error
 MOST_ITERATIONS = 480  # of conjugate gradients
 STALLED = 0.5  # part of the last error above which conjugate gradients are suspected of having stopped too early
 TIGHTER = 0.01  # part of the tolerance that is then tried
@@ -55,6 +56,10 @@ class Place:
     part: float = 1.0
     iterations: int = 120
 
+    def points(self, dim: int) -> int:
+        """Number of quadrature points in a direction."""
+        return self.route.space(self.refinement, dim).line.points.size
+
     def name(self, dim: int) -> str:
         """Name of the space."""
         return self.route.space(self.refinement, dim).line.name
@@ -77,7 +82,7 @@ class Solved:
         result: of the B cells.
         own: the relative error (B,) that this level adds by its space; infinite where it is not known.
         of_samples: see `Measured`.
-        refinements: number of the space of each cell (B,).
+        places: the space of each cell (B,), objects.
         place: the last space that was tried.
         reason: why the errors of some cells are larger than allowed, if they are.
     """
@@ -85,7 +90,7 @@ class Solved:
     result: LevelResult
     own: np.ndarray
     of_samples: np.ndarray
-    refinements: np.ndarray
+    places: np.ndarray
     place: Place
     reason: Reason | None = None
 
@@ -94,7 +99,7 @@ class Solved:
         """Cells that are not solved yet."""
         result = empty(count, dim)
         result.error[:] = np.inf
-        return cls(result, np.full(count, np.inf), np.zeros(count), np.zeros(count, dtype=int), place)
+        return cls(result, np.full(count, np.inf), np.zeros(count), np.full(count, place), place)
 
     def put(self, index: np.ndarray, measured: Measured, own: np.ndarray, place: Place) -> None:
         """Write cells whose errors are not larger than before."""
@@ -103,13 +108,13 @@ class Solved:
         self.result.put(where, measured.result.rows(better))
         self.result.error[index[~np.isfinite(own) & better]] = np.inf
         self.own[where], self.of_samples[where] = own[better], measured.of_samples[better]
-        self.refinements[where] = place.refinement
+        self.places[where] = place
 
     def join(self, index: np.ndarray, other: Solved) -> None:
         """Write cells that were solved by themselves."""
         self.result.put(index, other.result)
         self.own[index], self.of_samples[index] = other.own, other.of_samples
-        self.refinements[index], self.place = other.refinements, other.place
+        self.places[index], self.place = other.places, other.place
         self.explain(other.reason)
 
     def explain(self, reason: Reason | None) -> None:
@@ -206,7 +211,8 @@ class CellSolver:
         checking = route.checking_space(refinement, dim) if self.allowances.bounds else None
         richer = None
         if isinstance(route, MeasuredDiscretisation):
-            richer = RicherSpace(*route.richer(refinement, dim), route.safety)
+            safety = route.safety if basis is None else max(route.safety, OF_SPANS)
+            richer = RicherSpace(*route.richer(refinement, dim), safety)
         return CellSpace(
             route.space(refinement, dim), richer, checking,
             place.part * SOLVER * self.allowed(fields), place.iterations, basis,

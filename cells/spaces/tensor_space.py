@@ -18,6 +18,7 @@ from scipy.linalg import eigh
 from scaling_limits.meshes.backend.quadrature import composite_gauss, lagrange_basis
 
 TWO_PI = 2.0 * np.pi
+GOLDEN_SECTION = 0.3819660112501051
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,11 +74,13 @@ def fourier(unknowns: int) -> LineSpace:
 
 @lru_cache(maxsize=64)
 def shifted_fourier(unknowns: int) -> LineSpace:
-    """Make the same functions with the quadrature points moved by half of their distance.
+    """Make the same functions with the quadrature points moved by a part of their distance.
 
-    The unknowns are still the values at the points of `fourier`. What those alias, this rule sees with another sign.
+    The unknowns are still the values at the points of `fourier`. What those alias by a n, this rule multiplies by
+    exp(2 pi i a s). The part s is that of the golden section, since for one half all potentials of period 1/2, which
+    have even waves only, would look the same to both rules.
     """
-    base, points = fourier(unknowns), (np.arange(unknowns) + 0.5) / unknowns
+    base, points = fourier(unknowns), (np.arange(unknowns) + GOLDEN_SECTION) / unknowns
     modes, slopes, _ = trigonometric(unknowns, points)
     values, derivatives = modes @ base.modes.T / unknowns, slopes @ base.modes.T / unknowns
     return LineSpace(

@@ -1,0 +1,182 @@
+"""The error of each cell covers the true one, and every cell gets what it needs: patches, waves, wells, couplings.
+
+Exact tensors: 1/(Z Zhat) on a line by quadrature, products of lines in the plane.
+"""
+
+import numpy as np
+import pytest
+from scipy.special import iv
+from sympy import cos, exp, pi, sin, tanh
+
+from scaling_limits.cells import FiniteElements, NotConverged, effective_tensor
+from scaling_limits.cells.levels.scale_splitting import ScaleSplitting
+from scaling_limits.cells.levels.scan import scan_points, unseen
+from scaling_limits.cells.solvers.cell_problem import CellProblem, add_unit_gradients
+from scaling_limits.cells.solvers.residual_estimates import RicherSpace
+from scaling_limits.cells.spaces.discretisations import FourierGalerkin, after
+from scaling_limits.cells.spaces.tensor_space import TensorSpace, elements, equidistant, fourier
+from scaling_limits.particles import MultiscalePotential
+
+
+def wave(p):
+    return cos(2 * pi * p)
+
+
+def nothing(x):
+    return 0 * x[0]
+
+
+def line(v, count=1201, scales=1):
+    """1/(Z Zhat) of v(y) or v(y, z), arrays in and out."""
+    ticks = np.arange(count) / count
+    values = v(ticks) if scales == 1 else v(ticks[:, None], ticks)
+    return 1.0 / (np.exp(-values).mean() * np.exp(values).mean())
+
+
+def cosine(p):
+    return np.cos(2 * np.pi * p)
+
+
+def checked(potential, points, exact, rtol):
+    """Without bounds every error is below rtol and covered; with them the truth is inside."""
+    found = effective_tensor(potential, points, rtol)
+    errors = np.abs(np.log(np.einsum("pii->pi", found.value) / exact)).max(axis=1)
+    assert found.error.shape == (len(points),)
+    assert (found.error <= rtol).all()
+    assert (errors <= found.error).all()
+    bounded = effective_tensor(potential, points, max(rtol, 1e-6), bounds=True)
+    assert (np.einsum("pii->pi", bounded.lower) <= exact * (1 + 1e-12)).all()
+    assert (np.einsum("pii->pi", bounded.upper) >= exact * (1 - 1e-12)).all()
+    assert (bounded.error <= max(rtol, 1e-6)).all()
+
+
+@pytest.mark.parametrize("rtol", [1e-2, 1e-4, 1e-8])
+@pytest.mark.parametrize("sharpness", [20.0, 300.0])
+def test_a_patch_among_a_thousand_cells(sharpness, rtol):
+    """A few of 1024 cells are rough; the basis of the others does not fit them."""
+    amplitude = lambda x: 1 + 2 * exp(-sharpness * ((x[0] - 0.3) ** 2 + (x[1] + 0.4) ** 2))  # noqa: E731
+    potential = MultiscalePotential(2, 1, 1.0, nothing, lambda x, y: amplitude(x) * (wave(y[0]) + wave(y[1])))
+    ticks = np.linspace(-1, 1, 32)
+    points = np.stack(np.meshgrid(ticks, ticks), axis=-1).reshape(-1, 2)
+    strength = 1 + 2 * np.exp(-sharpness * ((points - [0.3, -0.4]) ** 2).sum(axis=1))
+    checked(potential, points, np.repeat(1 / iv(0, strength)[:, None] ** 2, 2, axis=1), rtol)
+
+
+@pytest.mark.parametrize("rtol", [1e-2, 1e-6])
+@pytest.mark.parametrize("number", [48, 96, 144])
+def test_a_wave_at_one_of_many_points(number, rtol):
+    """Coarse rules alias it to a slower one."""
+    potential = MultiscalePotential(
+        1, 1, 1.0, nothing, lambda x, y: wave(y[0]) / 2 + exp(-40000 * (x[0] - 0.5) ** 2) * wave(number * y[0])
+    )
+    x = np.linspace(0, 1, 101)
+    exact = [line(lambda y, a=a: cosine(y) / 2 + np.exp(-40000 * (a - 0.5) ** 2) * cosine(number * y)) for a in x]
+    checked(potential, x[:, None], np.reshape(exact, (-1, 1)), rtol)
+
+
+@pytest.mark.parametrize("rtol", [1e-3, 1e-7])
+@pytest.mark.parametrize("depth", [-5, 4])
+def test_narrow_wells_and_barriers(depth, rtol):
+    """Of width 0.02, times a wave across."""
+    shape = lambda p: exp(60 * (wave(p - 0.27) - 1))  # noqa: E731
+    potential = MultiscalePotential(2, 1, 1.0, nothing, lambda x, y: depth * shape(y[0]) + wave(y[1]) / 2)
+    well = line(lambda y: depth * np.exp(60 * (cosine(y - 0.27) - 1)), 8001)
+    checked(potential, np.zeros((1, 2)), np.array([[well, 1 / iv(0, 0.5) ** 2]]), rtol)
+
+
+@pytest.mark.parametrize("rtol", [1e-2, 1e-6])
+@pytest.mark.parametrize("strength", [3, 6])
+def test_couplings_that_the_slower_scale_does_not_betray(strength, rtol):
+    """U_1 is large where the coupling of the scales is nothing, on a line and in the plane; a layer besides."""
+    coupled = lambda x, y, z: (3 + 2 * cos(x)) * wave(y) + strength * sin(x) ** 8 * wave(y) * wave(z)  # noqa: E731
+    x = np.linspace(0, np.pi, 9)
+    values = lambda a: line(  # noqa: E731
+        lambda y, z: (3 + 2 * np.cos(a)) * cosine(y) + strength * np.sin(a) ** 8 * cosine(y) * cosine(z), 301, 2
+    )
+    exact = np.array([values(a) for a in x])
+    plain = MultiscalePotential(1, 2, 1.0, nothing, lambda x, y, z: coupled(x[0], y[0], z[0]))
+    checked(plain, x[:, None], exact[:, None], rtol)
+    plane = MultiscalePotential(2, 2, 1.0, nothing, lambda x, y, z: coupled(x[0], y[0], z[0]) + tanh(2 * wave(y[1])))
+    points = np.stack([x, 0 * x], axis=1)
+    layer = line(lambda y: np.tanh(2 * cosine(y)))
+    checked(plane, points, np.stack([exact, np.full(9, layer)], axis=1), max(rtol, 1e-4))
+
+
+@pytest.mark.parametrize("rtol", [1e-2, 1e-6])
+def test_one_point_of_two_scales(rtol):
+    """The error between the samples is part of the interval of a single point."""
+    potential = MultiscalePotential(1, 2, 1.0, nothing, lambda x, y, z: wave(y[0]) * (1 + 8 * wave(z[0])))
+    exact = line(lambda y, z: cosine(y) * (1 + 8 * cosine(z)), 901, 2)
+    checked(potential, np.zeros((1, 1)), np.array([[exact]]), rtol)
+
+
+def test_the_point_that_fails_is_named_and_the_others_are_kept():
+    """A wave that no space resolves at one of five points."""
+    potential = MultiscalePotential(
+        2, 1, 1.0, nothing, lambda x, y: wave(y[0]) + exp(-1e4 * (x[0] - 0.5) ** 2) * wave(700 * y[1])
+    )
+    points = np.array([[0.0, 0.0], [0.1, 0.0], [0.5, 0.0], [0.7, 0.0], [0.9, 0.0]])
+    with pytest.raises(NotConverged, match=r"x = \[0.5, 0.0\]") as caught:
+        effective_tensor(potential, points, 1e-6)
+    partial = caught.value.partial
+    assert (partial.error <= 1e-6).tolist() == [True, True, False, True, True]
+    assert partial.error[2] > 0.1
+    np.testing.assert_allclose(partial.value[[0, 1, 3, 4], 0, 0], 1 / iv(0, 1.0) ** 2, rtol=1e-6)
+
+
+# --- the parts -------------------------------------------------------------------------------------------
+
+
+def random_shape(rng):
+    amplitudes, waves = rng.normal(size=4), rng.integers(-2, 3, (4, 2))
+    return lambda y: sum(a * cosine(m[0] * y[0] + m[1] * y[1] + a) for a, m in zip(amplitudes, waves))
+
+
+@pytest.mark.parametrize(
+    ("route", "refinements"), [(FourierGalerkin(), range(4, 12, 2)), (FiniteElements(), range(5)), (FiniteElements(3), range(2, 8))],
+    ids=["Fourier", "degree 8", "degree 3"],
+)  # fmt: skip
+def test_residual_estimates_cover_the_error(route, refinements):
+    """At least the true error and at most 300 times as large, for random cosines; the solver adds nothing."""
+    rng = np.random.default_rng(5)
+    fine = TensorSpace(fourier(81), 2)
+    for _ in range(8):
+        shape = random_shape(rng)
+        exact = CellProblem(fine, np.exp(-shape(fine.nodes))[None]).solve(1e-14, 400).effective[0]
+        for refinement in refinements:
+            space, richer = route.space(refinement, 2), RicherSpace(*route.richer(refinement, 2), route.safety)
+            solution = CellProblem(space, np.exp(-shape(space.nodes))[None]).solve(1e-13, 400)
+            field = add_unit_gradients(richer.trial.gradient(solution.correctors))
+            estimate = richer.error(np.exp(-shape(richer.test.nodes))[None], field, solution.effective)[0]
+            error = np.abs(np.log(np.linalg.eigvals(np.linalg.solve(exact, solution.effective[0])).real)).max()
+            if 1e-10 < error < 0.1:
+                assert 0.9 * error <= estimate <= 300 * error
+
+
+def test_scans_see_waves_that_a_grid_takes_for_slower_ones():
+    potential = MultiscalePotential(2, 1, 1.0, nothing, lambda x, y: wave(17 * y[0]) + wave(y[1]))
+    splitting = ScaleSplitting(potential)
+    slow = np.zeros((1, 2))
+    assert unseen(splitting, 1, slow, TensorSpace(fourier(17), 2))[0] > 1.0
+    assert unseen(splitting, 1, slow, TensorSpace(fourier(35), 2))[0] < 1e-12
+    assert unseen(splitting, 1, slow, TensorSpace(elements(8, 2), 2))[0] > 1.0
+    assert unseen(splitting, 1, slow, TensorSpace(elements(8, 40), 2))[0] < 1e-3
+    assert unseen(splitting, 1, slow, TensorSpace(equidistant(16), 2))[0] > 0.5
+
+
+@pytest.mark.parametrize("dim", [1, 2, 3])
+def test_points_of_a_scan_are_spread_evenly(dim):
+    """Every box of a grid of about a tenth as many boxes has one."""
+    points = scan_points(4096, dim)
+    boxes = int(400 ** (1 / dim))
+    assert len(np.unique((points * boxes).astype(int), axis=0)) == boxes**dim
+    assert not np.array_equal(points[:10], scan_points(10, dim, 10))
+
+
+def test_the_next_space_is_the_one_that_an_error_promises():
+    route = FourierGalerkin((7, 9, 11, 13, 17, 25))
+    assert after(route, 0, 1e-4, 1e-5, 2) == 1  # 7 points give 1e-4, 8.75 would give 1e-5
+    assert after(route, 0, np.inf, 1e-5, 2) == 2  # half as many more
+    assert after(route, 4, np.inf, 1e-5, 2) == 5
+    assert after(route, 5, 1e-4, 1e-5, 2) == 6  # there is none
+    assert after(FiniteElements(4, (4, 6, 8, 10)), 0, 1e-3, 1e-5, 2) == 2  # 4 (100)^(1/8) = 7.1 cells
