@@ -29,7 +29,7 @@ class CellSpace:
 
     Args:
         space: trial functions and quadrature.
-        richer: where errors are measured.
+        richer: where errors are measured; None where the discretisation has nothing to measure them with.
         checking: the same functions with a better quadrature, where bounds are wanted.
         tolerance: of the energy, relative.
         iterations: of conjugate gradients, at most.
@@ -37,7 +37,7 @@ class CellSpace:
     """
 
     space: TensorSpace
-    richer: RicherSpace
+    richer: RicherSpace | None
     checking: TensorSpace | None
     tolerance: float
     iterations: int
@@ -148,7 +148,8 @@ class Cells:
             return self._harmonic_means(test)
         trial = self.space if richer is None else richer.trial
         effective, gradients, converged = self._minimised(self.tensor(self.space), trial)
-        field, own = add_unit_gradients(gradients), np.full(len(self.rows), np.inf)
+        field = add_unit_gradients(gradients)
+        own: np.ndarray = np.full(len(self.rows), np.inf)
         if richer is not None and converged.any():
             error = richer.error(self.tensor(test), field, effective) + self._error_of_partition(test)
             own = np.where(converged, error + LEFT_BY_SOLVER * self.how.tolerance, np.inf)
@@ -252,7 +253,7 @@ class Cells:
             solution = CellProblem(self.space, self.tensor(self.space)).solve(
                 self.how.tolerance, self.how.iterations, self._stop
             )
-            spaces = self.space, self.how.richer.trial
+            spaces = self.space, self.space if self.how.richer is None else self.how.richer.trial
             return Snapshots([_flattened(space.gradient(solution.correctors)) for space in spaces], [])
         correctors, _, potentials, _ = self.minimisers_and_duals()
         spaces = self.space, self._checking

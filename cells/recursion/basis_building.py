@@ -97,8 +97,8 @@ def _extend(solver: CellSolver, fields: LevelFields, found: Solved, chosen: np.n
         order = sorted(found.places[chosen], key=lambda place: place.points(fields.splitting.dim))
         basis.place = order[3 * len(order) // 4]
     route, refinement = basis.place.route, basis.place.refinement
-    fitting = [i for i in chosen if found.places[i].route == route and found.places[i].refinement <= refinement]
-    fitting = np.array(fitting, dtype=int)
+    fits = [place.route == route and place.refinement <= refinement for place in found.places[chosen]]
+    fitting = chosen[np.array(fits)]
     how = solver.cell_space(basis.place, fields)
     if fitting.size:
         basis.snapshots += solver.in_chunks(

@@ -135,7 +135,7 @@ class FourierGalerkin(MeasuredDiscretisation):
         raise InvalidArgument("route", "must be finite elements where bounds are wanted")
 
     def richer(self, refinement: int, dim: int) -> tuple[TensorSpace, TensorSpace]:
-        """The same functions at points moved by a part of their distance: what was aliased changes its sign or phase."""
+        """The same functions at points moved by a part of their distance: what was aliased changes its phase."""
         space = _tensor_space(shifted_fourier(self.points[refinement]), dim)
         return space, space
 
