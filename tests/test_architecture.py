@@ -14,7 +14,7 @@ PACKAGES = ("particles", "meshes", "cells", "pdes")
 ROOMS = {
     "particles": ("errors", "support", "sampling", ("pinned_balls", "diffusions", "rotators"), "top"),
     "meshes": ("backend", "top"),
-    "cells": ("spaces", "solvers", "recursion", ("adaptivity", "fenicsx"), "top"),
+    "cells": ("spaces", "solvers", "levels", ("recursion", "fenicsx"), "top"),
     "pdes": ("time", ("pinned_balls", "diffusions", "rotators"), "top"),
 }
 # the plane of one rotator is a diffusion

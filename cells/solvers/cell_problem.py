@@ -165,7 +165,7 @@ class CellProblem:
     @cached_property
     def _scaling(self) -> np.ndarray:
         """Diagonal scaling S = sqrt(diag A0 / diag A), (B, 1, n, ..., n)."""
-        if self.space.line.collocated:
+        if self.space.line.nodal:
             if self.coefficient.ndim == self.space.dim + 1:
                 local = self.coefficient
             else:

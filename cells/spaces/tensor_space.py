@@ -55,9 +55,9 @@ class LineSpace:
         return self.modes.shape[0]
 
     @property
-    def collocated(self) -> bool:
-        """Whether the unknowns are the values at the quadrature points."""
-        return self.values is None
+    def nodal(self) -> bool:
+        """Whether there are as many quadrature points as unknowns, which are the values there or close by."""
+        return self.points.size == self.unknowns
 
 
 @lru_cache(maxsize=64)

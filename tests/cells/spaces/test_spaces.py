@@ -33,7 +33,7 @@ names = ["Fourier", "elements", "graded"]
 @pytest.mark.parametrize("line", LINES, ids=names)
 def test_lines_are_exact_sequences(line):
     """Modes are orthonormal in L2 and in the energy, derivatives are in the edge space, weights sum to 1."""
-    values = np.eye(line.unknowns) if line.collocated else line.values
+    values = np.eye(line.unknowns) if line.values is None else line.values
     edge = np.eye(line.unknowns) if line.edge_values is None else line.edge_values
     weight = line.weights[:, None]
     modes, slopes = values @ line.modes, line.derivatives @ line.modes
