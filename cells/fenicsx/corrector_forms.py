@@ -32,7 +32,7 @@ class CorrectorForms:
         return -self.pull(direction, v)
 
     def pull(self, direction: int, v: ufl.core.expr.Expr) -> ufl.Form:
-        """int K e_j . grad v; the load with the other sign, kept for those who use it."""
+        """int K e_j . grad v: the load with the other sign, under its former name."""
         return ufl.inner(self.tensor[:, direction], ufl.grad(v)) * self.measure
 
     def effective(self, first: ufl.core.expr.Expr, i: int, second: ufl.core.expr.Expr, j: int) -> ufl.Form:

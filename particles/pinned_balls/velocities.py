@@ -28,8 +28,8 @@ def velocities(mean: Profile, std: Profile, points: np.ndarray, whole: bool = Tr
         whole: whether these points show the size of the profiles; a part of them may have tails that vanish.
 
     Raises:
-        InvalidArgument: a profile that is not callable, not finite, of the wrong shape, too large or too small to be
-            squared; a negative std.
+        InvalidArgument: a profile that is not callable, not finite, of the wrong shape, too large or too small for
+            fourth powers; a negative std.
     """
     mu = checks.profile("mean", mean, points)
     sigma = checks.profile("std", std, points, nonnegative=True)

@@ -43,7 +43,7 @@ class TransportProcess(SampledRotators[SlowStep]):
         lattice: the rotators whose limit it is; their epsilon, frequency and coupling do not matter.
 
     Raises:
-        InvalidArgument: not a lattice, or its g has no average.
+        InvalidArgument: not a lattice; when it is sampled: its g has no average.
 
     Warns:
         AssumptionWarning: the lattice has defects, and sites near them do not follow this equation.

@@ -2,7 +2,7 @@
 
 For rho = pi u, pi = exp(-Psi/sigma), the equation d_t rho = div(M (rho grad Psi + sigma grad rho)) is the gradient flow
 d_t (pi u) = div(sigma pi M grad u). At a node x of volume |x| the tensor is a sum M(x) = sum_i lambda_i e_i e_i^T over
-steps e_i of the grid (`selling`), so that
+steps e_i of the grid (`decomposition`), so that
 
     int sigma pi <M grad u, grad u>  ~  sum_edges c_xy (u_y - u_x)^2,
     c_xy = sigma w_xy pi_xy,    1/pi_xy = int_0^1 exp((Psi_x + s (Psi_y - Psi_x))/sigma) ds,

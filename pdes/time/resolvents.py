@@ -131,7 +131,7 @@ class Resolvents:
         finite = self._matrix.getComm().tompi4py().allreduce(bool(np.isfinite(result).all()), MPI.LAND)
         if solver.getConvergedReason() < 0 or not finite:
             raise NotConverged(
-                "a linear solve of the Fokker-Planck equation",
+                "a linear solve of an evolution",
                 f"PETSc reason {solver.getConvergedReason()} after {solver.getIterationNumber()} iterations",
                 "try petsc_options of a direct solver",
             )
@@ -154,7 +154,7 @@ class Resolvents:
             before = left
             result = result + self._solved(solver, rest)
         raise NotConverged(
-            "a linear solve of the Fokker-Planck equation",
+            "a linear solve of an evolution",
             f"the solver leaves {left:.1e} of the mass, where {self._allowed:.1e} is allowed",
             "let ksp_rtol in petsc_options be smaller, or take a direct solver",
         )

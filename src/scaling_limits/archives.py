@@ -30,7 +30,8 @@ KINDS = {
 }
 
 
-OLD_KINDS = ("Ensemble", "Paths", "RotatorEnsemble", "EffectiveTensor")  # whose first files did not name them
+# whose first files did not name them
+OLD_KINDS = ("Ensemble", "Paths", "RotatorEnsemble", "EffectiveTensor", "EffectiveCoefficients")
 
 
 def load(path: str | os.PathLike[str], **context: Any) -> Any:
@@ -51,12 +52,16 @@ def load(path: str | os.PathLike[str], **context: Any) -> Any:
     """
     kind = kind_of(path)
     if kind is None:
-        return _without_kind(path)
+        return _without_kind(path, context)
     if kind not in KINDS:
         known = ", ".join(KINDS)
         raise InvalidArgument(
             "path", f"{os.fspath(path)} holds a {kind}, which is read by what wrote it; known: {known}"
         )
+    return _read(kind, path, context)
+
+
+def _read(kind: str, path: str | os.PathLike[str], context: dict[str, Any]) -> Any:
     reader = getattr(import_module(f"{__package__}.{KINDS[kind]}"), kind).load
     try:
         inspect.signature(reader).bind(path, **context)
@@ -65,10 +70,10 @@ def load(path: str | os.PathLike[str], **context: Any) -> Any:
     return reader(path, **context)
 
 
-def _without_kind(path: str | os.PathLike[str]) -> Any:
+def _without_kind(path: str | os.PathLike[str], context: dict[str, Any]) -> Any:
     for kind in OLD_KINDS:
         try:
-            return getattr(import_module(f"{__package__}.{KINDS[kind]}"), kind).load(path)
+            return _read(kind, path, context)
         except InvalidArgument:
             continue
     raise InvalidArgument("path", f"{os.fspath(path)} is not a file that a result was saved in")

@@ -17,6 +17,12 @@ METHODS = {  # by class, beyond its paper
     "FokkerPlanck": ("scharfetter1969", "fehrenbach2014"),
     "EffectiveFokkerPlanck": ("scharfetter1969", "fehrenbach2014"),
     "EffectivePlane": ("scharfetter1969", "fehrenbach2014"),
+    "ScharfetterGummel": ("scharfetter1969", "fehrenbach2014"),
+    "Density": ("scharfetter1969", "fehrenbach2014"),
+    "DensityEvolution": ("scharfetter1969", "fehrenbach2014"),
+    "BilliardSolution": ("hairer1996",),
+    "Rosenbrock": ("hairer1996",),
+    "LangevinScheme": ("leimkuhler2013",),
 }
 
 

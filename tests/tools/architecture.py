@@ -33,11 +33,37 @@ def imports(known: dict[str, Path]) -> dict[str, set[str]]:
     for module, path in known.items():
         graph[module] = set()
         for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                names = [alias.name.removeprefix("scaling_limits.") for alias in node.names]
+                graph[module] |= {name for name in names if name in known}
             if isinstance(node, ast.ImportFrom) and (source := origin(module, path, node)) is not None:
                 for alias in node.names:
                     whole = f"{source}.{alias.name}"
                     graph[module].add(whole if whole in known else source)
     return graph
+
+
+def handed_on(known: dict[str, Path]) -> dict[str, str]:
+    """Names that packages hand on, such as particles.Langevin, and the modules that they are from."""
+    result = {}
+    for module, path in known.items():
+        if path.name == "__init__.py":
+            for node in ast.walk(ast.parse(path.read_text())):
+                if isinstance(node, ast.ImportFrom) and (source := origin(module, path, node)) is not None:
+                    result |= {f"{module}.{alias.asname or alias.name}": source for alias in node.names}
+    return result
+
+
+def origins(known: dict[str, Path]) -> set[tuple[str, str]]:
+    """Pairs of a module and one from which it takes a name, even where a package hands that on."""
+    names, pairs = handed_on(known), set()
+    for module, path in known.items():
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom) and (source := origin(module, path, node)) is not None:
+                for alias in node.names:
+                    whole = f"{source}.{alias.name}"
+                    pairs.add((module, whole if whole in known else names.get(whole, source)))
+    return pairs
 
 
 def circles(graph: dict[str, set[str]]) -> list[list[str]]:

@@ -40,9 +40,13 @@ class Dissipation(ABC):
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
-        for name, other in (("drift", "compiled"), ("compiled", "drift")):
-            if name in vars(cls) and other not in vars(cls):
-                setattr(cls, other, vars(cls)[name])
+        # whichever of the two names is defined closest to this class, by itself or by what it inherits from, holds
+        for parent in cls.__mro__:
+            names = [name for name in ("compiled", "drift") if name in vars(parent)]
+            if len(names) == 1 and parent is not Dissipation:
+                cls.compiled = cls.drift = vars(parent)[names[0]]  # type: ignore[method-assign]
+            if names:
+                break
 
     @abstractmethod
     def averaged(self, region: LatticeRegion) -> Dissipation:

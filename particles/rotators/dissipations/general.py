@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import KW_ONLY, dataclass, field
+from functools import partial
 from types import FunctionType
 
 import numpy as np
@@ -159,6 +160,9 @@ class CustomDissipation(Dissipation):
         if self.degree is not None:
             object.__setattr__(self, "degree", checks.integer("degree", self.degree, 0))
         object.__setattr__(self, "_as_made", frozen(in_python("function", self.function, EXAMPLE)))
+
+    def __reduce__(self) -> tuple[partial[CustomDissipation], tuple[Callable[[int, np.ndarray], complex], int]]:
+        return partial(type(self), degree=self.degree), (self.function, self.power)
 
     def _function_for(self, size: int) -> SiteFunction:
         """The function that kernels can call, for N sites.

@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 from chance import assert_mean, assert_uniform
+from schemes import schemes_of
 from scipy import linalg, stats
 from sympy import Symbol, cos, exp, pi, sin, sqrt
 
@@ -24,6 +25,7 @@ from scaling_limits.particles import (
     self_similar,
 )
 from scaling_limits.particles.diffusions.compiled_gradient import gradient_of
+from scaling_limits.particles.diffusions.langevin_schemes import LangevinScheme
 from scaling_limits.particles.sampling.normal_tiles import PAIRS, TILE, fill_paths, fill_tile
 from scaling_limits.particles.sampling.philox import Purpose, key_words
 
@@ -142,7 +144,7 @@ def transfer(scheme, h):
     return operator, reading if scheme.averages_noise else np.eye(N)
 
 
-@pytest.mark.parametrize("scheme", [STOCHASTIC_HEUN, LEIMKUHLER_MATTHEWS], ids=lambda s: s.name)
+@pytest.mark.parametrize("scheme", schemes_of(LangevinScheme), ids=lambda s: s.name)
 def test_declared_orders(scheme):
     """Without noise: the transfer operator on the torus against the exponential of the generator, and its invariant law."""
     gibbs = np.exp(-POTENTIAL(NODES))

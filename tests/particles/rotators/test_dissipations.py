@@ -1,5 +1,7 @@
 """Dissipations as they are written: polynomials in sympy, functions of (j, u), what confines and what does not."""
 
+import pickle
+
 import numpy as np
 import pytest
 from rotators import FREQUENCIES, weak
@@ -220,3 +222,37 @@ def test_the_former_name_of_the_compiled_form():
 
     assert Own().compiled(lattices[0].region).radial == Own().drift(lattices[0].region).radial == 2
     assert DiagonalDissipation(2).drift(lattices[0].region).radial == 2
+
+
+class Damped:
+    """What a user mixes into several classes; it knows the former name only."""
+
+    def drift(self, region):
+        return DiagonalDissipation(2).compiled(region)
+
+
+class Mixed(Damped, DirectedDissipation):
+    pass
+
+
+class MixedIntoNothing(Damped, Dissipation):
+    power, degree = 2, 0
+    at, averaged = DiagonalDissipation(2).at, DiagonalDissipation(2).averaged
+
+
+@pytest.mark.parametrize("kind", [Mixed, MixedIntoNothing])
+def test_the_former_name_is_inherited(kind):
+    """The name that is defined closest to a class holds, as for any method."""
+    region = LatticeRegion.box((2,))
+    assert kind().compiled(region).radial == kind().drift(region).radial == 2
+
+
+def cubic(j, u):
+    return -(abs(u[j]) ** 2) * u[j]
+
+
+def test_dissipations_of_functions_can_be_pickled():
+    again = pickle.loads(pickle.dumps(CustomDissipation(cubic, 4, degree=2)))
+    assert (again.function, again.power, again.degree) == (cubic, 4, 2)
+    region, u = LatticeRegion.box((3,)), np.array([1.0, 2j, -3.0])
+    assert np.array_equal(again.at(region, u), CustomDissipation(cubic, 4).at(region, u))

@@ -6,31 +6,35 @@ import mpmath
 import numpy as np
 import pytest
 from rates import assert_rate
+from schemes import schemes_of
 
-from scaling_limits.particles import LEIMKUHLER_MATTHEWS, STOCHASTIC_HEUN, EffectiveLangevin, TransportProcess
-from scaling_limits.pdes import IMPLICIT_EULER, RESOLVENT2, RESOLVENT3, RESOLVENT4, NotConverged
+from scaling_limits.particles import EffectiveLangevin, TransportProcess
+from scaling_limits.particles.diffusions.langevin_schemes import LangevinScheme
+from scaling_limits.pdes import NotConverged
 from scaling_limits.pdes.time.chebyshev import RungeKuttaChebyshev
 from scaling_limits.pdes.time.density_integrator import entropy_terms
 from scaling_limits.pdes.time.integration import Statistics, integrate
-from scaling_limits.pdes.time.rosenbrock import RODAS3, RODAS4
-
-DECLARED = [
-    *[(scheme, "order", order) for order, scheme in enumerate((IMPLICIT_EULER, RESOLVENT2, RESOLVENT3, RESOLVENT4), 1)],
-    (RODAS3, "order", 3), (RODAS4, "order", 4), (RungeKuttaChebyshev(), "order", 2),
-    (STOCHASTIC_HEUN, "weak_order", 2), (LEIMKUHLER_MATTHEWS, "weak_order", 1),
-    (LEIMKUHLER_MATTHEWS, "equilibrium_order", 2),
-]  # fmt: skip
+from scaling_limits.pdes.time.resolvents import ResolventScheme
+from scaling_limits.pdes.time.rosenbrock import RODAS3, Rosenbrock
 
 
-def test_every_scheme_declares_its_order_and_nobody_changes_it():
-    for scheme, name, order in DECLARED:
-        assert getattr(scheme, name) == order
-        with pytest.raises(FrozenInstanceError):
-            setattr(scheme, name, 5)
+def test_nobody_changes_an_order():
+    """The orders themselves are measured: here, in test_evolution.py of diffusions and in test_langevin.py."""
+    for kind, names in (
+        (ResolventScheme, ["order"]),
+        (Rosenbrock, ["order"]),
+        (LangevinScheme, ["weak_order", "equilibrium_order"]),
+    ):
+        for scheme in schemes_of(kind):
+            for name in names:
+                assert getattr(scheme, name) in range(1, 10)
+                with pytest.raises(FrozenInstanceError):
+                    setattr(scheme, name, 5)
+    with pytest.raises(FrozenInstanceError):
+        RungeKuttaChebyshev().order = 5
     with pytest.raises(TypeError, match="order"):
         RungeKuttaChebyshev(order=5)
-    assert EffectiveLangevin.weak_order == 2
-    assert TransportProcess.weak_order == 2
+    assert RungeKuttaChebyshev().order == EffectiveLangevin.weak_order == TransportProcess.weak_order == 2
 
 
 class Pendulum:
@@ -57,7 +61,7 @@ class Pendulum:
         return new, ""
 
 
-@pytest.mark.parametrize("scheme", [RODAS3, RODAS4], ids=lambda s: s.name)
+@pytest.mark.parametrize("scheme", schemes_of(Rosenbrock), ids=lambda s: s.name)
 def test_rosenbrock_order(scheme):
     from scipy.integrate import solve_ivp
 
@@ -74,7 +78,7 @@ def test_rosenbrock_order(scheme):
     assert_rate(sizes, errors, scheme.order, cap=2e-6)
 
 
-@pytest.mark.parametrize("scheme", [RODAS3, RODAS4], ids=lambda s: s.name)
+@pytest.mark.parametrize("scheme", schemes_of(Rosenbrock), ids=lambda s: s.name)
 def test_rosenbrock_coefficients_are_consistent(scheme):
     """Row sums in the usual form: alpha_i = sum alpha_ij, and gammas = sum gamma_ij; stiffly accurate, L-stable."""
     s = scheme.stages
