@@ -17,6 +17,7 @@ from .refinement import CellSolver, Place, Solved
 
 SNAPSHOTS = 24  # cells whose correctors join the basis at once
 ROUNDS = 4  # of snapshots, at most
+FEW = 0.25  # part of some cells that may not fit a basis before it is extended
 MANY = 300  # cells, above which a basis pays
 LOOKS = 32  # points of each cell at which its contrast is looked at
 TRUNCATION = 0.03  # singular values below this part of the root of the allowed error are left out
@@ -56,15 +57,20 @@ def solve_many(
     found, pending = Solved.unknown(count, dim, place), np.arange(count)
     basis = known or BasisOfLevel(place, None, [])
     for _ in range(ROUNDS):
-        if basis.basis is not None and basis.basis.primal.scalar == fields.scalar:
+        some = _stratified(fields, pending)
+        misfits = _in_the_span(solver, fields, found, some, basis)
+        pending = np.setdiff1d(pending, np.setdiff1d(some, misfits))
+        if misfits.size <= FEW * some.size:
             pending = _in_the_span(solver, fields, found, pending, basis)
-        if pending.size <= MANY:
+            if pending.size <= MANY:
+                break
+            misfits = _stratified(fields, pending)
+        found.join(misfits, solver.solve(fields, misfits, basis.place))
+        pending = np.setdiff1d(pending, misfits)
+        if not _extend(solver, fields, found, misfits, basis):
             break
-        chosen = _stratified(fields, pending)
-        found.join(chosen, solver.solve(fields, chosen, basis.place))
-        pending = np.setdiff1d(pending, chosen)
-        if not _extend(solver, fields, found, chosen, basis):
-            break
+    else:
+        pending = _in_the_span(solver, fields, found, pending, basis)
     if pending.size:
         found.join(pending, solver.solve(fields, pending, basis.place))
     return found, basis
@@ -73,7 +79,9 @@ def solve_many(
 def _in_the_span(
     solver: CellSolver, fields: LevelFields, found: Solved, pending: np.ndarray, basis: BasisOfLevel
 ) -> np.ndarray:
-    """Solve cells in the span; returns those that it does not fit."""
+    """Solve cells in the span, where there is one for tensors of this kind; returns those that it does not fit."""
+    if basis.basis is None or basis.basis.primal.scalar != fields.scalar:
+        return pending
     measured = solver.measured(fields, pending, basis.place, basis.basis)
     own = solver.with_unseen(fields, pending, basis.place, measured.own)
     found.put(pending, measured, own, basis.place)

@@ -158,7 +158,8 @@ def apply_along(matrix: np.ndarray | None, array: np.ndarray, axis: int) -> np.n
     if matrix is None:
         return array
     if axis == -1:
-        return array @ matrix.T
+        # for many small arrays a copy in the order of memory pays
+        return array @ (matrix.T if array.size < 64 * matrix.size else np.ascontiguousarray(matrix.T))
     if axis == -2:
         return matrix @ array
     behind = array.shape[axis + 1 :]
