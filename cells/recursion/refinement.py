@@ -30,6 +30,7 @@ from .settings import Allowances
 CHUNK = 40_000  # unknowns of a chunk of cells: their arrays stay in the cache
 SOLVER = 0.1  # part of the allowed error that conjugate gradients may leave
 OF_SPANS = 1.5  # factor on measured errors in spans: these residuals are no aliases, and as large as the error
+SINGLE = 1e-10  # allowed error above which residuals are measured in single precision
 MOST_ITERATIONS = 480  # of conjugate gradients
 STALLED = 0.5  # part of the last error above which conjugate gradients are suspected of having stopped too early
 TIGHTER = 0.01  # part of the tolerance that is then tried
@@ -212,7 +213,7 @@ class CellSolver:
         richer = None
         if isinstance(route, MeasuredDiscretisation):
             safety = route.safety if basis is None else max(route.safety, OF_SPANS)
-            richer = RicherSpace(*route.richer(refinement, dim), safety)
+            richer = RicherSpace(*route.richer(refinement, dim), safety, self.allowed(fields) > SINGLE)
         return CellSpace(
             route.space(refinement, dim), richer, checking,
             place.part * SOLVER * self.allowed(fields), place.iterations, basis,
