@@ -16,6 +16,7 @@ from mpi4py import MPI
 from numpy.typing import ArrayLike
 
 from scaling_limits.particles import InvalidArgument
+from scaling_limits.particles.sampling.ranks import communicator
 from scaling_limits.particles.support.checks import flag, integer, real_array, shown
 
 from .torus import torus
@@ -105,8 +106,7 @@ class Grid:
             InvalidArgument: an empty box, or too few cells.
         """
         limits = checked_bounds("box", box)
-        if not hasattr(comm, "allgather"):
-            raise InvalidArgument("comm", f"must be an mpi4py communicator, not {shown(comm)}")
+        communicator(comm)
         numbers = [cells] if np.ndim(cells) == 0 else list(cells)  # type: ignore[arg-type]
         counts = tuple(integer(f"cells[{i}]", n, 1) for i, n in enumerate(numbers))
         if len(counts) != len(limits):

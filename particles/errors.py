@@ -7,7 +7,7 @@ import warnings
 from functools import partial
 
 # whose frames no user wrote
-BETWEEN = {"scaling_limits", "contextlib", "concurrent", "functools", "threading", "tqdm"}
+BETWEEN = {"scaling_limits", "contextlib", "concurrent", "dataclasses", "functools", "threading", "tqdm"}
 
 
 def warn(message: str, category: type[Warning] = UserWarning) -> None:

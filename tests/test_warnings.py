@@ -1,6 +1,7 @@
 """Warnings point at the line of the user, however deep inside of the package they are given."""
 
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -35,6 +36,7 @@ CALLS = {
     "ordering_time": lambda: ordering_time(balls(20.0), 0.5, cells=4),
     "effective_tensor": lambda: effective_tensor(stiff(), [[0.0, 0.0]], 1e-12, route=FourierGalerkin((7,))),
     "stationary": lambda: TransportFokkerPlanck(rotators(1), upper=2.0).stationary(),
+    "replace": lambda: replace(rotators(2), frequency=lambda x: 1 + 0 * x),
     "a lattice with defects": lambda: TransportFokkerPlanck(rotators(3, [1, 1, 1])),
 }
 

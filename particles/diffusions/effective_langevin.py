@@ -94,7 +94,7 @@ class EffectiveLangevin:
                 raise InvalidArgument(name, text)
         if box is not None and bounds is not None:
             raise InvalidArgument("bounds", "is an older name of box; give one of them, not both")
-        name, sides = ("box", box) if bounds is None else ("bounds", bounds)
+        name, sides = ("bounds", bounds) if box is None else ("box", box)
         walls = checks.real_array(name, sides)
         if walls.ndim != 2 or walls.shape[1] != 2 or not len(walls) or (walls[:, 0] >= walls[:, 1]).any():
             raise InvalidArgument(name, f"must be a pair (a, b), a < b, for each direction, not {sides!r}")

@@ -88,10 +88,8 @@ class MemberSampler:
         begun = time.perf_counter()
         self._advance(x, y, k, int(tried + 1 < self.block), tried, 0, 0)
         seconds = (time.perf_counter() - begun) * float(self.counts.sum()) / tried * -(-members // LANES)
-        if comm is None or comm.rank == 0:
-            ranks = 1 if comm is None else comm.size
-            what = f"{float(self.counts.sum()):.2g} steps of {self.step:.2g} of {members} members of {sites} sites"
-            warn_if_long(what, seconds, threads * ranks, "take fewer members, shorter times or a larger epsilon")
+        what = f"{float(self.counts.sum()):.2g} steps of {self.step:.2g} of {members} members of {sites} sites"
+        warn_if_long(what, seconds, threads, "take fewer members, shorter times or a larger epsilon", comm)
 
     def _tile(self, index: int, stop: Stop) -> np.ndarray:
         chosen = self.start[index * LANES : (index + 1) * LANES]

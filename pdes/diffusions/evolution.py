@@ -185,10 +185,9 @@ def _chosen(
     if snapshots[-1] > SETTINGS.most_steps * choice.step:
         reason = f"{choice.step:g} makes more than {SETTINGS.most_steps} steps to {snapshots[-1]:g}"
         raise InvalidArgument("step", reason)
-    if equation.comm.rank == 0:
-        solves = choice.scheme.order * float(snapshots[-1]) / choice.step
-        seconds = SETTINGS.seconds * solves * equation.grid.size / equation.comm.size
-        warn_if_long(f"{solves:.2g} solves of the evolution", seconds, 1, "take a larger step, or none")
+    solves = choice.scheme.order * float(snapshots[-1]) / choice.step
+    seconds = SETTINGS.seconds * solves * equation.grid.size
+    warn_if_long(f"{solves:.2g} solves of the evolution", seconds, 1, "take a larger step, or none", equation.comm)
     return snapshots, choice
 
 

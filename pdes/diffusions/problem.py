@@ -15,15 +15,13 @@ from numpy.typing import ArrayLike
 from scaling_limits.meshes.backend.petsc_solvers import checked_options
 from scaling_limits.meshes.backend.quadrature import composite_gauss
 from scaling_limits.meshes.box import Grid
-from scaling_limits.particles import InvalidArgument
 from scaling_limits.particles.diffusions.multiscale_potential import points as checked_points
 from scaling_limits.particles.sampling.ranks import on_all_ranks, same_on_all_ranks
-from scaling_limits.particles.support.checks import number
+from scaling_limits.particles.support.checks import relative_tolerance
 
 from .coefficients import Coefficients, exponent_at
 from .scharfetter_gummel import ScharfetterGummel
 
-LARGEST_RTOL = 0.1
 # of an integrand over the box
 EVALUATIONS = 4_000_000
 # Gauss points along each direction of a cell
@@ -57,8 +55,7 @@ class ReversibleDiffusion:
         Raises:
             InvalidArgument: an argument out of range.
         """
-        if number("rtol", self.rtol, above=0.0) > LARGEST_RTOL:
-            raise InvalidArgument("rtol", f"must be at most {LARGEST_RTOL:g}, not {self.rtol:g}")
+        relative_tolerance(self.rtol, above=0.0)
         checked_options(self.petsc_options)
 
     def _compare_ranks(self, temperature: float) -> None:

@@ -16,7 +16,7 @@ from scaling_limits.cells.averaged_dissipation import averaged_dissipation
 from scaling_limits.meshes.backend.petsc_solvers import checked_options
 from scaling_limits.particles import InvalidArgument, RotatorLattice
 from scaling_limits.particles.rotators.assumptions import warn_of_bad_sites
-from scaling_limits.particles.sampling.ranks import on_all_ranks
+from scaling_limits.particles.sampling.ranks import communicator, on_all_ranks
 from scaling_limits.particles.support.checks import flag, instance, integer, number, shown
 
 from ..time.resolvents import RESOLVENT4, ResolventScheme
@@ -84,8 +84,7 @@ class TransportFokkerPlanck:
         if self.dim not in (1, 2, 3):
             message = f"must have 1, 2 or 3 sites, not {self.dim}; TransportProcess samples any number"
             raise InvalidArgument("lattice", message)
-        if not isinstance(self.comm, MPI.Comm):
-            raise InvalidArgument("comm", f"must be a communicator of mpi4py, not {shown(self.comm)}")
+        communicator(self.comm)
         object.__setattr__(self, "rtol", number("rtol", self.rtol, above=0.0))
         flag("wide", self.wide)
         if self.petsc_options is not None:

@@ -7,7 +7,7 @@ import pytest
 from chance import assert_mean, assert_uniform
 from schemes import schemes_of
 from scipy import linalg, stats
-from sympy import Symbol, cos, exp, pi, sin, sqrt
+from sympy import cos, exp, pi, sin, sqrt
 
 from scaling_limits.particles import (
     LEIMKUHLER_MATTHEWS,
@@ -29,7 +29,6 @@ from scaling_limits.particles.diffusions.langevin_schemes import LangevinScheme
 from scaling_limits.particles.sampling.normal_tiles import PAIRS, TILE, fill_paths, fill_tile
 from scaling_limits.particles.sampling.philox import Purpose, key_words
 
-del Symbol
 ODD = MultiscalePotential(
     2, 1, 1.0, lambda x: x[0] ** 4 / 4 + sqrt(1 + x[1] ** 2) + exp(-x[0] * x[1] / 9),
     lambda x, y: exp(sin(2 * pi * y[0]) + cos(sin(x[1]))) + sin(4 * pi * (y[0] - 3 * y[1])) ** 3 / 2,
