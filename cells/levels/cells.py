@@ -97,7 +97,8 @@ class Cells:
         stop.check()
         self.space = how.space
         self._values: dict[tuple[int, bool], tuple[np.ndarray, np.ndarray]] = {}
-        self.entries, self.log_z = self.at(self.space)
+        self._tensors: dict[tuple[int, bool, int | None], np.ndarray] = {}
+        self.entries, _ = self.at(self.space)
         self.shift, self.contrast = self._largest_exponent()
         self.shifts = self.shift[:, None, None] * np.eye(self.space.dim)
 
@@ -121,10 +122,19 @@ class Cells:
         A scalar (B, q, ...) or a tensor (B, d, d, q, ...); with `kept`, see `LevelFields.at`.
         """
         fields, dim = self.fields, space.dim
-        entries = (fields.at(self.rows, space, kept=kept) if kept is not None else self.at(space, lower=lower))[0]
-        shifts = self.shift[:, None] * fields.identity
-        entries = entries - shifts.reshape(*shifts.shape, *[1] * dim)
-        return np.exp(entries[:, 0]) if fields.scalar else exponential_field(entries, dim)
+        key = id(space), lower and not fields.exact, kept
+        if key not in self._tensors:
+            entries = (fields.at(self.rows, space, kept=kept) if kept is not None else self.at(space, lower=lower))[0]
+            shifts = self.shift[:, None] * fields.identity
+            entries = entries - shifts.reshape(*shifts.shape, *[1] * dim)
+            self._tensors[key] = np.exp(entries[:, 0]) if fields.scalar else exponential_field(entries, dim)
+        return self._tensors[key]
+
+    def log_partition(self, space: TensorSpace) -> np.ndarray:
+        """log Z_{k-1} by a quadrature (B,): at the fastest scale the integral of the scalar K_N."""
+        if not self.fields.fastest:
+            return space.log_mean(self.at(space)[1])
+        return self.shift + np.log(self.tensor(space).reshape(len(self.rows), -1) @ space.weights.ravel())
 
     def measured(self) -> Measured:
         """K_{k-1}, Z_{k-1}, bounds and errors of these cells; those that are out of range are left out."""
@@ -180,7 +190,7 @@ class Cells:
 
     def _complete(self, tensor: np.ndarray, own: np.ndarray, of_samples: np.ndarray, converged: np.ndarray) -> Measured:
         error = self.fields.samples.inherited[self.rows] + own + ROUNDING
-        partition = self.space.log_mean(self.log_z)
+        partition = self.log_partition(self.space)
         result = LevelResult(tensor, partition, tensor, np.zeros(len(self.rows)), error)
         return Measured(result, own, self.contrast, of_samples, converged)
 
@@ -192,12 +202,12 @@ class Cells:
 
     def _error_of_partition(self, better: TensorSpace) -> np.ndarray:
         """What another quadrature changes in log Z_{k-1} (B,)."""
-        return np.abs(better.log_mean(self.at(better)[1]) - self.space.log_mean(self.log_z))
+        return np.abs(self.log_partition(better) - self.log_partition(self.space))
 
     def _change_of_partition(self, space: TensorSpace, kept: int) -> np.ndarray:
         """What fewer waves between the samples change in log Z_{k-1} (B,)."""
         fewer = self.fields.at(self.rows, space, kept=kept)[1]
-        return np.abs(space.log_mean(fewer) - space.log_mean(self.at(space)[1]))
+        return np.abs(space.log_mean(fewer) - self.log_partition(space))
 
     def _bounded(self) -> Measured:
         """Energies of trial fields and fluxes, by the better quadrature; what it changes goes into the slack."""
@@ -227,7 +237,7 @@ class Cells:
     def _with_slack(self, upper: np.ndarray, lower: np.ndarray, slack: np.ndarray, converged: np.ndarray) -> Measured:
         samples, rows = self.fields.samples, self.rows
         slack = slack + self._error_of_partition(self._checking) + samples.slack[rows] + ROUNDING
-        partition = self._checking.log_mean(self.at(self._checking)[1])
+        partition = self.log_partition(self._checking)
         result = LevelResult(upper, partition, lower, slack, np.zeros(len(rows)))
         result.error[:] = np.where(converged, gaps(result), np.inf)
         own = np.maximum(result.error - samples.inherited[rows] - 2.0 * samples.widening[rows], 0.0)

@@ -27,7 +27,8 @@ class LevelFields:
     def __init__(self, splitting: ScaleSplitting, level: int, slow: np.ndarray, samples: Samples) -> None:
         self.splitting, self.level, self.slow, self.samples = splitting, level, slow, samples
         results, dim = samples.results, splitting.dim
-        self.exact = level == splitting.levels or results.log_lower is results.log_tensor
+        self.fastest = level == splitting.levels
+        self.exact = self.fastest or results.log_lower is results.log_tensor
         self.scalar = _isotropic(results.log_tensor) and (self.exact or _isotropic(results.log_lower))
         tensors = (results.log_tensor, results.log_lower)
         entries = [tensor[:, 0, :1] if self.scalar else packed(tensor) for tensor in tensors]

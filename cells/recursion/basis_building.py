@@ -17,6 +17,7 @@ from .refinement import CellSolver, Place, Solved
 
 SNAPSHOTS = 24  # cells whose correctors join the basis at once
 ROUNDS = 4  # of snapshots, at most
+FIRST = 8  # of them that are solved by themselves, to choose the space of the others
 FEW = 0.25  # part of some cells that may not fit a basis before it is extended
 MANY = 300  # cells, above which a basis pays
 LOOKS = 32  # points of each cell at which its contrast is looked at
@@ -56,8 +57,14 @@ def solve_many(
     count, dim = len(fields.slow), fields.splitting.dim
     found, pending = Solved.unknown(count, dim, place), np.arange(count)
     basis = known or BasisOfLevel(place, None, [])
-    for _ in range(ROUNDS):
+    for _ in range(ROUNDS if count > MANY else 0):
         some = _stratified(fields, pending)
+        if not basis.snapshots:
+            solved = some[:: len(some) // FIRST or 1]
+            found.join(solved, solver.solve(fields, solved, place))
+            pending = np.setdiff1d(pending, solved)
+            if not _begin(solver, fields, found, some, solved, basis):
+                break
         misfits = _in_the_span(solver, fields, found, some, basis)
         pending = np.setdiff1d(pending, np.setdiff1d(some, misfits))
         if misfits.size <= FEW * some.size:
@@ -99,21 +106,31 @@ def _stratified(fields: LevelFields, pending: np.ndarray) -> np.ndarray:
     return np.sort(order[np.unique(np.linspace(0, len(order) - 1, SNAPSHOTS).astype(int))])
 
 
+def _begin(
+    solver: CellSolver, fields: LevelFields, found: Solved, chosen: np.ndarray, solved: np.ndarray, basis: BasisOfLevel
+) -> bool:
+    """Make a basis of cells in the space that most of some solved ones needed; False if it does not fit into memory."""
+    order = sorted(found.places[solved], key=lambda place: place.points(fields.splitting.dim))
+    basis.place = order[3 * len(order) // 4]
+    return _add(solver, fields, chosen, basis)
+
+
 def _extend(solver: CellSolver, fields: LevelFields, found: Solved, chosen: np.ndarray, basis: BasisOfLevel) -> bool:
-    """Add the correctors of cells to a basis, in the space that most of the first ones needed; False if none fits."""
-    if not basis.snapshots:
-        order = sorted(found.places[chosen], key=lambda place: place.points(fields.splitting.dim))
-        basis.place = order[3 * len(order) // 4]
+    """Add solved cells to a basis, those that needed no finer space than its own; False if none is left."""
     route, refinement = basis.place.route, basis.place.refinement
     fits = [place.route == route and place.refinement <= refinement for place in found.places[chosen]]
     fitting = chosen[np.array(fits)]
+    return bool(fitting.size) and _add(solver, fields, fitting, basis)
+
+
+def _add(solver: CellSolver, fields: LevelFields, chosen: np.ndarray, basis: BasisOfLevel) -> bool:
+    """Add the correctors of cells; False if the basis does not fit into memory."""
     how = solver.cell_space(basis.place, fields)
-    if fitting.size:
-        basis.snapshots += solver.in_chunks(
-            fitting, how, lambda some, stop: Cells(fields, some, how, solver.allowances.bounds, stop).snapshots()
-        )
-        basis.basis = _basis_of(solver, fields, basis)
-    return bool(fitting.size) and basis.basis is not None
+    basis.snapshots += solver.in_chunks(
+        chosen, how, lambda some, stop: Cells(fields, some, how, solver.allowances.bounds, stop).snapshots()
+    )
+    basis.basis = _basis_of(solver, fields, basis)
+    return basis.basis is not None
 
 
 def _basis_of(solver: CellSolver, fields: LevelFields, basis: BasisOfLevel) -> LevelBasis | None:

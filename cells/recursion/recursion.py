@@ -28,7 +28,7 @@ from .settings import MOST_SAMPLES, SAMPLE_COUNTS, Allowances
 
 TRIALS = 4  # points between the samples at which the interpolation is tried
 SAMPLES = 4096  # cells of the next level for which memory is taken at once
-PILOTS = 3  # cells that are solved before many others, to know where to begin with these
+PILOTS = 1  # cells that are solved before many others, to know where to begin with these
 LOOKED_AT = 256  # cells, at most, among which these are chosen
 
 
@@ -163,7 +163,7 @@ class Recursion:
         fields = LevelFields(self.splitting, level, slow, samples)
         rows = np.arange(len(slow))
         place = self.places.get(level) or self._solver.first_place(fields, rows)
-        if len(slow) > MANY and self.splitting.dim > 1:
+        if self.splitting.dim > 1 and (len(slow) > MANY or level in self._bases):
             solved, self._bases[level] = solve_many(self._solver, fields, place, self._bases.get(level))
         else:
             solved = self._solver.solve(fields, rows, place)
@@ -179,7 +179,7 @@ class Recursion:
             return numbers
         some = numbers[:: max(1, len(slow) // LOOKED_AT)]
         order = some[np.argsort(strengths(self.splitting, level, slow[some]), kind="stable")]
-        pilots = order[[-1, -2, len(order) // 2]]
+        pilots = order[-PILOTS:]
         return np.concatenate([pilots, np.setdiff1d(numbers, pilots)])
 
     def _groups(self, level: int, order: np.ndarray) -> Iterable[np.ndarray]:
@@ -200,9 +200,12 @@ def extended(slow: np.ndarray, ticks: np.ndarray) -> np.ndarray:
 def promising(tried: list[tuple[int, float]], allowed: float) -> float:
     """The number of samples at which an error that falls geometrically would be small enough, or a little less."""
     known = [(count, error) for count, error in tried if 0.0 < error < np.inf]
-    if len(known) < 2 or not np.isfinite(tried[-1][1]):
+    if not known or not np.isfinite(tried[-1][1]):
         return tried[-1][0] + 1
     (first, error), (last, last_error) = known[0], known[-1]
+    if len(known) == 1:
+        # half as many as if a single sample had an error of 1
+        return last + min(0.5 * np.log(last_error / allowed) / max(-np.log(error), 0.1) * (first - 1), last)
     rate = np.log(error / last_error) / (last - first)
     if not rate > 0:
         return last + 1

@@ -27,7 +27,7 @@ from ..spaces.discretisations import (
 from ..spaces.tensor_space import TensorSpace
 from .settings import Allowances
 
-CHUNK = 40_000  # unknowns of a chunk of cells: their arrays stay in the cache
+CHUNK = 100_000  # unknowns of a chunk of cells: fewer make many small arrays, more do not fit into the cache
 SOLVER = 0.1  # part of the allowed error that conjugate gradients may leave
 OF_SPANS = 1.5  # factor on measured errors in spans: these residuals are no aliases, and as large as the error
 SINGLE = 1e-10  # allowed error above which residuals are measured in single precision

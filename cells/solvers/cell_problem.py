@@ -121,6 +121,13 @@ class CellProblem:
         result *= self._scaling
         return result
 
+    def dual_products(self, residuals: np.ndarray) -> np.ndarray:
+        """Products r_i . P r_j (B, L, L) of residuals r (B, L, n, ...) with what P, the preconditioner, makes of them."""
+        coefficients = self.space.modes_of(self._scaling * residuals)
+        rows = *coefficients.shape[:2], -1
+        weighted = (coefficients * self._inverse_frequencies).reshape(rows)
+        return coefficients.reshape(rows) @ weighted.swapaxes(1, 2)
+
     @cached_property
     def _inverse_frequencies(self) -> np.ndarray:
         """1/(lambda + c) for each cell (B, 1, n, ..., n).
@@ -205,8 +212,13 @@ def flux_of_unit_gradients(weighted: np.ndarray, dim: int) -> tuple[Field, np.nd
 
 def energy(weighted: np.ndarray, field: Field) -> np.ndarray:
     """Energies int v_i . K v_j (B, L, L) of fields, from K times the quadrature weights."""
+    return products(flux(weighted, field), field)
+
+
+def products(fluxes: Field, field: Field) -> np.ndarray:
+    """Sums (B, L, L) over the components and the points of fluxes times fields."""
     rows = *field[0].shape[:2], -1
-    parts = [np.matmul(f.reshape(rows), v.reshape(rows).swapaxes(1, 2)) for f, v in zip(flux(weighted, field), field)]
+    parts = [np.matmul(f.reshape(rows), v.reshape(rows).swapaxes(1, 2)) for f, v in zip(fluxes, field)]
     return sum(parts[1:], parts[0])
 
 

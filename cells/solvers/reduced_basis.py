@@ -17,6 +17,7 @@ from .symmetric import components
 
 LARGEST = 160  # fields in a basis
 MEMORY = 40_000_000  # numbers in the table of products
+SINGLE = 2e-7  # accuracy of fields that single precision gives
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,12 +29,14 @@ class ReducedBasis:
         scalar: whether K is a scalar.
         products: integrals of K times products of two of (v_1, ..., v_r, e_1, ..., e_d) are K (B, Q) times this table.
         fields: v_1, ..., v_r at the points of another, richer quadrature (r, d, q, ...).
+        single: whether minimisers are computed in single precision.
     """
 
     dim: int
     scalar: bool
     products: np.ndarray
     fields: np.ndarray
+    single: bool = False
 
     @property
     def size(self) -> int:
@@ -50,7 +53,9 @@ class ReducedBasis:
             The energies (B, d, d), and the coefficients (B, r, d) of the minimising fields.
         """
         form, r = _symmetrised(self._form(tensor)), self.size
-        parts = -np.linalg.solve(form[:, :r, :r], form[:, :r, r:])
+        # the energies are evaluated at what comes out, and change with the square of its error
+        kind = np.float32 if self.single else np.float64
+        parts = -_solved(form[:, :r, :r].astype(kind), form[:, :r, r:].astype(kind)).astype(np.float64)
         trial = np.concatenate([parts, np.broadcast_to(np.eye(self.dim), (len(parts), self.dim, self.dim))], axis=1)
         energies = trial.swapaxes(1, 2) @ form @ trial
         return 0.5 * (energies + energies.swapaxes(1, 2)), parts
@@ -111,7 +116,7 @@ def reduced_basis(
         return None
     combine = (vectors[:, keep] / np.sqrt(values[keep])).T
     table = _table(np.tensordot(combine, fields, axes=1), space, scalar)
-    return ReducedBasis(dim, scalar, table, np.tensordot(combine, richer, axes=1))
+    return ReducedBasis(dim, scalar, table, np.tensordot(combine, richer, axes=1), accuracy > SINGLE)
 
 
 def _table(fields: np.ndarray, space: TensorSpace, scalar: bool) -> np.ndarray:
@@ -130,6 +135,17 @@ def _table(fields: np.ndarray, space: TensorSpace, scalar: bool) -> np.ndarray:
         if i == j or not scalar:
             rows.append(product * space.weights.ravel())
     return np.ascontiguousarray(sum(rows).T if scalar else np.concatenate([row.T for row in rows]))
+
+
+def _solved(matrices: np.ndarray, right_hand_sides: np.ndarray) -> np.ndarray:
+    """Solutions of linear systems (B, r, r), 0 where one is singular: the energy is then larger, and so the error."""
+    try:
+        return np.linalg.solve(matrices, right_hand_sides)
+    except np.linalg.LinAlgError:
+        regular = np.linalg.matrix_rank(matrices) == matrices.shape[-1]
+        result = np.zeros_like(right_hand_sides)
+        result[regular] = np.linalg.solve(matrices[regular], right_hand_sides[regular])
+        return result
 
 
 def _symmetrised(lower: np.ndarray) -> np.ndarray:

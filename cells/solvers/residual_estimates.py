@@ -14,7 +14,7 @@ from functools import lru_cache
 import numpy as np
 
 from ..spaces.tensor_space import TensorSpace
-from .cell_problem import CellProblem, Field, energy, flux
+from .cell_problem import CellProblem, Field, flux, products
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,13 +43,11 @@ class RicherSpace:
         """
         weighted = coefficient * self.test.weights
         fluxes = flux(weighted, field)
+        of_quadrature = relative_size(products(fluxes, field) - effective, effective)
         space = in_single_precision(self.test) if self.single else self.test
         kind = np.float32 if self.single else np.float64
-        residual = -space.divergence([part.astype(kind, copy=False) for part in fluxes])
-        correction = CellProblem(space, coefficient.astype(kind, copy=False)).precondition(residual)
-        rows = *residual.shape[:2], -1
-        missed = residual.reshape(rows) @ correction.reshape(rows).swapaxes(1, 2)
-        of_quadrature = relative_size(energy(weighted, field) - effective, effective)
+        residual = space.divergence([part.astype(kind, copy=False) for part in fluxes])
+        missed = CellProblem(space, coefficient.astype(kind, copy=False)).dual_products(residual)
         return self.safety * (of_quadrature + relative_size(missed, effective))
 
 
