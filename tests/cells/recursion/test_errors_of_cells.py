@@ -137,8 +137,8 @@ def random_shape(rng):
     ids=["Fourier", "degree 8", "degree 3"],
 )  # fmt: skip
 def test_residual_estimates_cover_the_error(route, refinements):
-    """At least the true error and at most 300 times as large, for random cosines; the solver adds nothing."""
-    rng = np.random.default_rng(5)
+    """At least the true error, 20 times as large at most in half of all cases, and where aliasing cancels 1000 times."""
+    rng, ratios = np.random.default_rng(5), []
     fine = TensorSpace(fourier(81), 2)
     for _ in range(8):
         shape = random_shape(rng)
@@ -150,7 +150,9 @@ def test_residual_estimates_cover_the_error(route, refinements):
             estimate = richer.error(np.exp(-shape(richer.test.nodes))[None], field, solution.effective)[0]
             error = np.abs(np.log(np.linalg.eigvals(np.linalg.solve(exact, solution.effective[0])).real)).max()
             if 1e-10 < error < 0.1:
-                assert 0.9 * error <= estimate <= 300 * error
+                ratios.append(estimate / error)
+    assert len(ratios) > 10 and min(ratios) >= 0.9
+    assert np.median(ratios) <= 20 and max(ratios) <= 1000
 
 
 def test_scans_see_waves_that_a_grid_takes_for_slower_ones():
