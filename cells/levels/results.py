@@ -34,7 +34,7 @@ class LevelResult:
     def __len__(self) -> int:
         return len(self.error)
 
-    def rows(self, index: np.ndarray) -> LevelResult:
+    def rows(self, index: np.ndarray | slice) -> LevelResult:
         """The results of some of the cells."""
         return LevelResult(*[array[index] for array in vars(self).values()])
 
@@ -114,13 +114,13 @@ class Samples:
         return on_grid(values.reshape(self.cells, -1, values.shape[-1]), self.count, self.axes, dim)
 
     def at(self, points: np.ndarray, kept: int | None = None) -> LevelResult:
-        """The interpolated results at points (P, d) of each cell, y_k running fastest.
+        """The interpolated results at P points of each cell, y_k running fastest.
 
         Args:
-            points: y_k.
+            points: y_k, the same for all cells (P, d), or for each its own (B, P, d).
             kept: wave numbers that are kept, none above; None for all.
         """
-        dim, results = points.shape[1], self.results
+        dim, results = points.shape[-1], self.results
 
         def tensors(values: np.ndarray) -> np.ndarray:
             entries = interpolate_at(self.table(packed(values)), points, kept)

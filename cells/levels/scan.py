@@ -11,8 +11,9 @@ from functools import lru_cache
 
 import numpy as np
 
-from ..spaces.interpolation import from_nodes, grid, interpolate_at, on_grid
+from ..spaces.interpolation import from_nodes, grid, interpolate, interpolate_at, on_grid
 from ..spaces.tensor_space import TensorSpace
+from .fields import LevelFields
 from .scale_splitting import ScaleSplitting
 
 IN_ONE_CELL = {1: 1024, 2: 4096, 3: 32768}  # points of a scan of a single cell, by dimension
@@ -35,27 +36,38 @@ def points_in_each(cells: int, dim: int) -> int:
     return max(LEAST, IN_ONE_CELL[dim] // cells)
 
 
-def unseen(splitting: ScaleSplitting, level: int, slow: np.ndarray, space: TensorSpace, start: int = 0) -> np.ndarray:
-    """The largest difference (B,) between U_k/sigma and what its values at the quadrature points interpolate.
+def unseen(fields: LevelFields, rows: np.ndarray, space: TensorSpace, start: int = 0) -> np.ndarray:
+    """The largest difference (B,) between log K_k and what its values at the quadrature points interpolate.
+
+    Of the diagonal entries of log K_k, and of log Z_k.
 
     Args:
-        splitting: the potential.
-        level: k.
-        slow: x, y_1, ..., y_{k-1} of the cells (B, k d).
+        fields: log K_k.
+        rows: numbers of the cells.
         space: whose quadrature it is.
         start: number of the first point; other cells are best scanned elsewhere.
     """
-    if not splitting.has_terms(level):
-        return np.zeros(len(slow))
-    count = points_in_each(len(slow), splitting.dim)
+    splitting, slow = fields.splitting, fields.slow[rows]
+    if not splitting.has_terms(fields.level) and not fields.samples.axes:
+        return np.zeros(len(rows))
+    count = points_in_each(len(rows), splitting.dim)
     points, matrices = _scan_of(space, count, start % (1 << 20))
-    there = splitting.exponent(level, slow, tuple(points.T))
-    there = np.broadcast_to(there, (len(there), count))
-    values = splitting.exponent(level, slow, space.nodes)
+    own, values = (splitting.exponent(fields.level, slow, x) for x in (tuple(points.T), space.nodes))
+    own = np.broadcast_to(own, (len(own), count))
+    if not fields.samples.axes:
+        return np.broadcast_to(_missed(values, own, matrices), len(rows))
+    sampled = fields.table[rows][:, [*np.flatnonzero(fields.identity), -1]]
+    tables, there = interpolate(sampled, space.nodes), interpolate_at(sampled, points)
+    missed = [_missed(values + tables[:, i], own + there[:, i], matrices) for i in range(sampled.shape[1])]
+    return np.max(missed, axis=0)
+
+
+def _missed(values: np.ndarray, there: np.ndarray, matrices: tuple[np.ndarray, ...]) -> np.ndarray:
+    """The largest difference (B,) between true values (B, P) and the interpolation of values at quadrature points."""
     size = max(1, MOST_VALUES // (values.size // values.shape[-1]))
-    parts = [slice(i, i + size) for i in range(0, count, size)]
-    worst = [np.abs(_interpolated(values, matrices, part) - there[:, part]).max(axis=1) for part in parts]
-    return np.broadcast_to(np.max(worst, axis=0), len(slow))
+    parts = [slice(i, i + size) for i in range(0, there.shape[1], size)]
+    missed = [np.abs(_interpolated(values, matrices, part) - there[:, part]).max(axis=1) for part in parts]
+    return np.max(missed, axis=0)
 
 
 def _interpolated(values: np.ndarray, matrices: tuple[np.ndarray, ...], part: slice) -> np.ndarray:
@@ -75,8 +87,8 @@ def _scan_of(space: TensorSpace, count: int, start: int) -> tuple[np.ndarray, tu
 
 def unseen_by_samples(
     splitting: ScaleSplitting, level: int, slow: np.ndarray, count: int, axes: tuple[int, ...]
-) -> np.ndarray:
-    """The largest difference (B,) between (U_{k+1} + ... + U_N)/sigma and its interpolation between samples of y_k.
+) -> tuple[np.ndarray, np.ndarray]:
+    """The largest difference between (U_{k+1} + ... + U_N)/sigma and its interpolation between samples of y_k.
 
     At a few positions of the faster variables; the tensor K_k depends on y_k through these functions.
 
@@ -86,8 +98,11 @@ def unseen_by_samples(
         slow: x, y_1, ..., y_{k-1} of the cells (B, k d).
         count: number of samples in each sampled component.
         axes: these components.
+
+    Returns:
+        The differences (B,), and where they are, y_k (B, d).
     """
-    dim, worst = splitting.dim, np.zeros(len(slow))
+    dim, worst, places = splitting.dim, np.zeros(len(slow)), np.zeros((len(slow), splitting.dim))
     fast = np.random.Generator(np.random.Philox(key=[level, FASTER])).random((FASTER, (splitting.levels - level) * dim))
     points = np.zeros((points_in_each(len(slow) * FASTER, len(axes)), dim))
     points[:, list(axes)] = scan_points(len(points), len(axes))
@@ -95,8 +110,11 @@ def unseen_by_samples(
     for position in fast:
         at = lambda y: _faster_terms(splitting, level, slow, y, position)  # noqa: B023, E731 - called at once
         table = on_grid(at(ticks)[:, :, None], count, axes, dim)
-        worst = np.maximum(worst, np.abs(interpolate_at(table, points)[:, 0] - at(points)).max(axis=1))
-    return worst
+        missed = np.abs(interpolate_at(table, points)[:, 0] - at(points))
+        largest = missed.max(axis=1)
+        larger = ~(largest <= worst)
+        worst[larger], places[larger] = largest[larger], points[missed[larger].argmax(axis=1)]
+    return worst, places
 
 
 def _faster_terms(

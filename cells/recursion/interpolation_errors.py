@@ -6,7 +6,7 @@ import numpy as np
 
 from ..levels.results import LevelResult, Samples, differences
 
-SAFETY = 2.0  # factor on measured errors
+SAFETY = 1.5  # factor on measured errors
 
 
 def errors_between(samples: Samples, true: LevelResult, trials: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -15,7 +15,7 @@ def errors_between(samples: Samples, true: LevelResult, trials: np.ndarray) -> t
     Args:
         samples: of B cells.
         true: K_k at the trial points of each cell, y_k running fastest.
-        trials: values of y_k (T, d).
+        trials: values of y_k of each cell (B, T, d).
 
     Returns:
         For each cell the largest relative error of K_k, of its lower bound and of Z_k, times a safety factor (B,); and

@@ -65,6 +65,7 @@ class Recursion:
         self._solver = CellSolver(allowances, route, workers)
         self._counts: dict[int, int] = {}
         self._bases: dict[int, BasisOfLevel] = {}
+        self._without_bases: set[int] = set()
         self._comm = comm
 
     def effective(self, level: int, slow: np.ndarray) -> LevelResult:
@@ -103,25 +104,25 @@ class Recursion:
 
     def _solve(self, level: int, slow: np.ndarray) -> LevelResult:
         """Cells of a level, each with as many samples as it needs."""
-        axes, dim = self.splitting.sampled_axes(level), self.splitting.dim
+        axes = self.splitting.sampled_axes(level)
         if not axes:
             return self._with_samples(level, slow, self._sampled(level, slow, 1)).result
-        trials = trial_points(TRIALS, axes, dim)
-        true = self.effective(level + 1, extended(slow, trials))
-        found = empty(len(slow), dim)
-        pending: np.ndarray = np.arange(len(slow))
-        tried: list[tuple[int, float]] = []
+        found, pending, tried = empty(len(slow), self.splitting.dim), np.arange(len(slow)), list[tuple[int, float]]()
         counts = [count for count in SAMPLE_COUNTS if count <= MOST_SAMPLES[len(axes)]]
         for count in counts:
             last = count == counts[-1]
             least = promising(tried, self.allowances.samples) if tried else self._counts.get(level, 0)
             if count < least and not last:
                 continue
-            errors = self._solve_with(level, slow, pending, count, true, found, last)
+            errors, solved, result = self._solve_with(level, slow[pending], count, last)
+            found.put(pending[solved], result)
             tried.append((count, float(errors.max())))
             pending = pending[errors > self.allowances.samples]
             if not pending.size or last:
                 break
+            if noisy(tried):
+                # values in a span and those in the whole space differ by more than the interpolation may
+                self._without_bases.add(level + 1)
         self._counts[level] = max(count, self._counts.get(level, 0))
         if pending.size:
             what = f"{counts[-1]} samples in each direction leave an error of {tried[-1][1]:.1e}"
@@ -131,39 +132,55 @@ class Recursion:
         return found
 
     def _solve_with(
-        self,
-        level: int,
-        slow: np.ndarray,
-        pending: np.ndarray,
-        count: int,
-        true: LevelResult,
-        found: LevelResult,
-        last: bool,
-    ) -> np.ndarray:
-        """Solve cells with so many samples, as far as these may do; returns the errors of the samples (C,)."""
-        splitting, allowed = self.splitting, self.allowances
-        samples = self._sampled(level, slow[pending], count)
-        trials = trial_points(TRIALS, samples.axes, splitting.dim)
-        there = true.rows((pending[:, None] * TRIALS + np.arange(TRIALS)).ravel())
-        errors, ratios = errors_between(samples, there, trials)
-        hidden = unseen_by_samples(splitting, level, slow[pending], count, samples.axes) > allowed.unseen(True)
-        errors = np.where(hidden, np.inf, errors)
+        self, level: int, slow: np.ndarray, count: int, last: bool
+    ) -> tuple[np.ndarray, np.ndarray, LevelResult]:
+        """Solve cells with so many samples, as far as these may do.
+
+        Returns:
+            The errors of the interpolation between the samples (B,), the numbers of the cells that were solved, and
+            their results.
+        """
+        allowed, axes, dim = self.allowances, self.splitting.sampled_axes(level), self.splitting.dim
+        errors: np.ndarray = np.full(len(slow), np.inf)
+        missed, worst = unseen_by_samples(self.splitting, level, slow, count, axes)
+        hidden = ~(missed <= allowed.unseen(True))
+        some = np.flatnonzero(~hidden | last)
+        if not some.size:
+            return errors, some, empty(0, dim)
+        trials = np.broadcast_to(trial_points(TRIALS, axes, dim), (len(some), TRIALS, dim))
+        trials = np.concatenate([trials, worst[some, None]], axis=1)
+        samples, true = self._sampled_and_tried(level, slow[some], count, trials)
+        found, ratios = errors_between(samples, true, trials)
+        errors[some] = np.where(hidden[some], np.inf, found)
         limit = allowed.samples if allowed.bounds else allowed.samples**0.5  # the square of the error stays
-        able = np.flatnonzero((errors <= limit) | last)
-        if not able.size:
-            return errors
-        solved = self._with_samples(level, slow[pending[able]], samples.rows(able).widened(errors[able]))
+        able = np.flatnonzero((errors[some] <= limit) | last)
+        some = some[able]
+        if not some.size:
+            return errors, some, empty(0, dim)
+        solved = self._with_samples(level, slow[some], samples.rows(able).widened(errors[some]))
         if not allowed.bounds:
-            errors[able] = effect_on_cells(errors[able], solved.of_samples, ratios[able])
-            solved.result.error[:] += errors[able]
-        found.put(pending[able], solved.result)
-        return errors
+            errors[some] = effect_on_cells(errors[some], solved.of_samples, ratios[able])
+            solved.result.error[:] += errors[some]
+        return errors, some, solved.result
+
+    def _sampled_and_tried(
+        self, level: int, slow: np.ndarray, count: int, trials: np.ndarray
+    ) -> tuple[Samples, LevelResult]:
+        """Samples, and K_k at y_k = trials (B, T, d): solved together, by the same spaces and bases."""
+        axes, dim = self.splitting.sampled_axes(level), self.splitting.dim
+        at_samples = extended(slow, grid(count, axes, dim))
+        repeated = np.repeat(slow, trials.shape[1], axis=0)
+        at_trials = np.concatenate([repeated, trials.reshape(-1, dim)], axis=1)
+        results = self.effective(level + 1, np.concatenate([at_samples, at_trials]))
+        samples, true = (results.rows(part) for part in (slice(len(at_samples)), slice(len(at_samples), None)))
+        return Samples(samples, count, axes, np.zeros(len(slow))), true
 
     def _with_samples(self, level: int, slow: np.ndarray, samples: Samples) -> Solved:
         fields = LevelFields(self.splitting, level, slow, samples)
         rows = np.arange(len(slow))
         place = self.places.get(level) or self._solver.first_place(fields, rows)
-        if self.splitting.dim > 1 and (len(slow) > MANY or level in self._bases):
+        many = len(slow) > MANY or level in self._bases
+        if many and self.splitting.dim > 1 and level not in self._without_bases:
             solved, self._bases[level] = solve_many(self._solver, fields, place, self._bases.get(level))
         else:
             solved = self._solver.solve(fields, rows, place)
@@ -195,6 +212,11 @@ class Recursion:
 def extended(slow: np.ndarray, ticks: np.ndarray) -> np.ndarray:
     """Slow variables of the next level: each row (B, k d) with each value of y_k (T, d)."""
     return np.concatenate([np.repeat(slow, len(ticks), axis=0), np.tile(ticks, (len(slow), 1))], axis=1)
+
+
+def noisy(tried: list[tuple[int, float]]) -> bool:
+    """Whether many more samples did not make the error smaller."""
+    return any(tried[-1][0] >= 1.5 * count and tried[-1][1] > 0.5 * error for count, error in tried if error < np.inf)
 
 
 def promising(tried: list[tuple[int, float]], allowed: float) -> float:

@@ -232,8 +232,7 @@ class CellSolver:
         good = np.flatnonzero(own <= self.allowed(fields))
         if good.size:
             space = place.route.space(place.refinement, fields.splitting.dim)
-            slow = fields.slow[rows[good]]
-            missed = unseen(fields.splitting, fields.level, slow, space, int(rows[good[0]]) * LOOKS)
+            missed = unseen(fields, rows[good], space, int(rows[good[0]]) * LOOKS)
             own = own.copy()
             own[good[~(missed <= self.allowances.unseen(bool(fields.samples.axes)))]] = np.inf
         return own

@@ -10,7 +10,7 @@ SAMPLE_COUNTS = (5, 7, 9, 11, 13, 15, 17, 19, 21, 25, 29, 33, 39, 45, 55, 65, 81
 MOST_SAMPLES = {1: 1025, 2: 129, 3: 33}
 
 
-UNSEEN = 30.0
+UNSEEN = 5.0
 
 
 @dataclass(frozen=True)

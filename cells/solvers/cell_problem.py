@@ -122,7 +122,7 @@ class CellProblem:
         return result
 
     def dual_products(self, residuals: np.ndarray) -> np.ndarray:
-        """Products r_i . P r_j (B, L, L) of residuals r (B, L, n, ...) with what P, the preconditioner, makes of them."""
+        """Products r_i . P r_j (B, L, L) of residuals r (B, L, n, ...), P being the preconditioner."""
         coefficients = self.space.modes_of(self._scaling * residuals)
         rows = *coefficients.shape[:2], -1
         weighted = (coefficients * self._inverse_frequencies).reshape(rows)

@@ -57,10 +57,11 @@ def interpolate(samples: np.ndarray, nodes: tuple[np.ndarray, ...], kept: int | 
 
 
 def interpolate_at(samples: np.ndarray, points: np.ndarray, kept: int | None = None) -> np.ndarray:
-    """Interpolate samples (B, C, m or 1, ...) at scattered points (P, d): (B, C, P)."""
-    letters = "ijk"[: points.shape[1]]
-    factors = [_factors(samples.shape[2 + axis], points[:, axis], kept) for axis in range(points.shape[1])]
-    subscripts = ",".join(["bc" + letters, *["p" + letter for letter in letters]]) + "->bcp"
+    """Interpolate samples (B, C, m or 1, ...) at scattered points, (P, d) or for each its own (B, P, d): (B, C, P)."""
+    dim, place = points.shape[-1], "p" if points.ndim == 2 else "bp"
+    letters, counts = "ijk"[:dim], samples.shape[2:]
+    factors = [_factors(n, points[..., i].ravel(), kept).reshape(*points.shape[:-1], n) for i, n in enumerate(counts)]
+    subscripts = ",".join(["bc" + letters, *[place + letter for letter in letters]]) + "->bcp"
     return np.einsum(subscripts, samples, *factors, optimize=True)
 
 
