@@ -213,7 +213,9 @@ class CellSolver:
         richer = None
         if isinstance(route, MeasuredDiscretisation):
             safety = route.safety if basis is None else max(route.safety, OF_SPANS)
-            richer = RicherSpace(*route.richer(refinement, dim), safety, self.allowed(fields) > SINGLE)
+            tolerance = place.part * SOLVER * self.allowed(fields)
+            single = self.allowed(fields) > SINGLE
+            richer = RicherSpace(*route.richer(refinement, dim), safety, tolerance, single)
         return CellSpace(
             route.space(refinement, dim), richer, checking,
             place.part * SOLVER * self.allowed(fields), place.iterations, basis,

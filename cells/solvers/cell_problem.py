@@ -130,13 +130,28 @@ class CellProblem:
 
     @cached_property
     def _inverse_frequencies(self) -> np.ndarray:
-        """1/(lambda + c) for each cell (B, 1, n, ..., n).
+        """1/(lambda + c) for each cell (B, 1, n, ..., n), with lambda of the Laplacian or, if K is a tensor, stretched.
 
         For a scalar K and u = sqrt(K) theta the operator is -Laplace + W with W = Laplace(sqrt K)/sqrt K, which grows
         like the square of log K; c stands for W.
         """
-        shift = SHIFT * (2.0 * np.pi * self._log_contrast) ** 2
-        return 1.0 / (self.space.frequencies + shift.reshape(-1, 1, *[1] * self.space.dim))
+        shift = (SHIFT * (2.0 * np.pi * self._log_contrast) ** 2).reshape(-1, 1, *[1] * self.space.dim)
+        if self._anisotropy is None:
+            return 1.0 / (self.space.frequencies + shift)
+        parts = self._anisotropy.T.reshape(self.space.dim, *shift.shape)
+        lines = np.meshgrid(*[self.space.line.frequencies] * self.space.dim, indexing="ij", sparse=True)
+        total = sum((part * line for part, line in zip(parts, lines)), np.zeros(()))
+        total.reshape(len(total), -1)[:, 0] = np.inf
+        return 1.0 / (total + shift)
+
+    @cached_property
+    def _anisotropy(self) -> np.ndarray | None:
+        """Geometric means of K_ii over trace(K)/d (B, d); None for a scalar K."""
+        if self.coefficient.ndim == self.space.dim + 1:
+            return None
+        entries = np.einsum("bii...->bi...", self.coefficient)
+        ratios = np.log(entries / entries.mean(axis=1, keepdims=True))
+        return np.exp(ratios.reshape(*ratios.shape[:2], -1) @ self.space.weights.ravel())
 
     @cached_property
     def _log_contrast(self) -> np.ndarray:
@@ -178,7 +193,12 @@ class CellProblem:
             else:
                 local = np.einsum("bii...->b...", self.coefficient) / self.space.dim
             return 1.0 / np.sqrt(local)[:, None]
-        return np.sqrt(self.space.diagonal(self.space.weights[None]) / self.space.diagonal(self._weighted))[:, None]
+        if self._anisotropy is None:
+            laplacian = self.space.diagonal(self.space.weights[None])
+        else:
+            scales = self._anisotropy[:, :, None] * np.eye(self.space.dim)
+            laplacian = self.space.diagonal(scales.reshape(*scales.shape, *[1] * self.space.dim) * self.space.weights)
+        return np.sqrt(laplacian / self.space.diagonal(self._weighted))[:, None]
 
 
 def flux(tensor: np.ndarray, field: Field) -> Field:

@@ -2,8 +2,9 @@
 
 theta minimises the energy J over a space with a quadrature. Its energy J' by a richer quadrature differs from J by what
 the quadrature errs; its residual r in the richer space says how far J' is above the minimum there, which is
-r . A^-1 r. The preconditioner P of conjugate gradients stands for A^-1: one more preconditioned step, whose cost is
-about that of one iteration. Both are symmetric matrices (d, d), and are compared with K_eff in their order.
+r . A^-1 r. For a scalar K the preconditioner P of conjugate gradients stands for A^-1: the cost is that of half an
+iteration. Where a tensor K is anisotropic, P may be smaller than A^-1 by orders of magnitude, and r . A^-1 r is computed
+by conjugate gradients. Both are symmetric matrices (d, d), and are compared with K_eff in their order.
 """
 
 from __future__ import annotations
@@ -15,6 +16,9 @@ import numpy as np
 
 from ..spaces.tensor_space import TensorSpace
 from .cell_problem import CellProblem, Field, flux, products
+from .conjugate_gradients import minimise
+
+STEPS = 200  # of conjugate gradients, at most, for a residual
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,12 +29,15 @@ class RicherSpace:
         trial: the functions of the space at the points of a richer quadrature.
         test: a richer space with that quadrature, in which residuals are tested.
         safety: factor on the measured error: the least that holds for potentials whose exact tensors are known.
-        single: whether residuals are computed in single precision, whose rounding is a relative 1e-12 of the energy.
+        tolerance: of the energies, where conjugate gradients compute them.
+        single: whether residuals of a scalar K are computed in single precision, whose rounding is a relative 1e-12 of
+            the energy.
     """
 
     trial: TensorSpace
     test: TensorSpace
     safety: float
+    tolerance: float = 1e-12
     single: bool = False
 
     def error(self, coefficient: np.ndarray, field: Field, effective: np.ndarray) -> np.ndarray:
@@ -44,11 +51,30 @@ class RicherSpace:
         weighted = coefficient * self.test.weights
         fluxes = flux(weighted, field)
         of_quadrature = relative_size(products(fluxes, field) - effective, effective)
+        if coefficient.ndim == self.test.dim + 1:
+            missed = self._one_step(coefficient, fluxes)
+        else:
+            missed = self._gained(coefficient, fluxes, effective)
+        return self.safety * (of_quadrature + relative_size(missed, effective))
+
+    def _one_step(self, coefficient: np.ndarray, fluxes: Field) -> np.ndarray:
+        """r . P r (B, d, d)."""
         space = in_single_precision(self.test) if self.single else self.test
         kind = np.float32 if self.single else np.float64
         residual = space.divergence([part.astype(kind, copy=False) for part in fluxes])
-        missed = CellProblem(space, coefficient.astype(kind, copy=False)).dual_products(residual)
-        return self.safety * (of_quadrature + relative_size(missed, effective))
+        return CellProblem(space, coefficient.astype(kind, copy=False)).dual_products(residual)
+
+    def _gained(self, coefficient: np.ndarray, fluxes: Field, effective: np.ndarray) -> np.ndarray:
+        """r . A^-1 r (B, d, d), to the tolerance."""
+        problem, residual = CellProblem(self.test, coefficient), self.test.divergence(fluxes)
+        start = np.einsum("bii->bi", effective)
+        steps = minimise(
+            problem.apply, problem.precondition, residual, lambda u: np.full(u.shape[:2], np.inf), start,
+            self.tolerance, STEPS,
+        ).minimisers  # fmt: skip
+        rows = *residual.shape[:2], -1
+        gained = residual.reshape(rows) @ steps.reshape(rows).swapaxes(1, 2)
+        return 0.5 * (gained + gained.swapaxes(1, 2))
 
 
 @lru_cache(maxsize=128)

@@ -114,7 +114,7 @@ class FourierGalerkin(MeasuredDiscretisation):
     """
 
     name: ClassVar[str] = "Fourier-Galerkin"
-    safety: ClassVar[float] = 0.5
+    safety: ClassVar[float] = 1.5
     points: tuple[int, ...] = (7, 9, 11, 13, 15, 17, 19, 21, 25, 29, 33, 39, 45, 55, 65, 81, 97)
 
     def __post_init__(self) -> None:
@@ -225,7 +225,7 @@ def after(route: Discretisation, refinement: int, error: float, allowed: float, 
     growth = route.growth(error, allowed) if isinstance(route, MeasuredDiscretisation) else GROWTH
     wanted = growth * route.space(refinement, dim).line.points.size
     finer = range(refinement + 1, size)
-    return next((r for r in finer if route.space(r, dim).line.points.size >= 0.95 * wanted), max(finer, default=size))
+    return next((r for r in finer if route.space(r, dim).line.points.size >= 0.9 * wanted), max(finer, default=size))
 
 
 def _increasing(name: str, numbers: object, least: int) -> tuple[int, ...]:
