@@ -7,7 +7,7 @@ list of its d components, arrays (B, L, q, ...): B cells, one field for each dir
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -15,10 +15,12 @@ import numpy as np
 from scaling_limits.particles.sampling.workers import Stop
 
 from ..spaces.tensor_space import TensorSpace
-from .conjugate_gradients import minimise
+from .conjugate_gradients import Minimum, minimise
+from .sparse_factorisation import can_be_factorised, factorised
 from .wells import basins
 
 ITERATIONS = 200
+REFINEMENTS = 40  # of conjugate gradients with a factorised matrix, which is exact up to rounding
 HIGH_CONTRAST = 15.0  # log of the contrast from which wells are treated by a coarse problem
 LENIENCE = 10.0  # the energy that steps between wells may still gain, in tolerances
 # of the Laplacian in the preconditioner, as a part of (2 pi log contrast)^2: with 0, 0.01, 0.1 and 1 there are 108, 72,
@@ -91,7 +93,34 @@ class CellProblem:
             converged = minimum.converged & ~missed.any(axis=1)
             if not self._wells or converged.all():
                 break
+        if not converged.all() and can_be_factorised(self.space):
+            minimum = self.factorised_where_needed(replace(minimum, converged=converged), load, start, tolerance, stop)
+            theta, converged = minimum.minimisers, minimum.converged
+            effective = energy(self._weighted, add_unit_gradients(self.space.gradient(theta)))
         return CellSolution(theta, effective, converged, done)
+
+    def factorised_where_needed(
+        self, minimum: Minimum, load: np.ndarray, start: np.ndarray, tolerance: float, stop: Stop | None = None
+    ) -> Minimum:
+        """What `minimise` found, with the cells that have not converged solved by sparse factorisations.
+
+        Args:
+            minimum: of B cells.
+            load: right hand sides (B, L, n, n).
+            start: energies without correctors (B, L).
+            tolerance: of the energies, relative.
+            stop: asked whether to go on.
+        """
+        theta, converged = minimum.minimisers, minimum.converged.copy()
+        for cell in np.flatnonzero(~converged):
+            one = slice(cell, cell + 1)
+            problem = CellProblem(self.space, self.coefficient[one])
+            inverse = factorised(self.space, problem._weighted[0])
+            found = minimise(
+                problem.apply, inverse, load[one], problem._energies, start[one], tolerance, REFINEMENTS, stop=stop
+            )
+            theta[one], converged[one] = found.minimisers, found.converged
+        return replace(minimum, minimisers=theta, converged=converged)
 
     def _missed_between_wells(self, field: Field) -> np.ndarray:
         """Energy (B, d) that e + grad theta could still lose by the best steps between wells."""

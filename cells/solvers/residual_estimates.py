@@ -17,6 +17,7 @@ import numpy as np
 from ..spaces.tensor_space import TensorSpace
 from .cell_problem import CellProblem, Field, flux, products
 from .conjugate_gradients import minimise
+from .sparse_factorisation import can_be_factorised
 
 STEPS = 200  # of conjugate gradients, at most, for a residual
 
@@ -68,12 +69,15 @@ class RicherSpace:
         """r . A^-1 r (B, d, d), to the tolerance."""
         problem, residual = CellProblem(self.test, coefficient), self.test.divergence(fluxes)
         start = np.einsum("bii->bi", effective)
-        steps = minimise(
+        minimum = minimise(
             problem.apply, problem.precondition, residual, lambda u: np.full(u.shape[:2], np.inf), start,
             self.tolerance, STEPS,
-        ).minimisers  # fmt: skip
+        )  # fmt: skip
+        if can_be_factorised(self.test):
+            minimum = problem.factorised_where_needed(minimum, residual, start, self.tolerance)
         rows = *residual.shape[:2], -1
-        gained = residual.reshape(rows) @ steps.reshape(rows).swapaxes(1, 2)
+        gained = residual.reshape(rows) @ minimum.minimisers.reshape(rows).swapaxes(1, 2)
+        gained[~minimum.converged] = np.inf
         return 0.5 * (gained + gained.swapaxes(1, 2))
 
 
