@@ -18,7 +18,6 @@ from .fields import LevelFields
 from .results import LevelResult, empty, gaps, joined
 
 OVERFLOW = 650.0  # log of the largest contrast whose coefficients are numbers
-LEFT_BY_SOLVER = 2.0  # tolerances of conjugate gradients that they may leave
 QUADRATURE = 1.5  # factor on what a rule with twice as many points changes
 ROUNDING = 1e-12  # of an effective tensor, relative
 
@@ -31,7 +30,8 @@ class CellSpace:
         space: trial functions and quadrature.
         richer: where errors are measured; None where the discretisation has nothing to measure them with.
         checking: the same functions with a better quadrature, where bounds are wanted.
-        tolerance: of the energy, relative.
+        tolerance: of the energy, relative, by which conjugate gradients are stopped.
+        leaves: relative error that they are taken to leave.
         iterations: of conjugate gradients, at most.
         basis: correctors in whose span the cells are solved; None: each in the whole space.
     """
@@ -40,6 +40,7 @@ class CellSpace:
     richer: RicherSpace | None
     checking: TensorSpace | None
     tolerance: float
+    leaves: float
     iterations: int
     basis: LevelBasis | None = None
 
@@ -162,7 +163,7 @@ class Cells:
         own: np.ndarray = np.full(len(self.rows), np.inf)
         if richer is not None and converged.any():
             error = richer.error(self.tensor(test), field, effective) + self._error_of_partition(test)
-            own = np.where(converged, error + LEFT_BY_SOLVER * self.how.tolerance, np.inf)
+            own = np.where(converged, error + self.how.leaves, np.inf)
         if fewer is not None:
             before, after = (energy(self.tensor(test, kept=kept) * test.weights, field) for kept in (None, fewer))
             of_samples = relative_size(after - before, before) + self._change_of_partition(test, fewer)

@@ -29,6 +29,7 @@ from .settings import Allowances
 
 CHUNK = 100_000  # unknowns of a chunk of cells: fewer make many small arrays, more do not fit into the cache
 SOLVER = 0.1  # part of the allowed error that conjugate gradients may leave
+LEFT = 2.0  # such parts that are taken to be left, even where they are asked to leave less
 OF_SPANS = 1.5  # factor on measured errors in spans: these residuals are no aliases, and as large as the error
 SINGLE = 1e-10  # allowed error above which residuals are measured in single precision
 MOST_ITERATIONS = 480  # of conjugate gradients
@@ -210,16 +211,15 @@ class CellSolver:
         dim = fields.splitting.dim
         route, refinement = place.route, place.refinement
         checking = route.checking_space(refinement, dim) if self.allowances.bounds else None
-        richer = None
+        tolerance, richer = place.part * SOLVER * self.allowed(fields), None
         if isinstance(route, MeasuredDiscretisation):
             safety = route.safety if basis is None else max(route.safety, OF_SPANS)
-            tolerance = place.part * SOLVER * self.allowed(fields)
             single = self.allowed(fields) > SINGLE
             richer = RicherSpace(*route.richer(refinement, dim), safety, tolerance, single)
+        leaves = LEFT * SOLVER * self.allowed(fields)
         return CellSpace(
-            route.space(refinement, dim), richer, checking,
-            place.part * SOLVER * self.allowed(fields), place.iterations, basis,
-        )  # fmt: skip
+            route.space(refinement, dim), richer, checking, tolerance, leaves, place.iterations, basis
+        )
 
     def in_chunks(self, rows: np.ndarray, how: CellSpace, work: Callable[[np.ndarray, Stop], Result]) -> list[Result]:
         """Do some work on pieces of the cells, by threads."""

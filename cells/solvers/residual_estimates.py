@@ -3,8 +3,8 @@
 theta minimises the energy J over a space with a quadrature. Its energy J' by a richer quadrature differs from J by what
 the quadrature errs; its residual r in the richer space says how far J' is above the minimum there, which is
 r . A^-1 r. For a scalar K the preconditioner P of conjugate gradients stands for A^-1: the cost is that of half an
-iteration. Where a tensor K is anisotropic, P may be smaller than A^-1 by orders of magnitude, and r . A^-1 r is computed
-by conjugate gradients. Both are symmetric matrices (d, d), and are compared with K_eff in their order.
+iteration. Where a tensor K is anisotropic, P may be smaller than A^-1 by orders of magnitude; there r . A^-1 r is
+computed by conjugate gradients. Both are symmetric matrices (d, d), and are compared with K_eff in their order.
 """
 
 from __future__ import annotations
