@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from scaling_limits.particles import InvalidArgument, MultiscalePotential
 from scaling_limits.particles.sampling.ranks import communicator, on_all_ranks, same_on_all_ranks
-from scaling_limits.particles.support.checks import instance, integer, real_array, relative_tolerance, shown
+from scaling_limits.particles.support.checks import instance, real_array, relative_tolerance, shown
 
 from .fenicsx.level_tensor import LevelTensor
 from .fenicsx.petsc_recursion import PETScElements, PETScRecursion
@@ -55,8 +55,8 @@ def correctors(
     fast: Sequence[ArrayLike] | None = None,
     *,
     rtol: float = 1e-8,
-    cells: int = 16,
-    degree: int = 4,
+    cells: int | None = None,
+    degree: int | None = None,
     comm: MPI.Comm = MPI.COMM_WORLD,
     petsc_options: Mapping[str, object] | None = None,
     route: PETScElements | None = None,
@@ -70,8 +70,8 @@ def correctors(
         point: x (d,).
         fast: y_1, ..., y_{N-1} (N - 1 arrays of d numbers), where the cells of the faster scales are; None: 0.
         rtol: of the tensors K_k that the levels are made of, between 1e-13 and 0.1.
-        cells: number of cells of the mesh of each torus in each direction, at least 3.
-        degree: of the Lagrange elements on it.
+        cells: number of cells of the mesh of each torus in each direction, at least 3; None: 16.
+        degree: of the Lagrange elements on it; None: 4.
         comm: its ranks share each mesh.
         petsc_options: see `CorrectorProblem`.
         route: `PETScElements(...)` to compute every K_k by finite elements, too, with its own degree, mesh and options;
@@ -81,24 +81,29 @@ def correctors(
         The levels k = 1, ..., N, in this order.
 
     Raises:
-        InvalidArgument: wrong shapes or numbers out of range, or not the same on all ranks.
-        NotConverged: a solve did not reach its tolerance.
+        InvalidArgument: wrong shapes or numbers out of range, or not the same on all ranks; a route together with
+            cells, degree or options.
+        NotConverged: a solve, or a tensor K_k, did not reach its tolerance.
 
     Source: Duncan, Duong and Pavliotis (2023), (15) to (17).
     """
 
-    def checked() -> tuple[list[np.ndarray], float, int, int]:
+    def checked() -> tuple[list[np.ndarray], float, PETScElements]:
         dim = instance("potential", potential, MultiscalePotential).dim
         parts = [_position("point", point, dim), *_fast_positions(potential, fast)]
-        return parts, relative_tolerance(rtol, least=1e-13), integer("cells", cells, 3), integer("degree", degree, 1)
+        own = PETScElements(4 if degree is None else degree, 16 if cells is None else cells, petsc_options)
+        if route is not None:
+            instance("route", route, PETScElements)
+            if (cells, degree, petsc_options) != (None, None, None):
+                raise InvalidArgument("route", "has its own cells, degree and petsc_options; leave the others out")
+        return parts, relative_tolerance(rtol, least=1e-13), own if route is None else route
 
-    parts, tolerance, number_of_cells, order = on_all_ranks(communicator(comm), checked)
+    parts, tolerance, ours = on_all_ranks(communicator(comm), checked)
     same_on_all_ranks(
-        comm, potential=fingerprint(potential), point=parts[0], fast=np.array(parts), rtol=tolerance,
-        cells=number_of_cells, degree=order,
+        comm, potential=fingerprint(potential), point=parts[0], fast=np.array(parts), rtol=tolerance, cells=ours.cells,
+        degree=ours.degree, recursion="fast" if route is None else ours.name,
     )  # fmt: skip
     splitting = splitting_of(potential)
-    ours = PETScElements(order, number_of_cells, petsc_options) if route is None else route
     recursion = PETScRecursion(splitting, ours, tolerance, comm)
     fast_route = Recursion(splitting, Allowances(tolerance, splitting.levels, False)) if route is None else None
     result = []

@@ -22,7 +22,7 @@ from .fenicsx.petsc_recursion import PETScElements, PETScRecursion
 from .levels.results import LevelResult, joined
 from .levels.scale_splitting import ScaleSplitting, fingerprint, splitting_of
 from .recursion.recursion import Recursion
-from .recursion.refinement import Reason
+from .recursion.refinement import Reason, explained
 from .recursion.settings import Allowances
 from .solvers.symmetric import exponential
 from .spaces.discretisations import Discretisation, FourierGalerkin, HarmonicMean
@@ -178,14 +178,8 @@ def _not_converged(tensor: EffectiveTensor, rtol: float, reasons: dict[int, Reas
     worst, good = int(np.argmax(tensor.error)), int((tensor.error <= rtol).sum())
     place, error = np.round(tensor.points[worst], 6).tolist(), tensor.error[worst]
     known = f"an error of {error:.1e} is left" if np.isfinite(error) else "the error is not known"
-    reason = reasons.get(max(reasons, default=0), Reason("the levels together", known, "take a larger rtol"))
     rest = f"; {good} of {len(tensor.error)} points are as asked, see `partial`" if good else ""
-    return NotConverged(
-        reason.what,
-        f"{reason.reason}; at x = {place} {known} for {rtol = :g}",
-        f"{reason.remedy}{rest}",
-        partial=tensor,
-    )
+    return explained(reasons, known).error(f"at x = {place} {known} for {rtol = :g}", rest, tensor)
 
 
 def _unresolved(tensor: EffectiveTensor, rtol: float) -> str:

@@ -23,7 +23,7 @@ from ..spaces.discretisations import Discretisation, choose_route
 from ..spaces.interpolation import grid, trial_points
 from .basis_building import MANY, BasisOfLevel, solve_many
 from .interpolation_errors import effect_on_cells, errors_between
-from .refinement import CellSolver, Place, Reason, Solved
+from .refinement import CellSolver, Place, Reason, Solved, explained
 from .settings import MOST_SAMPLES, SAMPLE_COUNTS, Allowances
 
 TRIALS = 4  # points between the samples at which the interpolation is tried
@@ -92,10 +92,19 @@ class Recursion:
         return space.points.size, place.route.name, space.name
 
     def samples(self, level: int, slow: np.ndarray) -> Samples:
-        """As many samples of the next level as one cell (1, k d) needs."""
-        if self.splitting.sampled_axes(level):
-            self._solve(level, slow)
-        return self._sampled(level, slow, self._counts.get(level, 1))
+        """As many samples of the next level as one cell (1, k d) needs, with the error that they leave in K_{k-1}.
+
+        Raises:
+            NotConverged: that error is larger than the tolerance.
+        """
+        if not self.splitting.sampled_axes(level):
+            return self._sampled(level, slow, 1)
+        error = self._solve(level, slow).error
+        samples = self._sampled(level, slow, self._counts[level])
+        if not error[0] <= self.allowances.rtol:
+            known = f"an error of {error[0]:.1e} is left for rtol = {self.allowances.rtol:g}"
+            raise explained(self.reasons, known).error(known)
+        return samples.widened(np.maximum(error - samples.inherited, 0.0))
 
     def _sampled(self, level: int, slow: np.ndarray, count: int) -> Samples:
         axes, dim = self.splitting.sampled_axes(level), self.splitting.dim

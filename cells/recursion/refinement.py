@@ -8,6 +8,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from scaling_limits.particles.errors import NotConverged
 from scaling_limits.particles.sampling.workers import Stop, in_order
 
 from ..levels.cells import OVERFLOW, Cells, CellSpace, Measured, joined_measures
@@ -74,6 +75,16 @@ class Reason:
     what: str
     reason: str
     remedy: str
+
+    def error(self, known: str, rest: str = "", partial: object = None) -> NotConverged:
+        """The exception.
+
+        Args:
+            known: what is known of the error.
+            rest: what is good nevertheless.
+            partial: all that was reached.
+        """
+        return NotConverged(self.what, f"{self.reason}; {known}", f"{self.remedy}{rest}", partial=partial)
 
 
 @dataclass(eq=False)
@@ -265,6 +276,11 @@ class CellSolver:
         return Reason(
             what, f"the finest space, {name}, leaves an error of {error:.1e}; {allowed:.1e} is allowed", remedy
         )
+
+
+def explained(reasons: dict[int, Reason], known: str) -> Reason:
+    """The reason of the fastest level that has one: errors go from there to the slower ones."""
+    return reasons.get(max(reasons, default=0), Reason("the levels together", known, "take a larger rtol"))
 
 
 def _means(fields: LevelFields, rows: np.ndarray, space: TensorSpace) -> np.ndarray:
