@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, is_dataclass
+from dataclasses import dataclass, is_dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -151,7 +151,8 @@ def effective_tensor(
     Raises:
         InvalidArgument: points of a wrong shape or not finite; rtol or another argument out of range; one of them is
             not the same on all ranks; V0 is not finite at a point.
-        NotConverged: no space is fine enough for rtol, or the contrast is beyond the range of double precision.
+        NotConverged: no space is fine enough for rtol, or the contrast is beyond the range of double precision; its
+            `partial` is the tensor at all points, with its errors, and NaN where nothing is known.
 
     Warns:
         Unresolved: the only space of a route leaves an error above rtol, or one that is not known.
@@ -178,6 +179,9 @@ def _not_converged(tensor: EffectiveTensor, rtol: float, reasons: dict[int, Reas
     worst, good = int(np.argmax(tensor.error)), int((tensor.error <= rtol).sum())
     place, error = np.round(tensor.points[worst], 6).tolist(), tensor.error[worst]
     known = f"an error of {error:.1e} is left" if np.isfinite(error) else "the error is not known"
+    unknown = np.where(np.isfinite(tensor.error), 1.0, np.nan)[:, None, None]
+    numbers = {name: getattr(tensor, name) for name in ("value", "lower", "upper")}
+    tensor = replace(tensor, **{name: unknown * array for name, array in numbers.items() if array is not None})
     rest = f"; {good} of {len(tensor.error)} points are as asked, see `partial`" if good else ""
     return explained(reasons, known).error(f"at x = {place} {known} for {rtol = :g}", rest, tensor)
 

@@ -134,10 +134,7 @@ class Recursion:
                 self._without_bases.add(level + 1)
         self._counts[level] = max(count, self._counts.get(level, 0))
         if pending.size:
-            what = f"{counts[-1]} samples in each direction leave an error of {tried[-1][1]:.1e}"
-            self.reasons[level] = Reason(
-                f"interpolation of K_{level} in y_{level}", what, "take a larger rtol or raise the temperature"
-            )
+            self.reasons[level] = _too_few(level, *tried[-1])
         return found
 
     def _solve_with(
@@ -166,7 +163,9 @@ class Recursion:
         some = some[able]
         if not some.size:
             return errors, some, empty(0, dim)
-        solved = self._with_samples(level, slow[some], samples.rows(able).widened(errors[some]))
+        known = np.isfinite(errors[some])
+        solved = self._with_samples(level, slow[some], samples.rows(able).widened(np.where(known, errors[some], 0.0)))
+        solved.result.error[~known] = np.inf
         if not allowed.bounds:
             errors[some] = effect_on_cells(errors[some], solved.of_samples, ratios[able])
             solved.result.error[:] += errors[some]
@@ -221,6 +220,14 @@ class Recursion:
 def extended(slow: np.ndarray, ticks: np.ndarray) -> np.ndarray:
     """Slow variables of the next level: each row (B, k d) with each value of y_k (T, d)."""
     return np.concatenate([np.repeat(slow, len(ticks), axis=0), np.tile(ticks, (len(slow), 1))], axis=1)
+
+
+def _too_few(level: int, count: int, error: float) -> Reason:
+    what = f"leave an error of {error:.1e}" if np.isfinite(error) else "do not resolve what V1 does between them"
+    return Reason(
+        f"interpolation of K_{level} in y_{level}", f"{count} samples in each direction {what}",
+        "take a larger rtol or raise the temperature",
+    )  # fmt: skip
 
 
 def noisy(tried: list[tuple[int, float]]) -> bool:
