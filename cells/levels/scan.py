@@ -17,7 +17,7 @@ from .fields import LevelFields
 from .scale_splitting import ScaleSplitting
 
 IN_ONE_CELL = {1: 1024, 2: 4096, 3: 32768}  # points of a scan of a single cell, by dimension
-MOST_VALUES = 4_000_000  # numbers that are held at once
+MOST_VALUES = 400_000  # numbers that are held at once: their arrays stay in the cache
 LEAST = 16  # points in each of many cells
 FASTER = 4  # positions of the faster scales at which their dependence on y_k is looked at
 # irrational steps whose multiples fill the unit cube evenly: powers of 1/g with g^(d+1) = g + 1
