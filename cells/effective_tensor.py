@@ -22,7 +22,7 @@ from .fenicsx.petsc_recursion import PETScElements, PETScRecursion
 from .levels.results import LevelResult, joined
 from .levels.scale_splitting import ScaleSplitting, fingerprint, splitting_of
 from .recursion.recursion import Recursion
-from .recursion.refinement import Reason, explained
+from .recursion.search import Reason, explained
 from .recursion.settings import Allowances
 from .solvers.symmetric import exponential
 from .spaces.discretisations import Discretisation, FourierGalerkin, HarmonicMean

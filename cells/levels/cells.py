@@ -19,7 +19,8 @@ from .results import LevelResult, empty, gaps, joined
 
 OVERFLOW = 650.0  # log of the largest contrast whose coefficients are numbers
 QUADRATURE = 1.5  # factor on what a rule with twice as many points changes
-ROUNDING = 1e-12  # of an effective tensor, relative
+ROUNDING = 1e-12  # by which bounds are widened, relative
+EPSILON = 1e-15  # of an effective tensor, relative, for each unit of the log of the contrast, and ten more
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,6 +64,13 @@ class Measured:
     contrast: np.ndarray
     of_samples: np.ndarray
     converged: np.ndarray
+
+    def with_unseen(self, index: np.ndarray, more: np.ndarray) -> None:
+        """Add errors of some cells to what is known of them, and to the slack of bounds."""
+        self.own[index] += more
+        self.result.error[index] += 2.0 * more if self.result.log_lower is not self.result.log_tensor else more
+        if self.result.log_lower is not self.result.log_tensor:
+            self.result.slack[index] += more
 
 
 MEASURES = ("own", "contrast", "of_samples", "converged")
@@ -190,7 +198,7 @@ class Cells:
         return self._complete(tensor[:, None, None], own, of_samples, np.ones(len(own), dtype=bool))
 
     def _complete(self, tensor: np.ndarray, own: np.ndarray, of_samples: np.ndarray, converged: np.ndarray) -> Measured:
-        error = self.fields.samples.inherited[self.rows] + own + ROUNDING
+        error = self.fields.samples.inherited[self.rows] + own + EPSILON * (10.0 + self.contrast)
         partition = self.log_partition(self.space)
         result = LevelResult(tensor, partition, tensor, np.zeros(len(self.rows)), error)
         return Measured(result, own, self.contrast, of_samples, converged)

@@ -57,6 +57,10 @@ class LevelFields:
         tensor = mine + self.identity.reshape(1, -1, *[1] * space.dim) * own[:, None]
         return np.broadcast_to(tensor, shape), np.broadcast_to(values[:, -1] + own, (shape[0], *shape[2:]))
 
+    def sampled(self, rows: np.ndarray) -> np.ndarray:
+        """Samples of the diagonal entries of log K_k, and of log Z_k, without U_k: (C, entries, count or 1, ...)."""
+        return self.table[rows][:, [*np.flatnonzero(self.identity), -1]]
+
     def spreads(self, rows: np.ndarray) -> np.ndarray:
         """How far the logarithms of the diagonal entries of the samples of each cell are apart (C,)."""
         diagonal = self.table[rows][:, : self.entries][:, self.identity > 0]

@@ -13,9 +13,6 @@ import sympy
 from scaling_limits.particles import MultiscalePotential
 from scaling_limits.particles.support.symbolic import lambdified
 
-WAVES = 512  # points of a line on which waves are counted
-LINES = 8  # such lines, in random places
-
 
 @dataclass(frozen=True, eq=False)
 class ScaleSplitting:
@@ -80,7 +77,8 @@ class ScaleSplitting:
         Args:
             level: k.
             slow: x, y_1, ..., y_{k-1} of each cell (B, k d).
-            nodes: the d components of y_k, of shapes that broadcast to (...); none for k = 0.
+            nodes: the d components of y_k, of shapes that broadcast to (...); none for k = 0. Or the components of
+                several scales, the slow variables being those of slower ones only.
 
         Returns:
             (B, ...), of length 1 along the axes on which U_k does not depend.
@@ -90,33 +88,6 @@ class ScaleSplitting:
         with np.errstate(all="ignore"):  # what is not finite is looked for by those who ask
             values = np.asarray(self._functions[level](*columns, *[node[None] for node in nodes]), dtype=np.float64)
             return -(values if values.ndim else values.reshape(1, *behind)) / self.potential.temperature
-
-    def points_to_resolve(self, levels: range, of: int, positions: np.ndarray, accuracy: float) -> int:
-        """The least number of equidistant points that tell the waves of U_j in y_k, j in `levels`, from others.
-
-        Fewer would take a wave for a slower one, and two numbers of points may make the same mistake.
-
-        Args:
-            levels: the levels j of the terms.
-            of: k, the level of the variable.
-            positions: macroscopic points (P, d) from which a few are taken.
-            accuracy: waves of an amplitude below this part of sigma are left out.
-
-        Returns:
-            2 n + 1 for the largest wave number n found along any component of y_k; 1 for none.
-        """
-        generator = np.random.Generator(np.random.Philox(key=of))
-        ticks, highest = np.arange(WAVES) / WAVES, 0
-        for level in levels:
-            for column in sorted(self._columns_of(self._own[level]) & set(range(of * self.dim, (of + 1) * self.dim))):
-                slow = positions[generator.integers(len(positions), size=LINES)]
-                others = np.concatenate([slow, generator.random((LINES, level * self.dim))], axis=1)
-                variables = [values[:, None] for values in others.T]
-                variables[column] = ticks[None]
-                amplitudes = np.abs(np.fft.rfft(self._functions[level](*variables), axis=1)).max(axis=0) / WAVES
-                seen = np.flatnonzero(amplitudes > accuracy * self.potential.temperature)
-                highest = max(highest, int(seen.max(initial=0)))
-        return 2 * highest + 1
 
     @cached_property
     def columns(self) -> list[tuple[int, ...]]:

@@ -1,12 +1,13 @@
-"""Scans: whether a space, or the samples of a level, see what V1 does between their points.
+"""Scans: what V1 does where neither quadrature points nor samples see it.
 
-U_k is evaluated at quasi-random points of each cell and compared with what the values at the quadrature points
-interpolate there. A wave that the quadrature takes for a slower one, or a well between its points, is far off.
+V1 is evaluated at quasi-random points and compared with what its values at the quadrature points, or at the samples of
+y_k, interpolate there. A wave that the quadrature takes for a slower one, or a well between its points, is far off.
 The distance between the points of a scan is the width of what may stay unseen.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -17,80 +18,131 @@ from .fields import LevelFields
 from .scale_splitting import ScaleSplitting
 
 IN_ONE_CELL = {1: 1024, 2: 4096, 3: 32768}  # points of a scan of a single cell, by dimension
-MOST_VALUES = 400_000  # numbers that are held at once: their arrays stay in the cache
+IN_ALL = 32768  # points for all cells of a call together, where these are many
 LEAST = 16  # points in each of many cells
-FASTER = 4  # positions of the faster scales at which their dependence on y_k is looked at
-# irrational steps whose multiples fill the unit cube evenly: powers of 1/g with g^(d+1) = g + 1
-STEPS = {
-    d: g ** -np.arange(1.0, d + 1) for d, g in ((1, 1.618033988749895), (2, 1.324717957244746), (3, 1.220744084605760))
-}
+SHARED = 8  # points at which cells see what other cells do not, and that all are then looked at
+IN_SAMPLES = 100_000  # values of V1 for all cells together, by which samples are looked at
+MOST_VALUES = 400_000  # numbers that are held at once: their arrays stay in the cache
+
+
+@lru_cache(maxsize=16)
+def steps(dim: int) -> np.ndarray:
+    """Irrational steps whose multiples fill the unit cube evenly: powers of 1/g with g^(d+1) = g + 1."""
+    root = 2.0
+    for _ in range(64):
+        root = (1.0 + root) ** (1.0 / (dim + 1))
+    return root ** -np.arange(1.0, dim + 1)
 
 
 def scan_points(count: int, dim: int, start: int = 0) -> np.ndarray:
     """The points number start, ..., start + count - 1 of a quasi-random sequence in the unit cube (count, d)."""
-    return (0.5 + np.arange(start + 1, start + count + 1)[:, None] * STEPS[dim]) % 1.0
+    return (0.5 + np.arange(start + 1, start + count + 1)[:, None] * steps(dim)) % 1.0
 
 
 def points_in_each(cells: int, dim: int) -> int:
     """Number of points in each of so many cells."""
-    return max(LEAST, IN_ONE_CELL[dim] // cells)
+    return IN_ONE_CELL[dim] if cells == 1 else max(LEAST, min(IN_ONE_CELL[dim], IN_ALL // cells))
 
 
-def unseen(fields: LevelFields, rows: np.ndarray, space: TensorSpace, start: int = 0) -> np.ndarray:
-    """The largest difference (B,) between log K_k and what its values at the quadrature points interpolate.
+@dataclass(frozen=True, eq=False)
+class Unseen:
+    """What interpolation misses in B cells, by a scan.
 
-    Of the diagonal entries of log K_k, and of log Z_k.
+    Args:
+        largest: the largest difference (B,) of log K_k, or of log Z_k, from its interpolation.
+        effect: what the differences change in averages of K_k, 1/K_k and log K_k over the cell (B,), relative.
+    """
+
+    largest: np.ndarray
+    effect: np.ndarray
+
+    def beyond(self, error: np.ndarray) -> np.ndarray:
+        """The part of the effect (B,) that a measured error does not account for.
+
+        The error of an energy is the square of that of the functions. Where the square of the difference is larger
+        than the error, the quadrature has not seen what makes the difference.
+        """
+        return np.where(self.largest**2 <= error, 0.0, np.nan_to_num(self.effect, nan=np.inf))
+
+
+def unseen(fields: LevelFields, rows: np.ndarray, space: TensorSpace, start: int, error: np.ndarray) -> Unseen:
+    """What the values of log K_k and log Z_k at the quadrature points do not tell.
+
+    Points at which some cells miss what their errors do not account for are looked at in all cells.
 
     Args:
         fields: log K_k.
         rows: numbers of the cells.
         space: whose quadrature it is.
         start: number of the first point; other cells are best scanned elsewhere.
+        error: of the cells, measured by quadratures (B,).
     """
-    splitting, slow = fields.splitting, fields.slow[rows]
-    if not splitting.has_terms(fields.level) and not fields.samples.axes:
-        return np.zeros(len(rows))
-    count = points_in_each(len(rows), splitting.dim)
-    points, matrices = _scan_of(space, count, start % (1 << 20))
-    own, values = (splitting.exponent(fields.level, slow, x) for x in (tuple(points.T), space.nodes))
-    own = np.broadcast_to(own, (len(own), count))
+    if not fields.splitting.has_terms(fields.level) and not fields.samples.axes:
+        return Unseen(np.zeros(len(rows)), np.zeros(len(rows)))
+    points = scan_points(points_in_each(len(rows), space.dim), space.dim, start % (1 << 20))
+    values = _at_nodes(fields, rows, space)
+    true, found = _compared(fields, rows, space, values, points)
+    missed = np.abs(true - found).max(axis=1)
+    hidden = np.flatnonzero(missed.max(axis=1) ** 2 > error)
+    if hidden.size and len(rows) > 1:
+        worst = hidden[np.argsort(missed[hidden].max(axis=1))[-SHARED:]]
+        shared = points[np.unique(missed[worst].argmax(axis=1))]
+        more = _compared(fields, rows, space, values, shared)
+        true, found = np.concatenate([true, more[0]], axis=2), np.concatenate([found, more[1]], axis=2)
+    missed = np.abs(true - found)
+    changes = [np.abs(_log_mean(sign * true) - _log_mean(sign * found)) for sign in (1, -1)]
+    effect = np.max([*changes, missed.mean(axis=2)], axis=0)
+    return Unseen(missed.max(axis=(1, 2)), effect.max(axis=1))
+
+
+def _log_mean(exponents: np.ndarray) -> np.ndarray:
+    """log of the mean of exp along the last axis."""
+    top = exponents.max(axis=-1, keepdims=True)
+    return top[..., 0] + np.log(np.exp(exponents - top).mean(axis=-1))
+
+
+def _at_nodes(fields: LevelFields, rows: np.ndarray, space: TensorSpace) -> list[np.ndarray]:
+    """The diagonal entries of log K_k, and log Z_k, at the quadrature points; one array where all are the same."""
+    own = fields.splitting.exponent(fields.level, fields.slow[rows], space.nodes)
     if not fields.samples.axes:
-        return np.broadcast_to(_missed(values, own, matrices), len(rows))
-    sampled = fields.table[rows][:, [*np.flatnonzero(fields.identity), -1]]
-    tables, there = interpolate(sampled, space.nodes), interpolate_at(sampled, points)
-    missed = [_missed(values + tables[:, i], own + there[:, i], matrices) for i in range(sampled.shape[1])]
-    return np.max(missed, axis=0)
+        return [own]
+    tables = interpolate(fields.sampled(rows), space.nodes)
+    return [own + tables[:, i] for i in range(tables.shape[1])]
 
 
-def _missed(values: np.ndarray, there: np.ndarray, matrices: tuple[np.ndarray, ...]) -> np.ndarray:
-    """The largest difference (B,) between true values (B, P) and the interpolation of values at quadrature points."""
-    size = max(1, MOST_VALUES // (values.size // values.shape[-1]))
-    parts = [slice(i, i + size) for i in range(0, there.shape[1], size)]
-    missed = [np.abs(_interpolated(values, matrices, part) - there[:, part]).max(axis=1) for part in parts]
-    return np.max(missed, axis=0)
+def _compared(
+    fields: LevelFields, rows: np.ndarray, space: TensorSpace, values: list[np.ndarray], points: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """The same at points (P, d), true and interpolated from the values at quadrature points (B, C, P)."""
+    count, cells = len(points), len(rows)
+    own = np.broadcast_to(fields.splitting.exponent(fields.level, fields.slow[rows], tuple(points.T)), (cells, count))
+    true = own[:, None]
+    if fields.samples.axes:
+        true = true + interpolate_at(fields.sampled(rows), points)
+    matrices = tuple(from_nodes(space.line, points[:, axis]) for axis in range(space.dim))
+    found = np.stack([_interpolated(value, matrices) for value in values], axis=1)
+    return true, np.broadcast_to(found, true.shape)
 
 
-def _interpolated(values: np.ndarray, matrices: tuple[np.ndarray, ...], part: slice) -> np.ndarray:
-    """Interpolate values (B, q or 1, ...) at some scattered points: (B, P)."""
-    last = matrices[-1][part]
-    result = values @ last.T if values.shape[-1] > 1 else np.broadcast_to(values, (*values.shape[:-1], len(last)))
-    for matrix in matrices[-2::-1]:
-        result = (result * matrix[part].T).sum(axis=-2) if result.shape[-2] > 1 else result[..., 0, :]
-    return result
-
-
-@lru_cache(maxsize=128)
-def _scan_of(space: TensorSpace, count: int, start: int) -> tuple[np.ndarray, tuple[np.ndarray, ...]]:
-    points = scan_points(count, space.dim, start)
-    return points, tuple(from_nodes(space.line, points[:, axis]) for axis in range(space.dim))
+def _interpolated(values: np.ndarray, matrices: tuple[np.ndarray, ...]) -> np.ndarray:
+    """Interpolate values (B, q or 1, ...) at scattered points: (B, P)."""
+    size, parts = max(1, MOST_VALUES // (values.size // values.shape[-1])), []
+    for i in range(0, len(matrices[-1]), size):
+        last = matrices[-1][i : i + size]
+        result = values @ last.T if values.shape[-1] > 1 else np.broadcast_to(values, (*values.shape[:-1], len(last)))
+        for matrix in matrices[-2::-1]:
+            result = (result * matrix[i : i + size].T).sum(axis=-2) if result.shape[-2] > 1 else result[..., 0, :]
+        parts.append(result)
+    return np.concatenate(parts, axis=-1)
 
 
 def unseen_by_samples(
     splitting: ScaleSplitting, level: int, slow: np.ndarray, count: int, axes: tuple[int, ...]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The largest difference between (U_{k+1} + ... + U_N)/sigma and its interpolation between samples of y_k.
+    """What samples of y_k do not tell of the dependence of K_k on y_k.
 
-    At a few positions of the faster variables; the tensor K_k depends on y_k through these functions.
+    U = (U_{k+1} + ... + U_N)/sigma is interpolated between the samples, at quasi-random values of the faster variables;
+    what this changes in the averages of exp(-U) and exp(U) over these is what it would change in K_k, were they alone.
 
     Args:
         splitting: the potential.
@@ -100,36 +152,35 @@ def unseen_by_samples(
         axes: these components.
 
     Returns:
-        The differences (B,), and where they are, y_k (B, d).
+        The largest change of the logarithm of an average (B,), and where it is, y_k (B, d).
     """
-    dim, worst, places = splitting.dim, np.zeros(len(slow)), np.zeros((len(slow), splitting.dim))
-    fast = np.random.Generator(np.random.Philox(key=[level, FASTER])).random((FASTER, (splitting.levels - level) * dim))
-    points = np.zeros((points_in_each(len(slow) * FASTER, len(axes)), dim))
+    dim, cells = splitting.dim, len(slow)
+    budget = max(LEAST**2, IN_SAMPLES // cells)
+    fast = scan_points(max(LEAST, int(budget**0.5)), (splitting.levels - level) * dim)
+    points = np.zeros((max(LEAST, budget // len(fast)), dim))
     points[:, list(axes)] = scan_points(len(points), len(axes))
     ticks = grid(count, axes, dim)
-    for position in fast:
-        at = lambda y: _faster_terms(splitting, level, slow, y, position)  # noqa: B023, E731 - called at once
-        table = on_grid(at(ticks)[:, :, None], count, axes, dim)
-        missed = np.abs(interpolate_at(table, points)[:, 0] - at(points))
-        largest = missed.max(axis=1)
-        larger = ~(largest <= worst)
-        worst[larger], places[larger] = largest[larger], points[missed[larger].argmax(axis=1)]
+    worst, places = np.zeros(cells), np.zeros((cells, dim))
+    size = max(1, 10 * MOST_VALUES // (len(fast) * (len(ticks) + len(points))))
+    for part in [slice(i, i + size) for i in range(0, cells, size)]:
+        samples, true = (_faster_terms(splitting, level, slow[part], y, fast) for y in (ticks, points))
+        found = interpolate_at(on_grid(samples, count, axes, dim), points).swapaxes(1, 2)
+        changes = [np.abs(_log_mean(sign * true) - _log_mean(sign * found)) for sign in (1, -1)]
+        missed = np.nan_to_num(np.max(changes, axis=0), nan=np.inf)
+        worst[part], places[part] = missed.max(axis=1), points[missed.argmax(axis=1)]
     return worst, places
 
 
 def _faster_terms(
     splitting: ScaleSplitting, level: int, slow: np.ndarray, points: np.ndarray, fast: np.ndarray
 ) -> np.ndarray:
-    """(U_{k+1} + ... + U_N)/sigma at y_k = points (P, d) of each cell, and one position of the faster variables."""
+    """-(U_{k+1} + ... + U_N)/sigma (B, P, F) at y_k = points (P, d), and values of the faster variables (F, ...)."""
     rows = np.concatenate([np.repeat(slow, len(points), axis=0), np.tile(points, (len(slow), 1))], axis=1)
-    total = np.zeros(len(rows))
+    total, dim = np.zeros((len(rows), len(fast))), splitting.dim
     for faster in range(level + 1, splitting.levels + 1):
         if splitting.has_terms(faster):
-            some = np.broadcast_to(
-                fast[: (faster - level) * splitting.dim], (len(rows), (faster - level) * splitting.dim)
-            )
-            total += splitting.exponent(faster, np.concatenate([rows, some], axis=1), ())
-    return total.reshape(len(slow), len(points))
+            total += splitting.exponent(faster, rows, tuple(fast[:, : (faster - level) * dim].T))
+    return total.reshape(len(slow), len(points), len(fast))
 
 
 def strengths(splitting: ScaleSplitting, level: int, slow: np.ndarray) -> np.ndarray:

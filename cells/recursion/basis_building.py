@@ -13,7 +13,8 @@ from ..levels.cells import Cells, Snapshots
 from ..levels.fields import LevelFields
 from ..levels.scan import scan_points
 from ..solvers.reduced_basis import LevelBasis, ReducedBasis, reduced_basis
-from .refinement import CellSolver, Place, Solved
+from .refinement import CellSolver, Solved
+from .search import Place
 
 SNAPSHOTS = 24  # cells whose correctors join the basis at once
 ROUNDS = 4  # of snapshots, at most
@@ -90,9 +91,8 @@ def _in_the_span(
     if basis.basis is None or basis.basis.primal.scalar != fields.scalar:
         return pending
     measured = solver.measured(fields, pending, basis.place, basis.basis)
-    own = solver.with_unseen(fields, pending, basis.place, measured.own)
-    found.put(pending, measured, own, basis.place)
-    return pending[~(own <= solver.allowed(fields))]
+    found.put(pending, measured, basis.place)
+    return pending[~(measured.own <= solver.allowed(fields))]
 
 
 def _stratified(fields: LevelFields, pending: np.ndarray) -> np.ndarray:

@@ -9,13 +9,16 @@ from ..levels.results import LevelResult, Samples, differences
 SAFETY = 1.5  # factor on measured errors
 
 
-def errors_between(samples: Samples, true: LevelResult, trials: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def errors_between(
+    samples: Samples, true: LevelResult, trials: np.ndarray, unseen: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Errors of the interpolation at trial points.
 
     Args:
         samples: of B cells.
         true: K_k at the trial points of each cell, y_k running fastest.
         trials: values of y_k of each cell (B, T, d).
+        unseen: errors by a scan of V1 (B,).
 
     Returns:
         For each cell the largest relative error of K_k, of its lower bound and of Z_k, times a safety factor (B,); and
@@ -23,7 +26,7 @@ def errors_between(samples: Samples, true: LevelResult, trials: np.ndarray) -> t
     """
     kept = max(1, (samples.count // 2) * 2 // 3)
     there = samples.at(trials)
-    errors = differences(there, true).reshape(samples.cells, -1).max(axis=1)
+    errors = np.maximum(differences(there, true).reshape(samples.cells, -1).max(axis=1), unseen)
     waves = differences(there, samples.at(trials, kept)).reshape(samples.cells, -1).max(axis=1)
     ratios = np.divide(errors, waves, out=np.zeros_like(errors), where=waves > 0)
     return SAFETY * errors, np.where(waves > 0, ratios, np.inf)

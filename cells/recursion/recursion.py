@@ -23,7 +23,8 @@ from ..spaces.discretisations import Discretisation, choose_route
 from ..spaces.interpolation import grid, trial_points
 from .basis_building import MANY, BasisOfLevel, solve_many
 from .interpolation_errors import effect_on_cells, errors_between
-from .refinement import CellSolver, Place, Reason, Solved, explained
+from .refinement import CellSolver, Solved
+from .search import Place, Reason, explained
 from .settings import MOST_SAMPLES, SAMPLE_COUNTS, Allowances
 
 TRIALS = 4  # points between the samples at which the interpolation is tried
@@ -116,7 +117,8 @@ class Recursion:
         axes = self.splitting.sampled_axes(level)
         if not axes:
             return self._with_samples(level, slow, self._sampled(level, slow, 1)).result
-        found, pending, tried = empty(len(slow), self.splitting.dim), np.arange(len(slow)), list[tuple[int, float]]()
+        found, tried = empty(len(slow), self.splitting.dim), list[tuple[int, float]]()
+        pending: np.ndarray = np.arange(len(slow))
         counts = [count for count in SAMPLE_COUNTS if count <= MOST_SAMPLES[len(axes)]]
         for count in counts:
             last = count == counts[-1]
@@ -149,16 +151,14 @@ class Recursion:
         allowed, axes, dim = self.allowances, self.splitting.sampled_axes(level), self.splitting.dim
         errors: np.ndarray = np.full(len(slow), np.inf)
         missed, worst = unseen_by_samples(self.splitting, level, slow, count, axes)
-        hidden = ~(missed <= allowed.unseen(True))
-        some = np.flatnonzero(~hidden | last)
+        limit = allowed.samples if allowed.bounds else allowed.samples**0.5  # the square of the error stays
+        some = np.flatnonzero((missed <= limit) | last)
         if not some.size:
             return errors, some, empty(0, dim)
         trials = np.broadcast_to(trial_points(TRIALS, axes, dim), (len(some), TRIALS, dim))
         trials = np.concatenate([trials, worst[some, None]], axis=1)
         samples, true = self._sampled_and_tried(level, slow[some], count, trials)
-        found, ratios = errors_between(samples, true, trials)
-        errors[some] = np.where(hidden[some], np.inf, found)
-        limit = allowed.samples if allowed.bounds else allowed.samples**0.5  # the square of the error stays
+        errors[some], ratios = errors_between(samples, true, trials, missed[some])
         able = np.flatnonzero((errors[some] <= limit) | last)
         some = some[able]
         if not some.size:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
 
-from scaling_limits.particles.errors import NotConverged
 from scaling_limits.particles.sampling.workers import Stop, in_order
 
 from ..levels.cells import OVERFLOW, Cells, CellSpace, Measured, joined_measures
@@ -19,13 +18,11 @@ from ..solvers.reduced_basis import LevelBasis
 from ..solvers.residual_estimates import RicherSpace
 from ..spaces.discretisations import (
     Discretisation,
-    FiniteElements,
-    FourierGalerkin,
     MeasuredDiscretisation,
-    after,
     choose_route,
 )
 from ..spaces.tensor_space import TensorSpace
+from .search import Place, Reason, Search
 from .settings import Allowances
 
 CHUNK = 100_000  # unknowns of a chunk of cells: fewer make many small arrays, more do not fit into the cache
@@ -33,58 +30,11 @@ SOLVER = 0.1  # part of the allowed error that conjugate gradients may leave
 LEFT = 2.0  # such parts that are taken to be left, even where they are asked to leave less
 OF_SPANS = 1.5  # factor on measured errors in spans: these residuals are no aliases, and as large as the error
 SINGLE = 1e-10  # allowed error above which residuals are measured in single precision
-MOST_ITERATIONS = 480  # of conjugate gradients
-STALLED = 0.5  # part of the last error above which conjugate gradients are suspected of having stopped too early
-TIGHTER = 0.01  # part of the tolerance that is then tried
 LOOSE = 0.3  # part of the allowed error by which the quadrature of exp(-U_k/sigma) may err in the first space
 LOOKED_AT = 8  # cells, at most, on which the first space is chosen
 LOOKS = 512  # points of each at which the contrast is looked at
 
 Result = TypeVar("Result")
-
-
-@dataclass(frozen=True, eq=False)
-class Place:
-    """A space of a level, and how long conjugate gradients are waited for.
-
-    Args:
-        route: the sequence of spaces.
-        refinement: which of them.
-        part: of the usual tolerance of conjugate gradients.
-        iterations: at most: where a space is too coarse, there are many.
-    """
-
-    route: Discretisation
-    refinement: int
-    part: float = 1.0
-    iterations: int = 120
-
-    def points(self, dim: int) -> int:
-        """Number of quadrature points in a direction."""
-        return self.route.space(self.refinement, dim).line.points.size
-
-    def name(self, dim: int) -> str:
-        """Name of the space."""
-        return self.route.space(self.refinement, dim).line.name
-
-
-@dataclass(frozen=True)
-class Reason:
-    """Why cells are not solved to the tolerance: what failed, the reason, and the remedy, as of `NotConverged`."""
-
-    what: str
-    reason: str
-    remedy: str
-
-    def error(self, known: str, rest: str = "", partial: object = None) -> NotConverged:
-        """The exception.
-
-        Args:
-            known: what is known of the error.
-            rest: what is good nevertheless.
-            partial: all that was reached.
-        """
-        return NotConverged(self.what, f"{self.reason}; {known}", f"{self.remedy}{rest}", partial=partial)
 
 
 @dataclass(eq=False)
@@ -114,8 +64,9 @@ class Solved:
         result.error[:] = np.inf
         return cls(result, np.full(count, np.inf), np.zeros(count), np.full(count, place), place)
 
-    def put(self, index: np.ndarray, measured: Measured, own: np.ndarray, place: Place) -> None:
+    def put(self, index: np.ndarray, measured: Measured, place: Place) -> None:
         """Write cells whose errors are not larger than before."""
+        own = measured.own
         better = own <= self.own[index]
         where, self.place = index[better], place
         self.result.put(where, measured.result.rows(better))
@@ -180,29 +131,19 @@ class CellSolver:
         """
         found = Solved.unknown(len(rows), fields.splitting.dim, place)
         pending: np.ndarray = np.arange(len(rows))
-        last, unconverged = np.inf, False
+        search = Search(self.route, self.allowed(fields), fields.level, fields.splitting.dim)
         while pending.size:
             measured = self.measured(fields, rows[pending], place)
-            own = self.with_unseen(fields, rows[pending], place, measured.own)
-            found.put(pending, measured, own, place)
+            found.put(pending, measured, place)
             out_of_range = ~(measured.contrast <= OVERFLOW)
             found.explain(_out_of_range(fields.level, measured.contrast[out_of_range]))
-            pending = pending[(own > self.allowed(fields)) & ~out_of_range]
-            worst = float(found.own[pending].max(initial=0.0))
+            pending = pending[(measured.own > self.allowed(fields)) & ~out_of_range]
             if not pending.size:
                 break
-            if not measured.converged.all() and place.iterations < MOST_ITERATIONS:
-                place = replace(place, iterations=MOST_ITERATIONS)
-                continue
-            if STALLED * last < worst < np.inf and fields.splitting.dim > 1 and place.part == 1.0:
-                place, last = replace(place, part=TIGHTER), worst
-                continue
-            stuck = not measured.converged.all() and unconverged
-            place = replace(place, part=1.0) if worst > STALLED * last else place  # a smaller tolerance did not help
-            last, unconverged = worst, not measured.converged.all()
-            further = None if stuck else self._after(place, worst, fields)
+            worst = float(found.own[pending].max())
+            further = search.after(place, worst, bool(measured.converged.all()))
             if further is None:
-                found.explain(self._too_coarse(fields, place, worst, unconverged))
+                found.explain(search.reason(place, worst))
                 break
             place = further
         return found
@@ -210,12 +151,20 @@ class CellSolver:
     def measured(
         self, fields: LevelFields, rows: np.ndarray, place: Place, basis: LevelBasis | None = None
     ) -> Measured:
-        """Solve cells in one space, or in the span of a basis, by threads."""
+        """Solve cells in one space, or in the span of a basis, by threads, and measure the errors that this leaves.
+
+        Where these are as allowed, a scan adds what the quadrature does not see.
+        """
         how = self.cell_space(place, fields, basis)
         parts = self.in_chunks(
             rows, how, lambda some, stop: Cells(fields, some, how, self.allowances.bounds, stop).measured()
         )
-        return parts[0] if len(parts) == 1 else joined_measures(parts)
+        measured = parts[0] if len(parts) == 1 else joined_measures(parts)
+        good = np.flatnonzero(measured.own <= self.allowed(fields))
+        if good.size:
+            start, error = int(rows[good[0]]) * LOOKS, measured.own[good]
+            measured.with_unseen(good, unseen(fields, rows[good], how.space, start, error).beyond(error))
+        return measured
 
     def cell_space(self, place: Place, fields: LevelFields, basis: LevelBasis | None = None) -> CellSpace:
         """The space of a place with what belongs to it."""
@@ -228,9 +177,7 @@ class CellSolver:
             single = self.allowed(fields) > SINGLE
             richer = RicherSpace(*route.richer(refinement, dim), safety, tolerance, single)
         leaves = LEFT * SOLVER * self.allowed(fields)
-        return CellSpace(
-            route.space(refinement, dim), richer, checking, tolerance, leaves, place.iterations, basis
-        )
+        return CellSpace(route.space(refinement, dim), richer, checking, tolerance, leaves, place.iterations, basis)
 
     def in_chunks(self, rows: np.ndarray, how: CellSpace, work: Callable[[np.ndarray, Stop], Result]) -> list[Result]:
         """Do some work on pieces of the cells, by threads."""
@@ -240,47 +187,9 @@ class CellSolver:
             return list(in_order(work, chunks, self.workers))
         return [work(some, Stop()) for some in chunks]
 
-    def with_unseen(self, fields: LevelFields, rows: np.ndarray, place: Place, own: np.ndarray) -> np.ndarray:
-        """The errors of cells, infinite where a scan finds what the quadrature does not see."""
-        good = np.flatnonzero(own <= self.allowed(fields))
-        if good.size:
-            space = place.route.space(place.refinement, fields.splitting.dim)
-            missed = unseen(fields, rows[good], space, int(rows[good[0]]) * LOOKS)
-            own = own.copy()
-            own[good[~(missed <= self.allowances.unseen(bool(fields.samples.axes)))]] = np.inf
-        return own
-
     def allowed(self, fields: LevelFields) -> float:
         """Relative error that the space of a level may add."""
         return self.allowances.space(bool(fields.samples.axes))
-
-    def _after(self, place: Place, error: float, fields: LevelFields) -> Place | None:
-        """The next space to try; elements follow where Fourier-Galerkin was chosen and is not enough."""
-        dim = fields.splitting.dim
-        refinement = after(place.route, place.refinement, error, self.allowed(fields), dim)
-        if refinement < place.route.size(dim):
-            return replace(place, refinement=refinement)
-        if self.route is None and isinstance(place.route, FourierGalerkin):
-            return Place(FiniteElements(), FiniteElements().size(dim) // 2)
-        return None
-
-    def _too_coarse(self, fields: LevelFields, place: Place, error: float, unconverged: bool) -> Reason:
-        name, what = place.name(fields.splitting.dim), f"cells of level {fields.level} by {place.route.name}"
-        remedy = "take a larger rtol, raise the temperature, or give a route with finer spaces"
-        if unconverged:
-            still = f"the energy still fell after {place.iterations} iterations in {name}"
-            return Reason(what, still, "raise the temperature, or take elements of another degree")
-        if not np.isfinite(error):
-            return Reason(what, f"the finest space, {name}, does not resolve V1, or its error is not known", remedy)
-        allowed = self.allowed(fields)
-        return Reason(
-            what, f"the finest space, {name}, leaves an error of {error:.1e}; {allowed:.1e} is allowed", remedy
-        )
-
-
-def explained(reasons: dict[int, Reason], known: str) -> Reason:
-    """The reason of the fastest level that has one: errors go from there to the slower ones."""
-    return reasons.get(max(reasons, default=0), Reason("the levels together", known, "take a larger rtol"))
 
 
 def _means(fields: LevelFields, rows: np.ndarray, space: TensorSpace) -> np.ndarray:

@@ -10,9 +10,6 @@ SAMPLE_COUNTS = (5, 7, 9, 11, 13, 15, 17, 19, 21, 25, 29, 33, 39, 45, 55, 65, 81
 MOST_SAMPLES = {1: 1025, 2: 129, 3: 33}
 
 
-UNSEEN = 5.0
-
-
 @dataclass(frozen=True)
 class Allowances:
     """How the tolerance is shared: each level has an equal part, half of it for its samples of y_k where it has any.
@@ -40,10 +37,3 @@ class Allowances:
     def samples(self) -> float:
         """Relative error that the interpolation between samples of y_k may add in a cell, on either side of bounds."""
         return 0.25 * self.part if self.bounds else 0.5 * self.part
-
-    def unseen(self, sampled: bool) -> float:
-        """Largest difference between U_k/sigma and its interpolation that is no sign of a feature that was missed.
-
-        Errors of energies are squares of errors of functions, so that it goes with the root of the tolerance.
-        """
-        return float(UNSEEN * self.space(sampled) ** 0.5)

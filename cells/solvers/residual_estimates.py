@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
@@ -84,9 +85,10 @@ class RicherSpace:
 @lru_cache(maxsize=128)
 def in_single_precision(space: TensorSpace) -> TensorSpace:
     """The same space with numbers of half the size."""
-    line = space.line
-    arrays = {name: value for name, value in vars(line).items() if isinstance(value, np.ndarray)}
-    return TensorSpace(replace(line, **{name: value.astype(np.float32) for name, value in arrays.items()}), space.dim)
+    fields: dict[str, Any] = vars(space.line)
+    arrays = {name: value for name, value in fields.items() if isinstance(value, np.ndarray)}
+    smaller: dict[str, Any] = {name: value.astype(np.float32) for name, value in arrays.items()}
+    return TensorSpace(replace(space.line, **smaller), space.dim)
 
 
 def relative_size(change: np.ndarray, tensor: np.ndarray) -> np.ndarray:

@@ -207,7 +207,7 @@ def fields_of(potential, level=1, samples=None):
 
 def test_scans_see_waves_that_a_grid_takes_for_slower_ones():
     fields = fields_of(MultiscalePotential(2, 1, 1.0, nothing, lambda x, y: wave(17 * y[0]) + wave(y[1])))
-    missed = lambda space: unseen(fields, np.array([0]), space)[0]  # noqa: E731
+    missed = lambda space: unseen(fields, np.array([0]), space, 0, np.zeros(1)).largest[0]  # noqa: E731
     assert missed(TensorSpace(fourier(17), 2)) > 1.0
     assert missed(TensorSpace(fourier(35), 2)) < 1e-12
     assert missed(TensorSpace(elements(8, 2), 2)) > 1.0
@@ -223,8 +223,9 @@ def test_scans_see_what_faster_scales_do_between_the_points():
     samples = Samples(results, 21, (0,), np.zeros(1))
     coupled = MultiscalePotential(2, 2, 1.0, nothing, lambda x, y, z: wave(y[0]) * wave(z[0]))
     fields = fields_of(coupled, 1, samples)
-    assert unseen(fields, np.array([0]), TensorSpace(fourier(9), 2))[0] > 1.0
-    assert unseen(fields, np.array([0]), TensorSpace(fourier(21), 2))[0] < 1e-10
+    some = np.array([0])
+    assert unseen(fields, some, TensorSpace(fourier(9), 2), 0, np.zeros(1)).largest[0] > 1.0
+    assert unseen(fields, some, TensorSpace(fourier(21), 2), 0, np.zeros(1)).largest[0] < 1e-10
 
 
 @pytest.mark.parametrize("dim", [1, 2, 3])
