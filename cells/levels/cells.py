@@ -65,11 +65,12 @@ class Measured:
     of_samples: np.ndarray
     converged: np.ndarray
 
-    def with_unseen(self, index: np.ndarray, more: np.ndarray) -> None:
-        """Add errors of some cells to what is known of them, and to the slack of bounds."""
-        self.own[index] += more
-        self.result.error[index] += 2.0 * more if self.result.log_lower is not self.result.log_tensor else more
-        if self.result.log_lower is not self.result.log_tensor:
+    def add(self, index: np.ndarray, more: np.ndarray, bounds: bool) -> None:
+        """Add errors of some cells to what is known of them; bounds are widened on either side."""
+        sides = 2.0 if bounds else 1.0
+        self.own[index] += sides * more
+        self.result.error[index] += sides * more
+        if bounds:
             self.result.slack[index] += more
 
 

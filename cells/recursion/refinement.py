@@ -163,7 +163,8 @@ class CellSolver:
         good = np.flatnonzero(measured.own <= self.allowed(fields))
         if good.size:
             start, error = int(rows[good[0]]) * LOOKS, measured.own[good]
-            measured.with_unseen(good, unseen(fields, rows[good], how.space, start, error).beyond(error))
+            more = unseen(fields, rows[good], how.space, start, error).beyond(error)
+            measured.add(good, more, self.allowances.bounds)
         return measured
 
     def cell_space(self, place: Place, fields: LevelFields, basis: LevelBasis | None = None) -> CellSpace:
