@@ -224,7 +224,8 @@ class Cells:
         checking, converged = self._checking, np.ones(len(self.rows), dtype=bool)
         if self.space.dim == 1:
             means = [-space.log_mean(-self.at(space)[0][:, 0])[:, None, None] for space in (self.space, checking)]
-            return self._with_slack(means[1], means[1], np.abs(means[1] - means[0])[:, 0, 0], converged)
+            change = QUADRATURE * np.abs(means[1] - means[0])[:, 0, 0]
+            return self._with_slack(means[1], means[1], change, converged)
         (upper, fields), (lower, fluxes), converged = self._primal_and_dual()
         better_upper = energy(self.tensor(checking) * checking.weights, add_unit_gradients(fields))
         better_lower = energy(self._inverse_at(checking) * checking.weights, add_unit_gradients(fluxes))

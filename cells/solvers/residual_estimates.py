@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from ..spaces.tensor_space import TensorSpace
+from ..spaces.tensor_space import LineSpace, TensorSpace
 from .cell_problem import CellProblem, Field, flux, products
 from .conjugate_gradients import minimise
 from .sparse_factorisation import can_be_factorised
@@ -85,10 +85,14 @@ class RicherSpace:
 @lru_cache(maxsize=128)
 def in_single_precision(space: TensorSpace) -> TensorSpace:
     """The same space with numbers of half the size."""
-    fields: dict[str, Any] = vars(space.line)
+    return TensorSpace(_smaller(space.line), space.dim, tuple(_smaller(line) for line in space.moved))
+
+
+def _smaller(line: LineSpace) -> LineSpace:
+    fields: dict[str, Any] = vars(line)
     arrays = {name: value for name, value in fields.items() if isinstance(value, np.ndarray)}
     smaller: dict[str, Any] = {name: value.astype(np.float32) for name, value in arrays.items()}
-    return TensorSpace(replace(space.line, **smaller), space.dim)
+    return replace(line, **smaller)
 
 
 def relative_size(change: np.ndarray, tensor: np.ndarray) -> np.ndarray:

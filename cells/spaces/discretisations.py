@@ -15,7 +15,7 @@ import numpy as np
 from scaling_limits.particles import InvalidArgument
 from scaling_limits.particles.support.checks import integer, shown
 
-from .tensor_space import LineSpace, TensorSpace, elements, equidistant, fourier, shifted_fourier
+from .tensor_space import SHIFTS, LineSpace, TensorSpace, elements, equidistant, fourier, shifted_fourier
 
 MODERATE = 10.0  # log of the contrast up to which Fourier-Galerkin is the faster of the two
 MODEST = 1e-6  # rtol from which elements of degree 4 are the faster ones at high contrast
@@ -135,8 +135,9 @@ class FourierGalerkin(MeasuredDiscretisation):
         raise InvalidArgument("route", "must be finite elements where bounds are wanted")
 
     def richer(self, refinement: int, dim: int) -> tuple[TensorSpace, TensorSpace]:
-        """The same functions at points moved by a part of their distance: what was aliased changes its phase."""
-        space = _tensor_space(shifted_fourier(self.points[refinement]), dim)
+        """The same functions at points moved by parts of their distance: what was aliased changes its phase."""
+        moved = tuple(shifted_fourier(self.points[refinement], part) for part in SHIFTS[dim])
+        space = _tensor_space(fourier(self.points[refinement]), dim, moved)
         return space, space
 
     def growth(self, error: float, allowed: float) -> float:
@@ -239,5 +240,5 @@ def _increasing(name: str, numbers: object, least: int) -> tuple[int, ...]:
 
 
 @lru_cache(maxsize=128)
-def _tensor_space(line: LineSpace, dim: int) -> TensorSpace:
-    return TensorSpace(line, dim)
+def _tensor_space(line: LineSpace, dim: int, moved: tuple[LineSpace, ...] = ()) -> TensorSpace:
+    return TensorSpace(line, dim, moved)

@@ -18,7 +18,9 @@ from scipy.linalg import eigh
 from scaling_limits.meshes.backend.quadrature import composite_gauss, lagrange_basis
 
 TWO_PI = 2.0 * np.pi
-GOLDEN_SECTION = 0.3819660112501051
+# parts of the distance of points by which another rule moves them, by dimension: combinations of these with integers up
+# to 4 are far from integers, so that no wave which is aliased, of any direction or period, looks the same to both rules
+SHIFTS = {1: (0.381966,), 2: (0.463312, 0.316965), 3: (0.248141, 0.340979, 0.473704)}
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,14 +75,13 @@ def fourier(unknowns: int) -> LineSpace:
 
 
 @lru_cache(maxsize=64)
-def shifted_fourier(unknowns: int) -> LineSpace:
+def shifted_fourier(unknowns: int, part: float) -> LineSpace:
     """Make the same functions with the quadrature points moved by a part of their distance.
 
     The unknowns are still the values at the points of `fourier`. What those alias by a n, this rule multiplies by
-    exp(2 pi i a s). The part s is that of the golden section, since for one half all potentials of period 1/2, which
-    have even waves only, would look the same to both rules.
+    exp(2 pi i a s), s being the part.
     """
-    base, points = fourier(unknowns), (np.arange(unknowns) + GOLDEN_SECTION) / unknowns
+    base, points = fourier(unknowns), (np.arange(unknowns) + part) / unknowns
     modes, slopes, _ = trigonometric(unknowns, points)
     values, derivatives = modes @ base.modes.T / unknowns, slopes @ base.modes.T / unknowns
     return LineSpace(
@@ -186,10 +187,17 @@ class TensorSpace:
     Args:
         line: the same space in each direction.
         dim: d.
+        moved: the same functions with other quadrature points in each direction (d,); none where these are equal.
     """
 
     line: LineSpace
     dim: int
+    moved: tuple[LineSpace, ...] = ()
+
+    @property
+    def lines(self) -> tuple[LineSpace, ...]:
+        """The space in each direction."""
+        return self.moved or (self.line,) * self.dim
 
     @cached_property
     def weights(self) -> np.ndarray:
@@ -202,7 +210,7 @@ class TensorSpace:
     @cached_property
     def nodes(self) -> tuple[np.ndarray, ...]:
         """The d coordinates of the quadrature points, each of a shape that broadcasts to (q, ..., q)."""
-        return tuple(np.meshgrid(*[self.line.points] * self.dim, indexing="ij", sparse=True))
+        return tuple(np.meshgrid(*[line.points for line in self.lines], indexing="ij", sparse=True))
 
     def log_mean(self, exponents: np.ndarray) -> np.ndarray:
         """log of the integral of exp over the torus (B,), for exponents (B, q, ...)."""
@@ -216,25 +224,31 @@ class TensorSpace:
         return (self.line.unknowns,) * self.dim
 
     @cached_property
-    def _transposed(self) -> tuple[np.ndarray | None, ...]:
-        """The transposes of values, derivatives and modes on the line."""
-        return tuple(transpose(matrix) for matrix in (self.line.values, self.line.derivatives, self.line.modes))
+    def _transposed(self) -> list[tuple[np.ndarray | None, np.ndarray | None]]:
+        """The transposes of values and derivatives in each direction."""
+        known = {id(line): (transpose(line.values), transpose(line.derivatives)) for line in self.lines}
+        return [known[id(line)] for line in self.lines]
+
+    @cached_property
+    def _transposed_modes(self) -> np.ndarray | None:
+        return transpose(self.line.modes)
 
     def gradient(self, u: np.ndarray) -> list[np.ndarray]:
         """The d components of grad u at the quadrature points."""
         parts: list[np.ndarray] = []
         for axis in range(-1, -self.dim - 1, -1):
-            parts = [apply_along(self.line.values, part, axis) for part in parts]
-            parts.append(apply_along(self.line.derivatives, u, axis))
-            u = apply_along(self.line.values, u, axis)
+            line = self.lines[axis]
+            parts = [apply_along(line.values, part, axis) for part in parts]
+            parts.append(apply_along(line.derivatives, u, axis))
+            u = apply_along(line.values, u, axis)
         return parts[::-1]
 
     def divergence(self, flux: list[np.ndarray]) -> np.ndarray:
         """The adjoint of `gradient`: int flux . grad phi for each basis function phi, the weights being in the flux."""
-        values, slopes, _ = self._transposed
         parts = list(flux)
         result = np.zeros(())
         for axis in range(-self.dim, 0):
+            values, slopes = self._transposed[axis]
             slope = apply_along(slopes, parts[axis], axis)
             result = slope if axis == -self.dim else apply_along(values, result, axis) + slope
             for later in range(axis + 1, 0):
@@ -243,7 +257,7 @@ class TensorSpace:
 
     def modes_of(self, residual: np.ndarray) -> np.ndarray:
         """Values of a functional on the products of the modes v_i, from those on the basis functions."""
-        return apply_along_all([self._transposed[2]] * self.dim, residual)
+        return apply_along_all([self._transposed_modes] * self.dim, residual)
 
     def from_modes(self, coefficients: np.ndarray) -> np.ndarray:
         """Unknowns of a linear combination of products of the modes v_i."""
@@ -264,7 +278,6 @@ class TensorSpace:
         Args:
             tensor: K times the weights (B, d, d, q, ..., q), or a scalar K (B, q, ..., q).
         """
-        squares = self._products
         result = np.zeros(())
         for i in range(self.dim):
             for j in range(i, self.dim):
@@ -274,12 +287,18 @@ class TensorSpace:
                     entry = tensor[:, i, j] if i == j else 2.0 * tensor[:, i, j]
                 if entry is not None:
                     kinds = [(axis == i) + (axis == j) for axis in range(self.dim)]
-                    result = result + apply_along_all([squares[kind] for kind in kinds], entry)
+                    products: list[np.ndarray | None] = [self._products[axis][kind] for axis, kind in enumerate(kinds)]
+                    result = result + apply_along_all(products, entry)
         return result
 
     @cached_property
-    def _products(self) -> list[np.ndarray]:
-        """Products phi phi, phi phi' and phi' phi' at the points, transposed."""
-        slope = self.line.derivatives
-        value = np.eye(*slope.shape) if self.line.values is None else self.line.values
-        return [np.ascontiguousarray(product.T) for product in (value**2, value * slope, slope**2)]
+    def _products(self) -> list[list[np.ndarray]]:
+        """Products phi phi, phi phi' and phi' phi' at the points, transposed, in each direction."""
+        known = {id(line): _products_of(line) for line in self.lines}
+        return [known[id(line)] for line in self.lines]
+
+
+def _products_of(line: LineSpace) -> list[np.ndarray]:
+    slope = line.derivatives
+    value = np.eye(*slope.shape) if line.values is None else line.values
+    return [np.ascontiguousarray(product.T) for product in (value**2, value * slope, slope**2)]
