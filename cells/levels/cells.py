@@ -18,7 +18,7 @@ from .fields import LevelFields
 from .results import LevelResult, empty, gaps, joined
 
 OVERFLOW = 650.0  # log of the largest contrast whose coefficients are numbers
-QUADRATURE = 1.5  # factor on what a rule with twice as many points changes
+QUADRATURE = 3.0  # factor on what a rule with twice as many points changes
 ROUNDING = 1e-12  # by which bounds are widened, relative
 EPSILON = 1e-15  # of an effective tensor, relative, for each unit of the log of the contrast, and ten more
 

@@ -8,18 +8,20 @@ The distance between the points of a scan is the width of what may stay unseen.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 
-from ..spaces.interpolation import from_nodes, grid, interpolate, interpolate_at, on_grid
-from ..spaces.tensor_space import TensorSpace
+from ..spaces.interpolation import at_scattered, from_nodes, grid, interpolate, interpolate_at, on_grid
+from ..spaces.tensor_space import LineSpace, TensorSpace
 from .fields import LevelFields
 from .scale_splitting import ScaleSplitting
 
 IN_ONE_CELL = {1: 1024, 2: 4096, 3: 32768}  # points of a scan of a single cell, by dimension
 IN_ALL = 32768  # points for all cells of a call together, where these are many
 LEAST = 16  # points in each of many cells
+FOR_EXTREMES = 131_072  # more points for all cells together, at which the extremes of U_k are looked for
+SEQUENCES, FAR = 8, 1 << 20  # sequences of points that groups of cells are scanned at, and their distance
 SHARED = 8  # points at which cells see what other cells do not, and that all are then looked at
 IN_SAMPLES = 100_000  # values of V1 for all cells together, by which samples are looked at
 MOST_VALUES = 400_000  # numbers that are held at once: their arrays stay in the cache
@@ -40,8 +42,41 @@ def scan_points(count: int, dim: int, start: int = 0) -> np.ndarray:
 
 
 def points_in_each(cells: int, dim: int) -> int:
-    """Number of points in each of so many cells."""
-    return IN_ONE_CELL[dim] if cells == 1 else max(LEAST, min(IN_ONE_CELL[dim], IN_ALL // cells))
+    """Number of points in each of so many cells, a power of 2."""
+    return _power_of_two(IN_ONE_CELL[dim] if cells == 1 else max(LEAST, min(IN_ONE_CELL[dim], IN_ALL // cells)))
+
+
+def _power_of_two(count: int) -> int:
+    return int(2 ** int(np.log2(count)))
+
+
+@dataclass(frozen=True)
+class Scan:
+    """Some of the points of the quasi-random sequence, and matrices that interpolate there; the latter are kept.
+
+    Args:
+        count: number of points P.
+        dim: d.
+        start: number of the first one.
+    """
+
+    count: int
+    dim: int
+    start: int
+
+    @cached_property
+    def points(self) -> np.ndarray:
+        """The points (P, d)."""
+        return scan_points(self.count, self.dim, self.start)
+
+    def matrices(self, space: TensorSpace) -> list[np.ndarray]:
+        """For each direction the matrix (P, q) that interpolates from the quadrature points of a space."""
+        return _matrices(self, space.line)
+
+
+@lru_cache(maxsize=64)
+def _matrices(scan: Scan, line: LineSpace) -> list[np.ndarray]:
+    return [from_nodes(line, scan.points[:, axis]) for axis in range(scan.dim)]
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,21 +109,28 @@ def unseen(fields: LevelFields, rows: np.ndarray, space: TensorSpace, start: int
         fields: log K_k.
         rows: numbers of the cells.
         space: whose quadrature it is.
-        start: number of the first point; other cells are best scanned elsewhere.
+        start: number of the sequence of points; other cells are best scanned elsewhere.
         error: of the cells, measured by quadratures (B,).
     """
     if not fields.splitting.has_terms(fields.level) and not fields.samples.axes:
         return Unseen(np.zeros(len(rows)), np.zeros(len(rows)))
-    points = scan_points(points_in_each(len(rows), space.dim), space.dim, start % (1 << 20))
-    values = _at_nodes(fields, rows, space)
-    true, found = _compared(fields, rows, space, values, points)
-    missed = np.abs(true - found).max(axis=1)
-    hidden = np.flatnonzero(missed.max(axis=1) ** 2 > error)
-    if hidden.size and len(rows) > 1:
+    cells, first = len(rows), (start % SEQUENCES) * FAR
+    scan, values = Scan(points_in_each(cells, space.dim), space.dim, first), _at_nodes(fields, rows, space)
+    points = scan.points
+    looked = [_compared(fields, rows, values, points, scan.matrices(space))]
+    if cells > 1:
+        further = Scan(_power_of_two(FOR_EXTREMES // cells), space.dim, first + FAR // 2)
+        more, extremes = further.points, _extremes(fields, rows, further.points)
+        looked.append(_compared(fields, rows, values, more, further.matrices(space), extremes))
+        missed = np.concatenate([np.abs(true - found).max(axis=1) for true, found in looked], axis=1)
+        hidden = np.flatnonzero(missed.max(axis=1) ** 2 > error)
         worst = hidden[np.argsort(missed[hidden].max(axis=1))[-SHARED:]]
-        shared = points[np.unique(missed[worst].argmax(axis=1))]
-        more = _compared(fields, rows, space, values, shared)
-        true, found = np.concatenate([true, more[0]], axis=2), np.concatenate([found, more[1]], axis=2)
+        if worst.size:
+            everywhere = np.broadcast_to(points, (cells, *points.shape))
+            places = np.concatenate([everywhere, more[extremes]], axis=1)[worst, missed[worst].argmax(axis=1)]
+            matrices = [from_nodes(space.line, places[:, axis]) for axis in range(space.dim)]
+            looked.append(_compared(fields, rows, values, places, matrices))
+    true, found = (np.concatenate(parts, axis=2) for parts in zip(*looked))
     missed = np.abs(true - found)
     changes = [np.abs(_log_mean(sign * true) - _log_mean(sign * found)) for sign in (1, -1)]
     effect = np.max([*changes, missed.mean(axis=2)], axis=0)
@@ -101,6 +143,12 @@ def _log_mean(exponents: np.ndarray) -> np.ndarray:
     return top[..., 0] + np.log(np.exp(exponents - top).mean(axis=-1))
 
 
+def _extremes(fields: LevelFields, rows: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """Which of the points (P, d) are extremes of U_k in each cell (B, 2)."""
+    own = fields.splitting.exponent(fields.level, fields.slow[rows], tuple(points.T))
+    return np.broadcast_to(np.stack([own.argmax(axis=1), own.argmin(axis=1)], axis=1), (len(rows), 2))
+
+
 def _at_nodes(fields: LevelFields, rows: np.ndarray, space: TensorSpace) -> list[np.ndarray]:
     """The diagonal entries of log K_k, and log Z_k, at the quadrature points; one array where all are the same."""
     own = fields.splitting.exponent(fields.level, fields.slow[rows], space.nodes)
@@ -111,29 +159,33 @@ def _at_nodes(fields: LevelFields, rows: np.ndarray, space: TensorSpace) -> list
 
 
 def _compared(
-    fields: LevelFields, rows: np.ndarray, space: TensorSpace, values: list[np.ndarray], points: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """The same at points (P, d), true and interpolated from the values at quadrature points (B, C, P)."""
-    count, cells = len(points), len(rows)
-    own = np.broadcast_to(fields.splitting.exponent(fields.level, fields.slow[rows], tuple(points.T)), (cells, count))
-    true = own[:, None]
+    fields: LevelFields, rows: np.ndarray, values: list[np.ndarray], points: np.ndarray, matrices: list[np.ndarray],
+    which: np.ndarray | None = None,
+) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
+    """The same at points (P, d), true and interpolated from the values at quadrature points (B, C, P).
+
+    With `which`, at some of the points in each cell, their numbers being (B, R): (B, C, R).
+    """
+    cells = len(rows)
+    own = fields.splitting.exponent(fields.level, fields.slow[rows], tuple(points.T))
+    true = np.broadcast_to(own, (cells, len(points)))
+    if which is not None:
+        true, matrices = np.take_along_axis(true, which, axis=1), [matrix[which] for matrix in matrices]
+        points = points[which]
+    true = true[:, None]
     if fields.samples.axes:
         true = true + interpolate_at(fields.sampled(rows), points)
-    matrices = tuple(from_nodes(space.line, points[:, axis]) for axis in range(space.dim))
-    found = np.stack([_interpolated(value, matrices) for value in values], axis=1)
+    found = np.concatenate([_interpolated(value, matrices, cells) for value in values], axis=1)
     return true, np.broadcast_to(found, true.shape)
 
 
-def _interpolated(values: np.ndarray, matrices: tuple[np.ndarray, ...]) -> np.ndarray:
-    """Interpolate values (B, q or 1, ...) at scattered points: (B, P)."""
-    size, parts = max(1, MOST_VALUES // (values.size // values.shape[-1])), []
-    for i in range(0, len(matrices[-1]), size):
-        last = matrices[-1][i : i + size]
-        result = values @ last.T if values.shape[-1] > 1 else np.broadcast_to(values, (*values.shape[:-1], len(last)))
-        for matrix in matrices[-2::-1]:
-            result = (result * matrix[i : i + size].T).sum(axis=-2) if result.shape[-2] > 1 else result[..., 0, :]
-        parts.append(result)
-    return np.concatenate(parts, axis=-1)
+def _interpolated(values: np.ndarray, matrices: list[np.ndarray], cells: int) -> np.ndarray:
+    """Interpolate values (B or 1, q or 1, ...) at scattered points (B, 1, P), in pieces that fit into the cache."""
+    values = np.broadcast_to(values, (cells, *values.shape[1:]))[:, None] if matrices[0].ndim == 3 else values[:, None]
+    count = matrices[0].shape[-2]
+    size = max(1, MOST_VALUES // (values.size // values.shape[-1]))
+    parts = [[matrix[..., i : i + size, :] for matrix in matrices] for i in range(0, count, size)]
+    return np.broadcast_to(np.concatenate([at_scattered(values, part) for part in parts], axis=-1), (cells, 1, count))
 
 
 def unseen_by_samples(

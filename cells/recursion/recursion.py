@@ -27,7 +27,8 @@ from .refinement import CellSolver, Solved
 from .search import Place, Reason, explained
 from .settings import MOST_SAMPLES, SAMPLE_COUNTS, Allowances
 
-TRIALS = 4  # points between the samples at which the interpolation is tried
+TRIALS = 5  # points between the samples at which the interpolation is tried; the last where a scan finds the worst
+SEEN = 1e-10  # what a scan finds because of rounding
 SAMPLES = 4096  # cells of the next level for which memory is taken at once
 PILOTS = 1  # cells that are solved before many others, to know where to begin with these
 LOOKED_AT = 256  # cells, at most, among which these are chosen
@@ -155,8 +156,8 @@ class Recursion:
         some = np.flatnonzero((missed <= limit) | last)
         if not some.size:
             return errors, some, empty(0, dim)
-        trials = np.broadcast_to(trial_points(TRIALS, axes, dim), (len(some), TRIALS, dim))
-        trials = np.concatenate([trials, worst[some, None]], axis=1)
+        trials = np.repeat(trial_points(TRIALS, axes, dim)[None], len(some), axis=0)
+        trials[:, -1] = np.where(missed[some, None] > SEEN, worst[some], trials[:, -1])
         samples, true = self._sampled_and_tried(level, slow[some], count, trials)
         errors[some], ratios = errors_between(samples, true, trials, missed[some])
         able = np.flatnonzero((errors[some] <= limit) | last)

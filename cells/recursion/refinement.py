@@ -27,6 +27,7 @@ from .settings import Allowances
 
 CHUNK = 100_000  # unknowns of a chunk of cells: fewer make many small arrays, more do not fit into the cache
 SOLVER = 0.1  # part of the allowed error that conjugate gradients may leave
+LOOSEST = 1e-4  # tolerance of conjugate gradients: larger ones are reached by chance after a few iterations
 LEFT = 2.0  # such parts that are taken to be left, even where they are asked to leave less
 OF_SPANS = 1.5  # factor on measured errors in spans: these residuals are no aliases, and as large as the error
 SINGLE = 1e-10  # allowed error above which residuals are measured in single precision
@@ -162,8 +163,8 @@ class CellSolver:
         measured = parts[0] if len(parts) == 1 else joined_measures(parts)
         good = np.flatnonzero(measured.own <= self.allowed(fields))
         if good.size:
-            start, error = int(rows[good[0]]) * LOOKS, measured.own[good]
-            more = unseen(fields, rows[good], how.space, start, error).beyond(error)
+            error = measured.own[good]
+            more = unseen(fields, rows[good], how.space, int(rows[good[0]]), error).beyond(error)
             measured.add(good, more, self.allowances.bounds)
         return measured
 
@@ -172,7 +173,7 @@ class CellSolver:
         dim = fields.splitting.dim
         route, refinement = place.route, place.refinement
         checking = route.checking_space(refinement, dim) if self.allowances.bounds else None
-        tolerance, richer = place.part * SOLVER * self.allowed(fields), None
+        tolerance, richer = place.part * min(SOLVER * self.allowed(fields), LOOSEST), None
         if isinstance(route, MeasuredDiscretisation):
             safety = route.safety if basis is None else max(route.safety, OF_SPANS)
             single = self.allowed(fields) > SINGLE

@@ -58,11 +58,26 @@ def interpolate(samples: np.ndarray, nodes: tuple[np.ndarray, ...], kept: int | 
 
 def interpolate_at(samples: np.ndarray, points: np.ndarray, kept: int | None = None) -> np.ndarray:
     """Interpolate samples (B, C, m or 1, ...) at scattered points, (P, d) or for each its own (B, P, d): (B, C, P)."""
-    dim, place = points.shape[-1], "p" if points.ndim == 2 else "bp"
-    letters, counts = "ijk"[:dim], samples.shape[2:]
-    factors = [_factors(n, points[..., i].ravel(), kept).reshape(*points.shape[:-1], n) for i, n in enumerate(counts)]
-    subscripts = ",".join(["bc" + letters, *[place + letter for letter in letters]]) + "->bcp"
-    return np.einsum(subscripts, samples, *factors, optimize=True)
+    shape, axes = points.shape[:-1], range(points.shape[-1])
+    factors = [_factors(samples.shape[2 + i], points[..., i].ravel(), kept).reshape(*shape, -1) for i in axes]
+    return at_scattered(samples, factors)
+
+
+def at_scattered(values: np.ndarray, factors: list[np.ndarray]) -> np.ndarray:
+    """Contract values (B, C, q or 1, ...) with rows of matrices, (P, q) or for each its own (B, P, q): (B, C, P).
+
+    Along axes of length 1, where nothing depends on the variable, the matrices are not used.
+    """
+    count = factors[0].shape[-2]
+    columns = [np.ascontiguousarray(factor.swapaxes(-1, -2)) for factor in factors]
+    if factors[0].ndim == 3:
+        # the last axis is contracted by matmul, for which the one before it is no axis of a batch
+        ones = [*range(1, len(columns)), len(columns) - 1]
+        columns = [column.reshape(len(column), *[1] * n, *column.shape[1:]) for n, column in zip(ones, columns)]
+    result = values @ columns[-1] if values.shape[-1] > 1 else np.broadcast_to(values, (*values.shape[:-1], count))
+    for column in columns[-2::-1]:
+        result = (result * column).sum(axis=-2) if result.shape[-2] > 1 else result[..., 0, :]
+    return result
 
 
 @lru_cache(maxsize=256)
