@@ -18,12 +18,12 @@ from .fields import LevelFields
 from .scale_splitting import ScaleSplitting
 
 IN_ONE_CELL = {1: 1024, 2: 4096, 3: 32768}  # points of a scan of a single cell, by dimension
-IN_ALL = 32768  # points for all cells of a call together, where these are many
+IN_ALL = 8192  # points for all cells of a call together, where these are many
 LEAST = 16  # points in each of many cells
-FOR_EXTREMES = 131_072  # more points for all cells together, at which the extremes of U_k are looked for
+FOR_EXTREMES = 65_536  # more points for all cells together, at which the extremes of U_k are looked for
 SEQUENCES, FAR = 8, 1 << 20  # sequences of points that groups of cells are scanned at, and their distance
 SHARED = 8  # points at which cells see what other cells do not, and that all are then looked at
-IN_SAMPLES = 100_000  # values of V1 for all cells together, by which samples are looked at
+IN_SAMPLES = 50_000  # values of V1 for all cells together, by which samples are looked at
 MOST_VALUES = 400_000  # numbers that are held at once: their arrays stay in the cache
 
 

@@ -177,7 +177,7 @@ class CellSolver:
         if isinstance(route, MeasuredDiscretisation):
             safety = route.safety if basis is None else max(route.safety, OF_SPANS)
             single = self.allowed(fields) > SINGLE
-            richer = RicherSpace(*route.richer(refinement, dim), safety, tolerance, single)
+            richer = RicherSpace(*route.richer(refinement, dim), safety, tolerance, single, basis is not None)
         leaves = LEFT * SOLVER * self.allowed(fields)
         return CellSpace(route.space(refinement, dim), richer, checking, tolerance, leaves, place.iterations, basis)
 

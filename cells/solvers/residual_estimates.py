@@ -37,6 +37,8 @@ class RicherSpace:
         tolerance: of the energies, where conjugate gradients compute them.
         single: whether residuals of a scalar K are computed in single precision, whose rounding is a relative 1e-12 of
             the energy.
+        of_span: whether the cells were solved in a span: what that misses of their correctors are no directions in
+            which conjugate gradients are slow, and one step is enough.
     """
 
     trial: TensorSpace
@@ -44,6 +46,7 @@ class RicherSpace:
     safety: float
     tolerance: float = 1e-12
     single: bool = False
+    of_span: bool = False
 
     def error(self, coefficient: np.ndarray, field: Field, effective: np.ndarray) -> np.ndarray:
         """Relative errors (B,) of effective tensors.
@@ -61,7 +64,7 @@ class RicherSpace:
             return self.safety * (of_quadrature + missed)
         missed = relative_size(self._one_step(coefficient, fluxes), effective)
         doubtful = np.flatnonzero((missed > DOUBTFUL * self.tolerance) & (missed < BEYOND * self.tolerance))
-        if doubtful.size:
+        if doubtful.size and not self.of_span:
             gained = self._gained(coefficient[doubtful], [flux[doubtful] for flux in fluxes], effective[doubtful])
             missed[doubtful] = np.maximum(missed[doubtful], relative_size(gained, effective[doubtful]))
         return self.safety * (of_quadrature + missed)
