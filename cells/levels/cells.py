@@ -119,6 +119,12 @@ class Cells:
             self._values[key] = self.fields.at(self.rows, space, lower=key[1])
         return self._values[key]
 
+    def diagonal(self, index: np.ndarray) -> list[np.ndarray]:
+        """The diagonal entries of log K_k, and log Z_k where it is another function, at the quadrature points."""
+        entries, log_z = self.at(self.space)
+        diagonal = [entries[index, i] for i in np.flatnonzero(self.fields.identity)]
+        return [*diagonal, log_z[index]] if self.fields.samples.axes else diagonal[:1]
+
     def _largest_exponent(self) -> tuple[np.ndarray, np.ndarray]:
         """The largest diagonal entry of log K_k in each cell (B,), and the log of the contrast."""
         diagonal = self.entries[:, self.fields.identity > 0].reshape(len(self.rows), -1)

@@ -12,7 +12,7 @@ from functools import cached_property, lru_cache
 
 import numpy as np
 
-from ..spaces.interpolation import at_scattered, from_nodes, grid, interpolate, interpolate_at, on_grid
+from ..spaces.interpolation import at_scattered, from_nodes, grid, interpolate_at, on_grid
 from ..spaces.tensor_space import LineSpace, TensorSpace
 from .fields import LevelFields
 from .scale_splitting import ScaleSplitting
@@ -100,7 +100,29 @@ class Unseen:
         return np.where(self.largest**2 <= error, 0.0, np.nan_to_num(self.effect, nan=np.inf))
 
 
-def unseen(fields: LevelFields, rows: np.ndarray, space: TensorSpace, start: int, error: np.ndarray) -> Unseen:
+@dataclass(frozen=True)
+class Look:
+    """Where the cells of a call are looked at.
+
+    Args:
+        scan: points of every cell.
+        further: more points, of which those count where U_k is largest or smallest; None for a single cell.
+    """
+
+    scan: Scan
+    further: Scan | None
+
+
+def look_at(cells: int, dim: int, number: int) -> Look:
+    """Where so many cells are looked at; groups of other numbers are best looked at elsewhere."""
+    first = (number % SEQUENCES) * FAR
+    further = Scan(_power_of_two(max(LEAST, FOR_EXTREMES // cells)), dim, first + FAR // 2) if cells > 1 else None
+    return Look(Scan(points_in_each(cells, dim), dim, first), further)
+
+
+def unseen(
+    fields: LevelFields, rows: np.ndarray, space: TensorSpace, values: list[np.ndarray], look: Look, error: np.ndarray
+) -> Unseen:
     """What the values of log K_k and log Z_k at the quadrature points do not tell.
 
     Points at which some cells miss what their errors do not account for are looked at in all cells.
@@ -109,25 +131,24 @@ def unseen(fields: LevelFields, rows: np.ndarray, space: TensorSpace, start: int
         fields: log K_k.
         rows: numbers of the cells.
         space: whose quadrature it is.
-        start: number of the sequence of points; other cells are best scanned elsewhere.
+        values: the diagonal entries of log K_k, and log Z_k, there, each (B or 1, q or 1, ...).
+        look: where the cells are looked at.
         error: of the cells, measured by quadratures (B,).
     """
     if not fields.splitting.has_terms(fields.level) and not fields.samples.axes:
         return Unseen(np.zeros(len(rows)), np.zeros(len(rows)))
-    cells, first = len(rows), (start % SEQUENCES) * FAR
-    scan, values = Scan(points_in_each(cells, space.dim), space.dim, first), _at_nodes(fields, rows, space)
-    points = scan.points
-    looked = [_compared(fields, rows, values, points, scan.matrices(space))]
-    if cells > 1:
-        further = Scan(_power_of_two(FOR_EXTREMES // cells), space.dim, first + FAR // 2)
-        more, extremes = further.points, _extremes(fields, rows, further.points)
-        looked.append(_compared(fields, rows, values, more, further.matrices(space), extremes))
+    points, further = look.scan.points, look.further
+    looked = [_compared(fields, rows, values, points, look.scan.matrices(space))]
+    if further is not None:
+        extremes = _extremes(fields, rows, further.points)
+        looked.append(_compared(fields, rows, values, further.points, further.matrices(space), extremes))
         missed = np.concatenate([np.abs(true - found).max(axis=1) for true, found in looked], axis=1)
         hidden = np.flatnonzero(missed.max(axis=1) ** 2 > error)
         worst = hidden[np.argsort(missed[hidden].max(axis=1))[-SHARED:]]
         if worst.size:
-            everywhere = np.broadcast_to(points, (cells, *points.shape))
-            places = np.concatenate([everywhere, more[extremes]], axis=1)[worst, missed[worst].argmax(axis=1)]
+            everywhere = np.broadcast_to(points, (len(rows), *points.shape))
+            places = np.concatenate([everywhere, further.points[extremes]], axis=1)
+            places = places[worst, missed[worst].argmax(axis=1)]
             matrices = [from_nodes(space.line, places[:, axis]) for axis in range(space.dim)]
             looked.append(_compared(fields, rows, values, places, matrices))
     true, found = (np.concatenate(parts, axis=2) for parts in zip(*looked))
@@ -147,15 +168,6 @@ def _extremes(fields: LevelFields, rows: np.ndarray, points: np.ndarray) -> np.n
     """Which of the points (P, d) are extremes of U_k in each cell (B, 2)."""
     own = fields.splitting.exponent(fields.level, fields.slow[rows], tuple(points.T))
     return np.broadcast_to(np.stack([own.argmax(axis=1), own.argmin(axis=1)], axis=1), (len(rows), 2))
-
-
-def _at_nodes(fields: LevelFields, rows: np.ndarray, space: TensorSpace) -> list[np.ndarray]:
-    """The diagonal entries of log K_k, and log Z_k, at the quadrature points; one array where all are the same."""
-    own = fields.splitting.exponent(fields.level, fields.slow[rows], space.nodes)
-    if not fields.samples.axes:
-        return [own]
-    tables = interpolate(fields.sampled(rows), space.nodes)
-    return [own + tables[:, i] for i in range(tables.shape[1])]
 
 
 def _compared(

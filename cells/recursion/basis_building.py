@@ -88,7 +88,7 @@ def _in_the_span(
     solver: CellSolver, fields: LevelFields, found: Solved, pending: np.ndarray, basis: BasisOfLevel
 ) -> np.ndarray:
     """Solve cells in the span, where there is one for tensors of this kind; returns those that it does not fit."""
-    if basis.basis is None or basis.basis.primal.scalar != fields.scalar:
+    if not pending.size or basis.basis is None or basis.basis.primal.scalar != fields.scalar:
         return pending
     measured = solver.measured(fields, pending, basis.place, basis.basis)
     found.put(pending, measured, basis.place)

@@ -13,7 +13,7 @@ from scaling_limits.particles.sampling.workers import Stop, in_order
 from ..levels.cells import OVERFLOW, Cells, CellSpace, Measured, joined_measures
 from ..levels.fields import LevelFields
 from ..levels.results import LevelResult, empty
-from ..levels.scan import scan_points, unseen
+from ..levels.scan import look_at, scan_points, unseen
 from ..solvers.reduced_basis import LevelBasis
 from ..solvers.residual_estimates import RicherSpace
 from ..spaces.discretisations import (
@@ -156,17 +156,21 @@ class CellSolver:
 
         Where these are as allowed, a scan adds what the quadrature does not see.
         """
-        how = self.cell_space(place, fields, basis)
-        parts = self.in_chunks(
-            rows, how, lambda some, stop: Cells(fields, some, how, self.allowances.bounds, stop).measured()
-        )
-        measured = parts[0] if len(parts) == 1 else joined_measures(parts)
-        good = np.flatnonzero(measured.own <= self.allowed(fields))
-        if good.size:
-            error = measured.own[good]
-            more = unseen(fields, rows[good], how.space, int(rows[good[0]]), error).beyond(error)
-            measured.add(good, more, self.allowances.bounds)
-        return measured
+        how, allowed = self.cell_space(place, fields, basis), self.allowed(fields)
+        look = look_at(len(rows), fields.splitting.dim, int(rows[0]))
+
+        def work(some: np.ndarray, stop: Stop) -> Measured:
+            cells = Cells(fields, some, how, self.allowances.bounds, stop)
+            measured = cells.measured()
+            good = np.flatnonzero(measured.own <= allowed)
+            if good.size:
+                error, values = measured.own[good], cells.diagonal(good)
+                more = unseen(fields, some[good], how.space, values, look, error).beyond(error)
+                measured.add(good, more, self.allowances.bounds)
+            return measured
+
+        parts = self.in_chunks(rows, how, work)
+        return parts[0] if len(parts) == 1 else joined_measures(parts)
 
     def cell_space(self, place: Place, fields: LevelFields, basis: LevelBasis | None = None) -> CellSpace:
         """The space of a place with what belongs to it."""
