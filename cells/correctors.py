@@ -11,6 +11,7 @@ from mpi4py import MPI
 from numpy.typing import ArrayLike, NDArray
 
 from scaling_limits.particles import InvalidArgument, MultiscalePotential
+from scaling_limits.particles.errors import Unresolved, warn
 from scaling_limits.particles.sampling.ranks import communicator, on_all_ranks, same_on_all_ranks
 from scaling_limits.particles.support.checks import instance, real_array, relative_tolerance, shown
 
@@ -19,6 +20,8 @@ from .fenicsx.petsc_recursion import PETScElements, PETScRecursion
 from .levels.scale_splitting import fingerprint, splitting_of
 from .recursion.recursion import Recursion
 from .recursion.settings import Allowances
+
+COARSE = 0.1  # relative error of a level that is no result
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,6 +88,9 @@ def correctors(
             cells, degree or options.
         NotConverged: a solve, or a tensor K_k, did not reach its tolerance.
 
+    Warns:
+        Unresolved: the error of a level on this mesh is above 0.1.
+
     Source: Duncan, Duong and Pavliotis (2023), (15) to (17).
     """
 
@@ -102,6 +108,7 @@ def correctors(
     same_on_all_ranks(
         comm, potential=fingerprint(potential), point=parts[0], fast=np.array(parts), rtol=tolerance, cells=ours.cells,
         degree=ours.degree, recursion="fast" if route is None else ours.name,
+        petsc_options=sorted((str(key), repr(value)) for key, value in (ours.petsc_options or {}).items()),
     )  # fmt: skip
     splitting = splitting_of(potential)
     recursion = PETScRecursion(splitting, ours, tolerance, comm)
@@ -114,6 +121,12 @@ def correctors(
         error = recursion.own_error(solution.effective, better.effective) + tensor.error
         parts_of = solution.correctors, solution.effective, tensor.log_scale, error
         result.append(CorrectorLevel(k, slow, tensor, *parts_of))
+    worst = max(result, key=lambda level: level.error)
+    if not worst.error <= max(tolerance, COARSE):
+        warn(
+            f"level {worst.level} has a relative error of about {worst.error:.1e} on this mesh; take more cells, or a "
+            "higher degree", Unresolved,
+        )  # fmt: skip
     return result
 
 

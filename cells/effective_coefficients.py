@@ -250,8 +250,9 @@ def effective_coefficients(
 
     bounds, tolerance, path, tensors = on_all_ranks(communicator(comm), checked)
     same_on_all_ranks(
-        comm, potential=fingerprint(potential), box=bounds, rtol=tolerance, cache=None if path is None else path.name
-    )
+        comm, potential=fingerprint(potential), confining=sympy.srepr(potential.confining_expression), box=bounds,
+        rtol=tolerance, cache=None if path is None else path.name,
+    )  # fmt: skip
     stored = None if path is None else _read(path, potential, bounds, comm)
     if stored is not None:
         return stored
@@ -297,7 +298,7 @@ def _interpolated(
         if not unresolved:
             interpolant = EffectiveCoefficients(potential, bounds, axes, polynomials, 0.0)
             error = _measured(interpolant, x, sampled, comm) if axes else 0.0
-            if error <= rtol:
+            if error + cell_error <= rtol:
                 return replace(interpolant, error=error + cell_error)
             unresolved = list(range(len(axes)))
         for i in unresolved:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, is_dataclass, replace
 from typing import Any
 
 import numpy as np
+import sympy
 from mpi4py import MPI
 from numpy.typing import ArrayLike, NDArray
 
@@ -107,7 +108,32 @@ class EffectiveTensor:
         content: dict[str, Any] = load_arrays(path, "EffectiveTensor", {0, 1, FORMAT}, names, bounds)
         content |= {name: content.get(name) for name in bounds}
         content |= {name: tuple(content[name].tolist()) for name in ("routes", "spaces")}
-        return cls(**content | {"error": np.broadcast_to(content["error"], len(content["points"])).copy()})
+        points = content["points"]
+        if points.ndim == 2 and content["error"].ndim == 0:
+            content["error"] = np.full(len(points), content["error"])
+        if not _belong_together(content):
+            raise InvalidArgument("path", f"{path} is damaged: its arrays do not belong together")
+        return cls(**content)
+
+
+def _belong_together(content: dict[str, Any]) -> bool:
+    """Whether arrays read from a file are those of a tensor."""
+    count, *dims = content["points"].shape
+    shapes = {"error": (count,), "log_partition": (count,), "free_energy": (count,), "points": (count, *dims)}
+    both = [content[name] is not None for name in ("lower", "upper")]
+    shapes |= {name: (count, *dims, *dims) for name in ("value", "lower", "upper") if content[name] is not None}
+    good = len(dims) == 1 and dims[0] in (1, 2, 3) and both[0] == both[1]
+    good = good and all(
+        content[name].shape == shape and content[name].dtype.kind == "f" for name, shape in shapes.items()
+    )
+    if not good:
+        return False
+    known = np.isfinite(content["error"])
+    finite = all(np.isfinite(content[name][known]).all() for name in shapes if name != "error")
+    good = finite and not np.isnan(content["error"]).any() and len(content["routes"]) == len(content["spaces"])
+    if good and both[0]:
+        good = bool((np.linalg.eigvalsh((content["upper"] - content["lower"])[known]) >= -1e-9).all())
+    return good and content["cell_solves"].shape == (len(content["routes"]),)
 
 
 def effective_tensor(
@@ -162,9 +188,11 @@ def effective_tensor(
     request = on_all_ranks(
         communicator(comm), lambda: _checked(potential, points, rtol, bounds, route, workers, progress, comm)
     )
+    given, route_given = request.splitting.potential, request.route
     same_on_all_ranks(
-        comm, potential=fingerprint(request.splitting.potential), points=request.points, rtol=request.rtol,
-        bounds=request.bounds, route=request.route if is_dataclass(request.route) else type(request.route).__name__,
+        comm, potential=fingerprint(given), confining=sympy.srepr(given.confining_expression), points=request.points,
+        rtol=request.rtol, bounds=request.bounds,
+        route=route_given if is_dataclass(route_given) else type(route_given).__name__,
     )  # fmt: skip
     tensor, reasons = _computed(request, comm)
     if not (tensor.error <= request.rtol).all():
@@ -179,9 +207,10 @@ def _not_converged(tensor: EffectiveTensor, rtol: float, reasons: dict[int, Reas
     worst, good = int(np.argmax(tensor.error)), int((tensor.error <= rtol).sum())
     place, error = np.round(tensor.points[worst], 6).tolist(), tensor.error[worst]
     known = f"an error of {error:.1e} is left" if np.isfinite(error) else "the error is not known"
-    unknown = np.where(np.isfinite(tensor.error), 1.0, np.nan)[:, None, None]
-    numbers = {name: getattr(tensor, name) for name in ("value", "lower", "upper")}
-    tensor = replace(tensor, **{name: unknown * array for name, array in numbers.items() if array is not None})
+    unknown = np.where(np.isfinite(tensor.error), 1.0, np.nan)
+    numbers = {name: getattr(tensor, name) for name in ("value", "lower", "upper", "log_partition", "free_energy")}
+    known_ones = {name: array for name, array in numbers.items() if array is not None}
+    tensor = replace(tensor, **{name: (unknown.T * array.T).T for name, array in known_ones.items()})
     rest = f"; {good} of {len(tensor.error)} points are as asked, see `partial`" if good else ""
     return explained(reasons, known).error(f"at x = {place} {known} for {rtol = :g}", rest, tensor)
 

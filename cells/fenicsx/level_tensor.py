@@ -28,7 +28,8 @@ class LevelTensor:
         self._partitions = samples.table(samples.results.log_partition[:, None])
         ticks = np.random.Generator(np.random.Philox(key=0)).random((LOOKED_AT, splitting.dim))
         self.log_scale = 0.0
-        self.log_scale = float(np.einsum("pii->pi", self.logarithm(ticks)).max())
+        diagonal = np.einsum("pii->pi", self.logarithm(ticks))
+        self.log_scale, self.log_contrast = float(diagonal.max()), float(np.ptp(diagonal))
 
     @property
     def error(self) -> float:

@@ -18,8 +18,10 @@ from mpi4py import MPI
 from scaling_limits.meshes import torus
 from scaling_limits.meshes.backend.quadrature import MeshQuadrature
 from scaling_limits.particles import InvalidArgument
+from scaling_limits.particles.errors import NotConverged
 from scaling_limits.particles.support.checks import integer
 
+from ..levels.cells import largest_contrast
 from ..levels.results import LevelResult, Samples, differences, empty, joined
 from ..levels.scale_splitting import ScaleSplitting
 from ..solvers.symmetric import logarithm, relative_distance
@@ -40,7 +42,7 @@ class PETScElements:
     Every cell is solved with this degree and with the next one, whose difference is the error of the first.
 
     Args:
-        degree: polynomial degree, at least 1.
+        degree: polynomial degree, 1 to 8.
         cells: number of cells of the mesh in each direction, at least 3.
         petsc_options: of the solver of the preconditioner, see `CorrectorProblem`.
 
@@ -54,7 +56,7 @@ class PETScElements:
     petsc_options: Mapping[str, object] | None = field(default=None, hash=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "degree", integer("degree", self.degree, 1))
+        object.__setattr__(self, "degree", integer("degree", self.degree, 1, 8))
         object.__setattr__(self, "cells", integer("cells", self.cells, 3))
         if self.petsc_options is not None and not isinstance(self.petsc_options, Mapping):
             raise InvalidArgument("petsc_options", f"must be a dictionary, not {type(self.petsc_options).__name__}")
@@ -124,6 +126,9 @@ class PETScRecursion:
             return self.effective(level + 1, _extended(slow, np.zeros((1, self.splitting.dim))))
         self.solves[level] += 1
         tensor = self.tensor(level, slow)
+        if not tensor.log_contrast <= largest_contrast(self.splitting.dim):
+            reason = f"the contrast exp({tensor.log_contrast:.4g}) is beyond the range of double precision"
+            raise NotConverged(f"level {level}", reason, "raise the temperature")
         found = [problem.solve(tensor, SOLVER * self.rtol).effective for problem in self.problems]
         logs = [logarithm(matrix)[None] + tensor.log_scale * np.eye(self.splitting.dim) for matrix in found]
         partitions = [average.logarithm(tensor.log_partition) for average in self._averages]

@@ -18,6 +18,7 @@ from .fields import LevelFields
 from .results import LevelResult, empty, gaps, joined
 
 OVERFLOW = 650.0  # log of the largest contrast whose coefficients are numbers
+LOST = 250.0  # and of that beyond which, from two dimensions on, conjugate gradients only see rounding
 QUADRATURE = 3.0  # factor on what a rule with twice as many points changes
 ROUNDING = 1e-12  # by which bounds are widened, relative
 EPSILON = 1e-15  # of an effective tensor, relative, for each unit of the log of the contrast, and ten more
@@ -81,6 +82,11 @@ def joined_measures(parts: list[Measured]) -> Measured:
     """The measures of several groups of cells, one after the other."""
     arrays = [np.concatenate([vars(part)[name] for part in parts]) for name in MEASURES]
     return Measured(joined([part.result for part in parts]), *arrays)
+
+
+def largest_contrast(dim: int) -> float:
+    """Log of the largest contrast of a cell that is tried."""
+    return OVERFLOW if dim == 1 else LOST
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,7 +160,7 @@ class Cells:
 
     def measured(self) -> Measured:
         """K_{k-1}, Z_{k-1}, bounds and errors of these cells; those that are out of range are left out."""
-        good = self.contrast <= OVERFLOW
+        good = self.contrast <= largest_contrast(self.space.dim)
         if good.all():
             return self._bounded() if self.bounds else self._estimated()
         dim, count = self.space.dim, len(self.rows)

@@ -10,7 +10,7 @@ import numpy as np
 
 from scaling_limits.particles.sampling.workers import Stop, in_order
 
-from ..levels.cells import OVERFLOW, Cells, CellSpace, Measured, joined_measures
+from ..levels.cells import Cells, CellSpace, Measured, joined_measures, largest_contrast
 from ..levels.fields import LevelFields
 from ..levels.results import LevelResult, empty
 from ..levels.scan import look_at, scan_points, unseen
@@ -136,9 +136,9 @@ class CellSolver:
         while pending.size:
             measured = self.measured(fields, rows[pending], place)
             found.put(pending, measured, place)
-            out_of_range = ~(measured.contrast <= OVERFLOW)
+            out_of_range = ~(measured.contrast <= largest_contrast(fields.splitting.dim))
             found.explain(_out_of_range(fields.level, measured.contrast[out_of_range]))
-            pending = pending[(measured.own > self.allowed(fields)) & ~out_of_range]
+            pending = pending[~(measured.own <= self.allowed(fields)) & ~out_of_range]
             if not pending.size:
                 break
             worst = float(found.own[pending].max())
@@ -160,13 +160,14 @@ class CellSolver:
         look = look_at(len(rows), fields.splitting.dim, int(rows[0]))
 
         def work(some: np.ndarray, stop: Stop) -> Measured:
-            cells = Cells(fields, some, how, self.allowances.bounds, stop)
-            measured = cells.measured()
-            good = np.flatnonzero(measured.own <= allowed)
-            if good.size:
-                error, values = measured.own[good], cells.diagonal(good)
-                more = unseen(fields, some[good], how.space, values, look, error).beyond(error)
-                measured.add(good, more, self.allowances.bounds)
+            with np.errstate(all="ignore"):  # what is not finite has an infinite error
+                cells = Cells(fields, some, how, self.allowances.bounds, stop)
+                measured = cells.measured()
+                good = np.flatnonzero(measured.own <= allowed)
+                if good.size:
+                    error, values = measured.own[good], cells.diagonal(good)
+                    more = unseen(fields, some[good], how.space, values, look, error).beyond(error)
+                    measured.add(good, more, self.allowances.bounds)
             return measured
 
         parts = self.in_chunks(rows, how, work)

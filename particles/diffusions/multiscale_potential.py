@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from ..errors import InvalidArgument
 from ..support import checks
 from ..support.symbolic import Symbols, check_computable, expression_of, lambdified
-from .potential_checks import check_bounded, check_periodic, check_smooth
+from .potential_checks import check_bounded, check_periodic, check_roots, check_smooth
 
 MOST_SCALES = 64
 # from columns of variables (P,) to values (P,), or to one number
@@ -59,6 +59,7 @@ class MultiscalePotential:
         check_computable("confining", self.confining_expression, self.slow)
         check_computable("fluctuation", self.fluctuation_expression, self.variables)
         check_bounded(self)
+        check_roots(self)
         check_periodic(self)
 
     @cached_property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Protocol
@@ -11,6 +12,7 @@ import sympy
 
 from ..errors import InvalidArgument
 from ..support.checks import shown
+from ..support.symbolic import lambdified
 
 KINKS = (
     sympy.Abs, sympy.sign, sympy.floor, sympy.ceiling, sympy.frac, sympy.Mod, sympy.Heaviside, sympy.DiracDelta,
@@ -32,6 +34,8 @@ class CheckSettings:
         overflows: points at which double precision overflows, and numbers of a larger range are tried.
         zooms: halvings of a box around the largest value, to see a pole.
         rounding: relative difference of a periodic function one period apart.
+        descents: boxes, each 0.7 times the one before, in which the argument of a root is followed downhill.
+        root: part of its largest value below which such an argument is taken for 0.
     """
 
     samples: int = 512
@@ -42,6 +46,8 @@ class CheckSettings:
     overflows: int = 64
     zooms: int = 40
     rounding: float = 1e-8
+    descents: int = 60
+    root: float = 1e-9
 
 
 SETTINGS = CheckSettings()
@@ -84,6 +90,38 @@ def check_smooth(name: str, expression: sympy.Expr, symbols: tuple[sympy.Symbol,
     kinks = [kind.__name__ for kind in KINKS if expression.has(kind)]
     if kinks:
         raise InvalidArgument(name, f"must be smooth, but has {', '.join(kinks)}")
+
+
+def check_roots(potential: Potential) -> None:
+    """Raise where V1 has a root, or an inverse function, at an argument that reaches the end of its range.
+
+    sqrt(1 - cos y) and acos(cos y) have kinks, atan(tan y) and atan2(sin y, cos y) have jumps, though all their parts
+    are smooth. The argument is looked at in random places, and followed downhill from the lowest ones.
+    """
+    expression, symbols = potential.fluctuation_expression, potential.variables
+    jumps = [one for one in expression.atoms(sympy.atan2) if one.free_symbols]
+    jumps += [one for one in expression.atoms(sympy.atan) if one.args[0].has(sympy.tan, sympy.cot)]
+    if jumps:
+        raise InvalidArgument("fluctuation", f"must be smooth, but {shown(jumps[0])} jumps")
+    powers = [one for one in expression.atoms(sympy.Pow) if not one.exp.is_integer and one.base.free_symbols]
+    ends = [(one, one.base) for one in powers]
+    ends += [(one, 1 - one.args[0] ** 2) for one in expression.atoms(sympy.acos, sympy.asin) if one.free_symbols]
+    for root, argument in ends:
+        if _reaches_zero(potential, lambdified(symbols, argument)):
+            raise InvalidArgument("fluctuation", f"must be smooth, but {shown(root)} has a kink where {argument} is 0")
+
+
+def _reaches_zero(potential: Potential, function: Callable[..., np.ndarray]) -> bool:
+    sample = _sample(potential, SETTINGS.near)
+    with np.errstate(all="ignore"):
+        values = np.broadcast_to(np.abs(function(*sample.T)), len(sample))
+        scale, centre, box = values.max(), sample[values.argmin()], 0.1
+        offsets = 2.0 * np.random.Generator(np.random.Philox(key=2)).random((64, sample.shape[1])) - 1.0
+        for _ in range(SETTINGS.descents):
+            near = np.concatenate([centre[None], centre + box * offsets])
+            values = np.broadcast_to(np.abs(function(*near.T)), len(near))
+            centre, box = near[values.argmin()], 0.7 * box
+    return bool(values.min() <= SETTINGS.root * scale)
 
 
 def check_bounded(potential: Potential) -> None:

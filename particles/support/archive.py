@@ -56,6 +56,8 @@ def target(name: str, path: str | os.PathLike[str]) -> Path:
         raise InvalidArgument(name, f"must be the path of a file, but {place} is a folder")
     if not place.parent.is_dir():
         raise InvalidArgument(name, f"must be in a folder that is there; make {place.parent} first")
+    if place.exists() and not place.is_file():
+        raise InvalidArgument(name, f"must be the path of a file, but {place} is a device or a pipe")
     try:
         with tempfile.TemporaryFile(dir=place.parent):
             pass
