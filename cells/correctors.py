@@ -21,7 +21,7 @@ from .levels.scale_splitting import fingerprint, splitting_of
 from .recursion.recursion import Recursion
 from .recursion.settings import Allowances
 
-COARSE = 0.1  # relative error of a level that is no result
+COARSE = 0.5  # relative error of a level that is no result
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,7 +89,7 @@ def correctors(
         NotConverged: a solve, or a tensor K_k, did not reach its tolerance.
 
     Warns:
-        Unresolved: the error of a level on this mesh is above 0.1.
+        Unresolved: the error of a level on this mesh is above 0.5.
 
     Source: Duncan, Duong and Pavliotis (2023), (15) to (17).
     """

@@ -126,10 +126,11 @@ class Cells:
         return self._values[key]
 
     def diagonal(self, index: np.ndarray) -> list[np.ndarray]:
-        """The diagonal entries of log K_k, and log Z_k where it is another function, at the quadrature points."""
+        """The diagonal of log K_k, and log Z_k, at the quadrature points; -U_k/sigma where nothing is sampled."""
         entries, log_z = self.at(self.space)
-        diagonal = [entries[index, i] for i in np.flatnonzero(self.fields.identity)]
-        return [*diagonal, log_z[index]] if self.fields.samples.axes else diagonal[:1]
+        if not self.fields.samples.axes:
+            return [entries[index, 0] - self.fields.table[self.rows[index], 0]]
+        return [*(entries[index, i] for i in np.flatnonzero(self.fields.identity)), log_z[index]]
 
     def _largest_exponent(self) -> tuple[np.ndarray, np.ndarray]:
         """The largest diagonal entry of log K_k in each cell (B,), and the log of the contrast."""
