@@ -118,11 +118,13 @@ class EffectiveTensor:
 
 def _belong_together(content: dict[str, Any]) -> bool:
     """Whether arrays read from a file are those of a tensor."""
+    if content["points"].ndim != 2:
+        return False
     count, *dims = content["points"].shape
     shapes = {"error": (count,), "log_partition": (count,), "free_energy": (count,), "points": (count, *dims)}
     both = [content[name] is not None for name in ("lower", "upper")]
     shapes |= {name: (count, *dims, *dims) for name in ("value", "lower", "upper") if content[name] is not None}
-    good = len(dims) == 1 and dims[0] in (1, 2, 3) and both[0] == both[1]
+    good = dims[0] in (1, 2, 3) and both[0] == both[1]
     good = good and all(
         content[name].shape == shape and content[name].dtype.kind == "f" for name, shape in shapes.items()
     )

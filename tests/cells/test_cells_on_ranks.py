@@ -23,9 +23,9 @@ COMM = MPI.COMM_WORLD
 LAST = COMM.size - 1  # the only rank in a serial run
 
 
-def make(height=1, dim=1):
+def make(height=1, dim=1, well=1):
     return MultiscalePotential(
-        dim, 1, 0.8, lambda x: x[0] ** 2, lambda x, y: height * (2 + tanh(x[0])) / 3 * cos(2 * pi * y[0])
+        dim, 1, 0.8, lambda x: well * x[0] ** 2, lambda x, y: height * (2 + tanh(x[0])) / 3 * cos(2 * pi * y[0])
     )
 
 
@@ -105,6 +105,10 @@ DIFFERENT = {
     "coefficients, potential": (lambda: effective_coefficients(make(on_the_last(2, 1)), [(0, 1)]), "potential"),
     "correctors, point": (lambda: correctors(make(), [on_the_last(0.5, 0.1)], cells=4, degree=1), "point"),
     "correctors, cells": (lambda: correctors(make(), [0.5], cells=on_the_last(5, 4), degree=1), "cells"),
+    "correctors, options": (
+        lambda: correctors(make(), [0.5], petsc_options=on_the_last({"pc_type": "jacobi"}, {})), "petsc_options"),
+    "tensor, V0": (lambda: effective_tensor(make(well=on_the_last(2, 1)), [[0.1]]), "confining"),
+    "coefficients, V0": (lambda: effective_coefficients(make(well=on_the_last(2, 1)), [(0, 1)]), "confining"),
 }  # fmt: skip
 
 

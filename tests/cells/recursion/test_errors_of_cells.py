@@ -20,6 +20,7 @@ from scaling_limits.cells.spaces.discretisations import FourierGalerkin, after
 from scaling_limits.cells.spaces.interpolation import grid
 from scaling_limits.cells.spaces.tensor_space import TensorSpace, elements, equidistant, fourier
 from scaling_limits.particles import MultiscalePotential
+from scaling_limits.particles.errors import Unresolved
 from scaling_limits.particles.sampling.workers import Stop
 
 
@@ -251,3 +252,52 @@ def test_the_next_space_is_the_one_that_an_error_promises():
     assert after(route, 4, np.inf, 1e-5, 2) == 5
     assert after(route, 5, 1e-4, 1e-5, 2) == 6  # there is none
     assert after(FiniteElements(4, (4, 6, 8, 10)), 0, 1e-3, 1e-5, 2) == 2  # 4 (100)^(1/8) = 7.1 cells
+
+
+# --- found by others -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_waves_of_the_difference_of_two_components(sign):
+    """A grid that is moved by the same part in each direction is blind to functions of y_0 - y_1."""
+    potential = MultiscalePotential(2, 1, 1.0, nothing, lambda x, y: 4 * wave(y[0] + sign * y[1]))
+    along, across = np.array([1.0, -sign]) / np.sqrt(2), np.array([1.0, sign]) / np.sqrt(2)
+    exact = np.outer(along, along) + np.outer(across, across) / iv(0, 4.0) ** 2
+    with pytest.warns(Unresolved):
+        found = effective_tensor(potential, [[0.0, 0.0]], 1e-3, route=FourierGalerkin((9,)))
+    error = np.abs(np.log(np.linalg.eigvals(np.linalg.solve(exact, found.value[0])).real)).max()
+    assert error <= found.error[0]
+    assert 1e-4 < abs(found.log_partition[0] - np.log(iv(0, 4.0))) <= found.error[0]
+
+
+@pytest.mark.parametrize(("amplitude", "rtol"), [(1.45, 0.1), (0.45, 1e-2), (0.014, 1e-5), (1e-4, 1e-3)])
+@pytest.mark.parametrize("number", [408, 1176])
+def test_waves_that_several_rules_take_for_constants(number, amplitude, rtol):
+    """Multiples of 8, 12, 17, 24 and 49; small ones change M by the square of their amplitude."""
+    potential = MultiscalePotential(1, 1, 1.0, nothing, lambda x, y: amplitude * wave(number * y[0] - 0.25))
+    checked(potential, np.zeros((1, 1)), np.array([[1 / iv(0, amplitude) ** 2]]), rtol)
+
+
+@pytest.mark.parametrize("width", [0.02, 0.012])
+def test_couplings_in_a_small_part_of_both_scales(width):
+    """A well in y_2 of that width, where y_1 is in a part as wide, at a place that moves with y_1."""
+    bump = lambda p: exp((wave(p) - 1) / (2 * pi * width) ** 2)  # noqa: E731
+    narrow = lambda p: np.exp((cosine(p) - 1) / (2 * np.pi * width) ** 2)  # noqa: E731
+    potential = MultiscalePotential(
+        1, 2, 1.0, nothing, lambda x, y, z: -5 * bump(y[0] - 0.371) * bump(z[0] - 0.2 - y[0]) + wave(y[0]) / 2
+    )
+    value = line(lambda y, z: -5 * narrow(y - 0.371) * narrow(z - 0.2 - y) + cosine(y) / 2, 2400, 2)
+    checked(potential, np.zeros((1, 1)), np.array([[value]]), 1e-3)
+
+
+def test_a_contrast_that_no_iteration_can_follow_is_refused_at_once():
+    deep = 1 + 1000 * tanh(0.5) ** 2
+    potential = MultiscalePotential(2, 1, 1.0, nothing, lambda x, y: deep * wave(y[0]) * wave(y[1]))
+    with pytest.raises(NotConverged, match=r"contrast exp\(429.1\).*raise the temperature"):
+        effective_tensor(potential, [[0.0, 0.0]], 1e-4)
+
+
+def test_tight_tolerances_are_reached_where_rounding_leaves_them():
+    potential = MultiscalePotential(1, 1, 1.0, nothing, lambda x, y: wave(y[0]))
+    found = effective_tensor(potential, [[0.0]], 1e-13)
+    assert abs(found.value[0, 0, 0] * iv(0, 1.0) ** 2 - 1) <= found.error[0] <= 1e-13
