@@ -99,10 +99,15 @@ def check_roots(potential: Potential) -> None:
     are smooth. The argument is looked at in random places, and followed downhill from the lowest ones.
     """
     expression, symbols = potential.fluctuation_expression, potential.variables
-    jumps = [one for one in expression.atoms(sympy.atan2) if one.free_symbols]
-    jumps += [one for one in expression.atoms(sympy.atan) if one.args[0].has(sympy.tan, sympy.cot)]
-    if jumps:
-        raise InvalidArgument("fluctuation", f"must be smooth, but {shown(jumps[0])} jumps")
+    cuts = [
+        (one, sympy.sqrt(one.args[0] ** 2 + one.args[1] ** 2) + one.args[1]) for one in expression.atoms(sympy.atan2)
+    ]
+    for one in expression.atoms(sympy.atan):
+        cuts += [(one, sympy.cos(part.args[0])) for part in one.atoms(sympy.tan)]
+        cuts += [(one, sympy.sin(part.args[0])) for part in one.atoms(sympy.cot)]
+    for angle, argument in cuts:
+        if _reaches_zero(potential, lambdified(symbols, argument)):
+            raise InvalidArgument("fluctuation", f"must be smooth, but {shown(angle)} jumps")
     powers = [one for one in expression.atoms(sympy.Pow) if not one.exp.is_integer and one.base.free_symbols]
     ends = [(one, one.base) for one in powers]
     ends += [(one, 1 - one.args[0] ** 2) for one in expression.atoms(sympy.acos, sympy.asin) if one.free_symbols]
