@@ -16,11 +16,7 @@ from ..levels.results import LevelResult, empty
 from ..levels.scan import look_at, scan_points, unseen
 from ..solvers.reduced_basis import LevelBasis
 from ..solvers.residual_estimates import RicherSpace
-from ..spaces.discretisations import (
-    Discretisation,
-    MeasuredDiscretisation,
-    choose_route,
-)
+from ..spaces.discretisations import Discretisation, MeasuredDiscretisation, choose_route
 from ..spaces.tensor_space import TensorSpace
 from .search import Place, Reason, Search
 from .settings import Allowances
@@ -178,13 +174,13 @@ class CellSolver:
         dim = fields.splitting.dim
         route, refinement = place.route, place.refinement
         checking = route.checking_space(refinement, dim) if self.allowances.bounds else None
-        tolerance, richer = place.part * min(SOLVER * self.allowed(fields), LOOSEST), None
+        allowed, space = self.allowed(fields), route.space(refinement, dim)
+        tolerance, richer = place.part * min(SOLVER * allowed, LOOSEST), None
         if isinstance(route, MeasuredDiscretisation):
             safety = route.safety if basis is None else max(route.safety, OF_SPANS)
-            single = self.allowed(fields) > SINGLE
-            richer = RicherSpace(*route.richer(refinement, dim), safety, tolerance, single, basis is not None)
-        leaves = LEFT * SOLVER * self.allowed(fields)
-        return CellSpace(route.space(refinement, dim), richer, checking, tolerance, leaves, place.iterations, basis)
+            trial, test = route.richer(refinement, dim)
+            richer = RicherSpace(trial, test, safety, tolerance, allowed, allowed > SINGLE, basis is not None)
+        return CellSpace(space, richer, checking, tolerance, LEFT * SOLVER * allowed, place.iterations, basis)
 
     def in_chunks(self, rows: np.ndarray, how: CellSpace, work: Callable[[np.ndarray, Stop], Result]) -> list[Result]:
         """Do some work on pieces of the cells, by threads."""

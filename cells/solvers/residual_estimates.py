@@ -22,8 +22,7 @@ from .conjugate_gradients import minimise
 from .sparse_factorisation import can_be_factorised
 
 STEPS = 200  # of conjugate gradients, at most, for a residual
-# one step may give a tenth of r . A^-1 r in a deep, narrow well; between these numbers of tolerances that would matter
-DOUBTFUL, BEYOND = 2.0, 10.0
+DOUBTFUL = 0.2  # part of the allowed error from which one step is doubted: in a deep, narrow well it may give a tenth
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +34,7 @@ class RicherSpace:
         test: a richer space with that quadrature, in which residuals are tested.
         safety: factor on the measured error: the least that holds for potentials whose exact tensors are known.
         tolerance: of the energies, where conjugate gradients compute them.
+        allowed: relative error that is allowed; one step is doubted where it gives nearly as much.
         single: whether residuals of a scalar K are computed in single precision, whose rounding is a relative 1e-12 of
             the energy.
         of_span: whether the cells were solved in a span: what that misses of their correctors are no directions in
@@ -45,6 +45,7 @@ class RicherSpace:
     test: TensorSpace
     safety: float
     tolerance: float = 1e-12
+    allowed: float = 0.0
     single: bool = False
     of_span: bool = False
 
@@ -63,7 +64,7 @@ class RicherSpace:
             missed = relative_size(self._gained(coefficient, fluxes, effective), effective)
             return self.safety * (of_quadrature + missed)
         missed = relative_size(self._one_step(coefficient, fluxes), effective)
-        doubtful = np.flatnonzero((missed > DOUBTFUL * self.tolerance) & (missed < BEYOND * self.tolerance))
+        doubtful = np.flatnonzero((missed > DOUBTFUL * self.allowed) & (missed <= self.allowed))
         if doubtful.size and not self.of_span:
             gained = self._gained(coefficient[doubtful], [flux[doubtful] for flux in fluxes], effective[doubtful])
             missed[doubtful] = np.maximum(missed[doubtful], relative_size(gained, effective[doubtful]))
