@@ -106,6 +106,7 @@ class Search:
         if refinement < place.route.size(self.dim):
             return replace(place, refinement=refinement)
         if self.route is None and isinstance(place.route, FourierGalerkin):
+            self.tried.clear()  # rates are those of one sequence of spaces
             return Place(FiniteElements(), FiniteElements().size(self.dim) // 2)
         return None
 
