@@ -115,7 +115,10 @@ class CellProblem:
         for cell in np.flatnonzero(~converged):
             one = slice(cell, cell + 1)
             problem = CellProblem(self.space, self.coefficient[one])
-            inverse = factorised(self.space, problem._weighted[0])
+            try:
+                inverse = factorised(self.space, problem._weighted[0])
+            except RuntimeError:  # SuperLU: singular up to rounding; the cell stays unconverged
+                continue
             found = minimise(
                 problem.apply, inverse, load[one], problem._energies, start[one], tolerance, REFINEMENTS, stop=stop
             )
