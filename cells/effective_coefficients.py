@@ -34,7 +34,7 @@ MOST_POINTS = 20_000  # Chebyshev points, all directions together
 MOST_ON_A_LINE = 5_000  # in one dimension, for more than was asked for
 KIND = "EffectiveCoefficients"
 FORMAT = 1  # of the cached files
-METHOD = 3  # of computing what they hold; a file that another method made is not read
+METHOD = 4  # of computing what they hold; a file that another method made is not read
 LINE_RTOL = 1e-11  # in one dimension, where tensors are quadratures and cost next to nothing
 
 Tensors = Callable[..., EffectiveTensor]  # from points (P, d) and rtol
