@@ -23,7 +23,7 @@ from scaling_limits.particles.support.checks import integer
 
 from ..levels.cells import largest_contrast
 from ..levels.results import LevelResult, Samples, differences, empty, joined
-from ..levels.scale_splitting import ScaleSplitting
+from ..levels.scale_splitting import ScaleSplitting, extended
 from ..solvers.symmetric import logarithm, relative_distance
 from ..spaces.interpolation import grid, trial_points
 from .corrector_problem import CorrectorProblem
@@ -103,7 +103,7 @@ class PETScRecursion:
         if not axes:
             return self._sampled(level, slow, 1)
         trials = trial_points(TRIALS, axes, dim)
-        true = self.effective(level + 1, _extended(slow, trials))
+        true = self.effective(level + 1, extended(slow[None], trials))
         for count in COUNTS:
             samples = self._sampled(level, slow, count)
             error = SAFETY * float(differences(samples.at(trials), true).max())
@@ -123,7 +123,7 @@ class PETScRecursion:
 
     def _solved(self, level: int, slow: np.ndarray) -> LevelResult:
         if self.splitting.is_trivial(level):
-            return self.effective(level + 1, _extended(slow, np.zeros((1, self.splitting.dim))))
+            return self.effective(level + 1, extended(slow[None], np.zeros((1, self.splitting.dim))))
         self.solves[level] += 1
         tensor = self.tensor(level, slow)
         if not tensor.log_contrast <= largest_contrast(self.splitting.dim):
@@ -141,7 +141,7 @@ class PETScRecursion:
 
     def _sampled(self, level: int, slow: np.ndarray, count: int) -> Samples:
         axes, dim = self.splitting.sampled_axes(level), self.splitting.dim
-        results = self.effective(level + 1, _extended(slow, grid(count, axes, dim)))
+        results = self.effective(level + 1, extended(slow[None], grid(count, axes, dim)))
         return Samples(results, count, axes, np.zeros(1))
 
 
@@ -160,8 +160,3 @@ class _Average:
         largest = self._comm.allreduce(float(values.max(initial=-np.inf)), MPI.MAX)
         self._quadrature.assign(self._function, np.exp(values - largest))
         return float(largest + np.log(self._comm.allreduce(fem.assemble_scalar(self._form))))
-
-
-def _extended(slow: np.ndarray, ticks: np.ndarray) -> np.ndarray:
-    """Slow variables of the next level: those of one cell (k d,) with each value of y_k (T, d)."""
-    return np.concatenate([np.tile(slow, (len(ticks), 1)), ticks], axis=1)

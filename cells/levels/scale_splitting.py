@@ -118,6 +118,11 @@ class ScaleSplitting:
         return not self.has_terms(level) and not self.sampled_axes(level)
 
 
+def extended(slow: np.ndarray, ticks: np.ndarray) -> np.ndarray:
+    """Slow variables of the next level: each row (B, k d) with each value of y_k (T, d)."""
+    return np.concatenate([np.repeat(slow, len(ticks), axis=0), np.tile(ticks, (len(slow), 1))], axis=1)
+
+
 @lru_cache(maxsize=16)
 def splitting_of(potential: MultiscalePotential) -> ScaleSplitting:
     """The splitting of a potential, made once: its compiled terms are kept."""

@@ -15,7 +15,7 @@ import numpy as np
 from ..spaces.interpolation import at_scattered, from_nodes, grid, interpolate_at, on_grid
 from ..spaces.tensor_space import LineSpace, TensorSpace
 from .fields import LevelFields
-from .scale_splitting import ScaleSplitting
+from .scale_splitting import ScaleSplitting, extended
 
 IN_ONE_CELL = {1: 1024, 2: 4096, 3: 32768}  # points of a scan of a single cell, by dimension
 IN_ALL = 8192  # points for all cells of a call together, where these are many
@@ -239,7 +239,7 @@ def _faster_terms(
     splitting: ScaleSplitting, level: int, slow: np.ndarray, points: np.ndarray, fast: np.ndarray
 ) -> np.ndarray:
     """-(U_{k+1} + ... + U_N)/sigma (B, P, F) at y_k = points (P, d), and values of the faster variables (F, ...)."""
-    rows = np.concatenate([np.repeat(slow, len(points), axis=0), np.tile(points, (len(slow), 1))], axis=1)
+    rows = extended(slow, points)
     total, dim = np.zeros((len(rows), len(fast))), splitting.dim
     for faster in range(level + 1, splitting.levels + 1):
         if splitting.has_terms(faster):
@@ -256,7 +256,7 @@ def strengths(splitting: ScaleSplitting, level: int, slow: np.ndarray) -> np.nda
             fast = np.random.Generator(np.random.Philox(key=[faster, LEAST])).random(
                 (LEAST, (faster - level) * splitting.dim)
             )
-            rows = np.concatenate([np.repeat(slow, LEAST, axis=0), np.tile(fast, (len(slow), 1))], axis=1)
+            rows = extended(slow, fast)
             values = splitting.exponent(faster, rows, tuple(points.T))
             values = np.broadcast_to(values, (len(rows), LEAST)).reshape(len(slow), -1)
             total += np.ptp(values, axis=1)

@@ -17,7 +17,7 @@ from scaling_limits.particles.support.progress import watched
 
 from ..levels.fields import LevelFields
 from ..levels.results import LevelResult, Samples, empty, joined
-from ..levels.scale_splitting import ScaleSplitting
+from ..levels.scale_splitting import ScaleSplitting, extended
 from ..levels.scan import strengths, unseen_by_samples
 from ..spaces.discretisations import Discretisation, choose_route
 from ..spaces.interpolation import grid, trial_points
@@ -216,11 +216,6 @@ class Recursion:
         size = max(1, SAMPLES // self._counts.get(level, 11) ** axes)
         groups += [order[i : i + size] for i in range(pilots, len(order), size)]
         return watched(groups, len(groups), self._comm is not None and level == 1, self._comm, "group of points")
-
-
-def extended(slow: np.ndarray, ticks: np.ndarray) -> np.ndarray:
-    """Slow variables of the next level: each row (B, k d) with each value of y_k (T, d)."""
-    return np.concatenate([np.repeat(slow, len(ticks), axis=0), np.tile(ticks, (len(slow), 1))], axis=1)
 
 
 def _too_few(level: int, count: int, error: float) -> Reason:
