@@ -118,15 +118,34 @@ def check_roots(potential: Potential) -> None:
 
 def _reaches_zero(potential: Potential, function: Callable[..., np.ndarray]) -> bool:
     sample = _sample(potential, SETTINGS.near)
+    size = lambda places: -np.broadcast_to(np.abs(function(*places.T)), len(places))  # noqa: E731
     with np.errstate(all="ignore"):
-        values = np.broadcast_to(np.abs(function(*sample.T)), len(sample))
-        scale, centre, box = values.max(), sample[values.argmin()], 0.1
-        offsets = 2.0 * np.random.Generator(np.random.Philox(key=2)).random((64, sample.shape[1])) - 1.0
-        for _ in range(SETTINGS.descents):
+        scale = -size(sample).min()
+    _, largest = _followed(size, sample, SETTINGS.descents, 0.7, 2)
+    return bool(-largest[-1] <= SETTINGS.root * scale)
+
+
+def _followed(
+    function: Callable[[np.ndarray], np.ndarray], sample: np.ndarray, steps: int, shrink: float, key: int
+) -> tuple[np.ndarray, list[float]]:
+    """Follow the largest value of a function uphill, in boxes that shrink: where it ends, and the largest of each box.
+
+    Args:
+        function: from places (P, m) to values (P,).
+        sample: places at the best of which it begins.
+        steps: number of boxes.
+        shrink: factor from one box to the next.
+        key: of the random places in them.
+    """
+    with np.errstate(all="ignore"):
+        centre, box, largest = sample[function(sample).argmax()], 0.1, []
+        offsets = 2.0 * np.random.Generator(np.random.Philox(key=key)).random((64, sample.shape[1])) - 1.0
+        for _ in range(steps):
             near = np.concatenate([centre[None], centre + box * offsets])
-            values = np.broadcast_to(np.abs(function(*near.T)), len(near))
-            centre, box = near[values.argmin()], 0.7 * box
-    return bool(values.min() <= SETTINGS.root * scale)
+            values = function(near)
+            centre, box = near[values.argmax()], shrink * box
+            largest.append(float(values.max()))
+    return centre, largest
 
 
 def check_bounded(potential: Potential) -> None:
@@ -204,15 +223,13 @@ def _with_wide_exponents(potential: Potential, place: np.ndarray) -> float:
 
 def _no_pole(potential: Potential, sample: np.ndarray) -> None:
     """Zoom in on the largest value of |V1|: of a bounded function it settles, at a pole it goes on growing."""
-    with np.errstate(all="ignore"):
-        centre = sample[np.abs(potential.fluctuation_values(sample)).argmax()]
-        box, largest = 0.1, []
-        offsets = 2.0 * np.random.Generator(np.random.Philox(key=1)).random((64, sample.shape[1])) - 1.0
-        for _ in range(SETTINGS.zooms):
-            near = np.concatenate([centre[None], centre + box * offsets])
-            values = np.abs(potential.fluctuation_values(near))
+
+    def size(places: np.ndarray) -> np.ndarray:
+        values = np.abs(potential.fluctuation_values(places))
+        if places is not sample:  # that was looked at before
             _finite("fluctuation", values)
-            centre, box = near[values.argmax()], 0.5 * box
-            largest.append(values.max())
+        return values
+
+    centre, largest = _followed(size, sample, SETTINGS.zooms, 0.5, 1)
     if largest[-1] > 1.001 * largest[SETTINGS.zooms // 2]:
         raise InvalidArgument("fluctuation", f"must be bounded, but has a pole near {np.round(centre, 6).tolist()}")
