@@ -13,7 +13,7 @@ from ..solvers.dual_problem import CurlProblem, dual_fields, rotated
 from ..solvers.reduced_basis import LevelBasis
 from ..solvers.residual_estimates import RicherSpace, relative_size
 from ..solvers.symmetric import exponential_field, logarithm, relative_distance
-from ..spaces.tensor_space import TensorSpace
+from ..spaces.tensor_space import SHIFTS, TensorSpace
 from .fields import LevelFields
 from .results import LevelResult, empty, gaps, joined
 
@@ -21,6 +21,7 @@ OVERFLOW = 650.0  # log of the largest contrast whose coefficients are numbers
 LOST = 250.0  # and of that beyond which, from two dimensions on, conjugate gradients only see rounding
 QUADRATURE = 3.0  # factor on what a rule with twice as many points changes
 ROUNDING = 1e-12  # by which bounds are widened, relative
+PHASES = 0.5  # exp(0.5) - exp(-0.5) = 1.04: where waves n - m and n + m cancel, what is left is as large as the wave n
 EPSILON = 1e-15  # of an effective tensor, relative, for each unit of the log of the contrast, and ten more
 
 
@@ -155,9 +156,16 @@ class Cells:
 
     def log_partition(self, space: TensorSpace) -> np.ndarray:
         """log Z_{k-1} by a quadrature (B,): at the fastest scale the integral of the scalar K_N."""
-        if not self.fields.fastest:
-            return space.log_mean(self.at(space)[1])
-        return self.shift + np.log(self.tensor(space).reshape(len(self.rows), -1) @ space.weights.ravel())
+        values, shift = self._weights(space)
+        return shift + np.log(values.reshape(len(values), -1) @ space.weights.ravel())
+
+    def _weights(self, space: TensorSpace) -> tuple[np.ndarray, np.ndarray]:
+        """Z_k at the points of a quadrature times exp(-shift), (B, q, ...), and the shift (B,)."""
+        if self.fields.fastest:
+            return self.tensor(space), self.shift
+        log_z = self.at(space)[1]
+        shift = log_z.max(axis=tuple(range(1, log_z.ndim)))
+        return np.exp(log_z - shift.reshape(-1, *[1] * space.dim)), shift
 
     def measured(self) -> Measured:
         """K_{k-1}, Z_{k-1}, bounds and errors of these cells; those that are out of range are left out."""
@@ -225,7 +233,22 @@ class Cells:
 
     def _error_of_partition(self, better: TensorSpace) -> np.ndarray:
         """What another quadrature changes in log Z_{k-1} (B,)."""
-        return np.abs(self.log_partition(better) - self.log_partition(self.space))
+        change = np.abs(self.log_partition(better) - self.log_partition(self.space))
+        return np.maximum(change, self._aliased(better)) if better.moved else change
+
+    def _aliased(self, moved: TensorSpace) -> np.ndarray:
+        """What equidistant points may alias in Z_{k-1}, relative (B,).
+
+        Of the waves a_n, a_-n the rules hold Re(a_n), and Re(a_n exp(2 pi i s)) where they are moved by s/n: for some
+        phases these are equal. Multiplied by exp(2 pi i m y_j), the integrand gives the waves n - m and n + m, which
+        differ enough in size not to cancel if they fall to the allowed error at n and m is as below.
+        """
+        assert self.how.richer is not None  # which moved the points
+        points = self.space.line.points.size
+        number = max(1, round(PHASES * points / -np.log(self.how.richer.allowed)))
+        before, after = (space.waves(self._weights(space)[0], number) for space in (self.space, moved))
+        sizes: np.ndarray = np.linalg.norm((after - before) / np.sin(np.pi * np.array(SHIFTS[moved.dim])), axis=1)
+        return sizes
 
     def _change_of_partition(self, space: TensorSpace, kept: int) -> np.ndarray:
         """What fewer waves between the samples change in log Z_{k-1} (B,)."""

@@ -218,6 +218,14 @@ class TensorSpace:
         top = flat.max(axis=1)
         return top + np.log(np.exp(flat - top[:, None]) @ self.weights.ravel())
 
+    def waves(self, values: np.ndarray, number: int) -> np.ndarray:
+        """Integrals of a function times exp(2 pi i m y_j) over its integral, (B, d), for its values (B, q, ...)."""
+        angles = [TWO_PI * number * line.points for line in self.lines]
+        rows: list[np.ndarray | None] = [np.stack([np.ones_like(a), np.cos(a), np.sin(a)]) for a in angles]
+        sums = apply_along_all(rows, values).reshape(len(values), -1)
+        steps = 3 ** np.arange(self.dim)[::-1]
+        return (sums[:, steps] + 1j * sums[:, 2 * steps]) / sums[:, :1]
+
     @property
     def unknowns(self) -> tuple[int, ...]:
         """Shape of the unknowns of one function."""
