@@ -8,6 +8,7 @@ and above it by the square of the distance of the corrector to the span.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -52,7 +53,7 @@ class ReducedBasis:
         Returns:
             The energies (B, d, d), and the coefficients (B, r, d) of the minimising fields.
         """
-        form, r = _symmetrised(self._form(tensor)), self.size
+        form, r = self._form(tensor), self.size
         # the energies are evaluated at what comes out, and change with the square of its error
         kind = np.float32 if self.single else np.float64
         parts = -_solved(form[:, :r, :r].astype(kind), form[:, :r, r:].astype(kind)).astype(np.float64)
@@ -67,19 +68,13 @@ class ReducedBasis:
         return [(rows @ self.fields[:, i].reshape(self.size, -1)).reshape(shape) for i in range(self.dim)]
 
     def _form(self, tensor: np.ndarray) -> np.ndarray:
-        """Lower triangles of the matrices of the quadratic forms (B, r + d, r + d)."""
-        cells, total = len(tensor), self.size + self.dim
+        """Matrices of the quadratic forms (B, r + d, r + d)."""
+        cells = len(tensor)
         if self.scalar:
             flat = tensor.reshape(cells, -1)
         else:
             flat = np.concatenate([tensor[:, i, j].reshape(cells, -1) for i, j in components(self.dim)], axis=1)
-        entries = flat @ self.products
-        form = np.zeros((cells, total, total))
-        first = 0
-        for row in range(total):
-            form[:, row, : row + 1] = entries[:, first : first + row + 1]
-            first += row + 1
-        return form
+        return np.ascontiguousarray((flat @ self.products)[:, _places(self.size + self.dim)])
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,9 +143,10 @@ def _solved(matrices: np.ndarray, right_hand_sides: np.ndarray) -> np.ndarray:
         return result
 
 
-def _symmetrised(lower: np.ndarray) -> np.ndarray:
-    """Symmetric matrices from their lower triangles."""
-    diagonal = np.einsum("bii->bi", lower)
-    whole = lower + lower.swapaxes(1, 2)
-    np.einsum("bii->bi", whole)[...] = diagonal
-    return whole
+@lru_cache(maxsize=16)
+def _places(size: int) -> np.ndarray:
+    """Where the entries of a symmetric matrix are in the list of its lower triangle (size, size)."""
+    rows, columns = np.tril_indices(size)
+    places = np.zeros((size, size), dtype=np.intp)
+    places[rows, columns] = places[columns, rows] = np.arange(rows.size)
+    return places

@@ -15,6 +15,8 @@ from scipy import fft
 from .tensor_space import LineSpace, apply_along, trigonometric
 
 CHUNK = 4_000_000  # values of Chebyshev polynomials that are computed at once
+MANY = 8  # functions from which on one product of matrices for all directions pays
+LARGEST = 1_000_000  # entries of this matrix
 
 
 def grid(points: int, axes: tuple[int, ...], dim: int) -> np.ndarray:
@@ -69,6 +71,12 @@ def at_scattered(values: np.ndarray, factors: list[np.ndarray]) -> np.ndarray:
     Along axes of length 1, where nothing depends on the variable, the matrices are not used.
     """
     count = factors[0].shape[-2]
+    many = len(values) >= MANY and count * values[0, 0].size <= LARGEST
+    if factors[0].ndim == 2 and many and 1 not in values.shape[2:]:
+        products = factors[0].T
+        for factor in factors[1:]:
+            products = (products[:, None] * factor.T).reshape(-1, count)
+        return values.reshape(*values.shape[:2], -1) @ products
     columns = [np.ascontiguousarray(factor.swapaxes(-1, -2)) for factor in factors]
     if factors[0].ndim == 3:
         # the last axis is contracted by matmul, for which the one before it is no axis of a batch
