@@ -23,7 +23,7 @@ from .settings import Allowances
 
 CHUNK = 100_000  # unknowns of a chunk of cells: fewer make many small arrays, more do not fit into the cache
 SOLVER = 0.1  # part of the allowed error that conjugate gradients may leave
-LOOSEST = 1e-4  # tolerance of conjugate gradients: larger ones are reached by chance after a few iterations
+LOOSEST = 1e-5  # tolerance of conjugate gradients: larger ones are reached by chance after a few iterations
 LEFT = 2.0  # such parts that are taken to be left, even where they are asked to leave less
 OF_SPANS = 1.5  # factor on measured errors in spans: these residuals are no aliases, and as large as the error
 SINGLE = 1e-10  # allowed error above which residuals are measured in single precision

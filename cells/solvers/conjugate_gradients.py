@@ -14,7 +14,9 @@ import numpy as np
 from scaling_limits.particles.sampling.workers import Stop
 
 FIRST_TEST = 5  # iterations before convergence is tested
-WINDOW = 4  # iterations, or the last 1/WINDOW of all if these are more, that give the ratio of energy decrements
+# the last iterations, at least LATEST and a part of all, whose decrements stand for those to come: of 1800 cells with
+# layers, wells and waves the energy was left 5 tolerances too large at the worst, and 0.6 in 99 of 100
+LATEST, PART = 3, 4
 CANCELLATION = 1e-4  # below this part of the first energy, differences of energies are not trusted
 
 Operator = Callable[[np.ndarray], np.ndarray]
@@ -46,7 +48,8 @@ def minimise(
     A cell all of whose columns have converged stays as it is, whatever the others do. The residual is not looked at: at
     high contrast it says nothing. Step k lowers E by alpha_k r_k.z_k, and the decrements still to come add up to the
     error (Hestenes and Stiefel, J. Res. Nat. Bur. Stand. 49 (1952), Theorem 6:1; Strakos and Tichy, ETNA 13 (2002)).
-    They are extrapolated as a geometric series.
+    Those of the last quarter of all iterations stand for them: they are the error a quarter earlier, less that of now.
+    Where the energy falls in steps, an extrapolation of two decrements may be too small by orders of magnitude.
 
     Args:
         apply: u -> Au for (B, L, ...).
@@ -97,13 +100,8 @@ def _converged(
     energies: Operator,
     u: np.ndarray,
 ) -> np.ndarray:
-    """Whether the decrements to come, a geometric series, add up to less than the tolerance of the present energy."""
-    window = max(WINDOW, len(decrements) // WINDOW)
-    # the larger of two neighbours, since a single decrement may be small by chance
-    latest = np.maximum(decrements[-1], decrements[-2])
-    earlier = np.maximum(decrements[-window], decrements[-window - 1])
-    ratio = np.divide(latest, earlier, out=np.zeros_like(latest), where=earlier > 0) ** (1.0 / (window - 1))
-    to_come = latest / np.maximum(1.0 - ratio, 1e-3)
+    """Whether the last decrements, which stand for those to come, add up to less than the tolerance of the energy."""
+    to_come = np.sum(decrements[-max(LATEST, -(-len(decrements) // PART)) :], axis=0)
     # `current` is the first energy less all decrements; where that cancels, energies are computed anew, now and then
     if (current > CANCELLATION * start).all():
         return to_come <= tolerance * current

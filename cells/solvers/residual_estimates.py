@@ -22,7 +22,7 @@ from .conjugate_gradients import minimise
 from .sparse_factorisation import can_be_factorised
 
 STEPS = 200  # of conjugate gradients, at most, for a residual
-DOUBTFUL = 0.2  # part of the allowed error from which one step is doubted: in a deep, narrow well it may give a tenth
+DOUBTFUL = 0.1  # part of the allowed error from which one step is doubted: in a deep, narrow well it may give a tenth
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,6 +3,9 @@
 Exact tensors: 1/(Z Zhat) on a line by quadrature, products of lines in the plane.
 """
 
+import warnings
+from contextlib import nullcontext
+
 import numpy as np
 import pytest
 from scipy.special import iv
@@ -301,3 +304,34 @@ def test_tight_tolerances_are_reached_where_rounding_leaves_them():
     potential = MultiscalePotential(1, 1, 1.0, nothing, lambda x, y: wave(y[0]))
     found = effective_tensor(potential, [[0.0]], 1e-13)
     assert abs(found.value[0, 0, 0] * iv(0, 1.0) ** 2 - 1) <= found.error[0] <= 1e-13
+
+
+@pytest.mark.parametrize("rtol", [1e-1, 1e-2, 1e-3])
+@pytest.mark.parametrize("cells", [12, 24])
+def test_steps_of_the_energy_do_not_end_conjugate_gradients(cells, rtol):
+    """A deep, thin layer across the diagonal: the energy falls in steps, of which one is 1e-2 of it."""
+    layer = lambda s: wave(s) / 2.2 - 6.137 * exp(-((sin(pi * (s - 0.618)) / (0.04 * pi)) ** 2))  # noqa: E731
+    potential = MultiscalePotential(2, 1, 1.0, nothing, lambda x, y: layer(y[0] + y[1]))
+    ticks = np.arange(4001) / 4001
+    values = cosine(ticks) / 2.2 - 6.137 * np.exp(-((np.sin(np.pi * (ticks - 0.618)) / (0.04 * np.pi)) ** 2))
+    mean, inverse = np.exp(-values).mean(), np.exp(values).mean()
+    # across the layers the harmonic mean, along them the mean, over Z
+    across = np.array([[1, 1], [1, 1]]) / 2
+    exact = (across / inverse + (np.eye(2) - across) * mean) / mean
+    with pytest.warns(Unresolved) if (cells, rtol) == (12, 1e-3) else nullcontext():
+        found = effective_tensor(potential, [[0.0, 0.0]], rtol, route=FiniteElements(cells=(cells,)))
+    roots = np.sqrt(np.linalg.eigvals(np.linalg.solve(exact, found.value[0])))
+    assert np.abs(2 * np.log(roots)).max() <= found.error[0]
+
+
+@pytest.mark.parametrize("place", np.arange(16) / 16 / 33)
+def test_phases_for_which_two_rules_alias_the_same(place):
+    """Wells at 16 places between two points of the grid of 33: some hide what it aliases in Z from the moved one."""
+    well = lambda p: -1.55 * exp(20 * (wave(p - place) - 1))  # noqa: E731
+    potential = MultiscalePotential(3, 1, 1.0, nothing, lambda x, y: well(y[0]) + (wave(y[1]) + wave(y[2])) / 9)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Unresolved)
+        found = effective_tensor(potential, np.zeros((1, 3)), 1e-6, route=FourierGalerkin((33,)))
+    ticks = np.arange(4001) / 4001
+    true = np.exp(1.55 * np.exp(20 * (cosine(ticks - place) - 1))).mean() * iv(0, 1 / 9) ** 2
+    assert abs(np.log(found.partition[0] / true)) <= found.error[0]
