@@ -8,10 +8,10 @@ import numpy as np
 
 from scaling_limits.particles.sampling.workers import Stop
 
-from ..solvers.cell_problem import CellProblem, Field, add_unit_gradients, energy, inverted
+from ..solvers.cell_problem import CellProblem, Field, add_unit_gradients, energy, flux, inverted
 from ..solvers.dual_problem import CurlProblem, dual_fields, rotated
 from ..solvers.reduced_basis import LevelBasis
-from ..solvers.residual_estimates import RicherSpace, relative_size
+from ..solvers.residual_estimates import RicherSpace
 from ..solvers.symmetric import exponential_field, logarithm, relative_distance
 from ..spaces.tensor_space import SHIFTS, TensorSpace
 from .fields import LevelFields
@@ -56,15 +56,15 @@ class Measured:
         result: K_{k-1}, Z_{k-1}, bounds and errors.
         own: relative error (B,) that this level adds by its space; infinite where a cell was not solved.
         contrast: log of the contrast of K_k in each cell (B,); NaN where V1 is not finite.
-        of_samples: relative changes (B,) of K_{k-1} and Z_{k-1} where the interpolation between samples keeps fewer
-            waves; 0 where it is not used.
+        averaging: part (B,) that averaging over y_k leaves of an error between the samples of y_k whose waves are as
+            short as those of the last third of the samples, or shorter; 1 where that is not known.
         converged: whether conjugate gradients have converged (B,).
     """
 
     result: LevelResult
     own: np.ndarray
     contrast: np.ndarray
-    of_samples: np.ndarray
+    averaging: np.ndarray
     converged: np.ndarray
 
     def add(self, index: np.ndarray, more: np.ndarray, bounds: bool) -> None:
@@ -76,7 +76,7 @@ class Measured:
             self.result.slack[index] += more
 
 
-MEASURES = ("own", "contrast", "of_samples", "converged")
+MEASURES = ("own", "contrast", "averaging", "converged")
 
 
 def joined_measures(parts: list[Measured]) -> Measured:
@@ -114,7 +114,7 @@ class Cells:
         stop.check()
         self.space = how.space
         self._values: dict[tuple[int, bool], tuple[np.ndarray, np.ndarray]] = {}
-        self._tensors: dict[tuple[int, bool, int | None], np.ndarray] = {}
+        self._tensors: dict[tuple[int, bool], np.ndarray] = {}
         self.entries, _ = self.at(self.space)
         self.shift, self.contrast = self._largest_exponent()
         self.shifts = self.shift[:, None, None] * np.eye(self.space.dim)
@@ -140,15 +140,15 @@ class Cells:
         with np.errstate(all="ignore"):
             return top, top - bottom
 
-    def tensor(self, space: TensorSpace, *, lower: bool = False, kept: int | None = None) -> np.ndarray:
+    def tensor(self, space: TensorSpace, *, lower: bool = False) -> np.ndarray:
         """exp(-shift) K_k at the points of a quadrature, or its lower bound.
 
-        A scalar (B, q, ...) or a tensor (B, d, d, q, ...); with `kept`, see `LevelFields.at`.
+        A scalar (B, q, ...) or a tensor (B, d, d, q, ...).
         """
         fields, dim = self.fields, space.dim
-        key = id(space), lower and not fields.exact, kept
+        key = id(space), lower and not fields.exact
         if key not in self._tensors:
-            entries = (fields.at(self.rows, space, kept=kept) if kept is not None else self.at(space, lower=lower))[0]
+            entries, _ = self.at(space, lower=lower)
             shifts = self.shift[:, None] * fields.identity
             entries = entries - shifts.reshape(*shifts.shape, *[1] * dim)
             self._tensors[key] = np.exp(entries[:, 0]) if fields.scalar else exponential_field(entries, dim)
@@ -173,17 +173,17 @@ class Cells:
         if good.all():
             return self._bounded() if self.bounds else self._estimated()
         dim, count = self.space.dim, len(self.rows)
-        result, own, of_samples = empty(count, dim), np.full(count, np.inf), np.zeros(count)
-        converged = np.ones(count, dtype=bool)
+        result, own, converged = empty(count, dim), np.full(count, np.inf), np.ones(count, dtype=bool)
+        averaging = np.ones(count)
         result.error[:] = np.inf
         if good.any():
             some = Cells(self.fields, self.rows[good], self.how, self.bounds, self._stop).measured()
             result.put(good, some.result)
-            own[good], of_samples[good], converged[good] = some.own, some.of_samples, some.converged
-        return Measured(result, own, self.contrast, of_samples, converged)
+            own[good], averaging[good], converged[good] = some.own, some.averaging, some.converged
+        return Measured(result, own, self.contrast, averaging, converged)
 
     def _estimated(self) -> Measured:
-        richer, fewer, of_samples = self.how.richer, self._fewer_waves, np.zeros(len(self.rows))
+        richer = self.how.richer
         test = self.space if richer is None else richer.test
         if self.space.dim == 1 and richer is not None:
             return self._harmonic_means(test)
@@ -194,10 +194,12 @@ class Cells:
         if richer is not None and converged.any():
             error = richer.error(self.tensor(test), field, effective) + self._error_of_partition(test)
             own = np.where(converged, error + self.how.leaves, np.inf)
-        if fewer is not None:
-            before, after = (energy(self.tensor(test, kept=kept) * test.weights, field) for kept in (None, fewer))
-            of_samples = relative_size(after - before, before) + self._change_of_partition(test, fewer)
-        return self._complete(logarithm(effective) + self.shifts, own, of_samples, converged)
+        averaging = np.ones(len(self.rows))
+        if self.fields.samples.axes:
+            fluxes = flux(self.tensor(test), field)
+            parts = [[f[:, j] * v[:, j] for f, v in zip(fluxes, field)] for j in range(test.dim)]
+            averaging = self._averaging(test, [sum(part[1:], part[0]) for part in parts])
+        return self._complete(logarithm(effective) + self.shifts, own, averaging, converged)
 
     def _minimised(self, tensor: np.ndarray, better: TensorSpace) -> tuple[np.ndarray, Field, np.ndarray]:
         """Energies (B, d, d), gradients of the correctors by a better quadrature, and convergence, in space or span."""
@@ -212,24 +214,29 @@ class Cells:
         """In one dimension 1/K_{k-1} = int 1/K_k is exact, and what is left is quadrature."""
         tensor, finer = (-space.log_mean(-self.at(space)[0][:, 0]) for space in (self.space, better))
         own = QUADRATURE * (np.abs(finer - tensor) + self._error_of_partition(better))
-        of_samples = np.zeros(len(self.rows))
-        if self._fewer_waves is not None:
-            fewer = self.fields.at(self.rows, self.space, kept=self._fewer_waves)[0]
-            of_samples = np.abs(tensor + self.space.log_mean(-fewer[:, 0]))
-            of_samples += self._change_of_partition(self.space, self._fewer_waves)
-        return self._complete(tensor[:, None, None], own, of_samples, np.ones(len(own), dtype=bool))
+        inverse = -self.at(self.space)[0][:, 0]
+        densities = [np.exp(inverse - inverse.max(axis=1, keepdims=True))]
+        return self._complete(tensor[:, None, None], own, self._averaging(self.space, densities), own < np.inf)
 
-    def _complete(self, tensor: np.ndarray, own: np.ndarray, of_samples: np.ndarray, converged: np.ndarray) -> Measured:
+    def _complete(self, tensor: np.ndarray, own: np.ndarray, averaging: np.ndarray, converged: np.ndarray) -> Measured:
         error = self.fields.samples.inherited[self.rows] + own + EPSILON * (10.0 + self.contrast)
         partition = self.log_partition(self.space)
         result = LevelResult(tensor, partition, tensor, np.zeros(len(self.rows)), error)
-        return Measured(result, own, self.contrast, of_samples, converged)
+        return Measured(result, own, self.contrast, averaging, converged)
 
-    @property
-    def _fewer_waves(self) -> int | None:
-        """Two thirds of the wave numbers of the interpolation between samples; None where nothing is sampled."""
+    def _averaging(self, space: TensorSpace, densities: list[np.ndarray]) -> np.ndarray:
+        """See `Measured`: an error d of log K_k changes K_{k-1} by the integral of d times the density of its energy.
+
+        Args:
+            space: with the quadrature points.
+            densities: of the energies of K_{k-1} (B, q, ...).
+        """
         samples = self.fields.samples
-        return max(1, (samples.count // 2) * 2 // 3) if samples.axes else None
+        if not samples.axes:
+            return np.ones(len(self.rows))
+        least = max(1, samples.count // 2 * 2 // 3 + 1)
+        parts = [space.largest_wave(density, least, samples.axes) for density in densities]
+        return np.max(parts, axis=0) + space.largest_wave(self._weights(space)[0], least, samples.axes)
 
     def _error_of_partition(self, better: TensorSpace) -> np.ndarray:
         """What another quadrature changes in log Z_{k-1} (B,)."""
@@ -249,11 +256,6 @@ class Cells:
         before, after = (space.waves(self._weights(space)[0], number) for space in (self.space, moved))
         sizes: np.ndarray = np.linalg.norm((after - before) / np.sin(np.pi * np.array(SHIFTS[moved.dim])), axis=1)
         return sizes
-
-    def _change_of_partition(self, space: TensorSpace, kept: int) -> np.ndarray:
-        """What fewer waves between the samples change in log Z_{k-1} (B,)."""
-        fewer = self.fields.at(self.rows, space, kept=kept)[1]
-        return np.abs(space.log_mean(fewer) - self.log_partition(space))
 
     def _bounded(self) -> Measured:
         """Energies of trial fields and fluxes, by the better quadrature; what it changes goes into the slack."""
@@ -288,7 +290,7 @@ class Cells:
         result = LevelResult(upper, partition, lower, slack, np.zeros(len(rows)))
         result.error[:] = np.where(converged, gaps(result), np.inf)
         own = np.maximum(result.error - samples.inherited[rows] - 2.0 * samples.widening[rows], 0.0)
-        return Measured(result, own, self.contrast, np.zeros(len(rows)), converged)
+        return Measured(result, own, self.contrast, np.ones(len(rows)), converged)
 
     def minimisers_and_duals(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """Correctors, energies, potentials of the best fluxes, and convergence; in the plane all are solved at once."""

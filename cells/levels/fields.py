@@ -36,22 +36,19 @@ class LevelFields:
         self.table = samples.table(np.concatenate([*entries, results.log_partition[:, None]], axis=1))
         self.identity = np.ones(1) if self.scalar else packed(np.eye(dim))
 
-    def at(
-        self, rows: np.ndarray, space: TensorSpace, *, lower: bool = False, kept: int | None = None
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def at(self, rows: np.ndarray, space: TensorSpace, *, lower: bool = False) -> tuple[np.ndarray, np.ndarray]:
         """log K_k, or its lower bound, and log Z_k at the quadrature points of a space.
 
         Args:
             rows: numbers of the cells (C,).
             space: whose quadrature points are meant.
             lower: whether the lower bound is wanted.
-            kept: wave numbers of the interpolation between the samples that are kept; None for all.
 
         Returns:
             Entries (C, 1 or d (d+1)/2, q, ...) of log K_k, and log Z_k (C, q, ...).
         """
         own = self.splitting.exponent(self.level, self.slow[rows], space.nodes)
-        values = interpolate(self.table[rows], space.nodes, kept)
+        values = interpolate(self.table[rows], space.nodes)
         shape = (len(rows), self.entries, *space.weights.shape)
         mine = values[:, self.entries : -1] if lower else values[:, : self.entries]
         tensor = mine + self.identity.reshape(1, -1, *[1] * space.dim) * own[:, None]

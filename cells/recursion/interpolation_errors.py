@@ -2,16 +2,49 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from ..levels.results import LevelResult, Samples, differences
 
-SAFETY = 1.5  # factor on measured errors
+SAFETY = 1.5  # factor on the largest difference at the trial points
+FALLING = 0.25  # largest ratio of the waves of a third to those of the third before, where they fall off steadily
+STEADY = 2.0  # factor on the error that waves which go on falling like this would leave
+LEAST = 0.1  # of an error is counted, whatever averaging leaves of it
 
 
-def errors_between(
-    samples: Samples, true: LevelResult, trials: np.ndarray, unseen: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+@dataclass(frozen=True, eq=False)
+class Between:
+    """Errors of the interpolation between samples, for B cells.
+
+    Args:
+        errors: the largest relative errors of K_k, of its lower bound and of Z_k, times a safety factor (B,).
+        falling: whether the waves of log K_k fall off steadily (B,).
+    """
+
+    errors: np.ndarray
+    falling: np.ndarray
+
+    def rows(self, index: np.ndarray) -> Between:
+        """Those of some of the cells."""
+        return Between(self.errors[index], self.falling[index])
+
+    def effect(self, averaging: np.ndarray) -> np.ndarray:
+        """What they change in K_{k-1}/Z_{k-1} (B,), without bounds.
+
+        An error that oscillates averages out to first order, and its square remains. Where the waves of log K_k do not
+        fall off steadily, such as those of period 1/4 between 13 samples, errors may be aliases of long waves: there
+        they count in full.
+
+        Args:
+            averaging: what averaging leaves of errors with short waves (B,).
+        """
+        left = self.errors * np.clip(averaging, LEAST, 1.0) + self.errors**2
+        return np.where(self.falling, np.minimum(left, self.errors), self.errors)
+
+
+def errors_between(samples: Samples, true: LevelResult, trials: np.ndarray, unseen: np.ndarray) -> Between:
     """Errors of the interpolation at trial points.
 
     Args:
@@ -19,30 +52,14 @@ def errors_between(
         true: K_k at the trial points of each cell, y_k running fastest.
         trials: values of y_k of each cell (B, T, d).
         unseen: errors by a scan of V1 (B,).
-
-    Returns:
-        For each cell the largest relative error of K_k, of its lower bound and of Z_k, times a safety factor (B,); and
-        by how much it exceeds what the last third of the waves makes there (B,).
     """
-    kept = max(1, (samples.count // 2) * 2 // 3)
-    there = samples.at(trials)
-    errors = np.maximum(differences(there, true).reshape(samples.cells, -1).max(axis=1), unseen)
-    waves = differences(there, samples.at(trials, kept)).reshape(samples.cells, -1).max(axis=1)
-    ratios = np.divide(errors, waves, out=np.zeros_like(errors), where=waves > 0)
-    return SAFETY * errors, np.where(waves > 0, ratios, np.inf)
 
+    def largest(first: LevelResult, second: LevelResult) -> np.ndarray:
+        return differences(first, second).reshape(samples.cells, -1).max(axis=1)
 
-def effect_on_cells(errors: np.ndarray, changes: np.ndarray, ratios: np.ndarray) -> np.ndarray:
-    """What the errors between the samples change in K_{k-1}/Z_{k-1} (B,).
-
-    An error that oscillates averages out to first order: what remains is in proportion to what the last waves of the
-    interpolation change there, and its square. It is never more than the largest error of K_k.
-
-    Args:
-        errors: the largest errors between the samples (B,).
-        changes: of K_{k-1}/Z_{k-1}, relative, where the last third of the waves is left out (B,).
-        ratios: of the errors to these waves, at trial points (B,).
-    """
-    known = np.isfinite(ratios)
-    estimate = SAFETY * changes * np.where(known, ratios, 0.0) + errors**2
-    return np.where(known, np.minimum(errors, estimate), errors)
+    half = samples.count // 2
+    there, fewer, few = (samples.at(trials, kept) for kept in (None, half * 2 // 3, half // 3))
+    errors = np.maximum(largest(there, true), unseen)
+    last, middle = largest(there, fewer), largest(fewer, few)
+    falling = (errors <= FALLING * last) & (last <= FALLING * middle) & (errors * middle <= STEADY * last**2)
+    return Between(SAFETY * errors, falling)

@@ -22,7 +22,7 @@ from ..levels.scan import strengths, unseen_by_samples
 from ..spaces.discretisations import Discretisation, choose_route
 from ..spaces.interpolation import grid, trial_points
 from .basis_building import MANY, BasisOfLevel, solve_many
-from .interpolation_errors import effect_on_cells, errors_between
+from .interpolation_errors import LEAST, errors_between
 from .refinement import CellSolver, Solved
 from .search import Place, Reason, explained
 from .settings import MOST_SAMPLES, SAMPLE_COUNTS, Allowances
@@ -123,7 +123,7 @@ class Recursion:
         counts = [count for count in SAMPLE_COUNTS if count <= MOST_SAMPLES[len(axes)]]
         for count in counts:
             last = count == counts[-1]
-            least = promising(tried, self.allowances.samples) if tried else self._counts.get(level, 0)
+            least = promising(tried, self._limit) if tried else self._counts.get(level, 0)
             if count < least and not last:
                 continue
             errors, solved, result = self._solve_with(level, slow[pending], count, last)
@@ -152,15 +152,15 @@ class Recursion:
         allowed, axes, dim = self.allowances, self.splitting.sampled_axes(level), self.splitting.dim
         errors: np.ndarray = np.full(len(slow), np.inf)
         missed, worst = unseen_by_samples(self.splitting, level, slow, count, axes)
-        limit = allowed.samples if allowed.bounds else allowed.samples**0.5  # the square of the error stays
-        some = np.flatnonzero((missed <= limit) | last)
+        some = np.flatnonzero((missed <= self._limit) | last)
         if not some.size:
             return errors, some, empty(0, dim)
         trials = np.repeat(trial_points(TRIALS, axes, dim)[None], len(some), axis=0)
         trials[:, -1] = np.where(missed[some, None] > SEEN, worst[some], trials[:, -1])
         samples, true = self._sampled_and_tried(level, slow[some], count, trials)
-        errors[some], ratios = errors_between(samples, true, trials, missed[some])
-        able = np.flatnonzero((errors[some] <= limit) | last)
+        between = errors_between(samples, true, trials, missed[some])
+        errors[some] = between.errors
+        able = np.flatnonzero((errors[some] <= self._limit) | last)
         some = some[able]
         if not some.size:
             return errors, some, empty(0, dim)
@@ -168,9 +168,14 @@ class Recursion:
         solved = self._with_samples(level, slow[some], samples.rows(able).widened(np.where(known, errors[some], 0.0)))
         solved.result.error[~known] = np.inf
         if not allowed.bounds:
-            errors[some] = effect_on_cells(errors[some], solved.of_samples, ratios[able])
+            errors[some] = between.rows(able).effect(solved.averaging)
             solved.result.error[:] += errors[some]
         return errors, some, solved.result
+
+    @property
+    def _limit(self) -> float:
+        """The largest error between samples of which so much may be left by averaging as is allowed."""
+        return self.allowances.samples if self.allowances.bounds else self.allowances.samples / LEAST
 
     def _sampled_and_tried(
         self, level: int, slow: np.ndarray, count: int, trials: np.ndarray
@@ -243,4 +248,5 @@ def promising(tried: list[tuple[int, float]], allowed: float) -> float:
     rate = np.log(error / last_error) / (last - first)
     if not rate > 0:
         return last + 1
-    return last + min(np.log(last_error / allowed) / rate - 1.0, last)
+    # errors of entire functions fall faster and faster
+    return last + min(0.6 * np.log(last_error / allowed) / rate, last)

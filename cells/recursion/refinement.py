@@ -41,7 +41,7 @@ class Solved:
     Args:
         result: of the B cells.
         own: the relative error (B,) that this level adds by its space; infinite where it is not known.
-        of_samples: see `Measured`.
+        averaging: see `Measured`.
         places: the space of each cell (B,), objects.
         place: the last space that was tried.
         reason: why the errors of some cells are larger than allowed, if they are.
@@ -49,7 +49,7 @@ class Solved:
 
     result: LevelResult
     own: np.ndarray
-    of_samples: np.ndarray
+    averaging: np.ndarray
     places: np.ndarray
     place: Place
     reason: Reason | None = None
@@ -59,7 +59,7 @@ class Solved:
         """Cells that are not solved yet."""
         result = empty(count, dim)
         result.error[:] = np.inf
-        return cls(result, np.full(count, np.inf), np.zeros(count), np.full(count, place), place)
+        return cls(result, np.full(count, np.inf), np.ones(count), np.full(count, place), place)
 
     def put(self, index: np.ndarray, measured: Measured, place: Place) -> None:
         """Write cells whose errors are not larger than before."""
@@ -68,13 +68,13 @@ class Solved:
         where, self.place = index[better], place
         self.result.put(where, measured.result.rows(better))
         self.result.error[index[~np.isfinite(own) & better]] = np.inf
-        self.own[where], self.of_samples[where] = own[better], measured.of_samples[better]
+        self.own[where], self.averaging[where] = own[better], measured.averaging[better]
         self.places[where] = place
 
     def join(self, index: np.ndarray, other: Solved) -> None:
         """Write cells that were solved by themselves."""
         self.result.put(index, other.result)
-        self.own[index], self.of_samples[index] = other.own, other.of_samples
+        self.own[index], self.averaging[index] = other.own, other.averaging
         self.places[index], self.place = other.places, other.place
         self.explain(other.reason)
 
@@ -192,7 +192,7 @@ class CellSolver:
 
     def allowed(self, fields: LevelFields) -> float:
         """Relative error that the space of a level may add."""
-        return self.allowances.space(bool(fields.samples.axes))
+        return self.allowances.space(fastest=fields.fastest, sampled=bool(fields.samples.axes))
 
 
 def _means(fields: LevelFields, rows: np.ndarray, space: TensorSpace) -> np.ndarray:

@@ -10,9 +10,14 @@ SAMPLE_COUNTS = (5, 7, 9, 11, 13, 15, 17, 19, 21, 25, 29, 33, 39, 45, 55, 65, 81
 MOST_SAMPLES = {1: 1025, 2: 129, 3: 33}
 
 
+# how the tolerance is shared where there are slower levels: their samples are by far the most cells
+FOR_SAMPLES, FOR_SPACES, FOR_FASTEST = 0.6, 0.1, 0.3
+MARGIN = 0.9  # the rest is for rounding
+
+
 @dataclass(frozen=True)
 class Allowances:
-    """How the tolerance is shared: each level has an equal part, half of it for its samples of y_k where it has any.
+    """How the tolerance is shared: most of it for samples of y_k, a third for the fastest level, little for the others.
 
     Args:
         rtol: relative error of the tensor that is asked for.
@@ -24,16 +29,18 @@ class Allowances:
     levels: int
     bounds: bool
 
-    @property
-    def part(self) -> float:
-        """Relative error that one level may add, with a margin for rounding."""
-        return 0.9 * self.rtol / self.levels
-
-    def space(self, sampled: bool) -> float:
+    def space(self, *, fastest: bool, sampled: bool) -> float:
         """Relative error that the space of a level may add in a cell."""
-        return 0.5 * self.part if sampled else self.part
+        if self.levels == 1:
+            return MARGIN * self.rtol
+        if fastest:
+            return MARGIN * FOR_FASTEST * self.rtol
+        return self._of_slower_level(FOR_SPACES if sampled else FOR_SPACES + FOR_SAMPLES)
 
     @property
     def samples(self) -> float:
         """Relative error that the interpolation between samples of y_k may add in a cell, on either side of bounds."""
-        return 0.25 * self.part if self.bounds else 0.5 * self.part
+        return self._of_slower_level(0.5 * FOR_SAMPLES if self.bounds else FOR_SAMPLES)
+
+    def _of_slower_level(self, part: float) -> float:
+        return MARGIN * part * self.rtol / max(1, self.levels - 1)

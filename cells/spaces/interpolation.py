@@ -40,13 +40,12 @@ def on_grid(values: np.ndarray, points: int, axes: tuple[int, ...], dim: int) ->
     return np.moveaxis(values, -1, 1).reshape(values.shape[0], values.shape[-1], *lengths)
 
 
-def interpolate(samples: np.ndarray, nodes: tuple[np.ndarray, ...], kept: int | None = None) -> np.ndarray:
+def interpolate(samples: np.ndarray, nodes: tuple[np.ndarray, ...]) -> np.ndarray:
     """Interpolate samples on the grid at the products of nodes.
 
     Args:
         samples: (B, C, m or 1, ...), m odd.
         nodes: the d coordinates, as `TensorSpace.nodes`.
-        kept: the largest wave number that is kept; None for all.
 
     Returns:
         (B, C, q or 1, ...), of length 1 along the axes that were not sampled.
@@ -54,7 +53,7 @@ def interpolate(samples: np.ndarray, nodes: tuple[np.ndarray, ...], kept: int | 
     dim = len(nodes)
     for axis in range(-dim, 0):
         if samples.shape[axis] > 1:
-            samples = apply_along(_matrix(samples.shape[axis], nodes[axis].tobytes(), kept), samples, axis)
+            samples = apply_along(_matrix(samples.shape[axis], nodes[axis].tobytes()), samples, axis)
     return samples
 
 
@@ -89,8 +88,8 @@ def at_scattered(values: np.ndarray, factors: list[np.ndarray]) -> np.ndarray:
 
 
 @lru_cache(maxsize=256)
-def _matrix(count: int, nodes: bytes, kept: int | None) -> np.ndarray:
-    return _factors(count, np.frombuffer(nodes), kept)
+def _matrix(count: int, nodes: bytes) -> np.ndarray:
+    return _factors(count, np.frombuffer(nodes))
 
 
 def _factors(count: int, points: np.ndarray, kept: int | None = None) -> np.ndarray:

@@ -218,6 +218,26 @@ class TensorSpace:
         top = flat.max(axis=1)
         return top + np.log(np.exp(flat - top[:, None]) @ self.weights.ravel())
 
+    def largest_wave(self, values: np.ndarray, least: int, axes: tuple[int, ...]) -> np.ndarray:
+        """The largest |integral of f exp(2 pi i m.y)| over that of f (B,), for the values (B, q, ...) of some f > 0.
+
+        Args:
+            values: of f, or its products with anything, at the quadrature points.
+            least: the largest component of m is at least that, or the largest wave number of the grid.
+            axes: the components of m that are not 0.
+        """
+        largest = 2 * least if self.line.per_element else min(2 * least, (self.line.points.size - 1) // 2)
+        numbers = np.arange(-largest, largest + 1)
+        rows: list[np.ndarray | None] = []
+        for axis, line in enumerate(self.lines):
+            waves = np.exp(2j * np.pi * numbers[:, None] * line.points) if axis in axes else np.ones((1, 1))
+            rows.append(waves * line.weights)
+        sums = np.abs(apply_along_all(rows, values))
+        sizes = np.meshgrid(*[np.abs(numbers) if axis in axes else [0] for axis in range(self.dim)], indexing="ij")
+        outer = np.max(sizes, axis=0) >= min(least, largest)
+        total = sums.reshape(len(sums), -1)[:, sums[0].size // 2]
+        return sums[:, outer].max(axis=1) / total
+
     def waves(self, values: np.ndarray, number: int) -> np.ndarray:
         """Integrals of a function times exp(2 pi i m y_j) over its integral, (B, d), for its values (B, q, ...)."""
         angles = [TWO_PI * number * line.points for line in self.lines]

@@ -335,3 +335,15 @@ def test_phases_for_which_two_rules_alias_the_same(place):
     ticks = np.arange(4001) / 4001
     true = np.exp(1.55 * np.exp(20 * (cosine(ticks - place) - 1))).mean() * iv(0, 1 / 9) ** 2
     assert abs(np.log(found.partition[0] / true)) <= found.error[0]
+
+
+@pytest.mark.parametrize("rtol", [1e-2, 1e-4, 1e-6])
+@pytest.mark.parametrize("numbers", [(4, 4), (4, 3), (7, 4), (5, 10), (3, 6)])
+def test_samples_take_short_waves_for_long_ones(numbers, rtol):
+    """Scales of period 1/4 and the like: what 13 samples miss, they hold as waves that U_1 does not weigh."""
+    first, second = numbers
+    values = lambda wave, y, z: 2 * wave(first * y) - wave(second * y) * wave(z) / 2 + wave(first * y + z) / 3  # noqa: E731
+    potential = MultiscalePotential(1, 2, 1.0, nothing, lambda x, y, z: values(wave, y[0], z[0]))
+    exact = line(lambda y, z: values(cosine, y, z), 384, 2)
+    found = effective_tensor(potential, [[0.0]], rtol)
+    assert abs(np.log(found.value.item() / exact)) <= found.error[0] <= rtol
