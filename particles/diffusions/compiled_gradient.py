@@ -16,7 +16,7 @@ from sympy.printing.pycode import PythonCodePrinter
 
 from ..sampling.philox import FAST
 from ..sampling.simd_math import cos_sin_2pi, exponential
-from ..support.symbolic import check_compilable
+from ..support.symbolic import check_compilable, with_shifted_exponents
 from .multiscale_potential import MultiscalePotential
 
 
@@ -44,13 +44,17 @@ def gradient_of(potential: MultiscalePotential) -> Callable[..., None]:
     full = potential.confining_expression + potential.fluctuation_expression.subs(on_diagonal, simultaneous=True)
     components = [sympy.diff(full, symbol) for symbol in slow]
     check_compilable(components)
-    source = _source(components, slow, scales)
+    together, shifts = with_shifted_exponents(sympy.Tuple(*components))
+    source = _source(list(together), slow, scales, shifts)
     namespace: dict[str, object] = {"math": math, "cos_sin_2pi": cos_sin_2pi, "exponential": exponential}
     exec(compile(source, f"<gradient of {potential!r}>", "exec"), namespace)
     return njit(fastmath=FAST, error_model="numpy", boundscheck=False)(namespace["gradient"])
 
 
-def _source(components: list[sympy.Expr], slow: tuple[sympy.Symbol, ...], scales: tuple[sympy.Symbol, ...]) -> str:
+def _source(
+    components: list[sympy.Expr], slow: tuple[sympy.Symbol, ...], scales: tuple[sympy.Symbol, ...],
+    shifts: dict[sympy.Symbol, float],
+) -> str:  # fmt: skip
     """Python code of the loop over positions; each wave is evaluated once, and so is what several terms share."""
     waves = sorted(
         {wave.args[0] for c in components for wave in c.atoms(sympy.sin, sympy.cos)}, key=sympy.default_sort_key
@@ -71,6 +75,7 @@ def _source(components: list[sympy.Expr], slow: tuple[sympy.Symbol, ...], scales
     body += [f"out[{i}, j] = {show(expression)}" for i, expression in enumerate(reduced)]
     lines = ["def gradient(x, out, count, scales):"]
     lines += [f"    {scale} = scales[{k}]" for k, scale in enumerate(scales)]
+    lines += [f"    {shift} = {value!r}" for shift, value in shifts.items()]
     lines += ["    for j in range(count):"]
     lines += [f"        {symbol} = x[{i}, j]" for i, symbol in enumerate(slow)]
     return "\n".join(lines + [f"        {line}" for line in body]) + "\n"

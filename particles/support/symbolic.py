@@ -22,6 +22,7 @@ ORDINARY = {
     "sin", "cos", "tan", "asin", "acos", "atan", "atan2", "sinh", "cosh", "tanh", "asinh", "acosh", "atanh", "exp",
     "log", "Abs", "sign",
 }  # fmt: skip
+FAR = 30.0  # log of a factor of an exponential from which on it is put back into the exponent
 UNEVALUATED = (sympy.Derivative, sympy.Integral, sympy.Limit, sympy.Product, sympy.Sum, sympy.Subs)
 
 
@@ -110,10 +111,12 @@ def lambdified(symbols: Sequence[sympy.Symbol], expression: Any, name: str = "po
     Raises:
         InvalidArgument: numpy and scipy do not compute it.
     """
+    expression, shifts = with_shifted_exponents(expression)
     used = {type(function).__name__ for function in expression.atoms(sympy.Function)}
     modules: Any = "numpy" if used <= ORDINARY else [_elliptic(), "scipy", "numpy"]
     try:
-        function = sympy.lambdify(list(symbols), expression, modules=modules, cse=True)
+        plain = sympy.lambdify([*symbols, *shifts], expression, modules=modules, cse=True)
+        function = partial_last(plain, tuple(shifts.values())) if shifts else plain
         with np.errstate(all="ignore"):  # only names and shapes are looked at
             function(*[np.array([0.25, 0.75]) for _ in symbols])
     except Exception as error:
@@ -128,6 +131,33 @@ def lambdified(symbols: Sequence[sympy.Symbol], expression: Any, name: str = "po
     if modules == "numpy":
         return function
     return lambda *values: _real(function(*values))
+
+
+def with_shifted_exponents(expression: Any) -> tuple[Any, dict[sympy.Symbol, float]]:
+    """An expression in which large or small factors of exponentials are symbols in their exponents, and their values.
+
+    Of exp(1000.0 (cos y - 1)), sympy makes exp(-1000) exp(1000 cos y), whose factors are no numbers of a computer.
+    """
+    shifts: dict[sympy.Symbol, float] = {}
+
+    def shifted(product: sympy.Mul) -> sympy.Expr:
+        number = sympy.Mul(*[factor for factor in product.args if factor.is_number])
+        factors = [factor for factor in product.args if not factor.is_number]
+        powers = [factor for factor in factors if isinstance(factor, sympy.exp)]
+        if not powers or number == 0 or abs(float(sympy.log(abs(number)).evalf())) < FAR:
+            return product
+        shift = sympy.Symbol(f"shift{len(shifts)}", real=True)
+        shifts[shift] = float(sympy.log(abs(number)).evalf())
+        others = [factor for factor in factors if factor is not powers[0]]
+        return sympy.sign(number) * sympy.Mul(sympy.exp(powers[0].args[0] + shift), *others)
+
+    shifted_expression = expression.replace(lambda part: isinstance(part, sympy.Mul), shifted)
+    return shifted_expression, shifts
+
+
+def partial_last(function: Callable[..., Any], last: tuple[float, ...]) -> Callable[..., Any]:
+    """The function with its last arguments given."""
+    return lambda *values: function(*values, *last)
 
 
 def _real(values: Any) -> Any:

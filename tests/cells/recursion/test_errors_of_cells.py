@@ -23,6 +23,7 @@ from scaling_limits.cells.spaces.discretisations import FourierGalerkin, after
 from scaling_limits.cells.spaces.interpolation import grid
 from scaling_limits.cells.spaces.tensor_space import TensorSpace, elements, equidistant, fourier
 from scaling_limits.particles import MultiscalePotential
+from scaling_limits.particles.diffusions.compiled_gradient import gradient_of
 from scaling_limits.particles.errors import Unresolved
 from scaling_limits.particles.sampling.workers import Stop
 
@@ -347,3 +348,18 @@ def test_samples_take_short_waves_for_long_ones(numbers, rtol):
     exact = line(lambda y, z: values(cosine, y, z), 384, 2)
     found = effective_tensor(potential, [[0.0]], rtol)
     assert abs(np.log(found.value.item() / exact)) <= found.error[0] <= rtol
+
+
+@pytest.mark.parametrize("sharpness", [897.0, 1097.0, 5000.0])
+def test_exponents_that_sympy_splits_into_numbers_beyond_double_precision(sharpness):
+    """exp(1097.0 (cos y - 1)) is exp(-1097) exp(1097 cos y) for sympy; both the tensor and the gradient are right."""
+    values = lambda wave, exp, y: wave(y) / 3 - 3.1 * exp(sharpness * (wave(y - 0.343) - 1))  # noqa: E731
+    potential = MultiscalePotential(1, 1, 1.0, nothing, lambda x, y: values(wave, exp, y[0]))
+    found = effective_tensor(potential, [[0.0]], 1e-8)
+    assert abs(np.log(found.value.item() / line(lambda y: values(cosine, np.exp, y), 20001))) <= found.error[0]
+    x = np.linspace(0.02, 0.98, 97)[None]
+    out = np.empty_like(x)
+    gradient_of(potential)(x, out, x.size, (1.0,))
+    angle = 2 * np.pi * (x[0] - 0.343)
+    slope = 3.1 * sharpness * np.sin(angle) * np.exp(sharpness * (np.cos(angle) - 1)) - np.sin(2 * np.pi * x[0]) / 3
+    assert out[0] == pytest.approx(2 * np.pi * slope, abs=1e-9 * sharpness)
