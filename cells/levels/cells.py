@@ -22,7 +22,7 @@ LOST = 250.0  # and of that beyond which, from two dimensions on, conjugate grad
 QUADRATURE = 3.0  # factor on what a rule with twice as many points changes
 ROUNDING = 1e-12  # by which bounds are widened, relative
 PHASES = 0.5  # exp(0.5) - exp(-0.5) = 1.04: where waves n - m and n + m cancel, what is left is as large as the wave n
-EPSILON = 1e-15  # of an effective tensor, relative, for each unit of the log of the contrast, and ten more
+EPSILON = 3e-15  # of an effective tensor, relative, for each unit of the log of the contrast, and ten more
 
 
 @dataclass(frozen=True, eq=False)
