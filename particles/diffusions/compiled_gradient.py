@@ -36,10 +36,11 @@ def gradient_of(potential: MultiscalePotential) -> Callable[..., None]:
     """
     scales = sympy.symbols(f"scale1:{potential.scales + 1}", positive=True)
     slow = potential.slow
+    positions = slow if potential.lattice is None else sympy.Matrix(potential.inverse_lattice) * sympy.Matrix(slow)
     on_diagonal = {
         symbol: position * scale
         for variables, scale in zip(potential.fast, scales)
-        for symbol, position in zip(variables, slow)
+        for symbol, position in zip(variables, positions)
     }
     full = potential.confining_expression + potential.fluctuation_expression.subs(on_diagonal, simultaneous=True)
     components = [sympy.diff(full, symbol) for symbol in slow]

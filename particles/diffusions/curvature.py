@@ -58,9 +58,12 @@ def hessian(potential: MultiscalePotential) -> Entries:
     scales = sympy.symbols(f"scale1:{potential.scales + 1}", positive=True)
     full = potential.confining_expression + potential.fluctuation_expression
 
+    inverse = np.eye(potential.dim, dtype=int) if potential.lattice is None else potential.inverse_lattice
+
     def along(expression: sympy.Expr, i: int) -> sympy.Expr:
         terms = [sympy.diff(expression, potential.slow[i])]
-        terms += [scale * sympy.diff(expression, y[i]) for scale, y in zip(scales, potential.fast)]
+        for scale, y in zip(scales, potential.fast):
+            terms += [scale * part[i] * sympy.diff(expression, symbol) for part, symbol in zip(inverse, y) if part[i]]
         return sympy.Add(*terms)
 
     entries = [along(along(full, i), j) for i in range(potential.dim) for j in range(potential.dim)]
@@ -92,7 +95,7 @@ def _norms(matrices: np.ndarray) -> np.ndarray:
 
 def curvatures_on_paths(potential: MultiscalePotential, epsilon: float, x: np.ndarray) -> NDArray[np.float64]:
     """The norms (P,) of the Hessian of V_epsilon at positions x (P, d), with y_k = x/epsilon^k."""
-    phases = [np.mod(x / epsilon**k, 1.0) for k in range(1, potential.scales + 1)]
+    phases = [np.mod(y, 1.0) for y in potential.fast_variables(x, epsilon)]
     return curvatures(potential, epsilon, np.concatenate([x, *phases], axis=1))
 
 

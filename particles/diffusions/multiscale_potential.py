@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import sympy
@@ -13,6 +14,16 @@ from numpy.typing import ArrayLike, NDArray
 from ..errors import InvalidArgument
 from ..support import checks
 from ..support.symbolic import Symbols, check_computable, expression_of, lambdified
+from .model_options import (
+    Box,
+    Matrix,
+    OfSymbols,
+    check_used,
+    checked_domain,
+    checked_lattice,
+    checked_parameters,
+    with_numbers,
+)
 from .potential_checks import check_bounded, check_periodic, check_roots, check_smooth
 
 MOST_SCALES = 64
@@ -25,8 +36,8 @@ class MultiscalePotential:
     """An N-scale potential V_epsilon(x) = V0(x) + V1(x, x/epsilon, ..., x/epsilon^N).
 
     V1(x, y_1, ..., y_N) is smooth, bounded and 1-periodic in each y_k. A Brownian particle in the potential obeys
-    dX = -grad V_epsilon(X) dt + sqrt(2 sigma) dW. Two potentials are equal where d, N, sigma and both expressions are,
-    whatever functions these came from.
+    dX = -grad V_epsilon(X) dt + sqrt(2 sigma) dW. With lattice vectors L the fast variables are y_k = L^-1 x/epsilon^k.
+    Two potentials are equal where all their numbers and expressions are, whatever functions these came from.
 
     Args:
         dim: dimension d of space, 1, 2 or 3.
@@ -35,11 +46,15 @@ class MultiscalePotential:
         confining: V0, from the symbols x = (x[0], ..., x[d-1]) to a sympy expression.
         fluctuation: V1, from x, y1, ..., yN (tuples of d symbols each) to a sympy expression, 1-periodic in each
             component of each y.
+        lattice: L (d, d), whose columns are the periods of the surface; None for the unit cube. Hexagonal of period a
+            is a [[1, 1/2], [0, sqrt(3)/2]].
+        domain: pairs (a, b), a box for x outside which V1 need be neither bounded nor smooth; None for all of space.
+        parameters: numbers for symbols in V0 and V1, by their names: {"a": 1.0} for sympy.Symbol("a").
 
     Raises:
         InvalidArgument: an argument is out of range; an expression is not real, not smooth or not finite, or has
-            symbols other than its arguments, or functions that neither numpy nor scipy computes; V1 is not bounded, or
-            not 1-periodic in a fast variable.
+            symbols other than its arguments and parameters, or functions that neither numpy nor scipy computes; V1 is
+            not bounded, or not 1-periodic in a fast variable; a parameter that no function has.
 
     Source: Duncan, Duong and Pavliotis (2023), equations (4), (8), Assumption 1.
     """
@@ -49,11 +64,18 @@ class MultiscalePotential:
     temperature: float
     confining: Callable[..., sympy.Expr] = field(repr=False)
     fluctuation: Callable[..., sympy.Expr] = field(repr=False)
+    lattice: Matrix | ArrayLike | None = None
+    domain: Box | Sequence[tuple[float, float]] | None = None
+    parameters: Mapping[str, float] | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "dim", checks.integer("dim", self.dim, 1, 3))
         object.__setattr__(self, "scales", checks.integer("scales", self.scales, 1, MOST_SCALES))
         object.__setattr__(self, "temperature", checks.number("temperature", self.temperature, above=0.0))
+        object.__setattr__(self, "lattice", checked_lattice(self.lattice, self.dim))
+        object.__setattr__(self, "domain", checked_domain(self.domain, self.dim))
+        object.__setattr__(self, "parameters", checked_parameters(self.parameters, self.variables))
+        check_used(self._numbers, list(self._symbolic), self.variables)
         check_smooth("confining", self.confining_expression, self.slow)
         check_smooth("fluctuation", self.fluctuation_expression, self.variables)
         check_computable("confining", self.confining_expression, self.slow)
@@ -64,7 +86,38 @@ class MultiscalePotential:
 
     @cached_property
     def _identity(self) -> tuple[object, ...]:
-        return self.dim, self.scales, self.temperature, self.confining_expression, self.fluctuation_expression
+        numbers = tuple(sorted(self._numbers.items()))
+        return self.dim, self.scales, self.temperature, *self._symbolic, self.lattice, self.domain, numbers
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        confining, fluctuation = self._symbolic
+        functions = OfSymbols(confining, self.slow), OfSymbols(fluctuation, self.variables)
+        return MultiscalePotential, (
+            self.dim, self.scales, self.temperature, *functions, self.lattice, self.domain, self._numbers,
+        )  # fmt: skip
+
+    def __repr__(self) -> str:
+        options = {"lattice": self.lattice, "domain": self.domain, "parameters": self._numbers or None}
+        shown = "".join(f", {name}={value}" for name, value in options.items() if value is not None)
+        return f"MultiscalePotential(dim={self.dim}, scales={self.scales}, temperature={self.temperature}{shown})"
+
+    def replace(self, *, temperature: float | None = None, **parameters: float) -> MultiscalePotential:
+        """The same potential with other parameters, or at another temperature.
+
+        Args:
+            temperature: sigma; None for the same.
+            parameters: new numbers, by name.
+
+        Raises:
+            InvalidArgument: not a parameter of this potential, or a number out of range.
+        """
+        for name in parameters:
+            if name not in self._numbers:
+                known = f"; there are {', '.join(self._numbers)}" if self._numbers else ", which has none"
+                raise InvalidArgument(name, f"must be a parameter of the potential{known}")
+        sigma = self.temperature if temperature is None else temperature
+        _, (dim, scales, _, *rest) = self.__reduce__()
+        return MultiscalePotential(dim, scales, sigma, *rest[:-1], self._numbers | parameters)
 
     def __eq__(self, other: object) -> bool:
         return self._identity == other._identity if isinstance(other, MultiscalePotential) else NotImplemented
@@ -89,13 +142,48 @@ class MultiscalePotential:
 
     @cached_property
     def confining_expression(self) -> sympy.Expr:
-        """V0 in the symbols `slow`."""
-        return expression_of("confining", self.confining, (self.slow,))
+        """V0 in the symbols `slow`, with numbers for its parameters."""
+        return with_numbers(self._symbolic[0], self._numbers, self.variables)
 
     @cached_property
     def fluctuation_expression(self) -> sympy.Expr:
-        """V1 in the symbols `slow` and `fast`."""
-        return expression_of("fluctuation", self.fluctuation, (self.slow, *self.fast))
+        """V1 in the symbols `slow` and `fast`, with numbers for its parameters."""
+        return with_numbers(self._symbolic[1], self._numbers, self.variables)
+
+    @cached_property
+    def _symbolic(self) -> tuple[sympy.Expr, sympy.Expr]:
+        """V0 and V1 with the symbols of their parameters."""
+        confining = expression_of("confining", self.confining, (self.slow,))
+        return confining, expression_of("fluctuation", self.fluctuation, (self.slow, *self.fast))
+
+    @property
+    def _numbers(self) -> dict[str, float]:
+        """The parameters."""
+        return dict(self.parameters or {})
+
+    @cached_property
+    def inverse_lattice(self) -> np.ndarray:
+        """L^-1 (d, d), which maps x to y_0; the identity without lattice vectors."""
+        return np.eye(self.dim) if self.lattice is None else np.linalg.inv(np.array(self.lattice))
+
+    def fast_variables(self, x: np.ndarray, epsilon: float) -> list[np.ndarray]:
+        """y_k = L^-1 x/epsilon^k (P, d) for k = 1, ..., N, at positions (P, d)."""
+        fast = x if self.lattice is None else x @ self.inverse_lattice.T
+        return [fast / epsilon**k for k in range(1, self.scales + 1)]
+
+    def check_inside(self, name: str, x: np.ndarray) -> np.ndarray:
+        """Positions x (P, d), all of which are in the domain.
+
+        Raises:
+            InvalidArgument: one of them is not.
+        """
+        if self.domain is not None:
+            box = np.array(self.domain)
+            outside = np.flatnonzero(((x < box[:, 0]) | (x > box[:, 1])).any(axis=1))
+            if outside.size:
+                place = x[outside[0]].tolist()
+                raise InvalidArgument(name, f"must be in the domain {box.tolist()} of the potential, not at {place}")
+        return x
 
     def confining_at(self, x: ArrayLike) -> NDArray[np.float64]:
         """The confining potential V0(x).
@@ -154,7 +242,7 @@ class MultiscalePotential:
         return self.confining_values(position) + self.fluctuation_values(variables)
 
     def full_gradient_at(self, x: ArrayLike, epsilon: float) -> NDArray[np.float64]:
-        """The gradient grad V0 + grad_x V1 + sum_k epsilon^-k grad_{y_k} V1 of V_epsilon, at y_k = x/epsilon^k.
+        """The gradient grad V0 + grad_x V1 + sum_k epsilon^-k L^-T grad_{y_k} V1 of V_epsilon, y_k = L^-1 x/epsilon^k.
 
         Args:
             x: positions (P, d).
@@ -173,7 +261,8 @@ class MultiscalePotential:
         gradient = self._columns(self._confining_gradient, position)
         parts = self._columns(self._fluctuation_gradient, variables)
         for k in range(self.scales + 1):
-            gradient = gradient + parts[:, k * self.dim : (k + 1) * self.dim] / float(epsilon) ** k
+            part = parts[:, k * self.dim : (k + 1) * self.dim]
+            gradient = gradient + (part if k == 0 else part @ self.inverse_lattice) / float(epsilon) ** k
         return gradient
 
     def fluctuation_gradient_at(self, x: ArrayLike, *y: ArrayLike) -> NDArray[np.float64]:
@@ -231,7 +320,7 @@ class MultiscalePotential:
 
     def _on_the_diagonal(self, position: np.ndarray, epsilon: float) -> np.ndarray:
         epsilon = checks.number("epsilon", epsilon, above=0.0)
-        return np.concatenate([position / epsilon**k for k in range(self.scales + 1)], axis=1)
+        return np.concatenate([position, *self.fast_variables(position, epsilon)], axis=1)
 
 
 def points(name: str, value: ArrayLike, dim: int) -> NDArray[np.float64]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import sympy
@@ -28,9 +28,9 @@ class CheckSettings:
     Args:
         samples: random points of each check.
         rational: half of the fast variables are multiples of 1/24, where poles of trigonometric functions often are.
-        near: size of x for all checks but that of growth.
-        far: sizes of x between which a function that is not bounded grows each time.
-        growth: relative, from one of them to the next: log |x| has 0.33 in the last step.
+        near: size of x for all checks but that of growth, where there is no domain.
+        far: sizes of x between which a function that is not bounded grows each time, whatever its scale of length.
+        growth: relative, from one of them to the next: log |x| has 0.5 in the last step.
         overflows: points at which double precision overflows, and numbers of a larger range are tried.
         zooms: halvings of a box around the largest value, to see a pole.
         rounding: relative difference of a periodic function one period apart.
@@ -41,7 +41,7 @@ class CheckSettings:
     samples: int = 512
     rational: int = 24
     near: float = 1.0
-    far: tuple[float, ...] = (1e3, 1e6, 1e9, 1e12)
+    far: tuple[float, ...] = (1e3, 1e6, 1e12, 1e25, 1e50, 1e100, 1e200, 1e300)
     growth: float = 0.1
     overflows: int = 64
     zooms: int = 40
@@ -63,6 +63,10 @@ class Potential(Protocol):
     @property
     def scales(self) -> int:
         """Number N of fast scales."""
+
+    @property
+    def domain(self) -> Any:
+        """Pairs (a, b), a box for x; None for all of space."""
 
     @property
     def variables(self) -> tuple[sympy.Symbol, ...]:
@@ -121,16 +125,18 @@ def _reaches_zero(potential: Potential, function: Callable[..., np.ndarray]) -> 
     size = lambda places: -np.broadcast_to(np.abs(function(*places.T)), len(places))  # noqa: E731
     with np.errstate(all="ignore"):
         scale = -size(sample).min()
-    _, largest = _followed(size, sample, SETTINGS.descents, 0.7, 2)
+    _, largest = _followed(potential, size, sample, SETTINGS.descents, 0.7, 2)
     return bool(-largest[-1] <= SETTINGS.root * scale)
 
 
 def _followed(
-    function: Callable[[np.ndarray], np.ndarray], sample: np.ndarray, steps: int, shrink: float, key: int
-) -> tuple[np.ndarray, list[float]]:
+    potential: Potential, function: Callable[[np.ndarray], np.ndarray], sample: np.ndarray, steps: int, shrink: float,
+    key: int,
+) -> tuple[np.ndarray, list[float]]:  # fmt: skip
     """Follow the largest value of a function uphill, in boxes that shrink: where it ends, and the largest of each box.
 
     Args:
+        potential: whose domain the places stay in.
         function: from places (P, m) to values (P,).
         sample: places at the best of which it begins.
         steps: number of boxes.
@@ -141,7 +147,7 @@ def _followed(
         centre, box, largest = sample[function(sample).argmax()], 0.1, []
         offsets = 2.0 * np.random.Generator(np.random.Philox(key=key)).random((64, sample.shape[1])) - 1.0
         for _ in range(steps):
-            near = np.concatenate([centre[None], centre + box * offsets])
+            near = _within(potential, np.concatenate([centre[None], centre + box * offsets]))
             values = function(near)
             centre, box = near[values.argmax()], shrink * box
             largest.append(float(values.max()))
@@ -151,17 +157,21 @@ def _followed(
 def check_bounded(potential: Potential) -> None:
     """Raise unless V0 is finite near the origin and V1 is finite and bounded, as Assumption 1 of the paper demands.
 
-    A V1 that is bounded may rise over any number of decades of x, but not over the last ones of `SETTINGS.far`.
+    A V1 that is bounded may rise over any number of decades of x, but not over all of `SETTINGS.far`. With a domain, V0
+    and V1 are only looked at in it.
     """
     start = _sample(potential, SETTINGS.near)
     with np.errstate(all="ignore"):
         _finite("confining", potential.confining_values(start[:, : potential.dim]))
+    if potential.domain is not None:
+        _finite("fluctuation", potential.fluctuation_values(start))
+        return _no_pole(potential, start)
     near, *far = [_largest(potential, _sample(potential, radius)) for radius in (SETTINGS.near, *SETTINGS.far)]
     if all(after > (1.0 + SETTINGS.growth) * before for before, after in pairwise(far)):
         raise InvalidArgument(
             "fluctuation",
-            f"must be bounded, but grows with x: {near:.3g} at |x| = 1, {far[-1]:.3g} at {SETTINGS.far[-1]:g}; "
-            f"where it is not needed everywhere, write it with {BOUNDED}",
+            f"must be bounded, but grows with x: {near:.3g} at |x| = 1, {far[-1]:.3g} at {SETTINGS.far[-1]:g}; where it "
+            f"is not needed everywhere, give a domain, or write it with {BOUNDED}",
         )
     _no_pole(potential, start)
 
@@ -190,12 +200,24 @@ def _sample(potential: Potential, radius: float) -> np.ndarray:
     uniform = np.random.Generator(np.random.Philox(key=0)).random((SETTINGS.samples, columns))
     x, fast = uniform[:, : potential.dim], uniform[:, potential.dim :]
     fast[::2] = np.floor(SETTINGS.rational * fast[::2]) / SETTINGS.rational
+    if potential.domain is not None:
+        low, high = np.array(potential.domain).T
+        return np.concatenate([low + (high - low) * x, fast], axis=1)
     return np.concatenate([radius * (2.0 * x - 1.0), fast], axis=1)
+
+
+def _within(potential: Potential, places: np.ndarray) -> np.ndarray:
+    """Places (P, (N + 1) d) with their x moved into the domain."""
+    if potential.domain is not None:
+        low, high = np.array(potential.domain).T
+        places[:, : potential.dim] = np.clip(places[:, : potential.dim], low, high)
+    return places
 
 
 def _finite(name: str, values: np.ndarray) -> None:
     if not np.isfinite(values).all():
-        more = "; where it is not needed everywhere, write it with " + BOUNDED if name == "fluctuation" else ""
+        more = f"; where it is not needed everywhere, give a domain, or write it with {BOUNDED}"
+        more = more if name == "fluctuation" else ""
         raise InvalidArgument(name, f"must be finite and real, but is NaN or infinite at some points{more}")
 
 
@@ -230,6 +252,6 @@ def _no_pole(potential: Potential, sample: np.ndarray) -> None:
             _finite("fluctuation", values)
         return values
 
-    centre, largest = _followed(size, sample, SETTINGS.zooms, 0.5, 1)
+    centre, largest = _followed(potential, size, sample, SETTINGS.zooms, 0.5, 1)
     if largest[-1] > 1.001 * largest[SETTINGS.zooms // 2]:
         raise InvalidArgument("fluctuation", f"must be bounded, but has a pole near {np.round(centre, 6).tolist()}")

@@ -1,0 +1,102 @@
+"""What a multiscale potential may have besides its functions: parameters, lattice vectors, a domain."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import sympy
+from numpy.typing import ArrayLike
+
+from ..errors import InvalidArgument
+from ..support import checks
+from ..support.symbolic import Symbols
+
+Matrix = tuple[tuple[float, ...], ...]
+Box = tuple[tuple[float, float], ...]
+
+LARGEST_CONDITION = 1e6  # of lattice vectors
+
+
+def checked_parameters(parameters: object, variables: Symbols) -> dict[str, float]:
+    """Parameters by name; their names are those of no variable.
+
+    Raises:
+        InvalidArgument: not a mapping of names to numbers, or a name that cannot be one.
+    """
+    if parameters is None:
+        return {}
+    if not isinstance(parameters, Mapping):
+        example = "such as {'a': 1.0}"
+        raise InvalidArgument("parameters", f"must map names to numbers, {example}, not {checks.shown(parameters)}")
+    taken = {str(symbol) for symbol in variables} | {"temperature"}
+    for name in parameters:
+        if not isinstance(name, str) or not name:
+            raise InvalidArgument("parameters", f"must have texts as names, not {checks.shown(name)}")
+        if name in taken:
+            raise InvalidArgument("parameters", f"must not be named {name!r}, which is taken; use another name")
+    return {name: checks.number(f"parameters[{name!r}]", value) for name, value in parameters.items()}
+
+
+def check_used(parameters: Mapping[str, float], expressions: list[Any], variables: Symbols) -> None:
+    """Raise where a parameter is in none of the expressions."""
+    used = {str(symbol) for expression in expressions for symbol in expression.free_symbols - set(variables)}
+    unused = [name for name in parameters if name not in used]
+    if unused:
+        others = f"; the symbols in it are {', '.join(sorted(used))}" if used else ""
+        raise InvalidArgument("parameters", f"has {unused[0]!r}, which is no symbol of the potential{others}")
+
+
+def with_numbers(expression: Any, parameters: Mapping[str, float], variables: Symbols) -> Any:
+    """An expression with numbers in place of its parameters: whole ones where they are whole, as exponents may be."""
+    numbers = {}
+    for symbol in expression.free_symbols - set(variables):
+        if str(symbol) in parameters:
+            value = parameters[str(symbol)]
+            numbers[symbol] = sympy.Integer(int(value)) if value == int(value) else sympy.Float(value)
+    return expression.xreplace(numbers) if numbers else expression
+
+
+def checked_lattice(lattice: ArrayLike | None, dim: int) -> Matrix | None:
+    """Lattice vectors as rows of a matrix L whose columns they are.
+
+    Raises:
+        InvalidArgument: not of the shape (d, d), or so close to a plane that L^-1 is lost in rounding.
+    """
+    if lattice is None:
+        return None
+    matrix = checks.real_array("lattice", lattice, (dim, dim))
+    if not np.abs(matrix).max() > 0 or np.linalg.cond(matrix) > LARGEST_CONDITION:
+        raise InvalidArgument("lattice", f"must have linearly independent columns, not {matrix.tolist()}")
+    return tuple(tuple(float(entry) for entry in row) for row in matrix)
+
+
+def checked_domain(domain: object, dim: int) -> Box | None:
+    """A box (a, b) in each direction.
+
+    Raises:
+        InvalidArgument: not d pairs of numbers a < b.
+    """
+    if domain is None:
+        return None
+    box = checks.real_array("domain", domain)
+    if box.shape != (dim, 2):
+        raise InvalidArgument("domain", f"must be {dim} pairs (a, b), not of shape {box.shape}")
+    if not (box[:, 0] < box[:, 1]).all():
+        raise InvalidArgument("domain", f"must be pairs a < b, not {box.tolist()}")
+    return tuple((float(a), float(b)) for a, b in box)
+
+
+@dataclass(frozen=True)
+class OfSymbols:
+    """An expression as a function of tuples of symbols, which, unlike a lambda, can be pickled."""
+
+    expression: Any
+    symbols: Symbols
+
+    def __call__(self, *arguments: Symbols) -> Any:
+        """The expression in other symbols."""
+        given = [symbol for group in arguments for symbol in group]
+        return self.expression.xreplace(dict(zip(self.symbols, given)))
