@@ -97,6 +97,7 @@ def correctors(
     def checked() -> tuple[list[np.ndarray], float, PETScElements]:
         dim = instance("potential", potential, MultiscalePotential).dim
         parts = [_position("point", point, dim), *_fast_positions(potential, fast)]
+        potential.check_inside("point", parts[0][None])
         own = PETScElements(4 if degree is None else degree, 16 if cells is None else cells, petsc_options)
         if route is not None:
             instance("route", route, PETScElements)

@@ -242,6 +242,7 @@ def effective_coefficients(
         bounds = checked_bounds("box", box)
         if len(bounds) != potential.dim:
             raise InvalidArgument("box", f"must have {potential.dim} directions, like the potential, not {len(bounds)}")
+        potential.check_inside("box", bounds.T)
         tolerance = relative_tolerance(rtol, least=1e-12)
         path = None if cache is None else _cached_file(cache, potential, bounds, tolerance, comm)
         threads = None if workers is None else integer("workers", workers, 1)
@@ -276,9 +277,9 @@ def _computed(
 def _interpolated(
     potential: MultiscalePotential, bounds: np.ndarray, rtol: float, most: int, tensors: Tensors, comm: MPI.Comm
 ) -> EffectiveCoefficients:
-    axes = tuple(
-        i for i, symbol in enumerate(potential.slow) if symbol in potential.fluctuation_expression.free_symbols
-    )
+    matrix = potential.mobility_expression
+    symbols = potential.fluctuation_expression.free_symbols | (set() if matrix is None else matrix.free_symbols)
+    axes = tuple(i for i, symbol in enumerate(potential.slow) if symbol in symbols)
     low, high = bounds[list(axes)].T if axes else (np.zeros(0), np.zeros(0))
     cell_error = 0.0
 
@@ -323,14 +324,22 @@ def _measured(
 
 
 def _suspicious(interpolant: EffectiveCoefficients, nodes: np.ndarray) -> np.ndarray:
-    """Points (S, d), of many, at which V1 at some fast positions is interpolated worst from the same nodes."""
+    """Points (S, d), of many, at which V1 or B at some fast positions is interpolated worst from the same nodes."""
     potential = interpolant.potential
     x, generator = _random_points(interpolant, SETTINGS.candidates)
     fast = generator.random((SETTINGS.fast_positions, potential.scales, potential.dim))
-    exact, at_nodes = (np.array([potential.fluctuation_at(at, *y[:, None]) for y in fast]) for at in (x, nodes))
+    exact, at_nodes = (np.concatenate([_fast_fields(potential, at, y) for y in fast]) for at in (x, nodes))
     polynomials = chebyshev_coefficients(at_nodes.reshape(-1, *interpolant.polynomials.shape[1:]))
     errors = np.abs(chebyshev_values(polynomials, interpolant.bounds, interpolant.axes, x) - exact).max(axis=0)
     return x[np.argsort(-errors, kind="stable")[: SETTINGS.suspicious]]
+
+
+def _fast_fields(potential: MultiscalePotential, x: np.ndarray, fast: np.ndarray) -> np.ndarray:
+    """V1/sigma, and the logarithms of the diagonal of B where there is a mobility, at one fast position (F, P)."""
+    fields = [potential.fluctuation_at(x, *fast[:, None])[None] / potential.temperature]
+    if potential.mobility_expression is not None:
+        fields.append(np.log(np.einsum("pii->ip", potential.mobility_at(x, *fast[:, None]))))
+    return np.concatenate(fields)
 
 
 def _random_points(interpolant: EffectiveCoefficients, count: int) -> tuple[np.ndarray, np.random.Generator]:

@@ -251,6 +251,7 @@ def _checked(
     workers: int | None, progress: bool, comm: MPI.Comm,
 ) -> _Request:  # fmt: skip
     positions = checked_points("points", points, instance("potential", potential, MultiscalePotential).dim)
+    positions = potential.check_inside("points", positions)
     if not len(positions):
         raise InvalidArgument("points", "must not be empty")
     tolerance = relative_tolerance(rtol, least=LEAST_WITH_BOUNDS if flag("bounds", bounds) else LEAST)
@@ -312,15 +313,16 @@ def _assembled(
     if not np.isfinite(confining).all():
         place = points[np.flatnonzero(~np.isfinite(confining))[0]].tolist()
         raise InvalidArgument("points", f"must be where V0 is finite and real; it is not at x = {place}")
+    lattice = None if potential.lattice is None else np.array(potential.lattice)
     ratio, slack = (values[:, None, None] * identity for values in (result.log_partition, result.slack))
     value = exponential(result.log_tensor - ratio)
     value = 0.5 * (value + value.swapaxes(-1, -2))
     log_partition = result.log_partition + request.splitting.exponent(0, points, ())
     return EffectiveTensor(
         points=points,
-        value=value,
-        lower=exponential(result.log_lower - ratio - slack) if request.bounds else None,
-        upper=exponential(result.log_tensor - ratio + slack) if request.bounds else None,
+        value=_in_space(value, lattice),
+        lower=_in_space(exponential(result.log_lower - ratio - slack), lattice) if request.bounds else None,
+        upper=_in_space(exponential(result.log_tensor - ratio + slack), lattice) if request.bounds else None,
         log_partition=log_partition,
         free_energy=confining - potential.temperature * log_partition,
         cell_solves=solves,
@@ -328,3 +330,8 @@ def _assembled(
         routes=tuple(route for route, _ in spaces),
         spaces=tuple(space for _, space in spaces),
     )
+
+
+def _in_space(tensor: np.ndarray, lattice: np.ndarray | None) -> np.ndarray:
+    """M = L M_y L^T (P, d, d) from the tensor in the fast variables, whose periods are 1."""
+    return tensor if lattice is None else lattice @ tensor @ lattice.T

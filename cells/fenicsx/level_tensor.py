@@ -40,6 +40,9 @@ class LevelTensor:
         """Logarithm of the tensor, log K_k - log_scale (P, d, d)."""
         entries = interpolate_at(self._tensors, y)
         tensor = np.moveaxis(unpacked(entries, self._splitting.dim)[0], -1, 0)
+        if self._level == self._splitting.levels and self._splitting.mobility_varies:
+            mobility = self._splitting.log_mobility(self._slow, tuple(y.T))
+            tensor = tensor + np.moveaxis(unpacked(mobility, self._splitting.dim)[0], -1, 0)
         shift = self._own(y) - self.log_scale
         return tensor + shift[:, None, None] * np.eye(self._splitting.dim)
 

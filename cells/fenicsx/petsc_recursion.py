@@ -22,7 +22,7 @@ from scaling_limits.particles.errors import NotConverged
 from scaling_limits.particles.support.checks import integer
 
 from ..levels.cells import largest_contrast
-from ..levels.results import LevelResult, Samples, differences, empty, joined
+from ..levels.results import LevelResult, Samples, differences, joined
 from ..levels.scale_splitting import ScaleSplitting, extended
 from ..solvers.symmetric import logarithm, relative_distance
 from ..spaces.interpolation import grid, trial_points
@@ -93,7 +93,7 @@ class PETScRecursion:
     def effective(self, level: int, slow: np.ndarray) -> LevelResult:
         """K_{k-1} at (x, y_1, ..., y_{k-1}) (B, k d); points that agree in the components that matter share a cell."""
         if level > self.splitting.levels:
-            return empty(len(slow), self.splitting.dim)
+            return self.splitting.beyond_fastest(slow)
         first, numbers = self.splitting.distinct(level, slow)
         return joined([self._one(level, row) for row in slow[first]]).rows(numbers)
 

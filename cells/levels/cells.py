@@ -129,7 +129,7 @@ class Cells:
     def diagonal(self, index: np.ndarray) -> list[np.ndarray]:
         """The diagonal of log K_k, and log Z_k, at the quadrature points; -U_k/sigma where nothing is sampled."""
         entries, log_z = self.at(self.space)
-        if not self.fields.samples.axes:
+        if not self.fields.samples.axes and not self.fields.varying:
             return [entries[index, 0] - self.fields.table[self.rows[index], 0]]
         return [*(entries[index, i] for i in np.flatnonzero(self.fields.identity)), log_z[index]]
 
@@ -161,7 +161,7 @@ class Cells:
 
     def _weights(self, space: TensorSpace) -> tuple[np.ndarray, np.ndarray]:
         """Z_k at the points of a quadrature times exp(-shift), (B, q, ...), and the shift (B,)."""
-        if self.fields.fastest:
+        if self.fields.plain:
             return self.tensor(space), self.shift
         log_z = self.at(space)[1]
         shift = log_z.max(axis=tuple(range(1, log_z.ndim)))

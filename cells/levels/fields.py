@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..solvers.symmetric import packed
-from ..spaces.interpolation import interpolate
+from ..spaces.interpolation import interpolate, interpolate_at
 from ..spaces.tensor_space import TensorSpace
 from .results import Samples
 from .scale_splitting import ScaleSplitting
@@ -28,8 +28,12 @@ class LevelFields:
         self.splitting, self.level, self.slow, self.samples = splitting, level, slow, samples
         results, dim = samples.results, splitting.dim
         self.fastest = level == splitting.levels
+        self.varying = self.fastest and splitting.mobility_varies
+        # K_N = exp(-V1/sigma), whose integral is Z
+        self.plain = self.fastest and not splitting.has_mobility
         self.exact = self.fastest or results.log_lower is results.log_tensor
         self.scalar = _isotropic(results.log_tensor) and (self.exact or _isotropic(results.log_lower))
+        self.scalar = self.scalar and not (self.varying and dim > 1)
         tensors = (results.log_tensor, results.log_lower)
         entries = [tensor[:, 0, :1] if self.scalar else packed(tensor) for tensor in tensors]
         self.entries = entries[0].shape[1]
@@ -51,8 +55,28 @@ class LevelFields:
         values = interpolate(self.table[rows], space.nodes)
         shape = (len(rows), self.entries, *space.weights.shape)
         mine = values[:, self.entries : -1] if lower else values[:, : self.entries]
+        if self.varying:
+            mine = mine + self.splitting.log_mobility(self.slow[rows], space.nodes)
         tensor = mine + self.identity.reshape(1, -1, *[1] * space.dim) * own[:, None]
         return np.broadcast_to(tensor, shape), np.broadcast_to(values[:, -1] + own, (shape[0], *shape[2:]))
+
+    def besides(self, rows: np.ndarray, points: np.ndarray) -> np.ndarray:
+        """The diagonal entries of log K_k, and log Z_k, without U_k, at points (P, d) or (C, P, d): (C, entries, P)."""
+        total = np.zeros((len(rows), int(self.identity.sum()) + 1, points.shape[-2]))
+        if self.samples.axes:
+            total += interpolate_at(self.sampled(rows), points)
+        if self.varying:
+            total[:, :-1] += self._mobility_at(rows, points)[:, self.identity > 0]
+        return total
+
+    def _mobility_at(self, rows: np.ndarray, points: np.ndarray) -> np.ndarray:
+        if points.ndim == 2:
+            return self.splitting.log_mobility(self.slow[rows], tuple(points.T))
+        flat = np.concatenate(
+            [np.repeat(self.slow[rows], points.shape[1], axis=0), points.reshape(-1, points.shape[2])], axis=1
+        )
+        entries = self.splitting.log_mobility(flat, ())
+        return np.moveaxis(entries.reshape(len(rows), points.shape[1], -1), -1, 1)
 
     def sampled(self, rows: np.ndarray) -> np.ndarray:
         """Samples of the diagonal entries of log K_k, and of log Z_k, without U_k: (C, entries, count or 1, ...)."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache, reduce
 
 import numpy as np
@@ -12,6 +12,9 @@ import sympy
 
 from scaling_limits.particles import MultiscalePotential
 from scaling_limits.particles.support.symbolic import lambdified
+
+from ..solvers.symmetric import logarithm, packed, unpacked
+from .results import LevelResult, empty
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,6 +65,46 @@ class ScaleSplitting:
     def _columns_of(self, expression: sympy.Expr) -> set[int]:
         return {i for i, symbol in enumerate(self.potential.variables) if symbol in expression.free_symbols}
 
+    @property
+    def has_mobility(self) -> bool:
+        """Whether K_N is more than exp(-V1/sigma): there is a mobility, or there are lattice vectors."""
+        return self.potential.mobility_expression is not None or self.potential.lattice is not None
+
+    @cached_property
+    def mobility_varies(self) -> bool:
+        """Whether the mobility depends on y_N."""
+        return any(column >= self.levels * self.dim for column in self._mobility_columns)
+
+    @cached_property
+    def _mobility_columns(self) -> set[int]:
+        matrix = self.potential.mobility_expression
+        return set() if matrix is None else set().union(*(self._columns_of(entry) for entry in matrix))
+
+    def log_mobility(self, slow: np.ndarray, nodes: tuple[np.ndarray, ...]) -> np.ndarray:
+        """log of L^-1 B L^-T, the mobility in y, (B, d (d + 1)/2, ...).
+
+        Args:
+            slow: x, y_1, ..., y_{N-1} of each cell (B, N d), or some more variables.
+            nodes: the components of the variables that are left, of shapes that broadcast to (...).
+        """
+        shape = np.broadcast_shapes(*[node.shape for node in nodes]) if nodes else ()
+        columns = [np.broadcast_to(column.reshape(-1, *[1] * len(shape)), (len(slow), *shape)) for column in slow.T]
+        columns += [np.broadcast_to(node, (len(slow), *shape)) for node in nodes]
+        missing = (self.levels + 1) * self.dim - len(columns)
+        columns += [np.zeros((len(slow), *shape))] * missing
+        inverse = self.potential.inverse_lattice
+        values = self.potential.mobility_values(np.stack([column.ravel() for column in columns], axis=1))
+        entries = packed(logarithm(inverse @ values @ inverse.T)).reshape(len(slow), *shape, -1)
+        return np.moveaxis(entries, -1, 1)
+
+    def beyond_fastest(self, slow: np.ndarray) -> LevelResult:
+        """What the fastest cells are made of besides exp(-U_N/sigma): the mobility, where it does not depend on y_N."""
+        result = empty(len(slow), self.dim)
+        if self.has_mobility and not self.mobility_varies:
+            result.log_tensor[:] = unpacked(self.log_mobility(slow, ()), self.dim)
+            return replace(result, log_lower=result.log_tensor)
+        return result
+
     def has_terms(self, level: int) -> bool:
         """Whether U_k is not 0."""
         return self._own[level] != 0
@@ -95,6 +138,7 @@ class ScaleSplitting:
         result: list[tuple[int, ...]] = [()] * (self.levels + 2)
         for k in range(self.levels, 0, -1):
             needed = self._columns_of(self._own[k]) | set(result[k + 1])
+            needed |= self._mobility_columns if k == self.levels else set()
             result[k] = tuple(sorted(column for column in needed if column < k * self.dim))
         return result
 
@@ -115,7 +159,8 @@ class ScaleSplitting:
 
     def is_trivial(self, level: int) -> bool:
         """Whether nothing depends on y_k: then theta_k = 0, and there is no cell to solve."""
-        return not self.has_terms(level) and not self.sampled_axes(level)
+        varies = level == self.levels and self.mobility_varies
+        return not self.has_terms(level) and not self.sampled_axes(level) and not varies
 
 
 def extended(slow: np.ndarray, ticks: np.ndarray) -> np.ndarray:
@@ -131,9 +176,11 @@ def splitting_of(potential: MultiscalePotential) -> ScaleSplitting:
 
 @lru_cache(maxsize=64)
 def fingerprint(potential: MultiscalePotential) -> str:
-    """Hash of all that M and Z1 depend on: d, N, sigma, and V1 with the assumptions on its symbols."""
+    """Hash of all that M and Z1 depend on: d, N, sigma, V1 with the assumptions on its symbols, B and L."""
     expression = sympy.srepr(potential.fluctuation_expression)
     text = f"{potential.dim} {potential.scales} {potential.temperature!r} {expression}"
+    if potential.mobility_expression is not None or potential.lattice is not None:
+        text += f" {sympy.srepr(potential.mobility_expression)} {potential.lattice}"
     return hashlib.sha256(text.encode()).hexdigest()
 
 

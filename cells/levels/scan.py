@@ -12,6 +12,7 @@ from functools import cached_property, lru_cache
 
 import numpy as np
 
+from ..solvers.symmetric import packed
 from ..spaces.interpolation import at_scattered, from_nodes, grid, interpolate_at, on_grid
 from ..spaces.tensor_space import LineSpace, TensorSpace
 from .fields import LevelFields
@@ -135,7 +136,7 @@ def unseen(
         look: where the cells are looked at.
         error: of the cells, measured by quadratures (B,).
     """
-    if not fields.splitting.has_terms(fields.level) and not fields.samples.axes:
+    if not (fields.splitting.has_terms(fields.level) or fields.samples.axes or fields.varying):
         return Unseen(np.zeros(len(rows)), np.zeros(len(rows)))
     points, further = look.scan.points, look.further
     looked = [_compared(fields, rows, values, points, look.scan.matrices(space))]
@@ -185,8 +186,8 @@ def _compared(
         true, matrices = np.take_along_axis(true, which, axis=1), [matrix[which] for matrix in matrices]
         points = points[which]
     true = true[:, None]
-    if fields.samples.axes:
-        true = true + interpolate_at(fields.sampled(rows), points)
+    if fields.samples.axes or fields.varying:
+        true = true + fields.besides(rows, points)
     found = np.concatenate([_interpolated(value, matrices, cells) for value in values], axis=1)
     return true, np.broadcast_to(found, true.shape)
 
@@ -244,6 +245,9 @@ def _faster_terms(
     for faster in range(level + 1, splitting.levels + 1):
         if splitting.has_terms(faster):
             total += splitting.exponent(faster, rows, tuple(fast[:, : (faster - level) * dim].T))
+    if splitting.has_mobility:
+        logs = splitting.log_mobility(rows, tuple(fast.T))
+        total += logs[:, np.flatnonzero(packed(np.eye(dim)))].mean(axis=1)
     return total.reshape(len(slow), len(points), len(fast))
 
 

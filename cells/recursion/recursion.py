@@ -73,8 +73,10 @@ class Recursion:
     def effective(self, level: int, slow: np.ndarray) -> LevelResult:
         """K_{k-1} at (x, y_1, ..., y_{k-1}) (B, k d); points that agree in the components that matter share a cell."""
         splitting = self.splitting
-        if level > splitting.levels or not len(slow):
-            return empty(len(slow), splitting.dim)
+        if not len(slow):
+            return empty(0, splitting.dim)
+        if level > splitting.levels:
+            return splitting.beyond_fastest(slow)
         first, numbers = splitting.distinct(level, slow)
         distinct = slow[first]
         if splitting.is_trivial(level):

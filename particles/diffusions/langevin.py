@@ -83,6 +83,8 @@ class Langevin:
 
     def __post_init__(self) -> None:
         checks.instance("potential", self.potential, MultiscalePotential)
+        if self.potential.mobility_expression is not None:
+            raise InvalidArgument("potential", "must have no mobility, with which paths are not sampled yet")
         epsilon = checks.number("epsilon", self.epsilon, above=0.0)
         if 2 * self.potential.scales * abs(math.log10(epsilon)) > DECIMALS:
             raise InvalidArgument("epsilon", f"must be such that epsilon^-2N is a number, not {epsilon:g}")
@@ -230,7 +232,7 @@ class Langevin:
     def _model(self) -> dict[str, object]:
         """What ranks that share paths must agree on."""
         v = self.potential
-        expressions = f"{v.confining_expression} {v.fluctuation_expression} {v.temperature!r}"
+        expressions = f"{v.confining_expression} {v.fluctuation_expression} {v.temperature!r} {v.lattice} {v.domain}"
         return {"potential": expressions, "epsilon": self.epsilon}
 
     @property
@@ -242,6 +244,7 @@ class Langevin:
     ) -> tuple[np.ndarray, tuple[np.uint64, np.uint64], float]:
         """The starts, the keys of the random numbers, and the time step."""
         start = checked_start(initial, runs_or_paths("paths", runs, paths), self.potential.dim)
+        self.potential.check_inside("initial", start)
         keys = key_words(checks.seed(seed))
         # a potential that cannot be compiled is refused before its step is looked for
         gradient_of(self.potential)
@@ -260,12 +263,21 @@ class Langevin:
             )
         return h
 
+    def _check_inside(self, x: np.ndarray) -> None:
+        try:
+            self.potential.check_inside("paths", x)
+        except InvalidArgument as error:
+            raise Unstable(
+                f"a path has left the domain of the potential: {error}. Remedy: a larger domain, or a V0 that confines."
+            ) from None
+
     def _look(self, x: np.ndarray, h: float, slices: int) -> None:
         """Look, after some of the slices, whether the step is small enough where paths (P, d) are.
 
         Raises:
-            Unstable: it is not.
+            Unstable: it is not, or a path has left the domain of the potential.
         """
+        self._check_inside(x)
         if (slices & (slices - 1) and slices % SETTINGS.slices_between_looks) or not len(x) or not np.isfinite(x).all():
             return
         curvature = float(curvatures_on_paths(self.potential, self.epsilon, x).max())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from ..errors import InvalidArgument
 from ..support import checks
 from ..support.symbolic import Symbols, check_computable, expression_of, lambdified
+from .mobility import check_mobility, mobility_function, mobility_of
 from .model_options import (
     Box,
     Matrix,
@@ -36,8 +37,10 @@ class MultiscalePotential:
     """An N-scale potential V_epsilon(x) = V0(x) + V1(x, x/epsilon, ..., x/epsilon^N).
 
     V1(x, y_1, ..., y_N) is smooth, bounded and 1-periodic in each y_k. A Brownian particle in the potential obeys
-    dX = -grad V_epsilon(X) dt + sqrt(2 sigma) dW. With lattice vectors L the fast variables are y_k = L^-1 x/epsilon^k.
-    Two potentials are equal where all their numbers and expressions are, whatever functions these came from.
+    dX = -grad V_epsilon(X) dt + sqrt(2 sigma) dW; with a mobility B its equation is
+    dX = (-B grad V_epsilon + sigma div B) dt + sqrt(2 sigma B) dW. With lattice vectors L the fast variables are
+    y_k = L^-1 x/epsilon^k. Two potentials are equal where all their numbers and expressions are, whatever functions
+    these came from.
 
     Args:
         dim: dimension d of space, 1, 2 or 3.
@@ -46,6 +49,8 @@ class MultiscalePotential:
         confining: V0, from the symbols x = (x[0], ..., x[d-1]) to a sympy expression.
         fluctuation: V1, from x, y1, ..., yN (tuples of d symbols each) to a sympy expression, 1-periodic in each
             component of each y.
+        mobility: B, the inverse of the friction, from x, y1, ..., yN to a sympy expression, or to d x d of them,
+            symmetric and positive definite, 1-periodic in each y; None for I.
         lattice: L (d, d), whose columns are the periods of the surface; None for the unit cube. Hexagonal of period a
             is a [[1, 1/2], [0, sqrt(3)/2]].
         domain: pairs (a, b), a box for x outside which V1 need be neither bounded nor smooth; None for all of space.
@@ -54,7 +59,8 @@ class MultiscalePotential:
     Raises:
         InvalidArgument: an argument is out of range; an expression is not real, not smooth or not finite, or has
             symbols other than its arguments and parameters, or functions that neither numpy nor scipy computes; V1 is
-            not bounded, or not 1-periodic in a fast variable; a parameter that no function has.
+            not bounded, or not 1-periodic in a fast variable; B is not symmetric or not positive definite; a parameter
+            that no function has.
 
     Source: Duncan, Duong and Pavliotis (2023), equations (4), (8), Assumption 1.
     """
@@ -64,6 +70,7 @@ class MultiscalePotential:
     temperature: float
     confining: Callable[..., sympy.Expr] = field(repr=False)
     fluctuation: Callable[..., sympy.Expr] = field(repr=False)
+    mobility: Callable[..., Any] | None = field(default=None, repr=False)
     lattice: Matrix | ArrayLike | None = None
     domain: Box | Sequence[tuple[float, float]] | None = None
     parameters: Mapping[str, float] | None = None
@@ -75,12 +82,14 @@ class MultiscalePotential:
         object.__setattr__(self, "lattice", checked_lattice(self.lattice, self.dim))
         object.__setattr__(self, "domain", checked_domain(self.domain, self.dim))
         object.__setattr__(self, "parameters", checked_parameters(self.parameters, self.variables))
-        check_used(self._numbers, list(self._symbolic), self.variables)
+        check_used(self._numbers, [part for part in self._symbolic if part is not None], self.variables)
         check_smooth("confining", self.confining_expression, self.slow)
         check_smooth("fluctuation", self.fluctuation_expression, self.variables)
         check_computable("confining", self.confining_expression, self.slow)
         check_computable("fluctuation", self.fluctuation_expression, self.variables)
         check_bounded(self)
+        if self.mobility_expression is not None:
+            check_mobility(self, self.mobility_expression)
         check_roots(self)
         check_periodic(self)
 
@@ -90,11 +99,13 @@ class MultiscalePotential:
         return self.dim, self.scales, self.temperature, *self._symbolic, self.lattice, self.domain, numbers
 
     def __reduce__(self) -> tuple[Any, ...]:
-        confining, fluctuation = self._symbolic
-        functions = OfSymbols(confining, self.slow), OfSymbols(fluctuation, self.variables)
-        return MultiscalePotential, (
-            self.dim, self.scales, self.temperature, *functions, self.lattice, self.domain, self._numbers,
-        )  # fmt: skip
+        return self._with, (self.temperature, self._numbers)
+
+    @property
+    def _with(self) -> partial[MultiscalePotential]:
+        """This potential as a function of temperature and parameters that can be pickled."""
+        symbols, options = (self.slow, self.variables), (self.lattice, self.domain)
+        return partial(_made, self.dim, self.scales, self._symbolic, symbols, options)
 
     def __repr__(self) -> str:
         options = {"lattice": self.lattice, "domain": self.domain, "parameters": self._numbers or None}
@@ -116,8 +127,7 @@ class MultiscalePotential:
                 known = f"; there are {', '.join(self._numbers)}" if self._numbers else ", which has none"
                 raise InvalidArgument(name, f"must be a parameter of the potential{known}")
         sigma = self.temperature if temperature is None else temperature
-        _, (dim, scales, _, *rest) = self.__reduce__()
-        return MultiscalePotential(dim, scales, sigma, *rest[:-1], self._numbers | parameters)
+        return self._with(sigma, self._numbers | parameters)
 
     def __eq__(self, other: object) -> bool:
         return self._identity == other._identity if isinstance(other, MultiscalePotential) else NotImplemented
@@ -151,10 +161,18 @@ class MultiscalePotential:
         return with_numbers(self._symbolic[1], self._numbers, self.variables)
 
     @cached_property
-    def _symbolic(self) -> tuple[sympy.Expr, sympy.Expr]:
-        """V0 and V1 with the symbols of their parameters."""
+    def mobility_expression(self) -> sympy.ImmutableMatrix | None:
+        """B (d, d) in the symbols `slow` and `fast`, with numbers for its parameters; None for the identity."""
+        mobility = self._symbolic[2]
+        return None if mobility is None else with_numbers(mobility, self._numbers, self.variables)
+
+    @cached_property
+    def _symbolic(self) -> tuple[sympy.Expr, sympy.Expr, sympy.ImmutableMatrix | None]:
+        """V0, V1 and B with the symbols of their parameters."""
         confining = expression_of("confining", self.confining, (self.slow,))
-        return confining, expression_of("fluctuation", self.fluctuation, (self.slow, *self.fast))
+        all_symbols = self.slow, *self.fast
+        fluctuation = expression_of("fluctuation", self.fluctuation, all_symbols)
+        return confining, fluctuation, None if self.mobility is None else mobility_of(self.mobility, all_symbols)
 
     @property
     def _numbers(self) -> dict[str, float]:
@@ -213,6 +231,25 @@ class MultiscalePotential:
             InvalidArgument: a wrong number of scales or a wrong shape, or a number that is not finite.
         """
         return self.fluctuation_values(self._all_variables(x, y))
+
+    def mobility_at(self, x: ArrayLike, *y: ArrayLike) -> NDArray[np.float64]:
+        """The mobility B(x, y1, ..., yN).
+
+        Args:
+            x: macroscopic positions (P, d).
+            y: for each of the N scales the fast positions (P, d), on the unit torus.
+
+        Returns:
+            B (P, d, d), in the unit of 1/friction.
+
+        Raises:
+            InvalidArgument: a wrong number of scales or a wrong shape, or a number that is not finite.
+        """
+        return self.mobility_values(self._all_variables(x, y))
+
+    def mobility_values(self, variables: np.ndarray) -> np.ndarray:
+        """B (P, d, d) at values (P, (N + 1) d) of x, y1, ..., yN, which are not checked."""
+        return self._mobility(variables)
 
     def confining_values(self, positions: np.ndarray) -> np.ndarray:
         """V0 (P,) at positions (P, d), which are not checked."""
@@ -290,6 +327,12 @@ class MultiscalePotential:
         return lambdified(self.variables, self.fluctuation_expression, "fluctuation")
 
     @cached_property
+    def _mobility(self) -> Callable[[np.ndarray], np.ndarray]:
+        if self.mobility_expression is None:
+            return lambda variables: np.broadcast_to(np.eye(self.dim), (len(variables), self.dim, self.dim))
+        return mobility_function(self.mobility_expression, self.variables)
+
+    @cached_property
     def _confining_gradient(self) -> list[Field]:
         slopes = [sympy.diff(self.confining_expression, symbol) for symbol in self.slow]
         return [lambdified(self.slow, slope, "confining") for slope in slopes]
@@ -321,6 +364,18 @@ class MultiscalePotential:
     def _on_the_diagonal(self, position: np.ndarray, epsilon: float) -> np.ndarray:
         epsilon = checks.number("epsilon", epsilon, above=0.0)
         return np.concatenate([position, *self.fast_variables(position, epsilon)], axis=1)
+
+
+def _made(
+    dim: int, scales: int, symbolic: tuple[Any, ...], symbols: tuple[Symbols, Symbols], options: tuple[Any, Any],
+    temperature: float, parameters: dict[str, float],
+) -> MultiscalePotential:  # fmt: skip
+    """A potential from its expressions."""
+    (confining, fluctuation, mobility), (slow, variables), (lattice, domain) = symbolic, symbols, options
+    return MultiscalePotential(
+        dim, scales, temperature, OfSymbols(confining, slow), OfSymbols(fluctuation, variables),
+        None if mobility is None else OfSymbols(mobility, variables), lattice, domain, parameters,
+    )  # fmt: skip
 
 
 def points(name: str, value: ArrayLike, dim: int) -> NDArray[np.float64]:

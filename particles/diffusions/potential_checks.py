@@ -86,7 +86,9 @@ class Potential(Protocol):
 def check_smooth(name: str, expression: sympy.Expr, symbols: tuple[sympy.Symbol, ...]) -> None:
     """Raise unless an expression is real, smooth and in the given symbols alone."""
     if strange := expression.free_symbols - set(symbols):
-        raise InvalidArgument(name, f"has symbols that are not its arguments: {sorted(map(str, strange))}")
+        names = sorted(map(str, strange))
+        known = "; give their numbers as parameters={" + f"{names[0]!r}: ..." + "}"
+        raise InvalidArgument(name, f"has symbols that are not its arguments: {names}{known}")
     if expression.has(sympy.nan, sympy.oo, -sympy.oo, sympy.zoo):
         raise InvalidArgument(name, f"must be finite, not {shown(expression)}")
     if expression.has(sympy.I):
@@ -125,11 +127,11 @@ def _reaches_zero(potential: Potential, function: Callable[..., np.ndarray]) -> 
     size = lambda places: -np.broadcast_to(np.abs(function(*places.T)), len(places))  # noqa: E731
     with np.errstate(all="ignore"):
         scale = -size(sample).min()
-    _, largest = _followed(potential, size, sample, SETTINGS.descents, 0.7, 2)
+    _, largest = followed(potential, size, sample, SETTINGS.descents, 0.7, 2)
     return bool(-largest[-1] <= SETTINGS.root * scale)
 
 
-def _followed(
+def followed(
     potential: Potential, function: Callable[[np.ndarray], np.ndarray], sample: np.ndarray, steps: int, shrink: float,
     key: int,
 ) -> tuple[np.ndarray, list[float]]:  # fmt: skip
@@ -164,13 +166,14 @@ def check_bounded(potential: Potential) -> None:
     with np.errstate(all="ignore"):
         _finite("confining", potential.confining_values(start[:, : potential.dim]))
     if potential.domain is not None:
-        _finite("fluctuation", potential.fluctuation_values(start))
+        with np.errstate(all="ignore"):
+            _finite("fluctuation", potential.fluctuation_values(start))
         return _no_pole(potential, start)
     near, *far = [_largest(potential, _sample(potential, radius)) for radius in (SETTINGS.near, *SETTINGS.far)]
-    if all(after > (1.0 + SETTINGS.growth) * before for before, after in pairwise(far)):
+    if far[-1] == np.inf or all(after > (1.0 + SETTINGS.growth) * before for before, after in pairwise(far)):
         raise InvalidArgument(
             "fluctuation",
-            f"must be bounded, but grows with x: {near:.3g} at |x| = 1, {far[-1]:.3g} at {SETTINGS.far[-1]:g}; where it "
+            f"must be bounded, but grows with x: {near:.3g} at |x| = 1, {far[0]:.3g} at {SETTINGS.far[0]:g}; where it "
             f"is not needed everywhere, give a domain, or write it with {BOUNDED}",
         )
     _no_pole(potential, start)
@@ -206,6 +209,11 @@ def _sample(potential: Potential, radius: float) -> np.ndarray:
     return np.concatenate([radius * (2.0 * x - 1.0), fast], axis=1)
 
 
+def sample_of(potential: Potential) -> np.ndarray:
+    """Random variables (P, (N + 1) d): x near the origin or in the domain."""
+    return _sample(potential, SETTINGS.near)
+
+
 def _within(potential: Potential, places: np.ndarray) -> np.ndarray:
     """Places (P, (N + 1) d) with their x moved into the domain."""
     if potential.domain is not None:
@@ -229,13 +237,13 @@ def _largest(potential: Potential, sample: np.ndarray) -> float:
     if lost.size:
         lost = lost[:: -(-lost.size // SETTINGS.overflows)]
         again = np.array([_with_wide_exponents(potential, sample[row]) for row in lost])
-        _finite("fluctuation", again)
+        _finite("fluctuation", np.where(np.isinf(again), 0.0, again))
         values = np.append(values[np.isfinite(values)], again)
     return float(np.abs(values).max())
 
 
 def _with_wide_exponents(potential: Potential, place: np.ndarray) -> float:
-    """V1 at one place by sympy, whose numbers do not overflow; NaN where it is not real or beyond double precision."""
+    """V1 at one place by sympy, whose numbers do not overflow; infinite beyond double precision, NaN if not real."""
     numbers = {symbol: sympy.Float(float(value)) for symbol, value in zip(potential.variables, place)}
     try:
         return float(potential.fluctuation_expression.evalf(subs=numbers))
@@ -252,6 +260,6 @@ def _no_pole(potential: Potential, sample: np.ndarray) -> None:
             _finite("fluctuation", values)
         return values
 
-    centre, largest = _followed(potential, size, sample, SETTINGS.zooms, 0.5, 1)
+    centre, largest = followed(potential, size, sample, SETTINGS.zooms, 0.5, 1)
     if largest[-1] > 1.001 * largest[SETTINGS.zooms // 2]:
         raise InvalidArgument("fluctuation", f"must be bounded, but has a pole near {np.round(centre, 6).tolist()}")

@@ -32,8 +32,24 @@ def expression_of(name: str, function: object, arguments: tuple[Symbols, ...]) -
     Raises:
         InvalidArgument: not callable, it raises, or it returns no expression; the message says what would be right.
     """
+    result = result_of(name, function, arguments, "to one sympy expression")
+    if isinstance(result, numbers.Complex | np.number) and not isinstance(result, bool | np.bool_):
+        result = sympy.sympify(result)
+    # a text is not parsed, since that would run it; matrices of one entry are expressions for sympy in some places
+    if not isinstance(result, sympy.Expr) or getattr(result, "is_Matrix", False):
+        more = "; x is a tuple of symbols, take x[0]" if isinstance(result, tuple) else ""
+        raise InvalidArgument(name, f"must return one sympy expression, not {type(result).__name__}{more}")
+    return result
+
+
+def result_of(name: str, function: object, arguments: tuple[Symbols, ...], what: str) -> Any:
+    """Return what a user's function makes of tuples of symbols x, y1, ..., yN.
+
+    Raises:
+        InvalidArgument: not callable, it raises, or it returns None; the message says what would be right.
+    """
     dim, words = len(arguments[0]), ["x", *[f"y{k}" for k in range(1, len(arguments))]]
-    right = f"must map {', '.join(words)}, each a tuple of {dim} sympy symbols, to one sympy expression"
+    right = f"must map {', '.join(words)}, each a tuple of {dim} sympy symbols, {what}"
     if not callable(function):
         raise InvalidArgument(name, f"must be a callable from sympy symbols to an expression, not {shown(function)}")
     if not _takes(function, arguments):
@@ -50,12 +66,6 @@ def expression_of(name: str, function: object, arguments: tuple[Symbols, ...]) -
         ) from error
     if result is None:
         raise InvalidArgument(name, f"{right}, but it returns None; is a return missing?")
-    if isinstance(result, numbers.Complex | np.number) and not isinstance(result, bool | np.bool_):
-        result = sympy.sympify(result)
-    # a text is not parsed, since that would run it; matrices of one entry are expressions for sympy in some places
-    if not isinstance(result, sympy.Expr) or getattr(result, "is_Matrix", False):
-        more = "; x is a tuple of symbols, take x[0]" if isinstance(result, tuple) else ""
-        raise InvalidArgument(name, f"must return one sympy expression, not {type(result).__name__}{more}")
     return result
 
 

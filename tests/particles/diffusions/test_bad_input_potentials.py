@@ -140,7 +140,7 @@ CALLS = {
     "V1 has a period of 2 in y2[1]": (
         lambda: make(2, 2, fluctuation=lambda x, y, z: wave(y[0]) * sin(pi * z[1])), "fluctuation", "y2[1]"),
     "V1 grows": (lambda: make(fluctuation=lambda x, y: x[0] * wave(y[0])), "fluctuation", "grows with x"),
-    "V1 overflows": (lambda: make(fluctuation=lambda x, y: sympy.cosh(x[0]) * wave(y[0])), "fluctuation", "finite"),
+    "V1 overflows": (lambda: make(fluctuation=lambda x, y: sympy.cosh(x[0]) * wave(y[0])), "fluctuation", "bounded"),
     "V1 has a pole": (
         lambda: make(fluctuation=lambda x, y: 1 / (wave(y[0]) - sympy.Rational(2, 7))), "fluctuation", "pole"),
     "V1 jumps": (lambda: make(fluctuation=lambda x, y: sympy.floor(y[0]) + wave(y[0])), "fluctuation", "smooth"),
