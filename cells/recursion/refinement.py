@@ -207,6 +207,6 @@ def _out_of_range(level: int, contrast: np.ndarray) -> Reason | None:
         return None
     if np.isnan(contrast).any():
         reason = "the potential over the temperature is not finite in a cell, or the mobility not positive definite"
-        return Reason(f"level {level}", reason, "raise the temperature, or check the fluctuation and the mobility there")
+        return Reason(f"level {level}", reason, "raise the temperature, or check V1 and the mobility there")
     reason = f"the contrast exp({contrast.max():.4g}) is beyond the range of double precision"
     return Reason(f"level {level}", reason, "raise the temperature")
