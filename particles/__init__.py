@@ -1,6 +1,7 @@
 """Microscopic models and their samplers; needs no FEniCSx."""
 
 from .diffusions.effective_langevin import EffectiveLangevin
+from .diffusions.grid_data import PeriodicGrid, RegularGrid
 from .diffusions.langevin import Langevin
 from .diffusions.langevin_schemes import LEIMKUHLER_MATTHEWS, STOCHASTIC_HEUN, LangevinScheme
 from .diffusions.multiscale_potential import MultiscalePotential
@@ -44,8 +45,10 @@ __all__ = [
     "LongRun",
     "MultiscalePotential",
     "Paths",
+    "PeriodicGrid",
     "PinnedBalls",
     "PolynomialDissipation",
+    "RegularGrid",
     "RotatorEnsemble",
     "RotatorLattice",
     "TransportProcess",

@@ -16,6 +16,7 @@ from sympy.printing.pycode import PythonCodePrinter
 
 from ..sampling.philox import FAST
 from ..sampling.simd_math import cos_sin_2pi, exponential
+from ..support.grid_expressions import on_numbers
 from ..support.symbolic import check_compilable, with_shifted_exponents
 from .multiscale_potential import MultiscalePotential
 
@@ -48,6 +49,7 @@ def gradient_of(potential: MultiscalePotential) -> Callable[..., None]:
     together, shifts = with_shifted_exponents(sympy.Tuple(*components))
     source = _source(list(together), slow, scales, shifts)
     namespace: dict[str, object] = {"math": math, "cos_sin_2pi": cos_sin_2pi, "exponential": exponential}
+    namespace |= on_numbers(together)
     exec(compile(source, f"<gradient of {potential!r}>", "exec"), namespace)
     return njit(fastmath=FAST, error_model="numpy", boundscheck=False)(namespace["gradient"])
 

@@ -14,6 +14,7 @@ from sympy.printing.pycode import PythonCodePrinter
 
 from ..errors import InvalidArgument
 from .checks import shown
+from .grid_expressions import Interpolated, on_arrays
 
 Symbols = tuple[sympy.Symbol, ...]
 
@@ -122,8 +123,10 @@ def lambdified(symbols: Sequence[sympy.Symbol], expression: Any, name: str = "po
         InvalidArgument: numpy and scipy do not compute it.
     """
     expression, shifts = with_shifted_exponents(expression)
-    used = {type(function).__name__ for function in expression.atoms(sympy.Function)}
+    used = {type(function).__name__ for function in expression.atoms(sympy.Function)} - {Interpolated.__name__}
     modules: Any = "numpy" if used <= ORDINARY else [_elliptic(), "scipy", "numpy"]
+    if data := on_arrays(expression):
+        modules = [data, "numpy"] if modules == "numpy" else [data, *modules]
     try:
         plain = sympy.lambdify([*symbols, *shifts], expression, modules=modules, cse=True)
         function = partial_last(plain, tuple(shifts.values())) if shifts else plain
@@ -138,7 +141,7 @@ def lambdified(symbols: Sequence[sympy.Symbol], expression: Any, name: str = "po
         else:
             reason = f"cannot be computed by numpy: {type(error).__name__}: {str(error).strip()[:100]}"
         raise InvalidArgument(name, reason) from error
-    if modules == "numpy":
+    if used <= ORDINARY:
         return function
     return lambda *values: _real(function(*values))
 
