@@ -28,6 +28,7 @@ LEFT = 2.0  # such parts that are taken to be left, even where they are asked to
 OF_SPANS = 1.5  # factor on measured errors in spans: these residuals are no aliases, and as large as the error
 SINGLE = 1e-10  # allowed error above which residuals are measured in single precision
 LOOSE = 0.3  # part of the allowed error by which the quadrature of exp(-U_k/sigma) may err in the first space
+CORRECTORS = 1.3  # points in a direction that correctors need, over those that averages of exp(-U_k/sigma) need
 LOOKED_AT = 8  # cells, at most, on which the first space is chosen
 LOOKS = 512  # points of each at which the contrast is looked at
 
@@ -112,7 +113,7 @@ class CellSolver:
         for refinement in range(route.size(dim) - 2):
             means.append(_means(fields, some, route.space(refinement + 1, dim)))
             if not np.abs(means[-1] - means[-2]).max() > LOOSE * self.allowed(fields):
-                return Place(route, refinement)
+                return Place(route, _finer(route, refinement, dim))
         return Place(route, max(0, route.size(dim) - 2))
 
     def solve(self, fields: LevelFields, rows: np.ndarray, place: Place) -> Solved:
@@ -193,6 +194,13 @@ class CellSolver:
     def allowed(self, fields: LevelFields) -> float:
         """Relative error that the space of a level may add."""
         return self.allowances.space(fastest=fields.fastest, sampled=bool(fields.samples.axes))
+
+
+def _finer(route: Discretisation, refinement: int, dim: int) -> int:
+    """The first refinement with as many points as correctors need where averages of exp(-U_k/sigma) hold already."""
+    wanted = CORRECTORS * route.space(refinement, dim).line.points.size
+    finer = range(refinement, route.size(dim))
+    return next((r for r in finer if route.space(r, dim).line.points.size >= wanted), finer[-1])
 
 
 def _means(fields: LevelFields, rows: np.ndarray, space: TensorSpace) -> np.ndarray:

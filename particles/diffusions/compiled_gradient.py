@@ -30,7 +30,8 @@ class _Printer(PythonCodePrinter):
 def gradient_of(potential: MultiscalePotential) -> Callable[..., None]:
     """A compiled function gradient(x, out, count, scales) for positions x (d, n), of which the first `count` are done.
 
-    scales are (epsilon^-1, ..., epsilon^-N).
+    scales are (epsilon^-1, ..., epsilon^-N). With a mobility, out (d + d (d + 1)/2, n) has B grad V - sigma div B and
+    then the lower triangle of B, row by row.
 
     Raises:
         InvalidArgument: the compiler does not know a function in the gradient.
@@ -45,6 +46,10 @@ def gradient_of(potential: MultiscalePotential) -> Callable[..., None]:
     }
     full = potential.confining_expression + potential.fluctuation_expression.subs(on_diagonal, simultaneous=True)
     components = [sympy.diff(full, symbol) for symbol in slow]
+    if potential.mobility_expression is not None:
+        mobility = potential.mobility_expression.subs(on_diagonal, simultaneous=True)
+        components = _against_drift(components, mobility, slow, potential.temperature)
+        components += [mobility[i, j] for i in range(potential.dim) for j in range(i + 1)]
     check_compilable(components)
     together, shifts = with_shifted_exponents(sympy.Tuple(*components))
     source = _source(list(together), slow, scales, shifts)
@@ -52,6 +57,18 @@ def gradient_of(potential: MultiscalePotential) -> Callable[..., None]:
     namespace |= on_numbers(together)
     exec(compile(source, f"<gradient of {potential!r}>", "exec"), namespace)
     return njit(fastmath=FAST, error_model="numpy", boundscheck=False)(namespace["gradient"])
+
+
+def _against_drift(
+    gradient: list[sympy.Expr], mobility: sympy.Matrix, slow: tuple[sympy.Symbol, ...], sigma: float
+) -> list[sympy.Expr]:
+    """B grad V - sigma div B."""
+    result = []
+    for i in range(len(slow)):
+        terms = [mobility[i, j] * slope for j, slope in enumerate(gradient)]
+        terms += [-sigma * sympy.diff(mobility[i, j], symbol) for j, symbol in enumerate(slow)]
+        result.append(sympy.Add(*terms))
+    return result
 
 
 def _source(

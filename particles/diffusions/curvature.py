@@ -54,7 +54,10 @@ SETTINGS = SearchSettings()
 
 @lru_cache(maxsize=32)
 def hessian(potential: MultiscalePotential) -> Entries:
-    """The entries of the Hessian of V_epsilon as a function of x, y_1, ..., y_N and the scales epsilon^-k."""
+    """The entries of the Hessian of V_epsilon as a function of x, y_1, ..., y_N and the scales epsilon^-k.
+
+    With a mobility, those of the Jacobian of B grad V - sigma div B, of B, and of its d derivatives.
+    """
     scales = sympy.symbols(f"scale1:{potential.scales + 1}", positive=True)
     full = potential.confining_expression + potential.fluctuation_expression
 
@@ -66,12 +69,22 @@ def hessian(potential: MultiscalePotential) -> Entries:
             terms += [scale * part[i] * sympy.diff(expression, symbol) for part, symbol in zip(inverse, y) if part[i]]
         return sympy.Add(*terms)
 
-    entries = [along(along(full, i), j) for i in range(potential.dim) for j in range(potential.dim)]
+    d, mobility = range(potential.dim), potential.mobility_expression
+    if mobility is None:
+        entries = [along(along(full, i), j) for i in d for j in d]
+        return lambdified([*potential.variables, *scales], sympy.Tuple(*entries))
+    slopes = [along(full, i) for i in d]
+    drift = [
+        sympy.Add(*[mobility[i, j] * slopes[j] - potential.temperature * along(mobility[i, j], j) for j in d])
+        for i in d
+    ]
+    entries = [along(drift[i], j) for i in d for j in d]
+    entries += [mobility[i, j] for i in d for j in d] + [along(mobility[i, j], k) for k in d for i in d for j in d]
     return lambdified([*potential.variables, *scales], sympy.Tuple(*entries))
 
 
 def curvatures(potential: MultiscalePotential, epsilon: float, variables: np.ndarray) -> NDArray[np.float64]:
-    """The norms (P,) of the Hessian of V_epsilon.
+    """The norms (P,) of the Hessian of V_epsilon; with a mobility, rates at which drift and noise change along a path.
 
     Args:
         potential: V0, V1, sigma.
@@ -83,7 +96,18 @@ def curvatures(potential: MultiscalePotential, epsilon: float, variables: np.nda
         entries = hessian(potential)(*variables.T, *scales)
     matrices = np.stack([np.broadcast_to(entry, len(variables)) for entry in entries], axis=1).astype(float)
     matrices = np.where(np.isfinite(matrices).all(axis=1, keepdims=True), matrices, 0.0)
-    return _norms(matrices.reshape(-1, potential.dim, potential.dim))
+    matrices = matrices.reshape(len(variables), -1, potential.dim, potential.dim)
+    if potential.mobility_expression is None:
+        return _norms(matrices[:, 0])
+    return np.linalg.norm(matrices[:, 0], 2, axis=(1, 2)) + _of_noise(matrices[:, 1], matrices[:, 2:], potential)
+
+
+def _of_noise(mobility: np.ndarray, slopes: np.ndarray, potential: MultiscalePotential) -> NDArray[np.float64]:
+    """The rate sigma |grad B|^2/(2 lambda) (P,) at which sqrt(2 sigma B) changes, lambda the least eigenvalue of B."""
+    least = np.linalg.eigvalsh(mobility)[:, 0]
+    squares = np.linalg.norm(slopes, axis=(2, 3)) ** 2
+    rates = 0.5 * potential.temperature * squares.sum(axis=1)
+    return np.asarray(np.divide(rates, least, out=np.zeros_like(rates), where=least > 0))
 
 
 def _norms(matrices: np.ndarray) -> np.ndarray:
@@ -157,6 +181,8 @@ def _features(potential: MultiscalePotential) -> tuple[tuple[Entries, ...], ...]
     Features are the arguments of functions and of powers, and the slopes of functions that are raised to high powers.
     """
     full = potential.confining_expression + potential.fluctuation_expression
+    if potential.mobility_expression is not None:
+        full += sympy.Add(*set(potential.mobility_expression))
     # waves of something linear are no narrower than they are long
     waves = (sympy.sin, sympy.cos)
     flat = {node.args[0] for node in full.atoms(*waves)}

@@ -23,6 +23,7 @@ from ..support.compiled_functions import compiled
 from .compiled_gradient import gradient_of
 from .curvature import curvatures_on_paths, largest_curvature
 from .langevin_kernels import passage_stepper, tile_stepper
+from .mobility_kernels import platen_passage_stepper, platen_tile_stepper
 from .langevin_schemes import LEIMKUHLER_MATTHEWS, STOCHASTIC_HEUN, LangevinScheme
 from .multiscale_potential import MultiscalePotential
 from .paths import Advance, Paths, PathSampler, checked_start
@@ -68,6 +69,12 @@ class Langevin:
 
         dX = -grad V_epsilon(X) dt + sqrt(2 sigma) dW.
 
+    With a mobility B(x, y_1, ..., y_N) of the potential, taken at y_k = x/epsilon^k, the equation is, as Ito reads it,
+
+        dX = (-B grad V_epsilon + sigma div B)(X) dt + sqrt(2 sigma B(X)) dW,
+
+    whose equilibrium is exp(-V_epsilon/sigma), too; paths then follow Platen's scheme of weak order 2.
+
     Args:
         potential: V0, V1, sigma.
         epsilon: the scale separation, positive.
@@ -83,8 +90,6 @@ class Langevin:
 
     def __post_init__(self) -> None:
         checks.instance("potential", self.potential, MultiscalePotential)
-        if self.potential.mobility_expression is not None:
-            raise InvalidArgument("potential", "must have no mobility, with which paths are not sampled yet")
         epsilon = checks.number("epsilon", self.epsilon, above=0.0)
         if 2 * self.potential.scales * abs(math.log10(epsilon)) > DECIMALS:
             raise InvalidArgument("epsilon", f"must be such that epsilon^-2N is a number, not {epsilon:g}")
@@ -113,7 +118,8 @@ class Langevin:
             seed: of the random numbers; a path has the same ones whatever the number of paths, threads and ranks.
             step: largest time step; None takes 0.2 of the smallest time scale 1/max |Hessian V_epsilon|.
             runs: another name of `paths`.
-            scheme: STOCHASTIC_HEUN, of weak order 2, or LEIMKUHLER_MATTHEWS, see `equilibrium`.
+            scheme: STOCHASTIC_HEUN, of weak order 2 (Platen's with a mobility), or LEIMKUHLER_MATTHEWS, see
+                `equilibrium`.
             workers: threads; None takes the cores that this process may use.
             progress: show a progress bar, at a terminal, on rank 0.
             comm: communicator whose ranks share the paths; all get the whole result.
@@ -130,9 +136,10 @@ class Langevin:
         communicator(comm, optional=True)
         start, keys, h = on_all_ranks(comm, lambda: self._checked(initial, runs, paths, seed, step))
         snapshots = on_all_ranks(comm, lambda: checks.times(times))
-        scheme = on_all_ranks(comm, lambda: checks.instance("scheme", scheme, LangevinScheme))
+        scheme = on_all_ranks(comm, lambda: self._checked_scheme(scheme))
         same_on_all_ranks(comm, initial=start, times=snapshots, seed=seed, step=h, scheme=scheme.name, **self._model)
-        step_tile, purpose = tile_stepper(gradient_of(self.potential)), np.uint64(Purpose.LANGEVIN)
+        stepper = platen_tile_stepper if self._has_mobility else tile_stepper
+        step_tile, purpose = stepper(gradient_of(self.potential)), np.uint64(Purpose.LANGEVIN)
 
         def begin(index: int, some: np.ndarray, stop: Stop) -> Advance:
             x, slices = np.empty((self.potential.dim, TILE)), itertools.count(1)
@@ -161,7 +168,8 @@ class Langevin:
         """Positions X at late times, for averages over the stationary law only: `sample` with LEIMKUHLER_MATTHEWS.
 
         It evaluates the gradient once a step, and its stationary averages are of order 2; on the way there it is of
-        order 1 only, so use `sample` for anything that depends on time. Times should be past the relaxation time.
+        order 1 only, so use `sample` for anything that depends on time. Times should be past the relaxation time. With
+        a mobility it is refused, as its noise depends on the position.
         """
         return self.sample(*arguments, scheme=LEIMKUHLER_MATTHEWS, **named)
 
@@ -204,7 +212,8 @@ class Langevin:
         if limit != math.inf and limit / h > LIMIT_STEPS:
             raise InvalidArgument("limit", f"takes {limit / h:.2g} steps of {h:.3g}, more than {LIMIT_STEPS:.2g}")
         most = LIMIT_STEPS if limit == math.inf else max(int(limit / h), 1)
-        reach = passage_stepper(gradient_of(self.potential), entered)
+        stepper = platen_passage_stepper if self._has_mobility else passage_stepper
+        reach = stepper(gradient_of(self.potential), entered)
 
         def tile(index: int, stop: Stop) -> np.ndarray:
             members = np.arange(index * TILE, min((index + 1) * TILE, len(start)))
@@ -229,10 +238,23 @@ class Langevin:
         return np.concatenate(over_tiles(tile, len(start), workers, progress, comm))
 
     @property
+    def _has_mobility(self) -> bool:
+        return self.potential.mobility_expression is not None
+
+    def _checked_scheme(self, scheme: LangevinScheme) -> LangevinScheme:
+        checks.instance("scheme", scheme, LangevinScheme)
+        if scheme.averages_noise and self._has_mobility:
+            raise InvalidArgument(
+                "scheme", f"must not be {scheme.name} with a mobility; take STOCHASTIC_HEUN, the default"
+            )
+        return scheme
+
+    @property
     def _model(self) -> dict[str, object]:
         """What ranks that share paths must agree on."""
         v = self.potential
-        expressions = f"{v.confining_expression} {v.fluctuation_expression} {v.temperature!r} {v.lattice} {v.domain}"
+        expressions = f"{v.confining_expression} {v.fluctuation_expression} {v.temperature!r} {v.mobility_expression}"
+        expressions += f" {v.lattice} {v.domain}"
         return {"potential": expressions, "epsilon": self.epsilon}
 
     @property
