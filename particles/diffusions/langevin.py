@@ -23,8 +23,8 @@ from ..support.compiled_functions import compiled
 from .compiled_gradient import gradient_of
 from .curvature import curvatures_on_paths, largest_curvature
 from .langevin_kernels import passage_stepper, tile_stepper
-from .mobility_kernels import platen_passage_stepper, platen_tile_stepper
 from .langevin_schemes import LEIMKUHLER_MATTHEWS, STOCHASTIC_HEUN, LangevinScheme
+from .mobility_kernels import platen_passage_stepper, platen_tile_stepper
 from .multiscale_potential import MultiscalePotential
 from .paths import Advance, Paths, PathSampler, checked_start
 

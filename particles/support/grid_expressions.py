@@ -20,6 +20,7 @@ class GridData(sympy.Atom):
     digest: str
 
     def __new__(cls, spline: TensorSpline) -> GridData:
+        """Keep a spline, and the digest of its numbers."""
         data: GridData = super().__new__(cls)
         data.spline = spline
         arrays = [*spline.knots, np.array(spline.coefficients.shape), spline.coefficients]
