@@ -74,12 +74,12 @@ class Interpolated(sympy.Function):
         return sympy.Add(*terms)
 
     def _pythoncode(self, printer: Any) -> str:
-        return f"{self.name}({', '.join(printer._print(argument) for argument in self.args[2:])})"
+        return f"{self.name}({', '.join(printer.doprint(argument) for argument in self.args[2:])})"
 
     _numpycode = _scipycode = _pythoncode
 
     def _sympystr(self, printer: Any) -> str:
-        return f"{self.name}({', '.join(printer._print(argument) for argument in self.args[2:])})"
+        return f"{self.name}({', '.join(printer.doprint(argument) for argument in self.args[2:])})"
 
 
 def on_arrays(expression: Any) -> dict[str, Callable[..., np.ndarray]]:
