@@ -113,7 +113,8 @@ class CellSolver:
         for refinement in range(route.size(dim) - 2):
             means.append(_means(fields, some, route.space(refinement + 1, dim)))
             if not np.abs(means[-1] - means[-2]).max() > LOOSE * self.allowed(fields):
-                return Place(route, _finer(route, refinement, dim))
+                # of many cells the few that need it get a finer space
+                return Place(route, _finer(route, refinement, dim) if len(rows) <= LOOKED_AT else refinement)
         return Place(route, max(0, route.size(dim) - 2))
 
     def solve(self, fields: LevelFields, rows: np.ndarray, place: Place) -> Solved:

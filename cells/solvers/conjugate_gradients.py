@@ -101,6 +101,8 @@ def _converged(
     u: np.ndarray,
 ) -> np.ndarray:
     """Whether the last decrements, which stand for those to come, add up to less than the tolerance of the energy."""
+    if not (decrements[-1] <= tolerance * np.maximum(current, CANCELLATION * start)).any():
+        return np.zeros(current.shape, dtype=bool)
     to_come = np.sum(decrements[-max(LATEST, -(-len(decrements) // PART)) :], axis=0)
     # `current` is the first energy less all decrements; where that cancels, energies are computed anew, now and then
     if (current > CANCELLATION * start).all():
