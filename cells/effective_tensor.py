@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass, is_dataclass, replace
 from typing import Any
 
@@ -19,6 +20,7 @@ from scaling_limits.particles.sampling.workers import default_workers
 from scaling_limits.particles.support.archive import load_arrays, save_arrays, target
 from scaling_limits.particles.support.checks import flag, instance, integer, relative_tolerance, shown
 
+from .derivatives import Derivatives, checked_derivatives, derivatives_of, read_derivatives
 from .fenicsx.petsc_recursion import PETScElements, PETScRecursion
 from .levels.results import LevelResult, joined
 from .levels.scale_splitting import ScaleSplitting, fingerprint, splitting_of
@@ -28,6 +30,7 @@ from .recursion.settings import Allowances
 from .solvers.symmetric import exponential
 from .spaces.discretisations import Discretisation, FourierGalerkin, HarmonicMean
 
+PREFIX = "derivatives_"  # of the names of arrays in files
 FORMAT = 2  # of the files; 0 had no number, and 0 and 1 one error for all points
 LEAST, LEAST_WITH_BOUNDS = 1e-13, 1e-11  # rtol that rounding leaves
 
@@ -48,6 +51,7 @@ class EffectiveTensor:
             where a point could not be solved.
         routes: how the cells of each level were solved (N,).
         spaces: in which space, for each level (N,): the finest that a cell needed.
+        sensitivities: derivatives by parameters, where these were asked for; see `derivatives`.
     """
 
     points: NDArray[np.float64]
@@ -60,6 +64,7 @@ class EffectiveTensor:
     error: NDArray[np.float64]
     routes: tuple[str, ...]
     spaces: tuple[str, ...]
+    sensitivities: Derivatives | None = None
 
     def __repr__(self) -> str:
         count, dim = self.points.shape
@@ -73,6 +78,30 @@ class EffectiveTensor:
                 *[f"  level {k}: {route}, {space}; {n} cells" for k, (route, space, n) in enumerate(levels, 1)],
             ]
         )
+
+    @property
+    def derivatives(self) -> dict[str, NDArray[np.float64]]:
+        """Derivatives of M by the parameters that were asked for, by name: dM/dp (P, d, d)."""
+        return self._by_name("value")
+
+    @property
+    def log_partition_derivatives(self) -> dict[str, NDArray[np.float64]]:
+        """Derivatives of log Z_1 by the same (P,)."""
+        return self._by_name("log_partition")
+
+    @property
+    def free_energy_derivatives(self) -> dict[str, NDArray[np.float64]]:
+        """Derivatives of Psi by the same (P,)."""
+        return self._by_name("free_energy")
+
+    @property
+    def derivative_errors(self) -> dict[str, NDArray[np.float64]]:
+        """Estimated errors (P,) of dM/dp, relative to M in the order of symmetric matrices, and of d log Z_1/dp."""
+        return self._by_name("error")
+
+    def _by_name(self, kind: str) -> dict[str, NDArray[np.float64]]:
+        found = self.sensitivities
+        return {} if found is None else dict(zip(found.parameters, getattr(found, kind)))
 
     @property
     def partition(self) -> NDArray[np.float64]:
@@ -90,6 +119,9 @@ class EffectiveTensor:
             InvalidArgument: no path, or one in a folder that is not there.
         """
         content = {name: value for name, value in vars(self).items() if value is not None}
+        if self.sensitivities is not None:
+            del content["sensitivities"]
+            content |= {f"{PREFIX}{name}": value for name, value in vars(self.sensitivities).items()}
         save_arrays(target("path", path), {"kind": "EffectiveTensor", "format": FORMAT, **content})
 
     @classmethod
@@ -103,9 +135,10 @@ class EffectiveTensor:
             FileNotFoundError: there is no such file.
             InvalidArgument: it is not such a file.
         """
-        bounds = {"lower", "upper"}
-        names = set(cls.__dataclass_fields__) - bounds
-        content: dict[str, Any] = load_arrays(path, "EffectiveTensor", {0, 1, FORMAT}, names, bounds)
+        bounds, of_derivatives = {"lower", "upper"}, {f"{PREFIX}{name}" for name in Derivatives.__dataclass_fields__}
+        names = set(cls.__dataclass_fields__) - bounds - {"sensitivities"}
+        content: dict[str, Any] = load_arrays(path, "EffectiveTensor", {0, 1, FORMAT}, names, bounds | of_derivatives)
+        parts = {name: content.pop(name) for name in of_derivatives & set(content)}
         content |= {name: content.get(name) for name in bounds}
         content |= {name: tuple(content[name].tolist()) for name in ("routes", "spaces")}
         points = content["points"]
@@ -113,6 +146,11 @@ class EffectiveTensor:
             content["error"] = np.full(len(points), content["error"])
         if not _belong_together(content):
             raise InvalidArgument("path", f"{path} is damaged: its arrays do not belong together")
+        if parts:
+            content["sensitivities"] = read_derivatives({name[len(PREFIX) :]: part for name, part in parts.items()})
+            found = content["sensitivities"]
+            if found is None or found.value.shape[1:] != content["value"].shape:
+                raise InvalidArgument("path", f"{path} is damaged: its derivatives do not belong to its tensors")
         return cls(**content)
 
 
@@ -144,6 +182,7 @@ def effective_tensor(
     rtol: float = 1e-8,
     bounds: bool = False,
     *,
+    derivatives: Iterable[str] = (),
     route: Discretisation | PETScElements | None = None,
     workers: int | None = None,
     progress: bool = False,
@@ -166,6 +205,9 @@ def effective_tensor(
         bounds: also return lower <= M <= upper. They come from the energies of admissible fields and of admissible
             fluxes, so the error of the solve is inside; they are widened by the measured errors of quadrature and of
             interpolation between samples.
+        derivatives: names of parameters of the potential, or "temperature", by which M, log Z_1 and Psi are
+            differentiated: the derivatives of the discrete tensor, which need no others of correctors. Their errors
+            are at most ten times rtol, or 1e-8, times how far d log K_k/dp varies in the cells.
         route: `FiniteElements(...)` or `FourierGalerkin(...)` for all levels; None chooses by contrast, for each level.
             Where a route has one space, that is taken whatever its error. `PETScElements(...)` is the whole recursion
             by UFL forms and PETSc, slow and independent: all ranks share each cell, and none is done by numpy.
@@ -188,38 +230,52 @@ def effective_tensor(
     Source: Duncan, Duong and Pavliotis (2023), Theorem 1: (13) to (17); bounds after Lemma 2 and its dual.
     """
     request = on_all_ranks(
-        communicator(comm), lambda: _checked(potential, points, rtol, bounds, route, workers, progress, comm)
+        communicator(comm),
+        lambda: _checked(potential, points, rtol, bounds, derivatives, route, workers, progress, comm),
     )
     given, route_given = request.splitting.potential, request.route
     same_on_all_ranks(
         comm, potential=fingerprint(given), confining=sympy.srepr(given.confining_expression), points=request.points,
-        rtol=request.rtol, bounds=request.bounds,
+        rtol=request.rtol, bounds=request.bounds, derivatives=request.splitting.parameters,
         route=route_given if is_dataclass(route_given) else type(route_given).__name__,
     )  # fmt: skip
     tensor, reasons = _computed(request, comm)
-    if not (tensor.error <= request.rtol).all():
+    if not (_errors(tensor) <= request.rtol).all():
         if not request.forced:
             raise _not_converged(tensor, request.rtol, reasons)
         warn(_unresolved(tensor, request.rtol), Unresolved)
     return tensor
 
 
+def _errors(tensor: EffectiveTensor) -> np.ndarray:
+    """What is compared with rtol at each point (P,): the error of M, or those of its derivatives by their weight."""
+    found = tensor.sensitivities
+    return tensor.error if found is None else np.maximum(tensor.error, found.weighted_error)
+
+
 def _not_converged(tensor: EffectiveTensor, rtol: float, reasons: dict[int, Reason]) -> NotConverged:
     """The error that names the worst point, and holds what is known of the others."""
-    worst, good = int(np.argmax(tensor.error)), int((tensor.error <= rtol).sum())
-    place, error = np.round(tensor.points[worst], 6).tolist(), tensor.error[worst]
-    known = f"an error of {error:.1e} is left" if np.isfinite(error) else "the error is not known"
+    errors = _errors(tensor)
+    worst, good = int(np.argmax(errors)), int((errors <= rtol).sum())
+    place, error, what = np.round(tensor.points[worst], 6).tolist(), tensor.error[worst], "an error"
+    if error <= rtol and tensor.sensitivities is not None:
+        error, what = tensor.sensitivities.relative_error[worst], "of the derivatives, an error"
+    known = f"{what} of {error:.1e} is left" if np.isfinite(error) else f"{what} that is not known is left"
     unknown = np.where(np.isfinite(tensor.error), 1.0, np.nan)
     numbers = {name: getattr(tensor, name) for name in ("value", "lower", "upper", "log_partition", "free_energy")}
     known_ones = {name: array for name, array in numbers.items() if array is not None}
     tensor = replace(tensor, **{name: (unknown.T * array.T).T for name, array in known_ones.items()})
-    rest = f"; {good} of {len(tensor.error)} points are as asked, see `partial`" if good else ""
+    if tensor.sensitivities is not None:
+        tensor = replace(tensor, sensitivities=tensor.sensitivities.known_at(np.isfinite(errors)))
+    rest = f"; {good} of {len(errors)} points are as asked, see `partial`" if good else ""
     return explained(reasons, known).error(f"at x = {place} {known} for {rtol = :g}", rest, tensor)
 
 
 def _unresolved(tensor: EffectiveTensor, rtol: float) -> str:
     error, space = tensor.error.max(), tensor.spaces[0]
     known = f"a relative error of about {error:.1e} in M" if np.isfinite(error) else "an error in M that is not known"
+    if error <= rtol and tensor.sensitivities is not None:
+        known = f"errors of {tensor.sensitivities.relative_error.max():.1e} in its derivatives"
     return (
         f"the only space of the route, {space}, leaves {known}; rtol is {rtol:g}. Give the route finer spaces, or none"
     )
@@ -246,7 +302,7 @@ class _Request:
 
 
 def _checked(
-    potential: MultiscalePotential, points: ArrayLike, rtol: float, bounds: bool,
+    potential: MultiscalePotential, points: ArrayLike, rtol: float, bounds: bool, derivatives: Iterable[str],
     route: Discretisation | PETScElements | None,
     workers: int | None, progress: bool, comm: MPI.Comm,
 ) -> _Request:  # fmt: skip
@@ -269,7 +325,8 @@ def _checked(
         if bounds and isinstance(route, FourierGalerkin):
             raise InvalidArgument("route", "must be finite elements where bounds are wanted")
     progress = flag("progress", progress)
-    return _Request(splitting_of(potential), positions, tolerance, bool(bounds), route, threads, progress)
+    splitting = splitting_of(potential, checked_derivatives(derivatives, potential))
+    return _Request(splitting, positions, tolerance, bool(bounds), route, threads, progress)
 
 
 def _computed(request: _Request, comm: MPI.Comm) -> tuple[EffectiveTensor, dict[int, Reason]]:
@@ -327,9 +384,14 @@ def _assembled(
         free_energy=confining - potential.temperature * log_partition,
         cell_solves=solves,
         error=result.error,
+        sensitivities=_in_space_too(derivatives_of(request.splitting, points, result, log_partition), lattice),
         routes=tuple(route for route, _ in spaces),
         spaces=tuple(space for _, space in spaces),
     )
+
+
+def _in_space_too(derivatives: Derivatives | None, lattice: np.ndarray | None) -> Derivatives | None:
+    return None if derivatives is None else replace(derivatives, value=_in_space(derivatives.value, lattice))
 
 
 def _in_space(tensor: np.ndarray, lattice: np.ndarray | None) -> np.ndarray:

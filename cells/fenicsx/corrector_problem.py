@@ -148,6 +148,15 @@ class CorrectorProblem:
             theta.x.array[:] -= self.mesh.comm.allreduce(fem.assemble_scalar(fem.form(theta * ufl.dx)))
         return CorrectorSolution(correctors, self.effective(), minimum.iterations)
 
+    def energies_of(self, tensor: TensorField) -> NDArray[np.float64]:
+        """Integral of (I + grad theta)^T A (I + grad theta) (d, d) with the correctors of the last solve.
+
+        Args:
+            tensor: A from points (P, d) to (P, d, d), symmetric, such as the derivative of K by a parameter.
+        """
+        self._quadrature.assign(self.tensor, tensor(self._quadrature.points))
+        return self.effective()
+
     def effective(self) -> NDArray[np.float64]:
         """Effective tensor K_eff (d, d) of the present correctors, by the energy."""
         result = np.empty((self.dim, self.dim))

@@ -7,7 +7,8 @@ the interpolation of log K_k between samples of y_k, are the same.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import ClassVar
 
 import numpy as np
@@ -22,9 +23,9 @@ from scaling_limits.particles.errors import NotConverged
 from scaling_limits.particles.support.checks import integer
 
 from ..levels.cells import largest_contrast
-from ..levels.results import LevelResult, Samples, differences, joined
+from ..levels.results import LevelResult, Samples, Sensitivities, differences, joined
 from ..levels.scale_splitting import ScaleSplitting, extended
-from ..solvers.symmetric import logarithm, relative_distance
+from ..solvers.symmetric import derivative_of_logarithm, logarithm, relative_distance
 from ..spaces.interpolation import grid, trial_points
 from .corrector_problem import CorrectorProblem
 from .level_tensor import LevelTensor
@@ -32,7 +33,10 @@ from .level_tensor import LevelTensor
 COUNTS = (5, 7, 9, 11, 13, 15, 17, 21, 25, 33)  # samples in a sampled component of y_k
 TRIALS = 3  # points between the samples at which the interpolation is tried
 SAFETY = 2.0  # factor on measured errors
+SMALLEST = 1e-20  # tolerance of conjugate gradients where derivatives are wanted: its root is the error of theta
 SOLVER = 0.01  # part of rtol that conjugate gradients may leave
+
+ScalarField = Callable[[np.ndarray], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -107,9 +111,12 @@ class PETScRecursion:
         for count in COUNTS:
             samples = self._sampled(level, slow, count)
             error = SAFETY * float(differences(samples.at(trials), true).max())
+            missed = None
+            if true.sensitivities is not None:
+                missed = SAFETY * samples.missed_derivatives(true.sensitivities, trials)
             if error <= max(0.5 * self.rtol / self.splitting.levels, 0.1 * float(samples.inherited.max())):
                 break
-        return samples.widened(np.array([error]))
+        return replace(samples, widening=np.array([error]), missed=missed)
 
     def tensor(self, level: int, slow: np.ndarray) -> LevelTensor:
         """K_k as a function of y_k, for one cell (k d,)."""
@@ -129,11 +136,28 @@ class PETScRecursion:
         if not tensor.log_contrast <= largest_contrast(self.splitting.dim):
             reason = f"the contrast exp({tensor.log_contrast:.4g}) is beyond the range of double precision"
             raise NotConverged(f"level {level}", reason, "raise the temperature")
-        found = [problem.solve(tensor, SOLVER * self.rtol).effective for problem in self.problems]
+        # the error of a derivative is that of theta, not its square
+        solver = max((SOLVER * self.rtol) ** 2, SMALLEST) if self.splitting.parameters else SOLVER * self.rtol
+        found = [problem.solve(tensor, solver).effective for problem in self.problems]
         logs = [logarithm(matrix)[None] + tensor.log_scale * np.eye(self.splitting.dim) for matrix in found]
         partitions = [average.logarithm(tensor.log_partition) for average in self._averages]
         error = self.own_error(*found) + SAFETY * abs(partitions[1] - partitions[0]) + tensor.error
-        return LevelResult(logs[0], np.array([partitions[0]]), logs[0], np.zeros(1), np.array([error]))
+        derivatives = self._derivatives(tensor, found) if self.splitting.parameters else None
+        return LevelResult(logs[0], np.array([partitions[0]]), logs[0], np.zeros(1), np.array([error]), derivatives)
+
+    def _derivatives(self, tensor: LevelTensor, effective: list[np.ndarray]) -> Sensitivities:
+        """Derivatives by the parameters, after the solves, and what the next degree changes in them."""
+        tensors, partitions = [], []
+        for problem, average, matrix in zip(self.problems, self._averages, effective):
+            numbers = range(len(self.splitting.parameters))
+            changes = [problem.energies_of(partial(tensor.derivative, number=p)) for p in numbers]
+            tensors.append(derivative_of_logarithm(matrix[None], np.stack(changes)))
+            partitions.append(average.means(tensor.log_partition, lambda y: tensor.derivatives(y)[1]))
+        error = np.linalg.norm(tensors[1] - tensors[0], axis=(1, 2)) + np.abs(partitions[1] - partitions[0])
+        inherited, scale = tensor.samples.sensitivities
+        error = SAFETY * error + inherited[0] + (0.0 if tensor.samples.missed is None else tensor.samples.missed[0])
+        scale = np.maximum(tensor.derivative_scale, scale[0])
+        return Sensitivities(tensors[0][None], partitions[0][None], error[None], scale[None])
 
     def own_error(self, effective: np.ndarray, better: np.ndarray) -> float:
         """Relative error of an effective tensor (d, d), from that with elements of the next degree."""
@@ -154,7 +178,16 @@ class _Average:
         self._form = fem.form(self._function * self._quadrature.dx)
         self._comm = mesh.comm
 
-    def logarithm(self, exponent: Callable[[np.ndarray], np.ndarray]) -> float:
+    def means(self, exponent: ScalarField, functions: ScalarField) -> np.ndarray:
+        """Averages (p,) of functions, from points (P, d) to (P, p), by the weight exp(f)."""
+        points, total = self._quadrature.points, self.logarithm(exponent)
+        weights, result = np.exp(exponent(points) - total), []
+        for values in functions(points).T:
+            self._quadrature.assign(self._function, weights * values)
+            result.append(self._comm.allreduce(fem.assemble_scalar(self._form)))
+        return np.array(result)
+
+    def logarithm(self, exponent: ScalarField) -> float:
         """Log of the integral of exp(f), for f from points (P, d) to (P,)."""
         values = exponent(self._quadrature.points)
         largest = self._comm.allreduce(float(values.max(initial=-np.inf)), MPI.MAX)

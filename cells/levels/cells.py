@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -12,10 +12,12 @@ from ..solvers.cell_problem import CellProblem, Field, add_unit_gradients, energ
 from ..solvers.dual_problem import CurlProblem, dual_fields, rotated
 from ..solvers.reduced_basis import LevelBasis
 from ..solvers.residual_estimates import RicherSpace
-from ..solvers.symmetric import exponential_field, logarithm, relative_distance
+from ..solvers.symmetric import logarithm, relative_distance
 from ..spaces.tensor_space import SHIFTS, TensorSpace
+from .cell_coefficients import CellCoefficients
 from .fields import LevelFields
-from .results import LevelResult, empty, gaps, joined
+from .results import LevelResult, Sensitivities, empty, gaps, joined
+from .sensitivities import in_space, on_a_line
 
 OVERFLOW = 650.0  # log of the largest contrast whose coefficients are numbers
 LOST = 250.0  # and of that beyond which, from two dimensions on, conjugate gradients only see rounding
@@ -54,7 +56,8 @@ class Measured:
 
     Args:
         result: K_{k-1}, Z_{k-1}, bounds and errors.
-        own: relative error (B,) that this level adds by its space; infinite where a cell was not solved.
+        own: relative error (B,) that this level adds by its space; infinite where a cell was not solved. Where
+            derivatives are wanted, at least what their errors count.
         contrast: log of the contrast of K_k in each cell (B,); NaN where V1 is not finite.
         averaging: part (B,) that averaging over y_k leaves of an error between the samples of y_k whose waves are as
             short as those of the last third of the samples, or shorter; 1 where that is not known.
@@ -74,6 +77,14 @@ class Measured:
         self.result.error[index] += sides * more
         if bounds:
             self.result.slack[index] += more
+
+    def add_to_derivatives(self, index: np.ndarray, more: np.ndarray) -> None:
+        """Add errors (C, p) to those of the derivatives of some cells."""
+        found = self.result.sensitivities
+        assert found is not None  # asked where derivatives are wanted
+        found.error[index] += more
+        added = Sensitivities(found.log_tensor, found.log_partition, more, found.scale[index])
+        self.own[index] = np.maximum(self.own[index], added.weighted_error)
 
 
 MEASURES = ("own", "contrast", "averaging", "converged")
@@ -98,7 +109,7 @@ class Snapshots:
     dual: list[np.ndarray]
 
 
-class Cells:
+class Cells(CellCoefficients):
     """B cells of a level, with K_k at the quadrature points.
 
     Args:
@@ -110,62 +121,10 @@ class Cells:
     """
 
     def __init__(self, fields: LevelFields, rows: np.ndarray, how: CellSpace, bounds: bool, stop: Stop) -> None:
-        self.fields, self.rows, self.how, self.bounds, self._stop = fields, rows, how, bounds, stop
         stop.check()
-        self.space = how.space
-        self._values: dict[tuple[int, bool], tuple[np.ndarray, np.ndarray]] = {}
-        self._tensors: dict[tuple[int, bool], np.ndarray] = {}
-        self.entries, _ = self.at(self.space)
-        self.shift, self.contrast = self._largest_exponent()
+        super().__init__(fields, rows, how.space)
+        self.how, self.bounds, self._stop = how, bounds, stop
         self.shifts = self.shift[:, None, None] * np.eye(self.space.dim)
-
-    def at(self, space: TensorSpace, *, lower: bool = False) -> tuple[np.ndarray, np.ndarray]:
-        """log K_k, or its lower bound, and log Z_k at the points of a quadrature; computed once."""
-        key = id(space), lower and not self.fields.exact
-        if key not in self._values:
-            self._values[key] = self.fields.at(self.rows, space, lower=key[1])
-        return self._values[key]
-
-    def diagonal(self, index: np.ndarray) -> list[np.ndarray]:
-        """The diagonal of log K_k, and log Z_k, at the quadrature points; -U_k/sigma where nothing is sampled."""
-        entries, log_z = self.at(self.space)
-        if not self.fields.samples.axes and not self.fields.varying:
-            return [entries[index, 0] - self.fields.table[self.rows[index], 0]]
-        return [*(entries[index, i] for i in np.flatnonzero(self.fields.identity)), log_z[index]]
-
-    def _largest_exponent(self) -> tuple[np.ndarray, np.ndarray]:
-        """The largest diagonal entry of log K_k in each cell (B,), and the log of the contrast."""
-        diagonal = self.entries[:, self.fields.identity > 0].reshape(len(self.rows), -1)
-        top, bottom = diagonal.max(axis=1), diagonal.min(axis=1)
-        with np.errstate(all="ignore"):
-            return top, top - bottom
-
-    def tensor(self, space: TensorSpace, *, lower: bool = False) -> np.ndarray:
-        """exp(-shift) K_k at the points of a quadrature, or its lower bound.
-
-        A scalar (B, q, ...) or a tensor (B, d, d, q, ...).
-        """
-        fields, dim = self.fields, space.dim
-        key = id(space), lower and not fields.exact
-        if key not in self._tensors:
-            entries, _ = self.at(space, lower=lower)
-            shifts = self.shift[:, None] * fields.identity
-            entries = entries - shifts.reshape(*shifts.shape, *[1] * dim)
-            self._tensors[key] = np.exp(entries[:, 0]) if fields.scalar else exponential_field(entries, dim)
-        return self._tensors[key]
-
-    def log_partition(self, space: TensorSpace) -> np.ndarray:
-        """log Z_{k-1} by a quadrature (B,): at the fastest scale the integral of the scalar K_N."""
-        values, shift = self._weights(space)
-        return shift + np.log(values.reshape(len(values), -1) @ space.weights.ravel())
-
-    def _weights(self, space: TensorSpace) -> tuple[np.ndarray, np.ndarray]:
-        """Z_k at the points of a quadrature times exp(-shift), (B, q, ...), and the shift (B,)."""
-        if self.fields.plain:
-            return self.tensor(space), self.shift
-        log_z = self.at(space)[1]
-        shift = log_z.max(axis=tuple(range(1, log_z.ndim)))
-        return np.exp(log_z - shift.reshape(-1, *[1] * space.dim)), shift
 
     def measured(self) -> Measured:
         """K_{k-1}, Z_{k-1}, bounds and errors of these cells; those that are out of range are left out."""
@@ -173,7 +132,8 @@ class Cells:
         if good.all():
             return self._bounded() if self.bounds else self._estimated()
         dim, count = self.space.dim, len(self.rows)
-        result, own, converged = empty(count, dim), np.full(count, np.inf), np.ones(count, dtype=bool)
+        result = empty(count, dim, len(self.fields.splitting.parameters))
+        own, converged = np.full(count, np.inf), np.ones(count, dtype=bool)
         averaging = np.ones(count)
         result.error[:] = np.inf
         if good.any():
@@ -188,7 +148,7 @@ class Cells:
         if self.space.dim == 1 and richer is not None:
             return self._harmonic_means(test)
         trial = self.space if richer is None else richer.trial
-        effective, gradients, converged = self._minimised(self.tensor(self.space), trial)
+        effective, gradients, converged, correctors = self._minimised(self.tensor(self.space), trial)
         field = add_unit_gradients(gradients)
         own: np.ndarray = np.full(len(self.rows), np.inf)
         if richer is not None and converged.any():
@@ -199,16 +159,30 @@ class Cells:
             fluxes = flux(self.tensor(test), field)
             parts = [[f[:, j] * v[:, j] for f, v in zip(fluxes, field)] for j in range(test.dim)]
             averaging = self._averaging(test, [sum(part[1:], part[0]) for part in parts])
-        return self._complete(logarithm(effective) + self.shifts, own, averaging, converged)
+        found = None
+        if self.wants_derivatives:
+            assert correctors is not None  # no spans then
+            found = in_space(self, correctors, effective, self.space, richer, self.how.tolerance)
+        return self._complete(logarithm(effective) + self.shifts, own, averaging, converged, found)
 
-    def _minimised(self, tensor: np.ndarray, better: TensorSpace) -> tuple[np.ndarray, Field, np.ndarray]:
-        """Energies (B, d, d), gradients of the correctors by a better quadrature, and convergence, in space or span."""
+    @property
+    def wants_derivatives(self) -> bool:
+        """Whether there are parameters by which derivatives are wanted."""
+        return bool(self.fields.splitting.parameters)
+
+    def _minimised(
+        self, tensor: np.ndarray, better: TensorSpace
+    ) -> tuple[np.ndarray, Field, np.ndarray, np.ndarray | None]:
+        """Energies (B, d, d), gradients of the correctors by a better quadrature, convergence, and the correctors.
+
+        In the space, or in a span, which has no correctors.
+        """
         how = self.how
         if how.basis is not None:
             effective, parts = how.basis.primal.minimised(tensor)
-            return effective, how.basis.primal.combined(parts), np.ones(len(tensor), dtype=bool)
+            return effective, how.basis.primal.combined(parts), np.ones(len(tensor), dtype=bool), None
         solution = CellProblem(self.space, tensor).solve(how.tolerance, how.iterations, self._stop)
-        return solution.effective, better.gradient(solution.correctors), solution.converged
+        return solution.effective, better.gradient(solution.correctors), solution.converged, solution.correctors
 
     def _harmonic_means(self, better: TensorSpace) -> Measured:
         """In one dimension 1/K_{k-1} = int 1/K_k is exact, and what is left is quadrature."""
@@ -216,13 +190,25 @@ class Cells:
         own = QUADRATURE * (np.abs(finer - tensor) + self._error_of_partition(better))
         inverse = -self.at(self.space)[0][:, 0]
         densities = [np.exp(inverse - inverse.max(axis=1, keepdims=True))]
-        return self._complete(tensor[:, None, None], own, self._averaging(self.space, densities), own < np.inf)
+        found = on_a_line(self, self.space, better) if self.wants_derivatives else None
+        return self._complete(tensor[:, None, None], own, self._averaging(self.space, densities), own < np.inf, found)
 
-    def _complete(self, tensor: np.ndarray, own: np.ndarray, averaging: np.ndarray, converged: np.ndarray) -> Measured:
+    def _complete(
+        self, tensor: np.ndarray, own: np.ndarray, averaging: np.ndarray, converged: np.ndarray,
+        derivatives: Sensitivities | None,
+    ) -> Measured:  # fmt: skip
         error = self.fields.samples.inherited[self.rows] + own + EPSILON * (10.0 + self.contrast)
         partition = self.log_partition(self.space)
-        result = LevelResult(tensor, partition, tensor, np.zeros(len(self.rows)), error)
-        return Measured(result, own, self.contrast, averaging, converged)
+        result = LevelResult(tensor, partition, tensor, np.zeros(len(self.rows)), error, derivatives)
+        return Measured(result, self._and_derivatives(own, derivatives), self.contrast, averaging, converged)
+
+    def _and_derivatives(self, own: np.ndarray, derivatives: Sensitivities | None) -> np.ndarray:
+        """The larger one of errors of this level (B,) and of those that its derivatives have, weighted."""
+        if derivatives is None:
+            return own
+        inherited = self.fields.samples.sensitivities[0][self.rows]
+        added = replace(derivatives, error=np.maximum(derivatives.error - inherited, 0.0))
+        return np.maximum(own, added.weighted_error)
 
     def _averaging(self, space: TensorSpace, densities: list[np.ndarray]) -> np.ndarray:
         """See `Measured`: an error d of log K_k changes K_{k-1} by the integral of d times the density of its energy.
@@ -236,7 +222,7 @@ class Cells:
             return np.ones(len(self.rows))
         least = max(1, samples.count // 2 * 2 // 3 + 1)
         parts = [space.largest_wave(density, least, samples.axes) for density in densities]
-        return np.max(parts, axis=0) + space.largest_wave(self._weights(space)[0], least, samples.axes)
+        return np.max(parts, axis=0) + space.largest_wave(self.weights(space)[0], least, samples.axes)
 
     def _error_of_partition(self, better: TensorSpace) -> np.ndarray:
         """What another quadrature changes in log Z_{k-1} (B,)."""
@@ -253,7 +239,7 @@ class Cells:
         assert self.how.richer is not None  # which moved the points
         points = self.space.line.points.size
         number = max(1, round(PHASES * points / -np.log(self.how.richer.allowed)))
-        before, after = (space.waves(self._weights(space)[0], number) for space in (self.space, moved))
+        before, after = (space.waves(self.weights(space)[0], number) for space in (self.space, moved))
         sizes: np.ndarray = np.linalg.norm((after - before) / np.sin(np.pi * np.array(SHIFTS[moved.dim])), axis=1)
         return sizes
 
@@ -263,33 +249,48 @@ class Cells:
         if self.space.dim == 1:
             means = [-space.log_mean(-self.at(space)[0][:, 0])[:, None, None] for space in (self.space, checking)]
             change = QUADRATURE * np.abs(means[1] - means[0])[:, 0, 0]
-            return self._with_slack(means[1], means[1], change, converged)
-        (upper, fields), (lower, fluxes), converged = self._primal_and_dual()
+            found = on_a_line(self, checking, self.space) if self.wants_derivatives else None
+            return self._with_slack(means[1], means[1], change, converged, found)
+        (upper, fields), (lower, fluxes), converged, correctors = self._primal_and_dual()
         better_upper = energy(self.tensor(checking) * checking.weights, add_unit_gradients(fields))
         better_lower = energy(self._inverse_at(checking) * checking.weights, add_unit_gradients(fluxes))
         tensor, bound = logarithm(better_upper), -logarithm(better_lower)
         slack = relative_distance(tensor, logarithm(upper)) + relative_distance(bound, -logarithm(lower))
-        return self._with_slack(tensor + self.shifts, bound + self.shifts, slack, converged)
+        found = None
+        if self.wants_derivatives:
+            assert correctors is not None  # no spans then
+            found = in_space(self, correctors, better_upper, checking, self.how.richer, self.how.tolerance)
+        return self._with_slack(tensor + self.shifts, bound + self.shifts, slack, converged, found)
 
-    def _primal_and_dual(self) -> tuple[tuple[np.ndarray, Field], tuple[np.ndarray, Field], np.ndarray]:
-        """Energies, and fields by the better quadrature, of correctors and of the best fluxes; and convergence."""
+    def _primal_and_dual(
+        self,
+    ) -> tuple[tuple[np.ndarray, Field], tuple[np.ndarray, Field], np.ndarray, np.ndarray | None]:
+        """Energies, and fields by the better quadrature, of correctors and of the best fluxes; convergence, correctors.
+
+        In the space, or in spans, which have no correctors.
+        """
         space, checking, inverse = self.space, self._checking, self._inverse_at(self.space)
         if self.how.basis is not None:
             primal, dual, converged = self.how.basis.primal, self.how.basis.dual, np.ones(len(self.rows), dtype=bool)
             assert dual is not None  # made together
             (upper, parts), (lower, others) = primal.minimised(self.tensor(space)), dual.minimised(inverse)
-            return (upper, primal.combined(parts)), (lower, dual.combined(others)), converged
+            return (upper, primal.combined(parts)), (lower, dual.combined(others)), converged, None
         correctors, upper, potentials, converged = self.minimisers_and_duals()
         lower = energy(inverse * space.weights, add_unit_gradients(dual_fields(space, potentials)))
-        return (upper, checking.gradient(correctors)), (lower, dual_fields(checking, potentials)), converged
+        fields = checking.gradient(correctors), dual_fields(checking, potentials)
+        return (upper, fields[0]), (lower, fields[1]), converged, correctors
 
-    def _with_slack(self, upper: np.ndarray, lower: np.ndarray, slack: np.ndarray, converged: np.ndarray) -> Measured:
+    def _with_slack(
+        self, upper: np.ndarray, lower: np.ndarray, slack: np.ndarray, converged: np.ndarray,
+        derivatives: Sensitivities | None,
+    ) -> Measured:  # fmt: skip
         samples, rows = self.fields.samples, self.rows
         slack = slack + self._error_of_partition(self._checking) + samples.slack[rows] + ROUNDING
         partition = self.log_partition(self._checking)
-        result = LevelResult(upper, partition, lower, slack, np.zeros(len(rows)))
+        result = LevelResult(upper, partition, lower, slack, np.zeros(len(rows)), derivatives)
         result.error[:] = np.where(converged, gaps(result), np.inf)
         own = np.maximum(result.error - samples.inherited[rows] - 2.0 * samples.widening[rows], 0.0)
+        own = self._and_derivatives(own, derivatives)
         return Measured(result, own, self.contrast, np.ones(len(rows)), converged)
 
     def minimisers_and_duals(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:

@@ -7,7 +7,7 @@ import numpy as np
 from ..solvers.symmetric import packed
 from ..spaces.interpolation import interpolate, interpolate_at
 from ..spaces.tensor_space import TensorSpace
-from .results import Samples
+from .results import Samples, entries_of
 from .scale_splitting import ScaleSplitting
 
 
@@ -34,11 +34,18 @@ class LevelFields:
         self.exact = self.fastest or results.log_lower is results.log_tensor
         self.scalar = _isotropic(results.log_tensor) and (self.exact or _isotropic(results.log_lower))
         self.scalar = self.scalar and not (self.varying and dim > 1)
+        if results.sensitivities is not None:
+            self.scalar = self.scalar and _isotropic(results.sensitivities.log_tensor.reshape(-1, dim, dim))
         tensors = (results.log_tensor, results.log_lower)
         entries = [tensor[:, 0, :1] if self.scalar else packed(tensor) for tensor in tensors]
         self.entries = entries[0].shape[1]
         self.table = samples.table(np.concatenate([*entries, results.log_partition[:, None]], axis=1))
         self.identity = np.ones(1) if self.scalar else packed(np.eye(dim))
+        if results.sensitivities is not None:
+            derivatives = entries_of(results.sensitivities)
+            if self.scalar:
+                derivatives = derivatives[..., [0, -1]]
+            self.derivatives = samples.table(derivatives.reshape(len(derivatives), -1))
 
     def at(self, rows: np.ndarray, space: TensorSpace, *, lower: bool = False) -> tuple[np.ndarray, np.ndarray]:
         """log K_k, or its lower bound, and log Z_k at the quadrature points of a space.
@@ -59,6 +66,27 @@ class LevelFields:
             mine = mine + self.splitting.log_mobility(self.slow[rows], space.nodes)
         tensor = mine + self.identity.reshape(1, -1, *[1] * space.dim) * own[:, None]
         return np.broadcast_to(tensor, shape), np.broadcast_to(values[:, -1] + own, (shape[0], *shape[2:]))
+
+    def sensitivities_at(self, rows: np.ndarray, space: TensorSpace) -> tuple[np.ndarray, np.ndarray]:
+        """Derivatives of log K_k and of log Z_k by p parameters at the quadrature points of a space.
+
+        Args:
+            rows: numbers of the cells (C,).
+            space: whose quadrature points are meant.
+
+        Returns:
+            Entries (C, p, 1 or d (d+1)/2, q, ...) of d log K_k/dp, and d log Z_k/dp (C, p, q, ...).
+        """
+        own = self.splitting.exponent_sensitivities(self.level, self.slow[rows], space.nodes)
+        shape = (len(rows), own.shape[1], *space.weights.shape)
+        values = interpolate(self.derivatives[rows], space.nodes)
+        values = values.reshape(len(rows), own.shape[1], self.entries + 1, *values.shape[2:])
+        tensor = values[:, :, :-1]
+        if self.varying:
+            tensor = tensor + self.splitting.log_mobility_sensitivities(self.slow[rows], space.nodes)
+        tensor = tensor + self.identity.reshape(1, 1, -1, *[1] * space.dim) * own[:, :, None]
+        whole = np.broadcast_to(tensor, (*shape[:2], self.entries, *shape[2:]))
+        return whole, np.broadcast_to(values[:, :, -1] + own, shape)
 
     def besides(self, rows: np.ndarray, points: np.ndarray) -> np.ndarray:
         """The diagonal entries of log K_k, and log Z_k, without U_k, at points (P, d) or (C, P, d): (C, entries, P)."""

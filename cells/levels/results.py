@@ -4,15 +4,68 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any, Self, TypeVar
 
 import numpy as np
 
 from ..solvers.symmetric import packed, relative_distance, unpacked
 from ..spaces.interpolation import interpolate_at, on_grid
 
+WEIGHT = 0.1  # of relative errors of derivatives by parameters
+FLOOR = 1e-9  # below which they do not count
+
+
+class Rows:
+    """Dataclass of arrays with a row for each of B cells; some of the fields may be such dataclasses, or None."""
+
+    def rows(self, index: np.ndarray | slice) -> Self:
+        """Those of some of the cells."""
+        parts = vars(self).values()
+        return type(self)(*[part.rows(index) if isinstance(part, Rows) else _at(part, index) for part in parts])
+
+    def put(self, index: np.ndarray, other: Self) -> None:
+        """Write those of some of the cells."""
+        for mine, theirs in zip(vars(self).values(), vars(other).values()):
+            if isinstance(mine, Rows):
+                mine.put(index, theirs)
+            elif mine is not None:
+                mine[index] = theirs
+
 
 @dataclass(frozen=True, eq=False)
-class LevelResult:
+class Sensitivities(Rows):
+    """Derivatives of the results of B cells by p parameters.
+
+    Args:
+        log_tensor: d log K_{k-1}/dp (B, p, d, d).
+        log_partition: d log Z_{k-1}/dp (B, p).
+        error: of both, absolute, in the unit of 1/p (B, p): an estimate.
+        scale: how far d log K_k/dp varies in the cell, or in those of faster levels (B, p); errors are relative to it.
+    """
+
+    log_tensor: np.ndarray
+    log_partition: np.ndarray
+    error: np.ndarray
+    scale: np.ndarray
+
+    @property
+    def weighted_error(self) -> np.ndarray:
+        """What the largest error counts, compared with those of K_{k-1} (B,)."""
+        return weighted(self.error, self.scale).max(axis=1)
+
+
+def weighted(errors: np.ndarray, scale: np.ndarray, floor: float = FLOOR) -> np.ndarray:
+    """What errors of derivatives count, compared with relative errors of tensors.
+
+    They may be ten times as large, relative to their scale, and those below the floor do not count: the error of a
+    derivative is that of theta, whose digits rounding takes at high contrast.
+    """
+    relative = np.divide(errors, scale, out=np.zeros_like(errors), where=errors > 0)
+    return np.where(relative <= floor, 0.0, WEIGHT * relative)
+
+
+@dataclass(frozen=True, eq=False)
+class LevelResult(Rows):
     """Result of B cells of a level; the tensors are without the factors exp(-U_j/sigma) of the slower levels j < k.
 
     Args:
@@ -23,6 +76,7 @@ class LevelResult:
             without bounds.
         error: relative error of K_{k-1}/Z_{k-1} (B,), that of the faster levels included: an estimate, or with bounds
             the distance between them; infinite where a cell could not be solved.
+        sensitivities: derivatives by parameters, where these are wanted.
     """
 
     log_tensor: np.ndarray
@@ -30,29 +84,39 @@ class LevelResult:
     log_lower: np.ndarray
     slack: np.ndarray
     error: np.ndarray
+    sensitivities: Sensitivities | None = None
 
     def __len__(self) -> int:
         return len(self.error)
 
-    def rows(self, index: np.ndarray | slice) -> LevelResult:
-        """The results of some of the cells."""
-        return LevelResult(*[array[index] for array in vars(self).values()])
 
-    def put(self, index: np.ndarray, other: LevelResult) -> None:
-        """Write the results of some of the cells."""
-        for mine, theirs in zip(vars(self).values(), vars(other).values()):
-            mine[index] = theirs
-
-
-def empty(count: int, dim: int) -> LevelResult:
+def empty(count: int, dim: int, parameters: int = 0) -> LevelResult:
     """Results with K = I and Z = 1, of error 0: those of a level that does nothing, or to be written into."""
     tensor = np.zeros((count, dim, dim))
-    return LevelResult(tensor, np.zeros(count), tensor.copy(), np.zeros(count), np.zeros(count))
+    sensitivities = None
+    if parameters:
+        numbers = [np.zeros((count, parameters)) for _ in range(3)]
+        sensitivities = Sensitivities(np.zeros((count, parameters, dim, dim)), *numbers)
+    return LevelResult(tensor, np.zeros(count), tensor.copy(), np.zeros(count), np.zeros(count), sensitivities)
 
 
-def joined(parts: list[LevelResult]) -> LevelResult:
+AnyRows = TypeVar("AnyRows", bound=Rows)
+
+
+def joined(parts: list[AnyRows]) -> AnyRows:
     """The results of several groups of cells, one after the other."""
-    return LevelResult(*[np.concatenate(arrays) for arrays in zip(*[vars(part).values() for part in parts])])
+    columns = zip(*[vars(part).values() for part in parts])
+    return type(parts[0])(*[_joined(list(column)) for column in columns])
+
+
+def _joined(column: list[Any]) -> Any:
+    if column[0] is None:
+        return None
+    return joined(column) if isinstance(column[0], Rows) else np.concatenate(column)
+
+
+def _at(part: np.ndarray | None, index: np.ndarray | slice) -> np.ndarray | None:
+    return None if part is None else part[index]
 
 
 def gaps(result: LevelResult) -> np.ndarray:
@@ -77,12 +141,14 @@ class Samples:
         count: number of samples in each sampled component, odd.
         axes: the a components of y_k that are sampled.
         widening: error of log K_k between the samples of each cell (B,), which bounds are widened by.
+        missed: errors of derivatives by p parameters between the samples (B, p), where these are wanted.
     """
 
     results: LevelResult
     count: int
     axes: tuple[int, ...]
     widening: np.ndarray
+    missed: np.ndarray | None = None
 
     @property
     def cells(self) -> int:
@@ -129,3 +195,32 @@ class Samples:
         partition = interpolate_at(self.table(results.log_partition[:, None]), points, kept).reshape(-1)
         none = np.zeros(len(partition))
         return LevelResult(tensors(results.log_tensor), partition, tensors(results.log_lower), none, none)
+
+    def missed_derivatives(self, true: Sensitivities, points: np.ndarray) -> np.ndarray:
+        """How far interpolated derivatives are from the true ones at P points of each cell, at most (B, p)."""
+        found = np.moveaxis(self.sensitivities_at(points), -1, 1)
+        missed = np.abs(found - entries_of(true).reshape(found.shape))
+        return missed.max(axis=(1, 3))
+
+    @cached_property
+    def sensitivities(self) -> tuple[np.ndarray, np.ndarray]:
+        """The largest errors of the derivatives of the samples of each cell (B, p), and the largest scales."""
+        found = self.results.sensitivities
+        assert found is not None  # asked where derivatives are wanted
+        shape = (self.cells, -1, found.error.shape[1])
+        return found.error.reshape(shape).max(axis=1), found.scale.reshape(shape).max(axis=1)
+
+    def sensitivities_at(self, points: np.ndarray) -> np.ndarray:
+        """The interpolated derivatives by p parameters at P points of each cell (B, p, entries and 1, P).
+
+        Of the independent entries of log K_k and of log Z_k.
+        """
+        assert self.results.sensitivities is not None  # asked where derivatives are wanted
+        entries = entries_of(self.results.sensitivities)
+        values = interpolate_at(self.table(entries.reshape(len(entries), -1)), points)
+        return values.reshape(self.cells, *entries.shape[1:], points.shape[-2])
+
+
+def entries_of(sensitivities: Sensitivities) -> np.ndarray:
+    """Derivatives of the independent entries of the logarithms of tensors, and of log Z (B, p, entries and 1)."""
+    return np.concatenate([packed(sensitivities.log_tensor), sensitivities.log_partition[..., None]], axis=2)

@@ -11,9 +11,10 @@ import numpy as np
 import sympy
 
 from scaling_limits.particles import MultiscalePotential
+from scaling_limits.particles.diffusions.mobility import mobility_function
 from scaling_limits.particles.support.symbolic import lambdified
 
-from ..solvers.symmetric import logarithm, packed, unpacked
+from ..solvers.symmetric import derivative_of_logarithm, logarithm, packed, unpacked
 from .results import LevelResult, empty
 
 
@@ -24,9 +25,14 @@ class ScaleSplitting:
     exp(-U_j/sigma), j < k, is a constant factor of every cell of level k, so the cells of level k depend only on the
     slow variables of U_k, ..., U_N: where two points (x, y_1, ..., y_{k-1}) agree in those, one cell serves both.
     Variables are numbered x_0, ..., x_{d-1}, y1_0, ..., as the columns of arrays of slow variables (B, k d).
+
+    Args:
+        potential: V1, sigma, B, L.
+        parameters: names of those of the potential by which derivatives are wanted, "temperature" being sigma.
     """
 
     potential: MultiscalePotential
+    parameters: tuple[str, ...] = ()
 
     @property
     def dim(self) -> int:
@@ -43,6 +49,19 @@ class ScaleSplitting:
         """U_0, ..., U_N."""
         parts = self._split(self.potential.fluctuation_expression)
         return [parts.get(k, sympy.Integer(0)) for k in range(self.levels + 1)]
+
+    @cached_property
+    def _own_derivatives(self) -> list[dict[str, sympy.Expr]]:
+        """Derivatives of V1 by the parameters, split likewise: for each level k by name, sigma left out."""
+        result: list[dict[str, sympy.Expr]] = [{} for _ in range(self.levels + 1)]
+        for name in self._of_functions:
+            for level, part in self._split(self.potential.derivative_of("fluctuation", name)).items():
+                result[level][name] = part
+        return result
+
+    @property
+    def _of_functions(self) -> list[str]:
+        return [name for name in self.parameters if name != "temperature"]
 
     def _split(self, expression: sympy.Expr) -> dict[int, sympy.Expr]:
         """An expression as a sum of parts, by the scale of the fastest variable in the terms of each.
@@ -78,7 +97,10 @@ class ScaleSplitting:
     @cached_property
     def _mobility_columns(self) -> set[int]:
         matrix = self.potential.mobility_expression
-        return set() if matrix is None else set().union(*(self._columns_of(entry) for entry in matrix))
+        if matrix is None:
+            return set()
+        matrices = [matrix, *[self.potential.derivative_of("mobility", name) for name in self._of_functions]]
+        return set().union(*(self._columns_of(entry) for matrix in matrices for entry in matrix))
 
     def log_mobility(self, slow: np.ndarray, nodes: tuple[np.ndarray, ...]) -> np.ndarray:
         """log of L^-1 B L^-T, the mobility in y, (B, d (d + 1)/2, ...).
@@ -87,21 +109,48 @@ class ScaleSplitting:
             slow: x, y_1, ..., y_{N-1} of each cell (B, N d), or some more variables.
             nodes: the components of the variables that are left, of shapes that broadcast to (...).
         """
+        tensor = self._mobility(self.potential.mobility_values, slow, nodes)
+        return np.moveaxis(packed(logarithm(tensor)), -1, 1)
+
+    def log_mobility_sensitivities(self, slow: np.ndarray, nodes: tuple[np.ndarray, ...]) -> np.ndarray:
+        """The derivatives of `log_mobility` by the parameters (B, p, d (d + 1)/2, ...)."""
+        tensor = self._mobility(self.potential.mobility_values, slow, nodes)
+        changes = [self._mobility(function, slow, nodes) for function in self._mobility_derivatives]
+        entries = [packed(derivative_of_logarithm(tensor, change)) for change in changes]
+        return np.moveaxis(np.stack(entries, axis=1), -1, 2)
+
+    @cached_property
+    def _mobility_derivatives(self) -> list[Callable[[np.ndarray], np.ndarray]]:
+        dim = self.dim
+        zero = sympy.zeros(dim, dim).as_immutable()
+        given = self.potential.mobility_expression is not None
+        matrices = [
+            self.potential.derivative_of("mobility", name) if given and name in self._of_functions else zero
+            for name in self.parameters
+        ]
+        return [mobility_function(matrix, self.potential.variables) for matrix in matrices]
+
+    def _mobility(
+        self, function: Callable[[np.ndarray], np.ndarray], slow: np.ndarray, nodes: tuple[np.ndarray, ...]
+    ) -> np.ndarray:
+        """L^-1 B L^-T (B, ..., d, d) for a function B of all variables (P, (N + 1) d)."""
         shape = np.broadcast_shapes(*[node.shape for node in nodes]) if nodes else ()
         columns = [np.broadcast_to(column.reshape(-1, *[1] * len(shape)), (len(slow), *shape)) for column in slow.T]
         columns += [np.broadcast_to(node, (len(slow), *shape)) for node in nodes]
         missing = (self.levels + 1) * self.dim - len(columns)
         columns += [np.zeros((len(slow), *shape))] * missing
         inverse = self.potential.inverse_lattice
-        values = self.potential.mobility_values(np.stack([column.ravel() for column in columns], axis=1))
-        entries = packed(logarithm(inverse @ values @ inverse.T)).reshape(len(slow), *shape, -1)
-        return np.moveaxis(entries, -1, 1)
+        values = function(np.stack([column.ravel() for column in columns], axis=1))
+        return (inverse @ values @ inverse.T).reshape(len(slow), *shape, self.dim, self.dim)
 
     def beyond_fastest(self, slow: np.ndarray) -> LevelResult:
         """What the fastest cells are made of besides exp(-U_N/sigma): the mobility, where it does not depend on y_N."""
-        result = empty(len(slow), self.dim)
+        result = empty(len(slow), self.dim, len(self.parameters))
         if self.has_mobility and not self.mobility_varies:
             result.log_tensor[:] = unpacked(self.log_mobility(slow, ()), self.dim)
+            if result.sensitivities is not None:
+                for p, entries in enumerate(self.log_mobility_sensitivities(slow, ()).swapaxes(0, 1)):
+                    result.sensitivities.log_tensor[:, p] = unpacked(entries, self.dim)
             return replace(result, log_lower=result.log_tensor)
         return result
 
@@ -113,6 +162,14 @@ class ScaleSplitting:
     def _functions(self) -> list[Callable[..., np.ndarray]]:
         variables = self.potential.variables
         return [lambdified(variables[: (k + 1) * self.dim], own) for k, own in enumerate(self._own)]
+
+    @cached_property
+    def _derivatives(self) -> list[dict[str, Callable[..., np.ndarray]]]:
+        variables = self.potential.variables
+        return [
+            {name: lambdified(variables[: (k + 1) * self.dim], part) for name, part in parts.items()}
+            for k, parts in enumerate(self._own_derivatives)
+        ]
 
     def exponent(self, level: int, slow: np.ndarray, nodes: tuple[np.ndarray, ...]) -> np.ndarray:
         """-U_k/sigma.
@@ -126,18 +183,38 @@ class ScaleSplitting:
         Returns:
             (B, ...), of length 1 along the axes on which U_k does not depend.
         """
+        return -self._over_temperature(self._functions[level], slow, nodes)
+
+    def exponent_sensitivities(self, level: int, slow: np.ndarray, nodes: tuple[np.ndarray, ...]) -> np.ndarray:
+        """The derivatives of `exponent` by the parameters (B, p, ...)."""
+        sigma, found = self.potential.temperature, []
+        for name in self.parameters:
+            if name == "temperature":
+                found.append(-self.exponent(level, slow, nodes) / sigma)
+            elif name in self._derivatives[level]:
+                found.append(-self._over_temperature(self._derivatives[level][name], slow, nodes))
+            else:
+                found.append(np.zeros((1, *[1] * (nodes[0].ndim if nodes else 0))))
+        shape = np.broadcast_shapes(*[values.shape for values in found])
+        return np.stack([np.broadcast_to(values, shape) for values in found], axis=1)
+
+    def _over_temperature(
+        self, function: Callable[..., np.ndarray], slow: np.ndarray, nodes: tuple[np.ndarray, ...]
+    ) -> np.ndarray:
+        """A function of the slow variables (B, n) and of nodes, over sigma (B or 1, ...)."""
         behind = [1] * (nodes[0].ndim if nodes else 0)
         columns = [column.reshape(-1, *behind) for column in slow.T]
         with np.errstate(all="ignore"):  # what is not finite is looked for by those who ask
-            values = np.asarray(self._functions[level](*columns, *[node[None] for node in nodes]), dtype=np.float64)
-            return -(values if values.ndim else values.reshape(1, *behind)) / self.potential.temperature
+            values = np.asarray(function(*columns, *[node[None] for node in nodes]), dtype=np.float64)
+            return (values if values.ndim else values.reshape(1, *behind)) / self.potential.temperature
 
     @cached_property
     def columns(self) -> list[tuple[int, ...]]:
         """For level k = 0, ..., N the slow variables, by column, on which the effective tensor of its cells depends."""
         result: list[tuple[int, ...]] = [()] * (self.levels + 2)
         for k in range(self.levels, 0, -1):
-            needed = self._columns_of(self._own[k]) | set(result[k + 1])
+            parts = [self._own[k], *self._own_derivatives[k].values()]
+            needed = set().union(*(self._columns_of(part) for part in parts)) | set(result[k + 1])
             needed |= self._mobility_columns if k == self.levels else set()
             result[k] = tuple(sorted(column for column in needed if column < k * self.dim))
         return result
@@ -160,7 +237,7 @@ class ScaleSplitting:
     def is_trivial(self, level: int) -> bool:
         """Whether nothing depends on y_k: then theta_k = 0, and there is no cell to solve."""
         varies = level == self.levels and self.mobility_varies
-        return not self.has_terms(level) and not self.sampled_axes(level) and not varies
+        return not (self.has_terms(level) or self._own_derivatives[level] or self.sampled_axes(level) or varies)
 
 
 def extended(slow: np.ndarray, ticks: np.ndarray) -> np.ndarray:
@@ -169,9 +246,9 @@ def extended(slow: np.ndarray, ticks: np.ndarray) -> np.ndarray:
 
 
 @lru_cache(maxsize=16)
-def splitting_of(potential: MultiscalePotential) -> ScaleSplitting:
+def splitting_of(potential: MultiscalePotential, parameters: tuple[str, ...] = ()) -> ScaleSplitting:
     """The splitting of a potential, made once: its compiled terms are kept."""
-    return ScaleSplitting(potential)
+    return ScaleSplitting(potential, parameters)
 
 
 @lru_cache(maxsize=64)

@@ -16,6 +16,7 @@ from ..solvers.symmetric import packed
 from ..spaces.interpolation import at_scattered, from_nodes, grid, interpolate_at, on_grid
 from ..spaces.tensor_space import LineSpace, TensorSpace
 from .fields import LevelFields
+from .results import weighted
 from .scale_splitting import ScaleSplitting, extended
 
 IN_ONE_CELL = {1: 1024, 2: 4096, 3: 32768}  # points of a scan of a single cell, by dimension
@@ -188,11 +189,11 @@ def _compared(
     true = true[:, None]
     if fields.samples.axes or fields.varying:
         true = true + fields.besides(rows, points)
-    found = np.concatenate([_interpolated(value, matrices, cells) for value in values], axis=1)
+    found = np.concatenate([interpolated(value, matrices, cells) for value in values], axis=1)
     return true, np.broadcast_to(found, true.shape)
 
 
-def _interpolated(values: np.ndarray, matrices: list[np.ndarray], cells: int) -> np.ndarray:
+def interpolated(values: np.ndarray, matrices: list[np.ndarray], cells: int) -> np.ndarray:
     """Interpolate values (B or 1, q or 1, ...) at scattered points (B, 1, P), in pieces that fit into the cache."""
     values = np.broadcast_to(values, (cells, *values.shape[1:]))[:, None] if matrices[0].ndim == 3 else values[:, None]
     count = matrices[0].shape[-2]
@@ -231,6 +232,13 @@ def unseen_by_samples(
         samples, true = (_faster_terms(splitting, level, slow[part], y, fast) for y in (ticks, points))
         found = interpolate_at(on_grid(samples, count, axes, dim), points).swapaxes(1, 2)
         changes = [np.abs(_log_mean(sign * true) - _log_mean(sign * found)) for sign in (1, -1)]
+        for number in range(len(splitting.parameters)):
+            samples, true = (
+                _faster_derivatives(splitting, level, slow[part], y, fast, number) for y in (ticks, points)
+            )
+            found = interpolate_at(on_grid(samples, count, axes, dim), points).swapaxes(1, 2)
+            spread = np.ptp(true.reshape(len(true), -1), axis=1)[:, None]
+            changes.append(weighted(np.abs(true - found).mean(axis=2), spread))
         missed = np.nan_to_num(np.max(changes, axis=0), nan=np.inf)
         worst[part], places[part] = missed.max(axis=1), points[missed.argmax(axis=1)]
     return worst, places
@@ -248,6 +256,18 @@ def _faster_terms(
     if splitting.has_mobility:
         logs = splitting.log_mobility(rows, tuple(fast.T))
         total += logs[:, np.flatnonzero(packed(np.eye(dim)))].mean(axis=1)
+    return total.reshape(len(slow), len(points), len(fast))
+
+
+def _faster_derivatives(
+    splitting: ScaleSplitting, level: int, slow: np.ndarray, points: np.ndarray, fast: np.ndarray, number: int
+) -> np.ndarray:
+    """The derivatives of the same by a parameter, without those of the mobility (B, P, F)."""
+    rows = extended(slow, points)
+    total, dim = np.zeros((len(rows), len(fast))), splitting.dim
+    for faster in range(level + 1, splitting.levels + 1):
+        nodes = tuple(fast[:, : (faster - level) * dim].T)
+        total += splitting.exponent_sensitivities(faster, rows, nodes)[:, number]
     return total.reshape(len(slow), len(points), len(fast))
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..levels.results import LevelResult, Samples, differences
+from ..levels.results import LevelResult, Samples, differences, entries_of, weighted
 
 SAFETY = 1.5  # factor on the largest difference at the trial points
 FALLING = 0.25  # largest ratio of the waves of a third to those of the third before, where they fall off steadily
@@ -21,14 +21,18 @@ class Between:
     Args:
         errors: the largest relative errors of K_k, of its lower bound and of Z_k, times a safety factor (B,).
         falling: whether the waves of log K_k fall off steadily (B,).
+        derivatives: those of derivatives by p parameters, absolute (B, p).
+        weighted: what these count, compared with `errors` (B,).
     """
 
     errors: np.ndarray
     falling: np.ndarray
+    derivatives: np.ndarray
+    weighted: np.ndarray
 
     def rows(self, index: np.ndarray) -> Between:
         """Those of some of the cells."""
-        return Between(self.errors[index], self.falling[index])
+        return Between(self.errors[index], self.falling[index], self.derivatives[index], self.weighted[index])
 
     def effect(self, averaging: np.ndarray) -> np.ndarray:
         """What they change in K_{k-1}/Z_{k-1} (B,), without bounds.
@@ -62,4 +66,15 @@ def errors_between(samples: Samples, true: LevelResult, trials: np.ndarray, unse
     errors = np.maximum(largest(there, true), unseen)
     last, middle = largest(there, fewer), largest(fewer, few)
     falling = (errors <= FALLING * last) & (last <= FALLING * middle) & (errors * middle <= STEADY * last**2)
-    return Between(SAFETY * errors, falling)
+    return Between(SAFETY * errors, falling, *_of_derivatives(samples, true, trials))
+
+
+def _of_derivatives(samples: Samples, true: LevelResult, trials: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Errors of the derivatives by parameters between samples (B, p), and what the largest count (B,)."""
+    known = samples.results.sensitivities
+    if known is None or true.sensitivities is None:
+        return np.zeros((samples.cells, 0)), np.zeros(samples.cells)
+    errors = SAFETY * samples.missed_derivatives(true.sensitivities, trials)
+    values = entries_of(known)
+    scale = np.ptp(values.reshape(samples.cells, -1, *values.shape[1:]), axis=1).max(axis=2)
+    return errors, weighted(errors, np.maximum(scale, samples.sensitivities[1])).max(axis=1)

@@ -74,7 +74,7 @@ class Recursion:
         """K_{k-1} at (x, y_1, ..., y_{k-1}) (B, k d); points that agree in the components that matter share a cell."""
         splitting = self.splitting
         if not len(slow):
-            return empty(0, splitting.dim)
+            return self._empty(0)
         if level > splitting.levels:
             return splitting.beyond_fastest(slow)
         first, numbers = splitting.distinct(level, slow)
@@ -120,7 +120,7 @@ class Recursion:
         axes = self.splitting.sampled_axes(level)
         if not axes:
             return self._with_samples(level, slow, self._sampled(level, slow, 1)).result
-        found, tried = empty(len(slow), self.splitting.dim), list[tuple[int, float]]()
+        found, tried = self._empty(len(slow)), list[tuple[int, float]]()
         pending: np.ndarray = np.arange(len(slow))
         counts = [count for count in SAMPLE_COUNTS if count <= MOST_SAMPLES[len(axes)]]
         for count in counts:
@@ -156,23 +156,30 @@ class Recursion:
         missed, worst = unseen_by_samples(self.splitting, level, slow, count, axes)
         some = np.flatnonzero((missed <= self._limit) | last)
         if not some.size:
-            return errors, some, empty(0, dim)
+            return errors, some, self._empty(0)
         trials = np.repeat(trial_points(TRIALS, axes, dim)[None], len(some), axis=0)
         trials[:, -1] = np.where(missed[some, None] > SEEN, worst[some], trials[:, -1])
         samples, true = self._sampled_and_tried(level, slow[some], count, trials)
         between = errors_between(samples, true, trials, missed[some])
-        errors[some] = between.errors
+        errors[some] = np.maximum(between.errors, between.weighted)
         able = np.flatnonzero((errors[some] <= self._limit) | last)
         some = some[able]
         if not some.size:
-            return errors, some, empty(0, dim)
-        known = np.isfinite(errors[some])
-        solved = self._with_samples(level, slow[some], samples.rows(able).widened(np.where(known, errors[some], 0.0)))
+            return errors, some, self._empty(0)
+        between = between.rows(able)
+        known = np.isfinite(between.errors)
+        solved = self._with_samples(level, slow[some], samples.rows(able).widened(np.where(known, between.errors, 0.0)))
         solved.result.error[~known] = np.inf
+        if solved.result.sensitivities is not None:
+            solved.result.sensitivities.error[:] += between.derivatives
         if not allowed.bounds:
-            errors[some] = between.rows(able).effect(solved.averaging)
+            errors[some] = between.effect(solved.averaging)
             solved.result.error[:] += errors[some]
+            errors[some] = np.maximum(errors[some], between.weighted)
         return errors, some, solved.result
+
+    def _empty(self, count: int) -> LevelResult:
+        return empty(count, self.splitting.dim, len(self.splitting.parameters))
 
     @property
     def _limit(self) -> float:
@@ -195,7 +202,8 @@ class Recursion:
         fields = LevelFields(self.splitting, level, slow, samples)
         rows = np.arange(len(slow))
         place = self.places.get(level) or self._solver.first_place(fields, rows)
-        many = len(slow) > MANY or level in self._bases
+        # derivatives would need those of the correctors in the span, too
+        many = (len(slow) > MANY or level in self._bases) and not self.splitting.parameters
         if many and self.splitting.dim > 1 and level not in self._without_bases:
             solved, self._bases[level] = solve_many(self._solver, fields, place, self._bases.get(level))
         else:

@@ -14,6 +14,7 @@ from ..levels.cells import Cells, CellSpace, Measured, joined_measures, largest_
 from ..levels.fields import LevelFields
 from ..levels.results import LevelResult, empty
 from ..levels.scan import look_at, scan_points, unseen
+from ..levels.sensitivities import unseen_derivatives
 from ..solvers.reduced_basis import LevelBasis
 from ..solvers.residual_estimates import RicherSpace
 from ..spaces.discretisations import Discretisation, MeasuredDiscretisation, choose_route
@@ -24,6 +25,7 @@ from .settings import Allowances
 CHUNK = 100_000  # unknowns of a chunk of cells: fewer make many small arrays, more do not fit into the cache
 SOLVER = 0.1  # part of the allowed error that conjugate gradients may leave
 LOOSEST = 1e-5  # tolerance of conjugate gradients: larger ones are reached by chance after a few iterations
+SMALLEST = 1e-20  # tolerance of conjugate gradients where derivatives are wanted: its root is the error of theta
 LEFT = 2.0  # such parts that are taken to be left, even where they are asked to leave less
 OF_SPANS = 1.5  # factor on measured errors in spans: these residuals are no aliases, and as large as the error
 SINGLE = 1e-10  # allowed error above which residuals are measured in single precision
@@ -56,9 +58,9 @@ class Solved:
     reason: Reason | None = None
 
     @classmethod
-    def unknown(cls, count: int, dim: int, place: Place) -> Solved:
+    def unknown(cls, count: int, dim: int, place: Place, parameters: int = 0) -> Solved:
         """Cells that are not solved yet."""
-        result = empty(count, dim)
+        result = empty(count, dim, parameters)
         result.error[:] = np.inf
         return cls(result, np.full(count, np.inf), np.ones(count), np.full(count, place), place)
 
@@ -128,7 +130,8 @@ class CellSolver:
         Returns:
             Their results. Where no space is fine enough, the best ones with their errors, and the reason.
         """
-        found = Solved.unknown(len(rows), fields.splitting.dim, place)
+        parameters = len(fields.splitting.parameters)
+        found = Solved.unknown(len(rows), fields.splitting.dim, place, parameters)
         pending: np.ndarray = np.arange(len(rows))
         search = Search(self.route, self.allowed(fields), fields.level, fields.splitting.dim)
         while pending.size:
@@ -166,6 +169,9 @@ class CellSolver:
                     error, values = measured.own[good], cells.diagonal(good)
                     more = unseen(fields, some[good], how.space, values, look, error).beyond(error)
                     measured.add(good, more, self.allowances.bounds)
+                    if measured.result.sensitivities is not None:
+                        found = measured.result.sensitivities
+                        measured.add_to_derivatives(good, unseen_derivatives(cells, good, found, look.scan))
             return measured
 
         parts = self.in_chunks(rows, how, work)
@@ -178,6 +184,9 @@ class CellSolver:
         checking = route.checking_space(refinement, dim) if self.allowances.bounds else None
         allowed, space = self.allowed(fields), route.space(refinement, dim)
         tolerance, richer = place.part * min(SOLVER * allowed, LOOSEST), None
+        if fields.splitting.parameters:
+            # the error of a derivative is that of theta, not its square
+            tolerance = min(tolerance, max((SOLVER * allowed) ** 2, SMALLEST))
         if isinstance(route, MeasuredDiscretisation):
             safety = route.safety if basis is None else max(route.safety, OF_SPANS)
             trial, test = route.richer(refinement, dim)

@@ -28,12 +28,38 @@ def exponential(log_tensor: np.ndarray) -> np.ndarray:
 
 
 def derivative_of_exponential(values: np.ndarray, vectors: np.ndarray, direction: np.ndarray) -> np.ndarray:
-    """Derivative D exp(L)[E] of the exponential at L = Q diag(values) Q^T in the directions E (P, d, d), symmetric."""
-    first, second = values[:, :, None], values[:, None, :]
+    """Derivative D exp(L)[E] of the exponential at L = Q diag(values) Q^T in directions E (..., d, d), symmetric."""
+    first, second = values[..., :, None], values[..., None, :]
     half = 0.5 * (first - second)
     sinhc = np.divide(np.sinh(half), half, out=np.ones_like(half), where=np.abs(half) > 1e-8)
     rotated = vectors.swapaxes(-1, -2) @ direction @ vectors
     return vectors @ (rotated * np.exp(0.5 * (first + second)) * sinhc) @ vectors.swapaxes(-1, -2)
+
+
+def derivative_of_logarithm(tensor: np.ndarray, direction: np.ndarray) -> np.ndarray:
+    """Derivative D log(A)[E] of the logarithm at positive definite A (..., d, d) in the directions E, symmetric."""
+    values, vectors = np.linalg.eigh(tensor)
+    half = 0.5 * (np.log(values)[..., :, None] - np.log(values)[..., None, :])
+    sinhc = np.divide(np.sinh(half), half, out=np.ones_like(half), where=np.abs(half) > 1e-8)
+    means = np.sqrt(values[..., :, None] * values[..., None, :]) * sinhc
+    rotated = vectors.swapaxes(-1, -2) @ direction @ vectors
+    return vectors @ (rotated / means) @ vectors.swapaxes(-1, -2)
+
+
+def derivative_of_exponential_field(entries: np.ndarray, direction: np.ndarray, dim: int) -> np.ndarray:
+    """Derivative D exp(L)[E] of the exponential of a field of symmetric tensors.
+
+    Args:
+        entries: the independent entries of L (B, d (d + 1)/2, ...).
+        direction: those of E, likewise.
+        dim: d.
+
+    Returns:
+        The derivative (B, d, d, ...).
+    """
+    tensor, change = (np.moveaxis(unpacked(array, dim), (1, 2), (-2, -1)) for array in (entries, direction))
+    values, vectors = np.linalg.eigh(tensor)
+    return np.moveaxis(derivative_of_exponential(values, vectors, change), (-2, -1), (1, 2))
 
 
 def exponential_field(entries: np.ndarray, dim: int) -> np.ndarray:

@@ -17,6 +17,8 @@ from ..support.symbolic import Symbols
 Matrix = tuple[tuple[float, ...], ...]
 Box = tuple[tuple[float, float], ...]
 
+KINKS = sympy.Abs, sympy.sign, sympy.Heaviside, sympy.DiracDelta
+INFINITE = sympy.nan, sympy.zoo, sympy.oo, sympy.S.NegativeInfinity
 LARGEST_CONDITION = 1e6  # of lattice vectors
 
 
@@ -57,6 +59,22 @@ def with_numbers(expression: Any, parameters: Mapping[str, float], variables: Sy
             value = parameters[str(symbol)]
             numbers[symbol] = sympy.Integer(int(value)) if value == int(value) else sympy.Float(value)
     return expression.xreplace(numbers) if numbers else expression
+
+
+def derivative_by(name: str, expression: Any, parameters: Mapping[str, float], variables: Symbols) -> Any:
+    """The derivative of an expression, or of a matrix, by the parameter of this name, with numbers for all of them.
+
+    Raises:
+        InvalidArgument: there is none, such as that of |a| at a = 0.
+    """
+    symbols = [symbol for symbol in expression.free_symbols - set(variables) if str(symbol) == name]
+    parts = [sympy.diff(expression, symbol) for symbol in symbols]
+    result = sum(parts, 0 * expression)
+    kinks = [kink.args[0] for part in parts for kink in part.atoms(*KINKS)]
+    found = with_numbers(result, parameters, variables)
+    if found.has(*INFINITE) or any(with_numbers(kink, parameters, variables) == 0 for kink in kinks):
+        raise InvalidArgument("derivatives", f"must not have {name!r}: there is none at {parameters[name]}")
+    return found
 
 
 def checked_lattice(lattice: ArrayLike | None, dim: int) -> Matrix | None:

@@ -23,6 +23,7 @@ from .model_options import (
     checked_domain,
     checked_lattice,
     checked_parameters,
+    derivative_by,
     with_numbers,
 )
 from .potential_checks import check_bounded, check_periodic, check_roots, check_smooth
@@ -173,6 +174,15 @@ class MultiscalePotential:
         all_symbols = self.slow, *self.fast
         fluctuation = expression_of("fluctuation", self.fluctuation, all_symbols)
         return confining, fluctuation, None if self.mobility is None else mobility_of(self.mobility, all_symbols)
+
+    def derivative_of(self, part: str, name: str) -> Any:
+        """The derivative of V0 ("confining"), of V1 ("fluctuation") or of B ("mobility") by a parameter."""
+        places = {"confining": 0, "fluctuation": 1, "mobility": 2}
+        return derivative_by(name, self._symbolic[places[part]], self._numbers, self.variables)
+
+    def confining_derivative(self, name: str, positions: np.ndarray) -> np.ndarray:
+        """The derivative of V0 by a parameter (P,) at positions (P, d), which are not checked."""
+        return self._evaluate(lambdified(self.slow, self.derivative_of("confining", name), "confining"), positions)
 
     @property
     def _numbers(self) -> dict[str, float]:

@@ -1,0 +1,133 @@
+"""Derivatives of effective tensors and of partition functions by parameters, cell by cell.
+
+K_{k-1} is a minimum over the correctors, so that its derivative by a parameter p needs no derivative of theta (envelope
+theorem): d K_{k-1}/dp = int (I + grad theta)^T dK_k/dp (I + grad theta). With theta from a space and integrals by its
+quadrature this is the derivative of the discrete K_{k-1}, exactly, and its error is of the order of that of K_{k-1}.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..solvers.cell_problem import Field, add_unit_gradients, energy
+from ..solvers.residual_estimates import RicherSpace, relative_size
+from ..solvers.symmetric import derivative_of_exponential_field, derivative_of_logarithm
+from ..spaces.tensor_space import TensorSpace
+from .cell_coefficients import CellCoefficients
+from .results import Sensitivities
+from .scan import Scan, interpolated
+
+SAFETY = 3.0  # factor on what a richer quadrature and a better corrector change
+ROUNDING = 1e-14  # of derivatives, relative to how far d log K_k/dp varies in the cell
+CONSTANT = 1e-9  # part of the size of d log K_k/dp that counts where it hardly varies
+SOLVER = 2.0  # factor on the root of the tolerance of conjugate gradients, the error of theta
+
+
+def on_a_line(cells: CellCoefficients, space: TensorSpace, better: TensorSpace) -> Sensitivities:
+    """In one dimension, where d log K_{k-1}/dp is the average of d log K_k/dp by the weight 1/K_k.
+
+    Args:
+        cells: with K_k and its derivatives.
+        space: with the quadrature of the result.
+        better: by which its error is measured.
+    """
+
+    def averages(space: TensorSpace) -> tuple[np.ndarray, np.ndarray]:
+        inverse = -cells.at(space)[0][:, 0]
+        weights = np.exp(inverse - inverse.max(axis=1, keepdims=True))
+        derivatives, of_z = cells.sensitivities(space)
+        return _averaged(space, weights, derivatives[:, :, 0]), _averaged(space, cells.weights(space)[0], of_z)
+
+    (tensor, partition), others = averages(space), averages(better)
+    errors = SAFETY * (np.abs(others[0] - tensor) + np.abs(others[1] - partition))
+    return _completed(cells, tensor[..., None, None], partition, errors)
+
+
+def in_space(
+    cells: CellCoefficients, correctors: np.ndarray, effective: np.ndarray, quadrature: TensorSpace,
+    richer: RicherSpace | None, tolerance: float,
+) -> Sensitivities:  # fmt: skip
+    """In two and three dimensions.
+
+    Args:
+        cells: with K_k and its derivatives.
+        correctors: theta in the space of the cells (B, d, n, ...).
+        effective: K_{k-1} exp(-shift) (B, d, d).
+        quadrature: the functions of that space with the quadrature of the result.
+        richer: where errors are measured; None where there is nothing to measure them with.
+        tolerance: of the energy, relative, by which conjugate gradients were stopped.
+    """
+    field = add_unit_gradients(quadrature.gradient(correctors))
+    tensor, partition = _energies(cells, quadrature, field), _of_partition(cells, quadrature)
+    errors = np.full(partition.shape, np.inf)
+    if richer is not None:
+        field = add_unit_gradients(richer.trial.gradient(correctors))
+        coefficient = cells.tensor(richer.test)
+        correction = richer.test.gradient(richer.correction(coefficient, field, effective))
+        better = _energies(cells, richer.test, [v - w for v, w in zip(field, correction)])
+        changes = [relative_size(change, effective) for change in (better - tensor).swapaxes(0, 1)]
+        errors = np.stack(changes, axis=1) + np.abs(_of_partition(cells, richer.test) - partition)
+        errors = SAFETY * errors
+    logarithms = derivative_of_logarithm(effective[:, None], tensor)
+    found = _completed(cells, logarithms, partition, errors)
+    found.error[:] += SOLVER * np.sqrt(tolerance) * found.scale
+    return found
+
+
+def _energies(cells: CellCoefficients, space: TensorSpace, field: Field) -> np.ndarray:
+    """Integrals of v_i . dK_k/dp v_j over exp(shift) (B, p, d, d), for fields v at the quadrature points."""
+    derivatives, _ = cells.sensitivities(space)
+    found = []
+    for direction in derivatives.swapaxes(0, 1):
+        if cells.fields.scalar:
+            change = cells.tensor(space) * direction[:, 0]
+        else:
+            change = derivative_of_exponential_field(cells.shifted(space), direction, space.dim)
+        found.append(energy(change * space.weights, field))
+    return np.stack(found, axis=1)
+
+
+def _of_partition(cells: CellCoefficients, space: TensorSpace) -> np.ndarray:
+    """Derivatives of log Z_{k-1} (B, p)."""
+    return _averaged(space, cells.weights(space)[0], cells.sensitivities(space)[1])
+
+
+def _averaged(space: TensorSpace, weights: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Averages (B, p) of functions (B, p, q, ...) by weights (B, q, ...)."""
+    density = weights.reshape(len(weights), -1) * space.weights.ravel()
+    means = np.einsum("bq,bpq->bp", density, values.reshape(*values.shape[:2], -1))
+    return means / density.sum(axis=1, keepdims=True)
+
+
+def _completed(cells: CellCoefficients, tensor: np.ndarray, partition: np.ndarray, errors: np.ndarray) -> Sensitivities:
+    """With what is left by the faster levels, and by rounding."""
+    derivatives, of_z = cells.sensitivities(cells.space)
+    values = np.concatenate([derivatives, of_z[:, :, None]], axis=2)
+    values = values.reshape(*values.shape[:2], -1)
+    scale = np.ptp(values, axis=2) + CONSTANT * np.abs(values).max(axis=2)
+    inherited, scales = (array[cells.rows] for array in cells.fields.samples.sensitivities)
+    scale = np.maximum(scale, scales)
+    rounding = ROUNDING * (10.0 + cells.contrast[:, None]) * scale
+    return Sensitivities(tensor, partition, errors + inherited + rounding, scale)
+
+
+def unseen_derivatives(cells: CellCoefficients, index: np.ndarray, found: Sensitivities, scan: Scan) -> np.ndarray:
+    """What the quadrature does not see of d log K_k/dp, where errors do not account for it: added errors (C, p).
+
+    Args:
+        cells: with K_k and its derivatives.
+        index: some of them (C,).
+        found: derivatives and errors of all.
+        scan: where they are looked at.
+    """
+    fields, rows = cells.fields, cells.rows[index]
+    own, there = (
+        fields.splitting.exponent_sensitivities(fields.level, fields.slow[rows], nodes)
+        for nodes in (tuple(scan.points.T), cells.space.nodes)
+    )
+    shape, matrices = (len(rows), own.shape[1], len(scan.points)), scan.matrices(cells.space)
+    there = np.broadcast_to(there, (len(rows), *there.shape[1:]))
+    known = np.stack([interpolated(values, matrices, len(rows))[:, 0] for values in there.swapaxes(0, 1)], axis=1)
+    missed, scale = np.abs(np.broadcast_to(own, shape) - known), found.scale[index]
+    hidden = missed.max(axis=2) ** 2 > found.error[index] * scale
+    return np.where(hidden, np.nan_to_num(missed.mean(axis=2), nan=np.inf), 0.0)
