@@ -12,6 +12,9 @@ OPTIONS = {
     "hot_cold_chain": ["--out", OUT],
     "rotators_epsilon": ["--out", OUT],
     "rotators_defect": ["--out", OUT],
+    "adatom": ["--out", OUT],
+    "potential_from_data": ["--out", OUT],
+    "inverse_design": ["--out", OUT],
 }
 project = "scaling-limits"
 author = "The scaling-limits developers"

@@ -58,8 +58,8 @@ class PeriodicGrid:
             return periodic_spline(values, DEGREE)
         return trigonometric_spline(values, FINE_DEGREE, OVERSAMPLING)
 
-    def __call__(self, y: Sequence[sympy.Expr]) -> sympy.Expr:
-        """The function at y: d sympy expressions."""
+    def __call__(self, y: Sequence[sympy.Expr] | sympy.Expr) -> sympy.Expr:
+        """The function at y: d sympy expressions, or one in one dimension."""
         return _applied(self.spline, y)
 
 
@@ -102,8 +102,8 @@ class RegularGrid:
         """The interpolant."""
         return regular_spline(tuple(np.asarray(axis) for axis in self.axes), np.asarray(self.values), DEGREE)
 
-    def __call__(self, x: Sequence[sympy.Expr]) -> sympy.Expr:
-        """The function at x: d sympy expressions."""
+    def __call__(self, x: Sequence[sympy.Expr] | sympy.Expr) -> sympy.Expr:
+        """The function at x: d sympy expressions, or one in one dimension."""
         return _applied(self.spline, x)
 
 
@@ -116,8 +116,10 @@ def _checked_values(values: ArrayLike) -> np.ndarray:
     return array
 
 
-def _applied(spline: TensorSpline, variables: Sequence[sympy.Expr]) -> sympy.Expr:
+def _applied(spline: TensorSpline, variables: Sequence[sympy.Expr] | sympy.Expr) -> sympy.Expr:
     dim = spline.coefficients.ndim
+    if dim == 1 and isinstance(variables, sympy.Expr):
+        variables = (variables,)
     if not isinstance(variables, list | tuple | sympy.Tuple) or len(variables) != dim:
         raise InvalidArgument("y", f"must be {dim} symbols or expressions, as the data have {dim} dimensions")
     zeros = sympy.Tuple(*[sympy.Integer(0)] * dim)

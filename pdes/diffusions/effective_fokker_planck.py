@@ -71,6 +71,7 @@ class EffectiveFokkerPlanck(ReversibleFokkerPlanck):
             raise InvalidArgument("potential", f"must be a MultiscalePotential, not {type(potential).__name__}")
         if len(box) != potential.dim:
             raise InvalidArgument("box", f"must have {potential.dim} directions, like the potential, not {len(box)}")
+        potential.check_inside("box", np.array(box).T)
         super()._check_arguments()
         flag("progress", self.progress)
         # refuses cells and periods

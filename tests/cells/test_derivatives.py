@@ -92,6 +92,7 @@ def test_closed_forms_on_a_line(bounds):
     assert tensor.free_energy_derivatives["a"] == pytest.approx(0.7 - ratio, rel=1e-11)
 
 
+@pytest.mark.serial
 @pytest.mark.parametrize(
     ("potential", "names", "accuracy"),
     [
@@ -120,11 +121,13 @@ def test_with_bounds(potential):
         check(tensor, potential, name, lambda p: effective_tensor(p, POINTS, 1e-12), 1e-7)
 
 
+@pytest.mark.serial
 def test_bounds_of_two_scales():
     tensor = effective_tensor(coupled(), POINTS[:1], 1e-6, True, derivatives=("a",))
     check(tensor, coupled(), "a", lambda p: effective_tensor(p, POINTS[:1], 1e-12), 1e-6)
 
 
+@pytest.mark.serial
 def test_in_space():
     potential = MultiscalePotential(
         3, 1, 0.5, lambda x: x[0] ** 2, lambda x, y: A * wave(y[0]) * wave(y[1]) + B * sin(2 * pi * y[2]) * wave(y[0]),
@@ -166,6 +169,7 @@ def test_by_petsc():
             assert (np.abs(partition) < 1e-7).all()
 
 
+@pytest.mark.serial
 def test_two_scales_by_petsc():
     other = effective_tensor(coupled(), POINTS[:1], 1e-3, route=PETScElements(3, 8), derivatives=("b",))
     tensor = effective_tensor(coupled(), POINTS[:1], derivatives=("b",))
@@ -174,6 +178,7 @@ def test_two_scales_by_petsc():
     assert missed < 2e-4
 
 
+@pytest.mark.serial
 def test_what_only_the_derivative_has_is_resolved():
     """The tensor is that of cos cos; a narrow well of strength 0 is in its derivative alone."""
     potential = MultiscalePotential(
@@ -185,6 +190,7 @@ def test_what_only_the_derivative_has_is_resolved():
     check(tensor, potential, "b", lambda p: effective_tensor(p, POINTS[:1], 1e-11), 1e-7)
 
 
+@pytest.mark.serial
 @pytest.mark.parametrize("temperature", [0.1, 0.5, 5.0])
 def test_errors_cover_what_is_missed(temperature):
     """At loose tolerances, where errors can be seen."""

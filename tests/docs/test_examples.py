@@ -129,6 +129,41 @@ def test_zwanzig(shared_folder):
     drawn(shared_folder, {"zwanzig.png"})
 
 
+@pytest.mark.serial
+def test_adatom(shared_folder):
+    """Isotropy and the slope against a difference are asserted in the example; here the paths and the strain."""
+    rows, found, ratios = example("adatom").main(shared_folder, paths=1000)
+    assert (np.diff(rows[:, 1]) > 0).all()
+    assert (np.diff(rows[:, 2]) < 0).all()
+    # errors of 0.055; 6 of them, and the effect of epsilon
+    assert (np.abs(found[:, 1] - 1) < 6 * found[:, 2]).all()
+    assert np.abs(ratios[:, 0] - 1).max() < 1e-6
+    assert (np.diff(ratios, axis=1) > 0.005).all()
+    drawn(shared_folder, {"adatom.png"})
+
+
+@pytest.mark.serial
+def test_potential_from_data(shared_folder):
+    """The two errors of data, asserted in the example too."""
+    rows, _, _ = example("potential_from_data").main(shared_folder, paths=500)
+    assert rows[3, 1] < 1e-6
+    # splines of degree 5 converge with the sixth power, or faster
+    assert (np.log(rows[2:-1, 2] / rows[3:, 2]) / np.log(rows[3:, 0] / rows[2:-1, 0]) > 5.0).all()
+    drawn(shared_folder, {"potential_from_data.png"})
+
+
+@pytest.mark.serial
+def test_inverse_design(shared_folder):
+    """Quadratic convergence by derivatives; with differences several times as many tensors."""
+    _, design, by_differences = example("inverse_design").main(shared_folder)
+    errors = np.array([np.abs(tensor - design.target).max() for tensor in design.history])
+    assert errors[-1] < 1e-12
+    # each error is of the order of the square of the one before
+    assert (errors[2:5] < 100 * errors[1:4] ** 2).all()
+    assert len(by_differences.history) > 2 * len(design.history)
+    drawn(shared_folder, {"inverse_design.png"})
+
+
 def test_hot_cold_chain(shared_folder, capsys):
     """Densities, samples and the balance of flows; asserted in the example itself."""
     rho, sample, flow = example("hot_cold_chain").main(shared_folder, members=4096, size=8, chain_members=2048)
