@@ -113,7 +113,7 @@ def derivatives_of(
         if name == TEMPERATURE:
             free.append(-log_partition - potential.temperature * change)
         else:
-            free.append(potential.confining_derivative(name, points) - potential.temperature * change)
+            free.append(potential.expressions.confining_derivative(name, points) - potential.temperature * change)
     # what K_k errs changes the averages in which its derivative is taken
     error = found.error.T + result.error * found.scale.T
     return Derivatives(

@@ -24,10 +24,11 @@ from scaling_limits.particles.support.archive import load_arrays, save_arrays, t
 from scaling_limits.particles.support.checks import flag, instance, integer, relative_tolerance, shown
 from scaling_limits.particles.support.symbolic import lambdified
 
-from .effective_tensor import EffectiveTensor, effective_tensor
+from .effective_tensor import effective_tensor
 from .levels.scale_splitting import fingerprint
 from .solvers.symmetric import composed, derivative_of_exponential, logarithm, packed, relative_distance, unpacked
 from .spaces.interpolation import chebyshev_coefficients, chebyshev_points, chebyshev_tail, chebyshev_values
+from .tensor_result import EffectiveTensor
 
 FIRST_DEGREE = 8
 MOST_POINTS = 20_000  # Chebyshev points, all directions together

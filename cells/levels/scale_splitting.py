@@ -11,7 +11,7 @@ import numpy as np
 import sympy
 
 from scaling_limits.particles import MultiscalePotential
-from scaling_limits.particles.diffusions.mobility import mobility_function
+from scaling_limits.particles.diffusions.model_options import mobility_function
 from scaling_limits.particles.support.symbolic import lambdified
 
 from ..solvers.symmetric import derivative_of_logarithm, logarithm, packed, unpacked
@@ -55,7 +55,7 @@ class ScaleSplitting:
         """Derivatives of V1 by the parameters, split likewise: for each level k by name, sigma left out."""
         result: list[dict[str, sympy.Expr]] = [{} for _ in range(self.levels + 1)]
         for name in self._of_functions:
-            for level, part in self._split(self.potential.derivative_of("fluctuation", name)).items():
+            for level, part in self._split(self.potential.expressions.derivative_of("fluctuation", name)).items():
                 result[level][name] = part
         return result
 
@@ -99,7 +99,10 @@ class ScaleSplitting:
         matrix = self.potential.mobility_expression
         if matrix is None:
             return set()
-        matrices = [matrix, *[self.potential.derivative_of("mobility", name) for name in self._of_functions]]
+        matrices = [
+            matrix,
+            *[self.potential.expressions.derivative_of("mobility", name) for name in self._of_functions],
+        ]
         return set().union(*(self._columns_of(entry) for matrix in matrices for entry in matrix))
 
     def log_mobility(self, slow: np.ndarray, nodes: tuple[np.ndarray, ...]) -> np.ndarray:
@@ -109,12 +112,12 @@ class ScaleSplitting:
             slow: x, y_1, ..., y_{N-1} of each cell (B, N d), or some more variables.
             nodes: the components of the variables that are left, of shapes that broadcast to (...).
         """
-        tensor = self._mobility(self.potential.mobility_values, slow, nodes)
+        tensor = self._mobility(self.potential.expressions.mobility_values, slow, nodes)
         return np.moveaxis(packed(logarithm(tensor)), -1, 1)
 
     def log_mobility_sensitivities(self, slow: np.ndarray, nodes: tuple[np.ndarray, ...]) -> np.ndarray:
         """The derivatives of `log_mobility` by the parameters (B, p, d (d + 1)/2, ...)."""
-        tensor = self._mobility(self.potential.mobility_values, slow, nodes)
+        tensor = self._mobility(self.potential.expressions.mobility_values, slow, nodes)
         changes = [self._mobility(function, slow, nodes) for function in self._mobility_derivatives]
         entries = [packed(derivative_of_logarithm(tensor, change)) for change in changes]
         return np.moveaxis(np.stack(entries, axis=1), -1, 2)
@@ -125,7 +128,7 @@ class ScaleSplitting:
         zero = sympy.zeros(dim, dim).as_immutable()
         given = self.potential.mobility_expression is not None
         matrices = [
-            self.potential.derivative_of("mobility", name) if given and name in self._of_functions else zero
+            self.potential.expressions.derivative_of("mobility", name) if given and name in self._of_functions else zero
             for name in self.parameters
         ]
         return [mobility_function(matrix, self.potential.variables) for matrix in matrices]

@@ -11,7 +11,8 @@ import sympy
 from numpy.typing import ArrayLike, NDArray
 
 from ..errors import InvalidArgument
-from .multiscale_potential import MultiscalePotential, lambdified
+from ..support.symbolic import lambdified
+from .multiscale_potential import MultiscalePotential
 
 # from columns of variables (P,) to several fields, each (P,) or one number
 Entries = Callable[..., Sequence[ArrayLike]]

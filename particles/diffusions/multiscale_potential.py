@@ -13,24 +13,22 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..errors import InvalidArgument
 from ..support import checks
-from ..support.symbolic import Symbols, check_computable, expression_of, lambdified
-from .mobility import check_mobility, mobility_function, mobility_of
+from ..support.symbolic import Symbols, check_computable, expression_of
 from .model_options import (
     Box,
     Matrix,
     OfSymbols,
+    check_mobility,
     check_used,
     checked_domain,
     checked_lattice,
     checked_parameters,
-    derivative_by,
-    with_numbers,
+    mobility_of,
 )
 from .potential_checks import check_bounded, check_periodic, check_roots, check_smooth
+from .potential_expressions import PotentialExpressions
 
 MOST_SCALES = 64
-# from columns of variables (P,) to values (P,), or to one number
-Field = Callable[..., NDArray[np.float64]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,7 +81,7 @@ class MultiscalePotential:
         object.__setattr__(self, "lattice", checked_lattice(self.lattice, self.dim))
         object.__setattr__(self, "domain", checked_domain(self.domain, self.dim))
         object.__setattr__(self, "parameters", checked_parameters(self.parameters, self.variables))
-        check_used(self._numbers, [part for part in self._symbolic if part is not None], self.variables)
+        check_used(self._numbers, [part for part in self.expressions.symbolic if part is not None], self.variables)
         check_smooth("confining", self.confining_expression, self.slow)
         check_smooth("fluctuation", self.fluctuation_expression, self.variables)
         check_computable("confining", self.confining_expression, self.slow)
@@ -97,7 +95,7 @@ class MultiscalePotential:
     @cached_property
     def _identity(self) -> tuple[object, ...]:
         numbers = tuple(sorted(self._numbers.items()))
-        return self.dim, self.scales, self.temperature, *self._symbolic, self.lattice, self.domain, numbers
+        return self.dim, self.scales, self.temperature, *self.expressions.symbolic, self.lattice, self.domain, numbers
 
     def __reduce__(self) -> tuple[Any, ...]:
         return self._with, (self.temperature, self._numbers)
@@ -106,7 +104,7 @@ class MultiscalePotential:
     def _with(self) -> partial[MultiscalePotential]:
         """This potential as a function of temperature and parameters that can be pickled."""
         symbols, options = (self.slow, self.variables), (self.lattice, self.domain)
-        return partial(_made, self.dim, self.scales, self._symbolic, symbols, options)
+        return partial(_made, self.dim, self.scales, self.expressions.symbolic, symbols, options)
 
     def __repr__(self) -> str:
         options = {"lattice": self.lattice, "domain": self.domain, "parameters": self._numbers or None}
@@ -152,37 +150,33 @@ class MultiscalePotential:
         return self.slow + tuple(symbol for scale in self.fast for symbol in scale)
 
     @cached_property
+    def expressions(self) -> PotentialExpressions:
+        """V0, V1 and B as expressions, and what is computed of them."""
+        all_symbols = self.slow, *self.fast
+        mobility = None if self.mobility is None else mobility_of(self.mobility, all_symbols)
+        return PotentialExpressions(
+            self.slow,
+            self.variables,
+            expression_of("confining", self.confining, (self.slow,)),
+            expression_of("fluctuation", self.fluctuation, all_symbols),
+            mobility,
+            self._numbers,
+        )
+
+    @property
     def confining_expression(self) -> sympy.Expr:
         """V0 in the symbols `slow`, with numbers for its parameters."""
-        return with_numbers(self._symbolic[0], self._numbers, self.variables)
+        return self.expressions.confining
 
-    @cached_property
+    @property
     def fluctuation_expression(self) -> sympy.Expr:
         """V1 in the symbols `slow` and `fast`, with numbers for its parameters."""
-        return with_numbers(self._symbolic[1], self._numbers, self.variables)
+        return self.expressions.fluctuation
 
-    @cached_property
+    @property
     def mobility_expression(self) -> sympy.ImmutableMatrix | None:
         """B (d, d) in the symbols `slow` and `fast`, with numbers for its parameters; None for the identity."""
-        mobility = self._symbolic[2]
-        return None if mobility is None else with_numbers(mobility, self._numbers, self.variables)
-
-    @cached_property
-    def _symbolic(self) -> tuple[sympy.Expr, sympy.Expr, sympy.ImmutableMatrix | None]:
-        """V0, V1 and B with the symbols of their parameters."""
-        confining = expression_of("confining", self.confining, (self.slow,))
-        all_symbols = self.slow, *self.fast
-        fluctuation = expression_of("fluctuation", self.fluctuation, all_symbols)
-        return confining, fluctuation, None if self.mobility is None else mobility_of(self.mobility, all_symbols)
-
-    def derivative_of(self, part: str, name: str) -> Any:
-        """The derivative of V0 ("confining"), of V1 ("fluctuation") or of B ("mobility") by a parameter."""
-        places = {"confining": 0, "fluctuation": 1, "mobility": 2}
-        return derivative_by(name, self._symbolic[places[part]], self._numbers, self.variables)
-
-    def confining_derivative(self, name: str, positions: np.ndarray) -> np.ndarray:
-        """The derivative of V0 by a parameter (P,) at positions (P, d), which are not checked."""
-        return self._evaluate(lambdified(self.slow, self.derivative_of("confining", name), "confining"), positions)
+        return self.expressions.mobility
 
     @property
     def _numbers(self) -> dict[str, float]:
@@ -225,7 +219,7 @@ class MultiscalePotential:
         Raises:
             InvalidArgument: x has not the shape (P, d), or a number in it is not finite.
         """
-        return self.confining_values(points("x", x, self.dim))
+        return self.expressions.confining_values(points("x", x, self.dim))
 
     def fluctuation_at(self, x: ArrayLike, *y: ArrayLike) -> NDArray[np.float64]:
         """The fluctuation V1(x, y1, ..., yN).
@@ -240,7 +234,7 @@ class MultiscalePotential:
         Raises:
             InvalidArgument: a wrong number of scales or a wrong shape, or a number that is not finite.
         """
-        return self.fluctuation_values(self._all_variables(x, y))
+        return self.expressions.fluctuation_values(self._all_variables(x, y))
 
     def mobility_at(self, x: ArrayLike, *y: ArrayLike) -> NDArray[np.float64]:
         """The mobility B(x, y1, ..., yN).
@@ -255,19 +249,15 @@ class MultiscalePotential:
         Raises:
             InvalidArgument: a wrong number of scales or a wrong shape, or a number that is not finite.
         """
-        return self.mobility_values(self._all_variables(x, y))
-
-    def mobility_values(self, variables: np.ndarray) -> np.ndarray:
-        """B (P, d, d) at values (P, (N + 1) d) of x, y1, ..., yN, which are not checked."""
-        return self._mobility(variables)
+        return self.expressions.mobility_values(self._all_variables(x, y))
 
     def confining_values(self, positions: np.ndarray) -> np.ndarray:
         """V0 (P,) at positions (P, d), which are not checked."""
-        return self._evaluate(self._confining, positions)
+        return self.expressions.confining_values(positions)
 
     def fluctuation_values(self, variables: np.ndarray) -> np.ndarray:
         """V1 (P,) at values (P, (N + 1) d) of x, y1, ..., yN, which are not checked."""
-        return self._evaluate(self._fluctuation, variables)
+        return self.expressions.fluctuation_values(variables)
 
     def full_at(self, x: ArrayLike, epsilon: float) -> NDArray[np.float64]:
         """The full potential V_epsilon(x) = V0(x) + V1(x, x/epsilon, ..., x/epsilon^N).
@@ -286,7 +276,7 @@ class MultiscalePotential:
         """
         position = points("x", x, self.dim)
         variables = self._on_the_diagonal(position, epsilon)
-        return self.confining_values(position) + self.fluctuation_values(variables)
+        return self.expressions.confining_values(position) + self.expressions.fluctuation_values(variables)
 
     def full_gradient_at(self, x: ArrayLike, epsilon: float) -> NDArray[np.float64]:
         """The gradient grad V0 + grad_x V1 + sum_k epsilon^-k L^-T grad_{y_k} V1 of V_epsilon, y_k = L^-1 x/epsilon^k.
@@ -305,8 +295,8 @@ class MultiscalePotential:
         """
         position = points("x", x, self.dim)
         variables = self._on_the_diagonal(position, epsilon)
-        gradient = self._columns(self._confining_gradient, position)
-        parts = self._columns(self._fluctuation_gradient, variables)
+        gradient = self.expressions.confining_gradient(position)
+        parts = self.expressions.fluctuation_gradient(variables)
         for k in range(self.scales + 1):
             part = parts[:, k * self.dim : (k + 1) * self.dim]
             gradient = gradient + (part if k == 0 else part @ self.inverse_lattice) / float(epsilon) ** k
@@ -325,41 +315,8 @@ class MultiscalePotential:
         Raises:
             InvalidArgument: a wrong number of scales or a wrong shape, or a number that is not finite.
         """
-        parts = self._columns(self._fluctuation_gradient, self._all_variables(x, y))
+        parts = self.expressions.fluctuation_gradient(self._all_variables(x, y))
         return parts.reshape(-1, self.scales + 1, self.dim)
-
-    @cached_property
-    def _confining(self) -> Field:
-        return lambdified(self.slow, self.confining_expression, "confining")
-
-    @cached_property
-    def _fluctuation(self) -> Field:
-        return lambdified(self.variables, self.fluctuation_expression, "fluctuation")
-
-    @cached_property
-    def _mobility(self) -> Callable[[np.ndarray], np.ndarray]:
-        if self.mobility_expression is None:
-            return lambda variables: np.broadcast_to(np.eye(self.dim), (len(variables), self.dim, self.dim))
-        return mobility_function(self.mobility_expression, self.variables)
-
-    @cached_property
-    def _confining_gradient(self) -> list[Field]:
-        slopes = [sympy.diff(self.confining_expression, symbol) for symbol in self.slow]
-        return [lambdified(self.slow, slope, "confining") for slope in slopes]
-
-    @cached_property
-    def _fluctuation_gradient(self) -> list[Field]:
-        slopes = [sympy.diff(self.fluctuation_expression, symbol) for symbol in self.variables]
-        return [lambdified(self.variables, slope, "fluctuation") for slope in slopes]
-
-    def _evaluate(self, function: Field, variables: np.ndarray) -> np.ndarray:
-        # 1/cosh(x) is 0 far out, though cosh(x) overflows there
-        with np.errstate(over="ignore"):
-            values = function(*variables.T)
-        return np.broadcast_to(values, variables.shape[:1]).astype(np.float64)
-
-    def _columns(self, functions: Sequence[Field], variables: np.ndarray) -> np.ndarray:
-        return np.stack([self._evaluate(function, variables) for function in functions], axis=1)
 
     def _all_variables(self, x: ArrayLike, y: tuple[ArrayLike, ...]) -> np.ndarray:
         if len(y) != self.scales:
