@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scaling_limits.particles import InvalidArgument, MultiscalePotential
+from scaling_limits.particles.diffusions.model_options import check_derivative
 from scaling_limits.particles.support.checks import shown
 
 from .levels.results import LevelResult, weighted
@@ -70,21 +71,33 @@ def checked_derivatives(names: object, potential: MultiscalePotential) -> tuple[
         raise InvalidArgument("derivatives", f"must be names such as ({known[0]!r},), not {shown(names)}")
     found = tuple(names)
     for name in found:
-        if name not in known:
+        if not isinstance(name, str) or name not in known:
             raise InvalidArgument("derivatives", f"must be of {', '.join(known)}, not {shown(name)}")
     if len(set(found)) < len(found):
         raise InvalidArgument("derivatives", f"must have each name once, not {found}")
-    return found
+    for name in found:
+        if name != TEMPERATURE:
+            check_derivative(potential, name)
+    return tuple(str(name) for name in found)
 
 
 def read_derivatives(arrays: dict[str, Any]) -> Derivatives | None:
     """Derivatives from the arrays of a file; None if these do not belong together."""
     if set(arrays) != set(Derivatives.__dataclass_fields__) or arrays["value"].ndim != 4:
         return None
-    parameters, shape = tuple(arrays["parameters"].tolist()), arrays["value"].shape[:2]
-    others = [arrays[name] for name in ("log_partition", "free_energy", "error", "scale")]
-    fits = len(parameters) == shape[0] and all(array.shape == shape for array in others)
-    return Derivatives(**(arrays | {"parameters": parameters})) if fits else None
+    names, value, shape = arrays["parameters"], arrays["value"], arrays["value"].shape[:2]
+    numbers = {name: array for name, array in arrays.items() if name != "parameters"}
+    fits = names.ndim == 1 and names.dtype.kind == "U" and len(set(names.tolist())) == len(names) == shape[0]
+    fits = fits and "" not in names and all(array.dtype.kind == "f" for array in numbers.values())
+    if not fits or any(array.shape != shape for name, array in numbers.items() if name != "value"):
+        return None
+    known = np.isfinite(arrays["error"])
+    good = all(np.isfinite(array[known]).all() for array in numbers.values())
+    good = good and not np.isnan(arrays["error"]).any() and (arrays["error"] >= 0).all()
+    good = good and bool((arrays["scale"][known] >= 0).all())
+    size = np.abs(value[known]).max(initial=0.0)
+    good = good and bool((np.abs(value - value.swapaxes(-1, -2))[known] <= 1e-9 * size).all())
+    return Derivatives(**(arrays | {"parameters": tuple(names.tolist())})) if good else None
 
 
 def derivatives_of(
@@ -115,7 +128,8 @@ def derivatives_of(
         else:
             free.append(potential.expressions.confining_derivative(name, points) - potential.temperature * change)
     # what K_k errs changes the averages in which its derivative is taken
-    error = found.error.T + result.error * found.scale.T
+    with np.errstate(invalid="ignore"):  # infinite errors of constants
+        error = found.error.T + result.error * found.scale.T
     return Derivatives(
         splitting.parameters, np.stack(tensors), np.broadcast_to(of_z, error.shape), np.stack(free), error,
         found.scale.T,

@@ -158,6 +158,9 @@ def _belong_together(content: dict[str, Any]) -> bool:
     known = np.isfinite(content["error"])
     finite = all(np.isfinite(content[name][known]).all() for name in shapes if name != "error")
     good = finite and not np.isnan(content["error"]).any() and len(content["routes"]) == len(content["spaces"])
+    good = good and bool((np.linalg.eigvalsh(content["value"][known]) > 0).all())
     if good and both[0]:
-        good = bool((np.linalg.eigvalsh((content["upper"] - content["lower"])[known]) >= -1e-9).all())
+        inside = [content["value"] - content["lower"], content["upper"] - content["value"]]
+        size = np.abs(content["upper"][known]).max(initial=0.0)
+        good = all(bool((np.linalg.eigvalsh(part[known]) >= -1e-9 * size).all()) for part in inside)
     return good and content["cell_solves"].shape == (len(content["routes"]),)

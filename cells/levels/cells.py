@@ -17,7 +17,7 @@ from ..spaces.tensor_space import SHIFTS, TensorSpace
 from .cell_coefficients import CellCoefficients
 from .fields import LevelFields
 from .results import LevelResult, Sensitivities, empty, gaps, joined
-from .sensitivities import in_space, on_a_line
+from .sensitivities import InSpace, InSpan, Trial, by_energies, derivatives_of_correctors, on_a_line
 
 OVERFLOW = 650.0  # log of the largest contrast whose coefficients are numbers
 LOST = 250.0  # and of that beyond which, from two dimensions on, conjugate gradients only see rounding
@@ -148,7 +148,7 @@ class Cells(CellCoefficients):
         if self.space.dim == 1 and richer is not None:
             return self._harmonic_means(test)
         trial = self.space if richer is None else richer.trial
-        effective, gradients, converged, correctors = self._minimised(self.tensor(self.space), trial)
+        effective, gradients, converged, trial_fields = self._minimised(self.tensor(self.space), trial)
         field = add_unit_gradients(gradients)
         own: np.ndarray = np.full(len(self.rows), np.inf)
         if richer is not None and converged.any():
@@ -161,8 +161,7 @@ class Cells(CellCoefficients):
             averaging = self._averaging(test, [sum(part[1:], part[0]) for part in parts])
         found = None
         if self.wants_derivatives:
-            assert correctors is not None  # no spans then
-            found = in_space(self, correctors, effective, self.space, richer, self.how.tolerance)
+            found = by_energies(self, trial_fields, effective, self.space, richer, self.how.tolerance)
         return self._complete(logarithm(effective) + self.shifts, own, averaging, converged, found)
 
     @property
@@ -170,19 +169,16 @@ class Cells(CellCoefficients):
         """Whether there are parameters by which derivatives are wanted."""
         return bool(self.fields.splitting.parameters)
 
-    def _minimised(
-        self, tensor: np.ndarray, better: TensorSpace
-    ) -> tuple[np.ndarray, Field, np.ndarray, np.ndarray | None]:
-        """Energies (B, d, d), gradients of the correctors by a better quadrature, convergence, and the correctors.
-
-        In the space, or in a span, which has no correctors.
-        """
+    def _minimised(self, tensor: np.ndarray, better: TensorSpace) -> tuple[np.ndarray, Field, np.ndarray, Trial]:
+        """Energies (B, d, d), gradients of the correctors by a better quadrature, convergence, and the correctors."""
         how = self.how
         if how.basis is not None:
             effective, parts = how.basis.primal.minimised(tensor)
-            return effective, how.basis.primal.combined(parts), np.ones(len(tensor), dtype=bool), None
+            converged = np.ones(len(tensor), dtype=bool)
+            return effective, how.basis.primal.combined(parts), converged, InSpan(how.basis.primal, parts)
         solution = CellProblem(self.space, tensor).solve(how.tolerance, how.iterations, self._stop)
-        return solution.effective, better.gradient(solution.correctors), solution.converged, solution.correctors
+        trial = InSpace(solution.correctors, self.space)
+        return solution.effective, trial.gradient(better), solution.converged, trial
 
     def _harmonic_means(self, better: TensorSpace) -> Measured:
         """In one dimension 1/K_{k-1} = int 1/K_k is exact, and what is left is quadrature."""
@@ -259,7 +255,8 @@ class Cells(CellCoefficients):
         found = None
         if self.wants_derivatives:
             assert correctors is not None  # no spans then
-            found = in_space(self, correctors, better_upper, checking, self.how.richer, self.how.tolerance)
+            trial = InSpace(correctors, checking)
+            found = by_energies(self, trial, better_upper, checking, self.how.richer, self.how.tolerance)
         return self._with_slack(tensor + self.shifts, bound + self.shifts, slack, converged, found)
 
     def _primal_and_dual(
@@ -314,7 +311,11 @@ class Cells(CellCoefficients):
                 self.how.tolerance, self.how.iterations, self._stop
             )
             spaces = self.space, self.space if self.how.richer is None else self.how.richer.trial
-            return Snapshots([_flattened(space.gradient(solution.correctors)) for space in spaces], [])
+            correctors = solution.correctors
+            if self.wants_derivatives:
+                others = derivatives_of_correctors(self, correctors, self.how.tolerance, self.how.iterations)
+                correctors = np.concatenate([correctors, others], axis=1)
+            return Snapshots([_flattened(space.gradient(correctors)) for space in spaces], [])
         correctors, _, potentials, _ = self.minimisers_and_duals()
         spaces = self.space, self._checking
         return Snapshots(

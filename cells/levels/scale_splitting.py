@@ -113,13 +113,15 @@ class ScaleSplitting:
             nodes: the components of the variables that are left, of shapes that broadcast to (...).
         """
         tensor = self._mobility(self.potential.expressions.mobility_values, slow, nodes)
-        return np.moveaxis(packed(logarithm(tensor)), -1, 1)
+        with np.errstate(invalid="ignore", divide="ignore"):  # B that is not positive is said where cells are solved
+            return np.moveaxis(packed(logarithm(tensor)), -1, 1)
 
     def log_mobility_sensitivities(self, slow: np.ndarray, nodes: tuple[np.ndarray, ...]) -> np.ndarray:
         """The derivatives of `log_mobility` by the parameters (B, p, d (d + 1)/2, ...)."""
         tensor = self._mobility(self.potential.expressions.mobility_values, slow, nodes)
         changes = [self._mobility(function, slow, nodes) for function in self._mobility_derivatives]
-        entries = [packed(derivative_of_logarithm(tensor, change)) for change in changes]
+        with np.errstate(invalid="ignore", divide="ignore"):
+            entries = [packed(derivative_of_logarithm(tensor, change)) for change in changes]
         return np.moveaxis(np.stack(entries, axis=1), -1, 2)
 
     @cached_property

@@ -7,9 +7,15 @@ quadrature this is the derivative of the discrete K_{k-1}, exactly, and its erro
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from functools import cached_property
+from typing import Protocol
+
 import numpy as np
 
-from ..solvers.cell_problem import Field, add_unit_gradients, energy
+from ..solvers.cell_problem import CellProblem, Field, add_unit_gradients, energy, flux
+from ..solvers.conjugate_gradients import minimise
+from ..solvers.reduced_basis import ReducedBasis
 from ..solvers.residual_estimates import RicherSpace, relative_size
 from ..solvers.symmetric import derivative_of_exponential_field, derivative_of_logarithm
 from ..spaces.tensor_space import TensorSpace
@@ -20,6 +26,7 @@ from .scan import Scan, interpolated
 SAFETY = 3.0  # factor on what a richer quadrature and a better corrector change
 ROUNDING = 1e-14  # of derivatives, relative to how far d log K_k/dp varies in the cell
 CONSTANT = 1e-9  # part of the size of d log K_k/dp that counts where it hardly varies
+TINY = 1e-300  # where d log K_k/dp is 0
 SOLVER = 2.0  # factor on the root of the tolerance of conjugate gradients, the error of theta
 
 
@@ -43,28 +50,84 @@ def on_a_line(cells: CellCoefficients, space: TensorSpace, better: TensorSpace) 
     return _completed(cells, tensor[..., None, None], partition, errors)
 
 
-def in_space(
-    cells: CellCoefficients, correctors: np.ndarray, effective: np.ndarray, quadrature: TensorSpace,
+class Trial(Protocol):
+    """The correctors of some cells."""
+
+    def energies(self, tensor: np.ndarray) -> np.ndarray:
+        """Energies (B, d, d) with any symmetric tensor in the place of K, by the quadrature of the result."""
+
+    def gradient(self, space: TensorSpace) -> Field:
+        """Their gradients at the points of a richer quadrature."""
+
+
+class InSpace:
+    """Correctors by their coefficients.
+
+    Args:
+        correctors: theta (B, d, n, ...).
+        quadrature: the functions of their space with the quadrature of the result.
+    """
+
+    def __init__(self, correctors: np.ndarray, quadrature: TensorSpace) -> None:
+        self.correctors, self._quadrature = correctors, quadrature
+
+    @cached_property
+    def field(self) -> Field:
+        """e_j + grad theta_j at the points of the quadrature."""
+        return add_unit_gradients(self._quadrature.gradient(self.correctors))
+
+    def energies(self, tensor: np.ndarray) -> np.ndarray:
+        """See `Trial`."""
+        return energy(tensor * self._quadrature.weights, self.field)
+
+    def gradient(self, space: TensorSpace) -> Field:
+        """See `Trial`."""
+        return space.gradient(self.correctors)
+
+
+class InSpan:
+    """Correctors by their parts of a basis.
+
+    Args:
+        basis: the span.
+        parts: (B, r, d).
+    """
+
+    def __init__(self, basis: ReducedBasis, parts: np.ndarray) -> None:
+        self._basis, self._parts = basis, parts
+
+    def energies(self, tensor: np.ndarray) -> np.ndarray:
+        """See `Trial`."""
+        return self._basis.energies(tensor, self._parts)
+
+    def gradient(self, space: TensorSpace) -> Field:
+        """See `Trial`; the points are those for which the basis was made."""
+        return self._basis.combined(self._parts)
+
+
+def by_energies(
+    cells: CellCoefficients, trial: Trial, effective: np.ndarray, quadrature: TensorSpace,
     richer: RicherSpace | None, tolerance: float,
 ) -> Sensitivities:  # fmt: skip
     """In two and three dimensions.
 
     Args:
         cells: with K_k and its derivatives.
-        correctors: theta in the space of the cells (B, d, n, ...).
+        trial: their correctors.
         effective: K_{k-1} exp(-shift) (B, d, d).
-        quadrature: the functions of that space with the quadrature of the result.
+        quadrature: of the result.
         richer: where errors are measured; None where there is nothing to measure them with.
         tolerance: of the energy, relative, by which conjugate gradients were stopped.
     """
-    field = add_unit_gradients(quadrature.gradient(correctors))
-    tensor, partition = _energies(cells, quadrature, field), _of_partition(cells, quadrature)
+    tensor = np.stack([trial.energies(change) for change in _changes(cells, quadrature)], axis=1)
+    partition = _of_partition(cells, quadrature)
     errors = np.full(partition.shape, np.inf)
     if richer is not None:
-        field = add_unit_gradients(richer.trial.gradient(correctors))
+        field = add_unit_gradients(trial.gradient(richer.trial))
         coefficient = cells.tensor(richer.test)
         correction = richer.test.gradient(richer.correction(coefficient, field, effective))
-        better = _energies(cells, richer.test, [v - w for v, w in zip(field, correction)])
+        field, weights = [v - w for v, w in zip(field, correction)], richer.test.weights
+        better = np.stack([energy(change * weights, field) for change in _changes(cells, richer.test)], axis=1)
         changes = [relative_size(change, effective) for change in (better - tensor).swapaxes(0, 1)]
         errors = np.stack(changes, axis=1) + np.abs(_of_partition(cells, richer.test) - partition)
         errors = SAFETY * errors
@@ -74,17 +137,40 @@ def in_space(
     return found
 
 
-def _energies(cells: CellCoefficients, space: TensorSpace, field: Field) -> np.ndarray:
-    """Integrals of v_i . dK_k/dp v_j over exp(shift) (B, p, d, d), for fields v at the quadrature points."""
+def derivatives_of_correctors(
+    cells: CellCoefficients, correctors: np.ndarray, tolerance: float, iterations: int
+) -> np.ndarray:
+    """d theta/dp over how far d log K_k/dp varies (B, p d, n, ...): div( K grad(d theta) + dK (grad theta + e) ) = 0.
+
+    Args:
+        cells: with K_k and its derivatives.
+        correctors: theta in their space (B, d, n, ...).
+        tolerance: of the energies, relative.
+        iterations: of conjugate gradients, at most.
+    """
+    space, problem = cells.space, CellProblem(cells.space, cells.tensor(cells.space))
+    field = add_unit_gradients(space.gradient(correctors))
+    scale = _variation(cells)
+    loads = [
+        -space.divergence(flux(change * space.weights, field)) / scale[:, p].reshape(-1, *[1] * (space.dim + 1))
+        for p, change in enumerate(_changes(cells, space))
+    ]
+    top = np.einsum("bii->bi", problem.effective(correctors)).max(axis=1, keepdims=True)
+    load = np.concatenate(loads, axis=1)
+    # these energies fall by no more than the variance of d log K_k/dp, over its scale, times K_{k-1}
+    start = np.repeat(4.0 * top, load.shape[1], axis=1)
+    found = minimise(problem.apply, problem.precondition, load, lambda u: start, start, tolerance, iterations)
+    return found.minimisers
+
+
+def _changes(cells: CellCoefficients, space: TensorSpace) -> Iterator[np.ndarray]:
+    """dK_k/dp over exp(shift) at the points of a quadrature, a scalar or a tensor, for each parameter."""
     derivatives, _ = cells.sensitivities(space)
-    found = []
     for direction in derivatives.swapaxes(0, 1):
         if cells.fields.scalar:
-            change = cells.tensor(space) * direction[:, 0]
+            yield cells.tensor(space) * direction[:, 0]
         else:
-            change = derivative_of_exponential_field(cells.shifted(space), direction, space.dim)
-        found.append(energy(change * space.weights, field))
-    return np.stack(found, axis=1)
+            yield derivative_of_exponential_field(cells.shifted(space), direction, space.dim)
 
 
 def _of_partition(cells: CellCoefficients, space: TensorSpace) -> np.ndarray:
@@ -101,14 +187,19 @@ def _averaged(space: TensorSpace, weights: np.ndarray, values: np.ndarray) -> np
 
 def _completed(cells: CellCoefficients, tensor: np.ndarray, partition: np.ndarray, errors: np.ndarray) -> Sensitivities:
     """With what is left by the faster levels, and by rounding."""
-    derivatives, of_z = cells.sensitivities(cells.space)
-    values = np.concatenate([derivatives, of_z[:, :, None]], axis=2)
-    values = values.reshape(*values.shape[:2], -1)
-    scale = np.ptp(values, axis=2) + CONSTANT * np.abs(values).max(axis=2)
+    scale = _variation(cells)
     inherited, scales = (array[cells.rows] for array in cells.fields.samples.sensitivities)
     scale = np.maximum(scale, scales)
     rounding = ROUNDING * (10.0 + cells.contrast[:, None]) * scale
     return Sensitivities(tensor, partition, errors + inherited + rounding, scale)
+
+
+def _variation(cells: CellCoefficients) -> np.ndarray:
+    """How far d log K_k/dp and d log Z_k/dp vary in each cell (B, p)."""
+    derivatives, of_z = cells.sensitivities(cells.space)
+    values = np.concatenate([derivatives, of_z[:, :, None]], axis=2)
+    values = values.reshape(*values.shape[:2], -1)
+    return np.ptp(values, axis=2) + CONSTANT * np.abs(values).max(axis=2) + TINY
 
 
 def unseen_derivatives(cells: CellCoefficients, index: np.ndarray, found: Sensitivities, scan: Scan) -> np.ndarray:

@@ -56,7 +56,7 @@ def solve_many(
         The cells, and the basis.
     """
     count, dim = len(fields.slow), fields.splitting.dim
-    found, pending = Solved.unknown(count, dim, place), np.arange(count)
+    found, pending = Solved.unknown(count, dim, place, len(fields.splitting.parameters)), np.arange(count)
     basis = known or BasisOfLevel(place, None, [])
     for _ in range(ROUNDS if count > MANY else 0):
         some = _stratified(fields, pending)
@@ -136,6 +136,8 @@ def _add(solver: CellSolver, fields: LevelFields, chosen: np.ndarray, basis: Bas
 def _basis_of(solver: CellSolver, fields: LevelFields, basis: BasisOfLevel) -> LevelBasis | None:
     space = basis.place.route.space(basis.place.refinement, fields.splitting.dim)
     accuracy = max(SMALLEST, TRUNCATION * np.sqrt(solver.allowed(fields)))
+    if fields.splitting.parameters:
+        accuracy = SMALLEST
 
     def made(parts: list[list[np.ndarray]]) -> ReducedBasis | None:
         there, better = [np.concatenate(part) for part in zip(*parts)]

@@ -202,8 +202,9 @@ class Recursion:
         fields = LevelFields(self.splitting, level, slow, samples)
         rows = np.arange(len(slow))
         place = self.places.get(level) or self._solver.first_place(fields, rows)
-        # derivatives would need those of the correctors in the span, too
-        many = (len(slow) > MANY or level in self._bases) and not self.splitting.parameters
+        # with bounds the fields of a span are not kept where errors of derivatives are measured
+        spans = not (self.splitting.parameters and self.allowances.bounds)
+        many = (len(slow) > MANY or level in self._bases) and spans
         if many and self.splitting.dim > 1 and level not in self._without_bases:
             solved, self._bases[level] = solve_many(self._solver, fields, place, self._bases.get(level))
         else:

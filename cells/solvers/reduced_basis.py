@@ -57,9 +57,16 @@ class ReducedBasis:
         # the energies are evaluated at what comes out, and change with the square of its error
         kind = np.float32 if self.single else np.float64
         parts = -_solved(form[:, :r, :r].astype(kind), form[:, :r, r:].astype(kind)).astype(np.float64)
+        return self._energies(form, parts), parts
+
+    def energies(self, tensor: np.ndarray, parts: np.ndarray) -> np.ndarray:
+        """Energies (B, d, d) of the fields with coefficients (B, r, d), with any symmetric tensor in the place of K."""
+        return self._energies(self._form(tensor), parts)
+
+    def _energies(self, form: np.ndarray, parts: np.ndarray) -> np.ndarray:
         trial = np.concatenate([parts, np.broadcast_to(np.eye(self.dim), (len(parts), self.dim, self.dim))], axis=1)
         energies = trial.swapaxes(1, 2) @ form @ trial
-        return 0.5 * (energies + energies.swapaxes(1, 2)), parts
+        return 0.5 * (energies + energies.swapaxes(1, 2))
 
     def combined(self, parts: np.ndarray) -> Field:
         """The fields with coefficients (B, r, d) at points of the richer quadrature, by components (B, d, q, ...)."""

@@ -22,6 +22,7 @@ from .conjugate_gradients import minimise
 from .sparse_factorisation import can_be_factorised
 
 STEPS = 200  # of conjugate gradients, at most, for a residual
+IN_SPAN = 2  # steps of conjugate gradients for what a span misses of a corrector, where its size is wanted
 FEW_STEPS = 12  # of them where only the size of A^-1 r is wanted
 DOUBTFUL = 0.1  # part of the allowed error from which one step is doubted: in a deep, narrow well it may give a tenth
 
@@ -88,7 +89,7 @@ class RicherSpace:
         start = np.einsum("bii->bi", effective)
         return minimise(
             problem.apply, problem.precondition, residual, lambda u: np.full(u.shape[:2], np.inf), start,
-            self.tolerance, FEW_STEPS,
+            self.tolerance, IN_SPAN if self.of_span else FEW_STEPS,
         ).minimisers  # fmt: skip
 
     def _gained(self, coefficient: np.ndarray, fluxes: Field, effective: np.ndarray) -> np.ndarray:

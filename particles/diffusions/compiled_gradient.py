@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable
 from functools import lru_cache
 
+import numpy as np
 import sympy
 from numba import njit
 from sympy.printing.pycode import PythonCodePrinter
@@ -56,7 +57,22 @@ def gradient_of(potential: MultiscalePotential) -> Callable[..., None]:
     namespace: dict[str, object] = {"math": math, "cos_sin_2pi": cos_sin_2pi, "exponential": exponential}
     namespace |= on_numbers(together)
     exec(compile(source, f"<gradient of {potential!r}>", "exec"), namespace)
-    return njit(fastmath=FAST, error_model="numpy", boundscheck=False)(namespace["gradient"])
+    gradient = njit(fastmath=FAST, error_model="numpy", boundscheck=False)(namespace["gradient"])
+    return gradient if potential.domain is None else _fenced(gradient, np.array(potential.domain))
+
+
+def _fenced(gradient: Callable[..., None], box: np.ndarray) -> Callable[..., None]:
+    """The same gradient, NaN at positions outside of a box (d, 2), so that a path which leaves it is always seen."""
+
+    @njit(fastmath=FAST, error_model="numpy", boundscheck=False)
+    def fenced(x, out, count, scales):  # type: ignore[no-untyped-def]
+        gradient(x, out, count, scales)
+        for i in range(len(box)):
+            for j in range(count):
+                if not (box[i, 0] <= x[i, j] <= box[i, 1]):
+                    out[:, j] = np.nan
+
+    return fenced
 
 
 def _against_drift(

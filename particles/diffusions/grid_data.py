@@ -16,6 +16,9 @@ from ..support import checks
 from ..support.grid_expressions import GridData, Interpolated
 from ..support.splines import TensorSpline, periodic_spline, regular_spline, trigonometric_spline
 
+LARGEST = 2**26  # coefficients of a spline, 512 MiB
+TINY = 1e-50  # smallest step of an axis, and one over its largest number
+UNEVEN = 1e6  # ratio of the steps of an axis
 METHODS = ("trigonometric", "spline")
 DEGREE = 5  # of splines: they are of order 6
 # of the splines that stand for trigonometric polynomials: equal to them up to 7^-14 of their shortest wave
@@ -35,8 +38,8 @@ class PeriodicGrid:
             "spline": the periodic spline of degree 5, of order 6, for the rest.
 
     Raises:
-        InvalidArgument: an array of another number of dimensions, with a side of length 1, or with numbers that are not
-            finite; not one of the methods.
+        InvalidArgument: an array of another number of dimensions, with a side of length 1 (of at most 5 for splines),
+            too large for memory, or with numbers that are not finite; not one of the methods.
     """
 
     values: ArrayLike = field(repr=False)
@@ -48,7 +51,11 @@ class PeriodicGrid:
             raise InvalidArgument("method", f"must be one of {', '.join(METHODS)}, not {checks.shown(self.method)}")
         if self.method == "spline" and min(array.shape) <= DEGREE:
             raise InvalidArgument("values", f"must have more than {DEGREE} points in each direction for splines")
-        object.__setattr__(self, "values", array)
+        finer = OVERSAMPLING if self.method == "trigonometric" else 1
+        if array.size * finer**array.ndim > LARGEST:
+            other = "; method='spline' takes more" if finer > 1 else ""
+            raise InvalidArgument("values", f"must be fewer than {LARGEST // finer**array.ndim:.2g} numbers{other}")
+        object.__setattr__(self, "values", _locked(array))
 
     @cached_property
     def spline(self) -> TensorSpline:
@@ -60,7 +67,7 @@ class PeriodicGrid:
 
     def __call__(self, y: Sequence[sympy.Expr] | sympy.Expr) -> sympy.Expr:
         """The function at y: d sympy expressions, or one in one dimension."""
-        return _applied(self.spline, y)
+        return _applied("y", self.spline, y)
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,8 +83,8 @@ class RegularGrid:
         values: (n_0, ..., n_{d-1}), d = 1, 2 or 3.
 
     Raises:
-        InvalidArgument: axes that do not increase or do not fit the values, fewer than 6 points in a direction, or
-            numbers that are not finite.
+        InvalidArgument: axes that do not increase, do not fit the values or have steps that differ by a factor of 1e6;
+            fewer than 6 points in a direction, or numbers that are not finite.
     """
 
     axes: Sequence[ArrayLike] = field(repr=False)
@@ -94,8 +101,14 @@ class RegularGrid:
                 raise InvalidArgument(f"axes[{i}]", f"must have more than {DEGREE} points, not {len(axis)}")
             if not (np.diff(axis) > 0).all():
                 raise InvalidArgument(f"axes[{i}]", "must be increasing")
-        object.__setattr__(self, "axes", axes)
-        object.__setattr__(self, "values", array)
+            steps = np.diff(axis)
+            if not (steps.max() < UNEVEN * steps.min() and np.abs(axis).max() < 1 / TINY and steps.min() > TINY):
+                what = f"must have steps of similar size, not from {steps.min():.3g} to {steps.max():.3g}"
+                raise InvalidArgument(f"axes[{i}]", what)
+        if array.size > LARGEST:
+            raise InvalidArgument("values", f"must be fewer than {LARGEST:.2g} numbers")
+        object.__setattr__(self, "axes", tuple(_locked(axis) for axis in axes))
+        object.__setattr__(self, "values", _locked(array))
 
     @cached_property
     def spline(self) -> TensorSpline:
@@ -104,7 +117,14 @@ class RegularGrid:
 
     def __call__(self, x: Sequence[sympy.Expr] | sympy.Expr) -> sympy.Expr:
         """The function at x: d sympy expressions, or one in one dimension."""
-        return _applied(self.spline, x)
+        return _applied("x", self.spline, x)
+
+
+def _locked(array: np.ndarray) -> np.ndarray:
+    """A copy that cannot be written into."""
+    copy = array.copy()
+    copy.setflags(write=False)
+    return copy
 
 
 def _checked_values(values: ArrayLike) -> np.ndarray:
@@ -116,11 +136,18 @@ def _checked_values(values: ArrayLike) -> np.ndarray:
     return array
 
 
-def _applied(spline: TensorSpline, variables: Sequence[sympy.Expr] | sympy.Expr) -> sympy.Expr:
+def _applied(name: str, spline: TensorSpline, variables: Sequence[sympy.Expr] | sympy.Expr) -> sympy.Expr:
     dim = spline.coefficients.ndim
     if dim == 1 and isinstance(variables, sympy.Expr):
         variables = (variables,)
     if not isinstance(variables, list | tuple | sympy.Tuple) or len(variables) != dim:
-        raise InvalidArgument("y", f"must be {dim} symbols or expressions, as the data have {dim} dimensions")
+        raise InvalidArgument(name, f"must be {dim} symbols or expressions, as the data have {dim} dimensions")
+    right = f"must be {dim} symbols or expressions, not {checks.shown(variables)}"
+    try:
+        arguments = [sympy.sympify(variable, strict=True) for variable in variables]
+    except (sympy.SympifyError, ValueError, TypeError):
+        raise InvalidArgument(name, right) from None
+    if not all(isinstance(one, sympy.Expr) and not getattr(one, "is_Matrix", False) for one in arguments):
+        raise InvalidArgument(name, right)
     zeros = sympy.Tuple(*[sympy.Integer(0)] * dim)
-    return Interpolated(GridData(spline), zeros, *[sympy.sympify(variable, strict=True) for variable in variables])
+    return Interpolated(GridData(spline), zeros, *arguments)

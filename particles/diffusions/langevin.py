@@ -134,10 +134,11 @@ class Langevin:
         Source: of the second scheme, Leimkuhler and Matthews, Appl. Math. Res. Express (2013) 34.
         """
         communicator(comm, optional=True)
+        same_on_all_ranks(comm, **self._model)
         start, keys, h = on_all_ranks(comm, lambda: self._checked(initial, runs, paths, seed, step))
         snapshots = on_all_ranks(comm, lambda: checks.times(times))
         scheme = on_all_ranks(comm, lambda: self._checked_scheme(scheme))
-        same_on_all_ranks(comm, initial=start, times=snapshots, seed=seed, step=h, scheme=scheme.name, **self._model)
+        same_on_all_ranks(comm, initial=start, times=snapshots, seed=seed, step=h, scheme=scheme.name)
         stepper = platen_tile_stepper if self._has_mobility else tile_stepper
         step_tile, purpose = stepper(gradient_of(self.potential)), np.uint64(Purpose.LANGEVIN)
 
@@ -205,8 +206,9 @@ class Langevin:
             Unstable: a path has left all bounds, or has come to where the potential is too steep for the step.
         """
         communicator(comm, optional=True)
+        same_on_all_ranks(comm, **self._model)
         start, keys, h = on_all_ranks(comm, lambda: self._checked(initial, runs, paths, seed, step))
-        same_on_all_ranks(comm, initial=start, seed=seed, step=h, limit=limit, **self._model)
+        same_on_all_ranks(comm, initial=start, seed=seed, step=h, limit=limit)
         limit = checks.number("limit", limit, above=0.0) if limit != math.inf else limit
         entered = on_all_ranks(comm, lambda: _compiled_target(target, start))
         if limit != math.inf and limit / h > LIMIT_STEPS:
@@ -231,6 +233,7 @@ class Langevin:
                     np.uint64(Purpose.LANGEVIN), *keys,
                 )  # fmt: skip
                 done += steps
+                self._check_inside(x[:, :count].T)
                 check_bounded(x[:, :count], h)
                 self._look(x[:, :count].T, h, done // SLICE)
             return np.where(arrivals < 0, np.inf, arrivals * h)[: len(members)]
@@ -267,6 +270,11 @@ class Langevin:
         """The starts, the keys of the random numbers, and the time step."""
         start = checked_start(initial, runs_or_paths("paths", runs, paths), self.potential.dim)
         self.potential.check_inside("initial", start)
+        with np.errstate(all="ignore"):
+            lost = np.flatnonzero(~np.isfinite(self.potential.full_at(start, self.epsilon)))
+        if lost.size:
+            place = start[lost[0]].tolist()
+            raise InvalidArgument("initial", f"must be where V0 and V1 are finite; they are not at {place}")
         keys = key_words(checks.seed(seed))
         # a potential that cannot be compiled is refused before its step is looked for
         gradient_of(self.potential)
@@ -290,7 +298,8 @@ class Langevin:
             self.potential.check_inside("paths", x)
         except InvalidArgument as error:
             raise Unstable(
-                f"a path has left the domain of the potential: {error}. Remedy: a larger domain, or a V0 that confines."
+                "a path, or what its scheme looks at ahead of it, has left the domain of the potential: "
+                f"{error}. Remedy: a larger domain, or a V0 that confines."
             ) from None
 
     def _look(self, x: np.ndarray, h: float, slices: int) -> None:

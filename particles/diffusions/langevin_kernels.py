@@ -84,7 +84,8 @@ def passage_stepper(gradient: Callable[..., None], target: Callable[..., np.ndar
             # nothing is overwritten that is still to be read. Gradients then loop over the front alone.
             going = 0
             for j in range(count):
-                if hits[j]:
+                # a path that has left the domain is NaN, and has hit nothing
+                if hits[j] and not math.isnan(x[0, j]):
                     taken[paths[j] % TILE] = step + 1
                 else:
                     if going < j:

@@ -150,7 +150,8 @@ def platen_passage_stepper(fields: Callable[..., None], target: Callable[..., np
             hits = target(x[:, :count].T)
             going = 0
             for j in range(count):
-                if hits[j]:
+                # a path that has left the domain is NaN, and has hit nothing
+                if hits[j] and not math.isnan(x[0, j]):
                     taken[paths[j] % TILE] = step + 1
                 else:
                     if going < j:

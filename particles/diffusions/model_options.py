@@ -18,10 +18,13 @@ from .potential_checks import Potential, check_smooth, followed, sample_of
 Matrix = tuple[tuple[float, ...], ...]
 Box = tuple[tuple[float, float], ...]
 
+REAL = "; declare it as sympy.Symbol(..., real=True) if it is"
 KINKS = sympy.Abs, sympy.sign, sympy.Heaviside, sympy.DiracDelta
 INFINITE = sympy.nan, sympy.zoo, sympy.oo, sympy.S.NegativeInfinity
+FARTHER = (1.0, 10.0, 100.0, 1e4)  # factors on positions at which a mobility is compared with its transpose
 SYMMETRY = 1e-12  # largest difference of B_ij and B_ji, relative
 LEAST = 1e-9  # smallest eigenvalue of B over its largest one
+LEAST_SIZE = 1e-50  # of lattice vectors
 LARGEST_CONDITION = 1e6  # of lattice vectors
 
 
@@ -46,8 +49,14 @@ def checked_parameters(parameters: object, variables: Symbols) -> dict[str, floa
 
 
 def check_used(parameters: Mapping[str, float], expressions: list[Any], variables: Symbols) -> None:
-    """Raise where a parameter is in none of the expressions."""
+    """Raise where a parameter is in none of the expressions, or contradicts what its symbol assumes."""
     used = {str(symbol) for expression in expressions for symbol in expression.free_symbols - set(variables)}
+    for symbol in {symbol for expression in expressions for symbol in expression.free_symbols - set(variables)}:
+        number = _as_number(parameters[str(symbol)]) if str(symbol) in parameters else symbol
+        for assumption, value in symbol.assumptions0.items():
+            if getattr(number, f"is_{assumption}", None) not in (None, value):
+                what = f"has {str(symbol)!r} = {number}, which its symbol says is {'' if value else 'not '}{assumption}"
+                raise InvalidArgument("parameters", what)
     unused = [name for name in parameters if name not in used]
     if unused:
         others = f"; the symbols in it are {', '.join(sorted(used))}" if used else ""
@@ -59,9 +68,12 @@ def with_numbers(expression: Any, parameters: Mapping[str, float], variables: Sy
     numbers = {}
     for symbol in expression.free_symbols - set(variables):
         if str(symbol) in parameters:
-            value = parameters[str(symbol)]
-            numbers[symbol] = sympy.Integer(int(value)) if value == int(value) else sympy.Float(value)
+            numbers[symbol] = _as_number(parameters[str(symbol)])
     return expression.xreplace(numbers) if numbers else expression
+
+
+def _as_number(value: float) -> sympy.Number:
+    return sympy.Integer(int(value)) if value == int(value) and abs(value) < 2**31 else sympy.Float(value)
 
 
 def derivative_by(name: str, expression: Any, parameters: Mapping[str, float], variables: Symbols) -> Any:
@@ -71,13 +83,43 @@ def derivative_by(name: str, expression: Any, parameters: Mapping[str, float], v
         InvalidArgument: there is none, such as that of |a| at a = 0.
     """
     symbols = [symbol for symbol in expression.free_symbols - set(variables) if str(symbol) == name]
-    parts = [sympy.diff(expression, symbol) for symbol in symbols]
+    try:
+        parts = [sympy.diff(expression, symbol) for symbol in symbols]
+    except (ValueError, TypeError) as error:
+        raise InvalidArgument("derivatives", f"must not have {name!r}: sympy finds none ({error}){REAL}") from None
+    if any(part.has(sympy.Derivative, sympy.Subs) for part in parts):
+        raise InvalidArgument("derivatives", f"must not have {name!r}: sympy finds none{REAL}")
     result = sum(parts, 0 * expression)
     kinks = [kink.args[0] for part in parts for kink in part.atoms(*KINKS)]
     found = with_numbers(result, parameters, variables)
     if found.has(*INFINITE) or any(with_numbers(kink, parameters, variables) == 0 for kink in kinks):
         raise InvalidArgument("derivatives", f"must not have {name!r}: there is none at {parameters[name]}")
     return found
+
+
+def check_derivative(potential: Potential, name: str) -> None:
+    """Raise unless the derivatives of V1 and B by a parameter are finite and 1-periodic in each y_k.
+
+    That of cos(2 pi n y) by n is not: n sets the period.
+    """
+    sample = sample_of(potential)
+    expressions = {"fluctuation": potential.fluctuation_expression, "mobility": potential.mobility_expression}
+    for part in [part for part, expression in expressions.items() if expression is not None]:
+        derivative = potential.expressions.derivative_of(part, name)
+        entries = derivative if part == "mobility" else [derivative]
+        for function in [lambdified(potential.variables, entry, part) for entry in entries]:
+            with np.errstate(all="ignore"):
+                found = np.broadcast_to(function(*sample.T), len(sample))
+            if not np.isfinite(found).all():
+                raise InvalidArgument("derivatives", f"must not have {name!r}: that of the {part} is not finite")
+            for column in range(potential.dim, sample.shape[1]):
+                shifted = sample.copy()
+                shifted[:, column] += 1.0
+                change = np.abs(np.broadcast_to(function(*shifted.T), len(sample)) - found).max()
+                if change > 1e-8 * (np.abs(found).max() + np.ptp(found)):
+                    level, component = divmod(column - potential.dim, potential.dim)
+                    what = f"that of the {part} does not have the period 1 in y{level + 1}[{component}]"
+                    raise InvalidArgument("derivatives", f"must not have {name!r}: {what}")
 
 
 def checked_lattice(lattice: ArrayLike | None, dim: int) -> Matrix | None:
@@ -89,6 +131,9 @@ def checked_lattice(lattice: ArrayLike | None, dim: int) -> Matrix | None:
     if lattice is None:
         return None
     matrix = checks.real_array("lattice", lattice, (dim, dim))
+    if np.abs(matrix).max() > 0 and not LEAST_SIZE < np.abs(matrix).max() < 1 / LEAST_SIZE:
+        what = f"must have periods between {LEAST_SIZE:g} and {1 / LEAST_SIZE:g}, not {matrix.tolist()}"
+        raise InvalidArgument("lattice", what)
     if not np.abs(matrix).max() > 0 or np.linalg.cond(matrix) > LARGEST_CONDITION:
         raise InvalidArgument("lattice", f"must have linearly independent columns, not {matrix.tolist()}")
     return tuple(tuple(float(entry) for entry in row) for row in matrix)
@@ -120,6 +165,9 @@ class OfSymbols:
     def __call__(self, *arguments: Symbols) -> Any:
         """The expression in other symbols."""
         given = [symbol for group in arguments for symbol in group]
+        if len(given) != len(self.symbols):
+            right = "must be those of the potential that this expression comes from; state the model anew for others"
+            raise InvalidArgument("dim and scales", right)
         return self.expression.xreplace(dict(zip(self.symbols, given)))
 
 
@@ -132,6 +180,8 @@ def mobility_of(function: object, arguments: tuple[Symbols, ...]) -> sympy.Immut
     dim = len(arguments[0])
     right = f"must be a number, or {dim} rows of {dim} entries"
     result = result_of("mobility", function, arguments, f"to one sympy expression or {dim} x {dim} of them")
+    if isinstance(result, bool | np.bool_):
+        raise InvalidArgument("mobility", f"{right}, not {result}")
     try:
         entries = np.asarray(result, dtype=object)
         if entries.ndim == 0:
@@ -148,7 +198,7 @@ def mobility_of(function: object, arguments: tuple[Symbols, ...]) -> sympy.Immut
 
 def check_mobility(potential: Potential, matrix: sympy.ImmutableMatrix) -> None:
     """Raise unless B is smooth, periodic in each y_k, symmetric and positive definite where it is looked at."""
-    symbols = potential.variables
+    symbols, dim = potential.variables, potential.dim
     for entry in matrix:
         check_smooth("mobility", entry, symbols)
         check_computable("mobility", entry, symbols)
@@ -158,14 +208,14 @@ def check_mobility(potential: Potential, matrix: sympy.ImmutableMatrix) -> None:
     if not np.isfinite(found).all():
         raise InvalidArgument("mobility", "must be finite and real, but is NaN or infinite at some points")
     scale = np.abs(found).max()
-    if np.abs(found - found.swapaxes(1, 2)).max() > SYMMETRY * scale:
-        raise InvalidArgument("mobility", f"must be symmetric, not {found[0].tolist()} at one point")
+    if matrix != matrix.T:
+        _check_symmetric(potential, values, sample)
     least = lambda places: -np.linalg.eigvalsh(np.nan_to_num(values(places)))[:, 0]  # noqa: E731
     centre, largest = followed(potential, least, sample, 40, 0.7, 3)
     if -largest[-1] <= LEAST * scale:
-        place = np.round(centre[: potential.dim], 6).tolist()
         raise InvalidArgument(
-            "mobility", f"must be positive definite, but has the eigenvalue {-largest[-1]:.3g} near x = {place}"
+            "mobility",
+            f"must be positive definite, but has the eigenvalue {-largest[-1]:.3g} near {_named(centre, dim)}",
         )
     for column in range(potential.dim, sample.shape[1]):
         shifted = sample.copy()
@@ -173,6 +223,26 @@ def check_mobility(potential: Potential, matrix: sympy.ImmutableMatrix) -> None:
         if np.abs(values(shifted) - found).max() > 1e-8 * scale:
             level, component = divmod(column - potential.dim, potential.dim)
             raise InvalidArgument("mobility", f"must be 1-periodic in y{level + 1}[{component}]")
+
+
+def _check_symmetric(potential: Potential, values: Callable[[np.ndarray], np.ndarray], sample: np.ndarray) -> None:
+    """Raise where B_ij and B_ji differ, near the origin or far from it, or in the domain."""
+    for size in FARTHER if potential.domain is None else FARTHER[:1]:
+        places = sample.copy()
+        places[:, : potential.dim] *= size
+        with np.errstate(all="ignore"):
+            found = values(places)
+            missed = np.abs(found - found.swapaxes(1, 2)).max(axis=(1, 2))
+            wrong = np.flatnonzero(missed > SYMMETRY * np.abs(found).max(axis=(1, 2)))
+        if wrong.size:
+            where = _named(places[wrong[0]], potential.dim)
+            raise InvalidArgument("mobility", f"must be symmetric, not {found[wrong[0]].tolist()} at {where}")
+
+
+def _named(place: np.ndarray, dim: int) -> str:
+    """The variables at one place by their names."""
+    parts = [np.round(place[i : i + dim], 6).tolist() for i in range(0, len(place), dim)]
+    return ", ".join(f"{name} = {part}" for name, part in zip(["x", *[f"y{k}" for k in range(1, len(parts))]], parts))
 
 
 def mobility_function(matrix: sympy.ImmutableMatrix, symbols: Symbols) -> Callable[[np.ndarray], np.ndarray]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -53,7 +54,7 @@ class MultiscalePotential:
         lattice: L (d, d), whose columns are the periods of the surface; None for the unit cube. Hexagonal of period a
             is a [[1, 1/2], [0, sqrt(3)/2]].
         domain: pairs (a, b), a box for x outside which V1 need be neither bounded nor smooth; None for all of space.
-        parameters: numbers for symbols in V0 and V1, by their names: {"a": 1.0} for sympy.Symbol("a").
+        parameters: numbers for symbols in V0, V1 and B, by their names: {"a": 1.0} for sympy.Symbol("a").
 
     Raises:
         InvalidArgument: an argument is out of range; an expression is not real, not smooth or not finite, or has
@@ -80,8 +81,9 @@ class MultiscalePotential:
         object.__setattr__(self, "temperature", checks.number("temperature", self.temperature, above=0.0))
         object.__setattr__(self, "lattice", checked_lattice(self.lattice, self.dim))
         object.__setattr__(self, "domain", checked_domain(self.domain, self.dim))
-        object.__setattr__(self, "parameters", checked_parameters(self.parameters, self.variables))
-        check_used(self._numbers, [part for part in self.expressions.symbolic if part is not None], self.variables)
+        numbers = checked_parameters(self.parameters, self.variables)
+        object.__setattr__(self, "parameters", MappingProxyType(numbers))
+        check_used(numbers, [part for part in self.expressions.symbolic if part is not None], self.variables)
         check_smooth("confining", self.confining_expression, self.slow)
         check_smooth("fluctuation", self.fluctuation_expression, self.variables)
         check_computable("confining", self.confining_expression, self.slow)
@@ -108,10 +110,11 @@ class MultiscalePotential:
 
     def __repr__(self) -> str:
         options = {"lattice": self.lattice, "domain": self.domain, "parameters": self._numbers or None}
+        options["mobility"] = "..." if self.mobility is not None else None
         shown = "".join(f", {name}={value}" for name, value in options.items() if value is not None)
         return f"MultiscalePotential(dim={self.dim}, scales={self.scales}, temperature={self.temperature}{shown})"
 
-    def replace(self, *, temperature: float | None = None, **parameters: float) -> MultiscalePotential:
+    def replace(self, /, *, temperature: float | None = None, **parameters: float) -> MultiscalePotential:
         """The same potential with other parameters, or at another temperature.
 
         Args:
@@ -201,7 +204,7 @@ class MultiscalePotential:
         """
         if self.domain is not None:
             box = np.array(self.domain)
-            outside = np.flatnonzero(((x < box[:, 0]) | (x > box[:, 1])).any(axis=1))
+            outside = np.flatnonzero(~((x >= box[:, 0]) & (x <= box[:, 1])).all(axis=1))
             if outside.size:
                 place = x[outside[0]].tolist()
                 raise InvalidArgument(name, f"must be in the domain {box.tolist()} of the potential, not at {place}")

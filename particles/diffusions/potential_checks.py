@@ -76,6 +76,14 @@ class Potential(Protocol):
     def fluctuation_expression(self) -> sympy.Expr:
         """V1 in these symbols."""
 
+    @property
+    def mobility_expression(self) -> Any:
+        """B in these symbols, or None."""
+
+    @property
+    def expressions(self) -> Any:
+        """V0, V1 and B with symbols for parameters, and their derivatives by these."""
+
     def confining_values(self, positions: np.ndarray) -> np.ndarray:
         """V0 (P,) at positions (P, d)."""
 
@@ -205,7 +213,10 @@ def _sample(potential: Potential, radius: float) -> np.ndarray:
     fast[::2] = np.floor(SETTINGS.rational * fast[::2]) / SETTINGS.rational
     if potential.domain is not None:
         low, high = np.array(potential.domain).T
-        return np.concatenate([low + (high - low) * x, fast], axis=1)
+        # also at its walls and in its corners
+        x[: len(x) // 4] = np.where(x[: len(x) // 4] < 0.4, 0.0, np.where(x[: len(x) // 4] > 0.6, 1.0, 0.5))
+        x[len(x) // 4 : len(x) // 2, 0] = np.round(x[len(x) // 4 : len(x) // 2, 0])
+        return np.concatenate([np.clip(low + (high - low) * x, low, high), fast], axis=1)
     return np.concatenate([radius * (2.0 * x - 1.0), fast], axis=1)
 
 

@@ -52,4 +52,7 @@ def warn_of_steps(paths: int, steps: np.ndarray, seconds: float, workers: int | 
 def check_bounded(x: np.ndarray, step: float) -> None:
     """Raise Unstable if a position is not finite, or absurdly far away."""
     if not (np.abs(x) < FAR_AWAY).all():
-        raise Unstable(f"a path has left all bounds with the time step {step:.3g}. Remedy: take a smaller step.")
+        raise Unstable(
+            f"a path has left all bounds with the time step {step:.3g}, or has come to where the potential is not "
+            "defined. Remedy: take a smaller step, or a potential that is defined there and confines."
+        )

@@ -28,6 +28,10 @@ class TensorSpline:
     coefficients: np.ndarray
     periodic: bool
 
+    def __post_init__(self) -> None:
+        for array in (*self.knots, self.coefficients):
+            array.setflags(write=False)
+
     def __call__(self, *variables: np.ndarray, orders: tuple[int, ...] | None = None) -> np.ndarray:
         """Values, or the derivative of some orders in each variable, for arrays that broadcast."""
         arrays = np.broadcast_arrays(*[np.asarray(variable, dtype=np.float64) for variable in variables])
@@ -110,6 +114,8 @@ def _cardinal(places: np.ndarray, degree: int) -> np.ndarray:
 def basis_at(x, degree, knots, periodic, order, weights):  # type: ignore[no-untyped-def]
     """Derivatives of an order of the p + 1 B-splines that are not 0 at x; the number of the first, or -1 outside."""
     last = knots.size - degree - 1
+    if not math.isfinite(x):
+        return -1
     if periodic:
         count = last - degree
         x -= math.floor(x)
