@@ -84,7 +84,7 @@ class Measured:
         assert found is not None  # asked where derivatives are wanted
         found.error[index] += more
         added = Sensitivities(found.log_tensor, found.log_partition, more, found.scale[index])
-        self.own[index] = np.maximum(self.own[index], added.weighted_error)
+        self.own[index] += added.weighted_error
 
 
 MEASURES = ("own", "contrast", "averaging", "converged")
@@ -203,7 +203,8 @@ class Cells(CellCoefficients):
         if derivatives is None:
             return own
         inherited = self.fields.samples.sensitivities[0][self.rows]
-        added = replace(derivatives, error=np.maximum(derivatives.error - inherited, 0.0))
+        of_tensor = np.where(own < np.inf, own, 0.0)[:, None] * derivatives.scale
+        added = replace(derivatives, error=np.maximum(derivatives.error - inherited, 0.0) + of_tensor)
         return np.maximum(own, added.weighted_error)
 
     def _averaging(self, space: TensorSpace, densities: list[np.ndarray]) -> np.ndarray:

@@ -11,6 +11,7 @@ from scaling_limits.particles.errors import NotConverged
 from ..spaces.discretisations import Discretisation, FiniteElements, FourierGalerkin, after
 
 MOST_ITERATIONS = 480  # of conjugate gradients
+MOST_UNCONVERGED = 3  # spaces, one finer than the other, in which they do not converge: the coarsest resolve no wells
 STALLED = 0.5  # part of the last error above which conjugate gradients are suspected of having stopped too early
 TIGHTER = 0.01  # part of the tolerance that is then tried
 
@@ -69,7 +70,7 @@ class Search:
         level: k, for the reason.
         dim: d.
         last: the largest error in the space before.
-        unconverged: whether conjugate gradients did not converge there.
+        unconverged: number of the last spaces in which conjugate gradients did not converge.
         tried: points in a direction, and the largest error, of each space.
     """
 
@@ -78,7 +79,7 @@ class Search:
     level: int
     dim: int
     last: float = np.inf
-    unconverged: bool = False
+    unconverged: int = 0
     tried: list[tuple[int, float]] = field(default_factory=list)
 
     def after(self, place: Place, worst: float, converged: bool) -> Place | None:
@@ -94,10 +95,13 @@ class Search:
         if STALLED * self.last < worst < np.inf and self.dim > 1 and place.part == 1.0:
             self.last = worst
             return replace(place, part=TIGHTER)
-        stuck = not converged and self.unconverged
+        self.unconverged = 0 if converged else self.unconverged + 1
         place = replace(place, part=1.0) if worst > STALLED * self.last else place  # less tolerance did not help
-        self.last, self.unconverged = worst, not converged
+        self.last = worst
         self.tried.append((place.points(self.dim), worst))
+        stuck = self.unconverged >= (MOST_UNCONVERGED if self.dim < 3 else 2)
+        if stuck and self.route is None and isinstance(place.route, FourierGalerkin):
+            return self._by_elements()
         return None if stuck or self._hopeless(place) else self._finer(place, worst)
 
     def _finer(self, place: Place, error: float) -> Place | None:
@@ -106,9 +110,13 @@ class Search:
         if refinement < place.route.size(self.dim):
             return replace(place, refinement=refinement)
         if self.route is None and isinstance(place.route, FourierGalerkin):
-            self.tried.clear()  # rates are those of one sequence of spaces
-            return Place(FiniteElements(), FiniteElements().size(self.dim) // 2)
+            return self._by_elements()
         return None
+
+    def _by_elements(self) -> Place:
+        self.tried.clear()  # rates are those of one sequence of spaces
+        self.unconverged = 0
+        return Place(FiniteElements(), FiniteElements().size(self.dim) // 2)
 
     def _hopeless(self, place: Place) -> bool:
         """Whether even the finest space of three dimensions, which takes minutes, would be too coarse.

@@ -70,11 +70,14 @@ def minimise(
     p, rz = z, dot(r, z)
     decrements: list[np.ndarray] = []
     current, active, done = start.copy(), np.ones((shape[0], 1), dtype=bool), 0
+    broken = np.zeros_like(active)
     for done in range(1, iterations + 1):
         if stop is not None:
             stop.check()
         q = apply(p)
         curvature = dot(p, q)
+        # not with positive definite operators, but with what rounding makes of them: then no step is taken, ever
+        broken |= ((rz < 0) | ((rz > 0) & ~(curvature > 0))).any(axis=1, keepdims=True) & active
         step = np.divide(rz, curvature, out=np.zeros_like(rz), where=active & (curvature > 0))
         u += step.reshape(columns) * p
         decrements.append(step * rz)
@@ -82,14 +85,14 @@ def minimise(
         if done >= FIRST_TEST:
             active &= ~_converged(decrements, current, start, tolerance, energies, u).all(axis=1, keepdims=True)
             if not active.any():
-                return Minimum(u, ~active[:, 0], done)
+                break
         r -= step.reshape(columns) * q
         z = precondition(r)
         fresh = dot(r, z)
         ratio = np.divide(fresh, rz, out=np.zeros_like(rz), where=rz > 0)
         p = z + ratio.reshape(columns) * p
         rz = fresh
-    return Minimum(u, ~active[:, 0], done)
+    return Minimum(u, ~(active | broken)[:, 0], done)
 
 
 def _converged(

@@ -222,6 +222,71 @@ def test_saved_and_loaded(tmp_path):
         assert all((mine[name] == other[name]).all() for name in mine)
 
 
+@pytest.mark.parametrize("rtol", [1e-2, 1e-3])
+def test_errors_of_derivatives_are_small_enough_together(rtol):
+    """What a scan adds to an error of nearly what is allowed sends the cell to a finer space."""
+    potential = MultiscalePotential(
+        2, 1, 1.0, lambda x: 0 * x[0],
+        lambda x, y: 0.7 * cos(2 * pi * y[0] + 1) + 0.4 * cos(2 * pi * y[1] + 2)
+        + A * exp(-300 * (2 - wave(y[0] - 0.31) - wave(y[1] - 0.77))),
+        parameters={"a": 0.0},
+    )  # fmt: skip
+    best = effective_tensor(potential, [[0.0, 0.0]], 1e-8, derivatives=("a",))
+    tensor = effective_tensor(potential, [[0.0, 0.0]], rtol, derivatives=("a",))
+    missed = np.linalg.solve(best.value, tensor.derivatives["a"] - best.derivatives["a"])
+    assert np.linalg.norm(missed) <= tensor.derivative_errors["a"][0]
+
+
+@pytest.mark.serial
+def test_thousands_of_cells_in_a_span():
+    """Spans hold derivatives of correctors, too: the same as by whole solves, within what both claim."""
+    points = np.random.default_rng(3).uniform(-1, 1, (6, 2))
+    tensor = effective_tensor(coupled(), points, 1e-5, derivatives=ALL)
+    assert tensor.cell_solves[1] > 500
+    one_by_one = [effective_tensor(coupled(), point[None], 1e-8, derivatives=ALL) for point in points]
+    for name in ALL:
+        for k, other in enumerate(one_by_one):
+            missed = np.linalg.solve(other.value[0], tensor.derivatives[name][k] - other.derivatives[name][0])
+            assert np.linalg.norm(missed) <= tensor.derivative_errors[name][k]
+            assert np.linalg.norm(missed) < 1e-4
+
+
+@pytest.mark.parametrize("part", ["fluctuation", "mobility"])
+def test_parameters_that_set_a_period_are_refused(part):
+    """d cos(2 pi n y)/dn is not periodic."""
+    turning = lambda x, y: cos(2 * pi * A * y[0]) / 2  # noqa: E731
+    still = lambda x, y: wave(y[0]) * wave(y[1])  # noqa: E731
+    fluctuation, mobility = (turning, None) if part == "fluctuation" else (still, lambda x, y: 2 + turning(x, y))
+    potential = MultiscalePotential(2, 1, 0.5, lambda x: x[0] ** 2, fluctuation, mobility, parameters={"a": 1.0})
+    with pytest.raises(InvalidArgument, match=r"period 1 in y1\[0\]"):
+        effective_tensor(potential, POINTS, derivatives=("a",))
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"derivatives_value": lambda a: a * np.nan},
+        {"derivatives_value": lambda a: a + 1j},
+        {"derivatives_value": lambda a: a + np.array([[0, 1], [0, 0]])},
+        {"derivatives_error": lambda a: -a},
+        {"derivatives_scale": lambda a: a[:, :1]},
+        {"derivatives_parameters": lambda a: np.array(["b", "b"])},
+        {"derivatives_parameters": lambda a: np.array("ab")},
+        {"derivatives_parameters": lambda a: np.array([1, 2])},
+        {"value": lambda a: -a},
+    ],
+)
+def test_damaged_files_are_refused(tmp_path, damage):
+    effective_tensor(plane(), POINTS, 1e-4, derivatives=("b", "temperature")).save(tmp_path / "tensor.npz")
+    with np.load(tmp_path / "tensor.npz") as file:
+        content = dict(file)
+    for name, change in damage.items():
+        content[name] = change(content[name])
+    np.savez(tmp_path / "tensor.npz", **content)
+    with pytest.raises(InvalidArgument, match="damaged"):
+        EffectiveTensor.load(tmp_path / "tensor.npz")
+
+
 @pytest.mark.parametrize(
     ("names", "message"),
     [
@@ -230,11 +295,21 @@ def test_saved_and_loaded(tmp_path):
         (3, "must be names"),
         (("a", "a"), "once"),
         ((1,), "must be of"),
+        ((np.array(["a"]),), "must be of"),
     ],
 )
 def test_bad_names(names, message):
     with pytest.raises(InvalidArgument, match=message):
         effective_tensor(plane(), POINTS, derivatives=names)
+
+
+def test_derivatives_of_complex_symbols_are_refused():
+    a = sp.Symbol("a")
+    potential = MultiscalePotential(
+        2, 1, 0.5, lambda x: x[0] ** 2, lambda x, y: sp.Abs(a) * wave(y[0]), parameters={"a": 1.0}
+    )
+    with pytest.raises(InvalidArgument, match="real=True"):
+        effective_tensor(potential, POINTS, derivatives=("a",))
 
 
 @pytest.mark.parametrize("strength", [sp.Abs(B), sp.sqrt(B)], ids=["kink", "root"])

@@ -6,11 +6,12 @@ Exact: on a line M = 1/(Z int exp(V1/sigma)/B); with lattice vectors M = L M_y L
 import numpy as np
 import pytest
 from scipy.sparse.linalg import LinearOperator, cg
-from scipy.special import iv
+from scipy.special import i0e, iv
 from sympy import cos, pi, sin
 
 from scaling_limits.cells import PETScElements, correctors, effective_coefficients, effective_tensor
 from scaling_limits.particles import InvalidArgument, MultiscalePotential
+from scaling_limits.particles.errors import NotConverged
 
 HEXAGONAL = np.array([[1.0, 0.5], [0.0, np.sqrt(0.75)]])
 ORIGIN = np.zeros((1, 2))
@@ -196,3 +197,24 @@ def test_coefficients_with_a_mobility_of_the_position_alone():
         effective_tensor(potential, [[0.0], [2.5]])
     with pytest.raises(InvalidArgument, match="point: must be in the domain"):
         correctors(potential, [2.5])
+
+
+@pytest.mark.serial
+@pytest.mark.parametrize("height", [15, 25, 30])
+@pytest.mark.parametrize("rtol", [1e-1, 1e-2])
+def test_deep_wells_in_another_basis_are_right_or_refused(height, rtol):
+    """V1 = a (cos 2 pi x_0 + cos 2 pi x_1) with periods (1, 1), (0, 1): M = I0(a)^-2, to contrasts of e^120.
+
+    Rounding leaves factors of the matrix that are no inverse, with which conjugate gradients stood still at K = 1.
+    """
+    potential = MultiscalePotential(
+        2, 1, 1.0, lambda x: 0 * x[0], lambda x, y: height * (cos(2 * pi * y[0]) + cos(2 * pi * (y[0] + y[1]))),
+        lattice=[[1, 0], [1, 1]],
+    )  # fmt: skip
+    try:
+        tensor = effective_tensor(potential, [[0.0, 0.0]], rtol)
+    except NotConverged:
+        assert height > 15
+        return
+    exact = np.exp(-2.0 * height) / i0e(height) ** 2
+    assert np.abs(tensor.value[0] / exact - np.eye(2)).max() <= tensor.error[0] <= rtol

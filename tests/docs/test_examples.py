@@ -129,6 +129,17 @@ def test_zwanzig(shared_folder):
     drawn(shared_folder, {"zwanzig.png"})
 
 
+RECIPES = (EXAMPLES.parent / "how_to_models.md").read_text().split("```python")[1:]
+
+
+@pytest.mark.serial
+@pytest.mark.parametrize("number", range(len(RECIPES)))
+def test_recipes_run(number, tmp_path, monkeypatch):
+    """Each block of the how-to page by itself."""
+    monkeypatch.chdir(tmp_path)
+    exec(compile(RECIPES[number].split("```")[0], f"recipe {number}", "exec"), {})
+
+
 @pytest.mark.serial
 def test_adatom(shared_folder):
     """Isotropy and the slope against a difference are asserted in the example; here the paths and the strain."""

@@ -8,7 +8,7 @@ import pickle
 import numpy as np
 import pytest
 from scipy.interpolate import NdBSpline
-from sympy import cos, pi, sin, tanh
+from sympy import Symbol, cos, eye, pi, sin, tanh
 
 from scaling_limits.cells import effective_tensor
 from scaling_limits.particles import InvalidArgument, MultiscalePotential, PeriodicGrid, RegularGrid
@@ -165,3 +165,45 @@ TABLE = AXIS[:, None] + AXIS
 def test_bad_data(make, message):
     with pytest.raises(InvalidArgument, match=message):
         make()
+
+
+@pytest.mark.parametrize("argument", [("y",), (None,), (True,), (Symbol("y") > 0,), (eye(2),), (np.zeros(2),), 3, ()])
+def test_bad_arguments_of_data(argument):
+    with pytest.raises(InvalidArgument, match="y: must be 1 symbols"):
+        PeriodicGrid(cosine(TICKS))(argument)
+    with pytest.raises(InvalidArgument, match="x: must be 1 symbols"):
+        RegularGrid([np.arange(8.0)], cosine(TICKS))(argument)
+
+
+@pytest.mark.parametrize("axis", [np.arange(8) * 1e-320, np.arange(8) * 1e299, np.append(np.arange(7.0), 6.0 + 1e-9)])
+def test_axes_beyond_double_precision(axis):
+    with pytest.raises(InvalidArgument, match=r"axes\[0\]"):
+        RegularGrid([axis], cosine(TICKS))
+
+
+def test_grids_too_large_for_memory_name_the_remedy():
+    with pytest.raises(InvalidArgument, match="method='spline'"):
+        PeriodicGrid(np.broadcast_to(0.0, (200, 200, 200)))
+
+
+def test_data_cannot_be_written_into():
+    for data in (PeriodicGrid(cosine(TICKS)), RegularGrid([np.arange(8.0)], cosine(TICKS))):
+        for array in (data.values, data.spline.coefficients, *data.spline.knots):
+            with pytest.raises(ValueError, match="read-only"):
+                array[:] = 0.0
+
+
+def test_data_end_before_the_domain():
+    """A domain that is longer than the table by a little is refused, not extrapolated into."""
+    x = np.linspace(-2, 2, 41)
+    table = RegularGrid([x], np.sin(x))
+    for end in (-2.0004, -2 - 1e-6):
+        with pytest.raises(InvalidArgument, match="must be finite and real"):
+            MultiscalePotential(1, 1, 0.5, bowl, lambda x, y: table(x) * wave(y[0]), domain=[(end, 2)])
+
+
+def test_places_that_are_no_numbers():
+    """Compiled splines do not look for coefficients at NaN."""
+    for spline in (periodic_spline(cosine(TICKS), 5), trigonometric_spline(VALUES, 13, 4)):
+        places = [np.array([np.nan, np.inf, -np.inf])] * spline.coefficients.ndim
+        assert np.isnan(spline(*places)).all()

@@ -1,5 +1,6 @@
 """Parameters, lattice vectors and domains of potentials, and mobilities: what they do, and what is refused."""
 
+import dataclasses
 import pickle
 
 import numpy as np
@@ -91,11 +92,68 @@ def test_potentials_can_be_pickled():
         ({"mobility": lambda x, y: [[1, 0], [0, y[0] + 2]]}, "1-periodic in y1"),
         ({"mobility": lambda x, y: 2 + sympy.Abs(x[0])}, "smooth"),
         ({"mobility": lambda x, y: 2 + Symbol("c")}, "parameters"),
+        ({"mobility": lambda x, y: True}, "must be a number"),
+        ({"mobility": lambda x, y: [[1, 0.1], [0.1 + exp(-40 + 4 * x[0]), 1]]}, r"symmetric.*x = \["),
+        ({"mobility": lambda x, y: 1.5 - exp(-99 * (1 - wave(y[0] - 0.123)))}, None),
+        ({"mobility": lambda x, y: 1 - 1.5 * exp(-9 * (1 - wave(y[0] - 0.123)))}, r"definite.*y1 = \[0.123"),
+        ({"lattice": [[1e200, 0], [0, 1e200]]}, "lattice: must have periods between"),
+        ({"lattice": [[1e-320, 0], [0, 1e-320]]}, "lattice: must have periods between"),
+        ({"parameters": {"a": 2.0, "b": -1.0}}, "'b' = -1, which its symbol says is positive"),
     ],
 )  # fmt: skip
 def test_bad_options(options, message):
+    if message is None:
+        fitted(**options)
+        return
     with pytest.raises(InvalidArgument, match=message):
         fitted(**options)
+
+
+def test_expressions_belong_to_their_dimensions():
+    """A potential that was pickled holds expressions, which say nothing about other dimensions or scales."""
+    again = pickle.loads(pickle.dumps(fitted()))
+    for change in ({"dim": 1}, {"scales": 2}):
+        with pytest.raises(InvalidArgument, match="state the model anew"):
+            dataclasses.replace(again, **change)
+    assert dataclasses.replace(again, temperature=0.7) == fitted().replace(temperature=0.7)
+
+
+def test_parameters_cannot_be_written_into():
+    with pytest.raises(TypeError):
+        fitted().parameters["a"] = 3.0
+    with pytest.raises(InvalidArgument, match="self: must be a parameter"):
+        fitted().replace(self=1.0)
+    assert "mobility" in repr(fitted(mobility=lambda x, y: 2))
+
+
+def test_large_whole_numbers_are_compiled():
+    potential = MultiscalePotential(
+        1, 1, 0.5, lambda x: bowl(x) + 1 / (a**2 + x[0] ** 2), lambda x, y: wave(y[0]), parameters={"a": 1e10}
+    )
+    assert np.isfinite(Langevin(potential, 0.5).sample([0.0], [0.01], 4, 1).positions).all()
+
+
+def test_paths_that_leave_a_domain_and_return_are_seen():
+    """Every step is looked at: 50 paths, of which some are outside for a few steps long before the end."""
+    model = (1, 1, 1.0, bowl, lambda x, y: 0.02 * wave(y[0]))
+    free = Langevin(MultiscalePotential(*model), 1.0).sample([0.0], 0.1 * np.arange(1, 201), 50, 0, step=0.1).positions
+    assert (np.abs(free) > 2).any()
+    assert (np.abs(free[-1]) < 2).all()
+    confined = Langevin(MultiscalePotential(*model, domain=[(-2, 2)]), 1.0)
+    with pytest.raises(Unstable, match="domain"):
+        confined.sample([0.0], [20.0], 50, 0, step=0.1)
+    for target in (lambda x: x[:, 0] > 2.5, lambda x: ~(x[:, 0] < 2.5)):
+        with pytest.raises(Unstable, match="domain"):
+            confined.first_passage_times([0.0], target, 50, 0, step=0.1)
+    wide = Langevin(MultiscalePotential(*model, domain=[(-9, 9)]), 1.0)
+    assert (wide.sample([0.0], 0.1 * np.arange(1, 201), 50, 0, step=0.1).positions == free).all()
+
+
+def test_starts_where_there_is_no_potential_are_refused():
+    with pytest.raises(InvalidArgument, match="initial: must be where V0 and V1 are finite"):
+        Langevin(
+            MultiscalePotential(1, 1, 1.0, lambda x: log(x[0] + 2), lambda x, y: wave(y[0])), 0.1
+        ).sample([-3.0], [0.1], 4, 1)  # fmt: skip
 
 
 def test_only_parameters_are_replaced():
