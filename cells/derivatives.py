@@ -128,8 +128,8 @@ def derivatives_of(
         else:
             free.append(potential.expressions.confining_derivative(name, points) - potential.temperature * change)
     # what K_k errs changes the averages in which its derivative is taken
-    with np.errstate(invalid="ignore"):  # infinite errors of constants
-        error = found.error.T + result.error * found.scale.T
+    known = np.isfinite(result.error)
+    error = np.where(known, found.error.T + np.where(known, result.error, 0.0) * found.scale.T, np.inf)
     return Derivatives(
         splitting.parameters, np.stack(tensors), np.broadcast_to(of_z, error.shape), np.stack(free), error,
         found.scale.T,

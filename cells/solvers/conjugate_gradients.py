@@ -17,6 +17,7 @@ FIRST_TEST = 5  # iterations before convergence is tested
 # the last iterations, at least LATEST and a part of all, whose decrements stand for those to come: of 1800 cells with
 # layers, wells and waves the energy was left 5 tolerances too large at the worst, and 0.6 in 99 of 100
 LATEST, PART = 3, 4
+NOTHING = 1e-25  # part of the first energy that rounding makes of a residual that is 0
 CANCELLATION = 1e-4  # below this part of the first energy, differences of energies are not trusted
 
 Operator = Callable[[np.ndarray], np.ndarray]
@@ -77,7 +78,8 @@ def minimise(
         q = apply(p)
         curvature = dot(p, q)
         # not with positive definite operators, but with what rounding makes of them: then no step is taken, ever
-        broken |= ((rz < 0) | ((rz > 0) & ~(curvature > 0))).any(axis=1, keepdims=True) & active
+        lost = (rz < -NOTHING * start) | ((rz > NOTHING * start) & ~(curvature > 0))
+        broken |= lost.any(axis=1, keepdims=True) & active
         step = np.divide(rz, curvature, out=np.zeros_like(rz), where=active & (curvature > 0))
         u += step.reshape(columns) * p
         decrements.append(step * rz)

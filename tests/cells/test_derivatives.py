@@ -14,7 +14,7 @@ from scaling_limits.cells import (
     effective_tensor,
 )
 from scaling_limits.particles import InvalidArgument, MultiscalePotential
-from scaling_limits.particles.errors import Unresolved
+from scaling_limits.particles.errors import NotConverged, Unresolved
 
 A, B = sp.symbols("a b", real=True)
 POINTS = np.array([[0.3, 0.1], [-0.2, 0.5]])
@@ -203,6 +203,21 @@ def test_errors_cover_what_is_missed(temperature):
             for name in ALL:
                 missed = np.linalg.solve(best.value, tensor.derivatives[name] - best.derivatives[name])
                 assert (np.linalg.norm(missed, axis=(1, 2)) <= tensor.derivative_errors[name] * (1 + rtol)).all()
+
+
+def test_points_that_are_not_solved_have_no_derivatives():
+    """The contrast grows with x beyond double precision: there NaN, with an infinite error."""
+    potential = MultiscalePotential(
+        2, 1, 0.5, lambda x: x[0] ** 2, lambda x, y: A * 10 ** (2 * sp.tanh(x[0])) * wave(y[0]) * wave(y[1]),
+        parameters={"a": 1.0},
+    )  # fmt: skip
+    with pytest.raises(NotConverged) as caught:
+        effective_tensor(potential, [[0.0, 0.0], [3.0, 0.0]], 1e-6, derivatives=("a",))
+    partial = caught.value.partial
+    assert np.isfinite(partial.derivatives["a"][0]).all()
+    assert partial.derivative_errors["a"][0] < 1e-4
+    assert np.isnan(partial.derivatives["a"][1]).all()
+    assert partial.derivative_errors["a"][1] == np.inf
 
 
 def test_tensors_are_the_same_with_derivatives():
