@@ -94,6 +94,7 @@ def test_narrow_wells_and_barriers(depth, rtol):
     checked(potential, np.zeros((1, 2)), np.array([[well, 1 / iv(0, 0.5) ** 2]]), rtol)
 
 
+@pytest.mark.serial
 @pytest.mark.parametrize("rtol", [1e-2, 1e-6])
 @pytest.mark.parametrize("strength", [3, 6])
 def test_couplings_that_the_slower_scale_does_not_betray(strength, rtol):
@@ -120,6 +121,7 @@ def test_one_point_of_two_scales(rtol):
     checked(potential, np.zeros((1, 1)), np.array([[exact]]), rtol)
 
 
+@pytest.mark.serial
 def test_the_point_that_fails_is_named_and_the_others_are_kept():
     """A wave that no space resolves at one of five points."""
     potential = MultiscalePotential(
@@ -191,6 +193,7 @@ def test_residual_estimates_of_anisotropic_tensors(route, anisotropy):
                 assert error <= estimate <= 60 * error
 
 
+@pytest.mark.serial
 def test_cells_for_which_no_laplacian_preconditions_are_factorised():
     """K_1 of contrast e^19, and as anisotropic, by a coupling that sin(x)^12 switches on; exact as two lines."""
     x = np.array([[0.0, 0.0], [1.3464, 0.0], [np.pi / 2, 0.0]])

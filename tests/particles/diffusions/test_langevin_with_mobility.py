@@ -73,6 +73,7 @@ def test_the_compiled_step_is_platens(dim):
     assert curvatures_on_paths(potential, EPSILON, x.T) == pytest.approx(rates, rel=1e-5)
 
 
+@pytest.mark.serial
 @pytest.mark.parametrize("dim", [1, 2])
 def test_equilibrium_is_that_of_the_potential(dim):
     """Moments and waves of x, by quadrature; the same paths whatever the number of threads."""
@@ -93,6 +94,7 @@ def test_equilibrium_is_that_of_the_potential(dim):
     assert (again == found[:1_000]).all()
 
 
+@pytest.mark.serial
 def test_a_constant_mobility_is_a_change_of_time():
     """B = 4: the law at t is that of B = 1 at 4 t; the mean passage time is a quarter."""
     slow, fast = (rugged(1, mobility) for mobility in (lambda x, y: 1 + 0 * y[0], lambda x, y: 4))
