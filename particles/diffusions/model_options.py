@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 from ..errors import InvalidArgument
 from ..support import checks
 from ..support.symbolic import Symbols, check_computable, lambdified, result_of
-from .potential_checks import Potential, check_smooth, followed, sample_of
+from .potential_checks import Potential, check_roots, check_smooth, followed, no_pole, sample_of
 
 Matrix = tuple[tuple[float, ...], ...]
 Box = tuple[tuple[float, float], ...]
@@ -217,6 +217,9 @@ def check_mobility(potential: Potential, matrix: sympy.ImmutableMatrix) -> None:
             "mobility",
             f"must be positive definite, but has the eigenvalue {-largest[-1]:.3g} near {_named(centre, dim)}",
         )
+    for entry in set(matrix):
+        check_roots(potential, "mobility", entry)
+    no_pole(potential, sample, "mobility", lambda places: np.abs(values(places)).max(axis=(1, 2)))
     for column in range(potential.dim, sample.shape[1]):
         shifted = sample.copy()
         shifted[:, column] += 1.0

@@ -91,7 +91,7 @@ class MultiscalePotential:
         check_bounded(self)
         if self.mobility_expression is not None:
             check_mobility(self, self.mobility_expression)
-        check_roots(self)
+        check_roots(self, "fluctuation", self.fluctuation_expression)
         check_periodic(self)
 
     @cached_property

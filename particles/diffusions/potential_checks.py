@@ -106,13 +106,18 @@ def check_smooth(name: str, expression: sympy.Expr, symbols: tuple[sympy.Symbol,
         raise InvalidArgument(name, f"must be smooth, but has {', '.join(kinks)}")
 
 
-def check_roots(potential: Potential) -> None:
-    """Raise where V1 has a root, or an inverse function, at an argument that reaches the end of its range.
+def check_roots(potential: Potential, name: str, expression: sympy.Expr) -> None:
+    """Raise where V1 or B has a root, or an inverse function, at an argument that reaches the end of its range.
 
     sqrt(1 - cos y) and acos(cos y) have kinks, atan(tan y) and atan2(sin y, cos y) have jumps, though all their parts
     are smooth. The argument is looked at in random places, and followed downhill from the lowest ones.
+
+    Args:
+        potential: whose variables these are.
+        name: of the argument that carries the expression.
+        expression: V1, or an entry of B.
     """
-    expression, symbols = potential.fluctuation_expression, potential.variables
+    symbols = potential.variables
     cuts = [
         (one, sympy.sqrt(one.args[0] ** 2 + one.args[1] ** 2) + one.args[1]) for one in expression.atoms(sympy.atan2)
     ]
@@ -121,13 +126,13 @@ def check_roots(potential: Potential) -> None:
         cuts += [(one, sympy.sin(part.args[0])) for part in one.atoms(sympy.cot)]
     for angle, argument in cuts:
         if _reaches_zero(potential, lambdified(symbols, argument)):
-            raise InvalidArgument("fluctuation", f"must be smooth, but {shown(angle)} jumps")
+            raise InvalidArgument(name, f"must be smooth, but {shown(angle)} jumps")
     powers = [one for one in expression.atoms(sympy.Pow) if not one.exp.is_integer and one.base.free_symbols]
     ends = [(one, one.base) for one in powers]
     ends += [(one, 1 - one.args[0] ** 2) for one in expression.atoms(sympy.acos, sympy.asin) if one.free_symbols]
     for root, argument in ends:
         if _reaches_zero(potential, lambdified(symbols, argument)):
-            raise InvalidArgument("fluctuation", f"must be smooth, but {shown(root)} has a kink where {argument} is 0")
+            raise InvalidArgument(name, f"must be smooth, but {shown(root)} has a kink where {argument} is 0")
 
 
 def _reaches_zero(potential: Potential, function: Callable[..., np.ndarray]) -> bool:
@@ -176,7 +181,7 @@ def check_bounded(potential: Potential) -> None:
     if potential.domain is not None:
         with np.errstate(all="ignore"):
             _finite("fluctuation", potential.fluctuation_values(start))
-        return _no_pole(potential, start)
+        return no_pole(potential, start, "fluctuation", potential.fluctuation_values)
     near, *far = [_largest(potential, _sample(potential, radius)) for radius in (SETTINGS.near, *SETTINGS.far)]
     if far[-1] == np.inf or all(after > (1.0 + SETTINGS.growth) * before for before, after in pairwise(far)):
         raise InvalidArgument(
@@ -184,7 +189,7 @@ def check_bounded(potential: Potential) -> None:
             f"must be bounded, but grows with x: {near:.3g} at |x| = 1, {far[0]:.3g} at {SETTINGS.far[0]:g}; where it "
             f"is not needed everywhere, give a domain, or write it with {BOUNDED}",
         )
-    _no_pole(potential, start)
+    no_pole(potential, start, "fluctuation", potential.fluctuation_values)
 
 
 def check_periodic(potential: Potential) -> None:
@@ -262,15 +267,22 @@ def _with_wide_exponents(potential: Potential, place: np.ndarray) -> float:
         return float("nan")
 
 
-def _no_pole(potential: Potential, sample: np.ndarray) -> None:
-    """Zoom in on the largest value of |V1|: of a bounded function it settles, at a pole it goes on growing."""
+def no_pole(potential: Potential, sample: np.ndarray, name: str, function: Callable[[np.ndarray], np.ndarray]) -> None:
+    """Zoom in on the largest value of |V1| or |B|: of a bounded function it settles, at a pole it goes on growing.
+
+    Args:
+        potential: whose domain the places stay in.
+        sample: places (P, (N + 1) d) at which it is finite.
+        name: of the argument that carries the function.
+        function: from places to values (P,).
+    """
 
     def size(places: np.ndarray) -> np.ndarray:
-        values = np.abs(potential.fluctuation_values(places))
+        values = np.abs(function(places))
         if places is not sample:  # that was looked at before
-            _finite("fluctuation", values)
+            _finite(name, values)
         return values
 
     centre, largest = followed(potential, size, sample, SETTINGS.zooms, 0.5, 1)
     if largest[-1] > 1.001 * largest[SETTINGS.zooms // 2]:
-        raise InvalidArgument("fluctuation", f"must be bounded, but has a pole near {np.round(centre, 6).tolist()}")
+        raise InvalidArgument(name, f"must be bounded, but has a pole near {np.round(centre, 6).tolist()}")
