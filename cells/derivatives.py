@@ -13,7 +13,7 @@ from scaling_limits.particles import InvalidArgument, MultiscalePotential
 from scaling_limits.particles.diffusions.model_options import check_derivative
 from scaling_limits.particles.support.checks import shown
 
-from .levels.results import LevelResult, weighted
+from .levels.results import LevelResult, relative, weighted
 from .levels.scale_splitting import ScaleSplitting
 from .solvers.symmetric import derivative_of_exponential
 
@@ -46,7 +46,7 @@ class Derivatives:
     @property
     def relative_error(self) -> NDArray[np.float64]:
         """The largest error over its scale at each point (P,)."""
-        return np.divide(self.error, self.scale, out=np.zeros_like(self.error), where=self.error > 0).max(axis=0)
+        return relative(self.error, self.scale).max(axis=0)
 
     @property
     def weighted_error(self) -> NDArray[np.float64]:
@@ -103,7 +103,7 @@ def read_derivatives(arrays: dict[str, Any]) -> Derivatives | None:
 def derivatives_of(
     splitting: ScaleSplitting, points: np.ndarray, result: LevelResult, log_partition: np.ndarray
 ) -> Derivatives | None:
-    """Derivatives of M = K_0/Z_1 in the fast variables, and of what belongs to it.
+    """Derivatives of M, and of what belongs to it; None where none are wanted.
 
     Args:
         splitting: the potential, and its parameters.
@@ -116,7 +116,7 @@ def derivatives_of(
         return None
     potential, identity = splitting.potential, np.eye(splitting.dim)
     values, vectors = np.linalg.eigh(result.log_tensor - result.log_partition[:, None, None] * identity)
-    of_z = found.log_partition.T + splitting.exponent_sensitivities(0, points, ())[:, :].T
+    of_z = found.log_partition.T + splitting.exponent_sensitivities(0, points, ()).T
     tensors = [
         derivative_of_exponential(values, vectors, change - partition[:, None, None] * identity)
         for change, partition in zip(found.log_tensor.swapaxes(0, 1), found.log_partition.T)
@@ -131,6 +131,6 @@ def derivatives_of(
     known = np.isfinite(result.error)
     error = np.where(known, found.error.T + np.where(known, result.error, 0.0) * found.scale.T, np.inf)
     return Derivatives(
-        splitting.parameters, np.stack(tensors), np.broadcast_to(of_z, error.shape), np.stack(free), error,
-        found.scale.T,
+        splitting.parameters, splitting.in_space(np.stack(tensors)), np.broadcast_to(of_z, error.shape),
+        np.stack(free), error, found.scale.T,
     )  # fmt: skip

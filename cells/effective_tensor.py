@@ -17,7 +17,7 @@ from scaling_limits.particles.sampling.ranks import communicator, on_all_ranks, 
 from scaling_limits.particles.sampling.workers import default_workers
 from scaling_limits.particles.support.checks import flag, instance, integer, relative_tolerance, shown
 
-from .derivatives import Derivatives, checked_derivatives, derivatives_of
+from .derivatives import checked_derivatives, derivatives_of
 from .fenicsx.petsc_recursion import PETScElements, PETScRecursion
 from .levels.results import LevelResult, joined
 from .levels.scale_splitting import ScaleSplitting, fingerprint, splitting_of
@@ -219,30 +219,21 @@ def _assembled(
     if not np.isfinite(confining).all():
         place = points[np.flatnonzero(~np.isfinite(confining))[0]].tolist()
         raise InvalidArgument("points", f"must be where V0 is finite and real; it is not at x = {place}")
-    lattice = None if potential.lattice is None else np.array(potential.lattice)
+    in_space = request.splitting.in_space
     ratio, slack = (values[:, None, None] * identity for values in (result.log_partition, result.slack))
     value = exponential(result.log_tensor - ratio)
     value = 0.5 * (value + value.swapaxes(-1, -2))
     log_partition = result.log_partition + request.splitting.exponent(0, points, ())
     return EffectiveTensor(
         points=points,
-        value=_in_space(value, lattice),
-        lower=_in_space(exponential(result.log_lower - ratio - slack), lattice) if request.bounds else None,
-        upper=_in_space(exponential(result.log_tensor - ratio + slack), lattice) if request.bounds else None,
+        value=in_space(value),
+        lower=in_space(exponential(result.log_lower - ratio - slack)) if request.bounds else None,
+        upper=in_space(exponential(result.log_tensor - ratio + slack)) if request.bounds else None,
         log_partition=log_partition,
         free_energy=confining - potential.temperature * log_partition,
         cell_solves=solves,
         error=result.error,
-        sensitivities=_in_space_too(derivatives_of(request.splitting, points, result, log_partition), lattice),
+        sensitivities=derivatives_of(request.splitting, points, result, log_partition),
         routes=tuple(route for route, _ in spaces),
         spaces=tuple(space for _, space in spaces),
     )
-
-
-def _in_space_too(derivatives: Derivatives | None, lattice: np.ndarray | None) -> Derivatives | None:
-    return None if derivatives is None else replace(derivatives, value=_in_space(derivatives.value, lattice))
-
-
-def _in_space(tensor: np.ndarray, lattice: np.ndarray | None) -> np.ndarray:
-    """M = L M_y L^T (P, d, d) from the tensor in the fast variables, whose periods are 1."""
-    return tensor if lattice is None else lattice @ tensor @ lattice.T

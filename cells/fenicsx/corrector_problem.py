@@ -148,14 +148,17 @@ class CorrectorProblem:
             theta.x.array[:] -= self.mesh.comm.allreduce(fem.assemble_scalar(fem.form(theta * ufl.dx)))
         return CorrectorSolution(correctors, self.effective(), minimum.iterations)
 
-    def energies_of(self, tensor: TensorField) -> NDArray[np.float64]:
-        """Integral of (I + grad theta)^T A (I + grad theta) (d, d) with the correctors of the last solve.
+    def energies_of(self, tensors: TensorField) -> NDArray[np.float64]:
+        """Integrals of (I + grad theta)^T A (I + grad theta) (p, d, d) with the correctors of the last solve.
 
         Args:
-            tensor: A from points (P, d) to (P, d, d), symmetric, such as the derivative of K by a parameter.
+            tensors: p fields A from points (P, d) to (p, P, d, d), symmetric, such as derivatives of K by parameters.
         """
-        self._quadrature.assign(self.tensor, tensor(self._quadrature.points))
-        return self.effective()
+        found = []
+        for values in tensors(self._quadrature.points):
+            self._quadrature.assign(self.tensor, values)
+            found.append(self.effective())
+        return np.stack(found)
 
     def effective(self) -> NDArray[np.float64]:
         """Effective tensor K_eff (d, d) of the present correctors, by the energy."""

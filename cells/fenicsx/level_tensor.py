@@ -69,10 +69,11 @@ class LevelTensor:
         tensor = unpacked(parts.reshape(-1, parts.shape[2]), dim).reshape(*own.shape, dim, dim)
         return tensor + own[..., None, None] * np.eye(dim), entries[..., -1] + own
 
-    def derivative(self, y: np.ndarray, number: int) -> np.ndarray:
-        """The derivative of K_k exp(-log_scale) by one of the parameters (P, d, d), `log_scale` being held."""
+    def changes(self, y: np.ndarray) -> np.ndarray:
+        """The derivatives of K_k exp(-log_scale) by the p parameters (p, P, d, d), `log_scale` being held."""
         values, vectors = np.linalg.eigh(self.logarithm(y))
-        return derivative_of_exponential(values, vectors, self.derivatives(y)[0][:, number])
+        directions = self.derivatives(y)[0].swapaxes(0, 1)
+        return np.stack([derivative_of_exponential(values, vectors, direction) for direction in directions])
 
     def log_partition(self, y: np.ndarray) -> np.ndarray:
         """Logarithm of Z_k (P,)."""

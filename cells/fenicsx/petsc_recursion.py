@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import partial
 from typing import ClassVar
 
 import numpy as np
@@ -149,9 +148,7 @@ class PETScRecursion:
         """Derivatives by the parameters, after the solves, and what the next degree changes in them."""
         tensors, partitions = [], []
         for problem, average, matrix in zip(self.problems, self._averages, effective):
-            numbers = range(len(self.splitting.parameters))
-            changes = [problem.energies_of(partial(tensor.derivative, number=p)) for p in numbers]
-            tensors.append(derivative_of_logarithm(matrix[None], np.stack(changes)))
+            tensors.append(derivative_of_logarithm(matrix[None], problem.energies_of(tensor.changes)))
             partitions.append(average.means(tensor.log_partition, lambda y: tensor.derivatives(y)[1]))
         error = np.linalg.norm(tensors[1] - tensors[0], axis=(1, 2)) + np.abs(partitions[1] - partitions[0])
         inherited, scale = tensor.samples.sensitivities

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from ..solvers.symmetric import logarithm, relative_distance
 from ..spaces.tensor_space import SHIFTS, TensorSpace
 from .cell_coefficients import CellCoefficients
 from .fields import LevelFields
-from .results import LevelResult, Sensitivities, empty, gaps, joined
+from .results import LevelResult, Sensitivities, empty, gaps, joined, weighted
 from .sensitivities import InSpace, InSpan, Trial, by_energies, derivatives_of_correctors, on_a_line
 
 OVERFLOW = 650.0  # log of the largest contrast whose coefficients are numbers
@@ -83,8 +83,7 @@ class Measured:
         found = self.result.sensitivities
         assert found is not None  # asked where derivatives are wanted
         found.error[index] += more
-        added = Sensitivities(found.log_tensor, found.log_partition, more, found.scale[index])
-        self.own[index] += added.weighted_error
+        self.own[index] += weighted(more, found.scale[index]).max(axis=1)
 
 
 MEASURES = ("own", "contrast", "averaging", "converged")
@@ -204,8 +203,8 @@ class Cells(CellCoefficients):
             return own
         inherited = self.fields.samples.sensitivities[0][self.rows]
         of_tensor = np.where(own < np.inf, own, 0.0)[:, None] * derivatives.scale
-        added = replace(derivatives, error=np.maximum(derivatives.error - inherited, 0.0) + of_tensor)
-        return np.maximum(own, added.weighted_error)
+        added = np.maximum(derivatives.error - inherited, 0.0) + of_tensor
+        return np.maximum(own, weighted(added, derivatives.scale).max(axis=1))
 
     def _averaging(self, space: TensorSpace, densities: list[np.ndarray]) -> np.ndarray:
         """See `Measured`: an error d of log K_k changes K_{k-1} by the integral of d times the density of its energy.

@@ -48,10 +48,11 @@ class Sensitivities(Rows):
     error: np.ndarray
     scale: np.ndarray
 
-    @property
-    def weighted_error(self) -> np.ndarray:
-        """What the largest error counts, compared with those of K_{k-1} (B,)."""
-        return weighted(self.error, self.scale).max(axis=1)
+
+def relative(errors: np.ndarray, scale: np.ndarray) -> np.ndarray:
+    """Errors over their scale; 0 where there is no error, whatever the scale."""
+    with np.errstate(divide="ignore"):
+        return np.divide(errors, scale, out=np.zeros_like(errors), where=errors != 0)
 
 
 def weighted(errors: np.ndarray, scale: np.ndarray, floor: float = FLOOR) -> np.ndarray:
@@ -60,8 +61,8 @@ def weighted(errors: np.ndarray, scale: np.ndarray, floor: float = FLOOR) -> np.
     They may be ten times as large, relative to their scale, and those below the floor do not count: the error of a
     derivative is that of theta, whose digits rounding takes at high contrast.
     """
-    relative = np.divide(errors, scale, out=np.zeros_like(errors), where=errors > 0)
-    return np.where(relative <= floor, 0.0, WEIGHT * relative)
+    parts = relative(errors, scale)
+    return np.where(parts <= floor, 0.0, WEIGHT * parts)
 
 
 @dataclass(frozen=True, eq=False)

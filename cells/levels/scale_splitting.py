@@ -159,6 +159,11 @@ class ScaleSplitting:
             return replace(result, log_lower=result.log_tensor)
         return result
 
+    def in_space(self, tensor: np.ndarray) -> np.ndarray:
+        """M = L M_y L^T (..., d, d) from a tensor in the fast variables, whose periods are 1."""
+        lattice = self.potential.lattice
+        return tensor if lattice is None else np.array(lattice) @ tensor @ np.array(lattice).T
+
     def has_terms(self, level: int) -> bool:
         """Whether U_k is not 0."""
         return self._own[level] != 0

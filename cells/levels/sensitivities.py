@@ -17,7 +17,7 @@ from ..solvers.cell_problem import CellProblem, Field, add_unit_gradients, energ
 from ..solvers.conjugate_gradients import minimise
 from ..solvers.reduced_basis import ReducedBasis
 from ..solvers.residual_estimates import RicherSpace, relative_size
-from ..solvers.symmetric import derivative_of_exponential_field, derivative_of_logarithm
+from ..solvers.symmetric import derivative_of_logarithm, derivatives_of_exponential_field
 from ..spaces.tensor_space import TensorSpace
 from .cell_coefficients import CellCoefficients
 from .results import Sensitivities
@@ -165,12 +165,10 @@ def derivatives_of_correctors(
 
 def _changes(cells: CellCoefficients, space: TensorSpace) -> Iterator[np.ndarray]:
     """dK_k/dp over exp(shift) at the points of a quadrature, a scalar or a tensor, for each parameter."""
-    derivatives, _ = cells.sensitivities(space)
-    for direction in derivatives.swapaxes(0, 1):
-        if cells.fields.scalar:
-            yield cells.tensor(space) * direction[:, 0]
-        else:
-            yield derivative_of_exponential_field(cells.shifted(space), direction, space.dim)
+    directions = cells.sensitivities(space)[0].swapaxes(0, 1)
+    if cells.fields.scalar:
+        return (cells.tensor(space) * direction[:, 0] for direction in directions)
+    return derivatives_of_exponential_field(cells.shifted(space), directions, space.dim)
 
 
 def _of_partition(cells: CellCoefficients, space: TensorSpace) -> np.ndarray:

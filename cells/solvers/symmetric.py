@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 import numpy as np
 
 
@@ -46,20 +48,23 @@ def derivative_of_logarithm(tensor: np.ndarray, direction: np.ndarray) -> np.nda
     return vectors @ (rotated / means) @ vectors.swapaxes(-1, -2)
 
 
-def derivative_of_exponential_field(entries: np.ndarray, direction: np.ndarray, dim: int) -> np.ndarray:
-    """Derivative D exp(L)[E] of the exponential of a field of symmetric tensors.
+def derivatives_of_exponential_field(
+    entries: np.ndarray, directions: Iterable[np.ndarray], dim: int
+) -> Iterator[np.ndarray]:
+    """Derivatives D exp(L)[E] of the exponential of a field of symmetric tensors in several directions.
 
     Args:
-        entries: the independent entries of L (B, d (d + 1)/2, ...).
-        direction: those of E, likewise.
+        entries: the independent entries of L (B, d (d + 1)/2, ...), in the order of `components`.
+        directions: those of each E, likewise.
         dim: d.
 
     Returns:
-        The derivative (B, d, d, ...).
+        The derivatives (B, d, d, ...), one after the other.
     """
-    tensor, change = (np.moveaxis(unpacked(array, dim), (1, 2), (-2, -1)) for array in (entries, direction))
-    values, vectors = np.linalg.eigh(tensor)
-    return np.moveaxis(derivative_of_exponential(values, vectors, change), (-2, -1), (1, 2))
+    values, vectors = np.linalg.eigh(np.moveaxis(unpacked(entries, dim), (1, 2), (-2, -1)))
+    for direction in directions:
+        change = np.moveaxis(unpacked(direction, dim), (1, 2), (-2, -1))
+        yield np.moveaxis(derivative_of_exponential(values, vectors, change), (-2, -1), (1, 2))
 
 
 def exponential_field(entries: np.ndarray, dim: int) -> np.ndarray:

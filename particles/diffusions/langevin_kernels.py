@@ -13,6 +13,27 @@ from ..sampling.normal_tiles import PAIRS, TILE, fill_paths, fill_tile
 from ..sampling.philox import COMPILED
 
 
+@njit(cache=True, **COMPILED)
+def going_on(hits, x, paths, count, taken, step):  # type: ignore[no-untyped-def]
+    """How many of the first `count` paths have not hit the target; for those that have, `taken` receives step + 1.
+
+    Paths that go on move to the front, in place and in their order: `going` never overtakes j, so that nothing is
+    overwritten that is still to be read. Gradients then loop over the front alone.
+    """
+    going = 0
+    for j in range(count):
+        # a path that has left the domain is NaN, and has hit nothing
+        if hits[j] and not math.isnan(x[0, j]):
+            taken[paths[j] % TILE] = step + 1
+        else:
+            if going < j:
+                paths[going] = paths[j]
+                for i in range(x.shape[0]):
+                    x[i, going] = x[i, j]
+            going += 1
+    return going
+
+
 @lru_cache(maxsize=32)
 def tile_stepper(gradient: Callable[..., None]) -> Callable[..., None]:
     """advance(x, old, averages_noise, first, steps, h, sigma, scales, tile, purpose, k0, k1) for positions x (d, TILE).
@@ -80,20 +101,7 @@ def passage_stepper(gradient: Callable[..., None], target: Callable[..., np.ndar
                 for j in range(count):
                     x[i, j] -= 0.5 * h * (slope[i, j] + slope_ahead[i, j])
             hits = target(x[:, :count].T)
-            # Paths that go on move to the front, in place and in their order: `going` never overtakes j, so that
-            # nothing is overwritten that is still to be read. Gradients then loop over the front alone.
-            going = 0
-            for j in range(count):
-                # a path that has left the domain is NaN, and has hit nothing
-                if hits[j] and not math.isnan(x[0, j]):
-                    taken[paths[j] % TILE] = step + 1
-                else:
-                    if going < j:
-                        paths[going] = paths[j]
-                        for i in range(dim):
-                            x[i, going] = x[i, j]
-                    going += 1
-            count = going
+            count = going_on(hits, x, paths, count, taken, step)
         return count
 
     return reach

@@ -18,6 +18,7 @@ from numba import njit
 
 from ..sampling.normal_tiles import PAIRS, TILE, fill_paths, fill_tile
 from ..sampling.philox import COMPILED, Purpose
+from .langevin_kernels import going_on
 
 SIGNS = np.uint64(Purpose.SIGNS)
 
@@ -148,18 +149,7 @@ def platen_passage_stepper(fields: Callable[..., None], target: Callable[..., np
                 fill_paths(signs[i], paths, count, step, i, SIGNS, k0, k1, uniform, exponent)
             one(x, z, signs, count, h, sigma, scales, here, there, new, work)
             hits = target(x[:, :count].T)
-            going = 0
-            for j in range(count):
-                # a path that has left the domain is NaN, and has hit nothing
-                if hits[j] and not math.isnan(x[0, j]):
-                    taken[paths[j] % TILE] = step + 1
-                else:
-                    if going < j:
-                        paths[going] = paths[j]
-                        for i in range(dim):
-                            x[i, going] = x[i, j]
-                    going += 1
-            count = going
+            count = going_on(hits, x, paths, count, taken, step)
         return count
 
     return reach

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -13,13 +14,13 @@ from numpy.typing import ArrayLike
 from ..errors import InvalidArgument
 from ..support import checks
 from ..support.symbolic import Symbols, check_computable, lambdified, result_of
-from .potential_checks import Potential, check_roots, check_smooth, followed, no_pole, sample_of
+from .potential_checks import Potential, check_roots, check_smooth, followed, no_pole, not_periodic, sample_of
 
 Matrix = tuple[tuple[float, ...], ...]
 Box = tuple[tuple[float, float], ...]
 
 REAL = "; declare it as sympy.Symbol(..., real=True) if it is"
-KINKS = sympy.Abs, sympy.sign, sympy.Heaviside, sympy.DiracDelta
+BENT_AT_ZERO = sympy.Abs, sympy.sign, sympy.Heaviside, sympy.DiracDelta
 INFINITE = sympy.nan, sympy.zoo, sympy.oo, sympy.S.NegativeInfinity
 FARTHER = (1.0, 10.0, 100.0, 1e4)  # factors on positions at which a mobility is compared with its transpose
 SYMMETRY = 1e-12  # largest difference of B_ij and B_ji, relative
@@ -90,13 +91,14 @@ def derivative_by(name: str, expression: Any, parameters: Mapping[str, float], v
     if any(part.has(sympy.Derivative, sympy.Subs) for part in parts):
         raise InvalidArgument("derivatives", f"must not have {name!r}: sympy finds none{REAL}")
     result = sum(parts, 0 * expression)
-    kinks = [kink.args[0] for part in parts for kink in part.atoms(*KINKS)]
+    kinks = [kink.args[0] for part in parts for kink in part.atoms(*BENT_AT_ZERO)]
     found = with_numbers(result, parameters, variables)
     if found.has(*INFINITE) or any(with_numbers(kink, parameters, variables) == 0 for kink in kinks):
         raise InvalidArgument("derivatives", f"must not have {name!r}: there is none at {parameters[name]}")
     return found
 
 
+@lru_cache(maxsize=64)
 def check_derivative(potential: Potential, name: str) -> None:
     """Raise unless the derivatives of V1 and B by a parameter are finite and 1-periodic in each y_k.
 
@@ -108,18 +110,15 @@ def check_derivative(potential: Potential, name: str) -> None:
         derivative = potential.expressions.derivative_of(part, name)
         entries = derivative if part == "mobility" else [derivative]
         for function in [lambdified(potential.variables, entry, part) for entry in entries]:
+            values = lambda places, function=function: np.broadcast_to(function(*places.T), len(places))  # noqa: E731
             with np.errstate(all="ignore"):
-                found = np.broadcast_to(function(*sample.T), len(sample))
+                found = values(sample)
             if not np.isfinite(found).all():
                 raise InvalidArgument("derivatives", f"must not have {name!r}: that of the {part} is not finite")
-            for column in range(potential.dim, sample.shape[1]):
-                shifted = sample.copy()
-                shifted[:, column] += 1.0
-                change = np.abs(np.broadcast_to(function(*shifted.T), len(sample)) - found).max()
-                if change > 1e-8 * (np.abs(found).max() + np.ptp(found)):
-                    level, component = divmod(column - potential.dim, potential.dim)
-                    what = f"that of the {part} does not have the period 1 in y{level + 1}[{component}]"
-                    raise InvalidArgument("derivatives", f"must not have {name!r}: {what}")
+            scale = np.abs(found).max() + np.ptp(found)
+            if (turned := not_periodic(potential, values, sample, found, scale)) is not None:
+                what = f"that of the {part} does not have the period 1 in {turned[0]}"
+                raise InvalidArgument("derivatives", f"must not have {name!r}: {what}")
 
 
 def checked_lattice(lattice: ArrayLike | None, dim: int) -> Matrix | None:
@@ -220,12 +219,8 @@ def check_mobility(potential: Potential, matrix: sympy.ImmutableMatrix) -> None:
     for entry in set(matrix):
         check_roots(potential, "mobility", entry)
     no_pole(potential, sample, "mobility", lambda places: np.abs(values(places)).max(axis=(1, 2)))
-    for column in range(potential.dim, sample.shape[1]):
-        shifted = sample.copy()
-        shifted[:, column] += 1.0
-        if np.abs(values(shifted) - found).max() > 1e-8 * scale:
-            level, component = divmod(column - potential.dim, potential.dim)
-            raise InvalidArgument("mobility", f"must be 1-periodic in y{level + 1}[{component}]")
+    if (turned := not_periodic(potential, values, sample, found, scale)) is not None:
+        raise InvalidArgument("mobility", f"must be 1-periodic in {turned[0]}")
 
 
 def _check_symmetric(potential: Potential, values: Callable[[np.ndarray], np.ndarray], sample: np.ndarray) -> None:

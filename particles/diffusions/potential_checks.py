@@ -197,17 +197,36 @@ def check_periodic(potential: Potential) -> None:
     sample = _sample(potential, SETTINGS.near)
     values = potential.fluctuation_values(sample)
     scale = np.abs(values).max() + np.ptp(values)
+    if (found := not_periodic(potential, potential.fluctuation_values, sample, values, scale)) is not None:
+        variable, difference = found
+        raise InvalidArgument(
+            "fluctuation",
+            f"must be 1-periodic in {variable}, but differs by {difference:.3g} one period further; "
+            f"cos(2*pi*{variable}) is",
+        )
+
+
+def not_periodic(
+    potential: Potential, function: Callable[[np.ndarray], np.ndarray], sample: np.ndarray, values: np.ndarray,
+    scale: float,
+) -> tuple[str, float] | None:  # fmt: skip
+    """The first component of a fast variable in which a function has not the period 1, and how far it is off.
+
+    Args:
+        potential: whose variables these are.
+        function: from places (P, (N + 1) d) to values (P, ...).
+        sample: places.
+        values: at these.
+        scale: of which differences are relative to.
+    """
     for column in range(potential.dim, sample.shape[1]):
         shifted = sample.copy()
         shifted[:, column] += 1.0
-        difference = np.abs(potential.fluctuation_values(shifted) - values).max()
+        difference = float(np.abs(function(shifted) - values).max())
         if difference > SETTINGS.rounding * scale:
             level, component = divmod(column - potential.dim, potential.dim)
-            raise InvalidArgument(
-                "fluctuation",
-                f"must be 1-periodic in y{level + 1}[{component}], but differs by {difference:.3g} one period further; "
-                f"cos(2*pi*y{level + 1}[{component}]) is",
-            )
+            return f"y{level + 1}[{component}]", difference
+    return None
 
 
 def _sample(potential: Potential, radius: float) -> np.ndarray:

@@ -13,6 +13,7 @@ from scaling_limits.cells import (
     PETScElements,
     effective_tensor,
 )
+from scaling_limits.cells.levels.results import weighted
 from scaling_limits.particles import InvalidArgument, MultiscalePotential
 from scaling_limits.particles.errors import NotConverged, Unresolved
 
@@ -203,6 +204,14 @@ def test_errors_cover_what_is_missed(temperature):
             for name in ALL:
                 missed = np.linalg.solve(best.value, tensor.derivatives[name] - best.derivatives[name])
                 assert (np.linalg.norm(missed, axis=(1, 2)) <= tensor.derivative_errors[name] * (1 + rtol)).all()
+
+
+def test_what_errors_of_derivatives_count():
+    """A tenth of them over their scale, nothing below the floor; what is not known is not nothing."""
+    errors = np.array([1e-2, 1e-12, 0.0, np.inf, np.nan, 1.0])
+    found = weighted(errors, np.array([2.0, 1.0, 0.0, 1.0, 1.0, 0.0]))
+    assert found[:3] == pytest.approx([5e-4, 0.0, 0.0])
+    assert not (found[3:] <= 1e-2).any()
 
 
 def test_points_that_are_not_solved_have_no_derivatives():
