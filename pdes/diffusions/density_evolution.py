@@ -42,14 +42,14 @@ class DensityEvolution(SavedOnGrid, DensitySeries[Density]):
         """Return the density at the time of an index >= 0."""
         grid, generator = self.equation.grid, self.equation.generator
         weights = self.probabilities[index]
-        mean = weights @ grid.nodes
+        mean = weights @ grid.nodes / max(float(weights.sum()), 1e-300)
         away = grid.nodes - mean
         with np.errstate(divide="ignore"):
             logarithms = np.log(weights / generator.volumes)
         ratio = np.maximum(logarithms, FLOOR) + generator.exponent + generator.lowest
         return Density(
             grid, self.equation.exponent, ratio, float(weights.sum()), mean,
-            (away.T * weights) @ away, float(self.relative_entropy[index]), float(self.free_energy[index]),
+            (away.T * weights) @ away / max(float(weights.sum()), 1e-300), float(self.relative_entropy[index]), float(self.free_energy[index]),
         )  # fmt: skip
 
     entropy = property(attrgetter("relative_entropy"), doc="`relative_entropy`, by its former name.")
@@ -63,6 +63,11 @@ class DensityEvolution(SavedOnGrid, DensitySeries[Density]):
     def mass(self) -> np.ndarray:
         """Integral of rho at the times (T,)."""
         return self.probabilities.sum(axis=1)
+
+    @property
+    def survival(self) -> np.ndarray:
+        """The part of the paths that no absorbing set has killed by the times (T,); 1 where there is none."""
+        return self.mass
 
     @cached_property
     def minimum(self) -> np.ndarray:

@@ -23,8 +23,11 @@ from ..time.density_integrator import NEAR, WHAT, DensityIntegrator, IntegratorS
 from ..time.resolvents import Resolvents, ResolventScheme
 from .coefficients import function_at
 from .density_evolution import DensityEvolution
+from .hitting.killed_chain import KilledChain
+from .hitting.target_sets import Indicator, TargetSet
 from .problem import ReversibleDiffusion, integral
-from .scharfetter_gummel import HIGHEST, ScharfetterGummel
+from .scharfetter_gummel import HIGHEST
+from .slow_modes import DeflatedResolvents
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,7 @@ class EvolutionSettings:
         exact: part of rtol that linear solves may leave of the mass.
         exact_steps: part of the mass that they may leave where steps have a given size.
         rounding: of sum r |log(r/r_eq)|: what a solve leaves in a relative entropy that is not small.
+        noise: a rise of the relative entropy by less, relative to 1 plus the entropy, is put down to rounding in solves.
         even: relative entropies below it are rounding (of 1e-10); a state so close to equilibrium is left alone.
         between: Gauss points along each direction of a cell, at which an initial density is compared with its nodes.
         unseen: largest relative difference of its integrals by these points and by nodes; where the density jumps,
@@ -43,6 +47,7 @@ class EvolutionSettings:
         same_field: change of Psi/sigma, log M_ii and M_ij/sqrt(M_ii M_jj) at a node that leaves a checkpoint's problem
             the same.
         same_start: change of the initial density, in total variation, that does so.
+        same_killing: change of the rates into absorbing sets, relative, that does so.
         most_steps: steps of a given size at most.
         seconds: of a linear solve, for each node.
     """
@@ -50,42 +55,51 @@ class EvolutionSettings:
     exact: float = 1e-3
     exact_steps: float = 1e-9
     rounding: float = 1e-12
+    noise: float = 1e-9
     even: float = 1e-20
     between: int = 3
     unseen: float = 0.1
     beyond: float = 1e-12
     same_field: float = 1e-10
     same_start: float = 1e-12
+    same_killing: float = 1e-6
     most_steps: int = 2**40
     seconds: float = 2e-7
 
 
 SETTINGS = EvolutionSettings()
+# below which what has survived is 0
+LEAST_MASS = 1e-290
 
 
 class ReversibleSystem:
     """The equation d_t s = -S s, with the probabilities r = sqrt(m) s >= 0 (a `density_integrator.DensitySystem`).
 
     Args:
-        generator: S and m.
+        chain: S and m; its sets kill, so that the mass falls.
         choice: of the steps, which says how exact the solves must be.
         petsc_options: of the linear solver, without prefix.
     """
 
-    def __init__(self, generator: ScharfetterGummel, choice: StepChoice, petsc_options: dict[str, Any] | None) -> None:
+    def __init__(self, chain: KilledChain, choice: StepChoice, petsc_options: dict[str, Any] | None) -> None:
+        generator = chain.generator
         self._choice, self._comm, self._root = choice, generator.grid.comm, generator.root
         allowed = SETTINGS.exact_steps if choice.rtol is None else SETTINGS.exact * choice.rtol
-        self.resolvents = Resolvents(
-            generator.matrix(), generator.root, generator.grid.dim, "fokker_planck_", petsc_options, allowed=allowed
+        matrix = chain.matrix()
+        resolvents = Resolvents(
+            matrix, generator.root, generator.grid.dim, "fokker_planck_", petsc_options, allowed=allowed
         )
-        self._partition = self._sum(self._root**2)
+        self.resolvents = DeflatedResolvents(chain, matrix, resolvents)
+        self._partition, self._kills = self._sum(self._root**2), bool(chain.sets)
+        # of the state that is integrated: errors are relative to it
+        self._mass = 1.0
 
     def _sum(self, values: np.ndarray) -> float:
         return float(self._comm.allreduce(float(values.sum())))
 
     def norm(self, state: np.ndarray) -> float:
-        """Return sum sqrt(m) |s|."""
-        return self._sum(np.abs(state) * self._root)
+        """Return sum sqrt(m) |s|, relative to the mass that is left."""
+        return self._sum(np.abs(state) * self._root) / self._mass
 
     def entropy(self, state: np.ndarray) -> tuple[float, float]:
         """Return the relative entropy H = sum r log(r/r_eq) >= 0, which keeps its digits near 0, and what rounding in
@@ -111,10 +125,12 @@ class ReversibleSystem:
         """Return the new state with r >= 0 and mass 1, its entropy, and why it is refused (empty if not).
 
         Where a sum of resolvents is negative, it is so by less than the error of the step; it becomes 0 there, and the
-        rest is scaled to the mass that was there.
+        rest is scaled to the mass that was there. Where sets kill, the mass is that of the sum, and falls.
         """
         positive = np.maximum(new, 0.0)
         total, positive_mass = self._sum(new * self._root), self._sum(positive * self._root)
+        if self._kills:
+            return self._accept_killed(old, new, positive, total, positive_mass)
         if not positive_mass - total <= (self._choice.rtol or 1e-3) or not abs(total - 1.0) <= 1e-6:
             return new, np.inf, f"the density is negative on {positive_mass - total:.1e} of its mass"
         positive /= positive_mass
@@ -128,7 +144,22 @@ class ReversibleSystem:
         # as even as the solves are exact
         if entropy <= max(SETTINGS.even, 16.0 * self.resolvents.left**2):
             return old.state, old.entropy, ""
+        # solves leave noise in metastable states, unless their modes are known
+        if entropy <= old.entropy + SETTINGS.noise * (1.0 + abs(old.entropy)):
+            self.resolvents.learned = True
         return new, np.inf, f"the relative entropy rises from {old.entropy:.6e} to {entropy:.6e}"
+
+    def _accept_killed(
+        self, old: IntegratorState, new: np.ndarray, positive: np.ndarray, total: float, positive_mass: float
+    ) -> tuple[np.ndarray, float, str]:
+        """The same where sets kill."""
+        before = self._mass
+        if not positive_mass - total <= (self._choice.rtol or 1e-3) * before:
+            return new, np.inf, f"the density is negative on {positive_mass - total:.1e} of its mass"
+        if not 0.0 <= total <= before * (1.0 + SETTINGS.rounding):
+            return new, np.inf, f"the mass rises from {before:.6e} to {total:.6e}"
+        self._mass = max(total, LEAST_MASS)
+        return positive * (total / positive_mass if positive_mass > 0 else 0.0), old.entropy, ""
 
     def snapshot(self, old: IntegratorState) -> tuple[np.ndarray, float]:
         """Return the probabilities r on this rank, and H.
@@ -137,6 +168,8 @@ class ReversibleSystem:
             NotConverged: steps of implicit Euler have raised H, which exact solves cannot.
         """
         density = old.state * self._root
+        if self._kills:
+            return density, self.entropy(old.state)[0]
         if self._choice.scheme.order > 1:
             return density, old.entropy
         entropy = self.entropy(old.state)[0]
@@ -151,7 +184,7 @@ class ReversibleSystem:
 def evolve(
     equation: ReversibleDiffusion, initial: Callable[[np.ndarray], ArrayLike], times: ArrayLike,
     scheme: ResolventScheme, step: float | None, checkpoint: str | os.PathLike[str] | None, every: float,
-    progress: bool,
+    progress: bool, absorbing: Indicator | None = None,
 ) -> DensityEvolution:  # fmt: skip
     """The densities at times; see `FokkerPlanck.evolve`."""
     comm, grid = equation.comm, equation.grid
@@ -161,15 +194,18 @@ def evolve(
         comm, times=snapshots, step=choice.step, scheme=scheme.name, checkpoint=checkpoint is None,
         checkpoint_every=every,
     )  # fmt: skip
-    probabilities = _start(equation, initial)
+    sets = () if absorbing is None else (TargetSet("absorbing", absorbing, 0.0),)
+    chain = KilledChain.of(equation.generator, sets)
+    probabilities = _start(equation, initial, chain.free)
     keeper = None
     if checkpoint is not None:
         traits = np.concatenate([
             (equation.generator.traits / (SETTINGS.same_field * np.sqrt(grid.size))).ravel(),
             grid.signed_sums(probabilities[:, None]).ravel() / SETTINGS.same_start,
+            grid.signed_sums(np.log1p(chain.killing)).ravel() / SETTINGS.same_killing,
         ])  # fmt: skip
         keeper = Checkpoint(checkpoint, every, grid, _problem(equation, snapshots, choice), traits)
-    system = ReversibleSystem(equation.generator, choice, equation.petsc_options)
+    system = ReversibleSystem(chain, choice, equation.petsc_options)
     integrator = DensityIntegrator(system, choice)
     end = integrator.integrated(system.start(probabilities), snapshots, keeper, shown and comm.rank == 0)
     densities = np.array([grid.whole(density) for density in end.snapshots])
@@ -191,9 +227,16 @@ def _chosen(
     return snapshots, choice
 
 
-def _start(equation: ReversibleDiffusion, initial: Callable[[np.ndarray], ArrayLike]) -> np.ndarray:
-    """Probabilities (m,) at the nodes of this rank, which add up to 1 over all ranks, and are 0 where no path goes."""
+def _start(
+    equation: ReversibleDiffusion, initial: Callable[[np.ndarray], ArrayLike], free: np.ndarray
+) -> np.ndarray:
+    """Probabilities (m,) at the nodes of this rank, which add up to 1 over all ranks, and are 0 where no path goes.
+
+    Those in absorbing sets are dead at once: where `free` is False they are 0, and the sum is less.
+    """
     comm, grid = equation.comm, equation.grid
+    if isinstance(initial, np.ndarray):
+        return initial
     values = on_all_ranks(comm, lambda: function_at("initial", initial, grid.points, nonnegative=True))
     total = float(comm.allreduce(float((values * grid.volumes).sum())))
     if total <= 0:
@@ -204,7 +247,8 @@ def _start(equation: ReversibleDiffusion, initial: Callable[[np.ndarray], ArrayL
     if beyond > SETTINGS.beyond:
         message = f"puts {beyond:.1e} of its mass where exp(-Psi/sigma) is below exp(-{HIGHEST:g}) of its maximum"
         raise InvalidArgument("initial", message)
-    return np.where(alive, probabilities, 0.0) / (1.0 - beyond) if beyond > 0 else probabilities
+    living = np.where(alive, probabilities, 0.0) / (1.0 - beyond) if beyond > 0 else probabilities
+    return np.where(free | ~alive, living, 0.0)
 
 
 def _look_between_nodes(

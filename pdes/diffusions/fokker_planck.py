@@ -24,8 +24,8 @@ from .density import FLOOR, Density
 from .density_evolution import DensityEvolution
 from .evolution import evolve
 from .hitting.fields import ScalarField
-from .hitting.problems import hit, poisson
-from .hitting.target_sets import Indicator, TargetSet
+from .hitting.problems import committor, passage_time, poisson
+from .hitting.target_sets import Indicator
 from .problem import ReversibleDiffusion, integral, points_per_direction
 from .spectrum import Modes, slowest
 
@@ -88,6 +88,7 @@ class ReversibleFokkerPlanck(ReversibleDiffusion):
         checkpoint: str | os.PathLike[str] | None = None,
         checkpoint_every: float = 60.0,
         progress: bool = False,
+        absorbing: Indicator | None = None,
     ) -> DensityEvolution:
         """The densities at times: d_t rho = div(M (rho grad Psi + sigma grad rho)), rho(0) given.
 
@@ -99,9 +100,10 @@ class ReversibleFokkerPlanck(ReversibleDiffusion):
             checkpoint: a file from which an interrupted evolution goes on, on any number of ranks.
             checkpoint_every: seconds between two writings of it.
             progress: show a progress bar, at a terminal, on rank 0.
+            absorbing: a set in which paths are killed, from points (P, d) to truth values (P,).
 
         Returns:
-            The densities, mass, free energy and minimum at the times.
+            The densities, mass, free energy and minimum at the times; with an absorbing set, what has survived.
 
         Raises:
             InvalidArgument: an argument out of range; a density that is negative, not finite or 0 at all nodes; a wrong
@@ -111,7 +113,7 @@ class ReversibleFokkerPlanck(ReversibleDiffusion):
         Warns:
             Unresolved: the initial density varies faster than the cells, so that the nodes see another one.
         """
-        return evolve(self, initial, times, scheme, step, checkpoint, checkpoint_every, progress)
+        return evolve(self, initial, times, scheme, step, checkpoint, checkpoint_every, progress, absorbing)
 
     def spectrum(self, k: int) -> np.ndarray:
         """The k smallest decay rates, 0 first: -div(sigma pi M grad f) = lambda pi f, pi = exp(-Psi/sigma).
@@ -154,7 +156,7 @@ class ReversibleFokkerPlanck(ReversibleDiffusion):
         Warns:
             Unresolved: rounding or the cells leave more than rtol, or the grid does not resolve the target.
         """
-        return hit(self, (TargetSet("target", target, 0.0),), 1.0)
+        return passage_time(self, target)
 
     def committor(self, a: Indicator, b: Indicator) -> ScalarField:
         """The probability q to reach b before a: -div(sigma pi M grad q) = 0 between them, q = 0 in a and 1 in b.
@@ -173,7 +175,7 @@ class ReversibleFokkerPlanck(ReversibleDiffusion):
         Warns:
             Unresolved: rounding or the cells leave more than rtol, or the grid does not resolve a set.
         """
-        return hit(self, (TargetSet("a", a, 0.0), TargetSet("b", b, 1.0)), 0.0)
+        return committor(self, a, b)
 
     def poisson(self, source: Callable[[np.ndarray], ArrayLike]) -> ScalarField:
         """The Poisson equation of the generator: -div(sigma pi M grad f) = pi (g - <g>), <f> = 0.

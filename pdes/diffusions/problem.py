@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from operator import attrgetter
 from typing import Any
@@ -28,6 +29,8 @@ EVALUATIONS = 4_000_000
 MOST_POINTS = 10
 # points that are evaluated at a time
 AT_ONCE = 2**18
+# in each direction of a coarser grid
+LEAST_CELLS = 3
 
 
 class ReversibleDiffusion:
@@ -72,6 +75,16 @@ class ReversibleDiffusion:
 
     scheme = property(attrgetter("generator"), doc="`generator`, by its former name.")
 
+    @cached_property
+    def coarser(self) -> CoarserDiffusion | None:
+        """The equation on cells twice as large, whose difference tells the error of the cells; None where they are few."""
+        cells = [-(-n // 2) for n in self.grid.cells]
+        if min(cells) < LEAST_CELLS:
+            return None
+        return CoarserDiffusion(
+            self.coefficients, self.grid.box, cells, self.grid.periodic, self.rtol, self.comm, self.petsc_options
+        )
+
     @property
     def dim(self) -> int:
         """Dimension d of space."""
@@ -80,6 +93,34 @@ class ReversibleDiffusion:
     def exponent(self, points: ArrayLike) -> np.ndarray:
         """Psi/sigma (P,) at points (P, d)."""
         return exponent_at(self.coefficients, checked_points("points", points, self.dim))
+
+
+@dataclass(frozen=True, eq=False)
+class CoarserDiffusion(ReversibleDiffusion):
+    """The same equation on another grid.
+
+    Args:
+        coefficients: M, Psi, sigma.
+        box: (a_i, b_i) for each direction (d, 2).
+        cells: number of cells along each direction (d,).
+        periodic: for each direction whether it has no walls.
+        rtol: relative error of each step of an evolution.
+        comm: the ranks that share the work.
+        petsc_options: of linear solvers.
+    """
+
+    coefficients: Coefficients
+    box: ArrayLike
+    cells: Sequence[int]
+    periodic: Sequence[bool]
+    rtol: float
+    comm: MPI.Comm
+    petsc_options: dict[str, Any] | None
+
+    @cached_property
+    def generator(self) -> ScharfetterGummel:  # type: ignore[override]
+        """The generator on the nodes; what is to be said of them is said for the finer ones."""
+        return ScharfetterGummel(self.grid, self.coefficients, quiet=True)
 
 
 def points_per_direction(grid: Grid) -> int:

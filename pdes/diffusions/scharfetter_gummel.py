@@ -5,9 +5,9 @@ d_t (pi u) = div(sigma pi M grad u). At a node x of volume |x| the tensor is a s
 steps e_i of the grid (`decomposition`), so that
 
     int sigma pi <M grad u, grad u>  ~  sum_edges c_xy (u_y - u_x)^2,
-    c_xy = sigma w_xy pi_xy,    1/pi_xy = int_0^1 exp((Psi_x + s (Psi_y - Psi_x))/sigma) ds,
+    c_xy = sigma w_xy pi_xy,    1/pi_xy = int_0^1 exp((Psi_x + s (Psi_y - Psi_x) - s (1 - s) kappa/2)/sigma) ds,
 
-where w_xy collects |x| lambda_i of both ends. With a diagonal M these are the Scharfetter-Gummel fluxes; with a
+where w_xy collects |x| lambda_i of both ends, and kappa is the second difference of Psi along the edge. With a diagonal M these are the Scharfetter-Gummel fluxes; with a
 moderate M_12 they are those of finite elements of degree 1 on triangles, averaged along edges (Xu and Zikatanov, Math.
 Comp. 68 (1999) 1429). No conductance is negative, for any tensor: densities stay positive, the free energy decreases,
 and exp(-Psi/sigma) is stationary, all exactly.
@@ -20,6 +20,7 @@ exp(-1300) of its maximum, no path goes, and there is a wall.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import combinations
 
 import numpy as np
@@ -40,6 +41,8 @@ STANDS_IN = 0.5
 STEPS = 500
 # value of (Psi - min Psi)/sigma beyond which sqrt(pi) underflows, and there is a wall
 HIGHEST = 1300.0
+# of the logarithm of the factor by which the curvature of Psi changes a conductance: edges beyond resolve no curvature
+MOST_BENT = 0.5
 
 
 def decomposition(tensors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -167,6 +170,20 @@ def bernoulli(difference: np.ndarray) -> np.ndarray:
     return np.asarray(1.0 / exprel(difference))
 
 
+def bent(difference: np.ndarray, curvature: np.ndarray) -> np.ndarray:
+    """By how much the harmonic mean of exp(-u) along an edge is larger because u is bent, u'' = kappa.
+
+    That is exp(kappa m/2), with the mean m of s (1 - s) over exp(s d), (d coth(d/2) - 2)/d^2.
+
+    Args:
+        difference: d = u_y - u_x.
+        curvature: kappa, in units of the edge.
+    """
+    d = np.maximum(np.abs(difference), 0.02)
+    mean = (d / np.tanh(0.5 * d) - 2.0) / d**2
+    return np.exp(np.clip(0.5 * curvature * mean, -MOST_BENT, MOST_BENT))
+
+
 def symmetric_bernoulli(difference: np.ndarray) -> np.ndarray:
     """(d/2)/sinh(d/2), the same relative to the geometric mean of both ends."""
     size = np.abs(difference)
@@ -179,13 +196,14 @@ class ScharfetterGummel:
     Args:
         grid: the nodes.
         coefficients: M, Psi, sigma.
+        quiet: whether nothing is said of what the grid does not resolve.
 
     Raises:
         InvalidArgument: on all ranks, if Psi is not finite, or M is not symmetric and positive definite somewhere.
     """
 
-    def __init__(self, grid: Grid, coefficients: Coefficients) -> None:
-        self.grid = grid
+    def __init__(self, grid: Grid, coefficients: Coefficients, quiet: bool = False) -> None:
+        self.grid, self.quiet = grid, quiet
         self.temperature = float(checked_coefficients(coefficients).temperature)
         mine, tensors = on_all_ranks(
             grid.comm,
@@ -210,7 +228,7 @@ class ScharfetterGummel:
         """Warn where the diagonal of M stands in for M at more than some nodes near corners."""
         mass = np.array([(self.root[diagonal] ** 2).sum(), (self.root**2).sum()])
         some, all_ = self.grid.comm.allreduce(mass)
-        if some > STANDS_IN * all_ and self.grid.comm.rank == 0:
+        if some > STANDS_IN * all_ and self.grid.comm.rank == 0 and not self.quiet:
             part = f"{some / all_:.2g} of the mass"
             message = f"M is so anisotropic that its differences leave the box at nodes with {part}"
             warn(
@@ -231,18 +249,42 @@ class ScharfetterGummel:
         """S, symmetric and positive semidefinite, with kernel sqrt(m); in units of rate."""
         return self.assembled(self.edges.tail, self.edges.head, *self.rates())
 
-    def rates(self, part: np.ndarray | float = 1.0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def rates(
+        self, part: np.ndarray | float = 1.0, part_back: np.ndarray | float = 1.0
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """The contributions of the edges to the entries (x, y) and (y, x), to (x, x), and to (y, y) of S.
 
         Args:
-            part: of each edge that is outside of a set, (E,) or 1; of a cut edge only the entry of its free end counts.
+            part: of each edge, from x to where a set begins, (E,) or 1; it changes the rate out of x only.
+            part_back: from y, likewise.
         """
         tail, head, weight = self.edges.tail, self.edges.head, self.temperature * self.edges.weight
         difference = self.exponent[head] - self.exponent[tail]
-        across = -weight * symmetric_bernoulli(difference) / np.sqrt(self.volumes[tail] * self.volumes[head])
-        out = weight / part * bernoulli(part * difference) / self.volumes[tail]
-        back = weight / part * bernoulli(-part * difference) / self.volumes[head]
+        root = np.sqrt(self.volumes[tail] * self.volumes[head])
+        across = -weight * bent(difference, self.curvature) * symmetric_bernoulli(difference) / root
+        out, back = (
+            weight / t * bent(t * difference, t**2 * self.curvature) * bernoulli(t * side) / self.volumes[end]
+            for t, side, end in ((part, difference, tail), (part_back, -difference, head))
+        )
         return across, out, back
+
+    @cached_property
+    def curvature(self) -> np.ndarray:
+        """The second difference of Psi/sigma along each edge (E,): of those at its two ends the smaller one, and 0 where
+        they have not the same sign, as beside a jump.
+        """
+        grid, edges = self.grid, self.edges
+        index = np.stack(np.unravel_index(edges.tail, grid.shape), axis=1)
+        own, other = self.exponent[edges.tail], self.exponent[edges.head]
+        ends = []
+        for beyond, near, far in ((index - edges.step, own, other), (index + 2 * edges.step, other, own)):
+            fits = np.all(grid.periodic | ((beyond >= 0) & (beyond < grid.shape)), axis=1)
+            next_one = self.exponent[grid.flat(beyond % grid.shape)]
+            ends.append((fits, next_one - 2.0 * near + far))
+        (first, one), (last, two) = ends
+        one, two = np.where(first, one, two), np.where(last, two, one)
+        agree = (one * two > 0) & (first | last)
+        return np.where(agree, np.where(np.abs(one) < np.abs(two), one, two), 0.0)
 
     def assembled(
         self, tail: np.ndarray, head: np.ndarray, across: np.ndarray, out: np.ndarray, back: np.ndarray

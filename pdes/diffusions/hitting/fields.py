@@ -10,12 +10,13 @@ from operator import attrgetter
 import numpy as np
 from dolfinx import fem
 from numpy.typing import ArrayLike
-from scipy.interpolate import BPoly
 
-from scaling_limits.meshes.backend.compat import geometry_dofmap
-from scaling_limits.meshes.box import Grid
+from scaling_limits.meshes.box import Grid, box
 
 from ..density import inside
+
+# of the elements of `function` on a line, between the break points of its panels
+DEGREE = 8
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -26,17 +27,21 @@ class ScalarField:
         grid: the nodes.
         interpolant: f (P,) at points (P, d) in the box, on this rank alone; NaN where exp(-Psi/sigma) underflows.
         nodal: f at the nodes (size,).
-        elements: f as a finite element function of higher degree, where it was found so.
+        errors: the estimated error of f (P,) at points (P, d), likewise; None where it is not known.
+        breaks: the ends of the panels on which f is a polynomial, on a line (N + 1,).
     """
 
     grid: Grid
     interpolant: Callable[[np.ndarray], np.ndarray]
     nodal: np.ndarray
-    elements: fem.Function | None = None
+    errors: Callable[[np.ndarray], np.ndarray] | None = None
+    breaks: np.ndarray | None = None
 
     def __repr__(self) -> str:
         low, high = np.nanmin(self.nodal), np.nanmax(self.nodal)
-        return f"<ScalarField: {'x'.join(map(str, self.grid.shape))} nodes, from {low:.4g} to {high:.4g}>"
+        known = "unknown" if self.error is None else f"{self.error:.1e}"
+        shape = "x".join(map(str, self.grid.shape))
+        return f"<ScalarField: {shape} nodes, from {low:.4g} to {high:.4g}, error {known}>"
 
     lattice = property(attrgetter("grid"), doc="`grid`, by its former name.")
 
@@ -54,6 +59,26 @@ class ScalarField:
         """
         return self.interpolant(inside(self.grid, points))
 
+    def error_at(self, points: ArrayLike) -> np.ndarray:
+        """Return the estimated error of f(x), of the cells and of rounding, in units of f; each rank by itself.
+
+        Args:
+            points: x (P, d), in the box.
+
+        Returns:
+            Errors (P,); NaN where they are not known.
+
+        Raises:
+            InvalidArgument: a wrong shape, or a point outside of the box.
+        """
+        x = inside(self.grid, points)
+        return np.full(len(x), np.nan) if self.errors is None else self.errors(x)
+
+    @cached_property
+    def error(self) -> float | None:
+        """The largest estimated error of f at a node, in units of f; None where it is not known."""
+        return None if self.errors is None else float(np.nanmax(self.errors(self.grid.nodes)))
+
     @property
     def values(self) -> np.ndarray:
         """The field at all nodes, in the shape of the grid."""
@@ -62,22 +87,9 @@ class ScalarField:
     @cached_property
     def function(self) -> fem.Function:
         """The field as a finite element function, of high degree on a line; collective the first time."""
-        return self.grid.function(self.nodal, "f") if self.elements is None else self.elements
-
-
-def polynomials_of(function: fem.Function) -> BPoly:
-    """The polynomials of a finite element function on a line, on all ranks; collective."""
-    mesh, degree = function.function_space.mesh, function.function_space.ufl_element().degree
-    count = mesh.topology.index_map(1).size_local
-    ends = np.sort(mesh.geometry.x[geometry_dofmap(mesh)[:count], 0], axis=1)
-    # in Bernstein's basis on Chebyshev points no digit is lost
-    ticks = 0.5 - 0.5 * np.cos(np.pi * np.arange(degree + 1) / degree)
-    x = ends[:, :1] + np.diff(ends) * ticks
-    padded = np.zeros((x.size, 3))
-    padded[:, 0] = x.ravel()
-    values = function.eval(padded, np.repeat(np.arange(count, dtype=np.int32), degree + 1)).reshape(x.shape)
-    basis = BPoly(np.eye(degree + 1)[:, None, :], [0.0, 1.0])(ticks)
-    parts = mesh.comm.allgather((ends, np.linalg.solve(basis, values.T)))
-    ends, coefficients = np.concatenate([e for e, _ in parts]), np.concatenate([c for _, c in parts], axis=1)
-    order = np.argsort(ends[:, 0])
-    return BPoly(coefficients[:, order], np.append(ends[order, 0], ends[order[-1], 1]))
+        if self.breaks is None:
+            return self.grid.function(self.nodal, "f")
+        mesh = box(self.grid.box, [self.breaks], periodic=self.grid.periodic, comm=self.grid.comm)
+        function = fem.Function(fem.functionspace(mesh, ("Lagrange", DEGREE)), name="f")
+        function.interpolate(lambda x: self.interpolant(np.clip(x[:1].T, *self.grid.box[0])))
+        return function

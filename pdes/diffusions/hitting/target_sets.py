@@ -15,8 +15,6 @@ from scaling_limits.particles.errors import Unresolved, warn
 from scaling_limits.particles.sampling.ranks import on_all_ranks
 from scaling_limits.particles.support.checks import mask
 
-from ..scharfetter_gummel import Edges
-
 
 @dataclass(frozen=True)
 class SetSettings:
@@ -149,13 +147,14 @@ def _joined(parts: np.ndarray, tiny: float) -> np.ndarray:
 # --- on a grid ------------------------------------------------------------------------------------------
 
 
-def nodes_of(grid: Grid, alive: np.ndarray, sets: tuple[TargetSet, ...]) -> list[np.ndarray]:
+def nodes_of(grid: Grid, alive: np.ndarray, sets: tuple[TargetSet, ...], quiet: bool = False) -> list[np.ndarray]:
     """Whether each node is in each set (size,); collective.
 
     Args:
         grid: the nodes.
         alive: whether paths go to a node (size,).
         sets: one, or two that must not meet.
+        quiet: whether nothing is said of sets that are not resolved.
 
     Raises:
         InvalidArgument: a set without a node, or without one that paths reach; one that covers the box; sets that meet.
@@ -174,9 +173,9 @@ def nodes_of(grid: Grid, alive: np.ndarray, sets: tuple[TargetSet, ...]) -> list
             raise InvalidArgument(one.name, "covers the whole box")
     if len(sets) == 2 and (masks[0] & masks[1]).any():
         raise InvalidArgument(sets[1].name, f"must not meet {sets[0].name}")
-    if np.logical_or.reduce(masks).all():
+    if sets and np.logical_or.reduce(masks).all():
         raise InvalidArgument(sets[1].name, f"touches {sets[0].name} everywhere: no node is outside of both")
-    for one, held in zip(sets, masks):
+    for one, held in zip(sets, masks if not quiet else ()):
         place = _too_small(grid, held)
         if place is not None:
             size = f"less than {SETTINGS.across} nodes across"
@@ -185,32 +184,6 @@ def nodes_of(grid: Grid, alive: np.ndarray, sets: tuple[TargetSet, ...]) -> list
         if place is not None:
             _warn(grid, f"{one.name} has a part near x = {place} that is smaller than a cell and is left out")
     return masks
-
-
-def look_along(grid: Grid, edges: Edges, free: np.ndarray, sets: tuple[TargetSet, ...]) -> None:
-    """Warn if edges that are longer than a cell jump over a set; collective.
-
-    Args:
-        grid: the nodes.
-        edges: of the generator.
-        free: which of them have both ends outside of the sets (E,).
-        sets: all of them.
-    """
-    wide = np.flatnonzero(free & (np.abs(edges.step).max(axis=1, initial=0) > 1))
-    start = grid.coordinates(edges.tail[wide])
-    looks = 2 * edges.widest
-
-    def jumped(one: TargetSet) -> int:
-        over = np.zeros(len(wide), dtype=bool)
-        for k in range(1, looks if len(wide) else 0):
-            over |= one.holds(wrapped(grid, start + k / looks * edges.step[wide] * grid.spacing))
-        return int(over.sum())
-
-    for one in sets if edges.widest > 1 else ():
-        count = grid.comm.allreduce(on_all_ranks(grid.comm, lambda one=one: jumped(one)))  # type: ignore[misc]
-        if count:
-            message = f"{count} edges of up to {edges.widest} cells, which an anisotropic M needs, jump over {one.name}"
-            _warn(grid, message)
 
 
 def wrapped(grid: Grid, points: np.ndarray) -> np.ndarray:
@@ -229,6 +202,8 @@ def _too_small(grid: Grid, held: np.ndarray) -> list[float] | None:
 
     A part that is thin in one direction only is seen by its edges; in all directions but one it must be wide.
     """
+    if grid.dim == 1:
+        return None
     parts, count = ndimage.label(held.reshape(grid.shape), np.ones((3,) * grid.dim))
     names = np.arange(count + 1)
     for axis in np.flatnonzero(grid.periodic):

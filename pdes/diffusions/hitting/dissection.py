@@ -1,0 +1,111 @@
+"""Nested dissection: an order of elimination in which the factors of the matrix of a grid fill up little.
+
+A part of the grid is cut in two by a separator, and each half likewise; halves are eliminated before their separator.
+Source: George, Nested dissection of a regular finite element mesh, SIAM J. Numer. Anal. 10 (1973) 345.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.sparse
+
+# nodes of a part that is not cut any more: dense elimination of so few is faster than more fronts
+SMALLEST = 120
+
+
+@dataclass(frozen=True, eq=False)
+class Fronts:
+    """The parts and separators in the order of their elimination, and what each is joined to.
+
+    Args:
+        order: the old number of each node in the new order (n,).
+        first: the first node of each front, and behind them n (F + 1,).
+        rows: for each front the later nodes to which its elimination joins it, in order; one after the other.
+        row_first: where those of each front begin (F + 1,).
+        parent: the front that each is added to; itself where it is the last of its component (F,).
+    """
+
+    order: np.ndarray
+    first: np.ndarray
+    rows: np.ndarray
+    row_first: np.ndarray
+    parent: np.ndarray
+
+
+def fronts(places: np.ndarray, graph: scipy.sparse.csr_array) -> Fronts:
+    """Dissect a graph whose nodes have places.
+
+    Args:
+        places: of the nodes (n, d); nodes that are joined are near to one another, but for periods.
+        graph: which nodes are joined (n, n), symmetric.
+    """
+    parts = _parts(places, graph)
+    order = np.concatenate([part for part in parts if part.size])
+    sizes = np.array([part.size for part in parts if part.size])
+    first = np.concatenate([[0], np.cumsum(sizes)])
+    number = np.empty(len(order), dtype=np.int64)
+    number[order] = np.arange(len(order))
+    front = np.repeat(np.arange(len(sizes)), sizes)
+    waiting: list[list[np.ndarray]] = [[] for _ in sizes]
+    rows, parent = [], np.arange(len(sizes))
+    for k, (start, end) in enumerate(zip(first[:-1], first[1:])):
+        joined = number[_neighbours(graph, order[start:end])]
+        own = np.unique(np.concatenate([joined, *waiting[k]]))
+        own = own[own >= end]
+        waiting[k] = []
+        rows.append(own)
+        if own.size:
+            parent[k] = front[own[0]]
+            waiting[parent[k]].append(own)
+    row_first = np.concatenate([[0], np.cumsum([len(own) for own in rows])])
+    return Fronts(order, first, np.concatenate([*rows, np.zeros(0, np.int64)]).astype(np.int64), row_first, parent)
+
+
+def _parts(places: np.ndarray, graph: scipy.sparse.csr_array) -> list[np.ndarray]:
+    """The nodes of all parts and separators, those of a separator behind what it separates."""
+    right_side = np.zeros(len(places), dtype=bool)
+    result: list[np.ndarray] = []
+    waiting = [np.arange(len(places))]
+    while waiting:
+        part = waiting.pop()
+        cut = _cut(places, graph, part, right_side) if len(part) > SMALLEST else None
+        if cut is None:
+            result.append(part)
+            continue
+        separator, left, right = cut
+        result.append(separator)
+        waiting += [left, right]
+    # built from the last to the first
+    return result[::-1]
+
+
+def _cut(
+    places: np.ndarray, graph: scipy.sparse.csr_array, part: np.ndarray, right_side: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+    """A separator of a part, and its two sides; None where no cut leaves two sides.
+
+    Args:
+        places: of all nodes.
+        graph: of all nodes.
+        part: the nodes to be cut.
+        right_side: False for all nodes, as it is left.
+    """
+    along = places[part]
+    axis = int(np.ptp(along, axis=0).argmax())
+    beyond = along[:, axis] > (np.median(along[:, axis]) if np.ptp(along[:, axis]) > 0 else 0)
+    if not beyond.any():
+        beyond = along[:, axis] >= along[:, axis].max()
+    left, right = part[~beyond], part[beyond]
+    right_side[right] = True
+    rows = graph[left]
+    touches = np.add.reduceat(np.append(right_side[rows.indices], False), rows.indptr[:-1].clip(max=rows.nnz)) > 0
+    touches &= np.diff(rows.indptr) > 0
+    right_side[right] = False
+    separator, left = left[touches], left[~touches]
+    return (separator, left, right) if left.size and right.size else None
+
+
+def _neighbours(graph: scipy.sparse.csr_array, nodes: np.ndarray) -> np.ndarray:
+    return np.unique(graph[nodes].indices)

@@ -1,0 +1,225 @@
+"""The slowest modes of a chain on a grid, and resolvents that know them.
+
+Rates of metastable states are many orders below the fastest ones, and drown in its rounding: a solve with 1 + c S leaves
+eps c |S| of noise in the slow modes. They are found beforehand, with rates from differences along edges, which keep their
+digits; then solves have to be exact in the rest only, and steps of any length are.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import scipy.linalg
+from mpi4py import MPI
+from petsc4py import PETSc
+from slepc4py import SLEPc
+
+from scaling_limits.particles.errors import NotConverged
+
+from ..time.resolvents import Resolvents
+from .hitting.killed_chain import KilledChain
+
+
+@dataclass(frozen=True)
+class SlowSettings:
+    """Which modes count as slow.
+
+    Args:
+        slow: rates below it, as part of the fastest one.
+        shift: of the shifted and inverted matrix, likewise.
+        modes: that are asked for, and that are asked for at most.
+        needed: c times the fastest rate above which resolvents need slow modes.
+        largest: the same, beyond which the matrix is that of a smaller c.
+        terms: of the series that makes up for it.
+        tolerance: of the eigensolver.
+    """
+
+    slow: float = 1e-7
+    shift: float = 1e-9
+    modes: tuple[int, int] = (4, 64)
+    needed: float = 1e6
+    largest: float = 1e10
+    terms: int = 6
+    tolerance: float = 1e-9
+
+
+SETTINGS = SlowSettings()
+
+
+@dataclass(frozen=True, eq=False)
+class SlowModes:
+    """Modes s of S, orthonormal, and their rates.
+
+    Args:
+        vectors: on the nodes of this rank (m, k).
+        rates: (k,), not decreasing.
+    """
+
+    vectors: np.ndarray
+    rates: np.ndarray
+
+
+def fastest(matrix: PETSc.Mat) -> float:
+    """The largest entry of the diagonal, over all ranks."""
+    largest = float(np.abs(matrix.getDiagonal().array).max(initial=0.0))
+    return float(matrix.getComm().tompi4py().allreduce(largest, MPI.MAX))
+
+
+def kernel(chain: KilledChain) -> np.ndarray | None:
+    """The mode sqrt(m) of rate 0, of norm 1, on this rank; None where sets kill."""
+    if chain.sets:
+        return None
+    root = chain.generator.root
+    return np.asarray(root / np.sqrt(chain.grid.comm.allreduce(float(root @ root))))
+
+
+def slowest_modes(chain: KilledChain, matrix: PETSc.Mat, count: int | None = None) -> SlowModes:
+    """The modes of a chain whose rates are below `SlowSettings.slow` of the fastest one, or a number of modes; collective.
+
+    Args:
+        chain: gives the rates.
+        matrix: S.
+        count: how many, the one of rate 0 included; None takes all that are slow.
+
+    Raises:
+        NotConverged: the eigensolver failed.
+    """
+    one, limit = kernel(chain), SETTINGS.slow * fastest(matrix)
+    most = chain.grid.size // 2
+    asked = min(SETTINGS.modes[0] if count is None else count, most)
+    while True:
+        modes = _ritz(chain, _found(matrix, one, asked), one)
+        if count is not None or modes.rates[-1] > limit or asked >= min(SETTINGS.modes[1], most):
+            break
+        asked = min(2 * asked, SETTINGS.modes[1], most)
+    kept = np.arange(len(modes.rates)) < count if count is not None else modes.rates <= limit
+    return SlowModes(modes.vectors[:, kept], modes.rates[kept])
+
+
+def _found(matrix: PETSc.Mat, one: np.ndarray | None, count: int) -> np.ndarray:
+    """Approximate modes (m, k) of the slowest rates, by inverse iteration with a shift."""
+    comm = matrix.getComm()
+    solver = SLEPc.EPS().create(comm)
+    solver.setOptionsPrefix("fokker_planck_slow_modes_")
+    solver.setOperators(matrix)
+    solver.setProblemType(SLEPc.EPS.ProblemType.HEP)
+    solver.setDimensions(count)
+    vector = matrix.createVecRight()
+    if one is not None:
+        vector.array[:] = one
+        solver.setDeflationSpace([vector])
+    solver.setTarget(-SETTINGS.shift * fastest(matrix))
+    solver.setWhichEigenpairs(SLEPc.EPS.Which.TARGET_MAGNITUDE)
+    solver.setTolerances(tol=SETTINGS.tolerance, max_it=300)
+    transform = solver.getST()
+    transform.setType(SLEPc.ST.Type.SINVERT)
+    factors = transform.getKSP()
+    factors.setType("preonly")
+    cholmod = comm.size == 1 and PETSc.Sys.hasExternalPackage("cholmod")
+    factors.getPC().setType("cholesky" if cholmod else "lu")
+    factors.getPC().setFactorSolverType("cholmod" if cholmod else "mumps")
+    try:
+        solver.solve()
+    # slepc4py 3.25 raises SystemError
+    except (PETSc.Error, SystemError) as error:
+        solver.incRef()
+        raise NotConverged("the slow modes", "SLEPc gave up", "take more cells, or a higher temperature") from error
+    columns = []
+    for i in range(solver.getConverged()):
+        solver.getEigenvector(i, vector)
+        columns.append(vector.array.copy())
+    solver.destroy()
+    if not columns:
+        raise NotConverged("the slow modes", "SLEPc found none", "take more cells, or a higher temperature")
+    return np.stack(columns, axis=1)
+
+
+def _ritz(chain: KilledChain, vectors: np.ndarray, one: np.ndarray | None) -> SlowModes:
+    """Modes and rates in the span of vectors (m, k), by energies of differences along edges."""
+    comm, root = chain.grid.comm, chain.generator.root
+    free = chain.free
+    if one is not None:
+        vectors = np.concatenate([one[:, None], vectors - one[:, None] * comm.allreduce(one @ vectors)], axis=1)
+    values = np.where(free[:, None], vectors / np.where(free, root, 1.0)[:, None], 0.0)
+    if one is not None:
+        values[:, 0] = np.where(free, values[np.argmax(root), 0], 0.0)
+    whole = chain.grid.whole(values)
+    change = whole[chain.head] - whole[chain.tail]
+    weight = root[chain.tail - chain.grid.own.start] ** 2 * chain.out
+    killed = (root**2 * chain.killing.sum(axis=1))[:, None] * values
+    energy = comm.allreduce(change.T @ (weight[:, None] * change) + values.T @ killed)
+    product = comm.allreduce(vectors.T @ vectors)
+    rates, mixed = scipy.linalg.eigh(energy, product)
+    return SlowModes(vectors @ mixed, np.maximum(rates, 0.0))
+
+
+class DeflatedResolvents:
+    """(1 + c S)^-1 of a chain for any c: exact in its slow modes.
+
+    Args:
+        chain: gives the modes.
+        matrix: S.
+        resolvents: solves with 1 + c S.
+    """
+
+    def __init__(self, chain: KilledChain, matrix: PETSc.Mat, resolvents: Resolvents) -> None:
+        self._chain, self._matrix, self._resolvents = chain, matrix, resolvents
+        self._comm, self._fastest = chain.grid.comm, fastest(matrix)
+        # whether the slow modes are taken for every c
+        self.learned = False
+
+    @property
+    def factorisations(self) -> int:
+        """Matrices factored so far."""
+        return self._resolvents.factorisations
+
+    @property
+    def left(self) -> float:
+        """The largest residual that an iterative solver has left."""
+        return self._resolvents.left
+
+    @cached_property
+    def _kernel(self) -> SlowModes:
+        one = kernel(self._chain)
+        vectors = np.zeros((len(self._chain.free), 0)) if one is None else one[:, None]
+        return SlowModes(vectors, np.zeros(vectors.shape[1]))
+
+    @cached_property
+    def _slow(self) -> SlowModes:
+        return slowest_modes(self._chain, self._matrix)
+
+    def applied(self, state: np.ndarray) -> np.ndarray:
+        """Return S x, on the rows of this rank."""
+        return self._resolvents.applied(state)
+
+    def solve(self, c: float, right_hand_side: np.ndarray) -> np.ndarray:
+        """Solve (1 + c S) x = b, on the rows of this rank.
+
+        Args:
+            c: not negative.
+            right_hand_side: b.
+
+        Raises:
+            NotConverged: the solver failed, or is not exact enough.
+        """
+        self.learned = self.learned or c * self._fastest > SETTINGS.needed
+        modes = self._slow if self.learned else self._kernel
+        known = modes.vectors.T @ right_hand_side
+        known = np.asarray(self._comm.allreduce(known))
+        rest = right_hand_side - modes.vectors @ known
+        most = SETTINGS.largest / self._fastest
+        if c <= most:
+            result = self._without(modes, self._resolvents.solve(c, rest))
+        else:
+            # 1 + c S = (c/a) [(1 + a S) - (1 - a/c)] for a smaller a, whose resolvent is small beside the slow modes
+            term = result = self._without(modes, self._resolvents.solve(most, rest))
+            for _ in range(SETTINGS.terms):
+                term = (1.0 - most / c) * self._without(modes, self._resolvents.solve(most, term))
+                result = result + term
+            result = most / c * result
+        return np.asarray(result + modes.vectors @ (known / (1.0 + c * modes.rates)))
+
+    def _without(self, modes: SlowModes, values: np.ndarray) -> np.ndarray:
+        return np.asarray(values - modes.vectors @ self._comm.allreduce(modes.vectors.T @ values))
