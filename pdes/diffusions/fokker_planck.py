@@ -28,6 +28,9 @@ from .hitting.problems import committor, passage_time, poisson
 from .hitting.target_sets import Indicator
 from .problem import ReversibleDiffusion, integral, points_per_direction
 from .spectrum import Modes, slowest
+from .transitions.first_passage import FirstPassage, first_passage
+from .transitions.quasi_stationary import QuasiStationary, quasi_stationary
+from .transitions.transition import Transition, transition
 
 
 class ReversibleFokkerPlanck(ReversibleDiffusion):
@@ -176,6 +179,65 @@ class ReversibleFokkerPlanck(ReversibleDiffusion):
             Unresolved: rounding or the cells leave more than rtol, or the grid does not resolve a set.
         """
         return committor(self, a, b)
+
+    def transition(self, a: Indicator, b: Indicator, *, bounds: bool = False) -> Transition:
+        """The transitions from a set a to a set b in equilibrium: frequency, rates, duration, density, current, committors.
+
+        Args:
+            a: the set of reactants, from points (P, d) to truth values (P,).
+            b: that of products.
+            bounds: whether an interval that contains the frequency is computed too, by the principles of Dirichlet and
+                Thomson, with finite elements.
+
+        Returns:
+            The transition; `frequency`, `rate`, `backward_rate` in units of 1/time, with their `errors`.
+
+        Raises:
+            InvalidArgument: not such callables, an empty set, or sets that meet or touch; no path reaches one of them.
+            NotConverged: a solver failed.
+
+        Warns:
+            Unresolved: the cells leave an error of more than 2 %, or one that is not known.
+        """
+        return transition(self, a, b, bounds)
+
+    def first_passage(self, target: Indicator) -> FirstPassage:
+        """The law of the time to reach a set: mean and variance as fields, and survival.
+
+        Args:
+            target: the set, from points (P, d) to truth values (P,).
+
+        Returns:
+            The law; `mean.at(points)`, `variance.at(points)`, `survival(times, initial)`.
+
+        Raises:
+            InvalidArgument: not such a callable, no node in the target, or all of them; no path reaches it.
+            NotConverged: a solver failed.
+
+        Warns:
+            Unresolved: the cells leave an error of more than 2 %, or one that is not known.
+        """
+        return first_passage(self, target)
+
+    def quasi_stationary(self, target: Indicator) -> QuasiStationary:
+        """The quasi-stationary law: that of paths which have not reached a set for long, and the rate at which they do.
+
+        It is the slowest mode of the equation with paths killed in the set, L f = -lambda f, rho = pi f.
+
+        Args:
+            target: the set, from points (P, d) to truth values (P,).
+
+        Returns:
+            `density`, and `rate` in units of 1/time.
+
+        Raises:
+            InvalidArgument: not such a callable, no node in the target, or all of them; no path reaches it.
+            NotConverged: a solver failed.
+
+        Warns:
+            Unresolved: the cells leave an error of more than 2 %, or another mode is as slow.
+        """
+        return quasi_stationary(self, target)
 
     def poisson(self, source: Callable[[np.ndarray], ArrayLike]) -> ScalarField:
         """The Poisson equation of the generator: -div(sigma pi M grad f) = pi (g - <g>), <f> = 0.

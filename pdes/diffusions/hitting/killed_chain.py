@@ -27,6 +27,23 @@ LOOKS = 3
 
 
 @dataclass(frozen=True, eq=False)
+class CutEdges:
+    """Edges that lead from nodes into sets.
+
+    Args:
+        node: the node, in the whole grid (C,).
+        step: of the whole edge, in units of the grid (C, d).
+        rate: from the node into the set (C,).
+        set: its number (C,).
+    """
+
+    node: np.ndarray
+    step: np.ndarray
+    rate: np.ndarray
+    set: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
 class KilledChain:
     """Rates between the nodes outside of sets, and into the sets.
 
@@ -37,8 +54,10 @@ class KilledChain:
         tail: ends x of the edges of this rank that are whole (E,).
         head: their ends y, in the whole grid (E,).
         across: -S_xy (E,).
+        step: y - x, in units of the grid (E, d).
         out: the rate from x to y (E,).
         back: that from y to x (E,).
+        cut: the edges of this rank that lead into sets.
         killing: the rates from the nodes of this rank into each set (m, sets).
     """
 
@@ -48,8 +67,10 @@ class KilledChain:
     tail: np.ndarray
     head: np.ndarray
     across: np.ndarray
+    step: np.ndarray
     out: np.ndarray
     back: np.ndarray
+    cut: CutEdges
     killing: np.ndarray
 
     @classmethod
@@ -69,15 +90,17 @@ class KilledChain:
         first, last = on_all_ranks(grid.comm, lambda: _entrances(grid, edges, sets, place))
         tail, head = edges.tail, edges.head
         across, out, back = generator.rates(np.minimum(first.part, 1.0), np.minimum(last.part, 1.0))
+        parts = []
+        for end, step, rate, entrance in ((tail, edges.step, out, first), (head, -edges.step, back, last)):
+            enters = (entrance.set >= 0) & (place[end] < 0)
+            parts.append((end[enters], step[enters], rate[enters], entrance.set[enters]))
+        cut = CutEdges(*(np.concatenate(column) for column in zip(*parts)))
         killing = np.zeros((grid.size, len(sets)))
-        for number in range(len(sets)):
-            for end, rate, entrance in ((tail, out, first), (head, back, last)):
-                enters = (entrance.set == number) & (place[end] < 0)
-                killing[:, number] += np.bincount(end[enters], rate[enters], grid.size)
+        np.add.at(killing, (cut.node, cut.set), cut.rate)
         killing = grid.comm.allreduce(killing)[grid.own] if grid.comm.size > 1 else killing
         whole = (first.set < 0) & (last.set < 0) & (place[tail] < 0) & (place[head] < 0)
-        kept = (each[whole] for each in (tail, head, -across, out, back))
-        return cls(generator, sets, place, *kept, killing)
+        kept = (each[whole] for each in (tail, head, -across, edges.step, out, back))
+        return cls(generator, sets, place, *kept, cut, killing)
 
     @property
     def grid(self) -> Grid:

@@ -46,6 +46,8 @@ class ErrorSettings:
 
 
 SETTINGS = ErrorSettings()
+# relative error that sums leave
+ROUNDING = 1e-11
 
 
 @dataclass(frozen=True, eq=False)
@@ -158,6 +160,35 @@ class GridProblem:
             values[coarser.chain.place == number] = value
         between = BetweenNodes(coarser.equation.grid, values, sets)
         return np.abs(nodal - on_all_ranks(grid.comm, lambda: between(grid.nodes))), values
+
+
+def scalar_errors(problem: GridProblem, of: Callable[[GridProblem], dict[str, float]]) -> dict[str, float]:
+    """The estimated errors of numbers by their names, infinite where no coarser grid tells them; collective.
+
+    Args:
+        problem: on the finest grid.
+        of: the numbers of a problem.
+    """
+    found = [of(problem)]
+    coarser = problem.coarser
+    while coarser is not None and len(found) < 3:
+        try:
+            found.append(of(coarser))
+        except (NotConverged, InvalidArgument):
+            break
+        coarser = coarser.coarser
+    result = {}
+    for name, value in found[0].items():
+        changes = [abs(one[name] - other[name]) for one, other in zip(found, found[1:])]
+        if not changes:
+            result[name] = np.inf
+            continue
+        least, most, order = SETTINGS.orders
+        if len(changes) > 1:
+            order = float(np.clip(np.log2(max(changes[1] / max(changes[0], 1e-300), 1e-3)), least, most))
+            changes[0] = max(changes[0], changes[1] / 2.0**order)
+        result[name] = max(SETTINGS.safety * changes[0] / (2.0**order - 1.0), ROUNDING * abs(value))
+    return result
 
 
 def _around(grid: Grid, errors: np.ndarray) -> np.ndarray:

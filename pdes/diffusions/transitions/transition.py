@@ -1,0 +1,257 @@
+"""Transitions from a set A to a set B in equilibrium: their frequency, rates, duration, density and current.
+
+With the committor q (the probability to reach B before A) and the equilibrium mu = exp(-Psi/sigma)/Z,
+
+    nu = int sigma mu <M grad q, grad q>        frequency of transitions from A to B, the capacity of (A, B),
+    J = sigma mu M grad q                       their current; its flux through every surface between A and B is nu,
+    k_AB = nu / int mu (1 - q),   k_BA = nu / int mu q                            rates,
+    int mu q (1 - q) / nu                                                         mean duration.
+
+Source: E and Vanden-Eijnden, Towards a theory of transition paths, J. Stat. Phys. 123 (2006) 503; Bovier, Eckhoff, Gayrard
+and Klein, Metastability in reversible diffusion processes I, J. Eur. Math. Soc. 6 (2004) 399.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from scaling_limits.particles import InvalidArgument
+from scaling_limits.particles.errors import NotConverged, Unresolved, warn
+from scaling_limits.particles.sampling.ranks import on_all_ranks
+from scaling_limits.particles.support.checks import flag
+
+from ..hitting.fields import ScalarField
+from ..hitting.line import Line, committors
+from ..hitting.line_panels import WEIGHTS, Integrals
+from ..hitting.on_grid import GridProblem, scalar_errors
+from ..hitting.target_sets import Indicator, TargetSet
+from ..problem import ReversibleDiffusion
+from .currents import EdgeCurrents, VectorField
+
+# relative difference of what leaves A and what enters B
+BALANCED = 1e-6
+# relative error of the frequency from which a warning says so
+SAID = 0.02
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Transition:
+    """Transitions from a set A to a set B in equilibrium.
+
+    Args:
+        forward: q, the probability to reach B before A.
+        backward: 1 - q, which of two reversed paths is the one that came from A.
+        density: mu q (1 - q), normalised: where paths are on their way.
+        current: J, in units of 1/(time volume) times length.
+        frequency: nu, in units of 1/time.
+        rate: k_AB, likewise.
+        backward_rate: k_BA, likewise.
+        mean_duration: of a transition, in units of time.
+        errors: the estimated errors of these four numbers, by their names.
+        lower: nu is at least this; None where no bounds were asked for.
+        upper: nu is at most this.
+        flux: from the indicator of a region that holds A and not B to the current out of it.
+    """
+
+    forward: ScalarField
+    backward: ScalarField
+    density: ScalarField
+    current: VectorField
+    frequency: float
+    rate: float
+    backward_rate: float
+    mean_duration: float
+    errors: dict[str, float]
+    flux: Callable[[Indicator], float]
+    lower: float | None = None
+    upper: float | None = None
+
+    @property
+    def error(self) -> float:
+        """The estimated error of the frequency, in units of 1/time."""
+        return self.errors["frequency"]
+
+    def __repr__(self) -> str:
+        bounds = "" if self.lower is None else f", in [{self.lower:.6g}, {self.upper:.6g}]"
+        rates = f"rates {self.rate:.4g} and {self.backward_rate:.4g}"
+        return f"<Transition: frequency {self.frequency:.6g} +- {self.error:.1e}{bounds}, {rates}>"
+
+
+def transition(equation: ReversibleDiffusion, a: Indicator, b: Indicator, bounds: bool) -> Transition:
+    """The transitions from a to b; see `FokkerPlanck.transition`."""
+    flag("bounds", bounds)
+    sets = (TargetSet("a", a, 0.0), TargetSet("b", b, 1.0))
+    return (_on_a_line if equation.dim == 1 else _on_a_grid)(equation, sets, bounds)
+
+
+def _numbers(frequency: float, shares: tuple[float, float, float]) -> dict[str, float]:
+    """Frequency, rates and duration from nu and the integrals of mu (1 - q), mu q and mu q (1 - q)."""
+    from_a, from_b, between = shares
+    return {
+        "frequency": frequency, "rate": frequency / from_a, "backward_rate": frequency / from_b,
+        "mean_duration": between / frequency,
+    }  # fmt: skip
+
+
+def _say(equation: ReversibleDiffusion, numbers: dict[str, float], errors: dict[str, float]) -> None:
+    worst = max(abs(errors[name]) / abs(numbers[name]) for name in numbers)
+    if not worst <= max(SAID, equation.rtol) and equation.comm.rank == 0:
+        known = f"known to about {worst:.0e} only" if worst < 1 else "not known"
+        warn(f"rates and durations of the transition are {known}; take more cells", Unresolved)
+
+
+# --- on a line -------------------------------------------------------------------------------------------
+
+
+def _on_a_line(equation: ReversibleDiffusion, sets: tuple[TargetSet, ...], bounds: bool) -> Transition:
+    line = Line(equation, sets)
+    panels, forward, backward = line.panels, *committors(line)
+    q, p = line.shares(panels.resistance)
+    found = _line_numbers(line, panels.weight, panels.resistance, q, p)
+    weight, resistance = line.inflated
+    above = _line_numbers(line, panels.weight, resistance, q, p)
+    below = _line_numbers(line, weight, panels.resistance, q, p)
+    relative = {name: abs(above[name] / found[name] - 1.0) + abs(below[name] / found[name] - 1.0) for name in found}
+    # of M, and of exp(-Psi/sigma) in the numerator and in Z
+    given = 3.0 * float(getattr(equation.coefficients, "error", 0.0) or 0.0)
+    errors = {name: found[name] * (relative[name] + given) for name in found}
+    _say(equation, found, errors)
+    total = _partition(line, panels.weight)
+    load = np.exp(panels.weight - total) * q * p
+    density = load / float((load * (panels.half[:, None] * WEIGHTS)).sum())
+    field = line.field(density, np.abs(density) * relative["mean_duration"], (0.0, 0.0))
+    flows = _flows(line, panels.resistance, total)
+    current = VectorField(
+        line.grid, lambda x: _flow_at(line, flows, x), _flow_at(line, flows, line.grid.nodes)
+    )
+    least, most = (found["frequency"] - errors["frequency"], found["frequency"] + errors["frequency"])
+
+    def flux(region: Indicator) -> float:
+        within = TargetSet("region", region, 0.0).holds(panels.nodes.reshape(-1, 1)).reshape(panels.nodes.shape)
+        _check_region(bool(within[line.place == 0].all()), bool(within[line.place == 1].any()))
+        return found["frequency"]
+
+    return Transition(
+        forward, backward, field, current, **found, errors=errors, flux=flux,
+        lower=least if bounds else None, upper=most if bounds else None,
+    )  # fmt: skip
+
+
+def _partition(line: Line, weight: np.ndarray) -> float:
+    """log of int exp(-Psi/sigma), relative to its largest value."""
+    return Integrals.of(weight, line.panels.half).whole
+
+
+def _line_numbers(
+    line: Line, weight: np.ndarray, resistance: np.ndarray, q: np.ndarray, p: np.ndarray
+) -> dict[str, float]:
+    total = _partition(line, weight)
+    share = np.exp(line.panels.weight - total) * (line.panels.half[:, None] * WEIGHTS)
+    frequency = float(np.abs(_flows(line, resistance, total)).sum())
+    if not frequency > 0:
+        raise NotConverged("a transition", "its frequency is no double", "take a higher temperature")
+    return _numbers(frequency, (float((share * p).sum()), float((share * q).sum()), float((share * q * p).sum())))
+
+
+def _flows(line: Line, resistance: np.ndarray, total: float) -> np.ndarray:
+    """The current through each gap, to the right."""
+    flows = []
+    for gap in line.gaps:
+        joins = {gap.left, gap.right} == {0, 1}
+        size = np.exp(-total - Integrals.of(resistance[gap.panels], line.panels.half[gap.panels]).whole) if joins else 0.0
+        flows.append(size if gap.right == 1 else -size)
+    return np.array(flows)
+
+
+def _flow_at(line: Line, flows: np.ndarray, x: np.ndarray) -> np.ndarray:
+    values = np.zeros(len(line.place))
+    for gap, flow in zip(line.gaps, flows):
+        values[gap.panels] = flow
+    ends = line.panels.ends
+    result = values[np.clip(np.searchsorted(ends, x[:, 0], side="right") - 1, 0, len(values) - 1)]
+    return np.asarray(result)[:, None]
+
+
+# --- on a grid ----------------------------------------------------------------------------------------------
+
+
+def _on_a_grid(equation: ReversibleDiffusion, sets: tuple[TargetSet, ...], bounds: bool) -> Transition:
+    problem = GridProblem(equation, sets)
+    chain, grid = problem.chain, equation.grid
+    currents, numbers = _grid_numbers(problem)
+    errors = scalar_errors(problem, lambda other: _grid_numbers(other)[1])
+    forward = problem.field(_share(problem, 0), lambda other: _share(other, 0), (0.0, 1.0))
+    backward = problem.field(_share(problem, 1), lambda other: _share(other, 1), (1.0, 0.0))
+    _say(equation, numbers, errors)
+    total = float(np.log(chain.generator.volumes @ np.exp(-chain.generator.exponent))) - chain.generator.lowest
+    between = numbers["mean_duration"] * numbers["frequency"]
+
+    def density(x: np.ndarray) -> np.ndarray:
+        return np.exp(-equation.exponent(x) - total) * forward.interpolant(x) * backward.interpolant(x) / between
+
+    def flux(region: Indicator) -> float:
+        indicator = TargetSet("region", region, 0.0)
+        within = on_all_ranks(grid.comm, lambda: indicator.holds(grid.nodes))
+        _check_region(bool(within[chain.place == 0].all()), bool(within[chain.place == 1].any()))
+        return currents.through(within)
+
+    lower, upper = None, None
+    if bounds:
+        from ..capacity.capacity import frequency_bounds
+
+        interval = frequency_bounds(equation, sets[0].function, sets[1].function)
+        lower, upper = interval.lower, interval.upper
+        numbers, errors = _within(numbers, errors, lower, upper)
+    return Transition(
+        forward, backward, ScalarField(grid, density, density(grid.nodes)), currents.field(), **numbers,
+        errors=errors, flux=flux, lower=lower, upper=upper,
+    )  # fmt: skip
+
+
+def _within(
+    numbers: dict[str, float], errors: dict[str, float], lower: float, upper: float
+) -> tuple[dict[str, float], dict[str, float]]:
+    """The numbers with a frequency in its interval: the middle of it where that is narrower than the error of the cells."""
+    found, nu = numbers["frequency"], 0.5 * (lower + upper)
+    error = 0.5 * (upper - lower)
+    if error > errors["frequency"]:
+        nu = min(max(found, lower), upper)
+        error = max(upper - nu, nu - lower)
+    factor = {"frequency": nu / found, "rate": nu / found, "backward_rate": nu / found, "mean_duration": found / nu}
+    scaled = {name: numbers[name] * factor[name] for name in numbers}
+    return scaled, {**{name: errors[name] * factor[name] for name in errors}, "frequency": error}
+
+
+def _share(problem: GridProblem, which: int) -> np.ndarray:
+    """The probability (size,) to reach the second set before the first, or the first before the second."""
+    values = np.clip(sum(problem.shares)[:, which], 0.0, 1.0)
+    values[problem.chain.place == 1 - which] = 1.0
+    values[problem.chain.place == which] = 0.0
+    return np.asarray(values)
+
+
+def _grid_numbers(problem: GridProblem) -> tuple[EdgeCurrents, dict[str, float]]:
+    chain = problem.chain
+    tail, head = chain.generator.edges.tail, chain.generator.edges.head
+    joined = chain.place[tail] + chain.place[head] == 1
+    joined &= (chain.place[tail] >= 0) & (chain.place[head] >= 0)
+    if chain.grid.comm.allreduce(int(joined.sum())):
+        raise InvalidArgument("b", "is joined to a by single edges: their gap is not resolved; take more cells")
+    currents = EdgeCurrents.of(chain, problem.shares)
+    into, out = currents.total()
+    if not abs(into - out) <= BALANCED * into:
+        raise NotConverged(
+            "a transition", f"{out:.6e} leaves a and {into:.6e} enters b", "take more cells, or a higher temperature"
+        )
+    share = np.exp(-chain.generator.exponent) * chain.generator.volumes
+    share = np.where(chain.generator.alive, share / share.sum(), 0.0)
+    q, p = (np.nan_to_num(_share(problem, which)) for which in (0, 1))
+    return currents, _numbers(into, (float(share @ p), float(share @ q), float(share @ (q * p))))
+
+
+def _check_region(holds_a: bool, meets_b: bool) -> None:
+    if not holds_a or meets_b:
+        raise InvalidArgument("region", "must hold all of a and nothing of b")
