@@ -1,8 +1,7 @@
-"""Densities on a grid, and interpolation between its nodes."""
+"""Densities on a grid."""
 
 from __future__ import annotations
 
-import itertools
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -17,11 +16,13 @@ from numpy.typing import ArrayLike
 
 from scaling_limits.meshes.box import Grid
 from scaling_limits.particles import InvalidArgument
-from scaling_limits.particles.diffusions.multiscale_potential import points as checked_points
 from scaling_limits.particles.sampling.ranks import on_all_ranks
 from scaling_limits.particles.support.archive import load_arrays, save_arrays, target
 
 from ..time.densities import CallableArray
+from .hitting.between_nodes import BetweenNodes
+from .hitting.target_sets import Indicator
+from .interpolation import corners, inside, interpolated
 from .problem import ReversibleDiffusion
 
 # the logarithm of a density that is as good as 0
@@ -31,42 +32,6 @@ FORMAT = 1
 SAME = ("box", "cells", "periodic")
 # largest difference of Psi/sigma at a node between both
 SAME_EXPONENT = 1e-6
-
-
-def interpolated(grid: Grid, field: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """Values (P, ...) between the nodes of a field (size, ...), linear along each direction."""
-    nodes, _, weights = corners(grid, points)
-    result = np.zeros((len(points), *field.shape[1:]))
-    for node, weight in zip(nodes.T, weights.T):
-        result += weight.reshape(-1, *[1] * (field.ndim - 1)) * field[node]
-    return result
-
-
-def corners(grid: Grid, points: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The nodes (P, 2^d) of the cells of points (P, d), the places (P, d) of the first of them, and the weights
-    (P, 2^d) of linear interpolation.
-    """
-    scaled = (points - grid.box[:, 0]) / grid.spacing
-    cell = np.clip(np.floor(scaled).astype(np.int64), 0, np.array(grid.cells) - 1)
-    offset = (scaled - cell)[:, None, :]
-    which = np.array(list(itertools.product((0, 1), repeat=grid.dim)))
-    nodes = grid.flat((cell[:, None, :] + which) % grid.shape)
-    return nodes, cell, np.prod(np.where(which, offset, 1.0 - offset), axis=2)
-
-
-def inside(grid: Grid, points: ArrayLike) -> np.ndarray:
-    """Return points (P, d) in the box; those beyond a period are taken back.
-
-    Raises:
-        InvalidArgument: a wrong shape, or a point outside of the box.
-    """
-    x = checked_points("points", points, grid.dim)
-    low, high = grid.box.T
-    slack = 1e-9 * (high - low)
-    walls = ~np.array(grid.periodic)
-    if (walls & ((x < low - slack) | (x > high + slack))).any():
-        raise InvalidArgument("points", f"must be in the box {grid.box.tolist()}")
-    return np.where(walls, np.clip(x, low, high), low + (x - low) % (high - low))
 
 
 class SavedOnGrid(ABC):
@@ -135,6 +100,8 @@ class Density(SavedOnGrid):
         covariance: of the position (d, d).
         relative_entropy: H = int rho log(rho/rho_eq), without unit.
         free_energy: F = int rho Psi + sigma int rho log rho, an energy.
+        sets: where paths are killed: u is linear, not its logarithm, in cells that they cut.
+        estimate: computes the error, collective; None where it is not known.
     """
 
     grid: Grid
@@ -145,6 +112,8 @@ class Density(SavedOnGrid):
     covariance: np.ndarray
     relative_entropy: float
     free_energy: float
+    sets: tuple[Indicator, ...] = ()
+    estimate: Callable[[], float | None] | None = None
     NAMES: ClassVar[set[str]] = {"log_ratio", "mass", "first", "covariance", "relative_entropy", "free_energy"}
 
     def __repr__(self) -> str:
@@ -166,7 +135,28 @@ class Density(SavedOnGrid):
             InvalidArgument: a wrong shape, or a point outside of the box.
         """
         x = inside(self.grid, points)
-        return np.exp(interpolated(self.grid, self.log_ratio, x) - self.exponent(x))
+        exponent = self.exponent(x)
+        result = np.exp(interpolated(self.grid, self.log_ratio, x) - exponent)
+        if self.sets:
+            held, top = self._held, float(self.log_ratio.max())
+            cut = held[corners(self.grid, x)[0]].any(axis=1)
+            ratio = np.where(held, 0.0, np.exp(self.log_ratio - top))
+            linear = BetweenNodes(self.grid, ratio, tuple((one, 0.0) for one in self.sets))
+            result[cut] = np.exp(top - exponent[cut]) * linear(x[cut])
+        return result
+
+    @cached_property
+    def _held(self) -> np.ndarray:
+        """Whether a node is in a set in which paths are killed (size,)."""
+        return np.logical_or.reduce([one(self.grid.nodes) for one in self.sets])
+
+    @cached_property
+    def error(self) -> float | None:
+        """The estimated error in total variation, of the cells and of the steps; None where it is not known.
+
+        Collective the first time: it takes the solution on coarser grids.
+        """
+        return None if self.estimate is None else self.estimate()
 
     @property
     def mean(self) -> CallableArray:

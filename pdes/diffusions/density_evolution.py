@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from operator import attrgetter
@@ -14,6 +15,8 @@ from scaling_limits.meshes.box import Grid
 from ..time.densities import DensitySeries
 from ..time.integration import Statistics
 from .density import FLOOR, Density, SavedOnGrid
+from .hitting.on_grid import richardson
+from .hitting.target_sets import Indicator
 from .problem import ReversibleDiffusion
 
 ARRAYS = ("times", "probabilities", "relative_entropy")
@@ -29,6 +32,9 @@ class DensityEvolution(SavedOnGrid, DensitySeries[Density]):
         probabilities: at all nodes (T, size).
         relative_entropy: H = int rho log(rho/rho_eq) at the times (T,), without unit.
         statistics: cost of the solve.
+        absorbing: the set in which paths are killed, or None.
+        again: solves the same problem with another equation, to estimate the error; None where steps were given, or the
+            result was read from a file.
     """
 
     equation: ReversibleDiffusion
@@ -36,6 +42,8 @@ class DensityEvolution(SavedOnGrid, DensitySeries[Density]):
     probabilities: np.ndarray
     relative_entropy: np.ndarray
     statistics: Statistics
+    absorbing: Indicator | None = None
+    again: Callable[[ReversibleDiffusion], DensityEvolution] | None = None
     NAMES: ClassVar[set[str]] = {*ARRAYS, "statistics"}
 
     def density(self, index: int) -> Density:
@@ -49,8 +57,35 @@ class DensityEvolution(SavedOnGrid, DensitySeries[Density]):
         ratio = np.maximum(logarithms, FLOOR) + generator.exponent + generator.lowest
         return Density(
             grid, self.equation.exponent, ratio, float(weights.sum()), mean,
-            (away.T * weights) @ away / max(float(weights.sum()), 1e-300), float(self.relative_entropy[index]), float(self.free_energy[index]),
+            (away.T * weights) @ away / max(float(weights.sum()), 1e-300), float(self.relative_entropy[index]),
+            float(self.free_energy[index]), () if self.absorbing is None else (self.absorbing,),
+            lambda: self._error_at(index),
         )  # fmt: skip
+
+    def _error_at(self, index: int) -> float | None:
+        return None if self.error is None else float(self.error[index])
+
+    @cached_property
+    def error(self) -> np.ndarray | None:
+        """The estimated error of each density in total variation, relative to its mass (T,): of the cells, by the same
+        evolution on cells twice and four times as large, and rtol for the steps. None where steps were given, where
+        cells are few, or for a result that was read. Collective the first time.
+        """
+        coarser = self.equation.coarser
+        if self.again is None or coarser is None:
+            return None
+        first = self.again(coarser)
+        changes = [self._distances(first)]
+        if coarser.coarser is not None:
+            changes.append(first._distances(self.again(coarser.coarser)))
+        found = [richardson([float(change[i]) for change in changes]) for i in range(len(self))]
+        return np.array(found) + self.equation.rtol
+
+    def _distances(self, other: DensityEvolution) -> np.ndarray:
+        """The total variation of differences from densities on another grid (T,), relative to the mass."""
+        nodes, mass = self.equation.grid.nodes, np.maximum(self.mass, 1e-300)
+        each = [np.abs(p - density.at(nodes) * self.volumes).sum() for p, density in zip(self.probabilities, other)]
+        return np.array(each) / mass
 
     entropy = property(attrgetter("relative_entropy"), doc="`relative_entropy`, by its former name.")
 

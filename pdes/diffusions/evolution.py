@@ -38,7 +38,8 @@ class EvolutionSettings:
         exact: part of rtol that linear solves may leave of the mass.
         exact_steps: part of the mass that they may leave where steps have a given size.
         rounding: of sum r |log(r/r_eq)|: what a solve leaves in a relative entropy that is not small.
-        noise: a rise of the relative entropy by less, relative to 1 plus the entropy, is put down to rounding in solves.
+        noise: a rise of the relative entropy by less, relative to 1 plus the entropy, is put down to rounding in
+            solves.
         even: relative entropies below it are rounding (of 1e-10); a state so close to equilibrium is left alone.
         between: Gauss points along each direction of a cell, at which an initial density is compared with its nodes.
         unseen: largest relative difference of its integrals by these points and by nodes; where the density jumps,
@@ -70,6 +71,10 @@ class EvolutionSettings:
 SETTINGS = EvolutionSettings()
 # below which what has survived is 0
 LEAST_MASS = 1e-290
+
+
+# the density, or the probabilities at the nodes of a rank
+Initial = Callable[[np.ndarray], ArrayLike] | np.ndarray
 
 
 class ReversibleSystem:
@@ -182,7 +187,7 @@ class ReversibleSystem:
 
 
 def evolve(
-    equation: ReversibleDiffusion, initial: Callable[[np.ndarray], ArrayLike], times: ArrayLike,
+    equation: ReversibleDiffusion, initial: Initial, times: ArrayLike,
     scheme: ResolventScheme, step: float | None, checkpoint: str | os.PathLike[str] | None, every: float,
     progress: bool, absorbing: Indicator | None = None,
 ) -> DensityEvolution:  # fmt: skip
@@ -209,7 +214,14 @@ def evolve(
     integrator = DensityIntegrator(system, choice)
     end = integrator.integrated(system.start(probabilities), snapshots, keeper, shown and comm.rank == 0)
     densities = np.array([grid.whole(density) for density in end.snapshots])
-    return DensityEvolution(equation, snapshots, densities, np.array(end.entropies), end.statistics)
+
+    def again(other: ReversibleDiffusion) -> DensityEvolution:
+        return evolve(other, initial, snapshots, scheme, None, None, every, False, absorbing)
+
+    known = choice.step is None and callable(initial)
+    return DensityEvolution(
+        equation, snapshots, densities, np.array(end.entropies), end.statistics, absorbing, again if known else None
+    )
 
 
 def _chosen(
@@ -227,9 +239,7 @@ def _chosen(
     return snapshots, choice
 
 
-def _start(
-    equation: ReversibleDiffusion, initial: Callable[[np.ndarray], ArrayLike], free: np.ndarray
-) -> np.ndarray:
+def _start(equation: ReversibleDiffusion, initial: Initial, free: np.ndarray) -> np.ndarray:
     """Probabilities (m,) at the nodes of this rank, which add up to 1 over all ranks, and are 0 where no path goes.
 
     Those in absorbing sets are dead at once: where `free` is False they are 0, and the sum is less.
@@ -241,7 +251,8 @@ def _start(
     total = float(comm.allreduce(float((values * grid.volumes).sum())))
     if total <= 0:
         raise InvalidArgument("initial", "is 0 at all nodes; take more cells, or a wider density")
-    _look_between_nodes(equation, initial, total)
+    if not equation.generator.quiet:
+        _look_between_nodes(equation, initial, total)
     probabilities, alive = values * grid.volumes / total, equation.generator.root > 0
     beyond = comm.allreduce(float(probabilities[~alive].sum()))
     if beyond > SETTINGS.beyond:

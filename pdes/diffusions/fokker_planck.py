@@ -42,19 +42,19 @@ class ReversibleFokkerPlanck(ReversibleDiffusion):
     """
 
     @cached_property
-    def _log_partition(self) -> float:
-        """log Z, Z = int exp(-Psi/sigma) over the box."""
+    def _log_partition(self) -> tuple[float, float]:
+        """log Z, Z = int exp(-Psi/sigma) over the box, and the relative error of Z by another rule."""
         lowest, order = self.generator.lowest, points_per_direction(self.grid)
 
         def boltzmann(x: np.ndarray, weights: np.ndarray) -> np.ndarray:
             return weights @ np.exp(-np.maximum(self.exponent(x) - lowest, FLOOR))
 
         partition, coarser = (float(integral(self.grid, boltzmann, n)) for n in (order, order - 1))
-        if abs(partition - coarser) > max(self.rtol, 1e-12) * partition and self.comm.rank == 0:
-            error = abs(1 - coarser / partition)
+        error = abs(1.0 - coarser / partition)
+        if error > max(self.rtol, 1e-12) and self.comm.rank == 0:
             message = f"exp(-Psi/sigma) varies too much in a cell: its integral is known to {error:.1e} only"
             warn(f"{message}; take more cells", Unresolved)
-        return float(np.log(partition)) - lowest
+        return float(np.log(partition)) - lowest, error
 
     def stationary(self) -> Density:
         """The stationary density rho = exp(-Psi/sigma)/Z; not exp(-Psi/sigma)/M.
@@ -67,7 +67,7 @@ class ReversibleFokkerPlanck(ReversibleDiffusion):
 
         Source: Duncan, Duong and Pavliotis (2023), below (18).
         """
-        log_partition, centre = self._log_partition, self.grid.box.mean(axis=1)
+        (log_partition, error), centre = self._log_partition, self.grid.box.mean(axis=1)
 
         def moments(x: np.ndarray, weights: np.ndarray) -> np.ndarray:
             # about the middle of the box, so that the covariance keeps its digits
@@ -79,7 +79,10 @@ class ReversibleFokkerPlanck(ReversibleDiffusion):
         energy = -float(self.coefficients.temperature) * log_partition
         uniform = np.full(self.grid.size, -log_partition)
         mean, covariance = mass * centre + away, second - np.outer(away, away)
-        return Density(self.grid, self.exponent, uniform, mass, mean, covariance, 0.0, energy)
+        uncertain = error + abs(mass - 1.0)
+        return Density(
+            self.grid, self.exponent, uniform, mass, mean, covariance, 0.0, energy, estimate=lambda: uncertain
+        )
 
     def evolve(
         self,
@@ -181,7 +184,8 @@ class ReversibleFokkerPlanck(ReversibleDiffusion):
         return committor(self, a, b)
 
     def transition(self, a: Indicator, b: Indicator, *, bounds: bool = False) -> Transition:
-        """The transitions from a set a to a set b in equilibrium: frequency, rates, duration, density, current, committors.
+        """The transitions from a set a to a set b in equilibrium: frequency, rates, duration, density, current,
+        committors.
 
         Args:
             a: the set of reactants, from points (P, d) to truth values (P,).

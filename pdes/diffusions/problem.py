@@ -77,7 +77,9 @@ class ReversibleDiffusion:
 
     @cached_property
     def coarser(self) -> CoarserDiffusion | None:
-        """The equation on cells twice as large, whose difference tells the error of the cells; None where they are few."""
+        """The equation on cells twice as large, whose difference tells the error of the cells; None where they are
+        few.
+        """
         cells = [-(-n // 2) for n in self.grid.cells]
         if min(cells) < LEAST_CELLS:
             return None
@@ -118,7 +120,7 @@ class CoarserDiffusion(ReversibleDiffusion):
     petsc_options: dict[str, Any] | None
 
     @cached_property
-    def generator(self) -> ScharfetterGummel:  # type: ignore[override]
+    def generator(self) -> ScharfetterGummel:
         """The generator on the nodes; what is to be said of them is said for the finer ones."""
         return ScharfetterGummel(self.grid, self.coefficients, quiet=True)
 

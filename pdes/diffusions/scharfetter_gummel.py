@@ -7,10 +7,10 @@ steps e_i of the grid (`decomposition`), so that
     int sigma pi <M grad u, grad u>  ~  sum_edges c_xy (u_y - u_x)^2,
     c_xy = sigma w_xy pi_xy,    1/pi_xy = int_0^1 exp((Psi_x + s (Psi_y - Psi_x) - s (1 - s) kappa/2)/sigma) ds,
 
-where w_xy collects |x| lambda_i of both ends, and kappa is the second difference of Psi along the edge. With a diagonal M these are the Scharfetter-Gummel fluxes; with a
-moderate M_12 they are those of finite elements of degree 1 on triangles, averaged along edges (Xu and Zikatanov, Math.
-Comp. 68 (1999) 1429). No conductance is negative, for any tensor: densities stay positive, the free energy decreases,
-and exp(-Psi/sigma) is stationary, all exactly.
+where w_xy collects |x| lambda_i of both ends, and kappa is the second difference of Psi along the edge. With a
+diagonal M these are the Scharfetter-Gummel fluxes; with a moderate M_12 they are those of finite elements of degree 1
+on triangles, averaged along edges (Xu and Zikatanov, Math. Comp. 68 (1999) 1429). No conductance is negative, for any
+tensor: densities stay positive, the free energy decreases, and exp(-Psi/sigma) is stationary, all exactly.
 
 Unknowns are s = r/sqrt(m), with r the probability at a node and m = |x| pi. In them the generator is the symmetric
 matrix -S, whose entries depend on differences of Psi only: nothing overflows where pi is 1e-300. Where it is below
@@ -270,8 +270,8 @@ class ScharfetterGummel:
 
     @cached_property
     def curvature(self) -> np.ndarray:
-        """The second difference of Psi/sigma along each edge (E,): of those at its two ends the smaller one, and 0 where
-        they have not the same sign, as beside a jump.
+        """The second difference of Psi/sigma along each edge (E,): of those at its two ends the smaller one, and 0
+        where they have not the same sign, as beside a jump.
         """
         grid, edges = self.grid, self.edges
         index = np.stack(np.unravel_index(edges.tail, grid.shape), axis=1)

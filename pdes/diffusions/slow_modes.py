@@ -1,8 +1,8 @@
 """The slowest modes of a chain on a grid, and resolvents that know them.
 
-Rates of metastable states are many orders below the fastest ones, and drown in its rounding: a solve with 1 + c S leaves
-eps c |S| of noise in the slow modes. They are found beforehand, with rates from differences along edges, which keep their
-digits; then solves have to be exact in the rest only, and steps of any length are.
+Rates of metastable states are many orders below the fastest ones, and drown in its rounding: a solve with 1 + c S
+leaves eps c |S| of noise in the slow modes. They are found beforehand, with rates from differences along edges, which
+keep their digits; then solves have to be exact in the rest only, and steps of any length are.
 """
 
 from __future__ import annotations
@@ -76,7 +76,8 @@ def kernel(chain: KilledChain) -> np.ndarray | None:
 
 
 def slowest_modes(chain: KilledChain, matrix: PETSc.Mat, count: int | None = None) -> SlowModes:
-    """The modes of a chain whose rates are below `SlowSettings.slow` of the fastest one, or a number of modes; collective.
+    """The modes of a chain whose rates are below `SlowSettings.slow` of the fastest one, or a number of modes;
+    collective.
 
     Args:
         chain: gives the rates.

@@ -15,7 +15,7 @@ from scaling_limits.particles.support.checks import number
 from scaling_limits.particles.support.progress import ProgressBar
 
 from .integration import Statistics, StepControl
-from .resolvents import Resolvents, ResolventScheme
+from .resolvents import ResolventScheme
 
 # steps between two snapshots
 MOST_STEPS = 2**60
@@ -125,11 +125,25 @@ class IntegratorState:
     statistics: Statistics = field(default_factory=Statistics)
 
 
+class ResolventSolver(Protocol):
+    """Solves with 1 + c S."""
+
+    @property
+    def factorisations(self) -> int:
+        """Matrices factored so far."""
+
+    def solve(self, c: float, right_hand_side: np.ndarray) -> np.ndarray:
+        """Return the solution of (1 + c S) x = b, on the rows of this rank."""
+
+    def applied(self, state: np.ndarray) -> np.ndarray:
+        """Return S x, on the rows of this rank."""
+
+
 class DensitySystem(Protocol):
     """A linear equation d_t s = -S s for densities."""
 
     @property
-    def resolvents(self) -> Resolvents:
+    def resolvents(self) -> ResolventSolver:
         """(1 + c S)^-1."""
 
     def norm(self, state: np.ndarray) -> float:

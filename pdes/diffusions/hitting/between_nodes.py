@@ -15,7 +15,7 @@ import numpy as np
 
 from scaling_limits.meshes.box import Grid
 
-from ..density import corners, interpolated
+from ..interpolation import corners, interpolated
 from .target_sets import Indicator, bisected, wrapped
 
 # weight of a continuation from one node only, whose f(x - e) is not to be had

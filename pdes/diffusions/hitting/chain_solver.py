@@ -1,18 +1,18 @@
 """Solves with the generator of a killed chain: by elimination without subtraction, or by PETSc on several ranks.
 
-On one rank, and wherever rare events would cost the digits, the chain is eliminated without subtraction (`elimination`);
-else PETSc solves with its matrix. Either way the solution is corrected for what is left of the right-hand side, which is
-computed from differences along edges, so that currents have their digits too.
+On one rank, and wherever rare events would cost the digits, the chain is eliminated without subtraction
+(`elimination`); else PETSc solves with its matrix. Either way the solution is corrected for what is left of the
+right-hand side, which is computed from differences along edges, so that currents have their digits too.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 import scipy.sparse
-from mpi4py import MPI
 
 from scaling_limits.meshes.backend.petsc_solvers import checked_options
 from scaling_limits.particles.errors import NotConverged
@@ -44,6 +44,11 @@ class ChainSettings:
 
 
 SETTINGS = ChainSettings()
+
+
+def added(terms: Sequence[np.ndarray]) -> np.ndarray:
+    """The sum of terms."""
+    return np.asarray(np.sum(terms, axis=0))
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,7 +94,7 @@ class ChainSolver:
         for _ in range(SETTINGS.rounds):
             rest = np.stack([chain.applied(*(t[:, k] for t in terms)) for k in range(sources.shape[1])], axis=1)
             change = self._inverse(np.where(own[:, None], sources - rest, 0.0))
-            size = np.maximum(np.abs(sum(terms)).max(axis=0), 1e-300)
+            size = np.maximum(np.abs(added(terms)).max(axis=0), 1e-300)
             before, errors = errors, np.abs(change).max(axis=0) / size
             errors[scale == 0] = 0.0
             if not (errors < before).any():
@@ -102,7 +107,7 @@ class ChainSolver:
         return tuple(terms), errors
 
     def _largest(self, values: np.ndarray) -> np.ndarray:
-        return np.asarray(self.chain.grid.comm.allreduce(np.abs(values).max(axis=0, initial=0.0), MPI.MAX))
+        return np.asarray(np.max(self.chain.grid.comm.allgather(np.abs(values).max(axis=0, initial=0.0)), axis=0))
 
     def _inverse(self, sources: np.ndarray) -> np.ndarray:
         """f (size, k) for b (m, k), by one solve each; 0 where f is given, or no path goes."""

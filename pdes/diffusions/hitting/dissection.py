@@ -7,6 +7,7 @@ Source: George, Nested dissection of a regular finite element mesh, SIAM J. Nume
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import scipy.sparse
@@ -24,14 +25,16 @@ class Fronts:
         first: the first node of each front, and behind them n (F + 1,).
         rows: for each front the later nodes to which its elimination joins it, in order; one after the other.
         row_first: where those of each front begin (F + 1,).
-        parent: the front that each is added to; itself where it is the last of its component (F,).
+        children: the fronts that are added to each front, one after the other.
+        child_first: where those of each front begin (F + 1,).
     """
 
     order: np.ndarray
     first: np.ndarray
     rows: np.ndarray
     row_first: np.ndarray
-    parent: np.ndarray
+    children: np.ndarray
+    child_first: np.ndarray
 
 
 def fronts(places: np.ndarray, graph: scipy.sparse.csr_array) -> Fronts:
@@ -49,18 +52,21 @@ def fronts(places: np.ndarray, graph: scipy.sparse.csr_array) -> Fronts:
     number[order] = np.arange(len(order))
     front = np.repeat(np.arange(len(sizes)), sizes)
     waiting: list[list[np.ndarray]] = [[] for _ in sizes]
-    rows, parent = [], np.arange(len(sizes))
-    for k, (start, end) in enumerate(zip(first[:-1], first[1:])):
+    rows: list[np.ndarray] = []
+    children: list[list[int]] = [[] for _ in sizes]
+    for k, (start, end) in enumerate(pairwise(first)):
         joined = number[_neighbours(graph, order[start:end])]
         own = np.unique(np.concatenate([joined, *waiting[k]]))
         own = own[own >= end]
         waiting[k] = []
         rows.append(own)
         if own.size:
-            parent[k] = front[own[0]]
-            waiting[parent[k]].append(own)
+            children[front[own[0]]].append(k)
+            waiting[front[own[0]]].append(own)
     row_first = np.concatenate([[0], np.cumsum([len(own) for own in rows])])
-    return Fronts(order, first, np.concatenate([*rows, np.zeros(0, np.int64)]).astype(np.int64), row_first, parent)
+    child_first = np.concatenate([[0], np.cumsum([len(own) for own in children])])
+    child = np.array([k for own in children for k in own], dtype=np.int64)
+    return Fronts(order, first, np.concatenate(rows).astype(np.int64), row_first, child, child_first)
 
 
 def _parts(places: np.ndarray, graph: scipy.sparse.csr_array) -> list[np.ndarray]:

@@ -1,16 +1,17 @@
 """Elimination without subtraction: mean times and probabilities of a Markov chain, each to full relative accuracy.
 
-A chain in detailed balance with the weights m jumps from x to y at the rate k_xy = a_xy sqrt(m_y/m_x), a_xy = a_yx >= 0,
-and is killed at the rate g_x. What is asked for solves
+A chain in detailed balance with the weights m jumps from x to y at the rate k_xy = a_xy sqrt(m_y/m_x), a_xy = a_yx >=
+0, and is killed at the rate g_x. What is asked for solves
 
     (g_x + sum_y k_xy) f_x - sum_y k_xy f_y = b_x.
 
-Elimination of a node z joins its neighbours, a_xy += a_xz a_zy/s_z, and hands on what it has, with s_z = g_z + sum_y k_zy
-taken anew as a sum: no difference is ever formed, so that where b >= 0 every f_x has the relative error of a few thousand
-roundings, however rare the events are. Elimination by the diagonal of the matrix loses all digits once the slowest rate is
-1e-16 of the fastest. Source: Grassmann, Taksar and Heyman, Regenerative analysis and steady state distributions for
-Markov chains, Oper. Res. 33 (1985) 1107; O'Cinneide, Entrywise perturbation theory and error analysis for Markov chains,
-Numer. Math. 65 (1993) 109. Fronts are dense (multifrontal elimination: Duff and Reid, ACM TOMS 9 (1983) 302).
+Elimination of a node z joins its neighbours, a_xy += a_xz a_zy/s_z, and hands on what it has, with s_z = g_z + sum_y
+k_zy taken anew as a sum: no difference is ever formed, so that where b >= 0 every f_x has the relative error of a few
+thousand roundings, however rare the events are. Elimination by the diagonal of the matrix loses all digits once the
+slowest rate is 1e-16 of the fastest. Source: Grassmann, Taksar and Heyman, Regenerative analysis and steady state
+distributions for Markov chains, Oper. Res. 33 (1985) 1107; O'Cinneide, Entrywise perturbation theory and error
+analysis for Markov chains, Numer. Math. 65 (1993) 109. Fronts are dense (multifrontal elimination: Duff and Reid, ACM
+TOMS 9 (1983) 302).
 """
 
 from __future__ import annotations
@@ -50,7 +51,8 @@ class EliminatedChain:
         self._panel_first = np.concatenate([[0], np.cumsum(widths * heights)])
         self._panels = np.empty(self._panel_first[-1])
         self._sums = _eliminate(
-            self._first, self._rows, self._row_first, self._fronts.parent, self._panel_first, self._panels,
+            self._first, self._rows, self._row_first, self._fronts.children,
+            self._fronts.child_first, self._panel_first, self._panels,
             ordered.indptr.astype(np.int64), ordered.indices.astype(np.int64), ordered.data,
             self._root, killing[order] * self._root,
         )  # fmt: skip
@@ -65,58 +67,47 @@ class EliminatedChain:
     def solve(self, right_hand_side: np.ndarray) -> np.ndarray:
         """Return f (n, k) for b (n, k); infinite or NaN where a part of the chain is never left."""
         values = right_hand_side[self._order] * self._root[:, None]
-        _substitute(
-            self._first, self._rows, self._row_first, self._panel_first, self._panels, self._sums, values
-        )
+        _substitute(self._first, self._rows, self._row_first, self._panel_first, self._panels, self._sums, values)
         result = np.empty_like(values)
         result[self._order] = values / self._root[:, None]
         return result
 
 
 @numba.njit(cache=True)
-def _eliminate(first, rows, row_first, parent, panel_first, panels, start, column, value, root, killing):  # type: ignore[no-untyped-def]
+def _eliminate(  # type: ignore[no-untyped-def]
+    first, rows, row_first, child, child_first, panel_first, panels, start, column, value, root, killing
+):
     """Fill the panels, and return the sums s (n,); killing is g sqrt(m)."""
     count, n = len(first) - 1, first[-1]
     sums, where = np.zeros(n), np.zeros(n, np.int64)
-    # what each front leaves for its parent
-    left = [np.zeros((0, 0)) for _ in range(count)]
-    children = np.zeros(count + 1, np.int64)
-    for k in range(count):
-        if parent[k] != k:
-            children[parent[k] + 1] += 1
-    children = np.cumsum(children)
-    child, filled = np.zeros(children[-1], np.int64), children.copy()
-    for k in range(count):
-        if parent[k] != k:
-            child[filled[parent[k]]] = k
-            filled[parent[k]] += 1
+    # what each front leaves for the one that it is added to
+    left: list[np.ndarray] = [np.zeros((0, 0)) for _ in range(count)]
     for k in range(count):
         begin, width = first[k], first[k + 1] - first[k]
-        own = rows[row_first[k] : row_first[k + 1]]
-        size = width + len(own)
-        for i in range(width):
-            where[begin + i] = i
-        for i in range(len(own)):
-            where[own[i]] = width + i
-        front = np.zeros((size, size))
+        nodes = np.concatenate((np.arange(begin, begin + width), rows[row_first[k] : row_first[k + 1]]))
+        for i in range(len(nodes)):
+            where[nodes[i]] = i
+        front = np.zeros((len(nodes), len(nodes)))
         for i in range(width):
             for e in range(start[begin + i], start[begin + i + 1]):
                 j = where[column[e]]
                 front[i, j] += value[e]
                 front[j, i] += value[e]
-        for c in child[children[k] : children[k + 1]]:
-            theirs = rows[row_first[c] : row_first[c + 1]]
-            for i in range(len(theirs)):
-                target = front[where[theirs[i]]]
-                source = left[c][i]
-                for j in range(len(theirs)):
-                    target[where[theirs[j]]] += source[j]
+        for c in child[child_first[k] : child_first[k + 1]]:
+            _add(front, left[c], where[rows[row_first[c] : row_first[c + 1]]])
             left[c] = np.zeros((0, 0))
-        nodes = np.concatenate((np.arange(begin, begin + width), own))
         _eliminate_front(front, width, nodes, root, killing, sums)
         panels[panel_first[k] : panel_first[k + 1]] = front[:width].copy().reshape(-1)
         left[k] = front[width:, width:].copy()
     return sums
+
+
+@numba.njit(cache=True)
+def _add(front, part, places):  # type: ignore[no-untyped-def]
+    """Add what a front has left at its places in another one."""
+    for i in range(len(places)):
+        for j in range(len(places)):
+            front[places[i], places[j]] += part[i, j]
 
 
 @numba.njit(cache=True)

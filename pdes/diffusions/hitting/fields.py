@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 
 from scaling_limits.meshes.box import Grid, box
 
-from ..density import inside
+from ..interpolation import inside
 
 # of the elements of `function` on a line, between the break points of its panels
 DEGREE = 8

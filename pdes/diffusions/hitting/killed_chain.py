@@ -78,7 +78,8 @@ class KilledChain:
         """Cut the edges of a generator; collective.
 
         Raises:
-            InvalidArgument: a set without a node, or without one that paths reach; one that covers the box; sets that meet.
+            InvalidArgument: a set without a node, or without one that paths reach; one that covers the box; sets that
+                meet.
 
         Warns:
             Unresolved: a set, or a part of it, is smaller than the cells can tell.
@@ -99,8 +100,20 @@ class KilledChain:
         np.add.at(killing, (cut.node, cut.set), cut.rate)
         killing = grid.comm.allreduce(killing)[grid.own] if grid.comm.size > 1 else killing
         whole = (first.set < 0) & (last.set < 0) & (place[tail] < 0) & (place[head] < 0)
-        kept = (each[whole] for each in (tail, head, -across, edges.step, out, back))
-        return cls(generator, sets, place, *kept, cut, killing)
+        step = edges.step[whole]
+        return cls(
+            generator,
+            sets,
+            place,
+            tail[whole],
+            head[whole],
+            -across[whole],
+            step,
+            out[whole],
+            back[whole],
+            cut,
+            killing,
+        )
 
     @property
     def grid(self) -> Grid:
@@ -199,9 +212,7 @@ def _first(
         before[~found] = t
     inside = np.flatnonzero(np.isfinite(after))
     low, length, x, along = before[inside], (after - before)[inside], begin[inside], way[inside]
-    _, within = bisected(
-        lambda part: one.holds(wrapped(grid, x + (low + part * length)[:, None] * along)), len(inside)
-    )
+    _, within = bisected(lambda part: one.holds(wrapped(grid, x + (low + part * length)[:, None] * along)), len(inside))
     result = np.full(len(begin), np.inf)
     result[inside] = low + within * length
     return result

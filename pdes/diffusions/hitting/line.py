@@ -5,8 +5,8 @@ Between two sets, or a set and a wall, the solution of -(sigma pi M T')' = pi h,
     T(x) = int_x^b R(y) P(y) dy                                   wall at a, set at b,  P(y) = int_a^y pi h,
     T(x) = [R_b(x) int_a^x R_a pi h + R_a(x) int_x^b R_b pi h] / R_ab                   sets at a and b,
 
-with the resistance R(y) = 1/(sigma pi M), R_a(x) = int_a^x R, R_b(x) = int_x^b R, R_ab = R_a(b); committors are R_a/R_ab.
-Times of any length have their digits. A point is a set too: on a line it is hit with probability one.
+with the resistance R(y) = 1/(sigma pi M), R_a(x) = int_a^x R, R_b(x) = int_x^b R, R_ab = R_a(b); committors are
+R_a/R_ab. Times of any length have their digits. A point is a set too: on a line it is hit with probability one.
 """
 
 from __future__ import annotations
@@ -174,7 +174,9 @@ class Line:
             forward[k], backward[k] = (up, down) if gap.right == 1 else (down, up)
         return forward, backward
 
-    def field(self, values: np.ndarray, errors: np.ndarray, held: tuple[float, ...], top: float = np.inf) -> ScalarField:
+    def field(
+        self, values: np.ndarray, errors: np.ndarray, held: tuple[float, ...], top: float = np.inf
+    ) -> ScalarField:
         """The field of values at the nodes of the panels.
 
         Args:
@@ -190,7 +192,9 @@ class Line:
         def interpolant(x: np.ndarray) -> np.ndarray:
             result = self.panels.at(values, x[:, 0])
             result = np.clip(result, 0.0, top) if self.sets else result
-            result[closed[np.clip(np.searchsorted(self.panels.ends, x[:, 0], "right") - 1, 0, len(closed) - 1)]] = np.nan
+            result[closed[np.clip(np.searchsorted(self.panels.ends, x[:, 0], "right") - 1, 0, len(closed) - 1)]] = (
+                np.nan
+            )
             return self._held(result, x, held)
 
         def error(x: np.ndarray) -> np.ndarray:
@@ -288,7 +292,9 @@ def poisson_on_a_line(line: Line, source: Callable[[np.ndarray], np.ndarray]) ->
 
     centred = values - mean(values)
     blur = np.log(np.maximum(tail(values) * np.abs(values).max(axis=1), 1e-300))[:, None] + weight
-    flow, sign, doubt = _flow(weight, centred, half, blur + np.log1p(panels.error[k])[:, None], line.closed_ring, resistance)
+    flow, sign, doubt = _flow(
+        weight, centred, half, blur + np.log1p(panels.error[k])[:, None], line.closed_ring, resistance
+    )
     up, down = (Integrals.of(np.where(sign == s, flow, -np.inf) + resistance, half).left for s in (1, -1))
     top = float(np.logaddexp(up, down).max())
     scale = _exp("a solution of the Poisson equation", np.array([top]))[0]

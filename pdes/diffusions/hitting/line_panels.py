@@ -41,9 +41,7 @@ class PanelSettings:
 SETTINGS = PanelSettings()
 NODES, WEIGHTS = legendre.leggauss(SETTINGS.order)
 # from values at the nodes to Legendre coefficients
-TO_COEFFICIENTS = (
-    (np.arange(SETTINGS.order) + 0.5)[:, None] * legendre.legvander(NODES, SETTINGS.order - 1).T * WEIGHTS
-)
+TO_COEFFICIENTS = (np.arange(SETTINGS.order) + 0.5)[:, None] * legendre.legvander(NODES, SETTINGS.order - 1).T * WEIGHTS
 
 
 def _integrals_to_nodes() -> np.ndarray:

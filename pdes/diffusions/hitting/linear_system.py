@@ -80,8 +80,8 @@ class RepeatedSolves:
         return np.asarray(length * self._left.array)
 
     def refined(self, values: np.ndarray, roots: np.ndarray) -> np.ndarray:
-        """A^-1 b, on the rows of this rank, with solves for what is left; iterative solvers repeat them until f is known
-        to rtol.
+        """A^-1 b, on the rows of this rank, with solves for what is left; iterative solvers repeat them until f is
+        known to rtol.
 
         Args:
             values: b.

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -22,7 +23,7 @@ from scaling_limits.particles.sampling.ranks import on_all_ranks
 from ..coefficients import function_at
 from ..problem import ReversibleDiffusion
 from .between_nodes import BetweenNodes
-from .chain_solver import ChainSolver
+from .chain_solver import ChainSolver, added
 from .fields import ScalarField
 from .killed_chain import KilledChain
 from .target_sets import TargetSet
@@ -33,7 +34,8 @@ class ErrorSettings:
     """How errors of the cells are estimated, and when they are said.
 
     Args:
-        orders: the least and the largest order that is believed, and the one of the scheme, where no third grid tells it.
+        orders: the least and the largest order that is believed, and the one of the scheme, where no third grid tells
+            it.
         safety: of the estimate.
         around: part of the nodes along each direction in which the largest estimate counts for a node.
         said: relative error of the largest value from which a warning says so.
@@ -94,7 +96,7 @@ class GridProblem:
     def variance(self) -> np.ndarray:
         """The variance of the time to the sets (size,): -L v = 2 sigma <M grad T, grad T>, as it is for the chain."""
         terms, _ = self.solver.solve(self.chain.spread(*self.time)[:, None])
-        return np.asarray(sum(terms)[:, 0])
+        return added(terms)[:, 0]
 
     @cached_property
     def shares(self) -> tuple[np.ndarray, ...]:
@@ -179,16 +181,25 @@ def scalar_errors(problem: GridProblem, of: Callable[[GridProblem], dict[str, fl
         coarser = coarser.coarser
     result = {}
     for name, value in found[0].items():
-        changes = [abs(one[name] - other[name]) for one, other in zip(found, found[1:])]
-        if not changes:
-            result[name] = np.inf
-            continue
-        least, most, order = SETTINGS.orders
-        if len(changes) > 1:
-            order = float(np.clip(np.log2(max(changes[1] / max(changes[0], 1e-300), 1e-3)), least, most))
-            changes[0] = max(changes[0], changes[1] / 2.0**order)
-        result[name] = max(SETTINGS.safety * changes[0] / (2.0**order - 1.0), ROUNDING * abs(value))
+        changes = [abs(one[name] - other[name]) for one, other in pairwise(found)]
+        result[name] = max(richardson(changes), ROUNDING * abs(value))
     return result
+
+
+def richardson(changes: list[float]) -> float:
+    """The error of a number on the finest of grids, infinite where no coarser one tells it.
+
+    Args:
+        changes: its differences from cells twice as large, and of these from cells four times as large, as far as
+            known.
+    """
+    if not changes:
+        return np.inf
+    least, most, order = SETTINGS.orders
+    if len(changes) > 1:
+        order = float(np.clip(np.log2(max(changes[1] / max(changes[0], 1e-300), 1e-3)), least, most))
+        changes = [max(changes[0], changes[1] / 2.0**order)]
+    return float(SETTINGS.safety * changes[0] / (2.0**order - 1.0))
 
 
 def _around(grid: Grid, errors: np.ndarray) -> np.ndarray:
@@ -228,10 +239,9 @@ def poisson_on_a_grid(equation: ReversibleDiffusion, source: Callable[[np.ndarra
         pinned = int(np.argmax(grid.whole(generator.root)))
         solver = ChainSolver(problem.equation, problem.chain, pinned)
         terms, _ = solver.solve((values - mean / total)[:, None])
-        nodal = np.asarray(sum(terms)[:, 0])
+        nodal = added(terms)[:, 0]
         away = np.where(share > 0, nodal[grid.own], 0.0)
         return np.asarray(nodal - grid.comm.allreduce(float((share * away).sum())) / total)
 
     problem = GridProblem(equation, ())
     return problem.field(solution(problem), solution, ())
-

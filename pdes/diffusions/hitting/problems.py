@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike
 
 from ..coefficients import function_at
 from ..problem import ReversibleDiffusion
+from .chain_solver import added
 from .fields import ScalarField
 from .line import Line, committors, mean_time, poisson_on_a_line
 from .on_grid import GridProblem, poisson_on_a_grid
@@ -30,7 +31,7 @@ def passage_time(equation: ReversibleDiffusion, target: Indicator) -> ScalarFiel
 
 
 def _time(problem: GridProblem) -> np.ndarray:
-    return np.asarray(sum(problem.time))
+    return added(problem.time)
 
 
 def committor(equation: ReversibleDiffusion, a: Indicator, b: Indicator) -> ScalarField:
@@ -43,7 +44,7 @@ def committor(equation: ReversibleDiffusion, a: Indicator, b: Indicator) -> Scal
 
 
 def _forward(problem: GridProblem) -> np.ndarray:
-    return np.clip(sum(problem.shares)[:, 0], 0.0, 1.0)
+    return np.clip(added(problem.shares)[:, 0], 0.0, 1.0)
 
 
 def poisson(equation: ReversibleDiffusion, source: Callable[[np.ndarray], ArrayLike]) -> ScalarField:

@@ -1,1 +1,1 @@
-"""Transitions between two sets, first passages and quasi-stationary laws: rates, currents, and the laws of the times."""
+"""Transitions between two sets, first passages, quasi-stationary laws: rates, currents, and laws of times."""

@@ -11,8 +11,8 @@ from scipy import ndimage
 
 from scaling_limits.meshes.box import Grid
 
-from ..density import inside, interpolated
 from ..hitting.killed_chain import KilledChain
+from ..interpolation import inside, interpolated
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -102,7 +102,9 @@ class EdgeCurrents:
         return float(chain.grid.comm.allreduce(float((leaves * self.along).sum() + cut.sum())))
 
     def field(self) -> VectorField:
-        """The current as a vector field: at a node half of the sum of currents times steps, by its volume; collective."""
+        """The current as a vector field: at a node half of the sum of currents times steps, by its volume;
+        collective.
+        """
         chain, grid = self.chain, self.chain.grid
         nodal = np.zeros((grid.size, grid.dim))
         for k in range(grid.dim):

@@ -11,14 +11,15 @@ from numpy.typing import ArrayLike
 from scaling_limits.particles import InvalidArgument
 from scaling_limits.particles.sampling.ranks import on_all_ranks
 
-from ..density import corners, inside
+from ...time.resolvents import RESOLVENT4
 from ..evolution import evolve
+from ..hitting.chain_solver import added
 from ..hitting.fields import ScalarField
 from ..hitting.line import Line, moments
 from ..hitting.on_grid import GridProblem
 from ..hitting.target_sets import Indicator, TargetSet
+from ..interpolation import corners, inside
 from ..problem import ReversibleDiffusion
-from ...time.resolvents import RESOLVENT4
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -56,7 +57,15 @@ class FirstPassage:
         """
         start = initial if callable(initial) else self._at_a_point(initial)
         run = evolve(
-            self.equation, start, times, RESOLVENT4, None, None, 60.0, False, self.target  # type: ignore[arg-type]
+            self.equation,
+            start,
+            times,
+            RESOLVENT4,
+            None,
+            None,
+            60.0,
+            False,
+            self.target,
         )
         return run.survival
 
@@ -80,6 +89,6 @@ def first_passage(equation: ReversibleDiffusion, target: Indicator) -> FirstPass
     if equation.dim == 1:
         return FirstPassage(equation, target, *moments(Line(equation, sets)))
     problem = GridProblem(equation, sets)
-    mean = problem.field(np.asarray(sum(problem.time)), lambda other: np.asarray(sum(other.time)), (0.0,))
+    mean = problem.field(added(problem.time), lambda other: added(other.time), (0.0,))
     variance = problem.field(problem.variance, lambda other: other.variance, (0.0,))
     return FirstPassage(equation, target, mean, variance)

@@ -10,7 +10,8 @@ from mpi4py import MPI
 from scaling_limits.particles.errors import NotConverged, Unresolved, warn
 
 from ..density import FLOOR, Density
-from ..hitting.on_grid import GridProblem, scalar_errors
+from ..hitting.chain_solver import added
+from ..hitting.on_grid import GridProblem, richardson, scalar_errors
 from ..hitting.target_sets import Indicator, TargetSet
 from ..problem import ReversibleDiffusion
 from ..slow_modes import slowest_modes
@@ -46,6 +47,7 @@ def quasi_stationary(equation: ReversibleDiffusion, target: Indicator) -> QuasiS
     problem = GridProblem(equation, (TargetSet("target", target, 0.0),))
     mode, rate, second = _mode(problem)
     error = scalar_errors(problem, lambda other: {"rate": _mode(other)[1]})["rate"]
+    density = _density(problem, mode)
     if equation.comm.rank == 0:
         if not error <= max(SAID, equation.rtol) * rate:
             known = f"known to about {error / rate:.0e} only" if error < rate else "not known"
@@ -53,7 +55,7 @@ def quasi_stationary(equation: ReversibleDiffusion, target: Indicator) -> QuasiS
         if second - rate <= CLOSE * rate:
             message = f"two rates, {rate:.6g} and {second:.6g}, are almost the same"
             warn(f"{message}: which law paths come to depends on where they start", Unresolved)
-    return QuasiStationary(_density(equation, problem, mode), rate, error)
+    return QuasiStationary(density, rate, error)
 
 
 def _mode(problem: GridProblem) -> tuple[np.ndarray, float, float]:
@@ -66,7 +68,7 @@ def _mode(problem: GridProblem) -> tuple[np.ndarray, float, float]:
     rate, before = 0.0, np.inf
     for _ in range(ROUNDS):
         terms, _ = problem.solver.solve(own[:, None])
-        whole = np.maximum(np.nan_to_num(np.asarray(sum(terms)[:, 0])), 0.0)
+        whole = np.maximum(np.nan_to_num(added(terms)[:, 0]), 0.0)
         own = whole[grid.own]
         flow, mass = comm.allreduce(np.array([(root**2 * killing * own).sum(), (root**2 * own).sum()]))
         before, rate = rate, float(flow / mass)
@@ -77,8 +79,22 @@ def _mode(problem: GridProblem) -> tuple[np.ndarray, float, float]:
     return grid.whole(own), rate, second
 
 
-def _density(equation: ReversibleDiffusion, problem: GridProblem, mode: np.ndarray) -> Density:
+def _distance(problem: GridProblem, density: Density) -> float | None:
+    """The estimated error of the density in total variation, by that on coarser grids; collective."""
+    changes: list[float] = []
+    fine = density
+    coarser = problem.coarser
+    while coarser is not None and len(changes) < 2:
+        coarse = _density(coarser, _mode(coarser)[0])
+        nodes, volumes = fine.nodes, problem.equation.generator.volumes
+        changes.append(float((np.abs(fine.at(nodes) - coarse.at(nodes)) * volumes).sum()))
+        problem, fine, coarser = coarser, coarse, coarser.coarser
+    return richardson(changes) if changes else None
+
+
+def _density(problem: GridProblem, mode: np.ndarray) -> Density:
     """The density pi f, normalised, with its moments."""
+    equation = problem.equation
     grid, generator = equation.grid, equation.generator
     share = generator.volumes * np.exp(-generator.exponent) * mode
     total = float(share.sum())
@@ -92,4 +108,9 @@ def _density(equation: ReversibleDiffusion, problem: GridProblem, mode: np.ndarr
         entropy = float(np.nansum(weights * np.log(mode * partition / total)))
     sigma = float(equation.coefficients.temperature)
     energy = sigma * (entropy - np.log(partition) + generator.lowest)
-    return Density(grid, equation.exponent, ratio, 1.0, mean, (away.T * weights) @ away, entropy, energy)
+    killed = (problem.sets[0].holds,)
+    density = Density(
+        grid, equation.exponent, ratio, 1.0, mean, (away.T * weights) @ away, entropy, energy, killed,
+        lambda: _distance(problem, density),
+    )  # fmt: skip
+    return density

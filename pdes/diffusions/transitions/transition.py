@@ -7,8 +7,8 @@ With the committor q (the probability to reach B before A) and the equilibrium m
     k_AB = nu / int mu (1 - q),   k_BA = nu / int mu q                            rates,
     int mu q (1 - q) / nu                                                         mean duration.
 
-Source: E and Vanden-Eijnden, Towards a theory of transition paths, J. Stat. Phys. 123 (2006) 503; Bovier, Eckhoff, Gayrard
-and Klein, Metastability in reversible diffusion processes I, J. Eur. Math. Soc. 6 (2004) 399.
+Source: E and Vanden-Eijnden, Towards a theory of transition paths, J. Stat. Phys. 123 (2006) 503; Bovier, Eckhoff,
+Gayrard and Klein, Metastability in reversible diffusion processes I, J. Eur. Math. Soc. 6 (2004) 399.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from scaling_limits.particles.errors import NotConverged, Unresolved, warn
 from scaling_limits.particles.sampling.ranks import on_all_ranks
 from scaling_limits.particles.support.checks import flag
 
+from ..hitting.chain_solver import added
 from ..hitting.fields import ScalarField
 from ..hitting.line import Line, committors
 from ..hitting.line_panels import WEIGHTS, Integrals
@@ -124,9 +125,7 @@ def _on_a_line(equation: ReversibleDiffusion, sets: tuple[TargetSet, ...], bound
     density = load / float((load * (panels.half[:, None] * WEIGHTS)).sum())
     field = line.field(density, np.abs(density) * relative["mean_duration"], (0.0, 0.0))
     flows = _flows(line, panels.resistance, total)
-    current = VectorField(
-        line.grid, lambda x: _flow_at(line, flows, x), _flow_at(line, flows, line.grid.nodes)
-    )
+    current = VectorField(line.grid, lambda x: _flow_at(line, flows, x), _flow_at(line, flows, line.grid.nodes))
     least, most = (found["frequency"] - errors["frequency"], found["frequency"] + errors["frequency"])
 
     def flux(region: Indicator) -> float:
@@ -161,7 +160,9 @@ def _flows(line: Line, resistance: np.ndarray, total: float) -> np.ndarray:
     flows = []
     for gap in line.gaps:
         joins = {gap.left, gap.right} == {0, 1}
-        size = np.exp(-total - Integrals.of(resistance[gap.panels], line.panels.half[gap.panels]).whole) if joins else 0.0
+        size = (
+            np.exp(-total - Integrals.of(resistance[gap.panels], line.panels.half[gap.panels]).whole) if joins else 0.0
+        )
         flows.append(size if gap.right == 1 else -size)
     return np.array(flows)
 
@@ -214,7 +215,9 @@ def _on_a_grid(equation: ReversibleDiffusion, sets: tuple[TargetSet, ...], bound
 def _within(
     numbers: dict[str, float], errors: dict[str, float], lower: float, upper: float
 ) -> tuple[dict[str, float], dict[str, float]]:
-    """The numbers with a frequency in its interval: the middle of it where that is narrower than the error of the cells."""
+    """The numbers with a frequency in its interval: the middle of it where that is narrower than the error of the
+    cells.
+    """
     found, nu = numbers["frequency"], 0.5 * (lower + upper)
     error = 0.5 * (upper - lower)
     if error > errors["frequency"]:
@@ -227,7 +230,7 @@ def _within(
 
 def _share(problem: GridProblem, which: int) -> np.ndarray:
     """The probability (size,) to reach the second set before the first, or the first before the second."""
-    values = np.clip(sum(problem.shares)[:, which], 0.0, 1.0)
+    values = np.clip(added(problem.shares)[:, which], 0.0, 1.0)
     values[problem.chain.place == 1 - which] = 1.0
     values[problem.chain.place == which] = 0.0
     return np.asarray(values)
