@@ -49,6 +49,7 @@ class EvolutionSettings:
             the same.
         same_start: change of the initial density, in total variation, that does so.
         same_killing: change of the rates into absorbing sets, relative, that does so.
+        long_way: times the fastest rate, from which a stop is put after its start.
         most_steps: steps of a given size at most.
         seconds: of a linear solve, for each node.
     """
@@ -64,6 +65,7 @@ class EvolutionSettings:
     same_field: float = 1e-10
     same_start: float = 1e-12
     same_killing: float = 1e-6
+    long_way: float = 2.0**44
     most_steps: int = 2**40
     seconds: float = 2e-7
 
@@ -212,16 +214,30 @@ def evolve(
         keeper = Checkpoint(checkpoint, every, grid, _problem(equation, snapshots, choice), traits)
     system = ReversibleSystem(chain, choice, equation.petsc_options)
     integrator = DensityIntegrator(system, choice)
-    end = integrator.integrated(system.start(probabilities), snapshots, keeper, shown and comm.rank == 0)
-    densities = np.array([grid.whole(density) for density in end.snapshots])
+    stops, kept = _with_stops(snapshots, system.resolvents.fastest)
+    end = integrator.integrated(system.start(probabilities), stops, keeper, shown and comm.rank == 0)
+    densities = np.array([grid.whole(end.snapshots[i]) for i in kept])
+    entropies = np.array(end.entropies)[kept]
 
     def again(other: ReversibleDiffusion) -> DensityEvolution:
         return evolve(other, initial, snapshots, scheme, None, None, every, False, absorbing)
 
     known = choice.step is None and callable(initial)
     return DensityEvolution(
-        equation, snapshots, densities, np.array(end.entropies), end.statistics, absorbing, again if known else None
+        equation, snapshots, densities, entropies, end.statistics, absorbing, again if known else None
     )
+
+
+def _with_stops(times: np.ndarray, fastest: float) -> tuple[np.ndarray, np.ndarray]:
+    """The times with a stop after the start of each long way, and the places of the times among them.
+
+    Steps are dyadic parts of the way between two stops: from the start of a long one they must be much smaller than
+    2^-60 of it.
+    """
+    starts = np.concatenate([[0.0], times[:-1]])
+    long = (times - starts) * fastest > SETTINGS.long_way
+    stops = np.unique(np.concatenate([times, starts[long] + np.sqrt(SETTINGS.long_way) / fastest]))
+    return (stops, np.searchsorted(stops, times)) if long.any() else (times, np.arange(len(times)))
 
 
 def _chosen(

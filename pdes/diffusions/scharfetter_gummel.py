@@ -268,6 +268,19 @@ class ScharfetterGummel:
         )
         return across, out, back
 
+    def rates_back(self, part: np.ndarray) -> np.ndarray:
+        """The rates (E,) from the tails of edges against their steps, to where a set begins.
+
+        Args:
+            part: of a step, to there (E,).
+        """
+        tail, weight = self.edges.tail, self.temperature * self.edges.weight
+        slope = self.exponent[tail] - self.exponent[self.edges.head]
+        # Psi goes on beyond the tail with the slope and the curvature that it has along the edge
+        difference = part * slope + 0.5 * part * (1.0 + part) * self.curvature
+        bend = bent(difference, part**2 * self.curvature)
+        return np.asarray(weight / part * bend * bernoulli(difference) / self.volumes[tail])
+
     @cached_property
     def curvature(self) -> np.ndarray:
         """The second difference of Psi/sigma along each edge (E,): of those at its two ends the smaller one, and 0

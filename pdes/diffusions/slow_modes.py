@@ -167,7 +167,7 @@ class DeflatedResolvents:
 
     def __init__(self, chain: KilledChain, matrix: PETSc.Mat, resolvents: Resolvents) -> None:
         self._chain, self._matrix, self._resolvents = chain, matrix, resolvents
-        self._comm, self._fastest = chain.grid.comm, fastest(matrix)
+        self._comm, self.fastest = chain.grid.comm, fastest(matrix)
         # whether the slow modes are taken for every c
         self.learned = False
 
@@ -180,12 +180,6 @@ class DeflatedResolvents:
     def left(self) -> float:
         """The largest residual that an iterative solver has left."""
         return self._resolvents.left
-
-    @cached_property
-    def _kernel(self) -> SlowModes:
-        one = kernel(self._chain)
-        vectors = np.zeros((len(self._chain.free), 0)) if one is None else one[:, None]
-        return SlowModes(vectors, np.zeros(vectors.shape[1]))
 
     @cached_property
     def _slow(self) -> SlowModes:
@@ -205,12 +199,14 @@ class DeflatedResolvents:
         Raises:
             NotConverged: the solver failed, or is not exact enough.
         """
-        self.learned = self.learned or c * self._fastest > SETTINGS.needed
-        modes = self._slow if self.learned else self._kernel
+        self.learned = self.learned or c * self.fastest > SETTINGS.needed
+        if not self.learned:
+            return self._resolvents.solve(c, right_hand_side)
+        modes = self._slow
         known = modes.vectors.T @ right_hand_side
         known = np.asarray(self._comm.allreduce(known))
         rest = right_hand_side - modes.vectors @ known
-        most = SETTINGS.largest / self._fastest
+        most = SETTINGS.largest / self.fastest
         if c <= most:
             result = self._without(modes, self._resolvents.solve(c, rest))
         else:

@@ -89,9 +89,15 @@ class KilledChain:
         for number, held in enumerate(nodes_of(grid, generator.alive, sets, generator.quiet)):
             place[held] = number
         first, last = on_all_ranks(grid.comm, lambda: _entrances(grid, edges, sets, place))
+        outer = on_all_ranks(grid.comm, lambda: _outer_entrances(grid, edges, sets, place))
         tail, head = edges.tail, edges.head
         across, out, back = generator.rates(np.minimum(first.part, 1.0), np.minimum(last.part, 1.0))
-        parts = []
+        # where the way back from a node leads out of the box through a set, its difference goes to both sides, and the
+        # way back counts in full, as for the two ends of an edge
+        half = outer.set >= 0
+        across, out, back = (np.where(half, 0.5, 1.0) * each for each in (across, out, back))
+        leaving = generator.rates_back(np.where(half, outer.part, 1.0))
+        parts = [(tail[half], -edges.step[half], leaving[half], outer.set[half])]
         for end, step, rate, entrance in ((tail, edges.step, out, first), (head, -edges.step, back, last)):
             enters = (entrance.set >= 0) & (place[end] < 0)
             parts.append((end[enters], step[enters], rate[enters], entrance.set[enters]))
@@ -216,6 +222,34 @@ def _first(
     result = np.full(len(begin), np.inf)
     result[inside] = low + within * length
     return result
+
+
+def _outer_entrances(grid: Grid, edges: Edges, sets: tuple[TargetSet, ...], place: np.ndarray) -> _Entrances:
+    """Where the ways from the tails of edges back against their steps enter a set before or when they leave the box.
+
+    A node from which such a way leaves the box takes its difference to the other side (`scharfetter_gummel.edges`).
+    """
+    index = np.stack(np.unravel_index(edges.tail, grid.shape), axis=1)
+    walls, last = ~np.array(grid.periodic), np.array(grid.shape) - 1
+    with np.errstate(divide="ignore", invalid="ignore"):
+        room = np.where(
+            edges.step > 0, index / edges.step, np.where(edges.step < 0, (index - last) / edges.step, np.inf)
+        )
+    exit_part = np.where(walls, room, np.inf).min(axis=1, initial=np.inf)
+    part, number = np.full(len(edges.tail), np.inf), np.full(len(edges.tail), -1)
+    some = (
+        np.flatnonzero((exit_part > 0.0) & (exit_part < 1.0) & (place[edges.tail] < 0))
+        if sets
+        else np.zeros(0, dtype=int)
+    )
+    begin = grid.coordinates(edges.tail[some])
+    way = -exit_part[some, None] * edges.step[some] * grid.spacing
+    looks = LOOKS * max(1, edges.widest)
+    for k, one in enumerate(sets):
+        within = _first(grid, one, begin, way, one.holds(wrapped(grid, begin + way)), looks) if some.size else way[:, 0]
+        closer = within * exit_part[some] < part[some]
+        part[some[closer]], number[some[closer]] = (within * exit_part[some])[closer], k
+    return _Entrances(np.maximum(part, SHORTEST), number)
 
 
 def _near(grid: Grid, place: np.ndarray) -> np.ndarray:

@@ -225,7 +225,10 @@ def say(equation: ReversibleDiffusion, errors: np.ndarray | None, size: float) -
         message = "the error that the cells leave is not known: cells twice as large do not resolve the sets"
         warn(f"{message}; take more cells", Unresolved)
     elif not (worst := float(np.nanmax(errors)) / max(size, 1e-300)) <= max(SETTINGS.said, equation.rtol):
-        warn(f"the solution is known to about {worst:.0e} of its largest value only; take more cells", Unresolved)
+        node = np.array([int(np.nanargmax(errors))])
+        place = [float(f"{c:.4g}") for c in equation.grid.coordinates(node)[0]]
+        message = f"the solution is known to about {worst:.0e} of its largest value only near x = {place}"
+        warn(f"{message}; take more cells", Unresolved)
 
 
 def poisson_on_a_grid(equation: ReversibleDiffusion, source: Callable[[np.ndarray], ArrayLike]) -> ScalarField:
