@@ -10,7 +10,7 @@ FENICSX = ("baratta2023", "alnaes2014")
 METHODS = {  # by class, beyond its paper
     "PinnedBalls": ("salmon2011",),
     "Langevin": ("salmon2011", "leimkuhler2013"),
-    "EffectiveLangevin": ("salmon2011",),
+    "EffectiveLangevin": ("salmon2011", "bossy2004"),
     "RotatorLattice": ("salmon2011",),
     "TransportProcess": ("salmon2011",),
     "BilliardEquations": ("hairer1996",),

@@ -1,4 +1,4 @@
-"""Time steps of samplers: narrow features are seen, what is not stable or never ends is refused, walls are warned of."""
+"""Time steps of samplers: narrow features are seen, what is not stable or never ends is refused."""
 
 import json
 import subprocess
@@ -7,13 +7,12 @@ from math import prod
 
 import numpy as np
 import pytest
-from chance import assert_mean, assert_uniform
+from chance import assert_mean
 from interrupts import LIMIT
 from scipy import integrate
 from sympy import cos, cosh, exp, pi, sqrt, tanh
 
 from scaling_limits.particles import (
-    AssumptionWarning,
     EffectiveLangevin,
     InvalidArgument,
     Langevin,
@@ -135,24 +134,6 @@ def test_steps_of_the_effective_sampler(dim):
         pushed.sample([-2.0], [50.0], 600, 1, 0.02)
     jump = EffectiveLangevin(lambda x: -np.sign(x), lambda x: np.ones((len(x), 1, 1)), [(-9, 9)], [False])
     jump.sample([0.0], [1.0], 600, 1, 0.01)  # a drift with a jump has no rate, and is no mistake
-
-
-def test_reflection_where_noise_is_crooked_is_said():
-    """At a wall M must have no entries off the diagonal; where paths do not come, or M is straight, nothing is said."""
-    root = np.linalg.cholesky([[1.0, 0.9], [0.9, 1.0]])
-
-    def crooked(size, periodic=False):
-        noise = lambda x: np.repeat(root[None], len(x), axis=0)  # noqa: E731
-        return EffectiveLangevin(lambda x: -x, noise, [(-size, size)] * 2, [periodic] * 2)
-
-    with pytest.warns(AssumptionWarning, match="off the diagonal"):
-        crooked(0.5).sample([0.0, 0.0], [0.5], 600, 1, 0.01)
-    crooked(9.0).sample([0.0, 0.0], [0.5], 600, 1, 0.01)
-    crooked(0.5, True).sample([0.0, 0.0], [0.5], 600, 1, 0.01)
-    straight = EffectiveLangevin(lambda x: 0 * x, lambda x: np.repeat(np.diag([1.0, 0.5])[None], len(x), axis=0), [(0, 1)] * 2, [False] * 2)  # fmt: skip
-    found = straight.sample([0.3, 0.5], [6.0], 3000, 1, 0.01)
-    for i in range(2):
-        assert_uniform(found.positions[-1, :, i])
 
 
 FLAT = MultiscalePotential(1, 1, 0.5, lambda x: x[0] ** 2 / 2, NONE)
