@@ -5,9 +5,10 @@ from .diffusions.grid_data import PeriodicGrid, RegularGrid
 from .diffusions.langevin import Langevin
 from .diffusions.langevin_schemes import LEIMKUHLER_MATTHEWS, STOCHASTIC_HEUN, LangevinScheme
 from .diffusions.multiscale_potential import MultiscalePotential
+from .diffusions.passages.first_passages import FirstPassages
 from .diffusions.paths import Paths
 from .diffusions.potential_gallery import egg_carton, fully_coupled, laminate, mueller_brown, self_similar
-from .errors import AssumptionWarning, InvalidArgument, LongRun, Unstable
+from .errors import AssumptionWarning, InvalidArgument, LongRun, Unresolved, Unstable
 from .pinned_balls.ensemble import Ensemble, load
 from .pinned_balls.model import PinnedBalls
 from .pinned_balls.white_noise import (
@@ -37,6 +38,7 @@ __all__ = [
     "Dissipation",
     "EffectiveLangevin",
     "Ensemble",
+    "FirstPassages",
     "InvalidArgument",
     "Langevin",
     "LangevinScheme",
@@ -52,6 +54,7 @@ __all__ = [
     "RotatorEnsemble",
     "RotatorLattice",
     "TransportProcess",
+    "Unresolved",
     "Unstable",
     "WhiteNoiseTests",
     "canonical_variables",

@@ -72,7 +72,7 @@ class Unstable(RuntimeError):
 
 
 class Unresolved(UserWarning):
-    """The mesh is too coarse for what was asked; there is a result, and its error is above the tolerance or unknown."""
+    """The mesh is too coarse, or samples too few, for what was asked: the error is above the tolerance or unknown."""
 
 
 class AssumptionWarning(UserWarning):

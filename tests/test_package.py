@@ -116,6 +116,7 @@ def results():
     return {
         "Ensemble": (balls.sample([1e-3], runs=5, seed=1), {}, "mean"),
         "Paths": (Langevin(potential, 0.3).sample(start, [0.01], 4, 1), {}, "positions"),
+        "FirstPassages": (Langevin(potential, 0.3).first_passages(start, lambda x: x[:, 0] > 0.01, 4, 1), {}, "times"),
         "RotatorEnsemble": (rotators.sample(np.ones(2), [0.01], 3, 1), {}, "actions"),
         "EffectiveTensor": (effective_tensor(potential, start[None], 1e-3), {}, "value"),
         "EffectiveCoefficients": (

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..errors import AssumptionWarning, InvalidArgument, Unstable, warn
+from ..errors import InvalidArgument, Unstable
 from ..sampling.normal_tiles import PAIRS, TILE, fill_tile
 from ..sampling.philox import Purpose, key_words
 from ..sampling.ranks import communicator, on_all_ranks, same_on_all_ranks
@@ -20,6 +20,7 @@ from ..sampling.steps import check_bounded
 from ..sampling.workers import Stop
 from ..support import checks
 from .paths import Advance, Paths, PathSampler, checked_start
+from .reflection import Walls
 
 if TYPE_CHECKING:
     from mpi4py import MPI
@@ -32,24 +33,19 @@ SECONDS = 6e-7
 
 @dataclass(frozen=True)
 class WatchSettings:
-    """When steps are refused, and reflections warned of.
+    """When steps are refused.
 
     Args:
         largest_step: in units of 1/rate, the rate at which the drift changes along a step, where paths start.
         largest_on_paths: the same wherever they come to.
         shortest_way: ways below this part of their root mean square tell nothing of the rate.
         steps_between_looks: at the rate, after that many first steps which are all looked at.
-        off_diagonal: entries of M below this part of the diagonal ones count as 0.
-        reflected: paths that were reflected wrongly are let be up to this multiple of the square root of the number of
-            paths, which is not seen in averages.
     """
 
     largest_step: float = 1.0
     largest_on_paths: float = 1.5
     shortest_way: float = 0.3
     steps_between_looks: int = 16
-    off_diagonal: float = 1e-6
-    reflected: float = 0.5
 
 
 SETTINGS = WatchSettings()
@@ -66,8 +62,7 @@ class EffectiveLangevin:
     Args:
         drift: b, from points (P, d) to values (P, d).
         noise: B, from points (P, d) to values (P, d, d).
-        box: pairs (a, b) (d, 2); paths are reflected at its walls (which is of first order only, and right for the
-            equation without flux where M has no entries off the diagonal: take a box that paths hardly fill).
+        box: pairs (a, b) (d, 2); at its walls paths are reflected without flux, along M n, which is of weak order 1.
         periodic: for each direction, or for all, whether there are no walls.
         bounds: an older name of `box`.
 
@@ -75,7 +70,7 @@ class EffectiveLangevin:
         InvalidArgument: a box or periods of a wrong shape.
 
     Source: Duncan, Duong and Pavliotis (2023), equation (18); the scheme: Kloeden and Platen, Numerical Solution of
-    Stochastic Differential Equations, section 15.1, (1.3).
+    Stochastic Differential Equations, section 15.1, (1.3); reflections: Bossy, Gobet and Talay (2004).
     """
 
     drift: Field
@@ -112,6 +107,10 @@ class EffectiveLangevin:
         """Dimension d of space."""
         return len(self.box)
 
+    @property
+    def _walls(self) -> Walls:
+        return Walls(self.box, self.periodic)
+
     def step(self, x: np.ndarray, z: np.ndarray, signs: np.ndarray, h: float) -> np.ndarray:
         """One step of weak order 2, before reflection.
 
@@ -126,19 +125,19 @@ class EffectiveLangevin:
     def _stepped(self, x: np.ndarray, z: np.ndarray, signs: np.ndarray, h: float) -> tuple[np.ndarray, ...]:
         """The new positions; the way of a step of Euler's method, and how the drift changes along it."""
         root, w = math.sqrt(h), math.sqrt(h) * z
-        here = self._within(x)
+        here = self._walls.within(x)
         b, noise = self.drift(here), self.noise(here)
-        ahead = self._within(x + h * b + np.einsum("pij,pj->pi", noise, w))
+        ahead = self._walls.within(x + h * b + np.einsum("pij,pj->pi", noise, w))
         b_ahead = self.drift(ahead)
         new = x + 0.5 * h * (b + b_ahead) + 0.5 * np.einsum("pij,pj->pi", noise, w)
         pairs = self._pairs(signs, h)
         for j in range(self.dim):
-            shifted = [self.noise(self._within(x + h * b + side * root * noise[:, :, j])) for side in (1, -1)]
+            shifted = [self.noise(self._walls.within(x + h * b + side * root * noise[:, :, j])) for side in (1, -1)]
             plus, minus = shifted[0][:, :, j], shifted[1][:, :, j]
             new += 0.25 * (plus + minus) * w[:, j, None]
             new += 0.25 * (plus - minus) * ((w[:, j] ** 2 - h) / root)[:, None]
         for r in range(self.dim if self.dim > 1 else 0):
-            plus, minus = (self.noise(self._within(x + side * root * noise[:, :, r])) for side in (1, -1))
+            plus, minus = (self.noise(self._walls.within(x + side * root * noise[:, :, r])) for side in (1, -1))
             for j in range(self.dim):
                 if j != r:
                     second = plus[:, :, j] + minus[:, :, j] - 2.0 * noise[:, :, j]
@@ -154,13 +153,6 @@ class EffectiveLangevin:
         pairs[:, upper[0], upper[1]] = h * signs
         return pairs - pairs.swapaxes(1, 2)
 
-    def _within(self, x: np.ndarray) -> np.ndarray:
-        """Positions in the box: periods are taken off, and what is beyond a wall is reflected."""
-        low, high = self.box.T
-        length = high - low
-        around = np.mod(x - low, np.where(self.periodic, length, 2 * length))
-        return low + np.where(~self.periodic & (around > length), 2 * length - around, around)
-
     def sample(
         self,
         initial: ArrayLike,
@@ -174,7 +166,7 @@ class EffectiveLangevin:
         progress: bool = False,
         comm: MPI.Comm | None = None,
     ) -> Paths:
-        """Positions X at times, by Platen's scheme of weak order 2.
+        """Positions X at times, by Platen's scheme of weak order 2, with reflections of weak order 1.
 
         The arguments are those of `Langevin.sample`, without the scheme; paths start in the box, and the largest time
         step must be given.
@@ -187,8 +179,6 @@ class EffectiveLangevin:
             Unstable: a position is not finite, or the drift changes too much in a step where paths have come to.
 
         Warns:
-            AssumptionWarning: more than a few paths were reflected at walls where M = B B^T has entries off the
-                diagonal: without flux there, they would be reflected along M n, and the samples have another law.
             LongRun: it takes more than ten minutes.
         """
         communicator(comm, optional=True)
@@ -198,12 +188,9 @@ class EffectiveLangevin:
         some = start[:AGREED]
         drift, noise = on_all_ranks(comm, lambda: (self.drift(some), self.noise(some)))
         same_on_all_ranks(comm, initial=start, times=snapshots, seed=seed, step=h, drift=drift, noise=noise)
-        # of each tile, the walls that its paths met first, and where
-        reflections: list[tuple[np.ndarray, np.ndarray]] = []
 
         def begin(index: int, x: np.ndarray, stop: Stop) -> Advance:
-            x, place, met = x.copy(), x.copy(), np.zeros(x.shape, dtype=bool)
-            reflections.append((place, met))
+            x, walls = x.copy(), self._walls
 
             def advance(first: int, count: int, size: float) -> np.ndarray:
                 for n in range(first, first + count):
@@ -212,18 +199,15 @@ class EffectiveLangevin:
                     if n < SETTINGS.steps_between_looks or n % SETTINGS.steps_between_looks == 0:
                         self._check_rate(way, change, size, n)
                     check_bounded(new, h)
-                    x[:] = self._within(new)
-                    if self.dim > 1:
-                        self._note_walls(new, x, met, place)
+                    x[:] = walls.reflected(new, self.noise)
+                    # a noise that is not finite at a wall
+                    check_bounded(x, h)
                 return x
 
             return advance
 
         sampler = PathSampler(start, snapshots, h, checks.seed(seed), begin, SECONDS * self.dim**2)
-        result = sampler.sampled(workers, progress, comm)
-        oblique = on_all_ranks(comm, lambda: [self._oblique(place, met) for place, met in reflections])
-        self._warn_of_walls(np.concatenate([np.zeros((0, self.dim)), *oblique]), len(start), comm)
-        return result
+        return sampler.sampled(workers, progress, comm)
 
     def _checked(
         self, initial: ArrayLike, times: ArrayLike, paths: tuple[str, object], seed: int | None, step: float | None
@@ -249,39 +233,6 @@ class EffectiveLangevin:
                 f"{h:.3g} is not stable: {where}, the drift has the rate {rate:.3g}, so take at most {0.2 / rate:.3g}"
             )
             raise InvalidArgument("step", text) if step == 0 else Unstable(f"the time step {text}.")
-
-    def _note_walls(self, new: np.ndarray, x: np.ndarray, met: np.ndarray, place: np.ndarray) -> None:
-        """Keep the first place at which each path was reflected; `new` are positions before, `x` after reflection."""
-        walls = ((new < self.box[:, 0]) | (new > self.box[:, 1])) & ~self.periodic
-        if walls.any():
-            first = np.flatnonzero(walls.any(axis=1) & ~met.any(axis=1))
-            met[first], place[first] = walls[first], x[first]
-
-    def _oblique(self, place: np.ndarray, met: np.ndarray) -> np.ndarray:
-        """Those of the places (P, d) where paths met walls (P, d) with entries of M beside the wall's diagonal one."""
-        some = met.any(axis=1)
-        if not some.any():
-            return place[:0]
-        noise = self.noise(place[some])
-        square = noise @ noise.swapaxes(1, 2)
-        diagonal = np.diagonal(square, axis1=1, axis2=2)
-        beside = np.abs(square) > SETTINGS.off_diagonal * np.sqrt(diagonal[:, :, None] * diagonal[:, None, :])
-        beside &= met[some][:, :, None] & ~np.eye(self.dim, dtype=bool)
-        return np.asarray(place[some][beside.any(axis=(1, 2))])
-
-    def _warn_of_walls(self, places: np.ndarray, paths: int, comm: MPI.Comm | None) -> None:
-        """Warn on rank 0 of paths that were reflected wrongly, unless they are fewer than what chance makes of all.
-
-        Paths that were not reflected have the right law, so that the part that was bounds the error.
-        """
-        everywhere = places if comm is None else np.concatenate(comm.allgather(places))
-        if len(everywhere) > SETTINGS.reflected * math.sqrt(paths) and (comm is None or comm.rank == 0):
-            place = [float(f"{c:.4g}") for c in everywhere[0]]
-            warn(
-                f"{len(everywhere)} of {paths} paths were reflected at walls, as near x = {place}, where M has entries "
-                "off the diagonal: near walls their law is not that of the equation without flux. Take a larger box",
-                AssumptionWarning,
-            )
 
     def _numbers(
         self, step: int, tile: int, count: int, keys: tuple[np.uint64, np.uint64]

@@ -26,6 +26,10 @@ from .langevin_kernels import passage_stepper, tile_stepper
 from .langevin_schemes import LEIMKUHLER_MATTHEWS, STOCHASTIC_HEUN, LangevinScheme
 from .mobility_kernels import platen_passage_stepper, platen_tile_stepper
 from .multiscale_potential import MultiscalePotential
+from .passages.first_passages import FirstPassages
+from .passages.kernels import heun_mover, platen_mover
+from .passages.sampler import PassageSampler, even_limit
+from .passages.targets import Functions, checked_targets
 from .paths import Advance, Paths, PathSampler, checked_start
 
 if TYPE_CHECKING:
@@ -239,6 +243,65 @@ class Langevin:
             return np.where(arrivals < 0, np.inf, arrivals * h)[: len(members)]
 
         return np.concatenate(over_tiles(tile, len(start), workers, progress, comm))
+
+    def first_passages(
+        self,
+        initial: ArrayLike,
+        targets: Functions,
+        paths: int | None = None,
+        seed: int | None = None,
+        step: float | None = None,
+        *,
+        runs: int | None = None,
+        limit: float = math.inf,
+        workers: int | None = None,
+        progress: bool = False,
+        comm: MPI.Comm | None = None,
+    ) -> FirstPassages:
+        """When paths hit the first of several targets, and which one, by the stochastic Heun scheme.
+
+        A target is a level function phi, negative inside and smooth near its boundary: then a path that is outside
+        before and after a step, at x and y, has hit it with the probability exp(-2 phi(x) phi(y)/(step n.A n)), with
+        n = grad phi, A = 2 sigma B at x, and errors are of order step; T is the middle of the step. Or it is an
+        indicator: then it is looked at after every step, and errors are of order sqrt(step), as in
+        `first_passage_times`. Where several are hit in one step, or at the start, the first in the list counts.
+
+        The arguments are those of `sample`, without times and scheme, and:
+
+        * targets: one, a list (K,), or functions by their names: from points (P, d) to levels (P,), or to truth values
+          (P,); numpy functions that numba can compile.
+        * limit: time until which paths are observed; a whole number of steps, which are made shorter for that. How long
+          a call without it takes is not known beforehand.
+
+        Returns:
+            T (R,), the numbers of the targets (R,), and what they tell.
+
+        Raises:
+            InvalidArgument: an argument out of range; a step that is not stable; a target that cannot be compiled, or
+                whose level is not finite at the start or where a path comes to.
+            Unstable: a path has left all bounds, or has come to where the potential is too steep for the step.
+
+        Warns:
+            Unresolved: no path has hit a target before the limit.
+
+        Source: Gobet, Stochastic Processes and their Applications 87 (2000) 167-197.
+        """
+        communicator(comm, optional=True)
+        same_on_all_ranks(comm, **self._model)
+        start, keys, largest = on_all_ranks(comm, lambda: self._checked(initial, runs, paths, seed, step))
+        h, steps = on_all_ranks(comm, lambda: even_limit(limit, largest))
+        sets = on_all_ranks(comm, lambda: checked_targets(targets, start))
+        levels = on_all_ranks(comm, lambda: [(t.name, t.has_level, t.levels(start[:TILE]).tobytes()) for t in sets])
+        same_on_all_ranks(comm, initial=start, seed=seed, step=h, limit=limit, targets=levels)
+        mover = platen_mover if self._has_mobility else heun_mover
+
+        def look(x: np.ndarray, number: int) -> None:
+            self._check_inside(x)
+            self._look(x, h, number)
+
+        move, sigma = mover(gradient_of(self.potential)), self.potential.temperature
+        sampler = PassageSampler(move, sets, start, h, steps, sigma, self._scales, keys, look)
+        return sampler.sampled(checks.seed(seed), limit, workers, progress, comm)
 
     @property
     def _has_mobility(self) -> bool:

@@ -33,6 +33,7 @@ class Purpose(IntEnum):
     SIGNS = 4
     ROTATORS = 5
     TRANSPORT = 6
+    PASSAGES = 7
 
 
 @njit(inline="always")

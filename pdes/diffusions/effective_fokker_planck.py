@@ -98,7 +98,7 @@ class EffectiveFokkerPlanck(ReversibleFokkerPlanck):
         return self.coefficients.noise(points)
 
     def particles(self) -> EffectiveLangevin:
-        """The sampler of the effective equation: dX = b(X) dt + sqrt(2 sigma M(X)) dW, reflected at the walls."""
+        """The sampler of the effective equation: dX = b(X) dt + sqrt(2 sigma M(X)) dW, without flux at walls."""
         # solved now, by all ranks together
         coefficients = self.coefficients
         return EffectiveLangevin(coefficients.drift, coefficients.noise, self.grid.box, self.grid.periodic)

@@ -21,6 +21,7 @@ CONTEXT = {
 KINDS = {
     "Ensemble": "particles",
     "Paths": "particles",
+    "FirstPassages": "particles",
     "RotatorEnsemble": "particles",
     "EffectiveTensor": "cells",
     "EffectiveCoefficients": "cells",
@@ -42,8 +43,8 @@ def load(path: str | os.PathLike[str], **context: Any) -> Any:
         context: what the `load` of that class asks for besides, such as `potential=` for EffectiveCoefficients.
 
     Returns:
-        An Ensemble, Paths, RotatorEnsemble, EffectiveTensor, EffectiveCoefficients, Density, DensityEvolution or
-        BilliardSolution.
+        An Ensemble, Paths, FirstPassages, RotatorEnsemble, EffectiveTensor, EffectiveCoefficients, Density,
+        DensityEvolution or BilliardSolution.
 
     Raises:
         FileNotFoundError: there is no such file.

@@ -9,8 +9,9 @@ PAPERS = {"pinned_balls": "burdzy2022", "diffusions": "duncan2023", "rotators": 
 FENICSX = ("baratta2023", "alnaes2014")
 METHODS = {  # by class, beyond its paper
     "PinnedBalls": ("salmon2011",),
-    "Langevin": ("salmon2011", "leimkuhler2013"),
-    "EffectiveLangevin": ("salmon2011",),
+    "Langevin": ("salmon2011", "leimkuhler2013", "gobet2000"),
+    "FirstPassages": ("salmon2011", "gobet2000"),
+    "EffectiveLangevin": ("salmon2011", "bossy2004"),
     "RotatorLattice": ("salmon2011",),
     "TransportProcess": ("salmon2011",),
     "BilliardEquations": ("hairer1996",),

@@ -129,13 +129,17 @@ def test_zwanzig(shared_folder):
     drawn(shared_folder, {"zwanzig.png"})
 
 
-RECIPES = (EXAMPLES.parent / "how_to_models.md").read_text().split("```python")[1:]
+RECIPES = [
+    recipe
+    for page in ("how_to_models.md", "how_to_first_passages.md")
+    for recipe in (EXAMPLES.parent / page).read_text().split("```python")[1:]
+]
 
 
 @pytest.mark.serial
 @pytest.mark.parametrize("number", range(len(RECIPES)))
 def test_recipes_run(number, tmp_path, monkeypatch):
-    """Each block of the how-to page by itself."""
+    """Each block of the how-to pages by itself."""
     monkeypatch.chdir(tmp_path)
     exec(compile(RECIPES[number].split("```")[0], f"recipe {number}", "exec"), {})
 

@@ -73,12 +73,79 @@ def test_samples():
             passage = {k: v for k, v in (given | arguments).items() if k != "times"}
             with pytest.raises(InvalidArgument, match=f"^{name}: "):
                 Langevin(PLANE, 0.3).first_passage_times(target=lambda x: x[:, 0] > 1, limit=1e-2, **passage)
+            with pytest.raises(InvalidArgument, match=f"^{name}: "):
+                Langevin(PLANE, 0.3).first_passages(targets=lambda x: x[:, 0] > 1, limit=1e-2, **passage)
 
 
 def test_limits():
     for limit in [0, -1.0, np.nan, "a", None, 1j, True, 1e300]:
         with pytest.raises(InvalidArgument, match="^limit: "):
             Langevin(PLANE, 0.3).first_passage_times([0.0, 0.0], lambda x: x[:, 0] > 1, 3, 1, limit=limit)
+        with pytest.raises(InvalidArgument, match="^limit: "):
+            Langevin(PLANE, 0.3).first_passages([0.0, 0.0], lambda x: x[:, 0] > 1, 3, 1, limit=limit)
+
+
+class Object:
+    """A callable that numba cannot compile."""
+
+    def __call__(self, x):
+        return x[:, 0] > 1
+
+
+RIGHT = lambda x: 1 - x[:, 0]  # noqa: E731
+TARGETS = [
+    *[(t, "targets") for t in (None, 3, "x", [], {}, (), {1: RIGHT}, {"": RIGHT}, [RIGHT] * 33, np.eye(2), {RIGHT})],
+    *[
+        (t, "targets")
+        for t in (
+            lambda x: None, lambda x: True, lambda x: x, lambda x: x[:1, 0], lambda x: 1j * x[:, 0], lambda x: [][1],
+            lambda x: sympy.cos(x[:, 0]), lambda x: x[:, 7], lambda: 1, lambda x: (1 - x[:, 0]).astype(np.int64),
+            lambda x: math.erf(x[:, 0]), lambda x: np.linalg.eigvals(x), Object(), np.sin, lambda x: x[:, 0] / 0 * 0,
+            lambda x: np.log(x[:, 0] - 9), lambda x: np.inf + x[:, 0],
+        )
+    ],
+    ([RIGHT, 3], r"targets\[1\]"),
+    ({"a": RIGHT, "b": lambda x: x}, r"targets\['b'\]"),
+    ([lambda x: x[:, 0] > 1, lambda x: np.sqrt(x[:, 0] - 1)], r"targets\[1\]"),
+]  # fmt: skip
+
+
+def test_targets():
+    for targets, name in TARGETS:
+        for comm in (None, MPI.COMM_WORLD):
+            with pytest.raises(InvalidArgument, match=f"^{name}: "), np.errstate(all="ignore"):
+                Langevin(PLANE, 0.3).first_passages([0.0, 0.0], targets, 3, 1, 1e-3, limit=0.01, comm=comm)
+
+
+def test_levels_that_are_lost_on_the_way():
+    """A level that is no number, or has no slope, where paths come to."""
+    for level in (lambda x: np.sqrt(0.1 - x[:, 0]) + 5, lambda x: np.where(x[:, 0] > 0.1, np.inf, 5.0)):
+        with pytest.raises(InvalidArgument, match=r"^targets: .*finite"), np.errstate(all="ignore"):
+            Langevin(PLANE, 0.3).first_passages([0.0, 0.0], level, 64, 1, 1e-3, limit=0.5)
+
+
+def test_starts_outside_of_the_domain():
+    inside = MultiscalePotential(
+        1, 1, 0.3, lambda x: 2 * x[0] ** 2, lambda x, y: (1 + x[0]) * cos(2 * pi * y[0]), domain=[(-2, 2)]
+    )
+    with pytest.raises(InvalidArgument, match="^initial: "):
+        Langevin(inside, 0.5).first_passages([2.5], RIGHT, 3, 1)
+
+
+PASSAGES = Langevin(PLANE, 0.3).first_passages([0.0, 0.0], {"a": RIGHT}, 5, 1, 1e-3, limit=0.5)
+
+
+def test_questions_to_passages():
+    for k in (None, 1, -1, "b", 0.5, True):
+        for ask in (PASSAGES.probability, PASSAGES.bounds):
+            with pytest.raises(InvalidArgument, match="^k: "):
+                ask(k)
+    for times in (None, [], [1.0, 0.5], [-1.0], "a"):
+        with pytest.raises(InvalidArgument, match="^times: "):
+            PASSAGES.survival(times)
+    for path in (None, 3):
+        with pytest.raises(InvalidArgument, match="^path: "):
+            PASSAGES.save(path)
 
 
 def test_steps_that_are_not_stable():

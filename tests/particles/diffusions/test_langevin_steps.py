@@ -1,4 +1,4 @@
-"""Time steps of samplers: narrow features are seen, what is not stable or never ends is refused, walls are warned of."""
+"""Time steps of samplers: narrow features are seen, what is not stable or never ends is refused."""
 
 import json
 import subprocess
@@ -7,13 +7,12 @@ from math import prod
 
 import numpy as np
 import pytest
-from chance import assert_mean, assert_uniform
+from chance import assert_mean
 from interrupts import LIMIT
 from scipy import integrate
 from sympy import cos, cosh, exp, pi, sqrt, tanh
 
 from scaling_limits.particles import (
-    AssumptionWarning,
     EffectiveLangevin,
     InvalidArgument,
     Langevin,
@@ -137,24 +136,6 @@ def test_steps_of_the_effective_sampler(dim):
     jump.sample([0.0], [1.0], 600, 1, 0.01)  # a drift with a jump has no rate, and is no mistake
 
 
-def test_reflection_where_noise_is_crooked_is_said():
-    """At a wall M must have no entries off the diagonal; where paths do not come, or M is straight, nothing is said."""
-    root = np.linalg.cholesky([[1.0, 0.9], [0.9, 1.0]])
-
-    def crooked(size, periodic=False):
-        noise = lambda x: np.repeat(root[None], len(x), axis=0)  # noqa: E731
-        return EffectiveLangevin(lambda x: -x, noise, [(-size, size)] * 2, [periodic] * 2)
-
-    with pytest.warns(AssumptionWarning, match="off the diagonal"):
-        crooked(0.5).sample([0.0, 0.0], [0.5], 600, 1, 0.01)
-    crooked(9.0).sample([0.0, 0.0], [0.5], 600, 1, 0.01)
-    crooked(0.5, True).sample([0.0, 0.0], [0.5], 600, 1, 0.01)
-    straight = EffectiveLangevin(lambda x: 0 * x, lambda x: np.repeat(np.diag([1.0, 0.5])[None], len(x), axis=0), [(0, 1)] * 2, [False] * 2)  # fmt: skip
-    found = straight.sample([0.3, 0.5], [6.0], 3000, 1, 0.01)
-    for i in range(2):
-        assert_uniform(found.positions[-1, :, i])
-
-
 FLAT = MultiscalePotential(1, 1, 0.5, lambda x: x[0] ** 2 / 2, NONE)
 
 
@@ -201,12 +182,14 @@ from scaling_limits.particles import EffectiveLangevin, Langevin, MultiscalePote
 signal.signal(signal.SIGINT, signal.default_int_handler)
 line = Langevin(MultiscalePotential(1, 1, 0.5, lambda x: x[0] ** 2 / 2, lambda x, y: 0), 1.0)
 effective = EffectiveLangevin(lambda x: -x, lambda x: np.ones((len(x), 1, 1)), [(-9, 9)], [False])
-far = lambda x: x[:, 0] > 50.0
+far, level = lambda x: x[:, 0] > 50.0, lambda x: 50.0 - x[:, 0]
 line.sample([0.0], [1e-3], 1, 1, step=1e-3), line.first_passage_times([0.0], far, 1, 1, step=1e-3, limit=1e-2)
+line.first_passages([0.0], level, 1, 1, step=1e-3, limit=1e-2)
 calls = {
     "sample": lambda: line.sample([0.0], [1e4], 5000, 1, step=1e-3),
     "equilibrium": lambda: line.equilibrium([0.0], [1e4], 5000, 1, step=1e-3),
     "first_passage_times": lambda: line.first_passage_times([0.0], far, 5000, 1, step=1e-3),
+    "first_passages": lambda: line.first_passages([0.0], level, 5000, 1, step=1e-3),
     "effective": lambda: effective.sample([0.0], [1e3], 5000, 1, 1e-3),
 }
 taken = {}
@@ -228,5 +211,5 @@ def test_one_interrupt_ends_every_sampler():
     run = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, timeout=LIMIT)
     assert run.returncode == 0, run.stderr
     taken = json.loads(run.stdout)
-    assert set(taken) == {"sample", "equilibrium", "first_passage_times", "effective"}
+    assert set(taken) == {"sample", "equilibrium", "first_passage_times", "first_passages", "effective"}
     assert max(taken.values()) < 2.0, taken

@@ -71,6 +71,7 @@ def test_registry_of_purposes_is_frozen():
         "SIGNS": 4,
         "ROTATORS": 5,
         "TRANSPORT": 6,
+        "PASSAGES": 7,
     }
 
 

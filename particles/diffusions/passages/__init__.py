@@ -1,0 +1,1 @@
+"""First passages of diffusions to several targets: what a target is, when a step has hit it, and the result."""

@@ -1,0 +1,97 @@
+"""Targets of first passages: sets given by truth values, or by levels that are negative inside."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from ...errors import InvalidArgument
+from ...support import checks
+from ...support.compiled_functions import compiled
+
+# from points (P, d) to truth values or levels (P,)
+Function = Callable[[np.ndarray], np.ndarray]
+Functions = Function | list[Function] | tuple[Function, ...] | Mapping[str, Function]
+# of one call; each is compiled into the steps
+MOST = 32
+EXAMPLE = "lambda x: x[:, 0] - 1"
+
+
+@dataclass(frozen=True)
+class Target:
+    """A set that paths may hit.
+
+    Args:
+        name: of the set.
+        argument: the name by which errors speak of it.
+        function: compiled, from points (P, d) to truth values or levels (P,).
+        has_level: whether it gives levels.
+    """
+
+    name: str
+    argument: str
+    function: Function
+    has_level: bool
+
+    @property
+    def boundary_order(self) -> float:
+        """The order in the step at which times and probabilities converge, by how its boundary is seen."""
+        return 1.0 if self.has_level else 0.5
+
+    def levels(self, x: np.ndarray) -> np.ndarray:
+        """Levels at starts (P, d); of an indicator -1 inside and 1 outside.
+
+        Raises:
+            InvalidArgument: they are not finite, not (P,), or the function raises.
+        """
+        values = checks.called(self.argument, self.function, np.ascontiguousarray(x.T).T, (len(x),))
+        if values.shape != (len(x),):
+            raise InvalidArgument(
+                self.argument, f"must return one value for each point, ({len(x)},), not {values.shape}"
+            )
+        if not self.has_level:
+            return np.where(values, -1.0, 1.0)
+        if not np.isfinite(values).all():
+            place = x[np.flatnonzero(~np.isfinite(values))[0]].tolist()
+            raise InvalidArgument(self.argument, f"must be finite, and is not where a path starts, at {place}")
+        return values.astype(np.float64)
+
+
+def checked_targets(targets: Functions, start: np.ndarray) -> tuple[Target, ...]:
+    """The targets that a user gave, compiled.
+
+    Args:
+        targets: a function, a list of them, or functions by their names.
+        start: where paths start (R, d).
+
+    Raises:
+        InvalidArgument: none, too many, or one that cannot be compiled, or does not give truth values or levels (P,).
+    """
+    if callable(targets):
+        return (_checked("0", "targets", targets, start),)
+    if isinstance(targets, Mapping):
+        if not all(isinstance(name, str) and name for name in targets):
+            raise InvalidArgument("targets", "must have names that are texts")
+        named = [(name, f"targets[{name!r}]", function) for name, function in targets.items()]
+    elif isinstance(targets, list | tuple):
+        named = [(str(k), f"targets[{k}]", function) for k, function in enumerate(targets)]
+    else:
+        text = f"must be a callable such as {EXAMPLE}, a list or a dict of them, not {checks.shown(targets)}"
+        raise InvalidArgument("targets", text)
+    if not 1 <= len(named) <= MOST:
+        raise InvalidArgument("targets", f"must be between 1 and {MOST} targets, not {len(named)}")
+    return tuple(_checked(name, argument, function, start) for name, argument, function in named)
+
+
+def _checked(name: str, argument: str, function: Function, start: np.ndarray) -> Target:
+    # other numbers of points too: kernels trust the shape
+    for number in (1, 2, 3):
+        points = np.resize(start[:3], (number, start.shape[1]))
+        values = checks.called(argument, function, points, (number,), what="truth values or levels")
+        if values.shape != (number,) or values.dtype.kind not in "bf":
+            text = f"must return truth values or levels ({number},), not {values.dtype} of shape {values.shape}"
+            raise InvalidArgument(argument, text)
+    made = compiled(argument, function, np.ascontiguousarray(points.T).T, example=EXAMPLE)
+    return Target(name, argument, made, values.dtype.kind == "f")
