@@ -90,7 +90,7 @@ class BoxElements:
     def space(self) -> fem.FunctionSpace:
         """Continuous Lagrange elements."""
         grid = self.grid
-        places = [np.linspace(*limits, n + 1)[ends] for limits, n, ends in zip(grid.box, grid.cells, self.ends)]
+        places = [np.linspace(a, b, n + 1)[ends] for (a, b), n, ends in zip(grid.box, grid.cells, self.ends)]
         mesh = box(grid.box, places, periodic=grid.periodic, comm=grid.comm)
         return fem.functionspace(mesh, ("Lagrange", self.degree))
 

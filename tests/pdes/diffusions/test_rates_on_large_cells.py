@@ -62,7 +62,8 @@ def test_smooth_coefficients_take_large_cells(cells):
     assert np.prod(found.elements) <= np.prod(cells) / 4
     assert found.degree == 8
     errors = np.abs(found.rates - [0, 1, 1.7, 2, 2.7])
-    assert (errors <= found.errors + 1e-12).all()
+    # walls at 30 sigma change rates by some 1e-11
+    assert (errors <= found.errors + 1e-10).all()
     assert (found.errors[1:] <= 1e-8 * found.rates[1:]).all()
 
 
