@@ -88,26 +88,34 @@ class GeneratorForms:
         energy, product = (fem_petsc.assemble_matrix(fem.form(form(f, g))) for form in (self.energy, self.product))
         energy.assemble()
         product.assemble()
-        diagonal = product.getDiagonal()
-        comm = self.mesh.comm
-        first = diagonal.getOwnershipRange()[0]
-        empty = np.flatnonzero(~(diagonal.array > 0)).astype(PETSc.IntType)
-        roots = diagonal.copy()
-        roots.array[:] = np.sqrt(diagonal.array)
-        roots.array[empty] = np.inf
-        inverse = roots.copy()
-        inverse.array[:] = 1.0 / roots.array
-        energy.diagonalScale(inverse, inverse)
-        product.diagonalScale(inverse, inverse)
-        if comm.allreduce(empty.size):
-            top = comm.allreduce(np.abs(energy.getDiagonal().array).max(initial=0.0), MPI.MAX)
-            energy.zeroRowsColumns(empty + first, diag=top)
-            product.zeroRowsColumns(empty + first, diag=1.0)
-        for matrix in (energy, product):
-            matrix.setOption(PETSc.Mat.Option.SYMMETRIC, True)
-            matrix.setOption(PETSc.Mat.Option.SYMMETRY_ETERNAL, True)
-        return energy, product, roots
+        return energy, product, scaled(energy, product)
 
     def integral(self, form: ufl.Form) -> float:
         """The value of a form without arguments, over all ranks."""
         return float(self.mesh.comm.allreduce(np.real(fem.assemble_scalar(fem.form(form)))))
+
+
+def scaled(energy: PETSc.Mat, product: PETSc.Mat) -> PETSc.Vec:
+    """Divide both matrices from both sides by the roots of the diagonal of the second, and return these; collective.
+
+    Rows where the diagonal is 0 become those of the largest diagonal and of 1, and their roots infinite.
+    """
+    diagonal = product.getDiagonal()
+    comm = product.getComm().tompi4py()
+    first = diagonal.getOwnershipRange()[0]
+    empty = np.flatnonzero(~(diagonal.array > 0)).astype(PETSc.IntType)
+    roots = diagonal.copy()
+    roots.array[:] = np.sqrt(diagonal.array)
+    roots.array[empty] = np.inf
+    inverse = roots.copy()
+    inverse.array[:] = 1.0 / roots.array
+    energy.diagonalScale(inverse, inverse)
+    product.diagonalScale(inverse, inverse)
+    if comm.allreduce(empty.size):
+        top = comm.allreduce(np.abs(energy.getDiagonal().array).max(initial=0.0), MPI.MAX)
+        energy.zeroRowsColumns(empty + first, diag=top)
+        product.zeroRowsColumns(empty + first, diag=1.0)
+    for matrix in (energy, product):
+        matrix.setOption(PETSc.Mat.Option.SYMMETRIC, True)
+        matrix.setOption(PETSc.Mat.Option.SYMMETRY_ETERNAL, True)
+    return roots

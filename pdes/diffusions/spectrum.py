@@ -1,8 +1,11 @@
-"""The slowest modes of a reversible diffusion, with elements of growing degree."""
+"""The slowest modes of a reversible diffusion, with elements of growing degree on cells of several sizes."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cache
+from itertools import pairwise
 
 import numpy as np
 from dolfinx import fem
@@ -10,17 +13,19 @@ from petsc4py import PETSc
 from scipy import ndimage
 from slepc4py import SLEPc
 
-from scaling_limits.meshes.box import Grid, box
+from scaling_limits.meshes.box import Grid
 from scaling_limits.particles import InvalidArgument
 from scaling_limits.particles.errors import NotConverged, Unresolved, warn
 
+from .box_elements import BoxElements
 from .coefficients import mobility_at
-from .generator_forms import NEGLIGIBLE, GeneratorForms
+from .element_sequence import Member, growth, left, on_large_cells, on_own_cells, witness
+from .generator_forms import NEGLIGIBLE
 from .problem import ReversibleDiffusion
 from .scharfetter_gummel import HIGHEST
 
-# of the elements, by the dimension of space
-MOST_UNKNOWNS = {1: 400_000, 2: 200_000, 3: 20_000}
+# below every rate
+TINY = 1e-300
 
 
 @dataclass(frozen=True)
@@ -28,16 +33,18 @@ class SpectrumSettings:
     """How rates are computed and judged.
 
     Args:
-        degrees: of the elements, one after the other.
-        low_degree: the only one where the higher ones would be too expensive.
         rtol: relative error of the rates at most, where the elements can do it.
+        rounding: relative error of the rates at least.
+        last_digits: relative rounding of a function at its nodes.
+        hopeful: a change of this power that is below the aim makes cells half as large worth while.
         flat: relative height below which a dent in Psi is no well.
         shift: how far below 0 the shift is, in units of the diffusive rate sigma M/L^2.
     """
 
-    degrees: tuple[int, ...] = (2, 4, 6, 8)
-    low_degree: int = 2
     rtol: float = 1e-8
+    rounding: float = 1e-13
+    last_digits: float = 8 * float(np.finfo(float).eps)
+    hopeful: int = 2
     flat: float = 1e-6
     shift: float = 1e-6
 
@@ -52,44 +59,93 @@ class Modes:
     Args:
         rates: lambda (k,), 0 first, in units of 1/time.
         functions: f_k, with int pi f_k^2 = int pi, the first of them 1.
-        errors: of the rates, by their change from the last degree but one, or from larger cells (k,).
+        errors: of the rates, by their change from the elements before (k,).
         degree: of the elements.
+        elements: their numbers along each direction (d,); not more than the cells.
+        rounding: part of the errors that rounding makes (k,).
     """
 
     rates: np.ndarray
     functions: list[fem.Function]
     errors: np.ndarray
     degree: int
+    elements: tuple[int, ...]
+    rounding: np.ndarray
+
+    @property
+    def worst(self) -> float:
+        """The largest relative error of the rates but the first."""
+        return float((self.errors[1:] / np.maximum(self.rates[1:], TINY)).max(initial=0.0))
 
 
 def slowest(equation: ReversibleDiffusion, k: int) -> Modes:
-    """Raise the degree until the rates agree, or there are too many unknowns; see `FokkerPlanck.spectrum`."""
+    """The modes by elements of high degree on large cells if the user's own cells agree, else on these; collective.
+
+    Each space contains the one before, and the changes of a rate tell its error. Large cells could miss a mode that
+    needs the user's cells, such as one behind a thin layer: none of their rates may be above that of elements of low
+    degree on the user's cells, as they are where nothing is missed (min-max principle). See `FokkerPlanck.spectrum`.
+    """
     grid = equation.grid
     if k > grid.size // 2:
         raise InvalidArgument("k", f"must be at most half the number of nodes, {grid.size // 2}, not {k}")
-    aim = min(equation.rtol, SETTINGS.rtol)
     _warn_of_high_wells(equation)
-    modes: Modes | None = None
-    for cells, degree in _sequence(grid):
-        mesh = box(grid.box, cells, periodic=grid.periodic, comm=grid.comm)
-        forms = GeneratorForms(mesh, equation.coefficients, equation.generator.lowest, degree)
-        try:
-            rates, functions = _solved(forms, k, equation)
-        except NotConverged:
-            if modes is None:
-                raise
-            break
-        errors = np.full(k, np.inf) if modes is None else np.abs(rates - modes.rates)
-        errors[0] = 0.0
-        modes = Modes(rates, functions, errors, degree)
-        if (errors <= aim * rates).all():
-            return modes
-    assert modes is not None
-    worst = float((modes.errors[1:] / modes.rates[1:]).max(initial=0.0))
-    if worst > equation.rtol and grid.comm.rank == 0:
-        message = f"rates are known to about {worst:.1e} only, with degree {modes.degree}; take more cells"
+    aim = min(equation.rtol, SETTINGS.rtol)
+    solve = cache(lambda member: _modes_in(equation, member, k))
+    own = on_own_cells(grid)
+    # what one degree on the user's cells can do is worse than what is known to rtol
+    enough = equation.rtol if own[-1].degree == own[0].degree else aim
+    found: list[Modes] = []
+    for members in on_large_cells(grid, k):
+        modes = _on_large(grid, members, solve, aim, enough)
+        if modes is not None and (modes.rates <= solve(witness(grid)).rates * (1 + aim)).all():
+            found.append(modes)
+            if modes.worst <= enough:
+                break
+    if not found or min(modes.worst for modes in found) > enough:
+        found.append(_along(grid, own, solve, aim))
+    best = min(found, key=lambda modes: modes.worst)
+    if best.worst > equation.rtol and grid.comm.rank == 0:
+        message = f"rates are known to about {best.worst:.1e} only, with degree {best.degree}; take more cells"
         warn(message, Unresolved)
+    return best
+
+
+def _along(grid: Grid, members: list[Member], solve: Callable[[Member], Modes], aim: float, last: float = 0.0) -> Modes:
+    """The modes of the first member of a sequence whose errors are below `aim`, or of the last one that can be solved.
+
+    Where the errors are above `last`, the sequence ends after the second member.
+    """
+    modes = solve(members[0])
+    changes: list[np.ndarray] = []
+    growths: list[float] = []
+    for before, member in pairwise(members):
+        try:
+            finer = solve(member)
+        except NotConverged:
+            break
+        changes.append(np.abs(finer.rates - modes.rates))
+        growths.append(growth(grid, before, member))
+        modes = replace(finer, errors=np.maximum(left(changes, growths), finer.rounding))
+        if modes.worst <= aim or (last and modes.worst > last):
+            break
     return modes
+
+
+def _on_large(
+    grid: Grid, members: list[Member], solve: Callable[[Member], Modes], aim: float, enough: float
+) -> Modes | None:
+    """The same on large cells, from the first member that can be solved; None if they are not as good as own cells.
+
+    In the plane, where degrees can be raised on the user's cells, that is what has no error below `enough`.
+    """
+    last = aim ** (1 / SETTINGS.hopeful) if grid.dim == 2 else 0.0
+    for first in range(len(members) - 1):
+        try:
+            modes = _along(grid, members[first:], solve, aim, last)
+        except NotConverged:
+            continue
+        return modes if modes.worst <= enough or (grid.dim == 3 and np.isfinite(modes.worst)) else None
+    return None
 
 
 def _warn_of_high_wells(equation: ReversibleDiffusion) -> None:
@@ -111,29 +167,28 @@ def _warn_of_high_wells(equation: ReversibleDiffusion) -> None:
         )
 
 
-def _sequence(grid: Grid) -> list[tuple[list[int], int]]:
-    """Cells and the degree of elements, one after the other: the change of a rate stands for its error.
-
-    Where the higher degrees would be too expensive, degree 2 on cells twice as large comes before degree 2: it costs no
-    more than degree 1, whose error would say little about that of degree 2.
-    """
-    affordable = [p for p in SETTINGS.degrees if np.prod(grid.cells) * float(p) ** grid.dim <= MOST_UNKNOWNS[grid.dim]]
-    if len(affordable) > 1:
-        return [(list(grid.cells), degree) for degree in affordable]
-    coarse = [max(-(-n // 2), 3 if wraps else 1) for n, wraps in zip(grid.cells, grid.periodic)]
-    return [(coarse, SETTINGS.low_degree), (list(grid.cells), SETTINGS.low_degree)]
+def _modes_in(equation: ReversibleDiffusion, member: Member, k: int) -> Modes:
+    """The modes in one space, with errors that are not known."""
+    grid = equation.grid
+    elements = BoxElements(grid, member.levels, member.degree, equation.coefficients, equation.generator.lowest)
+    rates, functions, rounding = _solved(elements, k, equation)
+    unknown = np.r_[0.0, np.full(k - 1, np.inf)]
+    return Modes(rates, functions, unknown, member.degree, tuple(member.elements(grid)), rounding)
 
 
-def _solved(forms: GeneratorForms, k: int, equation: ReversibleDiffusion) -> tuple[np.ndarray, list[fem.Function]]:
-    energy, product, roots = forms.matrices()
+def _solved(
+    elements: BoxElements, k: int, equation: ReversibleDiffusion
+) -> tuple[np.ndarray, list[fem.Function], np.ndarray]:
+    """Rates, functions, and what rounding leaves of the rates."""
+    energy, product, roots = elements.matrices()
     one = roots.copy()
     one.array[np.isinf(one.array)] = 0.0
     product_of_one = product.createVecLeft()
     product.mult(one, product_of_one)
     one.scale(1.0 / np.sqrt(one.dot(product_of_one)))
-    functions = [fem.Function(forms.space, name="f_0")]
+    functions = [fem.Function(elements.space, name="f_0")]
     functions[0].x.array[:] = 1.0
-    rates = [0.0]
+    rates, rounding = [0.0], [0.0]
     if k > 1:
         solver = eigensolver(energy, product, one, k - 1, diffusive_rate(equation))
         try:
@@ -150,32 +205,41 @@ def _solved(forms: GeneratorForms, k: int, equation: ReversibleDiffusion) -> tup
             raise NotConverged(
                 "the eigenvalue problem", f"SLEPc found {solver.getConverged()} of {k - 1} modes", "ask for fewer modes"
             )
-        norm = forms.integral(forms.product(functions[0], functions[0]))
+        norm = elements.product(functions[0], functions[0])
         vector = energy.createVecRight()
         for i in range(k - 1):
             solver.getEigenvector(i, vector)
-            function, rate = _mode(forms, vector.array / roots.array, functions[0], norm, f"f_{i + 1}")
+            function, rate = _mode(elements, vector.array / roots.array, functions[0], norm, f"f_{i + 1}")
             functions.append(function)
             rates.append(rate)
+            rounding.append(SETTINGS.rounding * rate + _noise(elements, function) / norm)
         solver.destroy()
     order = np.argsort(rates, kind="stable")
-    return np.array(rates)[order], [functions[i] for i in order]
+    return np.array(rates)[order], [functions[i] for i in order], np.array(rounding)[order]
 
 
 def _mode(
-    forms: GeneratorForms, values: np.ndarray, one: fem.Function, norm: float, name: str
+    elements: BoxElements, values: np.ndarray, one: fem.Function, norm: float, name: str
 ) -> tuple[fem.Function, float]:
     """The function of the values on this rank, orthogonal to 1 and of the norm of 1, and its rate."""
-    function = fem.Function(forms.space, name=name)
+    function = fem.Function(elements.space, name=name)
     function.x.array[: values.size] = values
     function.x.scatter_forward()
     # SLEPc deflates in another inner product
-    function.x.array[:] -= forms.integral(forms.product(function, one)) / norm
-    size = forms.integral(forms.product(function, function))
+    function.x.array[:] -= elements.product(function, one) / norm
+    size = elements.product(function, function)
     # the quotient of energies keeps the digits of small rates, which eigenvalues lose
-    rate = forms.integral(forms.energy(function, function)) / size
+    rate = elements.energy(function) / size
     function.x.array[:] *= np.sqrt(norm / size)
     return function, rate
+
+
+def _noise(elements: BoxElements, function: fem.Function) -> float:
+    """The energy of what rounding may have added to a function, by random errors of its last digits."""
+    noise, generator = function.copy(), np.random.Generator(np.random.Philox(key=0))
+    noise.x.array[:] *= SETTINGS.last_digits * generator.uniform(-1, 1, noise.x.array.size)
+    noise.x.scatter_forward()
+    return elements.energy(noise)
 
 
 def diffusive_rate(equation: ReversibleDiffusion) -> float:
@@ -205,6 +269,8 @@ def eigensolver(energy: PETSc.Mat, product: PETSc.Mat, one: PETSc.Vec, count: in
     if comm.size == 1 and PETSc.Sys.hasExternalPackage("cholmod"):
         factors.getPC().setType("cholesky")
         factors.getPC().setFactorSolverType("cholmod")
+        # what it has to say comes as an exception
+        PETSc.Options(factors.getOptionsPrefix() or "")["mat_cholmod_print"] = 0
     else:
         factors.getPC().setType("lu")
         factors.getPC().setFactorSolverType("mumps")

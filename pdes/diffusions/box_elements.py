@@ -1,0 +1,256 @@
+"""Elements Q_p on boxes that are unions of the user's cells, and their matrices by sums along one direction at a time.
+
+Every cell of the user has quadrature points of its own, however large the elements are: elements of any size see a
+layer that is one cell wide.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import ufl
+from dolfinx import fem
+from dolfinx.fem import petsc as fem_petsc
+from petsc4py import PETSc
+
+from scaling_limits.meshes.backend.compat import geometry_dofmap
+from scaling_limits.meshes.backend.quadrature import composite_gauss, lagrange_basis, lobatto_points
+from scaling_limits.meshes.box import Grid, box
+from scaling_limits.particles.sampling.ranks import on_all_ranks
+
+from .coefficients import Coefficients, exponent_at, mobility_at
+from .generator_forms import NEGLIGIBLE, scaled
+
+# entries of the matrices of elements that are made at a time
+AT_ONCE = 2**21
+# Gauss points of a cell along each direction, beyond the degree of elements that are cells
+MORE_POINTS = 3
+# at least in cells that are parts of elements; one more on every other level, so that two levels share no rule
+LEAST_POINTS = 4
+# times as many along each direction, by the dimension, where Psi/sigma changes by more than STEEP for each point:
+# polynomials could move between the few points that have nearly all of pi, at no cost
+TIMES_AS_MANY = {1: 4, 2: 3, 3: 2}
+STEEP = 1.0
+
+
+def breaks(cells: int, level: int) -> np.ndarray:
+    """The numbers of the nodes between elements, each of 2^level cells but the last, which may have fewer."""
+    return np.unique(np.r_[np.arange(0, cells, 2**level), cells])
+
+
+@dataclass(frozen=True, eq=False)
+class _Part:
+    """Elements with the same number of cells along each direction, on this rank.
+
+    Args:
+        elements: their local numbers (E,).
+        values: of the basis along each direction at the points there, d times (points, degree + 1).
+        slopes: its derivatives, on [0, 1].
+        widths: of the elements (E, d), in units of length.
+        weights: pi times the weights of the points (E, points, ..., points).
+        conductivities: sigma M times that (d, d, E, points, ..., points).
+    """
+
+    elements: np.ndarray
+    values: list[np.ndarray]
+    slopes: list[np.ndarray]
+    widths: np.ndarray
+    weights: np.ndarray
+    conductivities: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class BoxElements:
+    """Continuous elements of degree p along each direction, and the forms of -L on them.
+
+    Args:
+        grid: the user's cells.
+        levels: elements are of 2^level cells along each direction (d,).
+        degree: p.
+        coefficients: M, Psi, sigma.
+        lowest: the least Psi/sigma, or about it.
+    """
+
+    grid: Grid
+    levels: tuple[int, ...]
+    degree: int
+    coefficients: Coefficients
+    lowest: float
+
+    @cached_property
+    def ends(self) -> list[np.ndarray]:
+        """The numbers of the nodes between elements, along each direction."""
+        return [breaks(n, level) for n, level in zip(self.grid.cells, self.levels)]
+
+    @cached_property
+    def space(self) -> fem.FunctionSpace:
+        """Continuous Lagrange elements."""
+        grid = self.grid
+        places = [np.linspace(a, b, n + 1)[ends] for (a, b), n, ends in zip(grid.box, grid.cells, self.ends)]
+        mesh = box(grid.box, places, periodic=grid.periodic, comm=grid.comm)
+        return fem.functionspace(mesh, ("Lagrange", self.degree))
+
+    @cached_property
+    def _order(self) -> np.ndarray:
+        """Of each unknown of an element its number in C order along the directions."""
+        points = self.space.element.basix_element.points
+        ticks = lobatto_points(self.degree)
+        index = np.abs(points[:, :, None] - ticks).argmin(axis=2)
+        return np.ravel_multi_index(tuple(index.T), (self.degree + 1,) * self.grid.dim)
+
+    @cached_property
+    def _parts(self) -> list[_Part]:
+        """The elements of this rank, by their numbers of cells; collective."""
+        return on_all_ranks(self.grid.comm, self._made)
+
+    def _made(self) -> list[_Part]:
+        mesh = self.space.mesh
+        count = mesh.topology.index_map(self.grid.dim).size_local
+        corners = mesh.geometry.x[geometry_dofmap(mesh)[:count], : self.grid.dim]
+        low = corners[:, 0]
+        widths = np.stack([corners[:, 2**i, i] - low[:, i] for i in range(self.grid.dim)], axis=1)
+        sizes = np.rint(widths / self.grid.spacing).astype(int)
+        kinds, which = np.unique(sizes, axis=0, return_inverse=True)
+        parts = []
+        for i, kind in enumerate(kinds):
+            own = np.flatnonzero(which.ravel() == i)
+            part: _Part | None
+            part, steep = self._part(kind, own, low, widths, 1)
+            if steep.any():
+                parts.append(self._part(kind, own[steep], low, widths, TIMES_AS_MANY[self.grid.dim])[0])
+                own = own[~steep]
+                part = self._part(kind, own, low, widths, 1)[0] if own.size else None
+            if part is not None:
+                parts.append(part)
+        return parts
+
+    def _part(
+        self, kind: np.ndarray, elements: np.ndarray, low: np.ndarray, widths: np.ndarray, more: int
+    ) -> tuple[_Part, np.ndarray]:
+        """Elements of a kind with `more` times as many points along a direction, and in which of them Psi is steep."""
+        rules = [
+            composite_gauss(np.linspace(0.0, 1.0, more * n + 1), self._points(level, n))
+            for n, level in zip(kind, self.levels)
+        ]
+        ticks = [x.ravel() for x, _ in rules]
+        shares = np.prod(np.meshgrid(*(w.ravel() for _, w in rules), indexing="ij"), axis=0)
+        offsets = np.stack(np.meshgrid(*ticks, indexing="ij"), axis=-1)
+        along = (1,) * self.grid.dim
+        low, widths = low[elements], widths[elements]
+        x = low.reshape(-1, *along, self.grid.dim) + offsets * widths.reshape(-1, *along, self.grid.dim)
+        pi, tensors = self._coefficients(x)
+        weights = pi * shares * np.prod(widths, axis=1).reshape(-1, *along)
+        values, slopes = ([lagrange_basis(self.degree, t, order) for t in ticks] for order in (0, 1))
+        part = _Part(elements, values, slopes, widths, weights, np.moveaxis(tensors, (-2, -1), (0, 1)) * weights)
+        flat = np.maximum(pi.reshape(len(x), -1), NEGLIGIBLE)
+        steep = np.log(flat.max(axis=1) / flat.min(axis=1)) > STEEP * max(map(len, ticks))
+        return part, steep
+
+    def _points(self, level: int, cells: int) -> int:
+        """Gauss points along a direction of each cell of an element that has so many of them."""
+        enough = -(-(self.degree + MORE_POINTS) // cells)
+        return enough if level == 0 else max(enough, LEAST_POINTS + (level % 2 == 0))
+
+    def _coefficients(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """pi and sigma M at points (E, ..., d); pi is 0 where it is negligible in all of an element.
+
+        It is not below that in other elements: polynomials could move there between the few points that are left.
+        """
+        points = x.reshape(-1, self.grid.dim)
+        pi = np.exp(self.lowest - exponent_at(self.coefficients, points)).reshape(x.shape[:-1])
+        seen = pi.reshape(len(x), -1).max(axis=1, initial=0.0) > NEGLIGIBLE
+        tensors = float(self.coefficients.temperature) * mobility_at(self.coefficients, points)
+        pi = np.maximum(pi, NEGLIGIBLE) * seen.reshape(-1, *(1,) * self.grid.dim)
+        return pi, tensors.reshape(*x.shape, self.grid.dim)
+
+    def matrices(self) -> tuple[PETSc.Mat, PETSc.Mat, PETSc.Vec]:
+        """As `GeneratorForms.matrices`: energy and product, divided by the roots of the diagonal of the second."""
+        f, g = ufl.TrialFunction(self.space), ufl.TestFunction(self.space)
+        # for its pattern only
+        form = fem.form(f * g * ufl.dx(metadata={"quadrature_degree": 0}))
+        energy, product = (fem_petsc.create_matrix(form) for _ in range(2))
+        dofs = self.space.dofmap.list
+        for part in self._parts:
+            for some, stiffness, mass in self._element_matrices(part):
+                for numbers, of_energy, of_product in zip(dofs[part.elements[some]], stiffness, mass):
+                    energy.setValuesLocal(numbers, numbers, of_energy, PETSc.InsertMode.ADD_VALUES)
+                    product.setValuesLocal(numbers, numbers, of_product, PETSc.InsertMode.ADD_VALUES)
+        energy.assemble()
+        product.assemble()
+        return energy, product, scaled(energy, product)
+
+    def _element_matrices(self, part: _Part) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
+        """Some elements at a time, and their matrices (E, N, N), N = (p + 1)^d."""
+        dim, order = self.grid.dim, self._order
+        size = len(order)
+        step = max(1, AT_ONCE // size**2)
+        for start in range(0, len(part.elements), step):
+            some = slice(start, start + step)
+            mass = _summed(part.weights[some], [_products(v, v) for v in part.values])
+            stiffness = np.zeros_like(mass)
+            for a, b in itertools.combinations_with_replacement(range(dim), 2):
+                tables = [
+                    _products(s if i == a else v, s if i == b else v)
+                    for i, (v, s) in enumerate(zip(part.values, part.slopes))
+                ]
+                scale = (part.widths[some, a] * part.widths[some, b]).reshape(-1, *(1,) * dim)
+                term = _summed(part.conductivities[a, b, some] / scale, tables)
+                stiffness += term if a == b else term + term.swapaxes(1, 2)
+            square = np.ix_(np.arange(len(mass)), order, order)
+            yield some, stiffness[square], mass[square]
+
+    def product(self, f: fem.Function, g: fem.Function) -> float:
+        """int pi f g; collective."""
+        total = 0.0
+        for part in self._parts:
+            of_f, of_g = (_at_points(self._nodal(h, part), part.values) for h in (f, g))
+            total += float((part.weights * of_f * of_g).sum())
+        return float(self.grid.comm.allreduce(total))
+
+    def energy(self, f: fem.Function) -> float:
+        """int sigma pi <M grad f, grad f>, from gradients, which keeps the digits of small energies; collective."""
+        total, dim = 0.0, self.grid.dim
+        for part in self._parts:
+            nodal = self._nodal(f, part)
+            gradient = []
+            for a in range(dim):
+                tables = [s if i == a else v for i, (v, s) in enumerate(zip(part.values, part.slopes))]
+                gradient.append(_at_points(nodal, tables) / part.widths[:, a].reshape(-1, *(1,) * dim))
+            total += sum(
+                float((part.conductivities[a, b] * gradient[a] * gradient[b]).sum())
+                for a, b in itertools.product(range(dim), repeat=2)
+            )
+        return float(self.grid.comm.allreduce(total))
+
+    def _nodal(self, f: fem.Function, part: _Part) -> np.ndarray:
+        """Values of f at the nodes of elements (E, p + 1, ..., p + 1)."""
+        values = np.empty((len(part.elements), len(self._order)))
+        values[:, self._order] = f.x.array[self.space.dofmap.list[part.elements]]
+        return values.reshape(-1, *(self.degree + 1,) * self.grid.dim)
+
+
+def _products(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Products of the functions (points, m) of two bases (points, m, m)."""
+    return first[:, :, None] * second[:, None, :]
+
+
+def _summed(weights: np.ndarray, tables: list[np.ndarray]) -> np.ndarray:
+    """Sums over points (E, points, ..., points) of products of tables (points, m, m), as matrices (E, m^d, m^d)."""
+    dim = len(tables)
+    for table in tables:
+        # what is summed comes first among the directions, its two indices go to the end
+        weights = np.tensordot(weights, table, axes=(1, 0))
+    rows, columns = range(1, 2 * dim, 2), range(2, 2 * dim + 1, 2)
+    size = int(np.prod([table.shape[1] for table in tables]))
+    return weights.transpose(0, *rows, *columns).reshape(-1, size, size)
+
+
+def _at_points(nodal: np.ndarray, tables: list[np.ndarray]) -> np.ndarray:
+    """The values at points (E, points, ..., points) of functions with values at nodes (E, m, ..., m)."""
+    for table in tables:
+        nodal = np.tensordot(nodal, table, axes=(1, 1))
+    return nodal
