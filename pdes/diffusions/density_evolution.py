@@ -15,7 +15,7 @@ from scaling_limits.meshes.box import Grid
 from ..time.densities import DensitySeries
 from ..time.integration import Statistics
 from .density import FLOOR, Density, SavedOnGrid
-from .hitting.on_grid import richardson
+from .hitting.on_grid import richardson, tells_order
 from .hitting.target_sets import Indicator
 from .problem import ReversibleDiffusion
 
@@ -76,7 +76,7 @@ class DensityEvolution(SavedOnGrid, DensitySeries[Density]):
             return None
         first = self.again(coarser)
         changes = [self._distances(first)]
-        if coarser.coarser is not None:
+        if coarser.coarser is not None and tells_order(coarser.coarser):
             changes.append(first._distances(self.again(coarser.coarser)))
         found = [richardson([float(change[i]) for change in changes]) for i in range(len(self))]
         return np.array(found) + self.equation.rtol

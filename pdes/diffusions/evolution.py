@@ -26,7 +26,7 @@ from .density_evolution import DensityEvolution
 from .hitting.killed_chain import KilledChain
 from .hitting.target_sets import Indicator, TargetSet
 from .problem import ReversibleDiffusion, integral
-from .scharfetter_gummel import HIGHEST
+from .scharfetter_gummel import HIGHEST, ScharfetterGummel
 from .slow_modes import DeflatedResolvents
 
 
@@ -50,6 +50,7 @@ class EvolutionSettings:
         same_start: change of the initial density, in total variation, that does so.
         same_killing: change of the rates into absorbing sets, relative, that does so.
         long_way: times the fastest rate, from which a stop is put after its start.
+        turning: part of the mass at nodes where M turns along edges, from which a warning says so.
         most_steps: steps of a given size at most.
         seconds: of a linear solve, for each node.
     """
@@ -66,6 +67,7 @@ class EvolutionSettings:
     same_start: float = 1e-12
     same_killing: float = 1e-6
     long_way: float = 2.0**44
+    turning: float = 0.1
     most_steps: int = 2**40
     seconds: float = 2e-7
 
@@ -204,6 +206,7 @@ def evolve(
     sets = () if absorbing is None else (TargetSet("absorbing", absorbing, 0.0),)
     chain = KilledChain.of(equation.generator, sets)
     probabilities = _start(equation, initial, chain.free)
+    _warn_of_turning(equation.generator)
     keeper = None
     if checkpoint is not None:
         traits = np.concatenate([
@@ -226,6 +229,16 @@ def evolve(
     return DensityEvolution(
         equation, snapshots, densities, entropies, end.statistics, absorbing, again if known else None
     )
+
+
+def _warn_of_turning(generator: ScharfetterGummel) -> None:
+    """Warn, once for a generator, where M turns along edges, so that densities are not what they are on finer grids."""
+    part = generator.turning
+    if part > SETTINGS.turning and generator.grid.comm.rank == 0 and not generator.quiet:
+        message = (
+            f"M turns or changes within its edges of up to {generator.edges.widest} cells at nodes with {part:.2g}"
+        )
+        warn(f"{message} of the mass: look at `error` of the result, or take more cells", Unresolved)
 
 
 def _with_stops(times: np.ndarray, fastest: float) -> tuple[np.ndarray, np.ndarray]:

@@ -37,6 +37,8 @@ from .coefficients import Coefficients, checked_coefficients, exponent_at, mobil
 
 # part of the mass of equilibrium where the diagonal of M may stand in; nodes near walls have less
 STANDS_IN = 0.5
+# ratio of e.M^-1 e at both ends of an edge e, from which M is not resolved along it
+TURNED = 4.0
 # of Selling's algorithm; each makes a superbase shorter, and their number grows with the log of the anisotropy
 STEPS = 500
 # value of (Psi - min Psi)/sigma beyond which sqrt(pi) underflows, and there is a wall
@@ -222,6 +224,7 @@ class ScharfetterGummel:
         # sqrt(m)
         self.root = np.where(own <= HIGHEST, np.sqrt(grid.volumes) * np.exp(-0.5 * own), 0.0)
         self.traits = self._traits(tensors)
+        self._tensors = tensors
         self._warn_of_diagonals(everywhere.diagonal)
 
     def _warn_of_diagonals(self, diagonal: np.ndarray) -> None:
@@ -236,6 +239,26 @@ class ScharfetterGummel:
                 "turn the axes along M, or take more cells",
                 Unresolved,
             )
+
+    @cached_property
+    def turning(self) -> float:
+        """The part of the mass of equilibrium at nodes with wide edges along which M turns or changes; collective.
+
+        That is e.M(y)^-1 e more than `TURNED` times e.M(x)^-1 e along an edge e = y - x, or the other way round.
+        """
+        if self.edges.widest < 2:
+            return 0.0
+        inverse = self.grid.whole(np.linalg.inv(self._tensors))
+        wide = np.abs(self.edges.step).max(axis=1, initial=0) > 1
+        tail, head = self.edges.tail[wide], self.edges.head[wide]
+        along = self.edges.step[wide] * self.grid.spacing
+        here, there = (np.einsum("ei,eij,ej->e", along, inverse[end], along) for end in (tail, head))
+        turned = np.abs(np.log(there / here)) > np.log(TURNED)
+        nodes = np.zeros(self.grid.size, dtype=bool)
+        nodes[tail[turned]] = True
+        mass = np.array([(self.root[nodes[self.grid.own]] ** 2).sum(), (self.root**2).sum()])
+        some, all_ = self.grid.comm.allreduce(mass)
+        return float(some / all_)
 
     def _traits(self, tensors: np.ndarray) -> np.ndarray:
         """Numbers that tell Psi/sigma and M at all nodes from others: sums with random signs, for each of both."""

@@ -36,13 +36,15 @@ class ErrorSettings:
     Args:
         orders: the least and the largest order that is believed, and the one of the scheme, where no third grid tells
             it.
+        third: cells along each direction that a third grid must have.
         safety: of the estimate.
         around: part of the nodes along each direction in which the largest estimate counts for a node.
         said: relative error of the largest value from which a warning says so.
     """
 
-    orders: tuple[float, float, float] = (1.0, 4.0, 2.0)
-    safety: float = 1.25
+    orders: tuple[float, float, float] = (1.5, 3.0, 2.0)
+    third: int = 10
+    safety: float = 1.5
     around: float = 1.0 / 24.0
     said: float = 0.02
 
@@ -140,7 +142,7 @@ class GridProblem:
         except NotConverged:
             return None
         order = SETTINGS.orders[2]
-        if coarser.coarser is not None:
+        if coarser.coarser is not None and tells_order(coarser.coarser.equation):
             try:
                 before, _ = coarser._difference(values, of, sets)
             except NotConverged:
@@ -173,7 +175,7 @@ def scalar_errors(problem: GridProblem, of: Callable[[GridProblem], dict[str, fl
     """
     found = [of(problem)]
     coarser = problem.coarser
-    while coarser is not None and len(found) < 3:
+    while coarser is not None and len(found) < 3 and (len(found) < 2 or tells_order(coarser.equation)):
         try:
             found.append(of(coarser))
         except (NotConverged, InvalidArgument):
@@ -184,6 +186,11 @@ def scalar_errors(problem: GridProblem, of: Callable[[GridProblem], dict[str, fl
         changes = [abs(one[name] - other[name]) for one, other in pairwise(found)]
         result[name] = max(richardson(changes), ROUNDING * abs(value))
     return result
+
+
+def tells_order(equation: ReversibleDiffusion) -> bool:
+    """Whether a third grid is fine enough to tell the order."""
+    return min(equation.grid.cells) >= SETTINGS.third
 
 
 def richardson(changes: list[float]) -> float:
@@ -198,7 +205,8 @@ def richardson(changes: list[float]) -> float:
     least, most, order = SETTINGS.orders
     if len(changes) > 1:
         order = float(np.clip(np.log2(max(changes[1] / max(changes[0], 1e-300), 1e-3)), least, most))
-        changes = [max(changes[0], changes[1] / 2.0**order)]
+        # a difference that happens to be small says little
+        changes = [max(changes[0], changes[1] / 2.0 ** (order + 2.0))]
     return float(SETTINGS.safety * changes[0] / (2.0**order - 1.0))
 
 

@@ -11,7 +11,7 @@ from scaling_limits.particles.errors import NotConverged, Unresolved, warn
 
 from ..density import FLOOR, Density
 from ..hitting.chain_solver import added
-from ..hitting.on_grid import GridProblem, richardson, scalar_errors
+from ..hitting.on_grid import GridProblem, richardson, scalar_errors, tells_order
 from ..hitting.target_sets import Indicator, TargetSet
 from ..problem import ReversibleDiffusion
 from ..slow_modes import slowest_modes
@@ -84,7 +84,7 @@ def _distance(problem: GridProblem, density: Density) -> float | None:
     changes: list[float] = []
     fine = density
     coarser = problem.coarser
-    while coarser is not None and len(changes) < 2:
+    while coarser is not None and len(changes) < 2 and (not changes or tells_order(coarser.equation)):
         coarse = _density(coarser, _mode(coarser)[0])
         nodes, volumes = fine.nodes, problem.equation.generator.volumes
         changes.append(float((np.abs(fine.at(nodes) - coarse.at(nodes)) * volumes).sum()))
