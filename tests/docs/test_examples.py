@@ -131,7 +131,7 @@ def test_zwanzig(shared_folder):
 
 RECIPES = [
     recipe
-    for page in ("how_to_models.md", "how_to_first_passages.md")
+    for page in ("how_to_models.md", "how_to_first_passages.md", "transitions.md")
     for recipe in (EXAMPLES.parent / page).read_text().split("```python")[1:]
 ]
 

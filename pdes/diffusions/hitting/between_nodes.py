@@ -67,14 +67,13 @@ class BetweenNodes:
         values = np.where(place < 0, self.nodal[nodes], 0.0)
         sums, total = np.zeros(nodes.shape), np.zeros(nodes.shape)
         which = np.array(list(np.ndindex(*(2,) * self.grid.dim)))
-        for k, start in enumerate(which):
-            for j, end in enumerate(which):
-                for number, (indicator, value) in enumerate(self.sets):
-                    some = np.flatnonzero((place[:, k] < 0) & (place[:, j] == number))
-                    if some.size:
-                        continued, weight = self._continued(indicator, value, cell[some] + start, end - start)
-                        sums[some, j] += weight * continued
-                        total[some, j] += weight
+        for number, (indicator, value) in enumerate(self.sets):
+            # of each point, pairs of a free node k of its cell and a node j in the set
+            point, k, j = np.nonzero((place < 0)[:, :, None] & (place == number)[:, None, :])
+            if point.size:
+                continued, weight = self._continued(indicator, value, cell[point] + which[k], which[j] - which[k])
+                np.add.at(sums, (point, j), weight * continued)
+                np.add.at(total, (point, j), weight)
         values[place >= 0] = (sums / np.where(total > 0, total, 1.0))[place >= 0]
         bounds = [value for _, value in self.sets]
         return np.clip((weights * values).sum(axis=1), min(bounds), max(bounds) if len(bounds) > 1 else np.inf)
@@ -82,7 +81,7 @@ class BetweenNodes:
     def _continued(
         self, indicator: Indicator, value: float, index: np.ndarray, step: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """The continuation of f from nodes at places (P, d) by a step into a set, and how much it counts (P,), (P,)."""
+        """The continuation of f from nodes at places (P, d) by steps into a set, and how much it counts (P,), (P,)."""
         grid = self.grid
         x, along = grid.box[:, 0] + index * grid.spacing, step * grid.spacing
         _, part = bisected(lambda t: indicator(wrapped(grid, x + t[:, None] * along)), len(x))
@@ -92,4 +91,4 @@ class BetweenNodes:
         own, other = self.nodal[grid.flat(index % grid.shape)] - value, self.nodal[flat] - value
         known = within & (self._place[flat] < 0) & np.isfinite(other)
         slope = np.where(known, other / (1.0 + part), own / np.maximum(part, SHORT))
-        return value - slope * (1.0 - part), np.where(known, 1.0, FAINT) / (step**2).sum()
+        return value - slope * (1.0 - part), np.where(known, 1.0, FAINT) / (step**2).sum(axis=1)

@@ -193,6 +193,9 @@ def _on_a_grid(equation: ReversibleDiffusion, sets: tuple[TargetSet, ...], bound
     def density(x: np.ndarray) -> np.ndarray:
         return np.exp(-equation.exponent(x) - total) * forward.interpolant(x) * backward.interpolant(x) / between
 
+    logarithms = -chain.generator.exponent - chain.generator.lowest - total
+    at_nodes = np.exp(logarithms) * forward.nodal * backward.nodal / between
+
     def flux(region: Indicator) -> float:
         indicator = TargetSet("region", region, 0.0)
         within = on_all_ranks(grid.comm, lambda: indicator.holds(grid.nodes))
@@ -207,7 +210,7 @@ def _on_a_grid(equation: ReversibleDiffusion, sets: tuple[TargetSet, ...], bound
         lower, upper = interval.lower, interval.upper
         numbers, errors = _within(numbers, errors, lower, upper)
     return Transition(
-        forward, backward, ScalarField(grid, density, density(grid.nodes)), currents.field(), **numbers,
+        forward, backward, ScalarField(grid, density, at_nodes), currents.field(), **numbers,
         errors=errors, flux=flux, lower=lower, upper=upper,
     )  # fmt: skip
 
