@@ -1,0 +1,126 @@
+"""The values of least energy between two sets of unknowns, with wells whose potentials are found by themselves.
+
+In a basin values are almost constant, and differ from the constant by exp(-depth) only. They are kept as this constant and
+the difference, so that its digits are not lost. Deep wells make a matrix almost singular: one unknown of each is held, and
+values are combined afterwards such that no flow is left at it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .linear_system import CellMatrices, ScaledSystem
+
+# iterative refinements at most, and the part of a residual that one must gain
+REFINEMENTS, GAIN = 8, 0.3
+
+
+@dataclass(frozen=True, eq=False)
+class Terminals:
+    """What is known of each unknown.
+
+    Args:
+        owner: the basin (size,): of A (0), of B (1), of a well (2, 3, ...).
+        fixed: whether it has the value of its owner, 0 in A and 1 in B (size,).
+        used: whether any cell has it (size,).
+        pins: the unknown of each well that is held (W,).
+    """
+
+    owner: np.ndarray
+    fixed: np.ndarray
+    used: np.ndarray
+    pins: np.ndarray
+
+    @classmethod
+    def of(cls, owner: np.ndarray, fixed: np.ndarray, used: np.ndarray, candidates: np.ndarray) -> Terminals:
+        """Choose the unknown of each well that is held.
+
+        Args:
+            owner: as above.
+            fixed: as above.
+            used: as above.
+            candidates: the unknowns of the lowest cell of each well (W, k).
+        """
+        numbers = np.zeros(2 + len(candidates), dtype=np.int64)
+        numbers[1] = 1
+        pins = []
+        for well, own in enumerate(candidates):
+            good = own[used[own] & ~fixed[own] & (owner[own] == well + 2)]
+            if len(good):
+                numbers[well + 2] = 2 + len(pins)
+                pins.append(good[0])
+        return cls(np.where(owner >= 0, numbers[owner], 0), fixed, used, np.array(pins, dtype=np.int64))
+
+    @property
+    def free(self) -> np.ndarray:
+        """Whether a value is sought (size,)."""
+        result = self.used & ~self.fixed
+        result[self.pins] = False
+        return result
+
+
+@dataclass(frozen=True, eq=False)
+class Values:
+    """Values as constants of basins and differences from them.
+
+    Args:
+        steps: constants (size,).
+        rest: differences (size,).
+    """
+
+    steps: np.ndarray
+    rest: np.ndarray
+
+
+def least_energy(cells: CellMatrices, terminals: Terminals) -> Values:
+    """The values of least energy that are 0 in A and 1 in B; collective.
+
+    Raises:
+        NotConverged: the matrix cannot be factored.
+    """
+    system = ScaledSystem(cells, terminals.free)
+    try:
+        return _combined(cells, terminals, system)
+    finally:
+        system.destroy()
+
+
+def _combined(cells: CellMatrices, terminals: Terminals, system: ScaledSystem) -> Values:
+    count = 2 + len(terminals.pins)
+    alone = [_refined(cells, terminals, system, np.eye(count)[k], np.zeros(cells.size)) for k in range(1, count)]
+    values, pins = np.zeros(count), terminals.pins
+    values[1], rest = 1.0, alone[0]
+    if not len(pins):
+        return Values(values[terminals.owner], rest)
+    # the flow at each well, for each of them at potential 1
+    network = np.stack(
+        [cells.product((terminals.owner == k).astype(float), alone[k - 1])[pins] for k in range(2, count)], axis=1
+    )
+    roots = np.sqrt(np.maximum(np.diag(network), 1e-300))
+    scaled = network / roots[:, None] / roots
+    scaled = 0.5 * (scaled + scaled.T)
+    for _ in range(3):
+        flow = cells.product(values[terminals.owner], rest)[pins]
+        change = -np.linalg.lstsq(scaled, flow / roots, rcond=1e-15)[0] / roots
+        values[2:] += change
+        rest = rest + np.einsum("k,kn->n", change, np.array(alone[1:]))
+        rest = _refined(cells, terminals, system, values, rest)
+    return Values(values[terminals.owner], rest)
+
+
+def _refined(
+    cells: CellMatrices, terminals: Terminals, system: ScaledSystem, values: np.ndarray, rest: np.ndarray
+) -> np.ndarray:
+    """The differences that leave no flow at free unknowns, for constants of the basins that are given."""
+    steps, free = values[terminals.owner], terminals.free
+    best, least = rest, np.inf
+    for _ in range(REFINEMENTS):
+        flow = np.where(free, cells.product(steps, rest), 0.0)
+        size = float(np.linalg.norm(flow[free] / system.roots))
+        if not size <= GAIN * least:
+            return rest if size < least else best
+        best, least = rest, size
+        rest = rest - system.solve(flow)
+    return rest
