@@ -15,32 +15,23 @@ from ..hitting.target_sets import Indicator, TargetSet
 from ..problem import ReversibleDiffusion
 from .cell_elements import gauss
 from .cell_integrals import Measured, Medium, cell_sums, first_order
-from .cell_sets import CellSet, cell_set, planes
 from .dirichlet import check_apart, upper_energy
-from .tensor_mesh import TensorMesh
+from .mesh_choice import Division, finer, first_division
 from .thomson import Current, best_current
 
 
 @dataclass(frozen=True)
 class BoundSettings:
-    """Cells and degrees, where none is given.
+    """What the numbers allow.
 
     Args:
-        unknowns: potentials on faces or values at nodes at most, by the dimension of space.
-        fitted: degrees where the cells hold both sets exactly, the best first.
-        cut: the degree where they do not, and the error is that of the sets.
-        parts: into how many parts along each direction cells are cut then, at most.
         most: degree that may be asked for.
-        range: of Psi/sigma between the pass and the lowest point.
+        wide: relative width from which finer cells are taken, where none of this is asked for.
         rounding: of sums and solves, relative, beside that of Psi/sigma.
     """
 
-    unknowns: tuple[int, int, int] = (100_000, 100_000, 30_000)
-    fitted: tuple[tuple[int, ...], ...] = ((6,), (3, 2), (2,))
-    cut: int = 1
-    parts: int = 4
     most: int = 6
-    range: float = 600.0
+    wide: float = 1e-4
     rounding: float = 1e-13
 
 
@@ -51,8 +42,8 @@ SETTINGS = BoundSettings()
 class FrequencyBounds:
     """An interval that contains the frequency nu of transitions from A to B in equilibrium, in units of 1/time.
 
-    The error of quadrature is measured, by two rules; what lies between the points at which sets, M and Psi were looked at is
-    not seen. All else is certain, whatever the solvers did.
+    The error of quadrature is measured, by two rules; what lies between the points at which sets, M and Psi were looked
+    at is not seen. All else is certain, whatever the solvers did.
 
     Args:
         lower: at most nu, by a current.
@@ -61,8 +52,7 @@ class FrequencyBounds:
         error_of_coefficients: the same for the error that M and Psi themselves are said to have.
         degree: of the elements.
         cells: of the mesh, along each direction.
-        fitted: whether unions of cells are the sets themselves; if not, more cells make the interval smaller, in the first
-            order of their size.
+        fitted: whether unions of cells are the sets themselves; if not, the interval is as wide as cells are.
     """
 
     lower: float
@@ -100,57 +90,31 @@ def frequency_bounds(
     Warns:
         Unresolved: a set holds no cell, so that the lower bound is 0.
 
-    Source: Bovier and den Hollander, Metastability (2015), section 7.3; mu and M as in Duncan, Duong and Pavliotis (2023).
+    Source: Bovier and den Hollander, Metastability (2015), section 7.3.
     """
     comm = equation.grid.comm
     chosen = on_all_ranks(comm, lambda: None if degree is None else integer("degree", degree, 1, SETTINGS.most))
     same_on_all_ranks(comm, degree=chosen)
+    error = on_all_ranks(comm, lambda: _error_of(equation))
     targets = (TargetSet("a", a, 0.0), TargetSet("b", b, 1.0))
-    mesh, sets, order = _mesh(equation, targets, chosen)
+    division: Division | None = first_division(equation.grid, targets, chosen)
+    while True:
+        assert division is not None
+        found = _on_cells(equation, division, error)
+        division = None if found.width <= SETTINGS.wide else finer(equation.grid, targets, division)
+        if division is None:
+            return found
+
+
+def _on_cells(equation: ReversibleDiffusion, division: Division, error: float) -> FrequencyBounds:
+    mesh, sets, degree = division.mesh, division.sets, division.degree
     check_apart(mesh, *sets)
     medium = Medium(mesh, equation.coefficients)
     lowest, highest = medium.extremes()
-    upper, pass_above = upper_energy(medium, *sets, order, highest)
-    current = best_current(medium, *sets, order, highest)
     bottom = float(lowest.min())
-    partition = _partition(medium, bottom, order)
-    return _bounds(equation, mesh, sets, order, (upper, pass_above), current, (partition, bottom))
-
-
-def _mesh(
-    equation: ReversibleDiffusion, targets: tuple[TargetSet, TargetSet], degree: int | None
-) -> tuple[TensorMesh, tuple[CellSet, CellSet], int]:
-    """The mesh, the sets in it, and the degree."""
-    grid = equation.grid
-    ends = planes(grid, targets)
-    most = SETTINGS.unknowns[grid.dim - 1]
-
-    def made(divide: int, skip: int) -> tuple[TensorMesh, tuple[CellSet, CellSet]]:
-        mesh = TensorMesh.of(grid, ends, divide, skip)
-        first, second = (cell_set(mesh, one) for one in targets)
-        return mesh, (first, second)
-
-    mesh, sets = made(1, 1)
-    if degree is not None:
-        if _unknowns(mesh, degree) > 2 * most:
-            count = f"{_unknowns(mesh, degree)} unknowns, whose factors do not fit into memory"
-            raise InvalidArgument("degree", f"{degree} gives {count}; take a lower degree or None, or fewer cells")
-        return mesh, sets, degree
-    fitted = all(one.fitted for one in sets)
-    degrees = SETTINGS.fitted[grid.dim - 1] if fitted else (SETTINGS.cut,)
-    for order in degrees:
-        if _unknowns(mesh, order) <= most:
-            parts = 1 if fitted else int((most / _unknowns(mesh, order)) ** (1 / grid.dim))
-            return (*(made(min(parts, SETTINGS.parts), 1) if parts > 1 else (mesh, sets)), order)
-    order, skip = degrees[-1], 1
-    while _unknowns(mesh, order) > most:
-        skip += 1
-        mesh = TensorMesh.of(grid, ends, 1, skip)
-    return (*made(1, skip), order)
-
-
-def _unknowns(mesh: TensorMesh, degree: int) -> int:
-    return max(mesh.face_count * degree ** (mesh.dim - 1), mesh.node_count(degree))
+    function = upper_energy(medium, *sets, degree, (lowest, highest))
+    current = best_current(medium, *sets, degree, highest)
+    return _bounds(division, function, current, (_partition(medium, bottom, degree), bottom), error)
 
 
 def _partition(medium: Medium, bottom: float, degree: int) -> Measured:
@@ -158,11 +122,11 @@ def _partition(medium: Medium, bottom: float, degree: int) -> Measured:
     mesh = medium.mesh
 
     def part(cells: np.ndarray, order: int) -> np.ndarray:
-        exponent = medium.exponents(cells, order)
-        volumes = np.prod(mesh.widths(cells), axis=1)
-        return np.asarray(np.exp(np.minimum(bottom - exponent, SETTINGS.range)) @ gauss(mesh.dim, order).weights * volumes)
+        with np.errstate(over="ignore"):
+            pi = np.exp(bottom - medium.exponents(cells, order))
+        return np.asarray(pi @ gauss(mesh.dim, order).weights * np.prod(mesh.widths(cells), axis=1))
 
-    found = cell_sums(mesh, mesh.own, part, first_order(mesh.dim, degree))
+    found = cell_sums(mesh, mesh.own, part, first_order(mesh, degree))
     if not found.error < 0.5 * found.value:
         raise NotConverged(
             "the integral of exp(-Psi/sigma)", f"it is known to {found.error / found.value:.1g} only",
@@ -172,50 +136,38 @@ def _partition(medium: Medium, bottom: float, degree: int) -> Measured:
 
 
 def _bounds(
-    equation: ReversibleDiffusion,
-    mesh: TensorMesh,
-    sets: tuple[CellSet, CellSet],
-    degree: int,
+    division: Division,
     function: tuple[Measured, float],
     current: Current | None,
     integral: tuple[Measured, float],
+    error: float,
 ) -> FrequencyBounds:
-    """Put the three integrals together."""
+    """Put the three integrals together, and the relative error of the coefficients."""
+    mesh, sets = division.mesh, division.sets
     (energy, above), (partition, bottom) = function, integral
-    _check_range(above - bottom)
     rounding = SETTINGS.rounding + 8 * np.finfo(float).eps * max(abs(above), abs(bottom))
     scale = float(np.exp(bottom - above))
     upper = energy.value * scale / partition.value
     upper_safe = (energy.value + energy.error) * (1 + rounding) * scale / (partition.value - partition.error)
     lower = lower_safe = 0.0
-    if current is None:
-        empty = next(one for one in sets if not one.inner.any() and not one.inner_faces.any())
-        if mesh.comm.rank == 0:
-            warn(f"{empty.name} holds no cell, so that the lower bound is 0; take more cells, or a larger set", Unresolved)
-    else:
+    if current is not None and np.isfinite(current.resistance.value + current.resistance.error):
         scale = float(np.exp(bottom - current.height))
         resistance, flux = current.resistance, max(current.flux - current.defect, 0.0)
         lower = flux**2 / resistance.value * scale / partition.value
         lower_safe = flux**2 / (resistance.value + resistance.error) * (1 - rounding) * scale
         lower_safe /= partition.value + partition.error
-    error = _error_of(equation)
+    if lower_safe == 0.0 and mesh.comm.rank == 0:
+        empty = [one.name for one in sets if not one.inner.any() and not one.inner_faces.any()]
+        reason = f"{empty[0]} holds no cell" if empty else "no current with finite resistance was found"
+        warn(f"the lower bound of the frequency is 0, since {reason}; take more cells, or larger sets", Unresolved)
     least, most = lower_safe * (1 - error) ** 2 / (1 + error), upper_safe * (1 + error) ** 2 / (1 - error)
     if not (0.0 <= least <= most and 0.0 < most < np.inf):
         raise NotConverged(
-            "the bounds of the frequency", f"they are {least:.6g} and {most:.6g}, which integrals by too few points explain",
+            "the bounds of the frequency", f"they are {least:.6g} and {most:.6g}, by integrals with too few points",
             "take more cells",
         )  # fmt: skip
     quadrature, inherited = upper_safe - upper + lower - lower_safe, most - upper_safe + lower_safe - least
-    fitted = all(one.fitted for one in sets)
-    return FrequencyBounds(least, most, quadrature, inherited, degree, mesh.shape, fitted)
-
-
-def _check_range(height: float) -> None:
-    if not height < SETTINGS.range:
-        raise NotConverged(
-            "bounds of the frequency", f"the pass between a and b is {height:.4g} sigma above the lowest point",
-            f"take a higher temperature: in double precision it must be less than {SETTINGS.range:g}",
-        )  # fmt: skip
+    return FrequencyBounds(least, most, quadrature, inherited, division.degree, mesh.shape, division.fitted)
 
 
 def _error_of(equation: ReversibleDiffusion) -> float:

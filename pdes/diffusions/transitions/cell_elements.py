@@ -1,8 +1,8 @@
 """Elements on one cell of a tensor mesh: Lagrange functions, and the flows of Raviart and Thomas, of any degree.
 
-A flow is given by its fluxes through the faces of p^d parts of the cell, which end at Gauss-Lobatto points: the component
-along x_i is a polynomial of degree p in x_i and p - 1 in the others. What flows out of each part is a sum of fluxes with
-signs, and a flow without such sums has no divergence at all.
+A flow is given by its fluxes through the faces of p^d parts of the cell, which end at Gauss-Lobatto points: the
+component along x_i is a polynomial of degree p in x_i and p - 1 in the others. What flows out of each part is a sum of
+fluxes with signs, and a flow without such sums has no divergence at all.
 
 Source: Raviart and Thomas (1977); in this basis Gerritsma, Edge functions for spectral element methods (2011).
 """
@@ -60,7 +60,7 @@ def _product(factors: list[np.ndarray]) -> np.ndarray:
 
 
 def edge_functions(degree: int, x: np.ndarray) -> np.ndarray:
-    """The p polynomials of degree p - 1 with integral 1 between two neighbouring Gauss-Lobatto points, 0 between others.
+    """The p polynomials of degree p - 1 with integral 1 between two Gauss-Lobatto neighbours, and 0 between others.
 
     Args:
         degree: p.
@@ -74,7 +74,7 @@ def edge_functions(degree: int, x: np.ndarray) -> np.ndarray:
 
 @lru_cache(maxsize=64)
 def gradients(dim: int, degree: int, order: int) -> list[np.ndarray]:
-    """The derivatives along each direction of the Lagrange functions of the unit cell, at Gauss points (Q, (p + 1)^d)."""
+    """Derivatives of the Lagrange functions of the unit cell along each direction, at Gauss points (Q, (p + 1)^d)."""
     line = gauss(dim, order).line
     values, slopes = lagrange_basis(degree, line), lagrange_basis(degree, line, 1)
     return [_product([slopes if k == i else values for k in range(dim)]) for i in range(dim)]

@@ -19,7 +19,9 @@ class QuadratureSettings:
     """How integrals over cells are taken.
 
     Args:
-        more: points along each direction beyond the degree of the elements, by the dimension of space.
+        more: points along each direction of a cell beyond the degree of the elements, by the dimension of space.
+        plenty: points along each direction of a cell where cells are few.
+        first: evaluations in all up to which there are as many.
         step: points more in the second rule, likewise.
         safety: factor on the difference of two rules.
         rtol: relative difference that is looked for, of the whole integral.
@@ -31,6 +33,8 @@ class QuadratureSettings:
     """
 
     more: tuple[int, int, int] = (4, 2, 2)
+    plenty: int = 10
+    first: int = 200_000
     step: tuple[int, int, int] = (4, 2, 2)
     safety: float = 3.0
     rtol: float = 1e-9
@@ -123,9 +127,10 @@ class Measured:
     error: float
 
 
-def first_order(dim: int, degree: int) -> int:
-    """Gauss points along each direction for elements of a degree."""
-    return degree + SETTINGS.more[dim - 1]
+def first_order(mesh: TensorMesh, degree: int) -> int:
+    """Gauss points along each direction of a cell for elements of a degree."""
+    affordable = int((SETTINGS.first / mesh.size) ** (1 / mesh.dim))
+    return max(degree + SETTINGS.more[mesh.dim - 1], min(SETTINGS.plenty, affordable))
 
 
 def cell_sums(

@@ -117,7 +117,8 @@ def _near_an_end(mesh: TensorMesh, inner: np.ndarray, outer: np.ndarray) -> np.n
     touches = np.zeros((2, mesh.node_count(1)), dtype=bool)
     touches[0, corners[outer]] = True
     touches[1, corners[~inner]] = True
-    return touches.all(axis=0)[corners].any(axis=1)
+    both: np.ndarray = touches[0] & touches[1]
+    return np.asarray(both[corners].any(axis=1))
 
 
 def _walls(mesh: TensorMesh, one: TargetSet) -> tuple[np.ndarray, np.ndarray]:

@@ -1,8 +1,8 @@
 """The upper bound of Dirichlet: the energy of any function that is 0 on A and 1 on B.
 
 nu = min int sigma mu M grad f . grad f. Lagrange elements vanish on the outer union of A and are 1 on that of B. Where
-pi = exp(-Psi/sigma) is negligible the matrix has a small number in its place; the energy of the function that was found is
-an integral of pi itself over the whole box, whatever the solver has done.
+pi = exp(-Psi/sigma) is negligible the matrix has a small number in its place; the energy of the function that was found
+is an integral of pi itself over the whole box, whatever the solver has done.
 
 Source: Bovier and den Hollander, Metastability (2015), Theorem 7.33.
 """
@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from scaling_limits.particles import InvalidArgument
+from scaling_limits.particles.errors import NotConverged
 from scaling_limits.particles.sampling.ranks import on_all_ranks
 
 from .basins import Basins, basins
@@ -27,15 +28,17 @@ from .tensor_mesh import TensorMesh
 
 @dataclass(frozen=True)
 class DirichletSettings:
-    """What the matrix has in place of pi where that is very small.
+    """What the matrix has in place of pi where that is very small, and what the numbers allow.
 
     Args:
         floor: part of pi at the pass.
         contrast: part of the largest pi in the same cell.
+        range: of Psi/sigma between the pass and the lowest point.
     """
 
     floor: float = 1e-20
     contrast: float = 1e-8
+    range: float = 600.0
 
 
 SETTINGS = DirichletSettings()
@@ -113,7 +116,9 @@ def quadratic(tensors: np.ndarray, vectors: list[np.ndarray]) -> np.ndarray:
     return total
 
 
-def upper_energy(medium: Medium, a: CellSet, b: CellSet, degree: int, exponent: np.ndarray) -> tuple[Measured, float]:
+def upper_energy(
+    medium: Medium, a: CellSet, b: CellSet, degree: int, extremes: tuple[np.ndarray, np.ndarray]
+) -> tuple[Measured, float]:
     """The energy int sigma exp(height - Psi/sigma) M grad f . grad f of a good f, and the height; collective.
 
     Args:
@@ -121,16 +126,20 @@ def upper_energy(medium: Medium, a: CellSet, b: CellSet, degree: int, exponent: 
         a: where f = 0.
         b: where f = 1.
         degree: of the elements.
-        exponent: Psi/sigma of each cell (cells,).
+        extremes: the least and the largest Psi/sigma of each cell (cells,).
 
     Raises:
-        NotConverged: the matrix cannot be factored.
+        NotConverged: the matrix cannot be factored, or the pass is too high for double precision.
     """
-    mesh = medium.mesh
+    mesh, exponent = medium.mesh, extremes[1]
     every = np.arange(mesh.size)
     inside = a.outer | b.outer
     sources = [source_cells(mesh, one.outer, one.outer_faces) for one in (a, b)]
     found = passes(mesh, exponent, sources, inside)
+    if not found.height - extremes[0].min() < SETTINGS.range:
+        height = f"the pass between a and b is {found.height - extremes[0].min():.4g} sigma above the lowest point"
+        remedy = f"take a higher temperature, or more cells if it is lower: it must be less than {SETTINGS.range:g}"
+        raise NotConverged("bounds of the frequency in double precision", height, remedy)
     numbers, count = mesh.nodes(every, degree), mesh.node_count(degree)
     owner = owners(count, numbers, exponent, found.owner)
     fixed = np.zeros(count, dtype=bool)
@@ -147,12 +156,12 @@ def upper_energy(medium: Medium, a: CellSet, b: CellSet, degree: int, exponent: 
     def energy(some: np.ndarray, order: int) -> np.ndarray:
         return _energies(medium, some, local[np.searchsorted(own, some)], order, found.height)
 
-    return cell_sums(mesh, own, energy, first_order(mesh.dim, degree)), found.height
+    return cell_sums(mesh, own, energy, first_order(mesh, degree)), found.height
 
 
 def _matrices(medium: Medium, cells: np.ndarray, degree: int, height: float) -> np.ndarray:
     """int sigma pi M grad f . grad g over cells (n, k, k), with pi at least what the settings say."""
-    dim, order = medium.mesh.dim, first_order(medium.mesh.dim, degree)
+    dim, order = medium.mesh.dim, first_order(medium.mesh, degree)
     rule, slopes, h = gauss(dim, order), gradients(dim, degree, order), medium.mesh.widths(cells)
     exponent, tensors = medium.at(cells, order)
     pi = np.exp(height - exponent)
@@ -175,5 +184,6 @@ def _energies(medium: Medium, cells: np.ndarray, local: np.ndarray, order: int, 
     exponent, tensors = medium.at(cells, order)
     h = mesh.widths(cells)
     slopes = [local @ g.T / h[:, [i]] for i, g in enumerate(gradients(mesh.dim, degree, order))]
-    density = quadratic(tensors, slopes) * np.exp(height - exponent)
+    with np.errstate(over="ignore", invalid="ignore"):
+        density = quadratic(tensors, slopes) * np.exp(height - exponent)
     return np.asarray(density @ gauss(mesh.dim, order).weights * np.prod(h, axis=1))

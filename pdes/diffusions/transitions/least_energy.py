@@ -1,8 +1,8 @@
 """The values of least energy between two sets of unknowns, with wells whose potentials are found by themselves.
 
-In a basin values are almost constant, and differ from the constant by exp(-depth) only. They are kept as this constant and
-the difference, so that its digits are not lost. Deep wells make a matrix almost singular: one unknown of each is held, and
-values are combined afterwards such that no flow is left at it.
+In a basin values are almost constant, and differ from the constant by exp(-depth) only. They are kept as this constant
+and the difference, so that its digits are not lost. Deep wells make a matrix almost singular: one unknown of each is
+held, and values are combined afterwards such that no flow is left at it.
 """
 
 from __future__ import annotations
@@ -45,12 +45,12 @@ class Terminals:
         """
         numbers = np.zeros(2 + len(candidates), dtype=np.int64)
         numbers[1] = 1
-        pins = []
+        pins: list[int] = []
         for well, own in enumerate(candidates):
             good = own[used[own] & ~fixed[own] & (owner[own] == well + 2)]
             if len(good):
                 numbers[well + 2] = 2 + len(pins)
-                pins.append(good[0])
+                pins.append(int(good[0]))
         return cls(np.where(owner >= 0, numbers[owner], 0), fixed, used, np.array(pins, dtype=np.int64))
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from mpi4py import MPI
@@ -135,7 +136,7 @@ def _distributed(share: csr_matrix, comm: MPI.Comm) -> PETSc.Mat:
     """The sum of matrices that each rank has a share of, by rows."""
     size = share.shape[0]
     ends = [size * rank // comm.size for rank in range(comm.size + 1)]
-    own = sum(comm.alltoall([share[low:high] for low, high in zip(ends, ends[1:])]))
+    own = sum(comm.alltoall([share[low:high] for low, high in pairwise(ends)]))
     own.sort_indices()
     count = ends[comm.rank + 1] - ends[comm.rank]
     pattern = (own.indptr.astype(PETSc.IntType), own.indices.astype(PETSc.IntType), own.data)

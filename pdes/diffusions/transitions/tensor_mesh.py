@@ -14,7 +14,7 @@ from scaling_limits.meshes.box import Grid
 
 @dataclass(frozen=True, eq=False)
 class TensorMesh:
-    """The cells between break points t_i along each direction of a box, numbered in C order; each rank has a run of them.
+    """The cells between break points t_i along each direction of a box, in C order; each rank has a run of them.
 
     Args:
         breaks: t_i, increasing, for each direction.

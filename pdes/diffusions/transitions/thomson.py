@@ -1,9 +1,9 @@
 """The lower bound of Thomson: the resistance of any current from A to B.
 
-1/nu = min int j . (sigma mu M)^-1 j over currents j of unit flux from A to B, without sources between them and without flux
-through walls. Currents of Raviart and Thomas are without divergence in each cell by their basis; that the fluxes of two
-neighbours agree is what is solved for, with a potential on each part of each face as the multiplier (Fraeijs de Veubeke). A
-defect d, by rounding or by the solver, makes the bound (flux - |d|)^2 / int j . (sigma mu M)^-1 j, since the committor is
+1/nu = min int j . (sigma mu M)^-1 j over currents j of unit flux from A to B, without sources between them and without
+flux through walls. Currents of Raviart and Thomas are without divergence in each cell by their basis; that the fluxes of
+two neighbours agree is solved for, with a potential on each part of each face as the multiplier (Fraeijs de Veubeke). A
+defect d, by rounding or by the solver, makes the bound (flux - |d|)^2 / int j . (sigma mu M)^-1 j, for the committor is
 between 0 and 1. The inner unions of A and B take the current up; cells where pi is negligible carry none.
 
 Source: Bovier and den Hollander, Metastability (2015), Theorem 7.37; Arnold and Brezzi (1985) for the multiplier.
@@ -37,13 +37,11 @@ class ThomsonSettings:
         above: how far above the pass Psi/sigma may be in a cell; the current there is below exp(-above) of the whole.
         contrast: part of the largest resistivity in a cell below which the matrix has no other.
         regular: added to the diagonal 1 of the matrix of a cell.
-        most: exponent of the resistivity beyond which there is no bound but 0.
     """
 
     above: float = 36.0
     contrast: float = 1e-10
     regular: float = 1e-14
-    most: float = 600.0
 
 
 SETTINGS = ThomsonSettings()
@@ -89,10 +87,10 @@ def best_current(medium: Medium, a: CellSet, b: CellSet, degree: int, exponent: 
     if not (kept | inside).all():
         found = passes(mesh, np.where(kept, exponent, np.inf), sources, inside)
     numbers, count = _numbers(mesh, degree)
-    every = np.flatnonzero(kept)
-    owner, fixed = _known(mesh, (a, b), kept, found.owner, exponent, degree)
+    known = _known(mesh, (a, b), kept, found.owner, exponent)
+    owner, fixed = (np.repeat(one, degree ** (mesh.dim - 1)) for one in known)
     used = np.zeros(count, dtype=bool)
-    used[numbers[every]] = True
+    used[numbers[kept]] = True
     wells = found.wells[kept[found.wells]]
     terminals = Terminals.of(owner, fixed & used, used, numbers[found.wells] if len(wells) else numbers[:0])
     own = mesh.own[kept[mesh.own]]
@@ -107,9 +105,9 @@ def best_current(medium: Medium, a: CellSet, b: CellSet, degree: int, exponent: 
 
 
 def inverses(tensors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The inverses of symmetric positive definite tensors (n, Q, d, d), d = 1, 2, 3, and a bound of their rounding (n, Q).
+    """The inverses of symmetric positive definite tensors (n, Q, d, d), d = 1, 2, 3, and their rounding at most (n, Q).
 
-    With 1 on the diagonal first, so that units of the axes cost no digits; by cofactors.
+    They are scaled to the diagonal 1 first, so that units of the axes cost no digits, and inverted by cofactors.
     """
     dim = tensors.shape[-1]
     roots = np.sqrt(np.einsum("nqii->nqi", tensors))
@@ -148,24 +146,22 @@ def _numbers(mesh: TensorMesh, degree: int) -> tuple[np.ndarray, int]:
 
 
 def _known(
-    mesh: TensorMesh, sets: tuple[CellSet, CellSet], kept: np.ndarray, owner: np.ndarray, exponent: np.ndarray, degree: int
+    mesh: TensorMesh, sets: tuple[CellSet, CellSet], kept: np.ndarray, owner: np.ndarray, exponent: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The owner of each part of a face, and whether its potential is given."""
-    every = np.flatnonzero(kept)
+    """The owner of each face, and whether its potential is given."""
     faces = mesh.faces(np.arange(mesh.size))
-    owned = owners(mesh.face_count, faces[every], exponent[every], owner[every])
+    owned = owners(mesh.face_count, faces[kept], exponent[kept], owner[kept])
     fixed = np.zeros(mesh.face_count, dtype=bool)
     for value, one in enumerate(sets):
         held = one.inner_faces.copy()
         held[faces[one.inner]] = True
         owned[held], fixed = value, fixed | held
-    parts = degree ** (mesh.dim - 1)
-    return np.repeat(owned, parts), np.repeat(fixed, parts)
+    return owned, fixed
 
 
 def _inverses(medium: Medium, cells: np.ndarray, degree: int, height: float) -> np.ndarray:
     """The inverses (n, k, k) of the resistances of cycles in cells."""
-    dim, order = medium.mesh.dim, first_order(medium.mesh.dim, degree)
+    dim, order = medium.mesh.dim, first_order(medium.mesh, degree)
     rule, parts, h = gauss(dim, order), flows(dim, degree, order), medium.mesh.widths(cells)
     exponent, tensors = medium.at(cells, order)
     largest = exponent.max(axis=1, keepdims=True, initial=-np.inf)
@@ -210,7 +206,7 @@ def _measured(
     def resistance(some: np.ndarray, order: int) -> np.ndarray:
         return _resistances(medium, some, fluxes[np.searchsorted(own, some)], degree, order, height)
 
-    return Current(flux, defect, cell_sums(mesh, own, resistance, first_order(dim, degree)), height)
+    return Current(flux, defect, cell_sums(mesh, own, resistance, first_order(mesh, degree)), height)
 
 
 def _resistances(
@@ -225,5 +221,7 @@ def _resistances(
         columns.append(own @ part.T * h[:, [i]])
         first += part.shape[1]
     inverse, rounding = inverses(tensors)
-    density = (1.0 + rounding) * quadratic(inverse, columns) * np.exp(np.minimum(exponent - height, SETTINGS.most))
+    square = (1.0 + rounding) * quadratic(inverse, columns)
+    with np.errstate(over="ignore", invalid="ignore"):
+        density = np.where(square > 0, square * np.exp(exponent - height), 0.0)
     return np.asarray(density @ gauss(mesh.dim, order).weights / np.prod(h, axis=1))
