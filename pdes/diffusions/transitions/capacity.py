@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -42,8 +42,8 @@ SETTINGS = BoundSettings()
 class FrequencyBounds:
     """An interval that contains the frequency nu of transitions from A to B in equilibrium, in units of 1/time.
 
-    The error of quadrature is measured, by two rules; what lies between the points at which sets, M and Psi were looked
-    at is not seen. All else is certain, whatever the solvers did.
+    The error of quadrature is measured, by three rules; what lies between the points at which sets, M and Psi were
+    looked at is not seen. All else is certain, whatever the solvers did.
 
     Args:
         lower: at most nu, by a current.
@@ -68,6 +68,10 @@ class FrequencyBounds:
         """(upper - lower)/upper."""
         return (self.upper - self.lower) / self.upper
 
+    def within(self, other: FrequencyBounds) -> FrequencyBounds:
+        """The part of this interval that lies in another one of the same frequency."""
+        return replace(self, lower=max(self.lower, other.lower), upper=min(self.upper, other.upper))
+
 
 def frequency_bounds(
     equation: ReversibleDiffusion, a: Indicator, b: Indicator, *, degree: int | None = None
@@ -88,7 +92,7 @@ def frequency_bounds(
         NotConverged: pi varies too much for double precision, or in a cell; the linear solver has failed.
 
     Warns:
-        Unresolved: a set holds no cell, so that the lower bound is 0.
+        Unresolved: the lower bound is 0, for a set holds no cell, or rounding has spoilt the current.
 
     Source: Bovier and den Hollander, Metastability (2015), section 7.3.
     """
@@ -98,12 +102,24 @@ def frequency_bounds(
     error = on_all_ranks(comm, lambda: _error_of(equation))
     targets = (TargetSet("a", a, 0.0), TargetSet("b", b, 1.0))
     division: Division | None = first_division(equation.grid, targets, chosen)
-    while True:
-        assert division is not None
-        found = _on_cells(equation, division, error)
-        division = None if found.width <= SETTINGS.wide else finer(equation.grid, targets, division)
-        if division is None:
-            return found
+    best: FrequencyBounds | None = None
+    while division is not None:
+        try:
+            found = _on_cells(equation, division, error)
+        except NotConverged:
+            if best is None:
+                raise
+            break
+        best = found if best is None else found.within(best)
+        sets = division.sets
+        own = best.upper - best.lower - best.error_of_coefficients
+        division = None if own <= SETTINGS.wide * best.upper else finer(equation.grid, targets, division)
+    assert best is not None
+    if best.lower == 0.0 and comm.rank == 0:
+        empty = [one.name for one in sets if not one.inner.any() and not one.inner_faces.any()]
+        reason = f"{empty[0]} holds no cell" if empty else "of no current the flux is known"
+        warn(f"the lower bound of the frequency is 0, since {reason}; take more cells, or larger sets", Unresolved)
+    return best
 
 
 def _on_cells(equation: ReversibleDiffusion, division: Division, error: float) -> FrequencyBounds:
@@ -143,7 +159,6 @@ def _bounds(
     error: float,
 ) -> FrequencyBounds:
     """Put the three integrals together, and the relative error of the coefficients."""
-    mesh, sets = division.mesh, division.sets
     (energy, above), (partition, bottom) = function, integral
     rounding = SETTINGS.rounding + 8 * np.finfo(float).eps * max(abs(above), abs(bottom))
     scale = float(np.exp(bottom - above))
@@ -156,10 +171,6 @@ def _bounds(
         lower = flux**2 / resistance.value * scale / partition.value
         lower_safe = flux**2 / (resistance.value + resistance.error) * (1 - rounding) * scale
         lower_safe /= partition.value + partition.error
-    if lower_safe == 0.0 and mesh.comm.rank == 0:
-        empty = [one.name for one in sets if not one.inner.any() and not one.inner_faces.any()]
-        reason = f"{empty[0]} holds no cell" if empty else "no current with finite resistance was found"
-        warn(f"the lower bound of the frequency is 0, since {reason}; take more cells, or larger sets", Unresolved)
     least, most = lower_safe * (1 - error) ** 2 / (1 + error), upper_safe * (1 + error) ** 2 / (1 - error)
     if not (0.0 <= least <= most and 0.0 < most < np.inf):
         raise NotConverged(
@@ -167,7 +178,8 @@ def _bounds(
             "take more cells",
         )  # fmt: skip
     quadrature, inherited = upper_safe - upper + lower - lower_safe, most - upper_safe + lower_safe - least
-    return FrequencyBounds(least, most, quadrature, inherited, division.degree, mesh.shape, division.fitted)
+    lower, upper, quadrature, inherited = (float(value) for value in (least, most, quadrature, inherited))
+    return FrequencyBounds(lower, upper, quadrature, inherited, division.degree, division.mesh.shape, division.fitted)
 
 
 def _error_of(equation: ReversibleDiffusion) -> float:

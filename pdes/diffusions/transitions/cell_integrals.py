@@ -1,4 +1,4 @@
-"""M and Psi at Gauss points of cells, and integrals over cells by two rules, whose difference is their error."""
+"""M and Psi at Gauss points of cells, and integrals over cells by three rules, whose differences are their error."""
 
 from __future__ import annotations
 
@@ -18,12 +18,16 @@ from .tensor_mesh import TensorMesh
 class QuadratureSettings:
     """How integrals over cells are taken.
 
+    Measured with jumps, kinks and cusps at random places of a cell: of two rules with n and n + 2 points the better one
+    is off by more than three times their difference in 5 to 16 of a hundred cases, up to four times the mean error; of
+    three rules it is in 1 to 4 of a hundred, most of them so close to a face that the error is small.
+
     Args:
         more: points along each direction of a cell beyond the degree of the elements, by the dimension of space.
         plenty: points along each direction of a cell where cells are few.
         first: evaluations in all up to which there are as many.
-        step: points more in the second rule, likewise.
-        safety: factor on the difference of two rules.
+        rules: points more in each of the rules than in the first; the last is the one that counts.
+        safety: factor on the largest difference of two rules.
         rtol: relative difference that is looked for, of the whole integral.
         doublings: of the number of points, in cells where the difference is too large.
         evaluations: of the integrand on all ranks in each such attempt, and where the integral is hardly known.
@@ -35,8 +39,8 @@ class QuadratureSettings:
     more: tuple[int, int, int] = (4, 2, 2)
     plenty: int = 10
     first: int = 200_000
-    step: tuple[int, int, int] = (4, 2, 2)
-    safety: float = 3.0
+    rules: tuple[int, ...] = (0, 1, 3)
+    safety: float = 5.0
     rtol: float = 1e-9
     doublings: int = 4
     evaluations: tuple[int, int] = (300_000, 3_000_000)
@@ -72,7 +76,7 @@ class Medium:
         count = len(gauss(self.mesh.dim, order).weights)
         if order not in self._kept and len(cells) == len(own) and len(own) * count <= SETTINGS.kept:
             self._kept[order] = self._looked_up(cells, order)
-        if order in self._kept:
+        if order in self._kept and len(own):
             exponent, tensors = self._kept[order]
             return exponent[cells - own[0]], tensors[cells - own[0]]
         return self._looked_up(cells, order)
@@ -116,7 +120,7 @@ class Medium:
 
 @dataclass(frozen=True)
 class Measured:
-    """An integral, and how far it may be off, by two rules and the safety factor.
+    """An integral, and how far it may be off, by the differences of rules and the safety factor.
 
     Args:
         value: of the better rule.
@@ -136,7 +140,7 @@ def first_order(mesh: TensorMesh, degree: int) -> int:
 def cell_sums(
     mesh: TensorMesh, cells: np.ndarray, integrand: Callable[[np.ndarray, int], np.ndarray], order: int
 ) -> Measured:
-    """The integral of something that is not negative over cells, with more points where two rules differ; collective.
+    """The integral of something that is not negative over cells, with more points where the rules differ; collective.
 
     Args:
         mesh: gives the ranks.
@@ -147,11 +151,11 @@ def cell_sums(
     comm, value, error = mesh.comm, 0.0, 0.0
     left = cells
     for doubling in range(SETTINGS.doublings + 1):
-        orders = (order, order + SETTINGS.step[mesh.dim - 1])
-        coarse, fine = on_all_ranks(comm, lambda left=left, orders=orders: [integrand(left, n) for n in orders])  # type: ignore[misc]
-        change = np.abs(fine - coarse)
+        orders = [order + more for more in SETTINGS.rules]
+        values = on_all_ranks(comm, lambda left=left, orders=orders: np.array([integrand(left, n) for n in orders]))  # type: ignore[misc]
+        fine, change = values[-1], values.max(axis=0) - values.min(axis=0)
         order *= 2
-        points = float(order) ** mesh.dim + float(order + SETTINGS.step[mesh.dim - 1]) ** mesh.dim
+        points = sum(float(order + more) ** mesh.dim for more in SETTINGS.rules)
         bad = np.zeros(len(left), dtype=bool)
         if doubling < SETTINGS.doublings:
             sums = comm.allreduce(np.array([fine.sum(), change.sum()]))
@@ -165,14 +169,14 @@ def cell_sums(
 
 
 def _worst(mesh: TensorMesh, change: np.ndarray, total: float, error: float, points: float) -> np.ndarray:
-    """The cells of this rank in which the two rules differ most, as many as are affordable.
+    """The cells of this rank in which the rules differ most, as many as are affordable.
 
     Args:
         mesh: gives the ranks.
         change: difference in each cell (n,).
         total: the whole integral.
         error: the sum of all differences.
-        points: in a cell, of the next two rules.
+        points: in a cell, of the next rules.
     """
     most = SETTINGS.evaluations[not error < SETTINGS.known * total]
     if not np.isfinite(total):

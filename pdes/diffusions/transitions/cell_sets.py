@@ -96,7 +96,7 @@ def cell_set(mesh: TensorMesh, one: TargetSet) -> CellSet:
 
 def _lattice(count: int, dim: int, shrunk: float) -> np.ndarray:
     ticks = np.linspace(shrunk, 1.0 - shrunk, count)
-    return np.array(list(itertools.product(ticks, repeat=dim))).reshape(-1, dim)
+    return np.array(list(itertools.product(ticks, repeat=dim))).reshape(count**dim, dim)
 
 
 def _seen(mesh: TensorMesh, one: TargetSet, cells: np.ndarray, looks: int) -> tuple[np.ndarray, np.ndarray]:

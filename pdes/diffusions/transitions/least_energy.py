@@ -15,6 +15,8 @@ from .linear_system import CellMatrices, ScaledSystem
 
 # iterative refinements at most, and the part of a residual that one must gain
 REFINEMENTS, GAIN = 8, 0.3
+# in which the potentials of wells are improved
+ROUNDS = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,20 +96,27 @@ def _combined(cells: CellMatrices, terminals: Terminals, system: ScaledSystem) -
     values[1], rest = 1.0, alone[0]
     if not len(pins):
         return Values(values[terminals.owner], rest)
-    # the flow at each well, for each of them at potential 1
-    network = np.stack(
-        [cells.product((terminals.owner == k).astype(float), alone[k - 1])[pins] for k in range(2, count)], axis=1
-    )
-    roots = np.sqrt(np.maximum(np.diag(network), 1e-300))
-    scaled = network / roots[:, None] / roots
-    scaled = 0.5 * (scaled + scaled.T)
-    for _ in range(3):
-        flow = cells.product(values[terminals.owner], rest)[pins]
-        change = -np.linalg.lstsq(scaled, flow / roots, rcond=1e-15)[0] / roots
+    # energies are of the second order in the errors of values, flows at wells of the first
+    local = [cells.local((terminals.owner == k).astype(float), alone[k - 1]) for k in range(2, count)]
+    network = np.array([[cells.energy(one, other) for other in local] for one in local])
+    for _ in range(ROUNDS):
+        own = cells.local(values[terminals.owner], rest)
+        change = -_solved(network, np.array([cells.energy(one, own) for one in local]))
         values[2:] += change
         rest = rest + np.einsum("k,kn->n", change, np.array(alone[1:]))
         rest = _refined(cells, terminals, system, values, rest)
     return Values(values[terminals.owner], rest)
+
+
+def _solved(matrix: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """The solution for a symmetric matrix that may be singular to rounding, with entries of very different size."""
+    # rounding may have made it indefinite
+    roots = np.sqrt(np.maximum(np.diag(matrix), 0.0))
+    good = (roots > 0) & np.isfinite(matrix).all(axis=1) & np.isfinite(right)
+    result, inverse = np.zeros(len(right)), 1.0 / roots[good]
+    scaled = matrix[np.ix_(good, good)] * inverse[:, None] * inverse
+    result[good] = np.linalg.lstsq(scaled, right[good] * inverse, rcond=1e-15)[0] * inverse
+    return result
 
 
 def _refined(

@@ -48,6 +48,10 @@ class CellMatrices:
         values = np.einsum("nij,nj->ni", self.matrices, self.local(steps, rest))
         return self._summed(values)
 
+    def energy(self, one: np.ndarray, other: np.ndarray) -> float:
+        """The bilinear form of local values (n, k) of two functions; collective."""
+        return float(self.comm.allreduce(np.einsum("ni,nij,nj->", one, self.matrices, other, optimize=True)))
+
     def diagonal(self) -> np.ndarray:
         """The diagonal (size,), on all ranks; collective."""
         return self._summed(np.einsum("nii->ni", self.matrices))

@@ -22,13 +22,13 @@ class ChoiceSettings:
         unknowns: potentials on faces or values at nodes at most, by the dimension of space.
         fitted: degrees where the cells hold both sets exactly, the best first.
         cut: the degree where they do not, and the error is that of the sets.
-        parts: into how many parts along each direction cells are cut at most.
+        parts: into how many parts along each direction cells are divided at most, where they hold both sets and not.
     """
 
     unknowns: tuple[int, int, int] = (100_000, 100_000, 60_000)
     fitted: tuple[tuple[int, ...], ...] = ((6,), (3, 2), (2,))
     cut: int = 1
-    parts: int = 4
+    parts: tuple[int, int] = (4, 8)
 
 
 SETTINGS = ChoiceSettings()
@@ -82,7 +82,7 @@ def first_division(grid: Grid, targets: tuple[TargetSet, TargetSet], degree: int
             room = int((most / _unknowns(plain.mesh, order)) ** (1 / grid.dim))
             if plain.fitted or room < 2:
                 return replace(plain, degree=order)
-            return _divided(grid, targets, ends, order, min(room, SETTINGS.parts))
+            return _divided(grid, targets, ends, order, min(room, SETTINGS.parts[1]))
     skip = 2
     while _unknowns(TensorMesh.of(grid, ends, 1, skip), degrees[-1]) > most:
         skip += 1
@@ -92,7 +92,7 @@ def first_division(grid: Grid, targets: tuple[TargetSet, TargetSet], degree: int
 def finer(grid: Grid, targets: tuple[TargetSet, TargetSet], division: Division) -> Division | None:
     """A division into cells half as wide, None where there is none or it would be too expensive; collective."""
     parts = 2 * division.parts
-    if not 0 < parts <= SETTINGS.parts:
+    if not (division.fitted and 0 < parts <= SETTINGS.parts[0]):
         return None
     mesh = TensorMesh.of(grid, division.planes, parts)
     if _unknowns(mesh, division.degree) > SETTINGS.unknowns[grid.dim - 1]:

@@ -1,7 +1,7 @@
 """The lower bound of Thomson: the resistance of any current from A to B.
 
 1/nu = min int j . (sigma mu M)^-1 j over currents j of unit flux from A to B, without sources between them and without
-flux through walls. Currents of Raviart and Thomas are without divergence in each cell by their basis; that the fluxes of
+flux through walls. Currents of Raviart and Thomas have no divergence in each cell by their basis; that the fluxes of
 two neighbours agree is solved for, with a potential on each part of each face as the multiplier (Fraeijs de Veubeke). A
 defect d, by rounding or by the solver, makes the bound (flux - |d|)^2 / int j . (sigma mu M)^-1 j, for the committor is
 between 0 and 1. The inner unions of A and B take the current up; cells where pi is negligible carry none.
