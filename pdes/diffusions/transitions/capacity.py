@@ -178,8 +178,8 @@ def _bounds(
             "take more cells",
         )  # fmt: skip
     quadrature, inherited = upper_safe - upper + lower - lower_safe, most - upper_safe + lower_safe - least
-    lower, upper, quadrature, inherited = (float(value) for value in (least, most, quadrature, inherited))
-    return FrequencyBounds(lower, upper, quadrature, inherited, division.degree, division.mesh.shape, division.fitted)
+    ends, errors = (float(least), float(most)), (float(quadrature), float(inherited))
+    return FrequencyBounds(*ends, *errors, division.degree, division.mesh.shape, division.fitted)
 
 
 def _error_of(equation: ReversibleDiffusion) -> float:

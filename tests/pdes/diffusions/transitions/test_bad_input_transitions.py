@@ -56,6 +56,7 @@ def test_passes_that_are_too_high():
         bounds(psi=lambda x: 900 * np.sin(np.pi * x[:, 0]) ** 2)
 
 
+@pytest.mark.serial  # rank 0 alone warns
 def test_a_set_without_a_cell():
     """The upper bound is good, the lower one 0, and that is said."""
     small = lambda x: ((x - [0.31, 0.52]) ** 2).sum(axis=1) < 0.03**2  # noqa: E731
