@@ -6,7 +6,7 @@ from diffusions import Given
 from refusals import refused
 
 from scaling_limits.pdes import FokkerPlanck, NotConverged, Unresolved
-from scaling_limits.pdes.diffusions.transitions.capacity import frequency_bounds
+from scaling_limits.pdes.diffusions.capacity.frequency_bounds import frequency_bounds
 
 unit = lambda x: np.repeat(np.eye(2)[None], len(x), 0)  # noqa: E731
 flat = lambda x: np.zeros(len(x))  # noqa: E731

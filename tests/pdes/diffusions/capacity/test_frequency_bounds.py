@@ -10,7 +10,7 @@ from rates import assert_rate
 from scipy import integrate
 
 from scaling_limits.pdes import FokkerPlanck
-from scaling_limits.pdes.diffusions.transitions.capacity import frequency_bounds
+from scaling_limits.pdes.diffusions.capacity.frequency_bounds import frequency_bounds
 
 
 def quad(f, low, high):
