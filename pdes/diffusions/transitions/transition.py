@@ -204,7 +204,7 @@ def _on_a_grid(equation: ReversibleDiffusion, sets: tuple[TargetSet, ...], bound
 
     lower, upper = None, None
     if bounds:
-        from ..capacity.capacity import frequency_bounds
+        from ..capacity.frequency_bounds import frequency_bounds
 
         interval = frequency_bounds(equation, sets[0].function, sets[1].function)
         lower, upper = interval.lower, interval.upper
