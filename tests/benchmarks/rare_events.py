@@ -1,6 +1,5 @@
 """Transitions between two discs beside scikit-fem with scipy."""
 
-
 import numpy as np
 from table import faster, median_time
 

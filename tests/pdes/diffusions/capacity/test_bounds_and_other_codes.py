@@ -13,8 +13,8 @@ from petsc4py import PETSc
 from scaling_limits.meshes.box import box
 from scaling_limits.particles import InvalidArgument
 from scaling_limits.pdes import FokkerPlanck
-from scaling_limits.pdes.diffusions.generator_forms import GeneratorForms
 from scaling_limits.pdes.diffusions.capacity.frequency_bounds import frequency_bounds
+from scaling_limits.pdes.diffusions.generator_forms import GeneratorForms
 
 pytestmark = pytest.mark.serial  # long; what ranks do together is tried in test_frequency_bounds
 

@@ -9,13 +9,13 @@ from mpi4py import MPI
 
 from scaling_limits.meshes.backend.quadrature import lobatto_points
 from scaling_limits.meshes.box import Grid
-from scaling_limits.pdes.diffusions.hitting.target_sets import TargetSet
 from scaling_limits.pdes.diffusions.capacity.basins import basins
 from scaling_limits.pdes.diffusions.capacity.cell_elements import edge_functions, flow_graph, flows, gauss, gradients
 from scaling_limits.pdes.diffusions.capacity.cell_integrals import Medium, cell_sums, first_order
 from scaling_limits.pdes.diffusions.capacity.cell_sets import cell_set, planes
 from scaling_limits.pdes.diffusions.capacity.tensor_mesh import TensorMesh
 from scaling_limits.pdes.diffusions.capacity.thomson import inverses
+from scaling_limits.pdes.diffusions.hitting.target_sets import TargetSet
 
 
 def grid(cells, dim=2, periodic=False):
