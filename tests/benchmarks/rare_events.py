@@ -56,15 +56,15 @@ def scikit_fem(cells, degree):
 
 
 def rows():
-    points = np.stack(np.meshgrid(*(np.linspace(*ends, 151) for ends in BOX), indexing="ij"), -1).reshape(-1, 2) * 0.999
+    points = np.stack(np.meshgrid(*(np.linspace(*ends, 61) for ends in BOX), indexing="ij"), -1).reshape(-1, 2) * 0.999
     points = points[~(disc(-1.0)(points) | disc(1.0)(points))]
-    reference = ours((576, 384)).forward.at(points)
+    reference = ours((360, 240)).forward.at(points)
     error = lambda q: float(np.sqrt(np.mean((q(points) - reference) ** 2)))  # noqa: E731
     mine, seconds = error(ours(CELLS).forward.at), median_time(lambda: ours(CELLS))
     best, name = np.inf, "none of those tried is as exact"
     # the least number of cells with which the peer is as exact, at either degree
-    for degree in (1, 2):
-        for factor in (0.5, 0.75, 1, 1.5, 2, 3, 4, 6, 8):
+    for degree, factors in ((1, (0.75, 1, 1.5, 2, 3, 4)), (2, (0.5, 0.75, 1, 1.5, 2))):
+        for factor in factors:
             cells = [round(n * factor) for n in CELLS]
             if error(scikit_fem(cells, degree)) <= mine:
                 took = median_time(lambda c=cells, d=degree: scikit_fem(c, d), 3)

@@ -11,9 +11,14 @@ import densities
 import equations
 import langevin
 import lattice
+import rare_events
 import rotators
 from table import print_table
 
 print_table(
-    [row for part in (balls, equations, lattice, cell_problems, densities, langevin, rotators) for row in part.rows()]
+    [
+        row
+        for part in (balls, equations, lattice, cell_problems, densities, rare_events, langevin, rotators)
+        for row in part.rows()
+    ]
 )
