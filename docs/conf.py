@@ -7,6 +7,7 @@ OPTIONS = {
     "pinned_billiards": ["--runs", "4000", "--order-one-runs", "100", "--out", OUT],
     "effective_tensor": ["--out", OUT],
     "mueller_brown": ["--paths", "256", "--frames", "24", "--out", OUT],
+    "transition": ["--cells", "72", "--out", OUT],
     "zwanzig": ["--paths", "512", "--out", OUT],
     "noise_induced_transition": ["--paths", "1024", "--out", OUT],
     "hot_cold_chain": ["--out", OUT],

@@ -122,6 +122,17 @@ def test_mueller_brown(shared_folder, capsys):
 
 
 @pytest.mark.serial
+@pytest.mark.filterwarnings("ignore:the solution is known")  # on fewer cells than the example has
+def test_transition(shared_folder, capsys):
+    """The interval, the flux and the mean time are asserted in the example; the survival is exponential."""
+    found, survival = example("transition").main(shared_folder, cells=48)
+    assert "certainly in" in capsys.readouterr().out
+    assert survival[-1] == pytest.approx(np.exp(-4), rel=0.1)
+    assert found.upper - found.lower < 0.05 * found.frequency
+    drawn(shared_folder, {"transition.png"})
+
+
+@pytest.mark.serial
 def test_zwanzig(shared_folder):
     rows, found = example("zwanzig").main(shared_folder, paths=256)
     assert (rows[:, 2] > rows[:, 1]).all()

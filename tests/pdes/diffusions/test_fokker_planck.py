@@ -41,6 +41,7 @@ def test_equilibrium_is_not_divided_by_the_mobility():
     )  # the wrong law is seen to be wrong
 
 
+@pytest.mark.filterwarnings("ignore:M turns or changes")  # these tensors vary from node to node
 def test_equilibrium_is_stationary():
     """Evolving exp(-Psi/sigma) changes nothing: 1e-12, for a tensor that turns and is anisotropic."""
     fp = FokkerPlanck(TWISTED, [(0, 1), (0, 1)], (24, 20), periodic=True)
@@ -112,6 +113,7 @@ def manufactured(n):
     return np.abs(found.values.ravel() - at(numbers[2])(lattice_nodes) + shift).max()
 
 
+@pytest.mark.filterwarnings("ignore:the solution is known")
 def test_manufactured_solution():
     sizes = (16, 32, 64, 128)
     assert_rate(sizes, [manufactured(n) for n in sizes], -2.0, slack=0.1, cap=2e-3)
@@ -151,6 +153,7 @@ def test_functions_and_means():
     np.testing.assert_allclose(run.at(nodes)[1], [run[1].values[20, 15], run[1].values[21, 16]], rtol=1e-10)
 
 
+@pytest.mark.filterwarnings("ignore:M turns or changes")  # these tensors vary from node to node
 def test_one_rank_or_many():
     """Results do not depend on the number of ranks: each rank alone computes what all do together."""
     arguments = LINE, [(-4, 4)], (100,)

@@ -164,6 +164,7 @@ def test_in_space():
     np.testing.assert_allclose(gap[1:], one, rtol=1e-4)
 
 
+@pytest.mark.filterwarnings("ignore:the solution is known")
 @pytest.mark.serial
 def test_mueller_brown():
     """Two deep wells: the gap is the sum of both passage rates, committors are in [0, 1], and times are symmetric sums."""

@@ -1,0 +1,130 @@
+r"""
+A transition with a certified rate
+==================================
+
+A particle in the rugged landscape of Mueller and Brown goes from the upper to the lower well. How often, along which way,
+and how well is that known? For the effective equation with its equilibrium :math:`\mu` and its committor :math:`q` (the
+probability to reach the lower well before the upper one), the frequency of transitions and their current are
+
+.. math:: \nu = \int \sigma\mu\,\nabla q\cdot M\nabla q, \qquad J = \sigma\mu M\nabla q .
+
+Any trial function bounds :math:`\nu` from above (Dirichlet), any current that conserves mass from below (Thomson): the
+interval between a finite element function and a Raviart-Thomas current is certain up to the quadrature, which is measured.
+
+Run it as ``python docs/examples/transition.py --out out``.
+"""
+
+# %%
+# The model: the landscape, and the two wells as discs.
+
+import argparse
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+import numpy as np
+from mpi4py import MPI
+from sympy import cos, pi, sin
+
+from scaling_limits.particles import MultiscalePotential, mueller_brown
+from scaling_limits.pdes import EffectiveFokkerPlanck
+
+BOX = [(-1.7, 1.2), (-0.6, 2.0)]
+UPPER, LOWER = np.array([-0.558224, 1.441726]), np.array([0.623499, 0.028038])
+TEMPERATURE, RADIUS = 12.0, 0.15
+
+
+def rugged(x, y):
+    """Ridges across (1, 0) and (0, 1), whose heights depend on where they are."""
+    return 12 * ((1 + sin(2 * x[0])) * cos(2 * pi * y[0]) + (1 + sin(2 * x[1])) * cos(2 * pi * y[1]))
+
+
+def upper(x):
+    return ((x - UPPER) ** 2).sum(axis=1) < RADIUS**2
+
+
+def lower(x):
+    return ((x - LOWER) ** 2).sum(axis=1) < RADIUS**2
+
+
+def say(text):
+    if MPI.COMM_WORLD.rank == 0:
+        print(text)
+
+
+# %%
+# The frequency, its interval, both rates, and the mean time that a transition takes. The flux through any line between
+# the wells is the frequency, and one over the rate is the mean time to the lower well.
+
+
+def rates(equation):
+    found = equation.transition(upper, lower, bounds=True)
+    say(f"frequency {found.frequency:.5f} +- {found.error:.0e}, certainly in [{found.lower:.5f}, {found.upper:.5f}]")
+    say(f"rates {found.rate:.5f} and {found.backward_rate:.5f}, mean duration {found.mean_duration:.4f}")
+    through = found.flux(lambda x: x[:, 1] > x[:, 0] + 0.6)
+    say(f"flux through the line x_2 = x_1 + 0.6: {through:.5f}")
+    assert found.lower <= found.frequency <= found.upper
+    assert found.upper - found.lower < 0.1 * found.frequency
+    # the lattice has its own frequency, of second order; the flux through every line is that one
+    assert abs(through - found.flux(lambda x: x[:, 0] < 0.1 * x[:, 1] + 0.05)) < 1e-9 * through
+    assert abs(through / found.frequency - 1) < 0.05
+    law = equation.first_passage(lower)
+    time = float(law.mean.at(UPPER[None])[0])
+    say(f"mean time from the upper to the lower well {time:.4f}, one over the rate {1 / found.rate:.4f}")
+    assert abs(time * found.rate - 1) < 0.1
+    return found, law
+
+
+# %%
+# The picture: the committor as colours, the current as arrows where it is large, and the wells.
+
+
+def draw(out, equation, found, times, survival, count=22):
+    fine = [np.linspace(*ends, 241) for ends in BOX]
+    points = np.stack(np.meshgrid(*fine, indexing="ij"), axis=-1).reshape(-1, 2)
+    height = equation.coefficients.free_energy(points)
+    height = (height - height.min()).reshape(241, 241) / TEMPERATURE
+    q = found.forward.at(points).reshape(241, 241)
+    figure, axes = plt.subplots(1, 2, figsize=(11, 4.7), layout="constrained", width_ratios=(1.25, 1))
+    drawn = axes[0].contourf(*fine, np.where(height < 14, q, np.nan).T, levels=np.linspace(0, 1, 21), cmap="coolwarm")
+    axes[0].contour(*fine, height.T, levels=np.arange(1, 14, 1.5), colors="black", linewidths=0.4, alpha=0.6)
+    sparse = [np.linspace(*ends, count + 2)[1:-1] for ends in BOX]
+    at = np.stack(np.meshgrid(*sparse, indexing="ij"), axis=-1).reshape(-1, 2)
+    arrows = found.current.at(at)
+    length = np.linalg.norm(arrows, axis=1)
+    some = length > 0.02 * length.max()
+    size = arrows[some] / length[some, None] * (length[some, None] / length.max()) ** 0.4
+    axes[0].quiver(*at[some].T, *size.T, scale=22, width=0.004)
+    for place, name in ((UPPER, "A"), (LOWER, "B")):
+        axes[0].add_patch(plt.Circle(place, RADIUS, fill=False, linewidth=1.5))
+        axes[0].annotate(name, place, ha="center", va="center", weight="bold")
+    axes[0].set(title="committor, and the current of transitions", xlabel="x_1", ylabel="x_2")
+    figure.colorbar(drawn, ax=axes[0], label="probability to reach B before A", ticks=[0, 0.5, 1])
+    axes[1].semilogy(times, survival, label="paths from A, not yet in B")
+    axes[1].semilogy(times, np.exp(-found.rate * times), "--", label="exp(-rate t)")
+    axes[1].set(xlabel="time", ylabel="part of the paths", title="survival", ylim=(1e-2, 1.1))
+    axes[1].legend()
+    figure.savefig(out / "transition.png", dpi=150)
+    plt.close(figure)
+
+
+def main(out, cells=112):
+    potential = MultiscalePotential(2, 1, TEMPERATURE, mueller_brown(TEMPERATURE).confining, rugged)
+    equation = EffectiveFokkerPlanck(potential, BOX, (cells, cells), rtol=1e-4)
+    found, law = rates(equation)
+    times = np.linspace(0.0, 4.0 / found.rate, 60)
+    survival = law.survival(times, UPPER)
+    if MPI.COMM_WORLD.rank == 0:
+        out = Path(out)
+        out.mkdir(parents=True, exist_ok=True)
+        draw(out, equation, found, times, survival)
+    return found, survival
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description="A transition with a certified rate in a rugged landscape.")
+    parser.add_argument("--out", default="out", help="folder for the pictures")
+    parser.add_argument("--cells", type=int, default=112, help="along each direction")
+    main(**vars(parser.parse_args()))
