@@ -2,14 +2,15 @@ r"""
 A transition with a certified rate
 ==================================
 
-A particle in the rugged landscape of Mueller and Brown goes from the upper to the lower well. How often, along which way,
-and how well is that known? For the effective equation with its equilibrium :math:`\mu` and its committor :math:`q` (the
-probability to reach the lower well before the upper one), the frequency of transitions and their current are
+A particle in the rugged landscape of Mueller and Brown goes from the upper to the lower well. How often, along which
+way, and how well is that known? For the effective equation with its equilibrium :math:`\mu` and its committor :math:`q`
+(the probability to reach the lower well before the upper one), the frequency of transitions and their current are
 
 .. math:: \nu = \int \sigma\mu\,\nabla q\cdot M\nabla q, \qquad J = \sigma\mu M\nabla q .
 
 Any trial function bounds :math:`\nu` from above (Dirichlet), any current that conserves mass from below (Thomson): the
-interval between a finite element function and a Raviart-Thomas current is certain up to the quadrature, which is measured.
+interval between a finite element function and a Raviart-Thomas current is certain up to the quadrature, which is
+measured.
 
 Run it as ``python docs/examples/transition.py --out out``.
 """

@@ -114,6 +114,24 @@ def test_transitions_in_the_plane(barrier):
     assert back.mean_duration == pytest.approx(tr.mean_duration, rel=1e-8)
 
 
+@pytest.mark.serial
+@pytest.mark.filterwarnings("ignore:the solution is known")
+@pytest.mark.filterwarnings("ignore:rates and durations")
+@pytest.mark.parametrize("barrier", [3, 40])
+def test_intervals_and_the_lattice_agree(barrier):
+    """The exact frequency is in the interval, and the number that is returned too; discs: two methods, two sets of errors."""
+    fp = wells(barrier, 2, (48, 32))
+    tr = fp.transition(LEFT, RIGHT, bounds=True)
+    assert tr.lower <= exact(barrier)["frequency"] <= tr.upper
+    assert tr.upper - tr.lower < 1e-3 * tr.frequency
+    assert abs(tr.frequency - exact(barrier)["frequency"]) <= tr.error
+    discs = [lambda x, c=c: (x[:, 0] - c) ** 2 + x[:, 1] ** 2 < 0.04 for c in (-1.0, 1.0)]
+    tr, grid = fp.transition(*discs, bounds=True), fp.transition(*discs)
+    assert tr.lower <= tr.frequency <= tr.upper
+    assert tr.lower - grid.error <= grid.frequency <= tr.upper + grid.error
+    assert tr.rate / tr.frequency == pytest.approx(grid.rate / grid.frequency, rel=1e-12)
+
+
 @pytest.mark.filterwarnings("ignore:rates and durations")
 def test_mean_time_from_the_equilibrium_on_a_set_is_one_over_the_rate():
     """1/k_AB = int nu_A T: the equilibrium measure of A is where the last visits end, and T is the time to B from there."""
