@@ -29,18 +29,20 @@ class ChainSettings:
     """How chains are solved.
 
     Args:
-        most_eliminated: nodes of chains that are eliminated, by the dimension of space: fronts must fit into memory.
+        small: nodes of chains that are eliminated on one rank without a look at their rates, by the dimension of space.
+        most_eliminated: nodes of chains that are eliminated at all, likewise: fronts must fit into memory.
         condition: rounding times the ratio of fastest and slowest rate, of rtol, up to which a matrix is solved with.
         rounds: corrections at most.
         enough: relative change by a correction below which there is no other one.
         powers: steps of the power method that finds the slowest rate.
     """
 
+    small: tuple[int, int, int] = (10**7, 70_000, 8_000)
     most_eliminated: tuple[int, int, int] = (10**7, 1_500_000, 110_000)
     condition: float = 1e-2
     rounds: int = 3
     enough: float = 1e-14
-    powers: int = 6
+    powers: int = 3
 
 
 SETTINGS = ChainSettings()
@@ -91,7 +93,7 @@ class ChainSolver:
         scale = self._largest(np.where(own[:, None], sources, 0.0))
         terms = [self._inverse(np.where(own[:, None], sources, 0.0))]
         errors = np.ones(sources.shape[1])
-        for _ in range(SETTINGS.rounds):
+        for _ in range(SETTINGS.rounds if self._eliminates else 1):
             rest = np.stack([chain.applied(*(t[:, k] for t in terms)) for k in range(sources.shape[1])], axis=1)
             change = self._inverse(np.where(own[:, None], sources - rest, 0.0))
             size = np.maximum(np.abs(added(terms)).max(axis=0), 1e-300)
@@ -118,7 +120,7 @@ class ChainSolver:
         """Whether elimination without subtraction is taken; collective."""
         grid, options = self.chain.grid, checked_options(self.equation.petsc_options)
         fits = int(self.free.sum()) <= SETTINGS.most_eliminated[grid.dim - 1]
-        if fits and not options and grid.comm.size == 1:
+        if grid.comm.size == 1 and not options and int(self.free.sum()) <= SETTINGS.small[grid.dim - 1]:
             return True
         try:
             lost = self._lost

@@ -20,7 +20,7 @@ import numpy as np
 
 from scaling_limits.particles import InvalidArgument
 from scaling_limits.particles.errors import NotConverged, Unresolved, warn
-from scaling_limits.particles.sampling.ranks import on_all_ranks
+from scaling_limits.particles.sampling.ranks import on_all_ranks, same_on_all_ranks
 from scaling_limits.particles.support.checks import flag
 
 from ..hitting.chain_solver import added
@@ -83,7 +83,8 @@ class Transition:
 
 def transition(equation: ReversibleDiffusion, a: Indicator, b: Indicator, bounds: bool) -> Transition:
     """The transitions from a to b; see `FokkerPlanck.transition`."""
-    flag("bounds", bounds)
+    on_all_ranks(equation.comm, lambda: flag("bounds", bounds))
+    same_on_all_ranks(equation.comm, bounds=bounds)
     sets = (TargetSet("a", a, 0.0), TargetSet("b", b, 1.0))
     return (_on_a_line if equation.dim == 1 else _on_a_grid)(equation, sets, bounds)
 
