@@ -167,7 +167,7 @@ class Grid:
     @cached_property
     def points(self) -> np.ndarray:
         """The coordinates (m, d) of the nodes of this rank."""
-        return self.box[:, 0] + self.index * self.spacing
+        return self._places(self.index)
 
     @cached_property
     def nodes(self) -> np.ndarray:
@@ -176,7 +176,12 @@ class Grid:
 
     def coordinates(self, numbers: np.ndarray) -> np.ndarray:
         """The coordinates (P, d) of nodes, given by their numbers (P,) in C order."""
-        return self.box[:, 0] + np.stack(np.unravel_index(numbers, self.shape), axis=1) * self.spacing
+        return self._places(np.stack(np.unravel_index(numbers, self.shape), axis=1))
+
+    def _places(self, index: np.ndarray) -> np.ndarray:
+        """The coordinates (P, d) of nodes at places (P, d); the last ones are the ends of the box to the last digit."""
+        low, high = self.box.T
+        return np.where(index == np.array(self.cells), high, low + index * self.spacing)
 
     @cached_property
     def volumes(self) -> np.ndarray:

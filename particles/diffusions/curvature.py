@@ -169,7 +169,10 @@ def _largest(potential: MultiscalePotential, epsilon: float, paths: int, of_star
     points, norms = np.concatenate([plain, centres]), np.append(norms, curvatures(potential, epsilon, centres))
     best = _ascended(potential, epsilon, points, norms, high - low, reached, generator)
     largest = best if best > SETTINGS.narrow * sampled else sampled
-    if not 0.0 < largest < np.inf:
+    if largest == 0.0:
+        # a force that does not change: any step is stable
+        return 0.0
+    if not largest < np.inf:
         raise InvalidArgument("epsilon", f"must be such that curvatures like 1/epsilon^2 are numbers, not {epsilon:g}")
     return largest
 

@@ -264,7 +264,8 @@ class Langevin:
         before and after a step, at x and y, has hit it with the probability exp(-2 phi(x) phi(y)/(step n.A n)), with
         n = grad phi, A = 2 sigma B at x, and errors are of order step; T is the middle of the step. Or it is an
         indicator: then it is looked at after every step, and errors are of order sqrt(step), as in
-        `first_passage_times`. Where several are hit in one step, or at the start, the first in the list counts.
+        `first_passage_times`. Where several are hit in one step, the one that is reached
+        first counts, and of those that are alike, or at the start, the first in the list.
 
         The arguments are those of `sample`, without times and scheme, and:
 
@@ -346,6 +347,10 @@ class Langevin:
     def _checked_step(self, step: float | None, start: np.ndarray) -> float:
         curvature = largest_curvature(self.potential, self.epsilon, start)
         if step is None:
+            if curvature == 0.0:
+                raise InvalidArgument(
+                    "step", "must be given where the potential is flat or linear: it has no time scale"
+                )
             return SETTINGS.default / curvature
         h = checks.number("step", step, above=0.0)
         if h * curvature > SETTINGS.largest:

@@ -185,7 +185,8 @@ def called(
             return np.asarray(number(name, function))
         raise InvalidArgument(name, f"must be {right}, not {shown(function)}")
     try:
-        result = function(points)
+        # a copy, since it may write into what it is given
+        result = function(points.copy() if isinstance(points, np.ndarray) else points)
         if result is None:
             raise InvalidArgument(name, f"must be {right}, but it returns None; is a return missing?")
         if np.ma.is_masked(result):

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from scaling_limits.meshes.box import Grid
 from scaling_limits.particles import InvalidArgument
 from scaling_limits.particles.errors import NotConverged, Unresolved, warn
 from scaling_limits.particles.sampling.ranks import on_all_ranks, same_on_all_ranks
@@ -25,6 +26,7 @@ from .coefficients import function_at
 from .density_evolution import DensityEvolution
 from .hitting.killed_chain import KilledChain
 from .hitting.target_sets import Indicator, TargetSet
+from .interpolation import corners, inside
 from .problem import ReversibleDiffusion, integral
 from .scharfetter_gummel import HIGHEST, ScharfetterGummel
 from .slow_modes import DeflatedResolvents
@@ -49,7 +51,7 @@ class EvolutionSettings:
             the same.
         same_start: change of the initial density, in total variation, that does so.
         same_killing: change of the rates into absorbing sets, relative, that does so.
-        long_way: times the fastest rate, from which a stop is put after its start.
+        long_way: binary logarithm of the ratio of two stops on a long way, from its start on.
         turning: part of the mass at nodes where M turns along edges, from which a warning says so.
         most_steps: steps of a given size at most.
         seconds: of a linear solve, for each node.
@@ -66,7 +68,7 @@ class EvolutionSettings:
     same_field: float = 1e-10
     same_start: float = 1e-12
     same_killing: float = 1e-6
-    long_way: float = 2.0**44
+    long_way: float = 22.0
     turning: float = 0.1
     most_steps: int = 2**40
     seconds: float = 2e-7
@@ -77,8 +79,27 @@ SETTINGS = EvolutionSettings()
 LEAST_MASS = 1e-290
 
 
-# the density, or the probabilities at the nodes of a rank
-Initial = Callable[[np.ndarray], ArrayLike] | np.ndarray
+@dataclass(frozen=True)
+class PointStart:
+    """All paths start at one point.
+
+    Args:
+        point: (d,).
+        dead: whether it is in the absorbing set.
+    """
+
+    point: np.ndarray
+    dead: bool
+
+    def probabilities(self, grid: Grid) -> np.ndarray:
+        """The probabilities (m,) at the nodes of this rank, by linear interpolation."""
+        if self.dead:
+            return np.zeros(len(grid.points))
+        nodes, _, weight = corners(grid, inside(grid, self.point[None]))
+        return np.asarray(np.bincount(nodes[0], weight[0], grid.size)[grid.own])
+
+
+Initial = Callable[[np.ndarray], ArrayLike] | PointStart
 
 
 class ReversibleSystem:
@@ -100,7 +121,7 @@ class ReversibleSystem:
         )
         self.resolvents = DeflatedResolvents(chain, matrix, resolvents)
         self._partition, self._kills = self._sum(self._root**2), bool(chain.sets)
-        # of the state that is integrated: errors are relative to it
+        # of the state that a step was last tried from: errors are relative to it
         self._mass = 1.0
 
     def _sum(self, values: np.ndarray) -> float:
@@ -162,12 +183,15 @@ class ReversibleSystem:
         self, old: IntegratorState, new: np.ndarray, positive: np.ndarray, total: float, positive_mass: float
     ) -> tuple[np.ndarray, float, str]:
         """The same where sets kill."""
-        before = self._mass
+        before = self._mass = max(self._sum(old.state * self._root), LEAST_MASS)
         if not positive_mass - total <= (self._choice.rtol or 1e-3) * before:
             return new, np.inf, f"the density is negative on {positive_mass - total:.1e} of its mass"
-        if not 0.0 <= total <= before * (1.0 + SETTINGS.rounding):
+        if not 0.0 <= total <= before * (1.0 + (SETTINGS.noise if self.resolvents.learned else SETTINGS.rounding)):
+            # as above
+            if total <= before * (1.0 + 1e-3):
+                self.resolvents.learned = True
             return new, np.inf, f"the mass rises from {before:.6e} to {total:.6e}"
-        self._mass = max(total, LEAST_MASS)
+        total = min(total, before)
         return positive * (total / positive_mass if positive_mass > 0 else 0.0), old.entropy, ""
 
     def snapshot(self, old: IntegratorState) -> tuple[np.ndarray, float]:
@@ -201,7 +225,7 @@ def evolve(
     every, shown = on_all_ranks(comm, lambda: (number("every", every, least=0.0), flag("progress", progress)))
     same_on_all_ranks(
         comm, times=snapshots, step=choice.step, scheme=scheme.name, checkpoint=checkpoint is None,
-        checkpoint_every=every,
+        checkpoint_every=every, absorbing=absorbing is None,
     )  # fmt: skip
     sets = () if absorbing is None else (TargetSet("absorbing", absorbing, 0.0),)
     chain = KilledChain.of(equation.generator, sets)
@@ -225,7 +249,7 @@ def evolve(
     def again(other: ReversibleDiffusion) -> DensityEvolution:
         return evolve(other, initial, snapshots, scheme, None, None, every, False, absorbing)
 
-    known = choice.step is None and callable(initial)
+    known = choice.step is None
     return DensityEvolution(
         equation, snapshots, densities, entropies, end.statistics, absorbing, again if known else None
     )
@@ -242,15 +266,17 @@ def _warn_of_turning(generator: ScharfetterGummel) -> None:
 
 
 def _with_stops(times: np.ndarray, fastest: float) -> tuple[np.ndarray, np.ndarray]:
-    """The times with a stop after the start of each long way, and the places of the times among them.
+    """The times with stops on each long way, and the places of the times among them.
 
-    Steps are dyadic parts of the way between two stops: from the start of a long one they must be much smaller than
-    2^-60 of it.
+    Steps are dyadic parts of the way between two stops: at the start of a long one they must be below 2^-60 of it.
     """
     starts = np.concatenate([[0.0], times[:-1]])
-    long = (times - starts) * fastest > SETTINGS.long_way
-    stops = np.unique(np.concatenate([times, starts[long] + np.sqrt(SETTINGS.long_way) / fastest]))
-    return (stops, np.searchsorted(stops, times)) if long.any() else (times, np.arange(len(times)))
+    stops = [times]
+    for start, end in zip(starts, times):
+        count = int(np.log2(max((end - start) * fastest, 1.0)) / SETTINGS.long_way)
+        stops.append(start + 2.0 ** (SETTINGS.long_way * np.arange(1, count)) / fastest)
+    every = np.unique(np.concatenate(stops))
+    return every, np.searchsorted(every, times)
 
 
 def _chosen(
@@ -274,8 +300,8 @@ def _start(equation: ReversibleDiffusion, initial: Initial, free: np.ndarray) ->
     Those in absorbing sets are dead at once: where `free` is False they are 0, and the sum is less.
     """
     comm, grid = equation.comm, equation.grid
-    if isinstance(initial, np.ndarray):
-        return initial
+    if isinstance(initial, PointStart):
+        return on_all_ranks(comm, lambda: np.where(free, initial.probabilities(grid), 0.0))
     values = on_all_ranks(comm, lambda: function_at("initial", initial, grid.points, nonnegative=True))
     total = float(comm.allreduce(float((values * grid.volumes).sum())))
     if total <= 0:

@@ -19,6 +19,7 @@ exp(-1300) of its maximum, no path goes, and there is a wall.
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
@@ -27,6 +28,7 @@ import numpy as np
 import scipy.sparse
 from mpi4py import MPI
 from petsc4py import PETSc
+from scipy import ndimage
 from scipy.special import exprel
 
 from scaling_limits.meshes.box import Grid
@@ -39,6 +41,9 @@ from .coefficients import Coefficients, checked_coefficients, exponent_at, mobil
 STANDS_IN = 0.5
 # ratio of e.M^-1 e at both ends of an edge e, from which M is not resolved along it
 TURNED = 4.0
+# change of log M_ii or of Psi/sigma from node to node from which it may be a jump, and by which factor it is larger
+# than those on both sides
+JUMP, ALONE = 0.2, 4.0
 # of Selling's algorithm; each makes a superbase shorter, and their number grows with the log of the anisotropy
 STEPS = 500
 # value of (Psi - min Psi)/sigma beyond which sqrt(pi) underflows, and there is a wall
@@ -290,6 +295,27 @@ class ScharfetterGummel:
             for t, side, end in ((part, difference, tail), (part_back, -difference, head))
         )
         return across, out, back
+
+    @cached_property
+    def jumps(self) -> list[float] | None:
+        """A place between nodes where M or exp(-Psi/sigma) seems to jump; None where there is none. Collective.
+
+        Neighbours along an axis differ by more than `JUMP` in the logarithm, and several times as much as those around.
+        """
+        grid = self.grid
+        diagonal = grid.whole(np.log(np.diagonal(self._tensors, axis1=1, axis2=2)))
+        fields = [np.minimum(self.exponent, HIGHEST), *diagonal.T]
+        for field, axis in itertools.product(fields, range(grid.dim)):
+            change = np.abs(np.diff(field.reshape(grid.shape), axis=axis))
+            size = [1] * grid.dim
+            size[axis] = 3
+            # the second largest of three neighbours: a kink or a steep slope has two that are alike
+            around = ndimage.rank_filter(change, -2, size=size, mode="nearest")
+            alone = (change > JUMP) & (change > ALONE * around)
+            if alone.any():
+                index = np.argwhere(alone)[0] + 0.5 * (np.arange(grid.dim) == axis)
+                return [float(f"{x:.4g}") for x in grid.box[:, 0] + index * grid.spacing]
+        return None
 
     def rates_back(self, part: np.ndarray) -> np.ndarray:
         """The rates (E,) from the tails of edges against their steps, to where a set begins.

@@ -46,6 +46,8 @@ class SlowSettings:
 
 
 SETTINGS = SlowSettings()
+# of the square of a mode, that is at free nodes
+HALF = 0.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,6 +143,9 @@ def _ritz(chain: KilledChain, vectors: np.ndarray, one: np.ndarray | None) -> Sl
     """Modes and rates in the span of vectors (m, k), by energies of differences along edges."""
     comm, root = chain.grid.comm, chain.generator.root
     free = chain.free
+    vectors = np.where(free[:, None], vectors, 0.0)
+    # those of other nodes are no modes
+    vectors = vectors[:, comm.allreduce((vectors**2).sum(axis=0)) > HALF]
     if one is not None:
         vectors = np.concatenate([one[:, None], vectors - one[:, None] * comm.allreduce(one @ vectors)], axis=1)
     values = np.where(free[:, None], vectors / np.where(free, root, 1.0)[:, None], 0.0)

@@ -2,7 +2,7 @@
 
 Between x and y, both outside of the half space in which a level phi is negative, a Brownian motion with the diffusion
 matrix A has been inside with the probability exp(-2 phi(x) phi(y)/(h n.A n)), n = grad phi. A path is taken to have
-been there if that is above a uniform number of the path, the step and the target.
+been there if that is above a uniform number of the path and the step.
 
 Source: Gobet, Weak approximation of killed diffusion using Euler schemes, Stochastic Processes and their Applications
 87 (2000); for half spaces in place of smooth sets, ESAIM: Probability and Statistics 5 (2001).
@@ -29,17 +29,19 @@ LARGEST_EXPONENT = 37.0
 PART = 1e-3
 LEAST_PART = 1e-8
 PASSAGES = np.uint64(Purpose.PASSAGES)
+# score of an indicator that holds at the end of a step: the middle of the way
+INSIDE = -0.5
 
 
 @njit(inline="always")
-def uniform_number(path, target, step, k0, k1):  # type: ignore[no-untyped-def]
-    """The number in (0, 1) of a path, a target and a step; the counter is (step, step and target, pair, purpose).
+def uniform_number(path, step, k0, k1):  # type: ignore[no-untyped-def]
+    """The number in (0, 1) of a path and a step; the counter is (low and high half of the step, pair, purpose).
 
     The two halves of a block go to the paths of a pair, as in `normal_tiles`.
     """
     place = path % TILE
     pair = (path // TILE) * PAIRS + place % PAIRS
-    high = (np.uint64(step) >> np.uint64(32)) | (np.uint64(target) << np.uint64(16))
+    high = np.uint64(step) >> np.uint64(32)
     c0, c1, c2, c3 = philox(np.uint64(step) & MASK, high, np.uint64(pair), PASSAGES, k0, k1)
     if place >= PAIRS:
         c0, c1 = c2, c3
@@ -59,29 +61,37 @@ def slope_length(slopes, here, j):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, **COMPILED)
-def decide(number, before, after, slopes, here, paths, count, hits, h, step, k0, k1):  # type: ignore[no-untyped-def]
-    """For paths that have hit no target yet, whether they have hit this one: at the end of the step, or on the way.
+def decide(number, before, after, slopes, here, paths, count, hits, scores, h, step, k0, k1):  # type: ignore[no-untyped-def]
+    """Whether paths have hit a target, at the end of the step or on the way, and before the others.
 
-    before, after (n,) are the levels at both ends of the step; hits (n,) receives `number`, or NOT_A_NUMBER.
+    before, after (n,) are the levels at both ends of the step. The smallest of the scores (n,) counts, and of equal
+    ones the first: the part of the way where a line from end to end enters, less 1, or the exponent of the bridge. One
+    number of a path and a step serves all targets, so that a boundary that several of them share is one boundary. hits
+    (n,) receives `number`, or NOT_A_NUMBER.
     """
     for j in range(count):
-        if hits[j] == GOING:
-            length = slope_length(slopes, here, j)
-            if not (math.isfinite(after[j]) and math.isfinite(length)):
-                hits[j] = NOT_A_NUMBER
-            elif after[j] <= 0.0:
-                hits[j] = number
-            elif length > 0.0:
-                exponent = 2.0 * before[j] * after[j] / (h * length)
-                # the number is made where it matters only, which is near the target
-                near = exponent < LARGEST_EXPONENT
-                if near and uniform_number(paths[j], number, step, k0, k1) < math.exp(-exponent):
-                    hits[j] = number
+        if hits[j] == NOT_A_NUMBER:
+            continue
+        length = slope_length(slopes, here, j)
+        if not (math.isfinite(after[j]) and math.isfinite(length)):
+            hits[j] = NOT_A_NUMBER
+            continue
+        score = math.inf
+        if after[j] <= 0.0:
+            score = before[j] / (before[j] - after[j]) - 1.0
+        elif length > 0.0:
+            exponent = 2.0 * before[j] * after[j] / (h * length)
+            # the number is made where it matters only, which is near the target
+            near = exponent < min(LARGEST_EXPONENT, scores[j])
+            if near and uniform_number(paths[j], step, k0, k1) < math.exp(-exponent):
+                score = exponent
+        if score < scores[j]:
+            hits[j], scores[j] = number, score
 
 
 @lru_cache(maxsize=128)
 def level_judge(level: Callable[..., np.ndarray], number: int) -> Callable[..., None]:
-    """judge(x, y, here, levels, slopes, shifted, paths, count, hits, h, step, k0, k1) for a level function.
+    """judge(x, y, here, levels, slopes, shifted, paths, count, hits, scores, h, step, k0, k1) for a level function.
 
     x and y (d, n) are the positions before and after the step, here (d + d (d + 1)/2, n) holds S, S S^T = A at x, in
     its rows from d on, levels (K, n) those of all targets at x, which are replaced by those at y; slopes and shifted
@@ -89,7 +99,7 @@ def level_judge(level: Callable[..., np.ndarray], number: int) -> Callable[..., 
     """
 
     @njit(**COMPILED)
-    def judge(x, y, here, levels, slopes, shifted, paths, count, hits, h, step, k0, k1):  # type: ignore[no-untyped-def]
+    def judge(x, y, here, levels, slopes, shifted, paths, count, hits, scores, h, step, k0, k1):  # type: ignore[no-untyped-def]
         dim = x.shape[0]
         for i in range(dim):
             for j in range(count):
@@ -105,7 +115,7 @@ def level_judge(level: Callable[..., np.ndarray], number: int) -> Callable[..., 
                 slopes[i, j] = (beside[j] - levels[number, j]) / (shifted[i, j] - x[i, j])
                 shifted[i, j] = x[i, j]
         ends = level(y[:, :count].T)
-        decide(number, levels[number], ends, slopes, here, paths, count, hits, h, step, k0, k1)
+        decide(number, levels[number], ends, slopes, here, paths, count, hits, scores, h, step, k0, k1)
         for j in range(count):
             levels[number, j] = ends[j]
 
@@ -117,25 +127,26 @@ def indicator_judge(inside: Callable[..., np.ndarray], number: int) -> Callable[
     """judge(...) as `level_judge`, for an indicator: only the end of the step is looked at."""
 
     @njit(**COMPILED)
-    def judge(x, y, here, levels, slopes, shifted, paths, count, hits, h, step, k0, k1):  # type: ignore[no-untyped-def]
+    def judge(x, y, here, levels, slopes, shifted, paths, count, hits, scores, h, step, k0, k1):  # type: ignore[no-untyped-def]
         values = inside(y[:, :count].T)
         for j in range(count):
-            if values[j] and hits[j] == GOING:
-                hits[j] = number
+            # where on the way is not known
+            if values[j] and scores[j] > INSIDE and hits[j] != NOT_A_NUMBER:
+                hits[j], scores[j] = number, INSIDE
 
     return judge
 
 
 @lru_cache(maxsize=128)
 def one_after_the_other(judges: tuple[Callable[..., None], ...]) -> Callable[..., None]:
-    """judge(...) of several targets: the first of them that has been hit counts."""
+    """judge(...) of several targets: the one that has been hit first counts."""
     if len(judges) == 1:
         return judges[0]
     earlier, last = one_after_the_other(judges[:-1]), judges[-1]
 
     @njit(**COMPILED)
-    def judge(x, y, here, levels, slopes, shifted, paths, count, hits, h, step, k0, k1):  # type: ignore[no-untyped-def]
-        earlier(x, y, here, levels, slopes, shifted, paths, count, hits, h, step, k0, k1)
-        last(x, y, here, levels, slopes, shifted, paths, count, hits, h, step, k0, k1)
+    def judge(x, y, here, levels, slopes, shifted, paths, count, hits, scores, h, step, k0, k1):  # type: ignore[no-untyped-def]
+        earlier(x, y, here, levels, slopes, shifted, paths, count, hits, scores, h, step, k0, k1)
+        last(x, y, here, levels, slopes, shifted, paths, count, hits, scores, h, step, k0, k1)
 
     return judge

@@ -101,7 +101,7 @@ def passage_kernel(move: Callable[..., None], judge: Callable[..., None]) -> Cal
     def reach(x, levels, paths, count, taken, hit, first_place, first, steps, h, sigma, scales, purpose, k0, k1):  # type: ignore[no-untyped-def]
         dim, room = x.shape
         shape = (dim + dim * (dim + 1) // 2, room)
-        here, hits = np.empty(shape), np.empty(room, dtype=np.int64)
+        here, hits, scores = np.empty(shape), np.empty(room, dtype=np.int64), np.empty(room)
         work = (np.empty(shape), np.empty(shape), np.empty(shape), np.empty(shape), np.empty(shape), np.empty(shape))
         before, slopes, shifted = np.empty((dim, room)), np.empty((dim, room)), np.empty((dim, room))
         for step in range(first, first + steps):
@@ -112,8 +112,8 @@ def passage_kernel(move: Callable[..., None], judge: Callable[..., None]) -> Cal
                     before[i, j] = x[i, j]
             move(x, here, work, paths, count, step, h, sigma, scales, purpose, k0, k1)
             for j in range(count):
-                hits[j] = GOING
-            judge(before, x, here, levels, slopes, shifted, paths, count, hits, h, step, k0, k1)
+                hits[j], scores[j] = GOING, math.inf
+            judge(before, x, here, levels, slopes, shifted, paths, count, hits, scores, h, step, k0, k1)
             count = still_going(hits, x, levels, paths, count, taken, hit, first_place, step)
         return count
 

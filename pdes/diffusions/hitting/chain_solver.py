@@ -153,6 +153,9 @@ class ChainSolver:
                 return None
             tail, head, across, killing, root = (np.concatenate(column) for column in zip(*parts))
             nodes = np.flatnonzero(self.free)
+            if not nodes.size:
+                reason = "no node is outside of the sets where exp(-Psi/sigma) is above 0 in double precision"
+                raise NotConverged("a hitting problem", reason, "take more cells, or a higher temperature")
             number = np.full(grid.size, -1)
             number[nodes] = np.arange(len(nodes))
             if self.pinned >= 0:

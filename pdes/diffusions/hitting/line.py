@@ -189,16 +189,18 @@ class Line:
         spread = (errors.max(axis=1) + tail(values) * size)[:, None] * np.ones(values.shape[1])
         closed = self.panels.closed
 
+        def hidden(x: np.ndarray) -> np.ndarray:
+            panel = np.searchsorted(self.panels.ends, x[:, 0], side="right") - 1
+            return np.asarray(closed[np.clip(panel, 0, len(closed) - 1)])
+
         def interpolant(x: np.ndarray) -> np.ndarray:
             result = self.panels.at(values, x[:, 0])
             result = np.clip(result, 0.0, top) if self.sets else result
-            result[closed[np.clip(np.searchsorted(self.panels.ends, x[:, 0], "right") - 1, 0, len(closed) - 1)]] = (
-                np.nan
-            )
-            return self._held(result, x, held)
+            return self._held(np.where(hidden(x), np.nan, result), x, held)
 
         def error(x: np.ndarray) -> np.ndarray:
-            return self._held(np.abs(self.panels.at(spread, x[:, 0])), x, (0.0,) * len(held))
+            result = np.where(hidden(x), np.nan, np.abs(self.panels.at(spread, x[:, 0])))
+            return self._held(result, x, (0.0,) * len(held))
 
         nodes = self.grid.nodes
         breaks = self.panels.ends

@@ -39,9 +39,16 @@ class PanelSettings:
 
 
 SETTINGS = PanelSettings()
+# relative difference of a polynomial and its function at the end of a panel that is put down to rounding
+AT_ENDS = 1e-9
 NODES, WEIGHTS = legendre.leggauss(SETTINGS.order)
 # from values at the nodes to Legendre coefficients
 TO_COEFFICIENTS = (np.arange(SETTINGS.order) + 0.5)[:, None] * legendre.legvander(NODES, SETTINGS.order - 1).T * WEIGHTS
+
+
+# the nodes, and points almost at the ends: a jump beyond the last node shows there
+LOOKS = np.concatenate([[-1.0 + 1e-9], NODES, [1.0 - 1e-9]])
+TO_ENDS = (legendre.legvander(LOOKS[[0, -1]], SETTINGS.order - 1) @ TO_COEFFICIENTS).T
 
 
 def _integrals_to_nodes() -> np.ndarray:
@@ -93,10 +100,11 @@ class Panels:
         low, high = breaks[:-1], breaks[1:]
         parts: list[tuple[np.ndarray, ...]] = []
         for halvings in range(SETTINGS.most_halvings + 1):
-            x = (0.5 * (low + high))[:, None] + 0.5 * (high - low)[:, None] * NODES
+            x = (0.5 * (low + high))[:, None] + 0.5 * (high - low)[:, None] * LOOKS
             exponent = exponent_at(coefficients, x.reshape(-1, 1)).reshape(x.shape) - lowest
             mobility = sigma * mobility_at(coefficients, x.reshape(-1, 1)).reshape(x.shape)
             error = _unresolved(exponent, mobility)
+            exponent, mobility = exponent[:, 1:-1], mobility[:, 1:-1]
             flat = (np.ptp(exponent, axis=1) <= SETTINGS.steepest) | (exponent.min(axis=1) > HIGHEST)
             enough = flat & (error <= SETTINGS.resolved)
             count = sum(len(part[0]) for part in parts) + len(low)
@@ -141,11 +149,16 @@ class Panels:
 
 
 def _unresolved(exponent: np.ndarray, mobility: np.ndarray) -> np.ndarray:
-    """How far exp(-Psi/sigma) and 1/(exp(-Psi/sigma) M) are from polynomials on each panel (N,)."""
+    """How far exp(-Psi/sigma) and 1/(exp(-Psi/sigma) M) at `LOOKS` are from polynomials on each panel (N,)."""
     low, high = exponent.min(axis=1, keepdims=True), exponent.max(axis=1, keepdims=True)
     # ranges beyond what is cut anyway must not overflow
     rise, fall = np.maximum(exponent - high, -50.0), np.maximum(low - exponent, -50.0)
-    result: np.ndarray = np.maximum(tail(np.exp(fall)), tail(np.exp(rise) / mobility))
+    result: np.ndarray = np.zeros(len(exponent))
+    for values in (np.exp(fall), np.exp(rise) / mobility):
+        inner, ends = values[:, 1:-1], values[:, [0, -1]]
+        # polynomials are continued to the ends with less accuracy
+        miss = np.abs(inner @ TO_ENDS - ends).max(axis=1) / np.abs(values).max(axis=1)
+        result = np.maximum(result, np.maximum(tail(inner), np.where(miss > AT_ENDS, miss, 0.0)))
     return np.where(exponent.min(axis=1) > HIGHEST, 0.0, result)
 
 

@@ -36,13 +36,15 @@ class ErrorSettings:
     Args:
         orders: the least and the largest order that is believed, and the one of the scheme, where no third grid tells
             it.
+        falls: the ratio of two changes beyond which the smaller one is put down to chance.
         third: cells along each direction that a third grid must have.
         safety: of the estimate.
         around: part of the nodes along each direction in which the largest estimate counts for a node.
         said: relative error of the largest value from which a warning says so.
     """
 
-    orders: tuple[float, float, float] = (1.5, 3.0, 2.0)
+    orders: tuple[float, float, float] = (1.0, 2.0, 2.0)
+    falls: float = 6.0
     third: int = 10
     safety: float = 1.5
     around: float = 1.0 / 24.0
@@ -68,7 +70,18 @@ class GridProblem:
 
     @cached_property
     def chain(self) -> KilledChain:
-        """The rates between the nodes, and into the sets; collective."""
+        """The rates between the nodes, and into the sets; collective.
+
+        Warns:
+            Unresolved: M or Psi jumps between nodes.
+        """
+        generator = self.equation.generator
+        place = None if generator.quiet else generator.jumps
+        if place is not None and self.equation.comm.rank == 0:
+            where = (
+                f"M or Psi jumps between nodes, as near x = {place}: the error depends on where in a cell, and may be"
+            )
+            warn(f"{where} several times what is estimated; let M and Psi be smooth", Unresolved)
         return KilledChain.of(self.equation.generator, self.sets)
 
     @cached_property
@@ -124,6 +137,11 @@ class GridProblem:
         sets = tuple((one.holds, value) for one, value in zip(self.sets, held))
         between = BetweenNodes(self.equation.grid, nodal, sets)
         errors = self.errors(nodal, of, sets)
+        if np.isnan(nodal).all():
+            raise NotConverged(
+                "a hitting problem", "exp(-Psi/sigma) underflows at all nodes outside of the sets",
+                "take more cells, or a higher temperature",
+            )  # fmt: skip
         say(self.equation, errors, float(np.nanmax(np.abs(nodal))))
         if errors is None:
             return ScalarField(self.equation.grid, between, nodal)
@@ -206,7 +224,7 @@ def richardson(changes: list[float]) -> float:
     if len(changes) > 1:
         order = float(np.clip(np.log2(max(changes[1] / max(changes[0], 1e-300), 1e-3)), least, most))
         # a difference that happens to be small says little
-        changes = [max(changes[0], changes[1] / 2.0 ** (order + 2.0))]
+        changes = [max(changes[0], changes[1] / SETTINGS.falls)]
     return float(SETTINGS.safety * changes[0] / (2.0**order - 1.0))
 
 
@@ -229,7 +247,7 @@ def say(equation: ReversibleDiffusion, errors: np.ndarray | None, size: float) -
     """
     if equation.comm.rank > 0:
         return
-    if errors is None:
+    if errors is None or np.isnan(errors).all():
         message = "the error that the cells leave is not known: cells twice as large do not resolve the sets"
         warn(f"{message}; take more cells", Unresolved)
     elif not (worst := float(np.nanmax(errors)) / max(size, 1e-300)) <= max(SETTINGS.said, equation.rtol):

@@ -12,7 +12,7 @@ from scipy import ndimage
 from scaling_limits.meshes.box import Grid
 from scaling_limits.particles import InvalidArgument
 from scaling_limits.particles.errors import Unresolved, warn
-from scaling_limits.particles.sampling.ranks import on_all_ranks
+from scaling_limits.particles.sampling.ranks import on_all_ranks, same_on_all_ranks
 from scaling_limits.particles.support.checks import mask
 
 
@@ -26,6 +26,7 @@ class SetSettings:
         most_looks: such points in all, beside the least.
         tiny: part of a cell of a line below which two points are one.
         point: part of a cell of a line below which a set is a point.
+        compared: nodes at which the sets of all ranks are compared.
         across: nodes that a set must have in all directions but one.
     """
 
@@ -35,6 +36,7 @@ class SetSettings:
     tiny: float = 1e-6
     point: float = 1e-9
     across: int = 3
+    compared: int = 4096
 
 
 SETTINGS = SetSettings()
@@ -91,6 +93,7 @@ def intervals(grid: Grid, sets: tuple[TargetSet, ...]) -> list[np.ndarray]:
         InvalidArgument: a set that is empty, or covers the box; sets that meet or touch.
     """
     intervals_of_sets = on_all_ranks(grid.comm, lambda: [_intervals_of(grid, one) for one in sets])
+    _same_on_all_ranks(grid, sets)
     low, high = grid.box[0]
     tiny = SETTINGS.tiny * grid.spacing[0]
     for one, parts in zip(sets, intervals_of_sets):
@@ -163,6 +166,7 @@ def nodes_of(grid: Grid, alive: np.ndarray, sets: tuple[TargetSet, ...], quiet: 
         Unresolved: a set, or a part of it, is smaller than the cells can tell.
     """
     own = on_all_ranks(grid.comm, lambda: [one.holds(grid.points) for one in sets])
+    _same_on_all_ranks(grid, sets)
     masks = [grid.whole(held) for held in own]
     for one, held in zip(sets, masks):
         if not held.any():
@@ -184,6 +188,19 @@ def nodes_of(grid: Grid, alive: np.ndarray, sets: tuple[TargetSet, ...], quiet: 
         if place is not None:
             _warn(grid, f"{one.name} has a part near x = {place} that is smaller than a cell and is left out")
     return masks
+
+
+def _same_on_all_ranks(grid: Grid, sets: tuple[TargetSet, ...]) -> None:
+    """Compare the sets of all ranks at some nodes; collective.
+
+    Raises:
+        InvalidArgument: they are not the same.
+    """
+    if grid.comm.size == 1 or not sets:
+        return
+    some = grid.coordinates(np.unique(np.linspace(0, grid.size - 1, SETTINGS.compared).astype(np.int64)))
+    held = on_all_ranks(grid.comm, lambda: {one.name: one.holds(some) for one in sets})
+    same_on_all_ranks(grid.comm, **held)
 
 
 def wrapped(grid: Grid, points: np.ndarray) -> np.ndarray:

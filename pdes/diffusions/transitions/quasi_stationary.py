@@ -20,6 +20,8 @@ from ..slow_modes import slowest_modes
 ROUNDS = 4
 # relative distance of the second rate below which the law depends on the start for longer than paths live
 CLOSE = 1e-6
+# of sqrt(m), relative to the largest, below which a mode by an eigensolver is noise
+LEAST_ROOT = 1e-7
 # relative error of the rate from which a warning says so
 SAID = 0.02
 
@@ -63,7 +65,10 @@ def _mode(problem: GridProblem) -> tuple[np.ndarray, float, float]:
     chain, grid = problem.chain, problem.chain.grid
     modes = slowest_modes(chain, chain.matrix(), 2)
     root, comm = chain.generator.root, grid.comm
-    own = np.where(chain.free, np.abs(modes.vectors[:, 0]) / np.where(chain.free, root, 1.0), 0.0)
+    # where there is next to no mass, inverse iteration fills it in
+    top = comm.allreduce(float(root.max(initial=0.0)), MPI.MAX)
+    counts = chain.free & (root > LEAST_ROOT * top)
+    own = np.where(counts, np.abs(modes.vectors[:, 0]) / np.where(counts, root, 1.0), 0.0)
     killing = chain.killing.sum(axis=1)
     rate, before = 0.0, np.inf
     for _ in range(ROUNDS):
@@ -73,7 +78,7 @@ def _mode(problem: GridProblem) -> tuple[np.ndarray, float, float]:
         flow, mass = comm.allreduce(np.array([(root**2 * killing * own).sum(), (root**2 * own).sum()]))
         before, rate = rate, float(flow / mass)
         own = own / comm.allreduce(float(own.max(initial=0.0)), MPI.MAX)
-    if not (rate > 0 and abs(before / rate - 1.0) <= SAID):
+    if not (rate > 0 and abs(before - rate) <= SAID * rate):
         raise NotConverged("the quasi-stationary law", "inverse iteration has not settled", "take more cells")
     second = float(modes.rates[1]) if len(modes.rates) > 1 else np.inf
     return grid.whole(own), rate, second

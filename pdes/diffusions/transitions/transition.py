@@ -34,6 +34,8 @@ from .currents import EdgeCurrents, VectorField
 
 # relative difference of what leaves A and what enters B
 BALANCED = 1e-6
+# part of the relative error of the frequency that the other numbers have at least
+SHARED = 0.5
 # relative error of the frequency from which a warning says so
 SAID = 0.02
 
@@ -185,6 +187,9 @@ def _on_a_grid(equation: ReversibleDiffusion, sets: tuple[TargetSet, ...], bound
     chain, grid = problem.chain, equation.grid
     currents, numbers = _grid_numbers(problem)
     errors = scalar_errors(problem, lambda other: _grid_numbers(other)[1])
+    # grids may agree by chance on a number that is made of others
+    least = SHARED * errors["frequency"] / numbers["frequency"]
+    errors = {name: max(error, least * numbers[name]) for name, error in errors.items()}
     forward = problem.field(_share(problem, 0), lambda other: _share(other, 0), (0.0, 1.0))
     backward = problem.field(_share(problem, 1), lambda other: _share(other, 1), (1.0, 0.0))
     _say(equation, numbers, errors)
@@ -200,6 +205,7 @@ def _on_a_grid(equation: ReversibleDiffusion, sets: tuple[TargetSet, ...], bound
     def flux(region: Indicator) -> float:
         indicator = TargetSet("region", region, 0.0)
         within = on_all_ranks(grid.comm, lambda: indicator.holds(grid.nodes))
+        same_on_all_ranks(grid.comm, region=within)
         _check_region(bool(within[chain.place == 0].all()), bool(within[chain.place == 1].any()))
         return currents.through(within)
 

@@ -201,34 +201,38 @@ def test_rate_of_two_wells():
 
 
 def test_uniform_numbers():
-    """Their law, and no dependence of paths, targets and steps on one another."""
+    """Their law, and no dependence of paths and steps on one another."""
     key = key_words(5)
-    u = np.array([[[uniform_number(p, k, s, *key) for p in range(600)] for k in range(3)] for s in range(20)])
+    u = np.array([[uniform_number(p, s, *key) for p in range(600)] for s in range(60)])
     assert_uniform(u.ravel())
-    for axis, shift in ((0, 1), (1, 1), (2, 1), (2, 256)):
+    for axis, shift in ((0, 1), (1, 1), (1, 256)):
         other = np.roll(u, shift, axis=axis)
         assert_mean((12 * (u - 0.5) * (other - 0.5)).mean(), 0.0, 1 / math.sqrt(u.size))
     assert len(np.unique(u)) == u.size
-    assert uniform_number(0, 0, 2**33, *key) != uniform_number(0, 0, 0, *key)
-    assert uniform_number(2**33 - 1, 0, 0, *key) != uniform_number(511, 0, 0, *key)
+    assert uniform_number(0, 2**33, *key) != uniform_number(0, 0, *key)
+    assert uniform_number(2**33 - 1, 0, *key) != uniform_number(511, 0, *key)
 
 
 def test_decisions():
-    """Inside at the end; on the way, for a uniform number below the probability; earlier targets first; no number."""
+    """Inside at the end; on the way, for a uniform number below the probability; what is reached first; no number."""
     key, n = key_words(9), 4000
     here = np.repeat([[0.0], [0.0], [2.0], [0.5], [1.0]], n, axis=1)
     slopes = np.repeat([[0.3], [-0.4]], n, axis=1)
     square = (2.0 * 0.3 + 0.5 * -0.4) ** 2 + (1.0 * -0.4) ** 2
     before, after, paths = np.full(n, 0.2), np.linspace(-0.01, 0.3, n), np.arange(n)
-    hits = np.where(paths % 7 == 0, 0, -1)
+    # every seventh path has entered another target, at 1/2 of the way
+    hits, scores = np.where(paths % 7 == 0, 0, -1), np.where(paths % 7 == 0, -0.5, np.inf)
     after[-1], expected = np.nan, hits.copy()
-    for j in np.flatnonzero(hits < 0):
+    for j in range(n):
         p = math.exp(-2 * 0.2 * max(after[j], 0.0) / (0.1 * square)) if after[j] == after[j] else 0.0
-        expected[j] = 3 if uniform_number(j, 3, 17, *key) < p else -1
+        expected[j] = 3 if hits[j] < 0 and uniform_number(j, 17, *key) < p else hits[j]
     expected[-1] = -2
-    decide(3, before, after, slopes, here, paths, n, hits, 0.1, 17, *key)
+    decide(3, before, after, slopes, here, paths, n, hits, scores, 0.1, 17, *key)
     assert (hits == expected).all()
     assert 500 < (hits == 3).sum() < 3000
+    # a target that holds this one is entered before, whatever its place in the list
+    decide(5, before - 0.05, after - 0.05, slopes, here, paths, n, hits, scores, 0.1, 17, *key)
+    assert (hits[:-1] != 3).all()
 
 
 def test_the_same_for_any_workers_and_ranks():
@@ -246,6 +250,15 @@ def test_the_same_for_any_workers_and_ranks():
         fewer = sampler.first_passages([0.1, 0.2], targets, 600, 9, 5e-3, limit=0.7)
         assert (fewer.times == whole.times[:600]).all()
         assert set(whole.hit) == {-1, 0, 1}
+
+
+def test_targets_that_share_a_boundary():
+    """Brownian motion out of (-1, 1): each target twice, or one that another holds, leaves the times as they are."""
+    once = FLAT.first_passages([0.2], [lambda x: 1 - x[:, 0], lambda x: 1 + x[:, 0]], 2000, 3, 0.02)
+    levels = [lambda x: 1.02 - x[:, 0], lambda x: 1 - x[:, 0], lambda x: 1 - x[:, 0], lambda x: 1 + x[:, 0]]
+    more = FLAT.first_passages([0.2], levels, 2000, 3, 0.02)
+    assert (more.times == once.times).all()
+    assert (more.hit == np.array([1, 3])[once.hit]).all()
 
 
 def test_indicators_see_what_first_passage_times_sees():
