@@ -123,6 +123,7 @@ def test_mueller_brown(shared_folder, capsys):
 
 @pytest.mark.serial
 @pytest.mark.filterwarnings("ignore:the solution is known")  # on fewer cells than the example has
+@pytest.mark.filterwarnings("ignore:the survival at late")
 def test_transition(shared_folder, capsys):
     """The interval, the flux and the mean time are asserted in the example; the survival is exponential."""
     found, survival = example("transition").main(shared_folder, cells=48)
