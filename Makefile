@@ -28,7 +28,7 @@ check: lint ## ruff, mypy, and the quick tests of every module, in under two min
 
 test: lint ## ruff, mypy, and the tests, serially (two halves side by side) and on two ranks; from a place where the bare checkout is not importable
 	@cd tests && SAFEPATH=1 ../in-env sh side_by_side
-	@cd tests && SAFEPATH=1 timeout 1200 ../in-env $(MPIRUN) python -m pytest --color=no -m "not serial"
+	@cd tests && SAFEPATH=1 timeout 1800 ../in-env $(MPIRUN) python -m pytest --color=no -m "not serial"
 
 hook: ## let git run ruff on what is staged before every commit
 	@git config core.hooksPath .ci/hooks && echo "git runs .ci/hooks/pre-commit before every commit from now on"

@@ -23,6 +23,7 @@ from scaling_limits.particles.errors import NotConverged, Unresolved, warn
 from scaling_limits.particles.sampling.ranks import on_all_ranks, same_on_all_ranks
 from scaling_limits.particles.support.checks import flag
 
+from ..capacity.frequency_bounds import frequency_bounds
 from ..hitting.chain_solver import added
 from ..hitting.fields import ScalarField
 from ..hitting.line import Line, committors
@@ -211,8 +212,6 @@ def _on_a_grid(equation: ReversibleDiffusion, sets: tuple[TargetSet, ...], bound
 
     lower, upper = None, None
     if bounds:
-        from ..capacity.frequency_bounds import frequency_bounds
-
         interval = frequency_bounds(equation, sets[0].function, sets[1].function)
         lower, upper = interval.lower, interval.upper
         numbers, errors = _within(numbers, errors, lower, upper)
