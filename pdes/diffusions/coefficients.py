@@ -23,8 +23,8 @@ class CheckSettings:
     Args:
         asymmetry: largest |M_ij - M_ji|, of the largest entry of M; interpolated tensors are symmetric to rounding.
         singular: least determinant or eigenvalue of M scaled to the diagonal 1.
-        period_rtol: relative difference of what should be the same on both sides of a period.
-        faces: random points of a face at which that is compared.
+        period_rtol: relative difference of what should be the same on both sides of a period, or on all ranks.
+        faces: random points of a face, or of the box, at which that is compared.
     """
 
     asymmetry: float = 1e-8
@@ -130,6 +130,25 @@ def _refused(what: str, points: np.ndarray, tensors: np.ndarray, place: int) -> 
     return InvalidArgument(
         "mobility", f"M must be {what} everywhere in the box, but at x = {x} it is {tensors[place].tolist()}"
     )
+
+
+def compare_ranks(grid: Grid, coefficients: Coefficients) -> None:
+    """Compare Psi and M of all ranks at random points of the box; collective.
+
+    Raises:
+        InvalidArgument: they are not the same on all ranks.
+    """
+    if grid.comm.size == 1:
+        return
+    low, high = grid.box.T
+    x = low + (high - low) * np.random.Generator(np.random.Philox(key=SETTINGS.faces)).random(
+        (SETTINGS.faces, grid.dim)
+    )
+    own = on_all_ranks(grid.comm, lambda: (exponent_at(coefficients, x), mobility_at(coefficients, x)))
+    for name, values in zip(("free_energy", "mobility"), own):
+        first = grid.comm.bcast(values)
+        if grid.comm.allreduce(int(np.abs(values - first).max() > SETTINGS.period_rtol * np.abs(first).max())):
+            raise InvalidArgument(name, "must be the same on all ranks; it differs between them")
 
 
 def check_periods(grid: Grid, coefficients: Coefficients, rtol: float) -> None:

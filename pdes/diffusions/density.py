@@ -18,6 +18,7 @@ from scaling_limits.meshes.box import Grid
 from scaling_limits.particles import InvalidArgument
 from scaling_limits.particles.sampling.ranks import on_all_ranks
 from scaling_limits.particles.support.archive import load_arrays, save_arrays, target
+from scaling_limits.particles.support.not_pickled import NotPickled
 
 from ..time.densities import CallableArray
 from .hitting.between_nodes import BetweenNodes
@@ -34,10 +35,11 @@ SAME = ("box", "cells", "periodic")
 SAME_EXPONENT = 1e-6
 
 
-class SavedOnGrid(ABC):
+class SavedOnGrid(NotPickled, ABC):
     """A result on the nodes of a grid; its files hold Psi/sigma there, by which they know their equation again."""
 
     NAMES: ClassVar[set[str]]
+    INSTEAD: ClassVar[str] = "save(path) writes it, load(path, equation) reads it"
 
     @abstractmethod
     def _content(self) -> tuple[Grid, np.ndarray, dict[str, object]]:

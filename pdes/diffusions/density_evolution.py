@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from operator import attrgetter
 from typing import ClassVar
 
@@ -15,7 +16,7 @@ from scaling_limits.meshes.box import Grid
 from ..time.densities import DensitySeries
 from ..time.integration import Statistics
 from .density import FLOOR, Density, SavedOnGrid
-from .hitting.on_grid import richardson, tells_order
+from .hitting.coarser_grids import richardson, solved
 from .hitting.target_sets import Indicator
 from .problem import ReversibleDiffusion
 
@@ -68,20 +69,16 @@ class DensityEvolution(SavedOnGrid, DensitySeries[Density]):
     @cached_property
     def error(self) -> np.ndarray | None:
         """The estimated error of each density in total variation, relative to its mass (T,): of the cells, by the same
-        evolution on cells twice and four times as large, and rtol for the steps. None where steps were given, where
+        evolution on larger cells, and rtol for the steps. None where steps were given, where
         cells are few, or for a result that was read. Collective the first time.
         """
-        coarser = self.equation.coarser
-        if self.again is None or coarser is None:
+        if self.again is None or self.equation.coarser is None:
             return None
-        first = self.again(coarser)
-        changes = [self._distances(first)]
-        if coarser.coarser is not None and tells_order(coarser.coarser):
-            changes.append(first._distances(self.again(coarser.coarser)))
-        found = [richardson([float(change[i]) for change in changes]) for i in range(len(self))]
-        return np.array(found) + self.equation.rtol
+        runs = solved(self.equation, self.again, self)
+        changes = [one.distances(other) for one, other in pairwise(runs)]
+        return np.broadcast_to(richardson(changes), len(self)) + self.equation.rtol
 
-    def _distances(self, other: DensityEvolution) -> np.ndarray:
+    def distances(self, other: DensityEvolution) -> np.ndarray:
         """The total variation of differences from densities on another grid (T,), relative to the mass."""
         nodes, mass = self.equation.grid.nodes, np.maximum(self.mass, 1e-300)
         each = [np.abs(p - density.at(nodes) * self.volumes).sum() for p, density in zip(self.probabilities, other)]

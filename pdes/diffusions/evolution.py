@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from scaling_limits.meshes.box import Grid
 from scaling_limits.particles import InvalidArgument
 from scaling_limits.particles.errors import NotConverged, Unresolved, warn
 from scaling_limits.particles.sampling.ranks import on_all_ranks, same_on_all_ranks
@@ -26,7 +25,7 @@ from .coefficients import function_at
 from .density_evolution import DensityEvolution
 from .hitting.killed_chain import KilledChain
 from .hitting.target_sets import Indicator, TargetSet
-from .interpolation import corners, inside
+from .point_start import PointStart
 from .problem import ReversibleDiffusion, integral
 from .scharfetter_gummel import HIGHEST, ScharfetterGummel
 from .slow_modes import DeflatedResolvents
@@ -77,26 +76,6 @@ class EvolutionSettings:
 SETTINGS = EvolutionSettings()
 # below which what has survived is 0
 LEAST_MASS = 1e-290
-
-
-@dataclass(frozen=True)
-class PointStart:
-    """All paths start at one point.
-
-    Args:
-        point: (d,).
-        dead: whether it is in the absorbing set.
-    """
-
-    point: np.ndarray
-    dead: bool
-
-    def probabilities(self, grid: Grid) -> np.ndarray:
-        """The probabilities (m,) at the nodes of this rank, by linear interpolation."""
-        if self.dead:
-            return np.zeros(len(grid.points))
-        nodes, _, weight = corners(grid, inside(grid, self.point[None]))
-        return np.asarray(np.bincount(nodes[0], weight[0], grid.size)[grid.own])
 
 
 Initial = Callable[[np.ndarray], ArrayLike] | PointStart
@@ -229,7 +208,7 @@ def evolve(
     )  # fmt: skip
     sets = () if absorbing is None else (TargetSet("absorbing", absorbing, 0.0),)
     chain = KilledChain.of(equation.generator, sets)
-    probabilities = _start(equation, initial, chain.free)
+    probabilities = _start(equation, initial, chain)
     _warn_of_turning(equation.generator)
     keeper = None
     if checkpoint is not None:
@@ -294,14 +273,14 @@ def _chosen(
     return snapshots, choice
 
 
-def _start(equation: ReversibleDiffusion, initial: Initial, free: np.ndarray) -> np.ndarray:
+def _start(equation: ReversibleDiffusion, initial: Initial, chain: KilledChain) -> np.ndarray:
     """Probabilities (m,) at the nodes of this rank, which add up to 1 over all ranks, and are 0 where no path goes.
 
-    Those in absorbing sets are dead at once: where `free` is False they are 0, and the sum is less.
+    Those in absorbing sets are dead at once: where no node is free they are 0, and the sum is less.
     """
     comm, grid = equation.comm, equation.grid
     if isinstance(initial, PointStart):
-        return on_all_ranks(comm, lambda: np.where(free, initial.probabilities(grid), 0.0))
+        return on_all_ranks(comm, lambda: initial.probabilities(grid, chain.all_free))[grid.own]
     values = on_all_ranks(comm, lambda: function_at("initial", initial, grid.points, nonnegative=True))
     total = float(comm.allreduce(float((values * grid.volumes).sum())))
     if total <= 0:
@@ -314,7 +293,7 @@ def _start(equation: ReversibleDiffusion, initial: Initial, free: np.ndarray) ->
         message = f"puts {beyond:.1e} of its mass where exp(-Psi/sigma) is below exp(-{HIGHEST:g}) of its maximum"
         raise InvalidArgument("initial", message)
     living = np.where(alive, probabilities, 0.0) / (1.0 - beyond) if beyond > 0 else probabilities
-    return np.where(free | ~alive, living, 0.0)
+    return np.where(chain.free | ~alive, living, 0.0)
 
 
 def _look_between_nodes(

@@ -20,7 +20,7 @@ from scaling_limits.particles.diffusions.multiscale_potential import points as c
 from scaling_limits.particles.sampling.ranks import on_all_ranks, same_on_all_ranks
 from scaling_limits.particles.support.checks import relative_tolerance
 
-from .coefficients import Coefficients, exponent_at
+from .coefficients import Coefficients, compare_ranks, exponent_at
 from .scharfetter_gummel import ScharfetterGummel
 
 # of an integrand over the box
@@ -71,6 +71,7 @@ class ReversibleDiffusion:
     @cached_property
     def generator(self) -> ScharfetterGummel:
         """The generator on the nodes; `generator.edges.widest` is 1 where neighbours make a monotone scheme."""
+        compare_ranks(self.grid, self.coefficients)
         return ScharfetterGummel(self.grid, self.coefficients)
 
     scheme = property(attrgetter("generator"), doc="`generator`, by its former name.")
@@ -86,6 +87,12 @@ class ReversibleDiffusion:
         return CoarserDiffusion(
             self.coefficients, self.grid.box, cells, self.grid.periodic, self.rtol, self.comm, self.petsc_options
         )
+
+    @property
+    def error_of_coefficients(self) -> float:
+        """The relative error of M and of exp(-Psi/sigma) that the coefficients state, 0 where they state none."""
+        stated = getattr(self.coefficients, "error", None)
+        return max(float(stated), 0.0) if isinstance(stated, int | float) else 0.0
 
     @property
     def dim(self) -> int:

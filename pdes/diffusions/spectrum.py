@@ -16,6 +16,7 @@ from slepc4py import SLEPc
 from scaling_limits.meshes.box import Grid
 from scaling_limits.particles import InvalidArgument
 from scaling_limits.particles.errors import NotConverged, Unresolved, warn
+from scaling_limits.particles.support.not_pickled import NotPickled
 
 from .box_elements import BoxElements
 from .coefficients import mobility_at
@@ -53,7 +54,7 @@ SETTINGS = SpectrumSettings()
 
 
 @dataclass(frozen=True, eq=False)
-class Modes:
+class Modes(NotPickled):
     """The slowest modes f_k and their rates: -L f_k = lambda_k f_k.
 
     Args:

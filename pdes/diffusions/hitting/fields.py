@@ -12,6 +12,7 @@ from dolfinx import fem
 from numpy.typing import ArrayLike
 
 from scaling_limits.meshes.box import Grid, box
+from scaling_limits.particles.support.not_pickled import NotPickled
 
 from ..interpolation import inside
 
@@ -20,7 +21,7 @@ DEGREE = 8
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class ScalarField:
+class ScalarField(NotPickled):
     """A function f(x) in a box.
 
     Args:
@@ -36,6 +37,10 @@ class ScalarField:
     nodal: np.ndarray
     errors: Callable[[np.ndarray], np.ndarray] | None = None
     breaks: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        # `at` and `error` are not computed again
+        self.nodal.flags.writeable = False
 
     def __repr__(self) -> str:
         low, high = np.nanmin(self.nodal), np.nanmax(self.nodal)

@@ -24,6 +24,7 @@ from scaling_limits.particles.sampling.ranks import on_all_ranks
 
 from ..problem import ReversibleDiffusion
 from ..scharfetter_gummel import HIGHEST
+from .coarser_grids import GIVEN
 from .fields import ScalarField
 from .line_panels import WEIGHTS, Integrals, Panels, tail
 from .target_sets import SETTINGS, TargetSet, intervals
@@ -59,7 +60,7 @@ class Line:
     """
 
     def __init__(self, equation: ReversibleDiffusion, sets: tuple[TargetSet, ...]) -> None:
-        self.grid, self.sets = equation.grid, sets
+        self.equation, self.grid, self.sets = equation, equation.grid, sets
         self.parts = intervals(self.grid, sets)
         lowest = equation.generator.lowest
         for one, part in zip(sets, self.parts):
@@ -175,7 +176,12 @@ class Line:
         return forward, backward
 
     def field(
-        self, values: np.ndarray, errors: np.ndarray, held: tuple[float, ...], top: float = np.inf
+        self,
+        values: np.ndarray,
+        errors: np.ndarray,
+        held: tuple[float, ...],
+        top: float = np.inf,
+        given: float = GIVEN,
     ) -> ScalarField:
         """The field of values at the nodes of the panels.
 
@@ -184,7 +190,10 @@ class Line:
             errors: of f (N, n); what polynomials leave is added.
             held: the value in each set.
             top: bound of f from above, as 0 is from below where there are sets.
+            given: the relative error of f over that of the coefficients.
         """
+        scale = np.abs(values) if self.sets else np.abs(values).max()
+        errors = errors + given * self.equation.error_of_coefficients * scale
         size = np.abs(values).max(axis=1)
         spread = (errors.max(axis=1) + tail(values) * size)[:, None] * np.ones(values.shape[1])
         closed = self.panels.closed
@@ -248,9 +257,10 @@ def moments(line: Line) -> tuple[ScalarField, ScalarField]:
     spread, _ = line.times(panels.weight, panels.resistance, _source(panels, slope))
     more_spread, _ = line.times(*line.inflated, _source(panels, np.maximum(more_slope, slope)))
     fields = []
-    for log, more in ((time, more_time), (spread, more_spread)):
+    for k, log, more in ((1, time, more_time), (2, spread, more_spread)):
         values = _exp("a mean first passage time", log)
-        fields.append(line.field(values, np.maximum(_exp("its error", more) - values, 0.0), (0.0,)))
+        errors = np.maximum(_exp("its error", more) - values, 0.0)
+        fields.append(line.field(values, errors, (0.0,), given=k * GIVEN))
     return fields[0], fields[1]
 
 

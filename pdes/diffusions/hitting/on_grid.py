@@ -1,19 +1,13 @@
-"""Hitting problems in the plane and in space: on the nodes of a grid, with an estimate of what its cells leave.
-
-The difference d_1 from a grid with cells twice as large, and the difference d_2 between that one and a grid with cells
-four times as large, tell the order p = log_2(d_2/d_1) and the error d_1/(2^p - 1).
-"""
+"""Hitting problems in the plane and in space: on the nodes of a grid, with the error that its cells leave."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import ndimage
 
 from scaling_limits.meshes.box import Grid
 from scaling_limits.particles import InvalidArgument
@@ -21,37 +15,15 @@ from scaling_limits.particles.errors import NotConverged, Unresolved, warn
 from scaling_limits.particles.sampling.ranks import on_all_ranks
 
 from ..coefficients import function_at
+from ..interpolation import interpolated
 from ..problem import ReversibleDiffusion
 from .between_nodes import BetweenNodes
 from .chain_solver import ChainSolver, added
+from .coarser_grids import GIVEN, around, error_of, richardson, say, solved, telling
 from .fields import ScalarField
 from .killed_chain import KilledChain
 from .target_sets import TargetSet
 
-
-@dataclass(frozen=True)
-class ErrorSettings:
-    """How errors of the cells are estimated, and when they are said.
-
-    Args:
-        orders: the least and the largest order that is believed, and the one of the scheme, where no third grid tells
-            it.
-        falls: the ratio of two changes beyond which the smaller one is put down to chance.
-        third: cells along each direction that a third grid must have.
-        safety: of the estimate.
-        around: part of the nodes along each direction in which the largest estimate counts for a node.
-        said: relative error of the largest value from which a warning says so.
-    """
-
-    orders: tuple[float, float, float] = (1.0, 2.0, 2.0)
-    falls: float = 6.0
-    third: int = 10
-    safety: float = 1.5
-    around: float = 1.0 / 24.0
-    said: float = 0.02
-
-
-SETTINGS = ErrorSettings()
 # relative error that sums leave
 ROUNDING = 1e-11
 
@@ -67,6 +39,11 @@ class GridProblem:
 
     equation: ReversibleDiffusion
     sets: tuple[TargetSet, ...]
+
+    @property
+    def grid(self) -> Grid:
+        """The nodes."""
+        return self.equation.grid
 
     @cached_property
     def chain(self) -> KilledChain:
@@ -119,7 +96,11 @@ class GridProblem:
         return self.solver.solve(self.chain.killing[:, ::-1])[0]
 
     def field(
-        self, values: np.ndarray, of: Callable[[GridProblem], np.ndarray], held: tuple[float, ...]
+        self,
+        values: np.ndarray,
+        of: Callable[[GridProblem], np.ndarray],
+        held: tuple[float, ...],
+        given: float = GIVEN,
     ) -> ScalarField:
         """The field of values at all nodes, with its error; collective.
 
@@ -127,6 +108,7 @@ class GridProblem:
             values: f (size,).
             of: the same of another problem, the coarser one.
             held: the value in each set.
+            given: the relative error of the field over that of the coefficients.
 
         Warns:
             Unresolved: an error that is large, or not known.
@@ -137,12 +119,14 @@ class GridProblem:
         sets = tuple((one.holds, value) for one, value in zip(self.sets, held))
         between = BetweenNodes(self.equation.grid, nodal, sets)
         errors = self.errors(nodal, of, sets)
+        if errors is not None:
+            errors = errors + given * self.equation.error_of_coefficients * np.abs(nodal)
         if np.isnan(nodal).all():
             raise NotConverged(
                 "a hitting problem", "exp(-Psi/sigma) underflows at all nodes outside of the sets",
                 "take more cells, or a higher temperature",
             )  # fmt: skip
-        say(self.equation, errors, float(np.nanmax(np.abs(nodal))))
+        say(self.grid, errors, float(np.nanmax(np.abs(nodal))), self.equation.rtol)
         if errors is None:
             return ScalarField(self.equation.grid, between, nodal)
         return ScalarField(self.equation.grid, between, nodal, BetweenNodes(self.equation.grid, errors, ()))
@@ -152,23 +136,24 @@ class GridProblem:
         sets: tuple[tuple[Callable[[np.ndarray], np.ndarray], float], ...],
     ) -> np.ndarray | None:  # fmt: skip
         """The estimated error at all nodes (size,); None where no coarser grid tells it. Collective."""
-        coarser, grid = self.coarser, self.equation.grid
-        if coarser is None:
-            return None
-        try:
-            difference, values = self._difference(nodal, of, sets)
-        except NotConverged:
-            return None
-        order = SETTINGS.orders[2]
-        if coarser.coarser is not None and tells_order(coarser.coarser.equation):
+        changes: list[np.ndarray] = []
+        problem, values = self, nodal
+        while problem.coarser is not None and telling(problem.coarser.grid, len(changes) + 1):
             try:
-                before, _ = coarser._difference(values, of, sets)
+                change, values = problem._difference(values, of, sets)
             except NotConverged:
-                before = difference
-            ratio = float(np.nanmax(before)) / max(float(np.nanmax(difference)), 1e-300)
-            order = float(np.clip(np.log2(max(ratio, 1e-3)), *SETTINGS.orders[:2]))
-        finer = float(np.mean(np.array(grid.cells) / np.array(coarser.equation.grid.cells)))
-        return _around(grid, SETTINGS.safety / (max(finer, 1.5) ** order - 1.0) * difference)
+                break
+            change = around(problem.grid, change)
+            changes.append(interpolated(problem.grid, change, self.grid.nodes) if changes else change)
+            problem = problem.coarser
+        if not changes or self.coarser is None:
+            return None
+        # where a coarser grid knows nothing, the order is 1, or no two of them agree
+        for k, factor in ((1, 2.0), (2, 1.0)):
+            if len(changes) > k:
+                changes[k] = np.where(np.isnan(changes[k]), factor * changes[k - 1], changes[k])
+        finer = float(np.mean(np.array(self.grid.cells) / np.array(self.coarser.grid.cells)))
+        return richardson(changes, max(finer, 1.5))
 
     def _difference(
         self, nodal: np.ndarray, of: Callable[[GridProblem], np.ndarray],
@@ -191,70 +176,9 @@ def scalar_errors(problem: GridProblem, of: Callable[[GridProblem], dict[str, fl
         problem: on the finest grid.
         of: the numbers of a problem.
     """
-    found = [of(problem)]
-    coarser = problem.coarser
-    while coarser is not None and len(found) < 3 and (len(found) < 2 or tells_order(coarser.equation)):
-        try:
-            found.append(of(coarser))
-        except (NotConverged, InvalidArgument):
-            break
-        coarser = coarser.coarser
-    result = {}
-    for name, value in found[0].items():
-        changes = [abs(one[name] - other[name]) for one, other in pairwise(found)]
-        result[name] = max(richardson(changes), ROUNDING * abs(value))
-    return result
-
-
-def tells_order(equation: ReversibleDiffusion) -> bool:
-    """Whether a third grid is fine enough to tell the order."""
-    return min(equation.grid.cells) >= SETTINGS.third
-
-
-def richardson(changes: list[float]) -> float:
-    """The error of a number on the finest of grids, infinite where no coarser one tells it.
-
-    Args:
-        changes: its differences from cells twice as large, and of these from cells four times as large, as far as
-            known.
-    """
-    if not changes:
-        return np.inf
-    least, most, order = SETTINGS.orders
-    if len(changes) > 1:
-        order = float(np.clip(np.log2(max(changes[1] / max(changes[0], 1e-300), 1e-3)), least, most))
-        # a difference that happens to be small says little
-        changes = [max(changes[0], changes[1] / SETTINGS.falls)]
-    return float(SETTINGS.safety * changes[0] / (2.0**order - 1.0))
-
-
-def _around(grid: Grid, errors: np.ndarray) -> np.ndarray:
-    """The largest of errors (size,) in the neighbourhood of each node: where differences change sign they are 0."""
-    widths = [2 * max(1, int(np.ceil(SETTINGS.around * n))) + 1 for n in grid.shape]
-    modes = ["wrap" if wraps else "nearest" for wraps in grid.periodic]
-    known = np.nan_to_num(errors, nan=0.0, posinf=0.0)
-    spread = ndimage.maximum_filter(known.reshape(grid.shape), size=widths, mode=modes).ravel()
-    return np.where(np.isnan(errors), np.nan, spread)
-
-
-def say(equation: ReversibleDiffusion, errors: np.ndarray | None, size: float) -> None:
-    """Warn of an error that is large or not known, on rank 0.
-
-    Args:
-        equation: gives the tolerance.
-        errors: at the nodes (size,), or None.
-        size: of the field.
-    """
-    if equation.comm.rank > 0:
-        return
-    if errors is None or np.isnan(errors).all():
-        message = "the error that the cells leave is not known: cells twice as large do not resolve the sets"
-        warn(f"{message}; take more cells", Unresolved)
-    elif not (worst := float(np.nanmax(errors)) / max(size, 1e-300)) <= max(SETTINGS.said, equation.rtol):
-        node = np.array([int(np.nanargmax(errors))])
-        place = [float(f"{c:.4g}") for c in equation.grid.coordinates(node)[0]]
-        message = f"the solution is known to about {worst:.0e} of its largest value only near x = {place}"
-        warn(f"{message}; take more cells", Unresolved)
+    found = solved(problem, of)
+    given = max(GIVEN * problem.equation.error_of_coefficients, ROUNDING)
+    return {name: error_of([one[name] for one in found]) + given * abs(value) for name, value in found[0].items()}
 
 
 def poisson_on_a_grid(equation: ReversibleDiffusion, source: Callable[[np.ndarray], ArrayLike]) -> ScalarField:

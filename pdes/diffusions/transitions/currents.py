@@ -10,13 +10,14 @@ from numpy.typing import ArrayLike
 from scipy import ndimage
 
 from scaling_limits.meshes.box import Grid
+from scaling_limits.particles.support.not_pickled import NotPickled
 
 from ..hitting.killed_chain import KilledChain
 from ..interpolation import inside, interpolated
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class VectorField:
+class VectorField(NotPickled):
     """A vector field J(x) in a box.
 
     Args:

@@ -10,26 +10,33 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from scaling_limits.particles import InvalidArgument
-from scaling_limits.particles.errors import NotConverged, Unresolved, warn
 from scaling_limits.particles.sampling.ranks import on_all_ranks
+from scaling_limits.particles.support.not_pickled import NotPickled
 
 from ...time.resolvents import RESOLVENT4
+from ..coefficients import mobility_at
 from ..density_evolution import DensityEvolution
-from ..evolution import Initial, PointStart, evolve
+from ..evolution import Initial, evolve
+from ..hitting.between_nodes import BetweenNodes
 from ..hitting.chain_solver import added
+from ..hitting.coarser_grids import GIVEN, richardson, say_relative, solved
 from ..hitting.fields import ScalarField
+from ..hitting.killed_chain import KilledChain
 from ..hitting.line import Line, moments
-from ..hitting.on_grid import GridProblem, richardson, tells_order
+from ..hitting.on_grid import GridProblem
 from ..hitting.target_sets import Indicator, TargetSet
 from ..interpolation import inside
+from ..point_start import PointStart
 from ..problem import ReversibleDiffusion
 
-# relative error of a survival from which a warning says so
-SAID = 0.02
+# part of the error of the law of those that are left that the error of their number has at least
+SHARED = 0.3
+# twice the variance of a start between two nodes, over that of the paths in the time in which they cross a cell
+EARLY = 1.0 / 8.0
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class FirstPassage:
+class FirstPassage(NotPickled):
     """The time tau(x) to reach a set from x.
 
     Args:
@@ -69,30 +76,61 @@ class FirstPassage:
     def survival_and_error(
         self, times: ArrayLike, initial: Callable[[np.ndarray], ArrayLike] | ArrayLike
     ) -> tuple[np.ndarray, np.ndarray]:
-        """P(tau > t), and the estimated error (T,) that the cells leave, by larger ones; see `survival`."""
+        """P(tau > t), and the estimated error (T,) that the cells leave, by larger ones; see `survival`. Infinite where
+        these do not resolve the set.
+        """
         start = initial if callable(initial) else self._start(initial)
-        runs = [self._run(self.equation, start, times)]
-        coarser = self.equation.coarser
-        while coarser is not None and len(runs) < 3 and (len(runs) < 2 or tells_order(coarser)):
-            try:
-                runs.append(self._run(coarser, start, times))
-            except (InvalidArgument, NotConverged):
-                break
-            coarser = coarser.coarser
+        runs = solved(self.equation, lambda equation: self._run(equation, start, times))
         values = [run.survival for run in runs]
-        changes = [np.abs(one - other) for one, other in pairwise(values)]
-        errors = np.array([richardson([float(change[i]) for change in changes]) for i in range(len(values[0]))])
-        self._say(values[0], errors)
-        return values[0], errors
+        shapes = [one.distances(other) for one, other in pairwise(runs)]
+        result, errors = values[0].copy(), self._known(values, shapes)
+        if isinstance(start, PointStart):
+            errors = np.maximum(errors, self._early(start, runs[0]))
+            # known exactly
+            result[runs[0].times == 0], errors[runs[0].times == 0] = float(not start.dead), 0.0
+        some = result > 0
+        relative = float((errors[some] / result[some]).max(initial=0.0))
+        say_relative(self.equation.grid, "the survival at late or very early times is", relative, self.equation.rtol)
+        return result, errors
+
+    def _known(self, values: list[np.ndarray], shapes: list[np.ndarray]) -> np.ndarray:
+        """The errors (T,) of survivals, finer grids first, with the distances of the densities on these."""
+        left = values[0]
+        if not shapes:
+            return np.full(len(left), np.inf)
+        errors = richardson([np.abs(one - other) for one, other in pairwise(values)])
+        # grids may agree by chance on how many are left, but not on where these are
+        errors = np.maximum(errors, SHARED * np.minimum(left, 1.0 - left) * richardson(shapes))
+        # the survival is like exp(-rate t)
+        with np.errstate(divide="ignore"):
+            exponent = np.where(left > 0, -np.log(np.maximum(left, 1e-300)), 0.0)
+        given = self.equation.rtol + GIVEN * self.equation.error_of_coefficients * np.maximum(exponent, 1.0)
+        return np.asarray(errors + given * left)
 
     def _run(self, equation: ReversibleDiffusion, start: Initial, times: ArrayLike) -> DensityEvolution:
         return evolve(equation, start, times, RESOLVENT4, None, None, 60.0, False, self.target)
 
-    def _say(self, values: np.ndarray, errors: np.ndarray) -> None:
-        worst = float((errors / np.maximum(values, 1e-290)).max(initial=0.0, where=values > 0))
-        if not worst <= max(SAID, self.equation.rtol) and self.equation.comm.rank == 0:
-            known = f"known to about {worst:.0e} of itself only" if worst < 1 else "not known"
-            warn(f"the survival at late or very early times is {known}; take more cells", Unresolved)
+    def _early(self, start: PointStart, run: DensityEvolution) -> np.ndarray:
+        """The error (T,) of putting the paths on nodes: it is forgotten in the time in which they cross some cells.
+
+        Those of a point in a cell that the set cuts are killed at once in part; of the others, those have a smaller
+        share of errors that are killed so early.
+        """
+        equation, grid = self.equation, self.equation.grid
+        free = KilledChain.of(equation.generator, (TargetSet("target", self.target, 0.0),)).all_free
+        lost = float(not start.dead) - on_all_ranks(grid.comm, lambda: start.probabilities(grid, free)).sum()
+        mobility = on_all_ranks(grid.comm, lambda: mobility_at(equation.coefficients, start.point[None]))[0]
+        crossing = float((grid.spacing**2 / np.diag(mobility)).max()) / float(equation.coefficients.temperature)
+        left, times = run.survival, np.maximum(run.times, 1e-300)
+        beside = max(lost, 0.0) * np.where(times > crossing, left * crossing / times, 1.0)
+        return np.asarray(np.maximum(beside, left * (1.0 - left) * np.minimum(1.0, EARLY * crossing / times)))
+
+    def _second_moment(self, x: np.ndarray) -> np.ndarray:
+        """E tau^2 (P,) at points (P, d); in the plane and in space linear towards the set, as it is there."""
+        if self.equation.dim == 1:
+            return np.asarray(self.mean.interpolant(x) ** 2 + self.variance.interpolant(x))
+        held = (TargetSet("target", self.target, 0.0).holds, 0.0)
+        return BetweenNodes(self.mean.grid, self.mean.nodal**2 + self.variance.nodal, (held,))(x)
 
     def _start(self, point: ArrayLike) -> PointStart:
         grid = self.equation.grid
@@ -102,7 +140,8 @@ class FirstPassage:
             if x.shape != (grid.dim,):
                 raise InvalidArgument("initial", f"must be a callable, or a point ({grid.dim},), not {point!r}")
             place = inside(grid, x[None])
-            return PointStart(place[0], bool(TargetSet("target", self.target, 0.0).holds(place)[0]))
+            dead = bool(TargetSet("target", self.target, 0.0).holds(place)[0])
+            return PointStart(place[0], dead, self._second_moment)
 
         return on_all_ranks(grid.comm, checked)
 
@@ -114,5 +153,5 @@ def first_passage(equation: ReversibleDiffusion, target: Indicator) -> FirstPass
         return FirstPassage(equation, target, *moments(Line(equation, sets)))
     problem = GridProblem(equation, sets)
     mean = problem.field(added(problem.time), lambda other: added(other.time), (0.0,))
-    variance = problem.field(problem.variance, lambda other: other.variance, (0.0,))
+    variance = problem.field(problem.variance, lambda other: other.variance, (0.0,), 2 * GIVEN)
     return FirstPassage(equation, target, mean, variance)

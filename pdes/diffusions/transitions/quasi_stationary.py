@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 from mpi4py import MPI
 
 from scaling_limits.particles.errors import NotConverged, Unresolved, warn
+from scaling_limits.particles.support.not_pickled import NotPickled
 
 from ..density import FLOOR, Density
 from ..hitting.chain_solver import added
-from ..hitting.on_grid import GridProblem, richardson, scalar_errors, tells_order
+from ..hitting.coarser_grids import GIVEN, error_of, richardson, say_relative, solved
+from ..hitting.on_grid import GridProblem
 from ..hitting.target_sets import Indicator, TargetSet
 from ..problem import ReversibleDiffusion
 from ..slow_modes import slowest_modes
@@ -22,12 +26,16 @@ ROUNDS = 4
 CLOSE = 1e-6
 # of sqrt(m), relative to the largest, below which a mode by an eigensolver is noise
 LEAST_ROOT = 1e-7
-# relative error of the rate from which a warning says so
-SAID = 0.02
+# part of its value by which the rate may change in the last step of inverse iteration
+SETTLED = 0.02
+# part of the error of the law that the relative error of the rate has at least
+SHARED = 0.1
+# relative error that sums leave
+ROUNDING = 1e-11
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class QuasiStationary:
+class QuasiStationary(NotPickled):
     """The quasi-stationary law: the survival of paths that start by it is exp(-rate t).
 
     Args:
@@ -44,24 +52,53 @@ class QuasiStationary:
         return f"<QuasiStationary: rate {self.rate:.6g} +- {self.error:.1e}>"
 
 
+@dataclass(frozen=True, eq=False)
+class Slowest:
+    """The slowest mode of a killed chain.
+
+    Args:
+        problem: with the set.
+        mode: f >= 0 at all nodes (size,).
+        rate: lambda, in units of 1/time.
+        second: the rate of the next mode, likewise.
+    """
+
+    problem: GridProblem
+    mode: np.ndarray
+    rate: float
+    second: float
+
+    @cached_property
+    def density(self) -> Density:
+        """The density pi f, normalised, with its moments."""
+        return _density(self.problem, self.mode)
+
+    def distance(self, other: Slowest) -> float:
+        """The total variation of the difference from the density on another grid."""
+        nodes, volumes = self.density.nodes, self.problem.equation.generator.volumes
+        return float((np.abs(self.density.at(nodes) - other.density.at(nodes)) * volumes).sum())
+
+
 def quasi_stationary(equation: ReversibleDiffusion, target: Indicator) -> QuasiStationary:
     """The quasi-stationary law; see `FokkerPlanck.quasi_stationary`."""
     problem = GridProblem(equation, (TargetSet("target", target, 0.0),))
-    mode, rate, second = _mode(problem)
-    error = scalar_errors(problem, lambda other: {"rate": _mode(other)[1]})["rate"]
-    density = _density(problem, mode)
-    if equation.comm.rank == 0:
-        if not error <= max(SAID, equation.rtol) * rate:
-            known = f"known to about {error / rate:.0e} only" if error < rate else "not known"
-            warn(f"the rate of the quasi-stationary law is {known}; take more cells", Unresolved)
-        if second - rate <= CLOSE * rate:
-            message = f"two rates, {rate:.6g} and {second:.6g}, are almost the same"
-            warn(f"{message}: which law paths come to depends on where they start", Unresolved)
-    return QuasiStationary(density, rate, error)
+    laws = solved(problem, _slowest)
+    rate, second = laws[0].rate, laws[0].second
+    far = float(richardson([one.distance(other) for one, other in pairwise(laws)]))
+    relative = error_of([law.rate for law in laws]) / rate
+    # grids may agree by chance on a number that is made of all values
+    relative = max(relative, SHARED * far)
+    relative += max(GIVEN * equation.error_of_coefficients, ROUNDING)
+    say_relative(equation.grid, "the rate of the quasi-stationary law is", relative, equation.rtol)
+    if second - rate <= CLOSE * rate and equation.comm.rank == 0:
+        message = f"two rates, {rate:.6g} and {second:.6g}, are almost the same"
+        warn(f"{message}: which law paths come to depends on where they start", Unresolved)
+    density = replace(laws[0].density, estimate=lambda: far if np.isfinite(far) else None)
+    return QuasiStationary(density, rate, rate * relative)
 
 
-def _mode(problem: GridProblem) -> tuple[np.ndarray, float, float]:
-    """The slowest mode f >= 0 at all nodes (size,), its rate, and the second rate."""
+def _slowest(problem: GridProblem) -> Slowest:
+    """The slowest mode, by inverse iteration from that of an eigensolver; collective."""
     chain, grid = problem.chain, problem.chain.grid
     modes = slowest_modes(chain, chain.matrix(), 2)
     root, comm = chain.generator.root, grid.comm
@@ -78,23 +115,10 @@ def _mode(problem: GridProblem) -> tuple[np.ndarray, float, float]:
         flow, mass = comm.allreduce(np.array([(root**2 * killing * own).sum(), (root**2 * own).sum()]))
         before, rate = rate, float(flow / mass)
         own = own / comm.allreduce(float(own.max(initial=0.0)), MPI.MAX)
-    if not (rate > 0 and abs(before - rate) <= SAID * rate):
+    if not (rate > 0 and abs(before - rate) <= SETTLED * rate):
         raise NotConverged("the quasi-stationary law", "inverse iteration has not settled", "take more cells")
     second = float(modes.rates[1]) if len(modes.rates) > 1 else np.inf
-    return grid.whole(own), rate, second
-
-
-def _distance(problem: GridProblem, density: Density) -> float | None:
-    """The estimated error of the density in total variation, by that on coarser grids; collective."""
-    changes: list[float] = []
-    fine = density
-    coarser = problem.coarser
-    while coarser is not None and len(changes) < 2 and (not changes or tells_order(coarser.equation)):
-        coarse = _density(coarser, _mode(coarser)[0])
-        nodes, volumes = fine.nodes, problem.equation.generator.volumes
-        changes.append(float((np.abs(fine.at(nodes) - coarse.at(nodes)) * volumes).sum()))
-        problem, fine, coarser = coarser, coarse, coarser.coarser
-    return richardson(changes) if changes else None
+    return Slowest(problem, grid.whole(own), rate, second)
 
 
 def _density(problem: GridProblem, mode: np.ndarray) -> Density:
@@ -114,8 +138,4 @@ def _density(problem: GridProblem, mode: np.ndarray) -> Density:
     sigma = float(equation.coefficients.temperature)
     energy = sigma * (entropy - np.log(partition) + generator.lowest)
     killed = (problem.sets[0].holds,)
-    density = Density(
-        grid, equation.exponent, ratio, 1.0, mean, (away.T * weights) @ away, entropy, energy, killed,
-        lambda: _distance(problem, density),
-    )  # fmt: skip
-    return density
+    return Density(grid, equation.exponent, ratio, 1.0, mean, (away.T * weights) @ away, entropy, energy, killed)

@@ -19,12 +19,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from scaling_limits.particles import InvalidArgument
-from scaling_limits.particles.errors import NotConverged, Unresolved, warn
+from scaling_limits.particles.errors import NotConverged
 from scaling_limits.particles.sampling.ranks import on_all_ranks, same_on_all_ranks
 from scaling_limits.particles.support.checks import flag
+from scaling_limits.particles.support.not_pickled import NotPickled
 
 from ..capacity.frequency_bounds import frequency_bounds
 from ..hitting.chain_solver import added
+from ..hitting.coarser_grids import GIVEN, say_relative
 from ..hitting.fields import ScalarField
 from ..hitting.line import Line, committors
 from ..hitting.line_panels import WEIGHTS, Integrals
@@ -35,14 +37,12 @@ from .currents import EdgeCurrents, VectorField
 
 # relative difference of what leaves A and what enters B
 BALANCED = 1e-6
-# part of the relative error of the frequency that the other numbers have at least
+# part of the largest relative error of frequency and rates that all numbers have at least
 SHARED = 0.5
-# relative error of the frequency from which a warning says so
-SAID = 0.02
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Transition:
+class Transition(NotPickled):
     """Transitions from a set A to a set B in equilibrium.
 
     Args:
@@ -103,9 +103,7 @@ def _numbers(frequency: float, shares: tuple[float, float, float]) -> dict[str, 
 
 def _say(equation: ReversibleDiffusion, numbers: dict[str, float], errors: dict[str, float]) -> None:
     worst = max(abs(errors[name]) / abs(numbers[name]) for name in numbers)
-    if not worst <= max(SAID, equation.rtol) and equation.comm.rank == 0:
-        known = f"known to about {worst:.0e} only" if worst < 1 else "not known"
-        warn(f"rates and durations of the transition are {known}; take more cells", Unresolved)
+    say_relative(equation.grid, "rates and durations of the transition are", worst, equation.rtol)
 
 
 # --- on a line -------------------------------------------------------------------------------------------
@@ -121,7 +119,7 @@ def _on_a_line(equation: ReversibleDiffusion, sets: tuple[TargetSet, ...], bound
     below = _line_numbers(line, weight, panels.resistance, q, p)
     relative = {name: abs(above[name] / found[name] - 1.0) + abs(below[name] / found[name] - 1.0) for name in found}
     # of M, and of exp(-Psi/sigma) in the numerator and in Z
-    given = 3.0 * float(getattr(equation.coefficients, "error", 0.0) or 0.0)
+    given = GIVEN * equation.error_of_coefficients
     errors = {name: found[name] * (relative[name] + given) for name in found}
     _say(equation, found, errors)
     total = _partition(line, panels.weight)
@@ -189,7 +187,7 @@ def _on_a_grid(equation: ReversibleDiffusion, sets: tuple[TargetSet, ...], bound
     currents, numbers = _grid_numbers(problem)
     errors = scalar_errors(problem, lambda other: _grid_numbers(other)[1])
     # grids may agree by chance on a number that is made of others
-    least = SHARED * errors["frequency"] / numbers["frequency"]
+    least = SHARED * max(errors[name] / numbers[name] for name in ("frequency", "rate", "backward_rate"))
     errors = {name: max(error, least * numbers[name]) for name, error in errors.items()}
     forward = problem.field(_share(problem, 0), lambda other: _share(other, 0), (0.0, 1.0))
     backward = problem.field(_share(problem, 1), lambda other: _share(other, 1), (1.0, 0.0))

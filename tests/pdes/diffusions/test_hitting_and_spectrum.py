@@ -123,6 +123,7 @@ def test_proposition_4_bounds():
         assert rate < 1  # ruggedness slows down, and the printed exponent would allow more than it does
 
 
+@pytest.mark.filterwarnings("ignore:the solution is known")  # on coarse cells
 def test_passage_times_in_the_plane_at_second_order():
     """To the outside of a disc without drift: T = (r^2 - |x|^2)/(2 d sigma), whatever the mesh does at the circle."""
     flat = Given(lambda x: np.repeat(np.eye(2)[None], len(x), axis=0), lambda x: np.zeros(len(x)), 0.5)

@@ -33,6 +33,7 @@ def test_a_loose_solver_gives_what_rtol_promises(ksp_rtol, rtol, exact):
     assert (np.diff(run.entropy) <= 0).all()
 
 
+@pytest.mark.filterwarnings("ignore:the solution is known")  # on coarse cells
 def test_passage_times_of_a_loose_solver():
     target = lambda x: x[:, 0] < -0.8  # noqa: E731
     x = np.array([[1.0, 0.0], [0.1, 0.5]])

@@ -54,7 +54,9 @@ def test_times_in_the_plane_keep_their_digits(barrier, cap):
         value = found.at([[-1.0, 0.0]])[0]
         errors.append(abs(value / exact_time(barrier) - 1.0))
         if n > 72:
-            assert errors[-1] <= found.error_at([[-1.0, 0.0]])[0] / value <= 12 * errors[-1]
+            # cells four times as large must resolve the wells, for the estimate to be sharp
+            most = 60 if n < 162 else 12
+            assert errors[-1] <= found.error_at([[-1.0, 0.0]])[0] / value <= most * errors[-1]
     assert_rate(sizes, errors, -3.2, slack=0.9, cap=cap)
 
 

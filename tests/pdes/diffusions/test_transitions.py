@@ -199,7 +199,7 @@ def test_errors_of_evolutions_are_of_their_size():
     """An Ornstein-Uhlenbeck process: the true distance in total variation is between 0.3 and 1 of the estimate."""
     bowl = Given(unit(2), lambda x: 0.5 * (x**2).sum(axis=1))
     start = lambda x: np.exp(-((x - [1.0, 0.5]) ** 2).sum(axis=1) / 0.8)  # noqa: E731
-    for n in (24, 48):
+    for n in (32, 64):
         fp = FokkerPlanck(bowl, [(-5, 5)] * 2, (n, n), rtol=1e-7)
         run = fp.evolve(start, [0.2, 1.0])
         nodes, volumes = fp.grid.nodes, fp.generator.volumes
