@@ -13,23 +13,22 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..errors import InvalidArgument, Unstable
 from ..sampling.normal_tiles import TILE, fill_tile
-from ..sampling.philox import Purpose, key_words
+from ..sampling.philox import Key, Purpose, key_words
 from ..sampling.ranks import communicator, on_all_ranks, same_on_all_ranks
 from ..sampling.samples import runs_or_paths
 from ..sampling.steps import check_bounded
-from ..sampling.workers import Stop, over_tiles
+from ..sampling.workers import Stop
 from ..support import checks
-from ..support.compiled_functions import compiled
 from .compiled_gradient import gradient_of
 from .curvature import curvatures_on_paths, largest_curvature
-from .langevin_kernels import passage_stepper, tile_stepper
+from .langevin_kernels import tile_stepper
 from .langevin_schemes import LEIMKUHLER_MATTHEWS, STOCHASTIC_HEUN, LangevinScheme
-from .mobility_kernels import platen_passage_stepper, platen_tile_stepper
+from .mobility_kernels import platen_tile_stepper
 from .multiscale_potential import MultiscalePotential
 from .passages.first_passages import FirstPassages
-from .passages.kernels import heun_mover, platen_mover
-from .passages.sampler import PassageSampler, even_limit
-from .passages.targets import Functions, checked_targets
+from .passages.kernels import CompiledSteps, heun_mover, platen_mover
+from .passages.sampler import PassageSampler, even_limit, whole_steps
+from .passages.targets import Functions, Target, agreed_targets, indicator_target
 from .paths import Advance, Paths, PathSampler, checked_start
 
 if TYPE_CHECKING:
@@ -43,7 +42,6 @@ DECIMALS = 250
 SECONDS = 8e-9
 # steps of a tile between two looks at an interrupt
 SLICE = 1024
-LIMIT_STEPS = 2**40
 
 
 @dataclass(frozen=True)
@@ -212,37 +210,11 @@ class Langevin:
         communicator(comm, optional=True)
         same_on_all_ranks(comm, **self._model)
         start, keys, h = on_all_ranks(comm, lambda: self._checked(initial, runs, paths, seed, step))
+        steps = on_all_ranks(comm, lambda: whole_steps(limit, h))
         same_on_all_ranks(comm, initial=start, seed=seed, step=h, limit=limit)
-        limit = checks.number("limit", limit, above=0.0) if limit != math.inf else limit
-        entered = on_all_ranks(comm, lambda: _compiled_target(target, start))
-        if limit != math.inf and limit / h > LIMIT_STEPS:
-            raise InvalidArgument("limit", f"takes {limit / h:.2g} steps of {h:.3g}, more than {LIMIT_STEPS:.2g}")
-        most = LIMIT_STEPS if limit == math.inf else max(int(limit / h), 1)
-        stepper = platen_passage_stepper if self._has_mobility else passage_stepper
-        reach = stepper(gradient_of(self.potential), entered)
-
-        def tile(index: int, stop: Stop) -> np.ndarray:
-            members = np.arange(index * TILE, min((index + 1) * TILE, len(start)))
-            arrived = np.asarray(target(start[members]), dtype=bool)
-            arrivals = np.full(TILE, -1, dtype=np.int64)
-            arrivals[: len(members)][arrived] = 0
-            going = members[~arrived]
-            x = np.ascontiguousarray(start[going].T)
-            count, done = len(going), 0
-            while count and done < most:
-                stop.check()
-                steps = min(SLICE, most - done)
-                count = reach(
-                    x, going, count, arrivals, done, steps, h, self.potential.temperature, self._scales,
-                    np.uint64(Purpose.LANGEVIN), *keys,
-                )  # fmt: skip
-                done += steps
-                self._check_inside(x[:, :count].T)
-                check_bounded(x[:, :count], h)
-                self._look(x[:, :count].T, h, done // SLICE)
-            return np.where(arrivals < 0, np.inf, arrivals * h)[: len(members)]
-
-        return np.concatenate(over_tiles(tile, len(start), workers, progress, comm))
+        entered = on_all_ranks(comm, lambda: indicator_target(target, start))
+        taken, _ = self._passages((entered,), start, h, steps, keys).arrivals(workers, progress, comm)
+        return np.where(taken < 0, np.inf, taken * h)
 
     def first_passages(
         self,
@@ -291,18 +263,16 @@ class Langevin:
         same_on_all_ranks(comm, **self._model)
         start, keys, largest = on_all_ranks(comm, lambda: self._checked(initial, runs, paths, seed, step))
         h, steps = on_all_ranks(comm, lambda: even_limit(limit, largest))
-        sets = on_all_ranks(comm, lambda: checked_targets(targets, start))
-        levels = on_all_ranks(comm, lambda: [(t.name, t.has_level, t.levels(start[:TILE]).tobytes()) for t in sets])
-        same_on_all_ranks(comm, initial=start, seed=seed, step=h, limit=limit, targets=levels)
-        mover = platen_mover if self._has_mobility else heun_mover
-
-        def look(x: np.ndarray, number: int) -> None:
-            self._check_inside(x)
-            self._look(x, h, number)
-
-        move, sigma = mover(gradient_of(self.potential)), self.potential.temperature
-        sampler = PassageSampler(move, sets, start, h, steps, sigma, self._scales, keys, look)
+        same_on_all_ranks(comm, initial=start, seed=seed, step=h, limit=limit)
+        sampler = self._passages(agreed_targets(targets, start, comm), start, h, steps, keys)
         return sampler.sampled(checks.seed(seed), limit, workers, progress, comm)
+
+    def _passages(
+        self, targets: tuple[Target, ...], start: np.ndarray, step: float, steps: int, key: Key
+    ) -> PassageSampler:
+        mover = platen_mover if self._has_mobility else heun_mover
+        kernel = CompiledSteps(mover(gradient_of(self.potential)), self.potential.temperature, self._scales, key)
+        return PassageSampler(kernel, targets, start, step, steps, lambda x, number: self._look(x, step, number))
 
     @property
     def _has_mobility(self) -> bool:
@@ -330,7 +300,7 @@ class Langevin:
 
     def _checked(
         self, initial: ArrayLike, runs: int | None, paths: int | None, seed: int | None, step: float | None
-    ) -> tuple[np.ndarray, tuple[np.uint64, np.uint64], float]:
+    ) -> tuple[np.ndarray, Key, float]:
         """The starts, the keys of the random numbers, and the time step."""
         start = checked_start(initial, runs_or_paths("paths", runs, paths), self.potential.dim)
         self.potential.check_inside("initial", start)
@@ -385,10 +355,3 @@ class Langevin:
                 f"a path has come to where the curvature of the potential is {curvature:.3g}, and the time step "
                 f"{h:.3g} is not stable there. Remedy: take a smaller step, at most {SETTINGS.default / curvature:.3g}."
             )
-
-
-def _compiled_target(target: Indicator, start: np.ndarray) -> Indicator:
-    """The target as a function that kernels can call, with the values that its globals have now."""
-    checks.mask("target", target, start[:2])
-    points = np.ascontiguousarray(start[:2].T).T
-    return compiled("target", target, points, example="lambda x: x[:, 0] > 1")

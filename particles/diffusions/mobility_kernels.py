@@ -16,9 +16,8 @@ from functools import lru_cache
 import numpy as np
 from numba import njit
 
-from ..sampling.normal_tiles import PAIRS, TILE, fill_paths, fill_tile
+from ..sampling.normal_tiles import PAIRS, TILE, fill_tile
 from ..sampling.philox import COMPILED, Purpose
-from .langevin_kernels import going_on
 
 SIGNS = np.uint64(Purpose.SIGNS)
 
@@ -125,31 +124,3 @@ def platen_tile_stepper(fields: Callable[..., None]) -> Callable[..., None]:
             one(x, z, signs, TILE, h, sigma, scales, here, there, new, work)
 
     return advance
-
-
-@lru_cache(maxsize=32)
-def platen_passage_stepper(fields: Callable[..., None], target: Callable[..., np.ndarray]) -> Callable[..., int]:
-    """reach(...) as `langevin_kernels.passage_stepper`, by Platen's scheme."""
-    one = platen_step(fields)
-
-    @njit(**COMPILED)
-    def reach(x, paths, count, taken, first, steps, h, sigma, scales, purpose, k0, k1):  # type: ignore[no-untyped-def]
-        dim, room = x.shape
-        rows = dim + dim * (dim + 1) // 2
-        here, there = np.empty((rows, room)), np.empty((rows, room))
-        new, work, z = np.empty((dim, room)), np.empty((dim, room)), np.empty((dim, room))
-        signs = np.empty((max(dim * (dim - 1) // 2, 1), room))
-        uniform, exponent = np.empty(room), np.empty(room)
-        for step in range(first, first + steps):
-            if count == 0:
-                break
-            for i in range(dim):
-                fill_paths(z[i], paths, count, step, i, purpose, k0, k1, uniform, exponent)
-            for i in range(dim * (dim - 1) // 2):
-                fill_paths(signs[i], paths, count, step, i, SIGNS, k0, k1, uniform, exponent)
-            one(x, z, signs, count, h, sigma, scales, here, there, new, work)
-            hits = target(x[:, :count].T)
-            count = going_on(hits, x, paths, count, taken, step)
-        return count
-
-    return reach

@@ -20,6 +20,8 @@ MASK = np.uint64(0xFFFFFFFF)
 FAST = {"contract", "nsz"}
 # of kernels that are made for a function of the user's, which numba cannot keep on disk
 COMPILED = {"nogil": True, "fastmath": FAST, "error_model": "numpy", "boundscheck": False}
+# the words of a seed
+Key = tuple[np.uint64, np.uint64]
 
 
 @unique
@@ -76,6 +78,6 @@ def fill_normals(values, run, purpose, k0, k1):  # type: ignore[no-untyped-def]
             values[2 * j + 1] = radius * s
 
 
-def key_words(seed: int) -> tuple[np.uint64, np.uint64]:
+def key_words(seed: int) -> Key:
     """Return the key of a seed: its low and its high 32 bits."""
     return np.uint64(seed & 0xFFFFFFFF), np.uint64(seed >> 32)

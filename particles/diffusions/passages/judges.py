@@ -19,6 +19,7 @@ from numba import njit
 
 from ...sampling.normal_tiles import PAIRS, TILE
 from ...sampling.philox import COMPILED, MASK, Purpose, philox
+from .targets import Target
 
 # of the target that a path has hit
 GOING = -1
@@ -150,3 +151,9 @@ def one_after_the_other(judges: tuple[Callable[..., None], ...]) -> Callable[...
         last(x, y, here, levels, slopes, shifted, paths, count, hits, scores, h, step, k0, k1)
 
     return judge
+
+
+def judge_of(targets: tuple[Target, ...]) -> Callable[..., None]:
+    """judge(...) of all targets, by their levels or as indicators."""
+    judges = [(level_judge if t.has_level else indicator_judge)(t.function, k) for k, t in enumerate(targets)]
+    return one_after_the_other(tuple(judges))

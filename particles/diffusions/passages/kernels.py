@@ -4,38 +4,48 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import lru_cache
+from typing import ClassVar
 
 import numpy as np
 from numba import njit
 
-from ...sampling.normal_tiles import fill_paths
-from ...sampling.philox import COMPILED, Purpose
+from ...sampling.normal_tiles import TILE, fill_paths
+from ...sampling.philox import COMPILED, Key, Purpose
 from ..mobility_kernels import platen_step
-from .judges import GOING
+from .judges import GOING, judge_of
+from .targets import Target, functions_of
+from .tiles import Advance, Tile
 
 SIGNS = np.uint64(Purpose.SIGNS)
+
+
+@njit(cache=True, **COMPILED)
+def constant_noise(dim, count, sigma):  # type: ignore[no-untyped-def]
+    """Rows (d + d (d + 1)/2, n) that hold S = sqrt(2 sigma) I from d on, the lower triangle row by row."""
+    here = np.zeros((dim + dim * (dim + 1) // 2, count))
+    for i in range(dim):
+        here[dim + i * (i + 1) // 2 + i] = math.sqrt(2.0 * sigma)
+    return here
 
 
 @lru_cache(maxsize=32)
 def heun_mover(gradient: Callable[..., None]) -> Callable[..., None]:
     """move(x, here, work, paths, count, step, h, sigma, scales, purpose, k0, k1): a step of stochastic Heun, in place.
 
-    x (d, n) holds the positions of the first `count` of the paths; here (d + d (d + 1)/2, n) receives
-    S = sqrt(2 sigma) I in its rows from d on, the lower triangle row by row; work are six arrays of its shape.
+    x (d, n) holds the positions of the first `count` of the paths; here (d + d (d + 1)/2, n), whose rows from d on hold
+    S = sqrt(2 sigma) I, is left as it is; work are six arrays of its shape.
     """
 
     @njit(**COMPILED)
     def move(x, here, work, paths, count, step, h, sigma, scales, purpose, k0, k1):  # type: ignore[no-untyped-def]
         dim = x.shape[0]
         z, ahead, slope, slope_ahead, rest = work[0], work[1], work[2], work[3], work[4]
-        root, a = math.sqrt(2.0 * sigma), math.sqrt(2.0 * sigma * h)
+        a = math.sqrt(2.0 * sigma * h)
         gradient(x, slope, count, scales)
         for i in range(dim):
             fill_paths(z[i], paths, count, step, i, purpose, k0, k1, rest[0], rest[1])
-            for k in range(i + 1):
-                for j in range(count):
-                    here[dim + i * (i + 1) // 2 + k, j] = root if k == i else 0.0
             for j in range(count):
                 x[i, j] += a * z[i, j]
                 ahead[i, j] = x[i, j] - h * slope[i, j]
@@ -89,27 +99,29 @@ def still_going(hits, x, levels, paths, count, taken, hit, first_place, step):  
 
 
 @lru_cache(maxsize=32)
-def passage_kernel(move: Callable[..., None], judge: Callable[..., None]) -> Callable[..., int]:
+def passage_kernel(move: Callable[..., None], judge: Callable[..., None], looks_back: bool) -> Callable[..., int]:
     """reach(x, levels, paths, count, taken, hit, first_place, first, steps, h, sigma, scales, purpose, k0, k1).
 
     x (d, n) holds positions, levels (K, n) those of the targets, paths (n,) the numbers of the paths, of which the
     first `count` are on their way; how many of them are left is returned. taken and hit, by place in the tile that
-    begins with the path `first_place`, receive the numbers of steps and of targets.
+    begins with the path `first_place`, receive the numbers of steps and of targets. The judge gets the positions before
+    the step if it looks back, which indicators do not.
     """
 
     @njit(**COMPILED)
     def reach(x, levels, paths, count, taken, hit, first_place, first, steps, h, sigma, scales, purpose, k0, k1):  # type: ignore[no-untyped-def]
         dim, room = x.shape
-        shape = (dim + dim * (dim + 1) // 2, room)
-        here, hits, scores = np.empty(shape), np.empty(room, dtype=np.int64), np.empty(room)
+        here, hits, scores = constant_noise(dim, room, sigma), np.empty(room, dtype=np.int64), np.empty(room)
+        shape = here.shape
         work = (np.empty(shape), np.empty(shape), np.empty(shape), np.empty(shape), np.empty(shape), np.empty(shape))
         before, slopes, shifted = np.empty((dim, room)), np.empty((dim, room)), np.empty((dim, room))
         for step in range(first, first + steps):
             if count == 0:
                 break
-            for i in range(dim):
-                for j in range(count):
-                    before[i, j] = x[i, j]
+            if looks_back:
+                for i in range(dim):
+                    for j in range(count):
+                        before[i, j] = x[i, j]
             move(x, here, work, paths, count, step, h, sigma, scales, purpose, k0, k1)
             for j in range(count):
                 hits[j], scores[j] = GOING, math.inf
@@ -118,3 +130,40 @@ def passage_kernel(move: Callable[..., None], judge: Callable[..., None]) -> Cal
         return count
 
     return reach
+
+
+@dataclass(frozen=True)
+class CompiledSteps:
+    """Compiled steps of the full dynamics; a `Kernel`.
+
+    Args:
+        move: of `heun_mover` or `platen_mover`.
+        temperature: sigma.
+        scales: 1/epsilon^k (N,).
+        key: of the random numbers.
+    """
+
+    move: Callable[..., None]
+    temperature: float
+    scales: tuple[float, ...]
+    key: Key
+    width: ClassVar[int] = TILE
+    slice_steps: ClassVar[int] = 1024
+
+    def advance(self, targets: tuple[Target, ...], step: float) -> Advance:
+        """What takes the paths of a tile through steps, until they hit one of the targets.
+
+        Args:
+            targets: compiled (K,).
+            step: h, of time.
+        """
+        reach = passage_kernel(self.move, judge_of(targets), any(t.has_level for t in targets))
+        model = (step, self.temperature, self.scales, np.uint64(Purpose.LANGEVIN), *self.key)
+
+        def some(tile: Tile, count: int, first: int, steps: int) -> int:
+            with functions_of(targets):
+                return reach(
+                    tile.x, tile.levels, tile.paths, count, tile.taken, tile.hit, tile.first, first, steps, *model
+                )
+
+        return some

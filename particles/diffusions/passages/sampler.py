@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,25 +11,33 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import InvalidArgument, Unresolved, warn
-from ...sampling.normal_tiles import TILE
-from ...sampling.philox import Purpose
 from ...sampling.steps import MOST_STEPS, check_bounded
 from ...sampling.workers import Stop, over_tiles
 from ...support import checks
 from .first_passages import FirstPassages
-from .judges import GOING, NOT_A_NUMBER, indicator_judge, level_judge, one_after_the_other
-from .kernels import passage_kernel
-from .targets import Target
+from .judges import NOT_A_NUMBER
+from .targets import Target, argument_of
+from .tiles import Advance, Kernel, tile_at
 
 if TYPE_CHECKING:
     from mpi4py import MPI
 
-# steps of a tile between two looks at an interrupt
-SLICE = 1024
 # checks positions (P, d) after a slice of the given number
 Look = Callable[[np.ndarray, int], None]
-# the words of a seed
-Key = tuple[np.uint64, np.uint64]
+
+
+def whole_steps(limit: float, step: float) -> int:
+    """The number of steps that fit before the limit, at least one.
+
+    Raises:
+        InvalidArgument: not a positive limit, or more steps than a computer takes.
+    """
+    if isinstance(limit, float) and limit == math.inf:
+        return MOST_STEPS
+    end = checks.number("limit", limit, above=0.0)
+    if end / step > MOST_STEPS:
+        raise InvalidArgument("limit", f"takes {end / step:.2g} steps of {step:.3g}, more than {MOST_STEPS:.2g}")
+    return max(int(end / step), 1)
 
 
 def even_limit(limit: float, step: float) -> tuple[float, int]:
@@ -39,39 +46,31 @@ def even_limit(limit: float, step: float) -> tuple[float, int]:
     Raises:
         InvalidArgument: not a positive limit, or more steps than a computer takes.
     """
-    if isinstance(limit, float) and limit == math.inf:
-        return step, MOST_STEPS
-    end = checks.number("limit", limit, above=0.0)
-    if end / step > MOST_STEPS:
-        raise InvalidArgument("limit", f"takes {end / step:.2g} steps of {step:.3g}, more than {MOST_STEPS:.2g}")
-    count = max(math.ceil(end / step * (1 - 1e-12)), 1)
-    return end / count, count
+    fitting = whole_steps(limit, step)
+    if limit == math.inf:
+        return step, fitting
+    count = max(math.ceil(float(limit) / step * (1 - 1e-12)), 1)
+    return float(limit) / count, count
 
 
 @dataclass(frozen=True)
 class PassageSampler:
-    """First passages of paths that a compiled step moves.
+    """First passages of paths that a kernel moves.
 
     Args:
-        move: of `kernels.heun_mover` or `platen_mover`.
+        kernel: the steps, see `tiles.Kernel`.
         targets: compiled (K,).
         start: X(0) (R, d).
         step: of time.
         steps: the largest number of steps.
-        temperature: sigma.
-        scales: 1/epsilon^k (N,).
-        key: of the random numbers.
         look: checks positions (P, d) after some slices, by their number.
     """
 
-    move: Callable[..., None]
+    kernel: Kernel
     targets: tuple[Target, ...]
     start: NDArray[np.float64]
     step: float
     steps: int
-    temperature: float
-    scales: tuple[float, ...]
-    key: Key
     look: Look
 
     def sampled(
@@ -89,10 +88,7 @@ class PassageSampler:
         Warns:
             Unresolved: all paths are censored.
         """
-        judges = [(level_judge if t.has_level else indicator_judge)(t.function, k) for k, t in enumerate(self.targets)]
-        reach = passage_kernel(self.move, one_after_the_other(tuple(judges)))
-        parts = over_tiles(lambda i, stop: self._tile(reach, i, stop), len(self.start), workers, progress, comm)
-        taken, hit = np.concatenate(parts, axis=1)
+        taken, hit = self.arrivals(workers, progress, comm)
         # a boundary that is crossed is crossed in the middle of the step, as far as its ends tell
         in_between = np.array([t.has_level for t in self.targets])[hit] & (taken > 0)
         times = np.where(hit < 0, np.inf, (taken - 0.5 * in_between) * self.step)
@@ -106,38 +102,35 @@ class PassageSampler:
             )
         return result
 
-    def _tile(self, reach: Callable[..., int], index: int, stop: Stop) -> np.ndarray:
+    def arrivals(self, workers: int | None, progress: bool, comm: MPI.Comm | None) -> np.ndarray:
+        """The numbers of steps after which paths were seen to have hit a target, -1 where none, and of the targets.
+
+        Args:
+            workers: threads, or None.
+            progress: whether to show a progress bar.
+            comm: the ranks that share the paths, or None.
+
+        Returns:
+            Both (2, R).
+        """
+        advance, width = self.kernel.advance(self.targets, self.step), self.kernel.width
+        work = lambda index, stop: self._tile(advance, index, stop)  # noqa: E731
+        parts = over_tiles(work, len(self.start), workers, progress, comm, width)
+        return np.concatenate(parts, axis=1)
+
+    def _tile(self, advance: Advance, index: int, stop: Stop) -> np.ndarray:
         """Numbers of steps, and of the targets that were hit (2, n), of the paths of a tile."""
-        first = index * TILE
-        start = np.asarray(self.start[first : first + TILE])
-        levels = np.stack([target.levels(start) for target in self.targets])
-        inside = levels <= 0.0
-        arrived = inside.any(axis=0)
-        taken = np.where(arrived, 0, -1).astype(np.int64)
-        hit = np.where(arrived, inside.argmax(axis=0), GOING).astype(np.int64)
-        paths = first + np.flatnonzero(~arrived)
-        x, levels = np.ascontiguousarray(start[~arrived].T), np.ascontiguousarray(levels[:, ~arrived])
-        model = (self.step, self.temperature, self.scales, np.uint64(Purpose.LANGEVIN), *self.key)
-        count, done = len(paths), 0
+        first, size = index * self.kernel.width, self.kernel.slice_steps
+        tile = tile_at(np.asarray(self.start[first : first + self.kernel.width]), first, self.targets)
+        count, done = len(tile.paths), 0
         while count and done < self.steps:
             stop.check()
-            steps = min(SLICE, self.steps - done)
-            with _functions_of_targets():
-                count = reach(x, levels, paths, count, taken, hit, first, done, steps, *model)
+            steps = min(size, self.steps - done)
+            count = advance(tile, count, done, steps)
             done += steps
-            self.look(x[:, :count].T, done // SLICE)
-            check_bounded(x[:, :count], self.step)
-            if (hit == NOT_A_NUMBER).any():
+            self.look(tile.x[:, :count].T, done // size)
+            check_bounded(tile.x[:, :count], self.step)
+            if (tile.hit == NOT_A_NUMBER).any():
                 text = "must have finite levels, with finite slopes; one has not where a path has come to"
-                raise InvalidArgument("targets", text)
-        return np.stack([taken, hit])
-
-
-@contextmanager
-def _functions_of_targets() -> Iterator[None]:
-    """What the function of a target raises in a step becomes an InvalidArgument."""
-    try:
-        yield
-    except Exception as error:
-        text = f"raises {type(error).__name__} where a path has come to: {error}"
-        raise InvalidArgument("targets", text) from error
+                raise InvalidArgument(argument_of(self.targets), text)
+        return np.stack([tile.taken, tile.hit])

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ...errors import InvalidArgument
+from ...sampling.normal_tiles import TILE
+from ...sampling.ranks import on_all_ranks, same_on_all_ranks
 from ...support import checks
 from ...support.compiled_functions import compiled
+
+if TYPE_CHECKING:
+    from mpi4py import MPI
 
 # from points (P, d) to truth values or levels (P,)
 Function = Callable[[np.ndarray], np.ndarray]
@@ -59,6 +66,23 @@ class Target:
         return values.astype(np.float64)
 
 
+def agreed_targets(targets: Functions, start: np.ndarray, comm: MPI.Comm | None) -> tuple[Target, ...]:
+    """The targets that a user gave, compiled; collective.
+
+    Args:
+        targets: a function, a list of them, or functions by their names.
+        start: where paths start (R, d).
+        comm: the ranks that share the paths, or None.
+
+    Raises:
+        InvalidArgument: on all ranks; as `checked_targets`, or they differ between ranks.
+    """
+    sets = on_all_ranks(comm, lambda: checked_targets(targets, start))
+    levels = on_all_ranks(comm, lambda: [(t.name, t.has_level, t.levels(start[:TILE]).tobytes()) for t in sets])
+    same_on_all_ranks(comm, targets=levels)
+    return sets
+
+
 def checked_targets(targets: Functions, start: np.ndarray) -> tuple[Target, ...]:
     """The targets that a user gave, compiled.
 
@@ -83,6 +107,36 @@ def checked_targets(targets: Functions, start: np.ndarray) -> tuple[Target, ...]
     if not 1 <= len(named) <= MOST:
         raise InvalidArgument("targets", f"must be between 1 and {MOST} targets, not {len(named)}")
     return tuple(_checked(name, argument, function, start) for name, argument, function in named)
+
+
+def indicator_target(target: object, start: np.ndarray) -> Target:
+    """The one target of `first_passage_times`, an indicator, with the values that its globals have now.
+
+    Args:
+        target: from points (P, d) to truth values (P,).
+        start: where paths start (R, d).
+
+    Raises:
+        InvalidArgument: it is something else, or cannot be compiled.
+    """
+    checks.mask("target", target, start[:2])
+    points = np.ascontiguousarray(start[:2].T).T
+    return Target("0", "target", compiled("target", target, points, example="lambda x: x[:, 0] > 1"), False)
+
+
+def argument_of(targets: tuple[Target, ...]) -> str:
+    """The name by which errors speak of all targets."""
+    return targets[0].argument if len(targets) == 1 else "targets"
+
+
+@contextmanager
+def functions_of(targets: tuple[Target, ...]) -> Iterator[None]:
+    """What the functions of targets raise in a step becomes an InvalidArgument."""
+    try:
+        yield
+    except Exception as error:
+        text = f"raises {type(error).__name__} where a path has come to: {error}"
+        raise InvalidArgument(argument_of(targets), text) from error
 
 
 def _checked(name: str, argument: str, function: Function, start: np.ndarray) -> Target:
