@@ -139,6 +139,19 @@ def indicator_judge(inside: Callable[..., np.ndarray], number: int) -> Callable[
 
 
 @lru_cache(maxsize=128)
+def lone_judge(inside: Callable[..., np.ndarray]) -> Callable[..., None]:
+    """judge(...) as `level_judge`, for an indicator that is the only target: every entry of hits is written."""
+
+    @njit(forceinline=True, **COMPILED)
+    def judge(x, y, here, levels, slopes, shifted, paths, count, hits, scores, h, step, k0, k1):  # type: ignore[no-untyped-def]
+        values = inside(y[:, :count].T)
+        for j in range(count):
+            hits[j] = 0 if values[j] else GOING
+
+    return judge
+
+
+@lru_cache(maxsize=128)
 def one_after_the_other(judges: tuple[Callable[..., None], ...]) -> Callable[..., None]:
     """judge(...) of several targets: the one that has been hit first counts."""
     if len(judges) == 1:
@@ -153,7 +166,14 @@ def one_after_the_other(judges: tuple[Callable[..., None], ...]) -> Callable[...
     return judge
 
 
+def one_indicator(targets: tuple[Target, ...]) -> bool:
+    """Whether there is one target, an indicator: nothing is to be compared with it."""
+    return len(targets) == 1 and not targets[0].has_level
+
+
 def judge_of(targets: tuple[Target, ...]) -> Callable[..., None]:
     """judge(...) of all targets, by their levels or as indicators."""
+    if one_indicator(targets):
+        return lone_judge(targets[0].function)
     judges = [(level_judge if t.has_level else indicator_judge)(t.function, k) for k, t in enumerate(targets)]
     return one_after_the_other(tuple(judges))

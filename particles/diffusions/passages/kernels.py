@@ -14,7 +14,7 @@ from numba import njit
 from ...sampling.normal_tiles import TILE, fill_paths
 from ...sampling.philox import COMPILED, Key, Purpose
 from ..mobility_kernels import platen_step
-from .judges import GOING, judge_of
+from .judges import GOING, judge_of, one_indicator
 from .targets import Target, functions_of
 from .tiles import Advance, Tile
 
@@ -38,7 +38,7 @@ def heun_mover(gradient: Callable[..., None]) -> Callable[..., None]:
     S = sqrt(2 sigma) I, is left as it is; work are six arrays of its shape.
     """
 
-    @njit(**COMPILED)
+    @njit(forceinline=True, **COMPILED)
     def move(x, here, work, paths, count, step, h, sigma, scales, purpose, k0, k1):  # type: ignore[no-untyped-def]
         dim = x.shape[0]
         z, ahead, slope, slope_ahead, rest = work[0], work[1], work[2], work[3], work[4]
@@ -62,7 +62,7 @@ def platen_mover(fields: Callable[..., None]) -> Callable[..., None]:
     """move(...) as `heun_mover`, by Platen's scheme: `here` receives Cholesky's factor S of 2 sigma B at x."""
     one = platen_step(fields)
 
-    @njit(**COMPILED)
+    @njit(forceinline=True, **COMPILED)
     def move(x, here, work, paths, count, step, h, sigma, scales, purpose, k0, k1):  # type: ignore[no-untyped-def]
         dim = x.shape[0]
         z, signs, there, new, ahead, rest = work
@@ -75,13 +75,17 @@ def platen_mover(fields: Callable[..., None]) -> Callable[..., None]:
     return move
 
 
-@njit(cache=True, **COMPILED)
+@njit(cache=True, forceinline=True, **COMPILED)
 def still_going(hits, x, levels, paths, count, taken, hit, first_place, step):  # type: ignore[no-untyped-def]
     """How many of the first `count` paths have hit no target; they move to the front, in place and in their order.
 
     For the others `taken` and `hit` receive the number of steps and the target, by place in the tile.
     """
-    going = 0
+    arrived, going = 0, 0
+    for j in range(count):
+        arrived += hits[j] != GOING
+    if arrived == 0:
+        return count
     for j in range(count):
         # a path that has left the domain is NaN, and has hit nothing
         if hits[j] != GOING and not math.isnan(x[0, j]):
@@ -99,13 +103,13 @@ def still_going(hits, x, levels, paths, count, taken, hit, first_place, step):  
 
 
 @lru_cache(maxsize=32)
-def passage_kernel(move: Callable[..., None], judge: Callable[..., None], looks_back: bool) -> Callable[..., int]:
+def passage_kernel(move: Callable[..., None], judge: Callable[..., None], alone: bool) -> Callable[..., int]:
     """reach(x, levels, paths, count, taken, hit, first_place, first, steps, h, sigma, scales, purpose, k0, k1).
 
     x (d, n) holds positions, levels (K, n) those of the targets, paths (n,) the numbers of the paths, of which the
     first `count` are on their way; how many of them are left is returned. taken and hit, by place in the tile that
-    begins with the path `first_place`, receive the numbers of steps and of targets. The judge gets the positions before
-    the step if it looks back, which indicators do not.
+    begins with the path `first_place`, receive the numbers of steps and of targets. The judge of an indicator that is
+    alone needs neither the positions before the step nor hits and scores to compare with.
     """
 
     @njit(**COMPILED)
@@ -118,13 +122,13 @@ def passage_kernel(move: Callable[..., None], judge: Callable[..., None], looks_
         for step in range(first, first + steps):
             if count == 0:
                 break
-            if looks_back:
+            if not alone:
                 for i in range(dim):
                     for j in range(count):
                         before[i, j] = x[i, j]
+                for j in range(count):
+                    hits[j], scores[j] = GOING, math.inf
             move(x, here, work, paths, count, step, h, sigma, scales, purpose, k0, k1)
-            for j in range(count):
-                hits[j], scores[j] = GOING, math.inf
             judge(before, x, here, levels, slopes, shifted, paths, count, hits, scores, h, step, k0, k1)
             count = still_going(hits, x, levels, paths, count, taken, hit, first_place, step)
         return count
@@ -157,7 +161,7 @@ class CompiledSteps:
             targets: compiled (K,).
             step: h, of time.
         """
-        reach = passage_kernel(self.move, judge_of(targets), any(t.has_level for t in targets))
+        reach = passage_kernel(self.move, judge_of(targets), one_indicator(targets))
         model = (step, self.temperature, self.scales, np.uint64(Purpose.LANGEVIN), *self.key)
 
         def some(tile: Tile, count: int, first: int, steps: int) -> int:
