@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..errors import InvalidArgument, Unstable
 from ..sampling.normal_tiles import PAIRS, TILE, fill_tile
-from ..sampling.philox import Purpose, key_words
+from ..sampling.philox import Key, Purpose, key_words
 from ..sampling.ranks import communicator, on_all_ranks, same_on_all_ranks
 from ..sampling.samples import runs_or_paths
 from ..sampling.steps import check_bounded
 from ..sampling.workers import Stop
 from ..support import checks
+from .passages.effective_steps import EffectiveSteps
+from .passages.first_passages import FirstPassages
+from .passages.sampler import PassageSampler, even_limit
+from .passages.targets import Functions, agreed_targets
 from .paths import Advance, Paths, PathSampler, checked_start
-from .reflection import Walls
+from .reflection import Field, Walls
 
 if TYPE_CHECKING:
     from mpi4py import MPI
@@ -38,7 +41,7 @@ class WatchSettings:
     Args:
         largest_step: in units of 1/rate, the rate at which the drift changes along a step, where paths start.
         largest_on_paths: the same wherever they come to.
-        shortest_way: ways below this part of their root mean square tell nothing of the rate.
+        shortest_way: ways below this part of their root mean square, as b and B say it, tell nothing of the rate.
         steps_between_looks: at the rate, after that many first steps which are all looked at.
     """
 
@@ -49,7 +52,24 @@ class WatchSettings:
 
 
 SETTINGS = WatchSettings()
-Field = Callable[[np.ndarray], np.ndarray]
+
+
+class PlatenStep(NamedTuple):
+    """A step before reflection.
+
+    Args:
+        new: positions after it (P, d).
+        drift: b before it (P, d).
+        noise: B before it (P, d, d).
+        way: of a step of Euler's method (P, d).
+        change: of b along that way (P, d).
+    """
+
+    new: NDArray[np.float64]
+    drift: NDArray[np.float64]
+    noise: NDArray[np.float64]
+    way: NDArray[np.float64]
+    change: NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False, init=False)
@@ -120,10 +140,9 @@ class EffectiveLangevin:
             signs: for each pair of noises i < j a number +-1 (P, d (d - 1)/2).
             h: step.
         """
-        return self._stepped(x, z, signs, h)[0]
+        return self._stepped(x, z, signs, h).new
 
-    def _stepped(self, x: np.ndarray, z: np.ndarray, signs: np.ndarray, h: float) -> tuple[np.ndarray, ...]:
-        """The new positions; the way of a step of Euler's method, and how the drift changes along it."""
+    def _stepped(self, x: np.ndarray, z: np.ndarray, signs: np.ndarray, h: float) -> PlatenStep:
         root, w = math.sqrt(h), math.sqrt(h) * z
         here = self._walls.within(x)
         b, noise = self.drift(here), self.noise(here)
@@ -144,7 +163,14 @@ class EffectiveLangevin:
                     difference = plus[:, :, j] - minus[:, :, j]
                     new += 0.25 * second * w[:, j, None]
                     new += 0.25 * difference * ((w[:, j] * w[:, r] + pairs[:, r, j]) / root)[:, None]
-        return new, ahead - here, b_ahead - b
+        return PlatenStep(new, b, noise, ahead - here, b_ahead - b)
+
+    def _watched(self, x: np.ndarray, z: np.ndarray, signs: np.ndarray, h: float, n: int) -> PlatenStep:
+        """The step with the number n, after a look at its rate, if it is time for one."""
+        step = self._stepped(x, z, signs, h)
+        if n < SETTINGS.steps_between_looks or n % SETTINGS.steps_between_looks == 0:
+            self._check_rate(step, h, n)
+        return step
 
     def _pairs(self, signs: np.ndarray, h: float) -> np.ndarray:
         """The two-point variables V_rj = -V_jr = +-h (P, d, d) of the scheme."""
@@ -182,11 +208,9 @@ class EffectiveLangevin:
             LongRun: it takes more than ten minutes.
         """
         communicator(comm, optional=True)
-        start, snapshots, h, keys = on_all_ranks(
-            comm, lambda: self._checked(initial, times, runs_or_paths("paths", runs, paths), seed, step)
-        )
-        some = start[:AGREED]
-        drift, noise = on_all_ranks(comm, lambda: (self.drift(some), self.noise(some)))
+        start, h, keys = on_all_ranks(comm, lambda: self._checked(initial, runs, paths, seed, step))
+        snapshots = on_all_ranks(comm, lambda: checks.times(times))
+        drift, noise = on_all_ranks(comm, lambda: (self.drift(start[:AGREED]), self.noise(start[:AGREED])))
         same_on_all_ranks(comm, initial=start, times=snapshots, seed=seed, step=h, drift=drift, noise=noise)
 
         def begin(index: int, x: np.ndarray, stop: Stop) -> Advance:
@@ -195,9 +219,7 @@ class EffectiveLangevin:
             def advance(first: int, count: int, size: float) -> np.ndarray:
                 for n in range(first, first + count):
                     stop.check()
-                    new, way, change = self._stepped(x, *self._numbers(n, index, len(x), keys), size)
-                    if n < SETTINGS.steps_between_looks or n % SETTINGS.steps_between_looks == 0:
-                        self._check_rate(way, change, size, n)
+                    new = self._watched(x, *self._numbers(n, index, len(x), keys), size, n).new
                     check_bounded(new, h)
                     x[:] = walls.reflected(new, self.noise)
                     # a noise that is not finite at a wall
@@ -209,34 +231,82 @@ class EffectiveLangevin:
         sampler = PathSampler(start, snapshots, h, checks.seed(seed), begin, SECONDS * self.dim**2)
         return sampler.sampled(workers, progress, comm)
 
+    def first_passages(
+        self,
+        initial: ArrayLike,
+        targets: Functions,
+        paths: int | None = None,
+        seed: int | None = None,
+        step: float | None = None,
+        *,
+        runs: int | None = None,
+        limit: float = math.inf,
+        workers: int | None = None,
+        progress: bool = False,
+        comm: MPI.Comm | None = None,
+    ) -> FirstPassages:
+        """When paths hit the first of several targets, and which one, by the scheme of `sample`.
+
+        Targets, their orders and `limit` are those of `Langevin.first_passages`, with A = B B^T at x; the other
+        arguments those of `sample`, whose random numbers it has. Targets may touch walls, or be parts of them: where a
+        path meets a wall is looked at, too. In periodic directions levels must be periodic.
+
+        Returns:
+            T (R,), the numbers of the targets (R,), and what they tell.
+
+        Raises:
+            InvalidArgument: an argument out of range, a start outside of the box, or a step that is not stable there; a
+                target that cannot be compiled, or whose level is not finite, or not periodic, where a path comes to.
+            Unstable: a position is not finite, a step is longer than the box, or the drift changes too much in a step
+                where paths have come to.
+
+        Warns:
+            Unresolved: no path has hit a target before the limit.
+
+        Source: Gobet, Stochastic Processes and their Applications 87 (2000) 167-197; with walls: `passages`.
+        """
+        communicator(comm, optional=True)
+        start, largest, keys = on_all_ranks(comm, lambda: self._checked(initial, runs, paths, seed, step))
+        h, steps = on_all_ranks(comm, lambda: even_limit(limit, largest))
+        drift, noise = on_all_ranks(comm, lambda: (self.drift(start[:AGREED]), self.noise(start[:AGREED])))
+        same_on_all_ranks(comm, initial=start, seed=seed, step=h, limit=limit, drift=drift, noise=noise)
+
+        def move(x: np.ndarray, z: np.ndarray, signs: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
+            moved = self._watched(x, z, signs, h, n)
+            return moved.new, moved.noise
+
+        kernel, sets = EffectiveSteps(move, self._walls, self.noise, keys), agreed_targets(targets, start, comm)
+        # every step is looked at on its way
+        sampler = PassageSampler(kernel, sets, start, h, steps, lambda x, number: None)
+        return sampler.sampled(checks.seed(seed), limit, workers, progress, comm)
+
     def _checked(
-        self, initial: ArrayLike, times: ArrayLike, paths: tuple[str, object], seed: int | None, step: float | None
-    ) -> tuple[np.ndarray, np.ndarray, float, tuple[np.uint64, np.uint64]]:
-        """The starts, the snapshots, the largest step and the keys of the random numbers; drift and noise are tried."""
-        start = checked_start(initial, paths, self.dim)
+        self, initial: ArrayLike, runs: int | None, paths: int | None, seed: int | None, step: float | None
+    ) -> tuple[np.ndarray, float, Key]:
+        """The starts, the largest step and the keys of the random numbers; drift and noise are tried."""
+        start = checked_start(initial, runs_or_paths("paths", runs, paths), self.dim)
         if ((start < self.box[:, 0]) | (start > self.box[:, 1])).any():
             raise InvalidArgument("initial", f"must be in the box {self.box.tolist()}")
-        snapshots, h = checks.times(times), checks.number("step", step, above=0.0)
-        keys = key_words(checks.seed(seed))
+        h, keys = checks.number("step", step, above=0.0), key_words(checks.seed(seed))
         checks.evaluated("drift", self.drift, start[:2], (self.dim,), broadcast=False)
         checks.evaluated("noise", self.noise, start[:2], (self.dim, self.dim), broadcast=False)
-        return start, snapshots, h, keys
+        return start, h, keys
 
-    def _check_rate(self, way: np.ndarray, change: np.ndarray, h: float, step: int) -> None:
+    def _check_rate(self, step: PlatenStep, h: float, n: int) -> None:
         """Refuse a step in which the drift changes by more than the way that is gone, over h."""
-        length, size = np.linalg.norm(way, axis=1), np.linalg.norm(change, axis=1)
-        some = length > SETTINGS.shortest_way * np.sqrt((length**2).mean())
+        length, size = np.linalg.norm(step.way, axis=1), np.linalg.norm(step.change, axis=1)
+        # from b and B, and not from the ways: of few paths all may be short
+        square = h**2 * (step.drift**2).sum(axis=1) + h * (step.noise**2).sum(axis=(1, 2))
+        some = length > SETTINGS.shortest_way * np.sqrt(square.mean())
         rate = float((size[some] / length[some]).max(initial=0.0))
-        if h * rate > (SETTINGS.largest_step if step == 0 else SETTINGS.largest_on_paths):
-            where = "where paths start" if step == 0 else "where a path has come to"
+        if h * rate > (SETTINGS.largest_step if n == 0 else SETTINGS.largest_on_paths):
+            where = "where paths start" if n == 0 else "where a path has come to"
             text = (
                 f"{h:.3g} is not stable: {where}, the drift has the rate {rate:.3g}, so take at most {0.2 / rate:.3g}"
             )
-            raise InvalidArgument("step", text) if step == 0 else Unstable(f"the time step {text}.")
+            raise InvalidArgument("step", text) if n == 0 else Unstable(f"the time step {text}.")
 
-    def _numbers(
-        self, step: int, tile: int, count: int, keys: tuple[np.uint64, np.uint64]
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def _numbers(self, step: int, tile: int, count: int, keys: Key) -> tuple[np.ndarray, np.ndarray]:
         work = np.empty(PAIRS), np.empty(PAIRS)
         z, extra = np.empty((self.dim, TILE)), np.empty((self.dim * (self.dim - 1) // 2, TILE))
         for i in range(len(z)):

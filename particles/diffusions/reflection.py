@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -87,6 +87,46 @@ class Walls:
             f"a path is outside of the box after {SETTINGS.rounds} reflections in one step: steps are longer than the "
             "box, or M is all but singular at the walls. Remedy: take a smaller step."
         )
+
+    def crossed(self, x: np.ndarray, new: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+        """Where the straight ways from x to new cross the walls, one direction after the other.
+
+        Args:
+            x: positions in the box (P, d).
+            new: positions before reflection (P, d).
+
+        Yields:
+            The numbers of the ways that cross a wall of the direction (Q,), the parts of them at which they do (Q,),
+            and the points there (Q, d), on the wall; beyond others, they are put on these.
+        """
+        beyond = self._beyond(new)
+        for i in np.flatnonzero(beyond.any(axis=0)):
+            rows = np.flatnonzero(beyond[:, i])
+            way = new[rows] - x[rows]
+            parts = np.clip(1.0 - beyond[rows, i] / way[:, i], 0.0, 1.0)
+            points = np.clip(self._wrapped(x[rows] + parts[:, None] * way), *self.box.T)
+            points[:, i] = self.box[i, (beyond[rows, i] > 0).astype(int)]
+            yield rows, parts, points
+
+    def seams(self, x: np.ndarray, new: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+        """Where the straight ways from x to new go from one end of a period to the other, direction by direction.
+
+        Args:
+            x: positions in the box (P, d).
+            new: positions before periods are taken off (P, d).
+
+        Yields:
+            The numbers of the ways that do (Q,), the points there (Q, d) at the lower end, and those at the upper one.
+        """
+        for i in np.flatnonzero(self.periodic):
+            rows = np.flatnonzero((new[:, i] < self.box[i, 0]) | (new[:, i] > self.box[i, 1]))
+            if len(rows):
+                end = np.where(new[rows, i] < self.box[i, 0], *self.box[i])
+                way = new[rows] - x[rows]
+                points = self.within(x[rows] + ((end - x[rows, i]) / way[:, i])[:, None] * way)
+                lower, upper = points.copy(), points
+                lower[:, i], upper[:, i] = self.box[i]
+                yield rows, lower, upper
 
     def _wrapped(self, x: np.ndarray) -> np.ndarray:
         """Positions (P, d) without their periods."""

@@ -172,8 +172,6 @@ def one_indicator(targets: tuple[Target, ...]) -> bool:
 
 
 def judge_of(targets: tuple[Target, ...]) -> Callable[..., None]:
-    """judge(...) of all targets, by their levels or as indicators."""
-    if one_indicator(targets):
-        return lone_judge(targets[0].function)
+    """judge(...) of all targets, by their levels or as indicators; hits and scores may hold what was found before."""
     judges = [(level_judge if t.has_level else indicator_judge)(t.function, k) for k, t in enumerate(targets)]
     return one_after_the_other(tuple(judges))

@@ -14,7 +14,7 @@ from numba import njit
 from ...sampling.normal_tiles import TILE, fill_paths
 from ...sampling.philox import COMPILED, Key, Purpose
 from ..mobility_kernels import platen_step
-from .judges import GOING, judge_of, one_indicator
+from .judges import GOING, judge_of, lone_judge, one_indicator
 from .targets import Target, functions_of
 from .tiles import Advance, Tile
 
@@ -161,7 +161,8 @@ class CompiledSteps:
             targets: compiled (K,).
             step: h, of time.
         """
-        reach = passage_kernel(self.move, judge_of(targets), one_indicator(targets))
+        alone = one_indicator(targets)
+        reach = passage_kernel(self.move, lone_judge(targets[0].function) if alone else judge_of(targets), alone)
         model = (step, self.temperature, self.scales, np.uint64(Purpose.LANGEVIN), *self.key)
 
         def some(tile: Tile, count: int, first: int, steps: int) -> int:
