@@ -41,13 +41,15 @@ class WatchSettings:
     Args:
         largest_step: in units of 1/rate, the rate at which the drift changes along a step, where paths start.
         largest_on_paths: the same wherever they come to.
-        shortest_way: ways below this part of their root mean square, as b and B say it, tell nothing of the rate.
+        shortest_way: ways below this part of their root mean square tell nothing of the rate.
+        few_paths: below this number the root mean square is not taken from the ways themselves.
         steps_between_looks: at the rate, after that many first steps which are all looked at.
     """
 
     largest_step: float = 1.0
     largest_on_paths: float = 1.5
     shortest_way: float = 0.3
+    few_paths: int = 64
     steps_between_looks: int = 16
 
 
@@ -295,9 +297,7 @@ class EffectiveLangevin:
     def _check_rate(self, step: PlatenStep, h: float, n: int) -> None:
         """Refuse a step in which the drift changes by more than the way that is gone, over h."""
         length, size = np.linalg.norm(step.way, axis=1), np.linalg.norm(step.change, axis=1)
-        # from b and B, and not from the ways: of few paths all may be short
-        square = h**2 * (step.drift**2).sum(axis=1) + h * (step.noise**2).sum(axis=(1, 2))
-        some = length > SETTINGS.shortest_way * np.sqrt(square.mean())
+        some = length > SETTINGS.shortest_way * self._usual_way(step, h)
         rate = float((size[some] / length[some]).max(initial=0.0))
         if h * rate > (SETTINGS.largest_step if n == 0 else SETTINGS.largest_on_paths):
             where = "where paths start" if n == 0 else "where a path has come to"
@@ -305,6 +305,14 @@ class EffectiveLangevin:
                 f"{h:.3g} is not stable: {where}, the drift has the rate {rate:.3g}, so take at most {0.2 / rate:.3g}"
             )
             raise InvalidArgument("step", text) if n == 0 else Unstable(f"the time step {text}.")
+
+    def _usual_way(self, step: PlatenStep, h: float) -> float:
+        """The root mean square of ways; of few paths, all of which may be short, as b, B and the box say it."""
+        square = step.way**2
+        if len(square) < SETTINGS.few_paths:
+            square = h**2 * step.drift**2 + h * (step.noise**2).sum(axis=2)
+            square = np.minimum(square, (np.ptp(self.box, axis=1) / 4) ** 2)
+        return math.sqrt(square.sum(axis=1).mean())
 
     def _numbers(self, step: int, tile: int, count: int, keys: Key) -> tuple[np.ndarray, np.ndarray]:
         work = np.empty(PAIRS), np.empty(PAIRS)

@@ -49,7 +49,7 @@ class EffectiveSteps:
     walls: Walls
     noise: Field
     key: Key
-    width: ClassVar[int] = 4 * TILE
+    width: ClassVar[int] = 8 * TILE
     slice_steps: ClassVar[int] = 64
 
     def advance(self, targets: tuple[Target, ...], step: float) -> Advance:
@@ -160,5 +160,5 @@ def _factors(noise: np.ndarray) -> np.ndarray:
     """Lower triangular S with S S^T = B B^T, row by row (d (d + 1)/2, n), for B (n, d, d), which may be singular."""
     rows, columns = np.tril_indices(noise.shape[1])
     if np.triu(noise, 1).any():
-        noise = np.linalg.qr(noise.swapaxes(1, 2), mode="r").swapaxes(1, 2)
+        noise = np.asarray(np.linalg.qr(noise.swapaxes(1, 2), mode="r")).swapaxes(1, 2)
     return noise[:, rows, columns].T
