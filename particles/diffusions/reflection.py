@@ -108,6 +108,12 @@ class Walls:
             points[:, i] = self.box[i, (beyond[rows, i] > 0).astype(int)]
             yield rows, parts, points
 
+    def beyond_mirrors(self, x: np.ndarray, new: np.ndarray) -> np.ndarray:
+        """Whether ways from x to new (P, d) are longer than a period, or end more than a box beyond a wall (P,)."""
+        low, high = self.box.T
+        far = np.where(self.periodic, np.abs(new - x), np.maximum(low - new, new - high))
+        return np.asarray((far > high - low).any(axis=1))
+
     def seams(self, x: np.ndarray, new: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
         """Where the straight ways from x to new go from one end of a period to the other, direction by direction.
 

@@ -65,6 +65,8 @@ CALLS = {
     "limit of passages": ("limit", lambda: Langevin(potential(), 0.5).first_passages([0.0], lambda x: 1 - x[:, 0], 64, 1, 1e-3, limit=1.0 + RANK, comm=COMM)),
     "target of one rank": ("targets", lambda: Langevin(potential(), 0.5).first_passages([0.0], 3 if RANK else (lambda x: 1 - x[:, 0]), 64, 1, 1e-3, limit=1.0, comm=COMM)),
     "drift": ("drift", lambda: EffectiveLangevin(lambda x: (1 - 2 * RANK) * x, lambda x: np.ones((len(x), 1, 1)), [(-3, 3)], [False]).sample([0.5], [0.1], 64, 1, 1e-2, comm=COMM)),
+    "drift of passages": ("drift", lambda: EffectiveLangevin(lambda x: (1 - 2 * RANK) * x, lambda x: np.ones((len(x), 1, 1)), [(-3, 3)], [False]).first_passages([0.5], lambda x: 1 - x[:, 0], 64, 1, 1e-2, limit=0.1, comm=COMM)),
+    "targets of passages": ("targets", lambda: EffectiveLangevin(lambda x: -x, lambda x: np.ones((len(x), 1, 1)), [(-3, 3)], [False]).first_passages([0.5], lambda x: 1.0 + RANK - x[:, 0], 64, 1, 1e-2, limit=0.1, comm=COMM)),
     "temperature of rotators": ("lattice", lambda: lattice(temperature=1.0 + RANK).sample([1, 1], [0.1], 64, 1, 1e-2, comm=COMM)),
     "frequency": ("lattice", lambda: lattice(frequency=lambda x: 1 + (1 + RANK) * x).sample([1, 1], [0.1], 64, 1, 1e-2, comm=COMM)),
     "dissipation": ("lattice", lambda: TransportProcess(lattice(frequency=lambda x: 1 + x**4, dissipation=DiagonalDissipation(4 + RANK))).sample([1, 1], [0.1], 64, 1, 1e-3, comm=COMM)),

@@ -95,11 +95,11 @@ class EffectiveSteps:
         """Positions after a step, before reflection (n, d), and B before it (n, d, d).
 
         Raises:
-            Unstable: a position is not finite, or a way is longer than the box.
+            Unstable: a position is not finite, or a way is so long that it meets walls several times.
         """
         new, noise = self.move(x, *numbers_of(paths, step, x.shape[1], self.key), step)
         check_bounded(new, h)
-        if (np.abs(new - x) > np.ptp(self.walls.box, axis=1)).any():
+        if self.walls.beyond_mirrors(x, new).any():
             raise Unstable(f"a step of {h:.3g} is longer than the box. Remedy: take a smaller step.")
         return new, noise
 
@@ -126,7 +126,8 @@ class EffectiveSteps:
             for k, target in enumerate(targets):
                 if target.has_level:
                     ends = np.stack([target.function(_for_kernels(points)) for points in (lower, upper)])
-                    if (np.abs(ends[0] - ends[1]) > SEAM * np.nanmax(np.abs([*ends, levels[k]]), initial=0.0)).any():
+                    size = max(np.nanmax(np.abs(ends)), np.nanmax(np.abs(levels[k])))
+                    if (np.abs(ends[0] - ends[1]) > SEAM * size).any():
                         raise InvalidArgument(target.argument, "must have levels that are periodic as the box is")
 
 

@@ -134,6 +134,8 @@ def functions_of(targets: tuple[Target, ...]) -> Iterator[None]:
     """What the functions of targets raise in a step becomes an InvalidArgument."""
     try:
         yield
+    except InvalidArgument:
+        raise
     except Exception as error:
         text = f"raises {type(error).__name__} where a path has come to: {error}"
         raise InvalidArgument(argument_of(targets), text) from error

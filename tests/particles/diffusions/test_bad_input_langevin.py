@@ -75,6 +75,8 @@ def test_samples():
                 Langevin(PLANE, 0.3).first_passage_times(target=lambda x: x[:, 0] > 1, limit=1e-2, **passage)
             with pytest.raises(InvalidArgument, match=f"^{name}: "):
                 Langevin(PLANE, 0.3).first_passages(targets=lambda x: x[:, 0] > 1, limit=1e-2, **passage)
+            with pytest.raises(InvalidArgument, match=f"^{name}: "):
+                EFFECTIVE.first_passages(targets=lambda x: x[:, 0] > 1, limit=1e-2, **passage)
 
 
 def test_limits():
@@ -83,6 +85,8 @@ def test_limits():
             Langevin(PLANE, 0.3).first_passage_times([0.0, 0.0], lambda x: x[:, 0] > 1, 3, 1, limit=limit)
         with pytest.raises(InvalidArgument, match="^limit: "):
             Langevin(PLANE, 0.3).first_passages([0.0, 0.0], lambda x: x[:, 0] > 1, 3, 1, limit=limit)
+        with pytest.raises(InvalidArgument, match="^limit: "):
+            EFFECTIVE.first_passages([0.0, 0.0], lambda x: x[:, 0] > 1, 3, 1, 0.01, limit=limit)
 
 
 class Object:
@@ -115,6 +119,8 @@ def test_targets():
         for comm in (None, MPI.COMM_WORLD):
             with pytest.raises(InvalidArgument, match=f"^{name}: "), np.errstate(all="ignore"):
                 Langevin(PLANE, 0.3).first_passages([0.0, 0.0], targets, 3, 1, 1e-3, limit=0.01, comm=comm)
+            with pytest.raises(InvalidArgument, match=f"^{name}: "), np.errstate(all="ignore"):
+                EFFECTIVE.first_passages([0.0, 0.0], targets, 3, 1, 1e-3, limit=0.01, comm=comm)
 
 
 def test_levels_that_are_lost_on_the_way():

@@ -185,12 +185,14 @@ effective = EffectiveLangevin(lambda x: -x, lambda x: np.ones((len(x), 1, 1)), [
 far, level = lambda x: x[:, 0] > 50.0, lambda x: 50.0 - x[:, 0]
 line.sample([0.0], [1e-3], 1, 1, step=1e-3), line.first_passage_times([0.0], far, 1, 1, step=1e-3, limit=1e-2)
 line.first_passages([0.0], level, 1, 1, step=1e-3, limit=1e-2)
+effective.first_passages([0.0], level, 1, 1, 1e-3, limit=1e-2)
 calls = {
     "sample": lambda: line.sample([0.0], [1e4], 5000, 1, step=1e-3),
     "equilibrium": lambda: line.equilibrium([0.0], [1e4], 5000, 1, step=1e-3),
     "first_passage_times": lambda: line.first_passage_times([0.0], far, 5000, 1, step=1e-3),
     "first_passages": lambda: line.first_passages([0.0], level, 5000, 1, step=1e-3),
     "effective": lambda: effective.sample([0.0], [1e3], 5000, 1, 1e-3),
+    "effective passages": lambda: effective.first_passages([0.0], level, 5000, 1, 1e-3),
 }
 taken = {}
 for name, call in calls.items():
@@ -211,5 +213,12 @@ def test_one_interrupt_ends_every_sampler():
     run = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, timeout=LIMIT)
     assert run.returncode == 0, run.stderr
     taken = json.loads(run.stdout)
-    assert set(taken) == {"sample", "equilibrium", "first_passage_times", "first_passages", "effective"}
+    assert set(taken) == {
+        "sample",
+        "equilibrium",
+        "first_passage_times",
+        "first_passages",
+        "effective",
+        "effective passages",
+    }
     assert max(taken.values()) < 2.0, taken
