@@ -259,8 +259,8 @@ class EffectiveLangevin:
         Raises:
             InvalidArgument: an argument out of range, a start outside of the box, or a step that is not stable there; a
                 target that cannot be compiled, or whose level is not finite, or not periodic, where a path comes to.
-            Unstable: a position is not finite, a step is longer than the box, or the drift changes too much in a step
-                where paths have come to.
+            Unstable: a position is not finite, a step ends farther beyond a wall than the box is long, or the drift
+                changes too much in a step where paths have come to.
 
         Warns:
             Unresolved: no path has hit a target before the limit.
