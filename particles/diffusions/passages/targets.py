@@ -24,6 +24,8 @@ Functions = Function | list[Function] | tuple[Function, ...] | Mapping[str, Func
 # of one call; each is compiled into the steps
 MOST = 32
 EXAMPLE = "lambda x: x[:, 0] - 1"
+# distances from starts at which levels are looked at, and points at each
+DISTANCES, AROUND = 10.0 ** np.arange(-3, 2), 64
 
 
 @dataclass(frozen=True)
@@ -149,5 +151,27 @@ def _checked(name: str, argument: str, function: Function, start: np.ndarray) ->
         if values.shape != (number,) or values.dtype.kind not in "bf":
             text = f"must return truth values or levels ({number},), not {values.dtype} of shape {values.shape}"
             raise InvalidArgument(argument, text)
+    if values.dtype.kind == "f":
+        _check_level(argument, function, start)
     made = compiled(argument, function, np.ascontiguousarray(points.T).T, example=EXAMPLE)
     return Target(name, argument, made, values.dtype.kind == "f")
+
+
+def _check_level(argument: str, function: Function, start: np.ndarray) -> None:
+    """Refuse a level that has two values only: it is no level, whose gradient tells how far the boundary is.
+
+    Raises:
+        InvalidArgument: around the starts it has one value inside and one outside.
+    """
+    normal = np.random.Generator(np.random.Philox(key=AROUND)).standard_normal((len(DISTANCES), AROUND, start.shape[1]))
+    x = (start[0] + DISTANCES[:, None, None] * normal).reshape(-1, start.shape[1])
+    try:
+        with np.errstate(all="ignore"):
+            values = np.asarray(function(x), dtype=float)
+    except Exception:
+        # it may not be made for points far away
+        return
+    values = np.unique(values[np.isfinite(values)])
+    if len(values) == 2 and values[0] < 0 < values[1]:
+        text = f"gives the values {values[0]:g} and {values[1]:g} only, and is no level: return truth values, or a"
+        raise InvalidArgument(argument, f"{text} function that is smooth near its boundary")

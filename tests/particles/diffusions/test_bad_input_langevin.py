@@ -111,6 +111,8 @@ TARGETS = [
     ([RIGHT, 3], r"targets\[1\]"),
     ({"a": RIGHT, "b": lambda x: x}, r"targets\['b'\]"),
     ([lambda x: x[:, 0] > 1, lambda x: np.sqrt(x[:, 0] - 1)], r"targets\[1\]"),
+    (lambda x: np.where(x[:, 0] > 0.5, -1.0, 1.0), "targets"),
+    ([lambda x: np.sign(1 - x[:, 0]) + 0.5 * np.sign(1 - x[:, 0])], r"targets\[0\]"),
 ]  # fmt: skip
 
 
@@ -244,3 +246,9 @@ def test_files_of_something_else(tmp_path):
         PATHS.save(tmp_path / "none" / "x.npz")
     with pytest.raises(FileNotFoundError):
         Paths.load(tmp_path / "missing.npz")
+
+
+def test_levels_of_two_values_are_indicators():
+    message = "^targets: gives the values -1 and 1 only, and is no level: return truth values"
+    with pytest.raises(InvalidArgument, match=message):
+        Langevin(PLANE, 0.3).first_passages([0.0, 0.0], lambda x: np.sign(1 - x[:, 0]), 3, 1, 1e-3, limit=0.01)
