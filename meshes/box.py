@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from operator import attrgetter
@@ -185,9 +185,16 @@ class Grid:
 
     @cached_property
     def volumes(self) -> np.ndarray:
-        """The volume (m,) that belongs to each node: the product of h_i, halved for each wall it is on."""
-        walls = ~np.array(self.periodic) & ((self.index == 0) | (self.index == np.array(self.shape) - 1))
-        return np.prod(self.spacing) * 0.5 ** walls.sum(axis=1)
+        """The volume (m,) that belongs to each node of this rank: the product of h_i, halved for each wall it is on."""
+        return self._volumes(self.index)
+
+    def volumes_at(self, numbers: np.ndarray) -> np.ndarray:
+        """The volumes (P,) of nodes, given by their numbers (P,)."""
+        return self._volumes(np.stack(np.unravel_index(numbers, self.shape), axis=1))
+
+    def _volumes(self, index: np.ndarray) -> np.ndarray:
+        walls = ~np.array(self.periodic) & ((index == 0) | (index == np.array(self.shape) - 1))
+        return np.asarray(np.prod(self.spacing) * 0.5 ** walls.sum(axis=1))
 
     def flat(self, index: np.ndarray) -> np.ndarray:
         """Places (..., d) as numbers in C order."""
@@ -215,10 +222,11 @@ class Grid:
         mesh = box(self.box, self.cells, periodic=self.periodic, comm=self.comm)
         return fem.functionspace(mesh, ("Lagrange", 1))
 
-    def function(self, field: np.ndarray, name: str) -> fem.Function:
-        """The finite element function of a field at all nodes."""
+    def function(self, field: np.ndarray | Callable[[np.ndarray], np.ndarray], name: str) -> fem.Function:
+        """The finite element function of a field at all nodes, or of a function of their numbers (P,)."""
         x = self.space.tabulate_dof_coordinates()[:, : self.dim]
         index = np.rint((x - self.box[:, 0]) / self.spacing).astype(np.int64) % self.shape
         result = fem.Function(self.space, name=name)
-        result.x.array[:] = field[self.flat(index)]
+        numbers = self.flat(index)
+        result.x.array[:] = field(numbers) if callable(field) else field[numbers]
         return result

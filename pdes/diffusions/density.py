@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from operator import attrgetter
 from typing import ClassVar, Self
 
@@ -15,6 +16,7 @@ from dolfinx import fem
 from numpy.typing import ArrayLike
 
 from scaling_limits.meshes.box import Grid
+from scaling_limits.meshes.spread_values import NodeValues, SpreadRows
 from scaling_limits.particles import InvalidArgument
 from scaling_limits.particles.sampling.ranks import on_all_ranks
 from scaling_limits.particles.support.archive import load_arrays, save_arrays, target
@@ -23,7 +25,7 @@ from scaling_limits.particles.support.not_pickled import NotPickled
 from ..time.densities import CallableArray
 from .hitting.between_nodes import BetweenNodes
 from .hitting.target_sets import Indicator
-from .interpolation import corners, inside, interpolated
+from .interpolation import corners, inside
 from .problem import ReversibleDiffusion
 
 # the logarithm of a density that is as good as 0
@@ -39,16 +41,23 @@ class SavedOnGrid(NotPickled, ABC):
     """A result on the nodes of a grid; its files hold Psi/sigma there, by which they know their equation again."""
 
     NAMES: ClassVar[set[str]]
+    # the one of them that has values at nodes, last
+    NODAL: ClassVar[str]
     INSTEAD: ClassVar[str] = "save(path) writes it, load(path, equation) reads it"
 
+    @property
     @abstractmethod
-    def _content(self) -> tuple[Grid, np.ndarray, dict[str, object]]:
-        """The grid, Psi/sigma at its nodes (size,), and what else is saved, under `NAMES`."""
+    def _grid(self) -> Grid:
+        """The nodes."""
+
+    @abstractmethod
+    def _content(self) -> tuple[np.ndarray, dict[str, object]]:
+        """Psi/sigma at all nodes (size,), and what else is saved, under `NAMES`; for rank 0, by itself."""
 
     @classmethod
     @abstractmethod
     def _of(cls, equation: ReversibleDiffusion, content: dict[str, np.ndarray]) -> Self:
-        """The result of an equation with this content."""
+        """The result of an equation with this content, of the nodes of this rank; collective."""
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the result to an .npz file; collective.
@@ -59,34 +68,46 @@ class SavedOnGrid(NotPickled, ABC):
         Raises:
             InvalidArgument: no path, or one that no file can be written to.
         """
-        grid, exponent, content = self._content()
+        grid = self._grid
         place = on_all_ranks(grid.comm, lambda: target("path", path))
-        about = {name: np.array(getattr(grid, name)) for name in SAME} | {"exponent": exponent}
 
         def save() -> None:
             if grid.comm.rank == 0:
+                exponent, content = self._content()
+                about = {name: np.array(getattr(grid, name)) for name in SAME} | {"exponent": exponent}
                 save_arrays(place, {"kind": type(self).__name__, "format": FORMAT} | about | content)
 
         on_all_ranks(grid.comm, save)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], equation: ReversibleDiffusion) -> Self:
-        """Read what `save` wrote.
+        """Read what `save` wrote; collective: each rank gets the values at its nodes.
 
         Args:
-            path: the file.
+            path: the file, on a disk of rank 0.
             equation: the one that was solved, which knows Psi between the nodes.
 
         Raises:
             FileNotFoundError: there is no such file.
             InvalidArgument: it is not such a file, or belongs to another equation.
         """
-        content = load_arrays(path, cls.__name__, FORMAT, {*cls.NAMES, *SAME, "exponent"})
-        grid, exponent = equation.grid, content.pop("exponent")
-        same = all(np.array_equal(content.pop(name), getattr(grid, name)) for name in SAME)
-        if not same or np.abs(exponent - equation.exponent(grid.nodes)).max() > SAME_EXPONENT:
-            raise InvalidArgument("equation", f"{os.fspath(path)} belongs to another one")
-        return cls._of(equation, content)
+        grid = equation.grid
+
+        def read() -> dict[str, np.ndarray] | None:
+            if grid.comm.rank > 0:
+                return None
+            content = load_arrays(path, cls.__name__, FORMAT, {*cls.NAMES, *SAME, "exponent"})
+            exponent = content.pop("exponent")
+            same = all(np.array_equal(content.pop(name), getattr(grid, name)) for name in SAME)
+            if not same or np.abs(exponent - equation.exponent(grid.nodes)).max() > SAME_EXPONENT:
+                raise InvalidArgument("equation", f"{os.fspath(path)} belongs to another one")
+            return content
+
+        content, parts = on_all_ranks(grid.comm, read), None
+        if content is not None:
+            nodal = content[cls.NODAL]
+            parts = [content | {cls.NODAL: nodal[..., first:last]} for first, last in pairwise(grid.ends)]
+        return cls._of(equation, grid.comm.scatter(parts))
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -96,7 +117,7 @@ class Density(SavedOnGrid):
     Args:
         grid: the nodes.
         exponent: x (P, d) -> Psi(x)/sigma (P,).
-        log_ratio: log u at the nodes (size,).
+        ratio: log u at the nodes.
         mass: integral of rho.
         first: integral of x rho (d,).
         covariance: of the position (d, d).
@@ -108,7 +129,7 @@ class Density(SavedOnGrid):
 
     grid: Grid
     exponent: Callable[[np.ndarray], np.ndarray]
-    log_ratio: np.ndarray
+    ratio: NodeValues
     mass: float
     first: np.ndarray
     covariance: np.ndarray
@@ -116,6 +137,7 @@ class Density(SavedOnGrid):
     free_energy: float
     sets: tuple[Indicator, ...] = ()
     estimate: Callable[[], float | None] | None = None
+    NODAL: ClassVar[str] = "log_ratio"
     NAMES: ClassVar[set[str]] = {"log_ratio", "mass", "first", "covariance", "relative_entropy", "free_energy"}
 
     def __repr__(self) -> str:
@@ -138,19 +160,30 @@ class Density(SavedOnGrid):
         """
         x = inside(self.grid, points)
         exponent = self.exponent(x)
-        result = np.exp(interpolated(self.grid, self.log_ratio, x) - exponent)
+        nodes, _, weights = corners(self.grid, x)
+        logarithms = self.ratio.take(nodes.ravel()).reshape(nodes.shape)
+        result = np.zeros(len(x))
+        for column, weight in zip(logarithms.T, weights.T):
+            result += weight * column
+        result = np.exp(result - exponent)
         if self.sets:
-            held, top = self._held, float(self.log_ratio.max())
-            cut = held[corners(self.grid, x)[0]].any(axis=1)
-            ratio = np.where(held, 0.0, np.exp(self.log_ratio - top))
-            linear = BetweenNodes(self.grid, ratio, tuple((one, 0.0) for one in self.sets))
-            result[cut] = np.exp(top - exponent[cut]) * linear(x[cut])
+            cut = self._held(nodes.ravel()).reshape(nodes.shape).any(axis=1)
+            if cut.any():
+                result[cut] = self._beside_sets(x[cut], exponent[cut])
         return result
 
-    @cached_property
-    def _held(self) -> np.ndarray:
-        """Whether a node is in a set in which paths are killed (size,)."""
-        return np.logical_or.reduce([one(self.grid.nodes) for one in self.sets])
+    def _held(self, numbers: np.ndarray) -> np.ndarray:
+        """Whether nodes, given by their numbers (P,), are in a set in which paths are killed (P,)."""
+        x = self.grid.coordinates(numbers)
+        return np.logical_or.reduce([one(x) for one in self.sets])
+
+    def _beside_sets(self, x: np.ndarray, exponent: np.ndarray) -> np.ndarray:
+        """rho (P,) in cells that a set cuts, from points (P, d) and Psi/sigma there (P,)."""
+        ratio = self.ratio.whole()
+        top = float(ratio.max())
+        ratio = np.where(self._held(np.arange(self.grid.size)), 0.0, np.exp(ratio - top))
+        linear = BetweenNodes(self.grid, ratio, tuple((one, 0.0) for one in self.sets))
+        return np.asarray(np.exp(top - exponent) * linear(x))
 
     @cached_property
     def error(self) -> float | None:
@@ -172,8 +205,13 @@ class Density(SavedOnGrid):
 
     @cached_property
     def values(self) -> np.ndarray:
-        """The density rho at all nodes, in the shape of the grid."""
+        """The density rho at all nodes, in the shape of the grid; of the size of the problem on the rank that asks."""
         return np.exp(self.log_ratio - self.exponent(self.nodes)).reshape(self.grid.shape)
+
+    @property
+    def log_ratio(self) -> np.ndarray:
+        """log u at all nodes (size,); likewise."""
+        return self.ratio.whole()
 
     @property
     def minimum(self) -> float:
@@ -183,12 +221,20 @@ class Density(SavedOnGrid):
     @cached_property
     def function(self) -> fem.Function:
         """The density rho as a finite element function of degree 1 (collective the first time)."""
-        return self.grid.function(self.values.ravel(), "rho")
+        return self.grid.function(
+            lambda numbers: np.exp(self.ratio.take(numbers) - self.exponent(self.grid.coordinates(numbers))), "rho"
+        )
 
-    def _content(self) -> tuple[Grid, np.ndarray, dict[str, object]]:
-        return self.grid, self.exponent(self.nodes), {name: getattr(self, name) for name in self.NAMES}
+    @property
+    def _grid(self) -> Grid:
+        return self.grid
+
+    def _content(self) -> tuple[np.ndarray, dict[str, object]]:
+        return self.exponent(self.nodes), {name: getattr(self, name) for name in self.NAMES}
 
     @classmethod
     def _of(cls, equation: ReversibleDiffusion, content: dict[str, np.ndarray]) -> Density:
-        values = {name: value if value.ndim else float(value) for name, value in content.items()}
+        values: dict[str, object] = {name: value if value.ndim else float(value) for name, value in content.items()}
+        values["ratio"] = SpreadRows.of(equation.grid, content["log_ratio"][None]).row(0)
+        del values["log_ratio"]
         return cls(equation.grid, equation.exponent, **values)  # type: ignore[arg-type]

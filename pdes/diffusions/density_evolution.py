@@ -12,6 +12,7 @@ from typing import ClassVar
 import numpy as np
 
 from scaling_limits.meshes.box import Grid
+from scaling_limits.meshes.spread_values import SpreadRows, SpreadValues
 
 from ..time.densities import DensitySeries
 from ..time.integration import Statistics
@@ -23,6 +24,67 @@ from .problem import ReversibleDiffusion
 ARRAYS = ("times", "probabilities", "relative_entropy")
 
 
+@dataclass(frozen=True, eq=False)
+class LogRatio:
+    """log u of a probability density, from the probabilities at the nodes.
+
+    Args:
+        equation: gives Psi/sigma.
+        probabilities: at the nodes.
+    """
+
+    equation: ReversibleDiffusion
+    probabilities: SpreadValues
+
+    def take(self, numbers: np.ndarray) -> np.ndarray:
+        """log u (P,) at nodes, given by their numbers (P,); each rank by itself."""
+        grid = self.equation.grid
+        return self._of(self.probabilities.take(numbers), grid.volumes_at(numbers), numbers)
+
+    def whole(self) -> np.ndarray:
+        """log u at all nodes (size,); each rank by itself."""
+        generator = self.equation.generator
+        return self._of(self.probabilities.whole(), generator.volumes, np.arange(self.equation.grid.size))
+
+    def _of(self, probabilities: np.ndarray, volumes: np.ndarray, numbers: np.ndarray) -> np.ndarray:
+        generator = self.equation.generator
+        with np.errstate(divide="ignore"):
+            logarithms = np.log(probabilities / volumes)
+        return np.asarray(np.maximum(logarithms, FLOOR) + generator.exponent[numbers] + generator.lowest)
+
+
+@dataclass(frozen=True, eq=False)
+class Moments:
+    """What is known of densities on all ranks.
+
+    Args:
+        mass: integrals (T,).
+        minimum: the least density of all nodes (T,), in units of 1/volume.
+        mean: positions (T, d).
+        covariance: of the position (T, d, d).
+    """
+
+    mass: np.ndarray
+    minimum: np.ndarray
+    mean: np.ndarray
+    covariance: np.ndarray
+
+    @classmethod
+    def of(cls, grid: Grid, own: np.ndarray) -> Moments:
+        """Those of probabilities (T, m) at the nodes of each rank; collective."""
+        dim = grid.dim
+        sums = grid.comm.allreduce(np.concatenate([own.sum(axis=1)[:, None], own @ grid.points], axis=1))
+        mass = sums[:, 0]
+        mean = sums[:, 1:] / np.maximum(mass, 1e-300)[:, None]
+        second = np.empty((len(own), dim, dim))
+        for weights, centre, result in zip(own, mean, second):
+            away = grid.points - centre
+            result[:] = (away.T * weights) @ away
+        second = grid.comm.allreduce(second) / np.maximum(mass, 1e-300)[:, None, None]
+        least = (own / grid.volumes).min(axis=1, initial=np.inf)
+        return cls(mass, grid.comm.allreduce(least, np.minimum), mean, second)
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class DensityEvolution(SavedOnGrid, DensitySeries[Density]):
     """Densities at times.
@@ -30,7 +92,8 @@ class DensityEvolution(SavedOnGrid, DensitySeries[Density]):
     Args:
         equation: what was solved.
         times: (T,).
-        probabilities: at all nodes (T, size).
+        rows: the probabilities at all nodes, at each time; each rank has those of its own nodes.
+        moments: of the densities.
         relative_entropy: H = int rho log(rho/rho_eq) at the times (T,), without unit.
         statistics: cost of the solve.
         absorbing: the set in which paths are killed, or None.
@@ -40,27 +103,22 @@ class DensityEvolution(SavedOnGrid, DensitySeries[Density]):
 
     equation: ReversibleDiffusion
     times: np.ndarray
-    probabilities: np.ndarray
+    rows: SpreadRows
+    moments: Moments
     relative_entropy: np.ndarray
     statistics: Statistics
     absorbing: Indicator | None = None
     again: Callable[[ReversibleDiffusion], DensityEvolution] | None = None
+    NODAL: ClassVar[str] = "probabilities"
     NAMES: ClassVar[set[str]] = {*ARRAYS, "statistics"}
 
     def density(self, index: int) -> Density:
         """Return the density at the time of an index >= 0."""
-        grid, generator = self.equation.grid, self.equation.generator
-        weights = self.probabilities[index]
-        mean = weights @ grid.nodes / max(float(weights.sum()), 1e-300)
-        away = grid.nodes - mean
-        with np.errstate(divide="ignore"):
-            logarithms = np.log(weights / generator.volumes)
-        ratio = np.maximum(logarithms, FLOOR) + generator.exponent + generator.lowest
+        moments, ratio = self.moments, LogRatio(self.equation, self.rows.row(index))
         return Density(
-            grid, self.equation.exponent, ratio, float(weights.sum()), mean,
-            (away.T * weights) @ away / max(float(weights.sum()), 1e-300), float(self.relative_entropy[index]),
-            float(self.free_energy[index]), () if self.absorbing is None else (self.absorbing,),
-            lambda: self._error_at(index),
+            self.equation.grid, self.equation.exponent, ratio, float(moments.mass[index]), moments.mean[index],
+            moments.covariance[index], float(self.relative_entropy[index]), float(self.free_energy[index]),
+            () if self.absorbing is None else (self.absorbing,), lambda: self._error_at(index),
         )  # fmt: skip
 
     def _error_at(self, index: int) -> float | None:
@@ -79,10 +137,10 @@ class DensityEvolution(SavedOnGrid, DensitySeries[Density]):
         return np.broadcast_to(richardson(changes), len(self)) + self.equation.rtol
 
     def distances(self, other: DensityEvolution) -> np.ndarray:
-        """The total variation of differences from densities on another grid (T,), relative to the mass."""
-        nodes, mass = self.equation.grid.nodes, np.maximum(self.mass, 1e-300)
-        each = [np.abs(p - density.at(nodes) * self.volumes).sum() for p, density in zip(self.probabilities, other)]
-        return np.array(each) / mass
+        """The total variation of differences from densities on another grid (T,), relative to the mass; collective."""
+        grid, own = self.equation.grid, self.rows.own
+        each = [np.abs(p - density.at(grid.points) * grid.volumes).sum() for p, density in zip(own, other)]
+        return np.asarray(grid.comm.allreduce(np.array(each)) / np.maximum(self.mass, 1e-300))
 
     entropy = property(attrgetter("relative_entropy"), doc="`relative_entropy`, by its former name.")
 
@@ -94,33 +152,43 @@ class DensityEvolution(SavedOnGrid, DensitySeries[Density]):
     @property
     def mass(self) -> np.ndarray:
         """Integral of rho at the times (T,)."""
-        return self.probabilities.sum(axis=1)
+        return self.moments.mass
 
     @property
     def survival(self) -> np.ndarray:
         """The part of the paths that no absorbing set has killed by the times (T,); 1 where there is none."""
         return self.mass
 
-    @cached_property
+    @property
     def minimum(self) -> np.ndarray:
         """The least rho of all nodes at the times (T,), in units of 1/volume."""
-        return (self.probabilities / self.volumes).min(axis=1)
+        return self.moments.minimum
+
+    @cached_property
+    def probabilities(self) -> np.ndarray:
+        """The probabilities at all nodes at the times (T, size); of the size of the problem on the rank that asks."""
+        return np.array([self.rows.whole(i) for i in range(len(self.times))])
 
     @cached_property
     def free_energy(self) -> np.ndarray:
         """F = int rho Psi + sigma int rho log rho = sigma H - sigma log Z of the grid (T,), an energy."""
         generator, sigma = self.equation.generator, self.equation.coefficients.temperature
-        log_partition = np.log((generator.volumes * np.exp(-generator.exponent)).sum()) - generator.lowest
+        log_partition = np.log(generator.partition) - generator.lowest
         return sigma * self.relative_entropy - sigma * log_partition
 
-    def _content(self) -> tuple[Grid, np.ndarray, dict[str, object]]:
-        generator, content = self.equation.generator, {name: getattr(self, name) for name in ARRAYS}
-        return generator.grid, generator.exponent + generator.lowest, content | {"statistics": self.statistics.numbers}
+    @property
+    def _grid(self) -> Grid:
+        return self.equation.grid
+
+    def _content(self) -> tuple[np.ndarray, dict[str, object]]:
+        content = {name: getattr(self, name) for name in ARRAYS} | {"statistics": self.statistics.numbers}
+        return self.equation.exponent(self.equation.grid.nodes), content
 
     @classmethod
     def _of(cls, equation: ReversibleDiffusion, content: dict[str, np.ndarray]) -> DensityEvolution:
         times, probabilities, entropy = (content[name] for name in ARRAYS)
-        return cls(equation, times, probabilities, entropy, Statistics.of(content["statistics"]))
+        rows, moments = SpreadRows.of(equation.grid, probabilities), Moments.of(equation.grid, probabilities)
+        return cls(equation, times, rows, moments, entropy, Statistics.of(content["statistics"]))
 
 
 Evolved = DensityEvolution  # its former name

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from scaling_limits.meshes.spread_values import SpreadRows
 from scaling_limits.particles import InvalidArgument
 from scaling_limits.particles.errors import NotConverged, Unresolved, warn
 from scaling_limits.particles.sampling.ranks import on_all_ranks, same_on_all_ranks
@@ -22,7 +23,7 @@ from ..time.checkpoint import Checkpoint
 from ..time.density_integrator import NEAR, WHAT, DensityIntegrator, IntegratorState, StepChoice, entropy_terms
 from ..time.resolvents import Resolvents, ResolventScheme
 from .coefficients import function_at
-from .density_evolution import DensityEvolution
+from .density_evolution import DensityEvolution, Moments
 from .hitting.killed_chain import KilledChain
 from .hitting.target_sets import Indicator, TargetSet
 from .point_start import PointStart
@@ -222,7 +223,7 @@ def evolve(
     integrator = DensityIntegrator(system, choice)
     stops, kept = _with_stops(snapshots, system.resolvents.fastest)
     end = integrator.integrated(system.start(probabilities), stops, keeper, shown and comm.rank == 0)
-    densities = np.array([grid.whole(end.snapshots[i]) for i in kept])
+    own = np.array([end.snapshots[i] for i in kept]).reshape(len(kept), -1)
     entropies = np.array(end.entropies)[kept]
 
     def again(other: ReversibleDiffusion) -> DensityEvolution:
@@ -230,7 +231,14 @@ def evolve(
 
     known = choice.step is None
     return DensityEvolution(
-        equation, snapshots, densities, entropies, end.statistics, absorbing, again if known else None
+        equation,
+        snapshots,
+        SpreadRows.of(grid, own),
+        Moments.of(grid, own),
+        entropies,
+        end.statistics,
+        absorbing,
+        again if known else None,
     )
 
 

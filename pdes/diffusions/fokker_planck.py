@@ -13,6 +13,7 @@ import numpy as np
 from mpi4py import MPI
 from numpy.typing import ArrayLike
 
+from scaling_limits.meshes.spread_values import Uniform
 from scaling_limits.particles import InvalidArgument
 from scaling_limits.particles.errors import Unresolved, warn
 from scaling_limits.particles.sampling.ranks import communicator, on_all_ranks, same_on_all_ranks
@@ -77,7 +78,7 @@ class ReversibleFokkerPlanck(ReversibleDiffusion):
         sums = integral(self.grid, moments, points_per_direction(self.grid) + 1)
         mass, away, second = float(sums[0, 0]), sums[0, 1:], sums[1:, 1:]
         energy = -float(self.coefficients.temperature) * log_partition
-        uniform = np.full(self.grid.size, -log_partition)
+        uniform = Uniform(-log_partition, self.grid.size)
         mean, covariance = mass * centre + away, second - np.outer(away, away)
         uncertain = error + abs(mass - 1.0)
         return Density(

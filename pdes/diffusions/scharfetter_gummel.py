@@ -228,6 +228,8 @@ class ScharfetterGummel:
         own = self.exponent[grid.own]
         # sqrt(m)
         self.root = np.where(own <= HIGHEST, np.sqrt(grid.volumes) * np.exp(-0.5 * own), 0.0)
+        # the sum of m
+        self.partition = float(grid.comm.allreduce(float((self.root**2).sum())))
         self.traits = self._traits(tensors)
         self._tensors = tensors
         self._warn_of_diagonals(everywhere.diagonal)

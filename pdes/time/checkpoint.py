@@ -24,7 +24,7 @@ TRAITS = "traits"
 
 
 class Nodes(Protocol):
-    """The nodes of a field: those of each rank, and all of them in an order that does not depend on the ranks."""
+    """The nodes of a field: places of each rank's values in an order of all that does not depend on the ranks."""
 
     @property
     def comm(self) -> MPI.Comm:
@@ -37,9 +37,6 @@ class Nodes(Protocol):
     @property
     def own(self) -> slice | np.ndarray:
         """The places of this rank's values."""
-
-    def whole(self, values: np.ndarray) -> np.ndarray:
-        """All values, on all ranks."""
 
 
 class Checkpoint:
@@ -70,8 +67,13 @@ class Checkpoint:
         Raises:
             InvalidArgument: the file is damaged, or belongs to another problem.
         """
-        content = self._comm.bcast(on_all_ranks(self._comm, lambda: self._read() if self._comm.rank == 0 else None))
-        return start if content is None else self._state(content)
+        content = on_all_ranks(self._comm, lambda: self._read() if self._comm.rank == 0 else None)
+        places = self._comm.gather(self._nodes.own)
+        parts = None
+        if places is not None:
+            parts = [None if content is None else _part(content, own) for own in places]
+        own_content = self._comm.scatter(parts)
+        return start if own_content is None else self._state(own_content)
 
     def _read(self) -> dict[str, np.ndarray] | None:
         try:
@@ -91,13 +93,12 @@ class Checkpoint:
         return traits.shape == self._traits.shape and bool((np.abs(traits - self._traits) <= 1.0).all())
 
     def _state(self, content: dict[str, np.ndarray]) -> IntegratorState:
-        own = self._nodes.own
         return IntegratorState(
-            state=content["state"][own],
+            state=content["state"],
             place=DyadicStep(*(int(value) for value in content["clock"])),
             length=float(content["length"]),
             entropy=float(content["entropy"]),
-            snapshots=[field[own] for field in content["seen"]],
+            snapshots=list(content["seen"]),
             entropies=[float(value) for value in content["entropies"]],
             statistics=Statistics.of(content["statistics"]),
         )
@@ -109,16 +110,21 @@ class Checkpoint:
 
     def write(self, state: IntegratorState) -> None:
         """Write the file; it replaces the old one when it is whole. Collective."""
-        place, snapshots = state.place, [self._nodes.whole(field) for field in state.snapshots]
+        place = state.place
+        fields = np.array([*state.snapshots, state.state])
+        parts = self._comm.gather((self._nodes.own, fields))
+        whole = np.empty((len(fields), self._nodes.size if self._comm.rank == 0 else 0))
+        for places, part in parts or []:
+            whole[:, places] = part
         content = {
             "kind": KIND,
             "format": FORMAT,
             "problem": self._problem,
-            "state": self._nodes.whole(state.state),
+            "state": whole[-1],
             "clock": np.array([place.interval, place.count, place.position], dtype=np.int64),
             "length": state.length,
             "entropy": state.entropy,
-            "seen": np.array(snapshots).reshape(-1, self._nodes.size),
+            "seen": whole[:-1],
             "entropies": np.array(state.entropies),
             "statistics": state.statistics.numbers,
         } | ({} if self._traits is None else {TRAITS: self._traits})
@@ -130,3 +136,8 @@ class Checkpoint:
         # a full disk stops all of them
         on_all_ranks(self._comm, save)
         self._written = time.monotonic()
+
+
+def _part(content: dict[str, np.ndarray], own: slice | np.ndarray) -> dict[str, np.ndarray]:
+    """The content of a file for a rank whose values are at some places."""
+    return content | {"state": content["state"][own], "seen": content["seen"][:, own]}

@@ -9,6 +9,7 @@ from itertools import pairwise
 import numpy as np
 from mpi4py import MPI
 
+from scaling_limits.meshes.spread_values import WholeValues
 from scaling_limits.particles.errors import NotConverged, Unresolved, warn
 from scaling_limits.particles.support.not_pickled import NotPickled
 
@@ -138,4 +139,6 @@ def _density(problem: GridProblem, mode: np.ndarray) -> Density:
     sigma = float(equation.coefficients.temperature)
     energy = sigma * (entropy - np.log(partition) + generator.lowest)
     killed = (problem.sets[0].holds,)
-    return Density(grid, equation.exponent, ratio, 1.0, mean, (away.T * weights) @ away, entropy, energy, killed)
+    return Density(
+        grid, equation.exponent, WholeValues(ratio), 1.0, mean, (away.T * weights) @ away, entropy, energy, killed
+    )

@@ -1,0 +1,229 @@
+"""Values at the nodes of a grid, each on the rank that owns its node; every rank can read any of them by itself.
+
+Reading is one-sided: memory is exposed in a dynamic window of MPI, and no other rank need take part. What is dropped is
+freed when all ranks have dropped it, at the next time that values are spread.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import weakref
+from dataclasses import dataclass
+from functools import cache
+from typing import Protocol
+
+import numpy as np
+from mpi4py import MPI
+
+from .box import Grid
+
+# values that are read from a rank at a time
+AT_ONCE = 2**24
+
+
+class NodeValues(Protocol):
+    """Values at the nodes of a grid, wherever they are."""
+
+    def take(self, numbers: np.ndarray) -> np.ndarray:
+        """Values (P,) at nodes, given by their numbers (P,); each rank by itself."""
+
+    def whole(self) -> np.ndarray:
+        """The values at all nodes (size,); each rank by itself."""
+
+
+@dataclass(frozen=True, eq=False)
+class WholeValues:
+    """Values that all ranks have.
+
+    Args:
+        values: at all nodes (size,).
+    """
+
+    values: np.ndarray
+
+    def take(self, numbers: np.ndarray) -> np.ndarray:
+        """Values (P,) at nodes."""
+        return np.asarray(self.values[numbers])
+
+    def whole(self) -> np.ndarray:
+        """The values at all nodes (size,)."""
+        return self.values
+
+
+@dataclass(frozen=True, eq=False)
+class Uniform:
+    """The same value at all nodes.
+
+    Args:
+        value: there.
+        size: number of nodes.
+    """
+
+    value: float
+    size: int
+
+    def take(self, numbers: np.ndarray) -> np.ndarray:
+        """Values (P,) at nodes."""
+        return np.full(len(numbers), self.value)
+
+    def whole(self) -> np.ndarray:
+        """The values at all nodes (size,)."""
+        return np.full(self.size, self.value)
+
+
+class ExposedMemory:
+    """The window of a communicator, and what is exposed in it; kept as an attribute of the communicator.
+
+    Args:
+        comm: the ranks; collective.
+    """
+
+    def __init__(self, comm: MPI.Comm) -> None:
+        self.comm = comm
+        self.window = MPI.Win.Create_dynamic(comm=comm)
+        self.dropped: set[int] = set()
+        self._arrays: dict[int, np.ndarray] = {}
+        self._next = 0
+        atexit.register(self._wait)
+
+    @classmethod
+    def of(cls, comm: MPI.Comm) -> ExposedMemory:
+        """The one of a communicator; collective the first time."""
+        found = comm.Get_attr(_keyval())
+        if found is None:
+            found = cls(comm)
+            comm.Set_attr(_keyval(), found)
+        return found
+
+    def expose(self, array: np.ndarray) -> tuple[int, list[int]]:
+        """Expose an array; collective.
+
+        Returns:
+            A number by which it is dropped, and its addresses on all ranks.
+        """
+        gone = set.intersection(*self.comm.allgather(self.dropped))
+        for number in gone:
+            old = self._arrays.pop(number)
+            if old.nbytes:
+                self.window.Detach(old)
+        self.dropped -= gone
+        number, self._next = self._next, self._next + 1
+        self._arrays[number] = array
+        if array.nbytes:
+            self.window.Attach(array)
+        return number, self.comm.allgather(MPI.Get_address(array) if array.nbytes else 0)
+
+    def _wait(self) -> None:
+        """At the end of the process: others may still read from here."""
+        with contextlib.suppress(MPI.Exception):
+            if not MPI.Is_finalized() and self._arrays:
+                self.comm.Barrier()
+
+
+@cache
+def _keyval() -> int:
+    return MPI.Comm.Create_keyval(nopython=False)
+
+
+@dataclass(frozen=True, eq=False)
+class SpreadRows:
+    """Rows of values at the nodes of a grid.
+
+    Args:
+        grid: the nodes.
+        own: the values at the nodes of this rank (R, m).
+        addresses: of these arrays on all ranks.
+    """
+
+    grid: Grid
+    own: np.ndarray
+    addresses: list[int]
+
+    @classmethod
+    def of(cls, grid: Grid, own: np.ndarray) -> SpreadRows:
+        """Spread rows (R, m); collective."""
+        if grid.comm.size == 1:
+            return cls(grid, own, [])
+        own = np.ascontiguousarray(own, dtype=np.float64)
+        memory = ExposedMemory.of(grid.comm)
+        number, addresses = memory.expose(own)
+        result = cls(grid, own, addresses)
+        weakref.finalize(result, memory.dropped.add, number)
+        return result
+
+    def row(self, index: int) -> SpreadValues:
+        """The row of an index >= 0."""
+        return SpreadValues(self, index)
+
+    def _read(self, rank: int, row: int, first: int, kind: MPI.Datatype, count: int, into: np.ndarray) -> None:
+        held = int(self.grid.ends[rank + 1] - self.grid.ends[rank])
+        place = MPI.Aint_add(self.addresses[rank], 8 * (row * held + first))
+        window = ExposedMemory.of(self.grid.comm).window
+        window.Lock(rank, MPI.LOCK_SHARED)
+        try:
+            window.Get([into, into.size, MPI.DOUBLE], rank, target=[place, count, kind])
+        finally:
+            window.Unlock(rank)
+
+    def take(self, row: int, numbers: np.ndarray) -> np.ndarray:
+        """Values of a row at nodes, given by their numbers (P,); this rank by itself."""
+        start, stop = self.grid.own.start, self.grid.own.stop
+        result = np.empty(len(numbers))
+        here = (numbers >= start) & (numbers < stop)
+        result[here] = self.own[row, numbers[here] - start]
+        away = np.flatnonzero(~here)
+        if not away.size:
+            return result
+        needed, where = np.unique(numbers[away], return_inverse=True)
+        values = np.empty(len(needed))
+        owner = np.searchsorted(self.grid.ends, needed, side="right") - 1
+        for rank in np.unique(owner):
+            some = np.flatnonzero(owner == rank)
+            for part in np.split(some, range(AT_ONCE, len(some), AT_ONCE)):
+                kind = MPI.DOUBLE.Create_indexed_block(1, needed[part] - self.grid.ends[rank]).Commit()
+                got = np.empty(len(part))
+                self._read(int(rank), row, 0, kind, 1, got)
+                kind.Free()
+                values[part] = got
+        result[away] = values[where]
+        return result
+
+    def whole(self, row: int) -> np.ndarray:
+        """A whole row (size,); this rank by itself."""
+        if self.grid.comm.size == 1:
+            return np.asarray(self.own[row])
+        result = np.empty(self.grid.size)
+        result[self.grid.own] = self.own[row]
+        for rank in set(range(self.grid.comm.size)) - {self.grid.comm.rank}:
+            first, last = int(self.grid.ends[rank]), int(self.grid.ends[rank + 1])
+            for low in range(first, last, AT_ONCE):
+                part = result[low : min(low + AT_ONCE, last)]
+                self._read(rank, row, low - first, MPI.DOUBLE, part.size, part)
+        return result
+
+
+@dataclass(frozen=True, eq=False)
+class SpreadValues:
+    """One of the rows.
+
+    Args:
+        rows: all of them.
+        index: of this one.
+    """
+
+    rows: SpreadRows
+    index: int
+
+    @property
+    def own(self) -> np.ndarray:
+        """The values at the nodes of this rank (m,)."""
+        return np.asarray(self.rows.own[self.index])
+
+    def take(self, numbers: np.ndarray) -> np.ndarray:
+        """Values (P,) at nodes, given by their numbers (P,); this rank by itself."""
+        return self.rows.take(self.index, numbers)
+
+    def whole(self) -> np.ndarray:
+        """The values at all nodes (size,); this rank by itself."""
+        return self.rows.whole(self.index)
