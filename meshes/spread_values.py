@@ -83,7 +83,7 @@ class ExposedMemory:
         self.comm = comm
         self.window = MPI.Win.Create_dynamic(comm=comm)
         self.dropped: set[int] = set()
-        self._arrays: dict[int, np.ndarray] = {}
+        self.arrays: dict[int, np.ndarray] = {}
         self._next = 0
         atexit.register(self._wait)
 
@@ -104,12 +104,12 @@ class ExposedMemory:
         """
         gone = set.intersection(*self.comm.allgather(self.dropped))
         for number in gone:
-            old = self._arrays.pop(number)
+            old = self.arrays.pop(number)
             if old.nbytes:
                 self.window.Detach(old)
         self.dropped -= gone
         number, self._next = self._next, self._next + 1
-        self._arrays[number] = array
+        self.arrays[number] = array
         if array.nbytes:
             self.window.Attach(array)
         return number, self.comm.allgather(MPI.Get_address(array) if array.nbytes else 0)
@@ -117,7 +117,7 @@ class ExposedMemory:
     def _wait(self) -> None:
         """At the end of the process: others may still read from here."""
         with contextlib.suppress(MPI.Exception):
-            if not MPI.Is_finalized() and self._arrays:
+            if not MPI.Is_finalized() and self.arrays:
                 self.comm.Barrier()
 
 

@@ -84,9 +84,7 @@ def symmetric_options(comm: MPI.Comm, dim: int, size: int) -> dict[str, object]:
     """
     if dim == 3 and size > LARGEST_CHOLESKY_3D:
         return {"ksp_type": "cg", "pc_type": "gamg", "ksp_rtol": 1e-13, "ksp_norm_type": "natural", "ksp_max_it": 300}
-    if comm.size > 1:
-        return {"ksp_type": "preonly", "pc_type": "lu", "pc_factor_mat_solver_type": "mumps"}
-    package = "cholmod" if PETSc.Sys.hasExternalPackage("cholmod") else "petsc"
+    package = "mumps" if comm.size > 1 else "cholmod" if PETSc.Sys.hasExternalPackage("cholmod") else "petsc"
     return {"ksp_type": "preonly", "pc_type": "cholesky", "pc_factor_mat_solver_type": package}
 
 

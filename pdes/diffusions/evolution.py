@@ -223,7 +223,10 @@ def evolve(
     integrator = DensityIntegrator(system, choice)
     stops, kept = _with_stops(snapshots, system.resolvents.fastest)
     end = integrator.integrated(system.start(probabilities), stops, keeper, shown and comm.rank == 0)
-    own = np.array([end.snapshots[i] for i in kept]).reshape(len(kept), -1)
+    own = np.empty((len(kept), len(grid.points)))
+    for row, i in zip(own, kept):
+        # not kept twice
+        row[:], end.snapshots[i] = end.snapshots[i], row
     entropies = np.array(end.entropies)[kept]
 
     def again(other: ReversibleDiffusion) -> DensityEvolution:
