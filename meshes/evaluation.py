@@ -2,11 +2,77 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import numpy as np
 from dolfinx import fem, geometry
+from dolfinx.mesh import Mesh
+from mpi4py import MPI
 from numpy.typing import ArrayLike, NDArray
 
 from scaling_limits.particles import InvalidArgument
+
+# of the extent of a mesh, by which a point may miss it
+ROUNDING = 1e-12
+
+
+class Places:
+    """Where points are in a mesh; collective.
+
+    Args:
+        mesh: on all ranks.
+        points: x (P, d), the same on all ranks.
+
+    Attributes:
+        cells: a cell of this rank for each point (P,), -1 where it has none.
+
+    Raises:
+        InvalidArgument: a point outside of the mesh.
+    """
+
+    def __init__(self, mesh: Mesh, points: ArrayLike) -> None:
+        places = np.asarray(points, dtype=np.float64)
+        self._mesh, self._padded = mesh, np.zeros((len(places), 3))
+        self._padded[:, : places.shape[1]] = places
+        self.cells = self._found()
+        found = (self.cells >= 0).astype(np.int8)
+        mesh.comm.Allreduce(MPI.IN_PLACE, found, MPI.MAX)
+        if not found.all():
+            missing = places[found == 0][0]
+            raise InvalidArgument("points", f"must be in the mesh; {missing.tolist()} is not")
+
+    def _found(self) -> NDArray[np.int32]:
+        """A cell of this rank for each point, -1 where there is none."""
+        mesh, padded = self._mesh, self._padded
+        extent = float(np.abs(mesh.geometry.x).max(initial=1.0))
+        tree = geometry.bb_tree(mesh, mesh.topology.dim, padding=ROUNDING * extent)
+        candidates = geometry.compute_collisions_points(tree, padded)
+        colliding = geometry.compute_colliding_cells(mesh, candidates, padded)
+        offsets, cells = np.asarray(colliding.offsets), np.asarray(colliding.array)
+        some = np.diff(offsets) > 0
+        result = np.full(len(padded), -1, dtype=np.int32)
+        result[some] = cells[offsets[:-1][some]]
+        return result
+
+    @cached_property
+    def _here(self) -> NDArray[np.int64]:
+        return np.flatnonzero(self.cells >= 0)
+
+    def own(self, function: fem.Function) -> NDArray[np.float64]:
+        """The components of a function at points in cells of this rank (P, components), -inf elsewhere."""
+        size = int(function.function_space.dofmap.bs)
+        values = np.full((len(self._padded), size), -np.inf)
+        if self._here.size:
+            found = function.eval(self._padded[self._here], self.cells[self._here])
+            values[self._here] = np.reshape(found, (len(self._here), size))
+        return values
+
+    def values(self, function: fem.Function) -> NDArray[np.float64]:
+        """The values (P,) of a scalar function, or (P, components) of others, on all ranks; collective."""
+        # those of other ranks are below every value
+        result = self.own(function)
+        self._mesh.comm.Allreduce(MPI.IN_PLACE, result, MPI.MAX)
+        return np.asarray(result[:, 0] if result.shape[1] == 1 else result)
 
 
 def evaluate(function: fem.Function, points: ArrayLike) -> NDArray[np.float64]:
@@ -22,21 +88,4 @@ def evaluate(function: fem.Function, points: ArrayLike) -> NDArray[np.float64]:
     Raises:
         InvalidArgument: a point outside of the mesh.
     """
-    mesh = function.function_space.mesh
-    places = np.asarray(points, dtype=np.float64)
-    padded = np.zeros((len(places), 3))
-    padded[:, : places.shape[1]] = places
-    tree = geometry.bb_tree(mesh, mesh.topology.dim, padding=1e-12)
-    colliding = geometry.compute_colliding_cells(mesh, geometry.compute_collisions_points(tree, padded), padded)
-    cells = np.array(
-        [colliding.links(i)[0] if len(colliding.links(i)) else -1 for i in range(len(places))], dtype=np.int32
-    )
-    values = np.full(len(places), -np.inf)  # below every value, so that the largest over the ranks is the value
-    here = np.flatnonzero(cells >= 0)
-    if here.size:
-        values[here] = function.eval(padded[here], cells[here]).reshape(len(here), -1)[:, 0]
-    result = np.max(mesh.comm.allgather(values), axis=0)
-    if np.isneginf(result).any():
-        missing = places[np.isneginf(result)][0]
-        raise InvalidArgument("points", f"must be in the mesh; {missing.tolist()} is not")
-    return result
+    return Places(function.function_space.mesh, points).values(function)

@@ -10,6 +10,7 @@ import dolfinx
 import numpy as np
 import ufl
 from dolfinx import cpp as _cpp
+from dolfinx import fem
 from dolfinx import mesh as dolfinx_mesh
 from mpi4py import MPI
 
@@ -67,6 +68,27 @@ def replace_geometry(mesh: dolfinx_mesh.Mesh, x: np.ndarray, domain: ufl.Mesh) -
         np.arange(count * nodes, dtype=np.int64) + index_map.local_range[0],
     )
     return dolfinx_mesh.Mesh(_cpp.mesh.Mesh_float64(mesh.comm, mesh.topology._cpp_object, geometry), domain)
+
+
+def moved_mesh(mesh: dolfinx_mesh.Mesh, x: np.ndarray) -> dolfinx_mesh.Mesh:
+    """Make a mesh of the same topology whose nodes are at x (nodes of this rank with ghosts, 3)."""
+    geometry = mesh.geometry
+    coordinate_map = geometry.cmaps[0] if hasattr(geometry, "cmaps") else geometry.cmap
+    moved = _cpp.mesh.Geometry_float64(
+        geometry.index_map(),
+        np.ascontiguousarray(geometry_dofmap(mesh)),
+        getattr(coordinate_map, "_cpp_object", coordinate_map),
+        np.ascontiguousarray(x[:, : geometry.dim]),
+        np.ascontiguousarray(geometry.input_global_indices),
+    )
+    domain = ufl.Mesh(mesh.ufl_domain().ufl_coordinate_element())
+    return dolfinx_mesh.Mesh(_cpp.mesh.Mesh_float64(mesh.comm, mesh.topology._cpp_object, moved), domain)
+
+
+def interpolation_points(space: fem.FunctionSpace) -> np.ndarray:
+    """Return the points of interpolation in the reference cell; a method before 0.10."""
+    points = space.element.interpolation_points
+    return points() if callable(points) else points
 
 
 def geometry_dofmap(mesh: dolfinx_mesh.Mesh) -> np.ndarray:

@@ -10,6 +10,7 @@ from operator import attrgetter
 from typing import Any
 
 import numpy as np
+from dolfinx.mesh import Mesh
 from mpi4py import MPI
 from numpy.typing import ArrayLike
 
@@ -21,6 +22,7 @@ from scaling_limits.particles.support.checks import flag
 
 from .coefficients import check_periods
 from .fokker_planck import ReversibleFokkerPlanck
+from .on_a_mesh.checked_mesh import extent
 
 # least tolerance that the cell problems are asked for
 LEAST_RTOL = 1e-12
@@ -34,12 +36,15 @@ class EffectiveFokkerPlanck(ReversibleFokkerPlanck):
 
     Args:
         potential: V0, V1, sigma.
-        box: (a_i, b_i) for each direction (d, 2), large enough that exp(-Psi/sigma) is small at its walls.
-        cells: number of cells along each direction (d,).
+        box: (a_i, b_i) for each direction (d, 2), large enough that exp(-Psi/sigma) is small at its walls; None with a
+            mesh.
+        cells: number of cells along each direction (d,); None with a mesh.
         rtol: relative error of M and Z1, of rates, and of each step of an evolution.
         periodic: True, or for each direction whether it has no walls.
         cache: a folder in which M and Psi are kept from one run to the next.
         progress: show a progress bar while cells are solved, at a terminal, on rank 0.
+        mesh: of dolfinx, instead of box and cells, as `FokkerPlanck` has it; the cell problems are solved for the box
+            around it.
         comm: the ranks that share the work.
         petsc_options: of the linear solver of evolutions and hitting problems, without prefix.
 
@@ -51,11 +56,12 @@ class EffectiveFokkerPlanck(ReversibleFokkerPlanck):
     """
 
     potential: MultiscalePotential
-    box: ArrayLike
-    cells: int | Sequence[int]
+    box: ArrayLike | None = None
+    cells: int | Sequence[int] | None = None
     rtol: float = 1e-6
     _: KW_ONLY
     periodic: bool | Sequence[bool] = False
+    mesh: Mesh | None = field(default=None, repr=False)
     cache: str | os.PathLike[str] | None = None
     progress: bool = False
     comm: MPI.Comm = field(default_factory=lambda: MPI.COMM_WORLD, repr=False)
@@ -66,14 +72,23 @@ class EffectiveFokkerPlanck(ReversibleFokkerPlanck):
         self._compare_ranks(float(self.potential.temperature))
 
     def _check_arguments(self) -> None:
-        box, potential = checked_bounds("box", self.box), self.potential
+        potential = self.potential
         if not isinstance(potential, MultiscalePotential):
             raise InvalidArgument("potential", f"must be a MultiscalePotential, not {type(potential).__name__}")
+        self._check_domain()
+        if self.mesh is None:
+            self._check_box(potential)
+        elif self.dim != potential.dim:
+            raise InvalidArgument("mesh", f"must have {potential.dim} directions, like the potential, not {self.dim}")
+        super()._check_arguments()
+        flag("progress", self.progress)
+
+    def _check_box(self, potential: MultiscalePotential) -> None:
+        assert self.box is not None
+        box = checked_bounds("box", self.box)
         if len(box) != potential.dim:
             raise InvalidArgument("box", f"must have {potential.dim} directions, like the potential, not {len(box)}")
         potential.check_inside("box", np.array(box).T)
-        super()._check_arguments()
-        flag("progress", self.progress)
         # refuses cells and periods
         _ = self.grid
 
@@ -84,10 +99,21 @@ class EffectiveFokkerPlanck(ReversibleFokkerPlanck):
         """M and Psi, from the cell problems; collective the first time."""
         rtol = max(self.rtol, LEAST_RTOL)
         coefficients = effective_coefficients(
-            self.potential, self.box, rtol, cache=self.cache, progress=self.progress, comm=self.comm
+            self.potential, self._extent, rtol, cache=self.cache, progress=self.progress, comm=self.comm
         )
-        check_periods(self.grid, coefficients, self.rtol)
+        if self.mesh is None:
+            check_periods(self.grid, coefficients, self.rtol)
         return coefficients
+
+    @cached_property
+    def _extent(self) -> ArrayLike:
+        """The box, or that around the mesh; collective the first time."""
+        if self.mesh is None:
+            assert self.box is not None
+            return self.box
+        box = extent(self.mesh)
+        on_all_ranks(self.comm, lambda: self.potential.check_inside("mesh", box.T))
+        return box
 
     def drift(self, points: ArrayLike) -> np.ndarray:
         """b = -M grad Psi + sigma div M at points (P, d), of the Ito equation (18); `EffectiveCoefficients.drift`."""
@@ -101,4 +127,6 @@ class EffectiveFokkerPlanck(ReversibleFokkerPlanck):
         """The sampler of the effective equation: dX = b(X) dt + sqrt(2 sigma M(X)) dW, without flux at walls."""
         # solved now, by all ranks together
         coefficients = self.coefficients
+        if self.mesh is not None:
+            raise InvalidArgument("mesh", "has walls that the sampler does not know; take box and cells")
         return EffectiveLangevin(coefficients.drift, coefficients.noise, self.grid.box, self.grid.periodic)

@@ -10,6 +10,7 @@ from operator import attrgetter
 from typing import Any
 
 import numpy as np
+from dolfinx.mesh import Mesh
 from mpi4py import MPI
 from numpy.typing import ArrayLike
 
@@ -26,7 +27,15 @@ from .density_evolution import DensityEvolution
 from .evolution import evolve
 from .hitting.fields import ScalarField
 from .hitting.problems import committor, passage_time, poisson
-from .hitting.target_sets import Indicator
+from .hitting.target_sets import indicator
+from .on_a_mesh.checked_mesh import checked_mesh, without_grid
+from .on_a_mesh.density import MeshDensity
+from .on_a_mesh.density_evolution import MeshDensityEvolution
+from .on_a_mesh.elliptic.fields import MeshField
+from .on_a_mesh.elliptic.first_passage import MeshFirstPassage, MeshQuasiStationary
+from .on_a_mesh.elliptic.sets import GivenSet
+from .on_a_mesh.elliptic.transition import MeshTransition
+from .on_a_mesh.solvers import MeshSolvers
 from .problem import ReversibleDiffusion, integral, points_per_direction
 from .spectrum import Modes, slowest
 from .transitions.first_passage import FirstPassage, first_passage
@@ -41,6 +50,40 @@ class ReversibleFokkerPlanck(ReversibleDiffusion):
     and the decay of the free energy hold exactly for every tensor M (`scharfetter_gummel`). Rates are found with
     finite elements of high degree (`spectrum`).
     """
+
+    mesh: Mesh | None = None
+
+    @cached_property
+    def on_mesh(self) -> MeshSolvers | None:
+        """The solvers on the mesh; None where there is a grid."""
+        if self.mesh is None:
+            return None
+        return MeshSolvers(self.coefficients, self.mesh, self.rtol, self.comm, self.petsc_options)
+
+    @property
+    def dim(self) -> int:
+        """Dimension d of space."""
+        return self.grid.dim if self.mesh is None else int(self.mesh.geometry.dim)
+
+    def _compare_ranks(self, temperature: float) -> None:
+        if self.mesh is None:
+            return super()._compare_ranks(temperature)
+        return same_on_all_ranks(
+            self.comm, rtol=self.rtol, temperature=temperature, petsc_options=self.petsc_options, dim=self.dim
+        )
+
+    def _check_domain(self) -> None:
+        """Check that there is either a box with cells or a mesh, on this rank.
+
+        Raises:
+            InvalidArgument: both, a part of one, or a mesh that does not do.
+        """
+        if self.mesh is not None:
+            without_grid(self.box, self.cells, self.periodic)
+            checked_mesh(self.mesh, self.comm)
+        elif self.box is None or self.cells is None:
+            name = "box" if self.box is None else "cells"
+            raise InvalidArgument(name, "must be given, or a mesh instead of box and cells")
 
     @cached_property
     def _log_partition(self) -> tuple[float, float]:
@@ -57,7 +100,7 @@ class ReversibleFokkerPlanck(ReversibleDiffusion):
             warn(f"{message}; take more cells", Unresolved)
         return float(np.log(partition)) - lowest, error
 
-    def stationary(self) -> Density:
+    def stationary(self) -> Density | MeshDensity:
         """The stationary density rho = exp(-Psi/sigma)/Z; not exp(-Psi/sigma)/M.
 
         Returns:
@@ -68,6 +111,8 @@ class ReversibleFokkerPlanck(ReversibleDiffusion):
 
         Source: Duncan, Duong and Pavliotis (2023), below (18).
         """
+        if self.on_mesh is not None:
+            return self.on_mesh.stationary()
         (log_partition, error), centre = self._log_partition, self.grid.box.mean(axis=1)
 
         def moments(x: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -95,8 +140,8 @@ class ReversibleFokkerPlanck(ReversibleDiffusion):
         checkpoint: str | os.PathLike[str] | None = None,
         checkpoint_every: float = 60.0,
         progress: bool = False,
-        absorbing: Indicator | None = None,
-    ) -> DensityEvolution:
+        absorbing: GivenSet | None = None,
+    ) -> DensityEvolution | MeshDensityEvolution:
         """The densities at times: d_t rho = div(M (rho grad Psi + sigma grad rho)), rho(0) given.
 
         Args:
@@ -120,7 +165,10 @@ class ReversibleFokkerPlanck(ReversibleDiffusion):
         Warns:
             Unresolved: the initial density varies faster than the cells, so that the nodes see another one.
         """
-        return evolve(self, initial, times, scheme, step, checkpoint, checkpoint_every, progress, absorbing)
+        if self.on_mesh is not None:
+            return self.on_mesh.evolve(initial, times, scheme, step, checkpoint, progress, absorbing)
+        killing = None if absorbing is None else indicator("absorbing", absorbing)
+        return evolve(self, initial, times, scheme, step, checkpoint, checkpoint_every, progress, killing)
 
     def spectrum(self, k: int) -> np.ndarray:
         """The k smallest decay rates, 0 first: -div(sigma pi M grad f) = lambda pi f, pi = exp(-Psi/sigma).
@@ -144,9 +192,11 @@ class ReversibleFokkerPlanck(ReversibleDiffusion):
         """The k slowest modes: rates, and eigenfunctions f as finite element functions; see `spectrum`."""
         count = on_all_ranks(self.comm, lambda: integer("k", k, 1))
         same_on_all_ranks(self.comm, k=count)
+        if self.on_mesh is not None:
+            return self.on_mesh.modes(count)
         return slowest(self, count)
 
-    def mean_first_passage_time(self, target: Indicator) -> ScalarField:
+    def mean_first_passage_time(self, target: GivenSet) -> ScalarField | MeshField:
         """The mean time T to reach a set: -div(sigma pi M grad T) = pi outside of it, T = 0 in it.
 
         Args:
@@ -163,9 +213,11 @@ class ReversibleFokkerPlanck(ReversibleDiffusion):
         Warns:
             Unresolved: rounding or the cells leave more than rtol, or the grid does not resolve the target.
         """
-        return passage_time(self, target)
+        if self.on_mesh is not None:
+            return self.on_mesh.mean_first_passage_time(target)
+        return passage_time(self, indicator("target", target))
 
-    def committor(self, a: Indicator, b: Indicator) -> ScalarField:
+    def committor(self, a: GivenSet, b: GivenSet) -> ScalarField | MeshField:
         """The probability q to reach b before a: -div(sigma pi M grad q) = 0 between them, q = 0 in a and 1 in b.
 
         Args:
@@ -182,9 +234,11 @@ class ReversibleFokkerPlanck(ReversibleDiffusion):
         Warns:
             Unresolved: rounding or the cells leave more than rtol, or the grid does not resolve a set.
         """
-        return committor(self, a, b)
+        if self.on_mesh is not None:
+            return self.on_mesh.committor(a, b)
+        return committor(self, indicator("a", a), indicator("b", b))
 
-    def transition(self, a: Indicator, b: Indicator, *, bounds: bool = False) -> Transition:
+    def transition(self, a: GivenSet, b: GivenSet, *, bounds: bool = False) -> Transition | MeshTransition:
         """The transitions from a set a to a set b in equilibrium: frequency, rates, duration, density, current,
         committors.
 
@@ -204,9 +258,11 @@ class ReversibleFokkerPlanck(ReversibleDiffusion):
         Warns:
             Unresolved: the cells leave an error of more than 2 %, or one that is not known.
         """
-        return transition(self, a, b, bounds)
+        if self.on_mesh is not None:
+            return self.on_mesh.transition(a, b, bounds)
+        return transition(self, indicator("a", a), indicator("b", b), bounds)
 
-    def first_passage(self, target: Indicator) -> FirstPassage:
+    def first_passage(self, target: GivenSet) -> FirstPassage | MeshFirstPassage:
         """The law of the time to reach a set: mean and variance as fields, and survival.
 
         Args:
@@ -222,9 +278,11 @@ class ReversibleFokkerPlanck(ReversibleDiffusion):
         Warns:
             Unresolved: the cells leave an error of more than 2 %, or one that is not known.
         """
-        return first_passage(self, target)
+        if self.on_mesh is not None:
+            return self.on_mesh.first_passage(target)
+        return first_passage(self, indicator("target", target))
 
-    def quasi_stationary(self, target: Indicator) -> QuasiStationary:
+    def quasi_stationary(self, target: GivenSet) -> QuasiStationary | MeshQuasiStationary:
         """The quasi-stationary law: that of paths which have not reached a set for long, and the rate at which they do.
 
         It is the slowest mode of the equation with paths killed in the set, L f = -lambda f, rho = pi f.
@@ -242,9 +300,11 @@ class ReversibleFokkerPlanck(ReversibleDiffusion):
         Warns:
             Unresolved: the cells leave an error of more than 2 %, or another mode is as slow.
         """
-        return quasi_stationary(self, target)
+        if self.on_mesh is not None:
+            return self.on_mesh.quasi_stationary(target)
+        return quasi_stationary(self, indicator("target", target))
 
-    def poisson(self, source: Callable[[np.ndarray], ArrayLike]) -> ScalarField:
+    def poisson(self, source: Callable[[np.ndarray], ArrayLike]) -> ScalarField | MeshField:
         """The Poisson equation of the generator: -div(sigma pi M grad f) = pi (g - <g>), <f> = 0.
 
         The asymptotic variance of time averages of g is 2 <f g>.
@@ -262,22 +322,27 @@ class ReversibleFokkerPlanck(ReversibleDiffusion):
         Warns:
             Unresolved: barriers leave no digits, or fewer than rtol asks for.
         """
+        if self.on_mesh is not None:
+            return self.on_mesh.poisson(source)
         return poisson(self, source)
 
 
 @dataclass(frozen=True, eq=False)
 class FokkerPlanck(ReversibleFokkerPlanck):
-    """The Fokker-Planck equation of a reversible diffusion in a box, without flux through its walls.
+    """The Fokker-Planck equation of a reversible diffusion in a box or on a mesh, without flux through its walls.
 
         d_t rho = div(M (rho grad Psi + sigma grad rho)),    equilibrium exp(-Psi/sigma).
 
     Args:
         coefficients: M(x), Psi(x) and sigma; anything with `mobility`, `free_energy` and `temperature`.
-        box: (a_i, b_i) for each direction (d, 2), d = 1, 2, 3.
-        cells: number of cells along each direction (d,).
+        box: (a_i, b_i) for each direction (d, 2), d = 1, 2, 3; None with a mesh.
+        cells: number of cells along each direction (d,); None with a mesh.
         rtol: relative error of rates, and of each step of an evolution (in total variation).
         periodic: True, or for each direction whether it has no walls.
-        comm: the ranks that share the work.
+        mesh: of dolfinx, of simplices or of quadrilaterals or hexahedra, instead of box and cells. Its fields live on
+            the rank that owns them, `at` is collective, and sets may be facets or other entities with a tag, as a pair
+            (mesh tags, value). What is returned has the names of the results of a box.
+        comm: the ranks that share the work; with a mesh, its ranks.
         petsc_options: of the linear solver of evolutions and hitting problems, without prefix.
 
     Raises:
@@ -288,11 +353,12 @@ class FokkerPlanck(ReversibleFokkerPlanck):
     """
 
     coefficients: Coefficients
-    box: ArrayLike
-    cells: int | Sequence[int]
+    box: ArrayLike | None = None
+    cells: int | Sequence[int] | None = None
     rtol: float = 1e-6
     _: KW_ONLY
     periodic: bool | Sequence[bool] = False
+    mesh: Mesh | None = field(default=None, repr=False)
     comm: MPI.Comm = field(default_factory=lambda: MPI.COMM_WORLD, repr=False)
     petsc_options: dict[str, Any] | None = field(default=None, repr=False)
 
@@ -300,13 +366,16 @@ class FokkerPlanck(ReversibleFokkerPlanck):
         communicator(self.comm)
         on_all_ranks(self.comm, self._check_arguments)
         self._compare_ranks(float(self.coefficients.temperature))
-        check_periods(self.grid, self.coefficients, self.rtol)
+        if self.mesh is None:
+            check_periods(self.grid, self.coefficients, self.rtol)
 
     def _check_arguments(self) -> None:
+        self._check_domain()
         super()._check_arguments()
         checked_coefficients(self.coefficients)
         dim = getattr(self.coefficients, "dim", self.dim)
         if dim != self.dim:
-            raise InvalidArgument("box", f"must have {dim} directions, like the coefficients, not {self.dim}")
+            name = "box" if self.mesh is None else "mesh"
+            raise InvalidArgument(name, f"must have {dim} directions, like the coefficients, not {self.dim}")
 
     lattice = property(attrgetter("grid"), doc="`grid`, by its former name.")

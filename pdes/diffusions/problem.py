@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike
 from scaling_limits.meshes.backend.petsc_solvers import checked_options
 from scaling_limits.meshes.backend.quadrature import composite_gauss
 from scaling_limits.meshes.box import Grid
+from scaling_limits.particles import InvalidArgument
 from scaling_limits.particles.diffusions.multiscale_potential import points as checked_points
 from scaling_limits.particles.sampling.ranks import on_all_ranks, same_on_all_ranks
 from scaling_limits.particles.support.checks import relative_tolerance
@@ -43,13 +44,19 @@ class ReversibleDiffusion:
     rtol: float
     comm: MPI.Comm
     petsc_options: dict[str, Any] | None
-    box: ArrayLike
-    cells: int | Sequence[int]
+    box: ArrayLike | None
+    cells: int | Sequence[int] | None
     periodic: bool | Sequence[bool]
 
     @cached_property
     def grid(self) -> Grid:
-        """The nodes."""
+        """The nodes.
+
+        Raises:
+            InvalidArgument: there is no box with cells, but a mesh.
+        """
+        if self.box is None or self.cells is None:
+            raise InvalidArgument("box", "must be given with cells for what is asked of the nodes of a grid")
         return Grid.of(self.box, self.cells, self.periodic, self.comm)
 
     def _check_arguments(self) -> None:

@@ -251,15 +251,16 @@ def diffusive_rate(equation: ReversibleDiffusion) -> float:
     return float(equation.coefficients.temperature * np.trace(mobility) / grid.dim / length**2)
 
 
-def eigensolver(energy: PETSc.Mat, product: PETSc.Mat, one: PETSc.Vec, count: int, rate: float) -> SLEPc.EPS:
-    """Shift and invert just below 0, with the mode of rate 0 known beforehand."""
+def eigensolver(energy: PETSc.Mat, product: PETSc.Mat, one: PETSc.Vec | None, count: int, rate: float) -> SLEPc.EPS:
+    """Shift and invert just below 0, with the mode of rate 0 known beforehand, where there is one."""
     comm = energy.getComm()
     solver = SLEPc.EPS().create(comm)
     solver.setOptionsPrefix("fokker_planck_spectrum_")
     solver.setOperators(energy, product)
     solver.setProblemType(SLEPc.EPS.ProblemType.GHEP)
     solver.setDimensions(count)
-    solver.setDeflationSpace([one])
+    if one is not None:
+        solver.setDeflationSpace([one])
     solver.setTarget(-SETTINGS.shift * rate)
     solver.setWhichEigenpairs(SLEPc.EPS.Which.TARGET_MAGNITUDE)
     solver.setTolerances(tol=1e-11, max_it=500)

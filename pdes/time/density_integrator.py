@@ -275,13 +275,8 @@ class DensityIntegrator:
             span: time between the last snapshot and the next.
             until: time of the next snapshot.
         """
-        scheme, rtol, h = self._choice.scheme, self._choice.rtol, span / state.place.count
-        stages = [state.state]
-        for _ in range(scheme.order):
-            stages.append(self._system.resolvents.solve(scheme.gamma * h, stages[-1]))
-        new = np.tensordot(scheme.weights, stages[1:], axes=1)
-        error = 0.0 if rtol is None else self._system.norm(np.tensordot(scheme.estimate, stages, axes=1)) / rtol
-        accepted, entropy, reason = self._system.accept(state, new)
+        rtol, h = self._choice.rtol, span / state.place.count
+        accepted, entropy, error, reason = self.attempt(state, h)
         if reason or error > 1.0:
             state.statistics.refused += 1
             self._refuse(state, error, reason or f"the error is {error:.1g} times rtol", h, until)
@@ -291,6 +286,22 @@ class DensityIntegrator:
         state.place = state.place.next()
         if rtol is not None and self._control.factor(error) >= 2.0:
             state.place = state.place.doubled()
+
+    def attempt(self, state: IntegratorState, h: float) -> tuple[np.ndarray, float, float, str]:
+        """Return the state after a step, its entropy, the error of the step in units of rtol, and why it is refused.
+
+        Args:
+            state: before the step; it is not changed.
+            h: the step.
+        """
+        scheme, rtol = self._choice.scheme, self._choice.rtol
+        stages = [state.state]
+        for _ in range(scheme.order):
+            stages.append(self._system.resolvents.solve(scheme.gamma * h, stages[-1]))
+        new = np.tensordot(scheme.weights, stages[1:], axes=1)
+        error = 0.0 if rtol is None else self._system.norm(np.tensordot(scheme.estimate, stages, axes=1)) / rtol
+        accepted, entropy, reason = self._system.accept(state, new)
+        return accepted, entropy, error, reason
 
     def _refuse(self, state: IntegratorState, error: float, reason: str, h: float, until: float) -> None:
         if self._choice.rtol is None or state.place.count >= MOST_STEPS:

@@ -13,7 +13,7 @@ from scaling_limits.meshes.box import Grid
 from scaling_limits.particles import InvalidArgument
 from scaling_limits.particles.errors import Unresolved, warn
 from scaling_limits.particles.sampling.ranks import on_all_ranks, same_on_all_ranks
-from scaling_limits.particles.support.checks import mask
+from scaling_limits.particles.support.checks import mask, shown
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,18 @@ class SetSettings:
 SETTINGS = SetSettings()
 # from points (P, d) to truth values (P,)
 Indicator = Callable[[np.ndarray], np.ndarray]
+
+
+def indicator(name: str, given: object) -> Indicator:
+    """Return what a user gave as a set of a box: from points (P, d) to truth values (P,).
+
+    Raises:
+        InvalidArgument: it is not callable.
+    """
+    if not callable(given):
+        message = "must be a callable from points (P, d) to truth values (P,)"
+        raise InvalidArgument(name, f"{message}, not {shown(given)}; tags of entities are for meshes")
+    return given
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,0 +1,188 @@
+"""The law of the time to reach a set, and the quasi-stationary law of paths that have not, on a mesh."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+from dolfinx import fem
+from numpy.typing import ArrayLike
+
+from scaling_limits.particles import InvalidArgument
+from scaling_limits.particles.errors import NotConverged, Unresolved, warn
+from scaling_limits.particles.sampling.ranks import on_all_ranks
+
+from ....time.density_integrator import StepChoice
+from ....time.resolvents import RESOLVENT4
+from ..density import MeshDensity
+from ..density_evolution import MeshDensityEvolution
+from ..evolution import chosen, evolved
+from ..initial import AtPoint, Initial
+from ..lumped import LumpedEquation
+from ..problem import DiffusionOnMesh
+from ..reference import differences
+from .dirichlet import DirichletProblem, Solved
+from .fields import MeshField
+from .hitting import field_of, mean_time
+from .sets import GivenSet, MeshSet, SetsOnMesh, resolved
+from .spectrum import degrees, slow_modes
+
+# relative errors from which a warning says so; relative distance of two rates that are almost the same
+SAID, CLOSE = 0.02, 1e-6
+
+
+def density_evolution(
+    equation: DiffusionOnMesh, initial: Initial, times: np.ndarray, choice: StepChoice, found: SetsOnMesh | None,
+    shown: bool,
+) -> MeshDensityEvolution:  # fmt: skip
+    """The densities at times, with what estimates their errors; collective.
+
+    Args:
+        equation: on its mesh, or that of the sets.
+        initial: the density at time 0, or a point.
+        times: snapshots (T,).
+        choice: of the steps.
+        found: a set in which paths are killed, or None.
+        shown: whether a progress bar is shown.
+    """
+    held = None if found is None else found.held
+    run = evolved(equation, initial, times, choice, held, shown)
+
+    def errors() -> np.ndarray:
+        place = None if found is None else found.place
+        return differences(equation, initial, times, choice, place, run.probabilities)
+
+    return MeshDensityEvolution.of(
+        LumpedEquation(equation, held), times, run.probabilities, run.relative_entropy, run.end.statistics,
+        run.entropy_steps, errors if choice.rtol is not None else None,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class MeshFirstPassage:
+    """The time tau(x) to reach a set from x.
+
+    Args:
+        found: the set, and the mesh that fits it.
+        mean: E tau(x), -L T = 1.
+        variance: of tau(x), -L v = 2 sigma <M grad T, grad T>.
+    """
+
+    found: SetsOnMesh = field(repr=False)
+    mean: MeshField
+    variance: MeshField
+
+    def __repr__(self) -> str:
+        return f"<MeshFirstPassage: {self.found.equation.size} nodes>"
+
+    def survival(self, times: ArrayLike, initial: Callable[[np.ndarray], ArrayLike] | ArrayLike) -> np.ndarray:
+        """P(tau > t), by the evolution of the density with paths killed in the set; collective.
+
+        Args:
+            times: t (T,), not negative, not decreasing.
+            initial: the density at time 0, from points (P, d) to values (P,) >= 0, normalised for you; or a point (d,).
+
+        Returns:
+            The probabilities (T,); `survival_and_error` has their errors too.
+
+        Raises:
+            InvalidArgument: an argument out of range.
+            NotConverged: no step is small enough.
+
+        Warns:
+            Unresolved: the cells leave a relative error of more than 2 %.
+        """
+        return self.survival_and_error(times, initial)[0]
+
+    def survival_and_error(
+        self, times: ArrayLike, initial: Callable[[np.ndarray], ArrayLike] | ArrayLike
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """P(tau > t), and the estimated error (T,) by elements of degree 2; see `survival`."""
+        equation = self.found.equation
+        snapshots, choice, _ = chosen(equation, times, RESOLVENT4, None, False)
+        start = initial if callable(initial) else AtPoint(self._point(initial))
+        run = density_evolution(equation, start, snapshots, choice, self.found, False)
+        assert run.error is not None
+        errors = np.minimum(run.error * run.survival, 1.0)
+        worst = float((errors / np.maximum(run.survival, 1e-290)).max(initial=0.0, where=run.survival > 0))
+        if worst > max(SAID, equation.rtol) and equation.comm.rank == 0:
+            known = f"known to about {worst:.0e} of itself only" if worst < 1 else "not known"
+            warn(f"the survival at late or very early times is {known}; refine the mesh", Unresolved)
+        return run.survival, errors
+
+    def _point(self, point: ArrayLike) -> np.ndarray:
+        equation = self.found.equation
+
+        def checked() -> np.ndarray:
+            x = np.asarray(point, dtype=float)
+            if x.shape != (equation.dim,) or not np.isfinite(x).all():
+                message = f"must be a callable, or a point ({equation.dim},), not {point!r}"
+                raise InvalidArgument("initial", message)
+            return x
+
+        return on_all_ranks(equation.comm, checked)
+
+
+def first_passage(equation: DiffusionOnMesh, target: GivenSet) -> MeshFirstPassage:
+    """The law of the time to reach a set; see `FokkerPlanck.first_passage`."""
+    found = resolved(equation, MeshSet("target", target, 0.0))
+    mean = field_of(found, mean_time, (0.0, np.inf), "the mean first passage time")
+    variance = field_of(found, _variance, (0.0, np.inf), "the variance of the first passage time")
+    return MeshFirstPassage(found, mean, variance)
+
+
+def _variance(problem: DirichletProblem) -> Solved:
+    mean, forms = mean_time(problem), problem.forms
+    load = problem.load(2.0 * forms.energy_density(mean.function, mean.function) * problem.test * forms.dx)
+    found = problem.solve(load, (0.0,), "the variance of the first passage time")
+    return Solved(found.function, found.rounding + mean.rounding)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class MeshQuasiStationary:
+    """The quasi-stationary law: the survival of paths that start by it is exp(-rate t).
+
+    Args:
+        density: rho = pi f, normalised.
+        rate: lambda, in units of 1/time.
+        error: the estimated error of the rate, likewise.
+    """
+
+    density: MeshDensity
+    rate: float
+    error: float
+
+    def __repr__(self) -> str:
+        return f"<MeshQuasiStationary: rate {self.rate:.6g} +- {self.error:.1e}>"
+
+
+def quasi_stationary(equation: DiffusionOnMesh, target: GivenSet) -> MeshQuasiStationary:
+    """The quasi-stationary law; see `FokkerPlanck.quasi_stationary`."""
+    found = resolved(equation, MeshSet("target", target, 0.0))
+    on_mesh = found.equation
+    fine, coarse = (slow_modes(on_mesh, 2, degree, found.place) for degree in degrees(on_mesh))
+    rate = float(fine.rates[0])
+    error = float(abs(rate - coarse.rates[0]) + fine.rounding[0])
+    if not rate > 0 or error > rate:
+        reason = f"its rate is {rate:.1e} +- {error:.1e}: rounding or the cells leave nothing of it"
+        raise NotConverged("the quasi-stationary law", reason, "refine the mesh, or take a higher temperature")
+    if on_mesh.comm.rank == 0 and not on_mesh.quiet:
+        if error > max(SAID, on_mesh.rtol) * rate:
+            message = f"the rate of the quasi-stationary law is known to about {error / rate:.0e} only"
+            warn(f"{message}; refine the mesh", Unresolved)
+        if fine.rates[1] - rate <= CLOSE * rate:
+            message = f"two rates, {rate:.6g} and {fine.rates[1]:.6g}, are almost the same"
+            warn(f"{message}: which law paths come to depends on where they start", Unresolved)
+    lumped = LumpedEquation(on_mesh, found.held)
+    values = [_at_nodes(on_mesh, one.functions[0]) for one in (fine, coarse)]
+    densities = [value / on_mesh.total(value) for value in values]
+    distance = on_mesh.total(np.abs(densities[0] - densities[1]))
+    return MeshQuasiStationary(MeshDensity.of(lumped, densities[0], lambda: distance), rate, error)
+
+
+def _at_nodes(equation: DiffusionOnMesh, function: fem.Function) -> np.ndarray:
+    """The probabilities (m,) of pi |f| at the nodes of this rank; collective."""
+    linear = fem.Function(equation.space)
+    linear.interpolate(function)
+    return np.asarray(np.abs(linear.x.array[: equation.own]) * equation.pi)

@@ -1,0 +1,179 @@
+"""The sets of hitting problems on a mesh: as nodes, whose places the boundaries of the sets decide on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+
+import numpy as np
+from dolfinx import fem
+from dolfinx import mesh as dolfinx_mesh
+from mpi4py import MPI
+
+from scaling_limits.meshes.backend.compat import moved_mesh
+from scaling_limits.particles import InvalidArgument
+from scaling_limits.particles.errors import Unresolved, warn
+from scaling_limits.particles.sampling.ranks import on_all_ranks
+from scaling_limits.particles.support.checks import mask, shown
+
+from ..problem import DiffusionOnMesh
+from .moved_nodes import MovedNodes, moved_to_boundaries
+
+Indicator = Callable[[np.ndarray], np.ndarray]
+# a set as a user gives it: an indicator, or facets (or other entities) with one of the values of their tags
+GivenSet = Indicator | tuple[dolfinx_mesh.MeshTags, int]
+
+
+@dataclass(frozen=True, eq=False)
+class MeshSet:
+    """A set on which the solution is given.
+
+    Args:
+        name: of the argument that it was given by.
+        given: as the user gave it.
+        value: of the solution in it.
+    """
+
+    name: str
+    given: GivenSet
+    value: float
+
+    @property
+    def indicator(self) -> Indicator | None:
+        """From points (P, d) to truth values (P,); None where the set is one of tagged entities."""
+        return self.given if callable(self.given) else None
+
+    def holds(self, points: np.ndarray) -> np.ndarray:
+        """Whether points (P, d) are in the set (P,); none is where it is one of tagged entities.
+
+        Raises:
+            InvalidArgument: no such callable.
+        """
+        if not callable(self.given):
+            return np.zeros(len(points), dtype=bool)
+        return mask(self.name, self.given, points)
+
+    def check(self, equation: DiffusionOnMesh) -> None:
+        """Check what was given, on this rank.
+
+        Raises:
+            InvalidArgument: neither a callable nor tags of entities of this mesh with a value.
+        """
+        if callable(self.given):
+            return
+        pair = isinstance(self.given, tuple) and len(self.given) == 2
+        if not pair or not isinstance(self.given[0], dolfinx_mesh.MeshTags):
+            expected = "a callable from points (P, d) to truth values (P,), or a pair (mesh tags, value)"
+            raise InvalidArgument(self.name, f"must be {expected}, not {shown(self.given)}")
+        if self.given[0].topology.index_map(0) != equation.mesh.topology.index_map(0):
+            raise InvalidArgument(self.name, "must be tags of the mesh of the equation")
+
+    def nodes(self, equation: DiffusionOnMesh) -> np.ndarray:
+        """Whether each node of this rank and of its ghosts is in the set (n,); collective."""
+        if callable(self.given):
+            return on_all_ranks(equation.comm, lambda: self.holds(equation.all_nodes))
+        tags, value = self.given
+        equation.mesh.topology.create_connectivity(tags.dim, equation.mesh.topology.dim)
+        marks = fem.Function(equation.space)
+        marks.x.array[fem.locate_dofs_topological(equation.space, tags.dim, tags.find(value))] = 1.0
+        marks.x.scatter_forward()
+        return np.asarray(marks.x.array > 0.5)
+
+
+@dataclass(frozen=True, eq=False)
+class SetsOnMesh:
+    """Sets and a mesh whose nodes lie on their boundaries.
+
+    Args:
+        equation: on that mesh.
+        sets: one, or two that do not meet.
+        place: the set that each node of this rank and of its ghosts is in, -1 for none (n,).
+        cut: nodes beside the boundary of a set that could not be moved onto it, over all ranks.
+    """
+
+    equation: DiffusionOnMesh
+    sets: tuple[MeshSet, ...]
+    place: np.ndarray
+    cut: int
+
+    @property
+    def held(self) -> np.ndarray:
+        """Whether each node of this rank is in a set (m,)."""
+        return np.asarray(self.place[: self.equation.own] >= 0)
+
+
+def resolved(equation: DiffusionOnMesh, *sets: MeshSet) -> SetsOnMesh:
+    """The sets on a mesh of the same cells, with nodes moved along edges onto their boundaries; collective.
+
+    Raises:
+        InvalidArgument: not such sets; one without a node, or with all of them; sets that meet or touch.
+
+    Warns:
+        Unresolved: a set, or a part of it, is smaller than the cells can tell; nodes could not be moved.
+    """
+    for one in sets:
+        on_all_ranks(equation.comm, partial(one.check, equation))
+    place = np.full(len(equation.all_nodes), -1)
+    for number, one in enumerate(sets):
+        held = one.nodes(equation)
+        if (held & (place >= 0)).any() | _anywhere(equation, held & (place >= 0)):
+            raise InvalidArgument(one.name, f"must not meet {sets[0].name}")
+        place[held] = number
+        _check_extent(equation, one, held)
+    found = moved_to_boundaries(equation, place, [one.holds for one in sets])
+    if found.moved:
+        equation = replace(equation, mesh=moved_mesh(equation.mesh, found.x))
+    result = SetsOnMesh(equation, sets, found.place, found.cut)
+    _check_gap(result)
+    if not equation.quiet:
+        _say(result, found)
+    return result
+
+
+def _anywhere(equation: DiffusionOnMesh, true: np.ndarray) -> bool:
+    return bool(equation.comm.allreduce(bool(true.any()), MPI.LOR))
+
+
+def _check_extent(equation: DiffusionOnMesh, one: MeshSet, held: np.ndarray) -> None:
+    count = equation.comm.allreduce(int(held[: equation.own].sum()))
+    if count == 0:
+        raise InvalidArgument(one.name, "has no node of the mesh in it; refine the mesh there, or take a larger set")
+    if count == equation.size:
+        raise InvalidArgument(one.name, "covers the whole mesh")
+
+
+def _check_gap(found: SetsOnMesh) -> None:
+    """Refuse sets without a free node between them."""
+    equation = found.equation
+    corners = found.place[equation.space.dofmap.list]
+    if len(found.sets) == 2 and _anywhere(equation, (corners == 0).any(axis=1) & (corners == 1).any(axis=1)):
+        message = f"is joined to {found.sets[0].name} by single cells: their gap is not resolved"
+        raise InvalidArgument(found.sets[1].name, f"{message}; refine the mesh there")
+    if not _anywhere(equation, found.place < 0):
+        raise InvalidArgument(found.sets[-1].name, "leaves no node of the mesh free; refine the mesh")
+
+
+def _say(found: SetsOnMesh, moved: MovedNodes) -> None:
+    """Warn of what the cells do not resolve."""
+    equation = found.equation
+    corners = found.place[equation.space.dofmap.list]
+    points = equation.all_nodes[equation.space.dofmap.list].mean(axis=1)
+    missed, thin = [], []
+    for number, one in enumerate(found.sets):
+        inside = corners == number
+        hits = on_all_ranks(equation.comm, lambda one=one: one.holds(points))  # type: ignore[misc]
+        missed.append(_anywhere(equation, hits & ~inside.any(axis=1)))
+        # capacities of points are 0 in the plane and in space
+        pairs = _anywhere(equation, inside.sum(axis=1) > 1)
+        thin.append(equation.dim > 1 and not pairs)
+    if equation.comm.rank > 0:
+        return
+    for one, alone, point in zip(found.sets, missed, thin):
+        if alone:
+            warn(f"{one.name} has a part that is smaller than a cell and is left out; refine there", Unresolved)
+        if point:
+            warn(f"{one.name} has single nodes only: its size is not resolved; refine the mesh there", Unresolved)
+    if moved.cut:
+        message = f"{moved.cut} nodes beside boundaries of sets could not be moved onto them"
+        warn(f"{message}: these are off by up to a cell there; refine the mesh, or make it fit the sets", Unresolved)

@@ -1,0 +1,205 @@
+"""Transitions between two sets on a mesh: frequency, rates, duration, density and current, by the committor."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import basix.ufl
+import numpy as np
+import ufl
+from dolfinx import fem
+from numpy.typing import ArrayLike
+
+from scaling_limits.meshes.backend.compat import interpolation_points
+from scaling_limits.meshes.evaluation import Places
+from scaling_limits.particles import InvalidArgument
+from scaling_limits.particles.diffusions.multiscale_potential import points as checked_points
+from scaling_limits.particles.errors import NotConverged, Unresolved, warn
+from scaling_limits.particles.sampling.ranks import on_all_ranks
+from scaling_limits.particles.support.checks import flag, mask
+
+from ..functions import coefficient_functions
+from ..problem import DiffusionOnMesh
+from .dirichlet import DirichletProblem, Solved
+from .fields import MeshField
+from .hitting import DEGREES, difference
+from .sets import GivenSet, Indicator, MeshSet, SetsOnMesh, resolved
+
+# relative error of the numbers from which a warning says so
+SAID = 0.02
+# relative difference of what leaves a and what enters b
+BALANCED = 1e-6
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class MeshVectorField:
+    """A vector field J(x) on a mesh, in each cell a polynomial.
+
+    Args:
+        equation: on the mesh of the function.
+        function: J.
+        sets: in which J is 0.
+    """
+
+    equation: DiffusionOnMesh
+    function: fem.Function
+    sets: tuple[MeshSet, ...]
+
+    def at(self, points: ArrayLike) -> np.ndarray:
+        """Return J(x) (P, d); collective, with the same points on all ranks.
+
+        Raises:
+            InvalidArgument: a wrong shape, or a point outside of the mesh.
+        """
+        equation = self.equation
+        x = on_all_ranks(equation.comm, lambda: checked_points("points", points, equation.dim))
+        result = Places(equation.mesh, x).values(self.function).reshape(len(x), equation.dim)
+        for one in self.sets:
+            result[one.holds(x)] = 0.0
+        return result
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class MeshTransition:
+    """Transitions from a set A to a set B in equilibrium.
+
+    Args:
+        forward: q, the probability to reach B before A.
+        backward: 1 - q.
+        density: mu q (1 - q), normalised: where paths are on their way.
+        frequency: nu, in units of 1/time.
+        rate: k_AB, likewise.
+        backward_rate: k_BA, likewise.
+        mean_duration: of a transition, in units of time.
+        errors: the estimated errors of these four numbers, by their names.
+        problem: that q solves.
+    """
+
+    forward: MeshField
+    backward: MeshField
+    density: MeshField
+    frequency: float
+    rate: float
+    backward_rate: float
+    mean_duration: float
+    errors: dict[str, float]
+    problem: DirichletProblem
+
+    @property
+    def lower(self) -> None:
+        """Bounds are to be had with box and cells."""
+        return None
+
+    @property
+    def upper(self) -> None:
+        """Bounds are to be had with box and cells."""
+        return None
+
+    @property
+    def error(self) -> float:
+        """The estimated error of the frequency, in units of 1/time."""
+        return self.errors["frequency"]
+
+    def __repr__(self) -> str:
+        rates = f"rates {self.rate:.4g} and {self.backward_rate:.4g}"
+        return f"<MeshTransition: frequency {self.frequency:.6g} +- {self.error:.1e}, {rates}>"
+
+    @cached_property
+    def current(self) -> MeshVectorField:
+        """J = sigma mu M grad q, in units of 1/(time volume) times length; collective the first time."""
+        equation, q = self.forward.equation, self.forward.function
+        tensor, energy = coefficient_functions(equation, 1)
+        total = self.problem.forms.integral(self.problem.forms.weights[0] * self.problem.forms.dx)
+        weight = ufl.exp(equation.lowest - energy / equation.temperature) * (equation.temperature / total)
+        element = basix.ufl.element("DG", equation.mesh.basix_cell(), 1, shape=(equation.dim,))
+        space = fem.functionspace(equation.mesh, element)
+        result = fem.Function(space, name="J")
+        result.interpolate(fem.Expression(weight * tensor * ufl.grad(q), interpolation_points(space)))
+        return MeshVectorField(equation, result, self.forward.sets)
+
+    def flux(self, region: Indicator) -> float:
+        """The current out of a region that holds A and nothing of B, given by its nodes; collective.
+
+        Raises:
+            InvalidArgument: it does not hold A, or meets B.
+        """
+        equation, place, q = self.forward.equation, self.problem.place, self.forward.function
+        within = on_all_ranks(equation.comm, lambda: mask("region", region, equation.all_nodes))
+        wrong = bool((~within[place == 0]).any() or within[place == 1].any())
+        if equation.comm.allreduce(int(wrong)):
+            raise InvalidArgument("region", "must hold all of a and nothing of b")
+        # minus the gradient of a function that falls from 1 to 0 around the region
+        step = equation.function(within[: equation.own].astype(float), "region")
+        forms = self.problem.forms
+        total = forms.integral(forms.weights[0] * forms.dx)
+        return -forms.integral(forms.energy(q, step)) / total
+
+
+def transition(equation: DiffusionOnMesh, a: GivenSet, b: GivenSet, bounds: bool) -> MeshTransition:
+    """The transitions from a to b; see `FokkerPlanck.transition`."""
+    if on_all_ranks(equation.comm, lambda: flag("bounds", bounds)):
+        raise InvalidArgument("bounds", "must be False on a mesh; bounds are to be had with box and cells")
+    found = resolved(equation, MeshSet("a", a, 0.0), MeshSet("b", b, 1.0))
+    problems = [DirichletProblem(found.equation, found.place, degree) for degree in DEGREES]
+    pairs = [_both(problem) for problem in problems]
+    numbers, other = (_numbers(problem, *pair) for problem, pair in zip(problems, pairs))
+    # numbers that are made of others may agree by chance
+    least = abs(other["frequency"] / numbers["frequency"] - 1.0) + pairs[0][0].rounding
+    errors = {name: max(abs(numbers[name] - other[name]), least * numbers[name]) for name in numbers}
+    worst = max(errors[name] / numbers[name] for name in numbers)
+    if worst > max(SAID, equation.rtol) and equation.comm.rank == 0 and not equation.quiet:
+        warn(f"rates and durations of the transition are known to about {worst:.0e} only; refine the mesh", Unresolved)
+    return _result(found, problems[0], pairs, numbers, errors)
+
+
+def _both(problem: DirichletProblem) -> tuple[Solved, Solved]:
+    """q and 1 - q, each with its own digits."""
+    zero = np.zeros(len(problem.free))
+    return (
+        problem.solve(zero, (0.0, 1.0), "the committor"),
+        problem.solve(zero, (1.0, 0.0), "the committor"),
+    )
+
+
+def _numbers(problem: DirichletProblem, q: Solved, p: Solved) -> dict[str, float]:
+    forms = problem.forms
+    pi, total = forms.weights[0], forms.integral(forms.weights[0] * forms.dx)
+    into = problem.reaction(q.function, 1) / total
+    out = problem.reaction(p.function, 0) / total
+    energy = forms.integral(forms.energy(q.function, q.function)) / total
+    if not max(abs(into - energy), abs(out - energy)) <= BALANCED * energy:
+        raise NotConverged(
+            "a transition", f"{out:.6e} leaves a, {into:.6e} enters b, and the energy is {energy:.6e}",
+            "take a higher temperature, or refine the mesh",
+        )  # fmt: skip
+    from_a, from_b = (forms.integral(pi * one.function * forms.dx) / total for one in (p, q))
+    between = forms.integral(pi * q.function * p.function * forms.dx) / total
+    return {
+        "frequency": energy, "rate": energy / from_a, "backward_rate": energy / from_b,
+        "mean_duration": between / energy,
+    }  # fmt: skip
+
+
+def _result(
+    found: SetsOnMesh, problem: DirichletProblem, pairs: list[tuple[Solved, Solved]], numbers: dict[str, float],
+    errors: dict[str, float],
+) -> MeshTransition:  # fmt: skip
+    equation, (fine, coarse), limits = found.equation, pairs, (0.0, 1.0)
+    forward = MeshField(equation, fine[0].function, difference(fine[0], coarse[0], limits), found.sets, limits)
+    turned = tuple(MeshSet(one.name, one.given, 1.0 - one.value) for one in found.sets)
+    backward = MeshField(equation, fine[1].function, difference(fine[1], coarse[1], limits), turned, limits)
+    total = problem.forms.integral(problem.forms.weights[0] * problem.forms.dx)
+    between = numbers["mean_duration"] * numbers["frequency"]
+    values = fem.Function(problem.forms.space, name="density")
+    x = problem.forms.space.tabulate_dof_coordinates()[:, : equation.dim]
+    pi = on_all_ranks(equation.comm, lambda: np.exp(equation.lowest - equation.exponent(x))) / (total * between)
+    q, p = (np.clip(one.function.x.array, 0.0, 1.0) for one in fine)
+    values.x.array[:] = pi * q * p
+    empty = tuple(MeshSet(one.name, one.given, 0.0) for one in found.sets)
+    errors_of = fem.Function(problem.forms.space, name="error")
+    both = (one.errors.x.array for one in (forward, backward) if one.errors is not None)
+    relative = errors["mean_duration"] / numbers["mean_duration"]
+    errors_of.x.array[:] = pi * sum(both) + relative * values.x.array
+    density = MeshField(equation, values, errors_of, empty, (0.0, np.inf))
+    return MeshTransition(forward, backward, density, **numbers, errors=errors, problem=problem)

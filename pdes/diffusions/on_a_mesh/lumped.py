@@ -1,0 +1,86 @@
+"""Elements of degree 1 with lumped mass: probabilities of nodes, their linear equation, and what it keeps.
+
+With r_i = (int phi_i) rho(x_i) and u = rho/pi, the equation int d_t rho v + int sigma pi <M grad u, grad v> = 0 becomes
+
+    d_t r_i = -sum_j A_ij u_j,    A_ij = int sigma pi <M grad phi_i, grad phi_j>,    u_j = r_j/(pi_j int phi_j).
+
+The mass, sum r_i, and the equilibrium u = 1 are kept, whatever M and the mesh are; in s = r/sqrt(pi int phi) the matrix
+S is symmetric and has no negative eigenvalue. Positivity is that of the solution up to the error of the nodes where A
+has positive entries beside the diagonal; steps that lose it are done again in entropy variables (`entropy_steps`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from mpi4py import MPI
+from petsc4py import PETSc
+
+from ...time.density_integrator import NEAR, entropy_terms
+from .problem import DiffusionOnMesh
+
+# of sum r |log(r/r_eq)|: what a solve leaves in a relative entropy
+ROUNDING = 1e-12
+
+
+@dataclass(frozen=True, eq=False)
+class LumpedEquation:
+    """d_t s = -S s at the nodes.
+
+    Args:
+        equation: on its mesh.
+        held: nodes (m,) of this rank in which paths are killed, or None.
+    """
+
+    equation: DiffusionOnMesh
+    held: np.ndarray | None = None
+
+    @cached_property
+    def root(self) -> np.ndarray:
+        """sqrt(pi_i int phi_i/Z) (m,), 0 where paths are killed."""
+        root = np.sqrt(self.equation.pi / self.equation.partition)
+        return root if self.held is None else np.where(self.held, 0.0, root)
+
+    @cached_property
+    def matrix(self) -> PETSc.Mat:
+        """S, with rows of 0 where paths are killed; collective the first time."""
+        equation = self.equation
+        matrix = equation.forms.matrix(equation.forms.stiffness)
+        scale = matrix.createVecRight()
+        scale.array[:] = 1.0 / np.sqrt(equation.pi)
+        matrix.diagonalScale(scale, scale)
+        if self.held is not None:
+            first = matrix.getOwnershipRange()[0]
+            rows = np.flatnonzero(self.held).astype(PETSc.IntType) + first
+            matrix.zeroRowsColumns(rows, diag=self.fastest_of(matrix))
+        matrix.setOption(PETSc.Mat.Option.SYMMETRIC, True)
+        matrix.setOption(PETSc.Mat.Option.SYMMETRY_ETERNAL, True)
+        return matrix
+
+    def fastest_of(self, matrix: PETSc.Mat) -> float:
+        """The largest entry of the diagonal, over all ranks."""
+        largest = float(np.abs(matrix.getDiagonal().array).max(initial=0.0))
+        return float(self.equation.comm.allreduce(largest, MPI.MAX))
+
+    @cached_property
+    def fastest(self) -> float:
+        """The largest entry of the diagonal of S, in units of 1/time."""
+        return self.fastest_of(self.matrix)
+
+    def relative_entropy(self, probabilities: np.ndarray) -> tuple[float, float]:
+        """H = sum r log(r/r_eq) >= 0 of probabilities (m,), and what rounding may change of it; collective."""
+        share = self.equation.pi / self.equation.partition
+        positive = np.maximum(probabilities, 0.0)
+        ratio = positive / share
+        logarithm = np.log(np.where(positive > 0, positive, 1.0)) - np.log(share)
+        terms = entropy_terms(positive, share, ratio, logarithm)
+        far = np.where(np.abs(ratio - 1.0) < NEAR, 0.0, positive * np.abs(logarithm))
+        value, size = self.equation.comm.allreduce(np.array([terms.sum(), far.sum()]))
+        return float(value), ROUNDING * float(size)
+
+    def free_energy(self, relative_entropy: np.ndarray | float) -> np.ndarray | float:
+        """F = sum r Psi + sigma sum r log(r/int phi) of a density whose mass is 1, an energy."""
+        equation = self.equation
+        return equation.temperature * (relative_entropy - np.log(equation.partition) + equation.lowest)

@@ -1,0 +1,204 @@
+"""The equation on a mesh: its nodes, what belongs to each of them, and the forms of its generator."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import ufl
+from dolfinx import fem
+from dolfinx import mesh as dolfinx_mesh
+from dolfinx.fem import petsc as fem_petsc
+from mpi4py import MPI
+from numpy.typing import ArrayLike
+from petsc4py import PETSc
+
+from scaling_limits.particles import InvalidArgument
+from scaling_limits.particles.diffusions.multiscale_potential import points as checked_points
+from scaling_limits.particles.errors import Unresolved, warn
+from scaling_limits.particles.sampling.ranks import on_all_ranks
+
+from ..coefficients import Coefficients, exponent_at
+from .checked_mesh import pieces
+from .forms import MeshForms
+
+# largest Psi/sigma above the least one: exp(-Psi/sigma) and its products must be doubles
+HIGHEST = 300.0
+# change of Psi/sigma within a cell from which a warning says so, where exp(-Psi/sigma) is above SEEN of its maximum
+STEEP, SEEN = 4.0, 1e-8
+
+
+@dataclass(frozen=True, eq=False)
+class DiffusionOnMesh:
+    """d_t rho = div(M (rho grad Psi + sigma grad rho)) on a mesh, without flux through its boundary.
+
+    Args:
+        coefficients: M, Psi, sigma.
+        mesh: checked, of simplices or boxes.
+        rtol: relative error of each step of an evolution.
+        comm: the ranks that share the mesh.
+        petsc_options: of the linear solvers, without prefix.
+        quiet: whether nothing is said of cells that are too large.
+    """
+
+    coefficients: Coefficients
+    mesh: dolfinx_mesh.Mesh
+    rtol: float
+    comm: MPI.Comm
+    petsc_options: dict[str, Any] | None = None
+    quiet: bool = False
+
+    @property
+    def dim(self) -> int:
+        """Dimension d of space."""
+        return int(self.mesh.geometry.dim)
+
+    @property
+    def temperature(self) -> float:
+        """sigma."""
+        return float(self.coefficients.temperature)
+
+    def exponent(self, points: ArrayLike) -> np.ndarray:
+        """Psi/sigma (P,) at points (P, d); each rank by itself."""
+        return exponent_at(self.coefficients, checked_points("points", points, self.dim))
+
+    @cached_property
+    def space(self) -> fem.FunctionSpace:
+        """Continuous elements of degree 1, whose unknowns are the nodes; collective the first time.
+
+        Raises:
+            InvalidArgument: a mesh of several pieces.
+        """
+        count = pieces(self.mesh)
+        if count > 1:
+            message = f"must be of one piece, but consists of {count} that share no facets: each has an equilibrium of"
+            remedy = "its own; give them one by one (dolfinx.mesh.create_submesh), or join their nodes"
+            raise InvalidArgument("mesh", f"{message} {remedy}")
+        return fem.functionspace(self.mesh, ("Lagrange", 1))
+
+    @cached_property
+    def size(self) -> int:
+        """Nodes in all."""
+        return int(self.space.dofmap.index_map.size_global)
+
+    @cached_property
+    def own(self) -> int:
+        """Nodes m of this rank; they are numbered before the ghosts."""
+        return int(self.space.dofmap.index_map.size_local)
+
+    @cached_property
+    def all_nodes(self) -> np.ndarray:
+        """The coordinates (n, d) of the nodes of this rank and of its ghosts."""
+        return np.asarray(self.space.tabulate_dof_coordinates()[:, : self.dim])
+
+    @cached_property
+    def nodes(self) -> np.ndarray:
+        """The coordinates (m, d) of the nodes of this rank."""
+        return self.all_nodes[: self.own]
+
+    @cached_property
+    def exponents(self) -> np.ndarray:
+        """Psi/sigma (m,) at the nodes of this rank; collective the first time.
+
+        Raises:
+            InvalidArgument: Psi is not finite somewhere, or varies too much.
+        """
+        nodes = self.nodes
+        values = on_all_ranks(self.comm, lambda: exponent_at(self.coefficients, nodes))
+        low = self.comm.allreduce(float(values.min(initial=np.inf)), MPI.MIN)
+        high = self.comm.allreduce(float(values.max(initial=-np.inf)), MPI.MAX)
+        if not high - low <= HIGHEST:
+            message = f"Psi/sigma ranges over {high - low:.3g} on it, where exp(-Psi/sigma) is next to 0"
+            raise InvalidArgument("mesh", f"{message}: leave out where it is more than {HIGHEST:g} above its minimum")
+        return values
+
+    @cached_property
+    def lowest(self) -> float:
+        """The least Psi/sigma of all nodes; pi is exp(lowest - Psi/sigma) in all forms."""
+        return float(self.comm.allreduce(float(self.exponents.min(initial=np.inf)), MPI.MIN))
+
+    @cached_property
+    def largest_exponent(self) -> float:
+        """The largest Psi/sigma of all nodes."""
+        return float(self.comm.allreduce(float(self.exponents.max(initial=-np.inf)), MPI.MAX))
+
+    @cached_property
+    def volumes(self) -> np.ndarray:
+        """The volume (m,) that belongs to each node of this rank, int phi_i > 0."""
+        test = ufl.TestFunction(self.space)
+        vector = fem_petsc.assemble_vector(fem.form(test * ufl.dx(metadata={"quadrature_degree": 2})))
+        return self.added(vector)
+
+    @cached_property
+    def pi(self) -> np.ndarray:
+        """The equilibrium weights (m,) of the nodes of this rank: volume times exp(lowest - Psi/sigma)."""
+        return np.asarray(self.volumes * np.exp(self.lowest - self.exponents))
+
+    @cached_property
+    def partition(self) -> float:
+        """The sum of `pi` over all nodes."""
+        return self.total(self.pi)
+
+    def total(self, values: np.ndarray) -> float:
+        """The sum of values at the nodes of all ranks; collective."""
+        return float(self.comm.allreduce(float(values.sum())))
+
+    def added(self, vector: Any) -> np.ndarray:
+        """The entries (m,) of an assembled vector on this rank, with what other ranks add to them; it is destroyed."""
+        vector.ghostUpdate(addv=PETSc.InsertMode.ADD, mode=PETSc.ScatterMode.REVERSE)
+        values = np.array(vector.array)
+        vector.destroy()
+        return values
+
+    def function(self, values: np.ndarray, name: str) -> fem.Function:
+        """The function of degree 1 of values (m,) at the nodes of this rank; collective."""
+        result = fem.Function(self.space, name=name)
+        result.x.array[: self.own] = values
+        result.x.scatter_forward()
+        return result
+
+    @property
+    def cells(self) -> int:
+        """Cells in all."""
+        return int(self.mesh.topology.index_map(self.mesh.topology.dim).size_global)
+
+    @cached_property
+    def diffusive_rate(self) -> float:
+        """sigma M/L^2 where pi is largest, a scale for the slow rates; collective the first time."""
+        ends = np.stack([-self.nodes.min(axis=0, initial=np.inf), self.nodes.max(axis=0, initial=-np.inf)])
+        self.comm.Allreduce(MPI.IN_PLACE, ends, MPI.MAX)
+        mass = self.forms.weights[1].x.array.reshape(-1, self.dim, self.dim)
+        top = np.trace(mass, axis1=1, axis2=2).max(initial=0.0) / self.dim
+        return self.comm.allreduce(float(top), MPI.MAX) / float(ends.sum(axis=0).max()) ** 2
+
+    @cached_property
+    def forms(self) -> MeshForms:
+        """The forms with elements of degree 1, as evolutions have them; collective the first time."""
+        return self.forms_of(1, 2)
+
+    def forms_of(self, degree: int, quadrature: int) -> MeshForms:
+        """The forms with elements of a degree; collective."""
+        _ = self._steep
+        if (degree, quadrature) not in self._made:
+            space = self.space if degree == 1 else fem.functionspace(self.mesh, ("Lagrange", degree))
+            self._made[degree, quadrature] = MeshForms(space, self.coefficients, self.lowest, quadrature)
+        return self._made[degree, quadrature]
+
+    @cached_property
+    def _made(self) -> dict[tuple[int, int], MeshForms]:
+        """Forms by degree and quadrature."""
+        return {}
+
+    @cached_property
+    def _steep(self) -> bool:
+        """Whether Psi changes too much within cells; says so the first time."""
+        corners = self.function(self.exponents - self.lowest, "Psi").x.array[self.space.dofmap.list]
+        seen = corners.min(axis=1, initial=np.inf) < -np.log(SEEN)
+        change = np.ptp(corners[seen], axis=1).max(initial=0.0) if seen.any() else 0.0
+        most = self.comm.allreduce(float(change), MPI.MAX)
+        if most > STEEP and self.comm.rank == 0 and not self.quiet:
+            message = f"Psi/sigma changes by up to {most:.3g} within a cell"
+            warn(f"{message}: look at `error` of results, or refine there", Unresolved)
+        return most > STEEP

@@ -1,0 +1,78 @@
+"""All that is asked of a Fokker-Planck equation, on a mesh."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from scaling_limits.particles import InvalidArgument
+
+from ...time.resolvents import ResolventScheme
+from ..spectrum import Modes
+from .density import MeshDensity
+from .density_evolution import MeshDensityEvolution
+from .elliptic.fields import MeshField
+from .elliptic.first_passage import (
+    MeshFirstPassage,
+    MeshQuasiStationary,
+    density_evolution,
+    first_passage,
+    quasi_stationary,
+)
+from .elliptic.hitting import committor, passage_time, poisson
+from .elliptic.sets import GivenSet, MeshSet, resolved
+from .elliptic.spectrum import modes
+from .elliptic.transition import MeshTransition, transition
+from .evolution import chosen
+from .problem import DiffusionOnMesh
+from .stationary import stationary
+
+
+class MeshSolvers(DiffusionOnMesh):
+    """The solvers of an equation on a mesh; each is described where `FokkerPlanck` has it."""
+
+    def stationary(self) -> MeshDensity:
+        """See `FokkerPlanck.stationary`."""
+        return stationary(self)
+
+    def evolve(
+        self, initial: Callable[[np.ndarray], ArrayLike], times: ArrayLike, scheme: ResolventScheme,
+        step: float | None, checkpoint: object, progress: bool, absorbing: GivenSet | None,
+    ) -> MeshDensityEvolution:  # fmt: skip
+        """See `FokkerPlanck.evolve`."""
+        if checkpoint is not None:
+            raise InvalidArgument("checkpoint", "is not to be had on a mesh; evolve to earlier times one by one")
+        snapshots, choice, shown = chosen(self, times, scheme, step, progress)
+        found = None if absorbing is None else resolved(self, MeshSet("absorbing", absorbing, 0.0))
+        equation = self if found is None else found.equation
+        return density_evolution(equation, initial, snapshots, choice, found, shown)
+
+    def modes(self, k: int) -> Modes:
+        """See `FokkerPlanck.modes`."""
+        return modes(self, k)
+
+    def mean_first_passage_time(self, target: GivenSet) -> MeshField:
+        """See `FokkerPlanck.mean_first_passage_time`."""
+        return passage_time(self, target)
+
+    def committor(self, a: GivenSet, b: GivenSet) -> MeshField:
+        """See `FokkerPlanck.committor`."""
+        return committor(self, a, b)
+
+    def poisson(self, source: Callable[[np.ndarray], ArrayLike]) -> MeshField:
+        """See `FokkerPlanck.poisson`."""
+        return poisson(self, source)
+
+    def transition(self, a: GivenSet, b: GivenSet, bounds: bool) -> MeshTransition:
+        """See `FokkerPlanck.transition`."""
+        return transition(self, a, b, bounds)
+
+    def first_passage(self, target: GivenSet) -> MeshFirstPassage:
+        """See `FokkerPlanck.first_passage`."""
+        return first_passage(self, target)
+
+    def quasi_stationary(self, target: GivenSet) -> MeshQuasiStationary:
+        """See `FokkerPlanck.quasi_stationary`."""
+        return quasi_stationary(self, target)
