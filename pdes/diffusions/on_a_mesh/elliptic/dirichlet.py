@@ -60,6 +60,11 @@ class DirichletProblem:
         return self.equation.forms_of(self.degree, 2 * self.degree + 2)
 
     @cached_property
+    def total(self) -> float:
+        """int pi."""
+        return self.forms.integral(self.forms.weights[0] * self.forms.dx)
+
+    @cached_property
     def held(self) -> list[np.ndarray]:
         """The unknowns in each set, ghosts included."""
         return held_unknowns(self.equation, self.forms.space, self.place)

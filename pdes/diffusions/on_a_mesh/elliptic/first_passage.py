@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from dolfinx import fem
+from mpi4py import MPI
 from numpy.typing import ArrayLike
 
 from scaling_limits.particles import InvalidArgument
@@ -22,6 +23,7 @@ from ..initial import AtPoint, Initial
 from ..lumped import LumpedEquation
 from ..problem import DiffusionOnMesh
 from ..reference import differences
+from .boundary_gap import BoundaryGap
 from .dirichlet import DirichletProblem, Solved
 from .fields import MeshField
 from .hitting import field_of, mean_time
@@ -50,13 +52,25 @@ def density_evolution(
     run = evolved(equation, initial, times, choice, held, shown)
 
     def errors() -> np.ndarray:
-        place = None if found is None else found.place
-        return differences(equation, initial, times, choice, place, run.probabilities)
+        if found is None:
+            return differences(equation, initial, times, choice, None, run.probabilities)
+        # a boundary that is off changes times by a part, and what survives with them
+        survival = equation.comm.allreduce(run.probabilities.sum(axis=1))
+        late = np.abs(np.log(np.clip(survival, 1e-290, 1.0)))
+        cells = differences(equation, initial, times, choice, found.place, run.probabilities)
+        return cells + relative_gap(found) * np.maximum(late, 1.0 / np.e)
 
     return MeshDensityEvolution.of(
         LumpedEquation(equation, held), times, run.probabilities, run.relative_entropy, run.end.statistics,
         run.entropy_steps, errors if choice.rtol is not None else None,
     )  # fmt: skip
+
+
+def relative_gap(found: SetsOnMesh) -> float:
+    """The part of mean first passage times that the boundaries of sets may be off by; collective."""
+    time = mean_time(DirichletProblem(found.equation, found.place, 1)).function
+    largest = found.equation.comm.allreduce(float(time.x.array.max(initial=0.0)), MPI.MAX)
+    return BoundaryGap(found).of_field(time) / largest
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -163,7 +177,10 @@ def quasi_stationary(equation: DiffusionOnMesh, target: GivenSet) -> MeshQuasiSt
     on_mesh = found.equation
     fine, coarse = (slow_modes(on_mesh, 2, degree, found.place) for degree in degrees(on_mesh))
     rate = float(fine.rates[0])
-    error = float(abs(rate - coarse.rates[0]) + fine.rounding[0])
+    forms = on_mesh.forms_of(degrees(on_mesh)[0], 2 * degrees(on_mesh)[0] + 2)
+    norm = forms.integral(forms.product(fine.functions[0], fine.functions[0]))
+    moved = BoundaryGap(found).of_energy(forms, fine.functions[0]) / norm
+    error = float(abs(rate - coarse.rates[0]) + fine.rounding[0]) + moved
     if not rate > 0 or error > rate:
         reason = f"its rate is {rate:.1e} +- {error:.1e}: rounding or the cells leave nothing of it"
         raise NotConverged("the quasi-stationary law", reason, "refine the mesh, or take a higher temperature")

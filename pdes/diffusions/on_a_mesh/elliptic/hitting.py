@@ -17,6 +17,7 @@ from scaling_limits.particles.sampling.ranks import on_all_ranks
 
 from ...coefficients import function_at
 from ..problem import DiffusionOnMesh
+from .boundary_gap import BoundaryGap
 from .dirichlet import DirichletProblem, Solved
 from .fields import MeshField
 from .sets import GivenSet, MeshSet, SetsOnMesh, resolved
@@ -58,7 +59,8 @@ def field_of(found: SetsOnMesh, solution: Solution, limits: tuple[float, float],
         Unresolved: the errors are more than 5 % of the largest value.
     """
     fine, coarse = (solution(DirichletProblem(found.equation, found.place, degree)) for degree in DEGREES)
-    field = MeshField(found.equation, fine.function, difference(fine, coarse, limits), found.sets, limits)
+    gap = BoundaryGap(found).of_field(fine.function)
+    field = MeshField(found.equation, fine.function, difference(fine, coarse, limits, gap), found.sets, limits)
     largest = found.equation.comm.allreduce(float(np.abs(field.values).max(initial=0.0)), MPI.MAX)
     error = field.error
     assert error is not None
@@ -67,15 +69,15 @@ def field_of(found: SetsOnMesh, solution: Solution, limits: tuple[float, float],
     return field
 
 
-def difference(fine: Solved, coarse: Solved, limits: tuple[float, float]) -> fem.Function:
-    """The estimated error: the difference, what is beyond the limits, and rounding."""
+def difference(fine: Solved, coarse: Solved, limits: tuple[float, float], gap: float) -> fem.Function:
+    """The estimated error: the difference, what is beyond the limits, rounding, and that of the boundaries of sets."""
     space = fine.function.function_space
     result = fem.Function(space, name="error")
     result.interpolate(coarse.function)
     values = fine.function.x.array
     beyond = np.abs(values - np.clip(values, *limits))
     largest = space.mesh.comm.allreduce(float(np.abs(values).max(initial=0.0)), MPI.MAX)
-    result.x.array[:] = np.abs(values - result.x.array) + beyond + fine.rounding * largest
+    result.x.array[:] = np.abs(values - result.x.array) + beyond + fine.rounding * largest + gap
     return result
 
 
@@ -92,7 +94,7 @@ def poisson(equation: DiffusionOnMesh, source: Callable[[np.ndarray], ArrayLike]
     marks.x.scatter_forward()
     place = np.where(marks.x.array > 0.5, 0, -1)
     fine, coarse = (_poisson(DirichletProblem(equation, place, degree), source) for degree in DEGREES)
-    return MeshField(equation, fine.function, difference(fine, coarse, (-np.inf, np.inf)))
+    return MeshField(equation, fine.function, difference(fine, coarse, (-np.inf, np.inf), 0.0))
 
 
 def _poisson(problem: DirichletProblem, source: Callable[[np.ndarray], ArrayLike]) -> Solved:

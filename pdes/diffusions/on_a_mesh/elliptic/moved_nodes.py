@@ -28,8 +28,8 @@ from ..problem import DiffusionOnMesh
 HALF, NOTHING, CLOSE = 0.5, 1e-9, 0.2
 # |sum of normals| by their number, from which the boundary of the mesh is flat at a node
 FLAT = 0.97
-# part of its Jacobian that a cell keeps at each corner
-LEAST = 0.02
+# part of its Jacobian below which a cell is flat, and turned over if it is negative
+LEAST = 0.1
 ROUNDS = 8
 
 
@@ -181,6 +181,19 @@ def _shortest(
     return np.where(np.isfinite(ways), ways, np.nan)
 
 
+def fits(equation: DiffusionOnMesh, place: np.ndarray, indicators: list[Callable[[np.ndarray], np.ndarray]]) -> bool:
+    """Whether the nodes are on the boundaries of sets as they are; collective. The arguments are those of
+    `moved_to_boundaries`.
+    """
+    edges = _Edges(equation)
+
+    def checked() -> bool:
+        parts = [_entered(edges, place, number, holds)[2] for number, holds in enumerate(indicators)]
+        return all(bool((1.0 - part < NOTHING).all()) for part in parts)
+
+    return all(equation.comm.allgather(on_all_ranks(equation.comm, checked)))
+
+
 def moved_to_boundaries(
     equation: DiffusionOnMesh, place: np.ndarray, indicators: list[Callable[[np.ndarray], np.ndarray]]
 ) -> MovedNodes:
@@ -216,7 +229,7 @@ def moved_to_boundaries(
         pulled = np.isfinite(way).all(axis=1)
         ways[pulled] = way[pulled]
         cut |= _marked(equation, inside[left & ~pulled[inside] & (back > NOTHING)])
-    ways, undone = _untangled(equation, edges, place, ways)
+    place, ways, undone = _untangled(equation, edges, place, ways)
     cut |= undone
     return _result(equation, place, ways, int(equation.comm.allreduce(int(cut[: equation.own].sum()))))
 
@@ -252,21 +265,29 @@ def _marked(equation: DiffusionOnMesh, nodes: np.ndarray) -> np.ndarray:
 
 def _untangled(
     equation: DiffusionOnMesh, edges: _Edges, place: np.ndarray, ways: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """The ways without those that would turn a cell over, and at which nodes they were taken back; collective."""
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Places and ways for which no cell with free nodes is turned over or flat, and at which nodes ways were taken
+    back; collective.
+
+    The free nodes of cells that have become flat are next to the boundary, and are held where they are.
+    """
     x, corners = equation.all_nodes, edges.corners
-    undone, before = np.zeros(len(x), dtype=bool), _jacobians(edges, x)
+    undone, before, place = np.zeros(len(x), dtype=bool), _jacobians(edges, x), place.copy()
     for _ in range(ROUNDS):
-        after = _jacobians(edges, x + ways)
-        free = (place[corners] < 0).any(axis=1)
-        least = np.where(free, LEAST, 0.0)[:, None] * np.abs(before)
-        bad = (after * np.sign(before) < least).any(axis=1)
-        back = _marked(equation, corners[bad].ravel()) & (ways != 0).any(axis=1)
-        if not equation.comm.allreduce(int(back.sum())):
+        part = (_jacobians(edges, x + ways) / before).min(axis=1, initial=1.0)
+        bad = (place[corners] < 0).any(axis=1) & (part < LEAST)
+        flat = corners[bad & (part > -LEAST)]
+        sets = np.full(len(x), -1.0)
+        np.maximum.at(sets, flat.ravel(), np.repeat(place[flat].max(axis=1, initial=-1), corners.shape[1]))
+        sets = _combined(equation, sets, PETSc.InsertMode.MAX_VALUES)
+        held = (place < 0) & (sets >= 0)
+        place[held] = sets[held].astype(int)
+        back = _marked(equation, corners[bad & (part <= -LEAST)].ravel()) & (ways != 0).any(axis=1)
+        if not equation.comm.allreduce(int(back.sum() + held.sum())):
             break
         undone |= back
         ways = np.where(back[:, None], 0.0, ways)
-    return ways, undone
+    return place, ways, undone
 
 
 def _jacobians(edges: _Edges, x: np.ndarray) -> np.ndarray:

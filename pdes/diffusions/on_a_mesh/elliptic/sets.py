@@ -18,7 +18,8 @@ from scaling_limits.particles.sampling.ranks import on_all_ranks
 from scaling_limits.particles.support.checks import mask, shown
 
 from ..problem import DiffusionOnMesh
-from .moved_nodes import MovedNodes, moved_to_boundaries
+from .moved_nodes import MovedNodes, fits, moved_to_boundaries
+from .simplices import simplices_of
 
 Indicator = Callable[[np.ndarray], np.ndarray]
 # a set as a user gives it: an indicator, or facets (or other entities) with one of the values of their tags
@@ -114,14 +115,13 @@ def resolved(equation: DiffusionOnMesh, *sets: MeshSet) -> SetsOnMesh:
     """
     for one in sets:
         on_all_ranks(equation.comm, partial(one.check, equation))
-    place = np.full(len(equation.all_nodes), -1)
-    for number, one in enumerate(sets):
-        held = one.nodes(equation)
-        if (held & (place >= 0)).any() | _anywhere(equation, held & (place >= 0)):
-            raise InvalidArgument(one.name, f"must not meet {sets[0].name}")
-        place[held] = number
-        _check_extent(equation, one, held)
-    found = moved_to_boundaries(equation, place, [one.holds for one in sets])
+    place, indicators = _places(equation, sets), [one.holds for one in sets]
+    boxes = equation.mesh.topology.cell_name() in ("quadrilateral", "hexahedron")
+    if boxes and all(one.indicator for one in sets) and not fits(equation, place, indicators):
+        # a boundary along the diagonal of a quadrilateral is not to be had by moving its corners
+        equation = replace(equation, mesh=simplices_of(equation.mesh))
+        place = _places(equation, sets)
+    found = moved_to_boundaries(equation, place, indicators)
     if found.moved:
         equation = replace(equation, mesh=moved_mesh(equation.mesh, found.x))
     result = SetsOnMesh(equation, sets, found.place, found.cut)
@@ -129,6 +129,18 @@ def resolved(equation: DiffusionOnMesh, *sets: MeshSet) -> SetsOnMesh:
     if not equation.quiet:
         _say(result, found)
     return result
+
+
+def _places(equation: DiffusionOnMesh, sets: tuple[MeshSet, ...]) -> np.ndarray:
+    """The set that each node is in, -1 for none (n,); collective."""
+    place = np.full(len(equation.all_nodes), -1)
+    for number, one in enumerate(sets):
+        held = one.nodes(equation)
+        if _anywhere(equation, held & (place >= 0)):
+            raise InvalidArgument(one.name, f"must not meet {sets[0].name}")
+        place[held] = number
+        _check_extent(equation, one, held)
+    return place
 
 
 def _anywhere(equation: DiffusionOnMesh, true: np.ndarray) -> bool:

@@ -21,6 +21,7 @@ from scaling_limits.particles.support.checks import flag, mask
 
 from ..functions import coefficient_functions
 from ..problem import DiffusionOnMesh
+from .boundary_gap import BoundaryGap
 from .dirichlet import DirichletProblem, Solved
 from .fields import MeshField
 from .hitting import DEGREES, difference
@@ -110,7 +111,7 @@ class MeshTransition:
         """J = sigma mu M grad q, in units of 1/(time volume) times length; collective the first time."""
         equation, q = self.forward.equation, self.forward.function
         tensor, energy = coefficient_functions(equation, 1)
-        total = self.problem.forms.integral(self.problem.forms.weights[0] * self.problem.forms.dx)
+        total = self.problem.total
         weight = ufl.exp(equation.lowest - energy / equation.temperature) * (equation.temperature / total)
         element = basix.ufl.element("DG", equation.mesh.basix_cell(), 1, shape=(equation.dim,))
         space = fem.functionspace(equation.mesh, element)
@@ -132,8 +133,7 @@ class MeshTransition:
         # minus the gradient of a function that falls from 1 to 0 around the region
         step = equation.function(within[: equation.own].astype(float), "region")
         forms = self.problem.forms
-        total = forms.integral(forms.weights[0] * forms.dx)
-        return -forms.integral(forms.energy(q, step)) / total
+        return -forms.integral(forms.energy(q, step)) / self.problem.total
 
 
 def transition(equation: DiffusionOnMesh, a: GivenSet, b: GivenSet, bounds: bool) -> MeshTransition:
@@ -145,12 +145,16 @@ def transition(equation: DiffusionOnMesh, a: GivenSet, b: GivenSet, bounds: bool
     pairs = [_both(problem) for problem in problems]
     numbers, other = (_numbers(problem, *pair) for problem, pair in zip(problems, pairs))
     # numbers that are made of others may agree by chance
+    gap = BoundaryGap(found)
     least = abs(other["frequency"] / numbers["frequency"] - 1.0) + pairs[0][0].rounding
-    errors = {name: max(abs(numbers[name] - other[name]), least * numbers[name]) for name in numbers}
+    moved = gap.of_energy(problems[0].forms, pairs[0][0].function) / problems[0].total / numbers["frequency"]
+    errors = {
+        name: max(abs(numbers[name] - other[name]), least * numbers[name]) + moved * numbers[name] for name in numbers
+    }
     worst = max(errors[name] / numbers[name] for name in numbers)
     if worst > max(SAID, equation.rtol) and equation.comm.rank == 0 and not equation.quiet:
         warn(f"rates and durations of the transition are known to about {worst:.0e} only; refine the mesh", Unresolved)
-    return _result(found, problems[0], pairs, numbers, errors)
+    return _result(found, problems[0], pairs, numbers, errors, gap.of_field(pairs[0][0].function))
 
 
 def _both(problem: DirichletProblem) -> tuple[Solved, Solved]:
@@ -164,7 +168,7 @@ def _both(problem: DirichletProblem) -> tuple[Solved, Solved]:
 
 def _numbers(problem: DirichletProblem, q: Solved, p: Solved) -> dict[str, float]:
     forms = problem.forms
-    pi, total = forms.weights[0], forms.integral(forms.weights[0] * forms.dx)
+    pi, total = forms.weights[0], problem.total
     into = problem.reaction(q.function, 1) / total
     out = problem.reaction(p.function, 0) / total
     energy = forms.integral(forms.energy(q.function, q.function)) / total
@@ -183,13 +187,13 @@ def _numbers(problem: DirichletProblem, q: Solved, p: Solved) -> dict[str, float
 
 def _result(
     found: SetsOnMesh, problem: DirichletProblem, pairs: list[tuple[Solved, Solved]], numbers: dict[str, float],
-    errors: dict[str, float],
+    errors: dict[str, float], gap: float,
 ) -> MeshTransition:  # fmt: skip
     equation, (fine, coarse), limits = found.equation, pairs, (0.0, 1.0)
-    forward = MeshField(equation, fine[0].function, difference(fine[0], coarse[0], limits), found.sets, limits)
+    forward = MeshField(equation, fine[0].function, difference(fine[0], coarse[0], limits, gap), found.sets, limits)
     turned = tuple(MeshSet(one.name, one.given, 1.0 - one.value) for one in found.sets)
-    backward = MeshField(equation, fine[1].function, difference(fine[1], coarse[1], limits), turned, limits)
-    total = problem.forms.integral(problem.forms.weights[0] * problem.forms.dx)
+    backward = MeshField(equation, fine[1].function, difference(fine[1], coarse[1], limits, gap), turned, limits)
+    total = problem.total
     between = numbers["mean_duration"] * numbers["frequency"]
     values = fem.Function(problem.forms.space, name="density")
     x = problem.forms.space.tabulate_dof_coordinates()[:, : equation.dim]
