@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -27,22 +27,27 @@ class EvolutionSettings:
     Args:
         exact: part of rtol that linear solves and Newton's method may leave of the mass.
         exact_steps: part of the mass that they may leave where steps have a given size.
-        negative: part of the mass that may become negative in a linear step of a given size; else rtol.
+        negative: part of rtol that may become negative of the mass in a linear step, and be set to 0; more would excite
+            fast modes again and again.
         drift: part of the mass by which linear solves may miss it; it is scaled back.
         even: relative entropy below which a state is left alone.
         longest: gamma h S at most: beyond it rounding of the fast rates drowns the slow ones.
+        most: steps between two snapshots.
         steps: in entropy variables before a linear one is tried again, at first and at most.
+        settled: linear steps in a row after which the first of these numbers holds again.
         divided: times that a step of a given size in entropy variables may be divided by two.
         said: part of the mass that was negative, in all, from which a warning says so where sets kill.
     """
 
     exact: float = 1e-3
     exact_steps: float = 1e-12
-    negative: float = 1e-7
+    negative: float = 1e-3
     drift: float = 1e-6
     even: float = 1e-20
     longest: float = 1e9
-    steps: tuple[int, int] = (4, 32)
+    most: int = 2**14
+    steps: tuple[int, int] = (8, 512)
+    settled: int = 64
     divided: int = 8
     said: float = 1e-3
 
@@ -63,7 +68,7 @@ class NodalSystem:
         equation = lumped.equation
         self.lumped, self.choice = lumped, choice
         self.allowed = SETTINGS.exact_steps if choice.rtol is None else SETTINGS.exact * choice.rtol
-        self.negative = choice.rtol or SETTINGS.negative
+        self.negative = SETTINGS.negative * (choice.rtol or equation.rtol)
         self.resolvents = Resolvents(
             lumped.matrix, lumped.root, equation.dim, "fokker_planck_", equation.petsc_options, allowed=self.allowed
         )
@@ -131,9 +136,10 @@ class MeshIntegrator(DensityIntegrator):
     def __init__(self, system: NodalSystem, choice: StepChoice) -> None:
         super().__init__(system, choice)
         self.system, self.choice = system, choice
+        self._control = replace(self._control, most=SETTINGS.most)
         self.entropy_steps = EntropySteps(system.lumped.equation)
         self.method = {1: EULER, 2: SDIRK2}.get(choice.scheme.order, SDIRK4)
-        self.taken, self._to_go, self._next = 0, 0, SETTINGS.steps[0]
+        self.taken, self._to_go, self._next, self._in_a_row = 0, 0, SETTINGS.steps[0], 0
 
     def take_step(self, state: IntegratorState, span: float, until: float) -> None:
         """Try one step, unless the state is at rest, or the step too long for rounding."""
@@ -155,8 +161,11 @@ class MeshIntegrator(DensityIntegrator):
         if self._to_go == 0:
             found = super().attempt(state, h)
             if not found[3] or found[2] > 1.0:
-                self._next = SETTINGS.steps[0] if not found[3] else self._next
+                self._in_a_row += 1
+                if self._in_a_row >= SETTINGS.settled:
+                    self._next = SETTINGS.steps[0]
                 return found
+            self._in_a_row = 0
             self._to_go, self._next = self._next, min(2 * self._next, SETTINGS.steps[1])
         self._to_go -= 1
         return self._in_entropy_variables(state, h)

@@ -1,8 +1,8 @@
 """What the polygon of held nodes misses of the boundary of a set, and what that does to solutions.
 
-A boundary that is off by d along its normal changes a solution that is constant on it by |df/dn| d there, and by no more
-elsewhere (maximum principle); it changes a capacity or a rate by int sigma pi <M grad f, grad f> d over the boundary
-(Hadamard's formula). Source: Henrot and Pierre, Shape Variation and Optimization (2018), section 5.
+A boundary that is off by d along its normal changes a solution that is constant on it by |df/dn| d there, and by no
+more elsewhere (maximum principle); it changes a capacity or a rate by int sigma pi <M grad f, grad f> d over the
+boundary (Hadamard's formula). Source: Henrot and Pierre, Shape Variation and Optimization (2018), section 5.
 """
 
 from __future__ import annotations

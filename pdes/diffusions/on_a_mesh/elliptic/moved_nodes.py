@@ -8,7 +8,7 @@ order.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -181,7 +181,9 @@ def _shortest(
     return np.where(np.isfinite(ways), ways, np.nan)
 
 
-def fits(equation: DiffusionOnMesh, place: np.ndarray, indicators: list[Callable[[np.ndarray], np.ndarray]]) -> bool:
+def fits(
+    equation: DiffusionOnMesh, place: np.ndarray, indicators: Sequence[Callable[[np.ndarray], np.ndarray]]
+) -> bool:
     """Whether the nodes are on the boundaries of sets as they are; collective. The arguments are those of
     `moved_to_boundaries`.
     """
@@ -195,7 +197,7 @@ def fits(equation: DiffusionOnMesh, place: np.ndarray, indicators: list[Callable
 
 
 def moved_to_boundaries(
-    equation: DiffusionOnMesh, place: np.ndarray, indicators: list[Callable[[np.ndarray], np.ndarray]]
+    equation: DiffusionOnMesh, place: np.ndarray, indicators: Sequence[Callable[[np.ndarray], np.ndarray]]
 ) -> MovedNodes:
     """The nodes beside boundaries of sets in places on these; collective.
 

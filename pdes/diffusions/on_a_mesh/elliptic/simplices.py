@@ -1,9 +1,9 @@
 """Quadrilaterals and hexahedra divided into simplices with the same nodes.
 
 A hexahedron is the union of the cones from its first node, by the numbers of all nodes, to the three faces opposite,
-each of which is cut through its own first node: neighbours cut a face they share alike. Source: Dompierre, Labbe, Vallet
-and Camarero, How to subdivide pyramids, prisms and hexahedra into tetrahedra, 8th International Meshing Roundtable
-(1999).
+each of which is cut through its own first node: neighbours cut a face they share alike. Source: Dompierre, Labbe,
+Vallet and Camarero, How to subdivide pyramids, prisms and hexahedra into tetrahedra, 8th International Meshing
+Roundtable (1999).
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def _tetrahedra(corners: np.ndarray) -> np.ndarray:
     apex, result = corners.argmin(axis=1), [np.empty((0, 4), dtype=corners.dtype)]
     for corner in range(8):
         some = corners[apex == corner]
-        for face in FACES[~(corner == FACES).any(axis=1)]:
+        for face in (one for one in FACES if corner not in one):
             triangles = _triangles(some[:, face])
             result.append(np.concatenate([np.tile(some[:, corner], 2)[:, None], triangles], axis=1))
     return np.concatenate(result)

@@ -29,8 +29,8 @@ from .sets import GivenSet, Indicator, MeshSet, SetsOnMesh, resolved
 
 # relative error of the numbers from which a warning says so
 SAID = 0.02
-# relative difference of what leaves a and what enters b
-BALANCED = 1e-6
+# relative difference of what leaves a, what enters b and the energy, from which rounding leaves nothing
+BALANCED = 0.02
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -143,10 +143,10 @@ def transition(equation: DiffusionOnMesh, a: GivenSet, b: GivenSet, bounds: bool
     found = resolved(equation, MeshSet("a", a, 0.0), MeshSet("b", b, 1.0))
     problems = [DirichletProblem(found.equation, found.place, degree) for degree in DEGREES]
     pairs = [_both(problem) for problem in problems]
-    numbers, other = (_numbers(problem, *pair) for problem, pair in zip(problems, pairs))
+    (numbers, lost), (other, _) = (_numbers(problem, *pair) for problem, pair in zip(problems, pairs))
     # numbers that are made of others may agree by chance
     gap = BoundaryGap(found)
-    least = abs(other["frequency"] / numbers["frequency"] - 1.0) + pairs[0][0].rounding
+    least = abs(other["frequency"] / numbers["frequency"] - 1.0) + pairs[0][0].rounding + lost
     moved = gap.of_energy(problems[0].forms, pairs[0][0].function) / problems[0].total / numbers["frequency"]
     errors = {
         name: max(abs(numbers[name] - other[name]), least * numbers[name]) + moved * numbers[name] for name in numbers
@@ -166,23 +166,26 @@ def _both(problem: DirichletProblem) -> tuple[Solved, Solved]:
     )
 
 
-def _numbers(problem: DirichletProblem, q: Solved, p: Solved) -> dict[str, float]:
+def _numbers(problem: DirichletProblem, q: Solved, p: Solved) -> tuple[dict[str, float], float]:
+    """Frequency, rates and duration, and the relative difference of currents that are the same but for rounding."""
     forms = problem.forms
     pi, total = forms.weights[0], problem.total
     into = problem.reaction(q.function, 1) / total
     out = problem.reaction(p.function, 0) / total
     energy = forms.integral(forms.energy(q.function, q.function)) / total
-    if not max(abs(into - energy), abs(out - energy)) <= BALANCED * energy:
+    lost = max(abs(into / energy - 1.0), abs(out / energy - 1.0))
+    if not lost <= BALANCED:
         raise NotConverged(
             "a transition", f"{out:.6e} leaves a, {into:.6e} enters b, and the energy is {energy:.6e}",
             "take a higher temperature, or refine the mesh",
         )  # fmt: skip
     from_a, from_b = (forms.integral(pi * one.function * forms.dx) / total for one in (p, q))
     between = forms.integral(pi * q.function * p.function * forms.dx) / total
-    return {
+    numbers = {
         "frequency": energy, "rate": energy / from_a, "backward_rate": energy / from_b,
         "mean_duration": between / energy,
     }  # fmt: skip
+    return numbers, lost
 
 
 def _result(
