@@ -1,0 +1,95 @@
+"""What equations on meshes refuse, on all ranks, with the name of the argument."""
+
+import numpy as np
+import pytest
+from diffusions import Given
+from dolfinx import mesh as dolfinx_mesh
+from mpi4py import MPI
+from refusals import refused
+
+from meshes import COMM, by_hand, square
+from scaling_limits.particles import egg_carton
+from scaling_limits.pdes import EffectiveFokkerPlanck, FokkerPlanck, Unresolved
+
+PLAIN = Given(lambda x: np.broadcast_to(np.eye(2), (len(x), 2, 2)).copy(), lambda x: (x**2).sum(axis=1), 1.0)
+
+
+def test_domains():
+    mesh = square(4)
+    refused("box", "left out", lambda: FokkerPlanck(PLAIN, [(-1, 1)] * 2, mesh=mesh))
+    refused("cells", "left out", lambda: FokkerPlanck(PLAIN, None, 4, mesh=mesh))
+    refused("periodic", "left out", lambda: FokkerPlanck(PLAIN, mesh=mesh, periodic=True))
+    refused("box", "mesh instead", lambda: FokkerPlanck(PLAIN))
+    refused("cells", "mesh instead", lambda: FokkerPlanck(PLAIN, [(-1, 1)] * 2))
+    refused("mesh", "dolfinx", lambda: FokkerPlanck(PLAIN, mesh="square"))
+    refused("mesh", "directions", lambda: EffectiveFokkerPlanck(egg_carton(0.5, dim=1), mesh=mesh))
+
+
+def test_meshes():
+    surface = dolfinx_mesh.create_submesh(
+        dolfinx_mesh.create_unit_cube(COMM, 2, 2, 2), 2,
+        dolfinx_mesh.locate_entities(dolfinx_mesh.create_unit_cube(COMM, 2, 2, 2), 2, lambda x: x[0] < 1e-9),
+    )[0]  # fmt: skip
+    refused("mesh", "dimension", lambda: FokkerPlanck(PLAIN, mesh=surface))
+    prisms = dolfinx_mesh.create_unit_cube(COMM, 2, 2, 2, dolfinx_mesh.CellType.prism)
+    refused("mesh", "prism", lambda: FokkerPlanck(PLAIN, mesh=prisms))
+    if COMM.size > 1:
+        refused("mesh", "comm=mesh.comm", lambda: FokkerPlanck(PLAIN, mesh=square(4, comm=MPI.COMM_SELF)))
+    apart = by_hand([[0, 0], [1, 0], [0, 1], [5, 5], [6, 5], [5, 6]], [[0, 1, 2], [3, 4, 5]])
+    refused("mesh", "of one piece", lambda: FokkerPlanck(PLAIN, mesh=apart).evolve(lambda x: x[:, 0] + 1, [1.0]))
+    corner = by_hand([[0, 0], [1, 0], [0, 1], [-1, 0], [0, -1]], [[0, 1, 2], [0, 3, 4]])
+    refused("mesh", "share no facets", lambda: FokkerPlanck(PLAIN, mesh=corner).stationary())
+
+
+def test_coefficients():
+    mesh = square(4)
+    holes = Given(PLAIN.mobility, lambda x: np.where(x[:, 0] > 0, np.nan, 0.0))
+    refused("free_energy", "finite", lambda: FokkerPlanck(holes, mesh=mesh).stationary())
+    crooked = Given(lambda x: np.broadcast_to([[1.0, 0.5], [0.0, 1.0]], (len(x), 2, 2)).copy(), PLAIN.free_energy)
+    refused("mobility", "symmetric", lambda: FokkerPlanck(crooked, mesh=mesh).modes(2))
+    high = Given(PLAIN.mobility, lambda x: 1e4 * x[:, 0])
+    refused("mesh", "ranges over", lambda: FokkerPlanck(high, mesh=mesh).stationary())
+    steep = Given(PLAIN.mobility, lambda x: 20 * x[:, 0])
+    with pytest.warns(Unresolved) if COMM.rank == 0 else _nothing():
+        FokkerPlanck(steep, mesh=mesh).evolve(lambda x: np.ones(len(x)), [1e-3])
+
+
+def _nothing():
+    from contextlib import nullcontext
+
+    return nullcontext()
+
+
+def test_sets():
+    fp = FokkerPlanck(PLAIN, mesh=square(8))
+    refused("target", "no node", lambda: fp.mean_first_passage_time(lambda x: x[:, 0] > 7))
+    refused("target", "covers", lambda: fp.mean_first_passage_time(lambda x: x[:, 0] > -7))
+    refused("b", "must not meet", lambda: fp.committor(lambda x: x[:, 0] > 0, lambda x: x[:, 0] > 0.5))
+    refused("b", "joined", lambda: fp.committor(lambda x: x[:, 0] >= 0, lambda x: x[:, 0] < -0.05))
+    refused("target", "mesh tags", lambda: fp.first_passage(3))
+    refused("bounds", "False", lambda: fp.transition(lambda x: x[:, 0] < -0.5, lambda x: x[:, 0] > 0.5, bounds=True))
+    grid = FokkerPlanck(PLAIN, [(-1, 1)] * 2, (8, 8))
+    refused("target", "callable", lambda: grid.mean_first_passage_time((1, 2)))
+
+
+def test_tags():
+    """Facets with a tag are the same set as an indicator of their nodes."""
+    mesh = square(8)
+    facets = np.sort(dolfinx_mesh.locate_entities_boundary(mesh, 1, lambda x: x[0] > 1 - 1e-9))
+    tags = dolfinx_mesh.meshtags(mesh, 1, facets, np.full(len(facets), 7, dtype=np.int32))
+    fp = FokkerPlanck(PLAIN, mesh=mesh)
+    x = np.array([[0.0, 0.0], [0.4, -0.3]])
+    by_tags = fp.mean_first_passage_time((tags, 7)).at(x)
+    np.testing.assert_allclose(by_tags, fp.mean_first_passage_time(lambda y: y[:, 0] > 1 - 1e-9).at(x), rtol=1e-12)
+    refused("target", "no node", lambda: fp.mean_first_passage_time((tags, 8)))
+
+
+def test_arguments():
+    fp = FokkerPlanck(PLAIN, mesh=square(8))
+    refused("initial", "negative", lambda: fp.evolve(lambda x: x[:, 0], [1.0]))
+    refused("initial", "0 at all nodes", lambda: fp.evolve(lambda x: np.zeros(len(x)), [1.0]))
+    refused("checkpoint", "mesh", lambda: fp.evolve(lambda x: np.ones(len(x)), [1.0], checkpoint="file"))
+    refused("k", "half", lambda: fp.modes(1000))
+    rho = fp.stationary()
+    refused("points", "in the mesh", lambda: rho.at([[5.0, 0.0]]))
+    refused("points", "", lambda: rho.at([[0.0, 0.0, 0.0]]))
