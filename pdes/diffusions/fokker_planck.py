@@ -10,6 +10,7 @@ from operator import attrgetter
 from typing import Any
 
 import numpy as np
+from dolfinx import fem
 from dolfinx.mesh import Mesh
 from mpi4py import MPI
 from numpy.typing import ArrayLike
@@ -35,6 +36,7 @@ from .on_a_mesh.elliptic.fields import MeshField
 from .on_a_mesh.elliptic.first_passage import MeshFirstPassage, MeshQuasiStationary
 from .on_a_mesh.elliptic.sets import GivenSet
 from .on_a_mesh.elliptic.transition import MeshTransition
+from .on_a_mesh.functions import functions
 from .on_a_mesh.solvers import MeshSolvers
 from .problem import ReversibleDiffusion, integral, points_per_direction
 from .spectrum import Modes, slowest
@@ -169,6 +171,21 @@ class ReversibleFokkerPlanck(ReversibleDiffusion):
             return self.on_mesh.evolve(initial, times, scheme, step, checkpoint, progress, absorbing)
         killing = None if absorbing is None else indicator("absorbing", absorbing)
         return evolve(self, initial, times, scheme, step, checkpoint, checkpoint_every, progress, killing)
+
+    def functions(self, mesh: Mesh | None = None, degree: int = 1) -> tuple[fem.Function, fem.Function]:
+        """M and Psi as finite element functions, for forms of one's own; collective.
+
+        Args:
+            mesh: of the functions; None takes that of the equation.
+            degree: of the continuous elements, at least 1.
+
+        Returns:
+            M, with values (d, d), and Psi.
+
+        Raises:
+            InvalidArgument: an argument out of range, or no mesh.
+        """
+        return functions(self.coefficients, self.mesh if mesh is None else mesh, degree, self.comm)
 
     def spectrum(self, k: int) -> np.ndarray:
         """The k smallest decay rates, 0 first: -div(sigma pi M grad f) = lambda pi f, pi = exp(-Psi/sigma).

@@ -29,7 +29,7 @@ class OnMesh(Protocol):
 
 
 def functions(
-    coefficients: Coefficients, mesh: dolfinx_mesh.Mesh, degree: int = 1, comm: MPI.Comm | None = None
+    coefficients: Coefficients, mesh: dolfinx_mesh.Mesh | None, degree: int = 1, comm: MPI.Comm | None = None
 ) -> tuple[fem.Function, fem.Function]:
     """The interpolants of M and Psi with continuous elements; collective.
 
@@ -47,6 +47,7 @@ def functions(
     """
     ranks = comm or getattr(mesh, "comm", MPI.COMM_SELF)
     on_all_ranks(ranks, lambda: (checked_mesh(mesh, ranks), integer("degree", degree, 1)))
+    assert mesh is not None
     dim = mesh.geometry.dim
     scalar = fem.functionspace(mesh, ("Lagrange", degree))
     element = basix.ufl.element("Lagrange", mesh.basix_cell(), degree, shape=(dim, dim))

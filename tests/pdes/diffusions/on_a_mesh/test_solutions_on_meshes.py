@@ -35,6 +35,7 @@ def inside(radius):
 PLACES = np.array([[0.0, 0.0], [0.3, 0.2], [-0.5, 0.1], [0.7, 0.2]])
 
 
+@pytest.mark.serial
 @quiet
 @pytest.mark.parametrize("kind", [KIND.triangle, QUAD])
 def test_ornstein_uhlenbeck(kind):
@@ -68,6 +69,29 @@ def test_order_in_time():
     assert_rate(steps, errors, 4, slack=0.4, cap=1e-7)
 
 
+@quiet
+def test_structure_on_ranks():
+    """A start that linear steps cannot carry, on whatever ranks the mesh is."""
+    tensor = np.array([[0.7, 0.4], [0.4, 0.3]])
+    narrow = Given(lambda x: np.broadcast_to(tensor, (len(x), 2, 2)).copy(), lambda x: (x**2).sum(axis=1), SIGMA)
+    run = FokkerPlanck(narrow, mesh=disc(6), rtol=1e-4).evolve(
+        gaussian([0.1, 0.1], 0.02 * np.eye(2)), [0.0, 3e-3, 1e-2]
+    )
+    assert np.abs(run.mass - 1).max() < 1e-13
+    assert run.minimum.min() >= 0
+    assert (np.diff(run.free_energy) < 0).all()
+    # as on one rank
+    assert abs(run.relative_entropy[-1] - 1.323206) < 1e-3
+
+
+def test_functions():
+    fp = FokkerPlanck(harmonic(2), mesh=square(6))
+    mobility, energy = fp.functions(degree=2)
+    x = energy.function_space.tabulate_dof_coordinates()[:, :2]
+    np.testing.assert_allclose(energy.x.array, 0.5 * (x**2).sum(axis=1), atol=1e-14)
+    np.testing.assert_allclose(mobility.x.array.reshape(-1, 4), np.tile(np.eye(2).ravel(), (len(x), 1)), atol=1e-14)
+
+
 def test_equilibrium():
     rho = FokkerPlanck(harmonic(2), mesh=square(32, half=4.0)).stationary()
     expected = gaussian([0.0, 0.0], SIGMA * np.eye(2))(PLACES)
@@ -77,6 +101,7 @@ def test_equilibrium():
     assert np.abs(rho.mean).max() < 1e-10
 
 
+@pytest.mark.serial
 @quiet
 def test_modes():
     """Of a box, a triangle and a disc, in closed form; errors as they are told."""
@@ -141,6 +166,7 @@ def test_transitions_of_a_ring():
         assert abs(found.current.at(x)[0, 0] - exact / area / (2 * np.pi * 0.5)) < 0.1 * found.current.at(x)[0, 0]
 
 
+@pytest.mark.serial
 @quiet
 def test_survival_and_its_law():
     """Of paths in a disc, by Bessel's functions; and the law that they come to."""
@@ -160,6 +186,7 @@ def test_survival_and_its_law():
     assert abs(np.log(run.survival[1] / run.survival[2]) / 0.2 / law.rate - 1) < 0.05
 
 
+@pytest.mark.serial
 @quiet
 def test_the_grid_says_the_same():
     double = Given(
@@ -184,6 +211,7 @@ def test_the_grid_says_the_same():
         np.testing.assert_allclose(ask(ours), ask(theirs), rtol=0.02, atol=2e-3)
 
 
+@pytest.mark.serial
 @quiet
 @pytest.mark.parametrize("height", [15.0, 25.0, 60.0])
 def test_high_barriers_are_right_or_refused(height):

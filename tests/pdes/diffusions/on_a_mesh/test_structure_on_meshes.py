@@ -9,7 +9,7 @@ from meshes import TWENTY
 from scaling_limits.pdes import IMPLICIT_EULER, RESOLVENT2, FokkerPlanck
 
 COMM = MPI.COMM_WORLD
-pytestmark = pytest.mark.filterwarnings("ignore::scaling_limits.pdes.Unresolved")
+pytestmark = [pytest.mark.serial, pytest.mark.filterwarnings("ignore::scaling_limits.pdes.Unresolved")]
 
 
 def turned(dim, ratio=1e-3, angle=0.6):
