@@ -15,16 +15,12 @@ from pathlib import Path
 import basix.ufl
 import numpy as np
 import ufl
+from dolfinx.io import XDMFFile
 from mpi4py import MPI
 from scipy.spatial import Delaunay
 
 from scaling_limits.meshes.backend.compat import create_mesh
 from scaling_limits.pdes import FokkerPlanck
-
-parser = argparse.ArgumentParser()
-parser.add_argument("--size", type=float, default=0.06, help="of the cells")
-parser.add_argument("--out", type=Path, default=None, help="a folder for a file of ParaView")
-options = parser.parse_args() if __name__ == "__main__" else parser.parse_args([])
 
 CENTRES, RADIUS, LENGTH = np.array([[0.8, 0.35], [1.6, 0.7], [2.4, 0.3]]), 0.22, 3.2
 
@@ -58,46 +54,44 @@ class Drift:
         return -2.0 * x[:, 0]
 
 
-comm = MPI.COMM_WORLD
-points, cells = pore(options.size)
-if comm.rank:
-    points, cells = points[:0], cells[:0]
-domain = ufl.Mesh(basix.ufl.element("Lagrange", "triangle", 1, shape=(2,)))
-mesh = create_mesh(comm, cells.astype(np.int64), points, domain)
-fp = FokkerPlanck(Drift(), mesh=mesh, rtol=1e-4)
-
-# %%
-# The mean time to the right end, and how much the obstacles cost: without them it is known in closed form.
-
-
 def end(x):
     """Whether points are at the right end."""
     return x[:, 0] >= LENGTH - 1e-9
 
 
-time = fp.mean_first_passage_time(end)
-start = np.array([[0.0, 0.5]])
-found, error = time.at(start)[0], time.error_at(start)[0]
-free = LENGTH / 2 - (1 - np.exp(-2 * LENGTH)) / 4
-if comm.rank == 0:
-    print(f"mean time through the pore {found:.4f} +- {error:.4f}, without obstacles {free:.4f}")
-
 # %%
-# A cloud of particles on its way, and what has not left after a while.
+# The mean time to the right end, and how much the obstacles cost: without them it is known in closed form. Then a cloud
+# of particles on its way, what has not left after a while, and a file for ParaView.
 
-run = fp.evolve(lambda x: np.exp(-((x - [0.2, 0.5]) ** 2).sum(axis=1) / 0.02), [0.5, 1.0, 2.0], absorbing=end)
-if comm.rank == 0:
-    for t, part in zip(run.times, run.survival):
-        print(f"t = {t}: {part:.4f} are still in the pore")
 
-# %%
-# For ParaView.
+def main(size=0.06, out=None, comm=MPI.COMM_WORLD):
+    """The mean time through the pore, its error, that without obstacles, and the part that is left at three times."""
+    points, cells = pore(size)
+    if comm.rank:
+        points, cells = points[:0], cells[:0]
+    domain = ufl.Mesh(basix.ufl.element("Lagrange", "triangle", 1, shape=(2,)))
+    mesh = create_mesh(comm, cells.astype(np.int64), points, domain)
+    fp = FokkerPlanck(Drift(), mesh=mesh, rtol=1e-4)
+    time = fp.mean_first_passage_time(end)
+    start = np.array([[0.0, 0.5]])
+    found, error = time.at(start)[0], time.error_at(start)[0]
+    free = LENGTH / 2 - (1 - np.exp(-2 * LENGTH)) / 4
+    run = fp.evolve(lambda x: np.exp(-((x - [0.2, 0.5]) ** 2).sum(axis=1) / 0.02), [0.5, 1.0, 2.0], absorbing=end)
+    if comm.rank == 0:
+        print(f"mean time through the pore {found:.4f} +- {error:.4f}, without obstacles {free:.4f}")
+        for t, part in zip(run.times, run.survival):
+            print(f"t = {t}: {part:.4f} are still in the pore")
+    if out is not None:
+        density = run[0].function
+        with XDMFFile(comm, str(Path(out) / "pore.xdmf"), "w") as file:
+            file.write_mesh(density.function_space.mesh)
+            file.write_function(density, 0.5)
+    return found, error, free, run.survival
 
-if options.out is not None:
-    from dolfinx.io import XDMFFile
 
-    options.out.mkdir(exist_ok=True)
-    density = run[0].function
-    with XDMFFile(comm, str(options.out / "pore.xdmf"), "w") as file:
-        file.write_mesh(density.function_space.mesh)
-        file.write_function(density, 0.5)
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--size", type=float, default=0.06, help="of the cells")
+    parser.add_argument("--out", type=Path, default=None, help="a folder for a file of ParaView")
+    options = parser.parse_args()
+    main(options.size, options.out)

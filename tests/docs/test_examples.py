@@ -225,3 +225,13 @@ def test_noise_induced_transition(shared_folder):
     assert [len(places) for places in minima] == [2] * 18 + [1] * 6
     assert set(rows) == {"coupled", "separable"}
     drawn(shared_folder, {"noise_induced_transition.png"})
+
+
+@pytest.mark.serial
+def test_pore(shared_folder):
+    """Obstacles cost time; meshes of two sizes agree to their errors, and ParaView's file is there."""
+    fine, coarse = example("pore").main(0.05, shared_folder), example("pore").main(0.08)
+    assert fine[2] * 1.1 < fine[0] < fine[2] * 1.3
+    assert abs(fine[0] - coarse[0]) < fine[1] + coarse[1]
+    assert (np.diff(fine[3]) < 0).all()
+    assert (shared_folder / "pore.xdmf").stat().st_size > 100

@@ -74,14 +74,14 @@ def test_structure_on_ranks():
     """A start that linear steps cannot carry, on whatever ranks the mesh is."""
     tensor = np.array([[0.7, 0.4], [0.4, 0.3]])
     narrow = Given(lambda x: np.broadcast_to(tensor, (len(x), 2, 2)).copy(), lambda x: (x**2).sum(axis=1), SIGMA)
-    run = FokkerPlanck(narrow, mesh=disc(6), rtol=1e-4).evolve(
-        gaussian([0.1, 0.1], 0.02 * np.eye(2)), [0.0, 3e-3, 1e-2]
+    run = FokkerPlanck(narrow, mesh=disc(4), rtol=1e-3).evolve(
+        gaussian([0.1, 0.1], 0.04 * np.eye(2)), [0.0, 3e-3, 1e-2]
     )
     assert np.abs(run.mass - 1).max() < 1e-13
     assert run.minimum.min() >= 0
     assert (np.diff(run.free_energy) < 0).all()
     # as on one rank
-    assert abs(run.relative_entropy[-1] - 1.323206) < 1e-3
+    assert abs(run.relative_entropy[-1] - 0.791386) < 1e-4
 
 
 def test_functions():
@@ -120,7 +120,7 @@ def test_modes():
 
 
 @quiet
-@pytest.mark.parametrize("fitted", [False, True])
+@pytest.mark.parametrize("fitted", [pytest.param(False, marks=pytest.mark.serial), True])
 def test_times_in_a_disc(fitted):
     """Second order, whether the mesh fits the set or cuts it; errors are not more than is told."""
     radius, sizes, errors = 0.81, [12, 24, 48], []
