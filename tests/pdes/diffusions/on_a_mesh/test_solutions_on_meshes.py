@@ -6,9 +6,11 @@ from diffusions import Given, gaussian
 from dolfinx import mesh as dolfinx_mesh
 from rates import assert_rate
 from scipy import special
+from sympy import cos, pi, tanh
 
 from meshes import DIAGONAL, KIND, QUAD, cube, disc, line, mapped, square, wobbled
-from scaling_limits.pdes import RESOLVENT4, FokkerPlanck, NotConverged
+from scaling_limits.particles import MultiscalePotential
+from scaling_limits.pdes import RESOLVENT4, EffectiveFokkerPlanck, FokkerPlanck, NotConverged
 
 quiet = pytest.mark.filterwarnings("ignore::scaling_limits.pdes.Unresolved")
 SIGMA = 0.5
@@ -227,3 +229,20 @@ def test_high_barriers_are_right_or_refused(height):
     exact = theirs.mean_first_passage_time(target).at([[-1.0]])[0]
     assert abs(field.at([[-1.0]])[0] / exact - 1) < 0.01
     assert field.error < 0.05 * exact
+
+
+@quiet
+@pytest.mark.serial
+def test_effective_equation():
+    """M and Psi of cell problems, on a mesh and on a grid."""
+    rugged = MultiscalePotential(
+        2, 1, 0.5, lambda x: (x[0] ** 2 + x[1] ** 2) / 2,
+        lambda x, y: (1 + tanh(x[0]) / 4) * cos(2 * pi * y[0]) * cos(2 * pi * y[1]) / 2,
+    )  # fmt: skip
+    ours = EffectiveFokkerPlanck(rugged, mesh=square(16, half=2.0), rtol=1e-4)
+    theirs = EffectiveFokkerPlanck(rugged, [(-2, 2)] * 2, (32, 32), rtol=1e-4)
+    np.testing.assert_allclose(ours.stationary().at(PLACES), theirs.stationary().at(PLACES), rtol=1e-6)
+    np.testing.assert_allclose(ours.spectrum(3), theirs.spectrum(3), rtol=1e-5)
+    field = ours.mean_first_passage_time(outside(1.5))
+    exact = theirs.mean_first_passage_time(outside(1.5)).at(PLACES)
+    assert (np.abs(field.at(PLACES) - exact) < field.error_at(PLACES) + 0.005 * exact).all()
