@@ -12,10 +12,13 @@ from pathlib import Path
 
 import numpy as np
 import sympy
+from dolfinx import fem
+from dolfinx.mesh import Mesh
 from mpi4py import MPI
 from numpy.typing import ArrayLike, NDArray
 
 from scaling_limits.meshes.box import checked_bounds
+from scaling_limits.meshes.tensor_functions import tensor_and_scalar
 from scaling_limits.particles import InvalidArgument, MultiscalePotential
 from scaling_limits.particles.diffusions.multiscale_potential import points as checked_points
 from scaling_limits.particles.errors import NotConverged
@@ -145,6 +148,12 @@ class EffectiveCoefficients:
         """
         values, vectors = self._log_mobility(self._checked(points))
         return composed(np.sqrt(2 * self.temperature) * np.exp(0.5 * values), vectors)
+
+    def functions(self, mesh: Mesh, degree: int = 1) -> tuple[fem.Function, fem.Function]:
+        """M, with values (d, d), and Psi as functions of continuous elements of a degree on a mesh in the box,
+        for forms of one's own; collective.
+        """
+        return tensor_and_scalar(mesh, degree, self.mobility, self.free_energy)
 
     def _checked(self, points: ArrayLike) -> NDArray[np.float64]:
         x = checked_points("points", points, self.dim)

@@ -19,7 +19,7 @@ from scaling_limits.particles.errors import NotConverged, Unresolved, warn
 from scaling_limits.particles.sampling.ranks import on_all_ranks
 from scaling_limits.particles.support.checks import flag, mask
 
-from ..functions import coefficient_functions
+from ..functions import functions
 from ..problem import DiffusionOnMesh
 from .boundary_gap import BoundaryGap
 from .dirichlet import DirichletProblem, Solved
@@ -110,7 +110,7 @@ class MeshTransition:
     def current(self) -> MeshVectorField:
         """J = sigma mu M grad q, in units of 1/(time volume) times length; collective the first time."""
         equation, q = self.forward.equation, self.forward.function
-        tensor, energy = coefficient_functions(equation, 1)
+        tensor, energy = functions(equation.coefficients, equation.mesh, 1, equation.mesh.comm)
         total = self.problem.total
         weight = ufl.exp(equation.lowest - energy / equation.temperature) * (equation.temperature / total)
         element = basix.ufl.element("DG", equation.mesh.basix_cell(), 1, shape=(equation.dim,))

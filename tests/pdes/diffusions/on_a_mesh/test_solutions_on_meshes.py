@@ -9,7 +9,7 @@ from scipy import special
 from sympy import cos, pi, tanh
 
 from meshes import DIAGONAL, KIND, QUAD, cube, disc, line, mapped, square, wobbled
-from scaling_limits.particles import MultiscalePotential
+from scaling_limits.particles import MultiscalePotential, egg_carton
 from scaling_limits.pdes import RESOLVENT4, EffectiveFokkerPlanck, FokkerPlanck, NotConverged
 
 quiet = pytest.mark.filterwarnings("ignore::scaling_limits.pdes.Unresolved")
@@ -92,6 +92,16 @@ def test_functions():
     x = energy.function_space.tabulate_dof_coordinates()[:, :2]
     np.testing.assert_allclose(energy.x.array, 0.5 * (x**2).sum(axis=1), atol=1e-14)
     np.testing.assert_allclose(mobility.x.array.reshape(-1, 4), np.tile(np.eye(2).ravel(), (len(x), 1)), atol=1e-14)
+
+
+def test_functions_of_effective_coefficients():
+    """Those of a rugged potential, on a mesh in their box."""
+    fp = EffectiveFokkerPlanck(egg_carton(0.5), mesh=square(4, half=0.5), rtol=1e-4)
+    mobility, energy = fp.coefficients.functions(fp.mesh, 2)
+    x = energy.function_space.tabulate_dof_coordinates()[:, :2]
+    np.testing.assert_allclose(energy.x.array, fp.coefficients.free_energy(x), atol=1e-12)
+    expected = fp.coefficients.mobility(x).reshape(-1, 4)
+    np.testing.assert_allclose(np.sort(mobility.x.array), np.sort(expected.ravel()), rtol=1e-10)
 
 
 def test_equilibrium():
