@@ -156,6 +156,12 @@ class SpreadRows:
         """The row of an index >= 0."""
         return SpreadValues(self, index)
 
+    def table(self) -> np.ndarray:
+        """All rows (R, size); this rank by itself, without a copy where it is alone."""
+        if self.grid.comm.size == 1:
+            return self.own
+        return np.array([self.whole(row) for row in range(len(self.own))])
+
     def _read(self, rank: int, row: int, first: int, kind: MPI.Datatype, count: int, into: np.ndarray) -> None:
         held = int(self.grid.ends[rank + 1] - self.grid.ends[rank])
         place = MPI.Aint_add(self.addresses[rank], 8 * (row * held + first))

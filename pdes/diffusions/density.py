@@ -25,7 +25,7 @@ from scaling_limits.particles.support.not_pickled import NotPickled
 from ..time.densities import CallableArray
 from .hitting.between_nodes import BetweenNodes
 from .hitting.target_sets import Indicator
-from .interpolation import corners, inside
+from .interpolation import combined, corners, inside
 from .problem import ReversibleDiffusion
 
 # the logarithm of a density that is as good as 0
@@ -162,10 +162,7 @@ class Density(SavedOnGrid):
         exponent = self.exponent(x)
         nodes, _, weights = corners(self.grid, x)
         logarithms = self.ratio.take(nodes.ravel()).reshape(nodes.shape)
-        result = np.zeros(len(x))
-        for column, weight in zip(logarithms.T, weights.T):
-            result += weight * column
-        result = np.exp(result - exponent)
+        result = np.exp(combined(logarithms.T, weights) - exponent)
         if self.sets:
             cut = self._held(nodes.ravel()).reshape(nodes.shape).any(axis=1)
             if cut.any():

@@ -167,7 +167,7 @@ class DensityEvolution(SavedOnGrid, DensitySeries[Density]):
     @cached_property
     def probabilities(self) -> np.ndarray:
         """The probabilities at all nodes at the times (T, size); of the size of the problem on the rank that asks."""
-        return np.array([self.rows.whole(i) for i in range(len(self.times))])
+        return self.rows.table()
 
     @cached_property
     def free_energy(self) -> np.ndarray:

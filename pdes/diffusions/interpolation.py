@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterable
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -15,10 +16,14 @@ from scaling_limits.particles.diffusions.multiscale_potential import points as c
 def interpolated(grid: Grid, field: np.ndarray, points: np.ndarray) -> np.ndarray:
     """Values (P, ...) between the nodes of a field (size, ...), linear along each direction."""
     nodes, _, weights = corners(grid, points)
-    result = np.zeros((len(points), *field.shape[1:]))
-    for node, weight in zip(nodes.T, weights.T):
-        result += weight.reshape(-1, *[1] * (field.ndim - 1)) * field[node]
-    return result
+    return combined((field[node] for node in nodes.T), weights)
+
+
+def combined(columns: Iterable[np.ndarray], weights: np.ndarray) -> np.ndarray:
+    """Sums (P, ...) of the values at the nodes of a cell, columns of (P, ...), with weights (P, 2^d)."""
+    return np.asarray(
+        sum(weight.reshape(-1, *[1] * (column.ndim - 1)) * column for column, weight in zip(columns, weights.T))
+    )
 
 
 def corners(grid: Grid, points: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

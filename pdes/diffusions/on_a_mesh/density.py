@@ -12,8 +12,6 @@ from mpi4py import MPI
 from numpy.typing import ArrayLike
 
 from scaling_limits.meshes.evaluation import Places
-from scaling_limits.particles.diffusions.multiscale_potential import points as checked_points
-from scaling_limits.particles.sampling.ranks import on_all_ranks
 
 from ...time.densities import CallableArray
 from ..density import FLOOR
@@ -85,8 +83,8 @@ class MeshDensity:
             InvalidArgument: a wrong shape, or a point outside of the mesh.
         """
         equation = self.lumped.equation
-        x = on_all_ranks(equation.comm, lambda: checked_points("points", points, equation.dim))
-        return self.at_places(Places(equation.mesh, x), np.exp(-(equation.exponent(x) - equation.lowest)))
+        x = equation.checked(points)
+        return self.at_places(Places(equation.mesh, x), equation.pi_at(x))
 
     def at_places(self, places: Places, pi: np.ndarray) -> np.ndarray:
         """The same at places, where exp(lowest - Psi/sigma) is pi (P,); collective."""

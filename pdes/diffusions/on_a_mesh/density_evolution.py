@@ -11,8 +11,6 @@ from mpi4py import MPI
 from numpy.typing import ArrayLike
 
 from scaling_limits.meshes.evaluation import Places
-from scaling_limits.particles.diffusions.multiscale_potential import points as checked_points
-from scaling_limits.particles.sampling.ranks import on_all_ranks
 
 from ...time.densities import DensitySeries
 from ...time.integration import Statistics
@@ -74,8 +72,8 @@ class MeshDensityEvolution(DensitySeries[MeshDensity]):
             InvalidArgument: a wrong shape, or a point outside of the mesh.
         """
         equation = self.lumped.equation
-        x = on_all_ranks(equation.comm, lambda: checked_points("points", points, equation.dim))
-        places, pi = Places(equation.mesh, x), np.exp(-(equation.exponent(x) - equation.lowest))
+        x = equation.checked(points)
+        places, pi = Places(equation.mesh, x), equation.pi_at(x)
         return np.array([density.at_places(places, pi) for density in self])
 
     @property

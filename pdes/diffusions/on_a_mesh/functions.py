@@ -8,7 +8,6 @@ from mpi4py import MPI
 
 from scaling_limits.meshes.tensor_functions import tensor_and_scalar
 from scaling_limits.particles.sampling.ranks import on_all_ranks
-from scaling_limits.particles.support.checks import integer
 
 from ..coefficients import Coefficients, exponent_at, mobility_at
 from .checked_mesh import checked_mesh
@@ -32,7 +31,7 @@ def functions(
         InvalidArgument: an argument out of range, or M or Psi that are not what they must be at a node.
     """
     ranks = comm or getattr(mesh, "comm", MPI.COMM_SELF)
-    on_all_ranks(ranks, lambda: (checked_mesh(mesh, ranks), integer("degree", degree, 1)))
+    on_all_ranks(ranks, lambda: checked_mesh(mesh, ranks))
     assert mesh is not None
     sigma = float(coefficients.temperature)
     return tensor_and_scalar(

@@ -60,9 +60,18 @@ class DiffusionOnMesh:
         """sigma."""
         return float(self.coefficients.temperature)
 
-    def exponent(self, points: ArrayLike) -> np.ndarray:
-        """Psi/sigma (P,) at points (P, d); each rank by itself."""
-        return exponent_at(self.coefficients, checked_points("points", points, self.dim))
+    def checked(self, points: ArrayLike) -> np.ndarray:
+        """Return points (P, d) that a user gave; collective.
+
+        Raises:
+            InvalidArgument: a wrong shape, on all ranks.
+        """
+        return on_all_ranks(self.comm, lambda: checked_points("points", points, self.dim))
+
+    def pi_at(self, points: np.ndarray) -> np.ndarray:
+        """exp(lowest - Psi/sigma) (P,) at points (P, d); collective, with points of each rank's own."""
+        exponents = on_all_ranks(self.comm, lambda: exponent_at(self.coefficients, points))
+        return np.asarray(np.exp(self.lowest - exponents))
 
     @cached_property
     def space(self) -> fem.FunctionSpace:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
@@ -21,7 +22,6 @@ from ..hitting.between_nodes import BetweenNodes
 from ..hitting.chain_solver import added
 from ..hitting.coarser_grids import GIVEN, richardson, say_relative, solved
 from ..hitting.fields import ScalarField
-from ..hitting.killed_chain import KilledChain
 from ..hitting.line import Line, moments
 from ..hitting.on_grid import GridProblem
 from ..hitting.target_sets import Indicator, TargetSet
@@ -102,8 +102,7 @@ class FirstPassage(NotPickled):
         # grids may agree by chance on how many are left, but not on where these are
         errors = np.maximum(errors, SHARED * np.minimum(left, 1.0 - left) * richardson(shapes))
         # the survival is like exp(-rate t)
-        with np.errstate(divide="ignore"):
-            exponent = np.where(left > 0, -np.log(np.maximum(left, 1e-300)), 0.0)
+        exponent = np.where(left > 0, -np.log(np.maximum(left, 1e-300)), 0.0)
         given = self.equation.rtol + GIVEN * self.equation.error_of_coefficients * np.maximum(exponent, 1.0)
         return np.asarray(errors + given * left)
 
@@ -117,20 +116,29 @@ class FirstPassage(NotPickled):
         share of errors that are killed so early.
         """
         equation, grid = self.equation, self.equation.grid
-        free = KilledChain.of(equation.generator, (TargetSet("target", self.target, 0.0),)).all_free
-        lost = float(not start.dead) - on_all_ranks(grid.comm, lambda: start.probabilities(grid, free)).sum()
+        alive = equation.generator.alive
+
+        def placed() -> float:
+            return float(start.probabilities(grid, alive & ~self._set.holds(grid.nodes)).sum())
+
+        lost = float(not start.dead) - on_all_ranks(grid.comm, placed)
         mobility = on_all_ranks(grid.comm, lambda: mobility_at(equation.coefficients, start.point[None]))[0]
         crossing = float((grid.spacing**2 / np.diag(mobility)).max()) / float(equation.coefficients.temperature)
         left, times = run.survival, np.maximum(run.times, 1e-300)
         beside = max(lost, 0.0) * np.where(times > crossing, left * crossing / times, 1.0)
         return np.asarray(np.maximum(beside, left * (1.0 - left) * np.minimum(1.0, EARLY * crossing / times)))
 
-    def _second_moment(self, x: np.ndarray) -> np.ndarray:
-        """E tau^2 (P,) at points (P, d); in the plane and in space linear towards the set, as it is there."""
+    @property
+    def _set(self) -> TargetSet:
+        return TargetSet("target", self.target, 0.0)
+
+    @cached_property
+    def _second_moment(self) -> Callable[[np.ndarray], np.ndarray]:
+        """E tau^2 (P,) of points (P, d); in the plane and in space linear towards the set, as it is there."""
         if self.equation.dim == 1:
-            return np.asarray(self.mean.interpolant(x) ** 2 + self.variance.interpolant(x))
-        held = (TargetSet("target", self.target, 0.0).holds, 0.0)
-        return BetweenNodes(self.mean.grid, self.mean.nodal**2 + self.variance.nodal, (held,))(x)
+            return lambda x: np.asarray(self.mean.interpolant(x) ** 2 + self.variance.interpolant(x))
+        held = (self._set.holds, 0.0)
+        return BetweenNodes(self.mean.grid, self.mean.nodal**2 + self.variance.nodal, (held,))
 
     def _start(self, point: ArrayLike) -> PointStart:
         grid = self.equation.grid
@@ -140,8 +148,7 @@ class FirstPassage(NotPickled):
             if x.shape != (grid.dim,):
                 raise InvalidArgument("initial", f"must be a callable, or a point ({grid.dim},), not {point!r}")
             place = inside(grid, x[None])
-            dead = bool(TargetSet("target", self.target, 0.0).holds(place)[0])
-            return PointStart(place[0], dead, self._second_moment)
+            return PointStart(place[0], bool(self._set.holds(place)[0]), self._second_moment)
 
         return on_all_ranks(grid.comm, checked)
 

@@ -11,8 +11,6 @@ from mpi4py import MPI
 from numpy.typing import ArrayLike
 
 from scaling_limits.meshes.evaluation import Places
-from scaling_limits.particles.diffusions.multiscale_potential import points as checked_points
-from scaling_limits.particles.sampling.ranks import on_all_ranks
 
 from ..problem import DiffusionOnMesh
 from .sets import MeshSet
@@ -51,7 +49,7 @@ class MeshField:
         Raises:
             InvalidArgument: a wrong shape, or a point outside of the mesh.
         """
-        x = self._checked(points)
+        x = self.equation.checked(points)
         result = np.clip(Places(self.equation.mesh, x).values(self.function), *self.limits)
         for one in self.sets:
             result[one.holds(x)] = one.value
@@ -63,13 +61,10 @@ class MeshField:
         Raises:
             InvalidArgument: a wrong shape, or a point outside of the mesh.
         """
-        x = self._checked(points)
+        x = self.equation.checked(points)
         if self.errors is None:
             return np.full(len(x), np.nan)
         return np.abs(Places(self.equation.mesh, x).values(self.errors))
-
-    def _checked(self, points: ArrayLike) -> np.ndarray:
-        return on_all_ranks(self.equation.comm, lambda: checked_points("points", points, self.equation.dim))
 
     @cached_property
     def error(self) -> float | None:

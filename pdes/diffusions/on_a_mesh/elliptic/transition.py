@@ -14,7 +14,6 @@ from numpy.typing import ArrayLike
 from scaling_limits.meshes.backend.compat import interpolation_points
 from scaling_limits.meshes.evaluation import Places
 from scaling_limits.particles import InvalidArgument
-from scaling_limits.particles.diffusions.multiscale_potential import points as checked_points
 from scaling_limits.particles.errors import NotConverged, Unresolved, warn
 from scaling_limits.particles.sampling.ranks import on_all_ranks
 from scaling_limits.particles.support.checks import flag, mask
@@ -54,7 +53,7 @@ class MeshVectorField:
             InvalidArgument: a wrong shape, or a point outside of the mesh.
         """
         equation = self.equation
-        x = on_all_ranks(equation.comm, lambda: checked_points("points", points, equation.dim))
+        x = equation.checked(points)
         result = Places(equation.mesh, x).values(self.function).reshape(len(x), equation.dim)
         for one in self.sets:
             result[one.holds(x)] = 0.0
@@ -200,7 +199,7 @@ def _result(
     between = numbers["mean_duration"] * numbers["frequency"]
     values = fem.Function(problem.forms.space, name="density")
     x = problem.forms.space.tabulate_dof_coordinates()[:, : equation.dim]
-    pi = on_all_ranks(equation.comm, lambda: np.exp(equation.lowest - equation.exponent(x))) / (total * between)
+    pi = equation.pi_at(x) / (total * between)
     q, p = (np.clip(one.function.x.array, 0.0, 1.0) for one in fine)
     values.x.array[:] = pi * q * p
     empty = tuple(MeshSet(one.name, one.given, 0.0) for one in found.sets)
