@@ -70,7 +70,8 @@ def checked_bounds(name: str, value: ArrayLike) -> np.ndarray:
     """Return the bounds (d, 2) of a box that is not empty, d = 1, 2, 3."""
     limits = real_array(name, value)
     if limits.ndim != 2 or limits.shape[1:] != (2,) or len(limits) not in (1, 2, 3):
-        raise InvalidArgument(name, f"must be a pair (a, b) for each of 1, 2 or 3 directions, not {value!r}")
+        text = f"must be a list of pairs (a, b), one for each of 1, 2 or 3 directions, as in [(0, 1)]; not {value!r}"
+        raise InvalidArgument(name, text)
     if (limits[:, 0] >= limits[:, 1]).any():
         raise InvalidArgument(name, "each pair (a, b) must have a < b")
     return limits

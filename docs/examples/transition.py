@@ -34,6 +34,7 @@ from scaling_limits.pdes import EffectiveFokkerPlanck
 
 BOX = [(-1.7, 1.2), (-0.6, 2.0)]
 UPPER, LOWER = np.array([-0.558224, 1.441726]), np.array([0.623499, 0.028038])
+BETWEEN = np.array([-0.050011, 0.466694])
 TEMPERATURE, RADIUS = 12.0, 0.15
 
 
@@ -57,7 +58,8 @@ def say(text):
 
 # %%
 # The frequency, its interval, both rates, and the mean time that a transition takes. The flux through any line between
-# the wells is the frequency, and one over the rate is the mean time to the lower well.
+# the wells is the frequency, and one over the rate is the mean time to the lower well. Warnings tell places where times
+# are known badly, corners which paths hardly ever reach.
 
 
 def rates(equation):
@@ -68,9 +70,7 @@ def rates(equation):
     say(f"flux through the line x_2 = x_1 + 0.6: {through:.5f}")
     assert found.lower <= found.frequency <= found.upper
     assert found.upper - found.lower < 0.1 * found.frequency
-    # the lattice has its own frequency, of second order; the flux through every line is that one
-    assert abs(through - found.flux(lambda x: x[:, 0] < 0.1 * x[:, 1] + 0.05)) < 1e-9 * through
-    assert abs(through / found.frequency - 1) < 0.05
+    assert abs(through / found.frequency - 1) < 1e-9
     law = equation.first_passage(lower)
     time = float(law.mean.at(UPPER[None])[0])
     say(f"mean time from the upper to the lower well {time:.4f}, one over the rate {1 / found.rate:.4f}")
@@ -79,10 +79,12 @@ def rates(equation):
 
 
 # %%
-# The picture: the committor as colours, the current as arrows where it is large, and the wells.
+# The picture: the committor as colours where the landscape is below 14 temperatures, lines of equal height, the current
+# as arrows where it is large, whose lengths grow like its fourth root, and the wells. Paths that start in the third
+# well, between the two, soon decide for one of them: of those that have gone to A a part is left at each time.
 
 
-def draw(out, equation, found, times, survival, count=22):
+def draw(out, equation, found, times, survival, count=24):
     fine = [np.linspace(*ends, 241) for ends in BOX]
     points = np.stack(np.meshgrid(*fine, indexing="ij"), axis=-1).reshape(-1, 2)
     height = equation.coefficients.free_energy(points)
@@ -95,17 +97,21 @@ def draw(out, equation, found, times, survival, count=22):
     at = np.stack(np.meshgrid(*sparse, indexing="ij"), axis=-1).reshape(-1, 2)
     arrows = found.current.at(at)
     length = np.linalg.norm(arrows, axis=1)
-    some = length > 0.02 * length.max()
-    size = arrows[some] / length[some, None] * (length[some, None] / length.max()) ** 0.4
-    axes[0].quiver(*at[some].T, *size.T, scale=22, width=0.004)
+    some = (length > 0.02 * length.max()) & ~upper(at) & ~lower(at)
+    size = arrows[some] / length[some, None] * (length[some, None] / length.max()) ** 0.25
+    axes[0].quiver(*at[some].T, *size.T, scale=24, width=0.0045, edgecolor="white", linewidth=0.5)
     for place, name in ((UPPER, "A"), (LOWER, "B")):
-        axes[0].add_patch(plt.Circle(place, RADIUS, fill=False, linewidth=1.5))
-        axes[0].annotate(name, place, ha="center", va="center", weight="bold")
-    axes[0].set(title="committor, and the current of transitions", xlabel="x_1", ylabel="x_2")
+        axes[0].add_patch(plt.Circle(place, RADIUS, facecolor="white", edgecolor="black", linewidth=1.5, zorder=3))
+        axes[0].annotate(name, place, ha="center", va="center", weight="bold", zorder=4)
+    interval = f"frequency {found.frequency:.5f}, certainly in [{found.lower:.5f}, {found.upper:.5f}]"
+    axes[0].set(title=interval, xlabel="$x_1$", ylabel="$x_2$", aspect="equal")
     figure.colorbar(drawn, ax=axes[0], label="probability to reach B before A", ticks=[0, 0.5, 1])
-    axes[1].semilogy(times, survival, label="paths from A, not yet in B")
-    axes[1].semilogy(times, np.exp(-found.rate * times), "--", label="exp(-rate t)")
-    axes[1].set(xlabel="time", ylabel="part of the paths", title="survival", ylim=(1e-2, 1.1))
+    for name, values in survival.items():
+        axes[1].semilogy(times, values, label=f"from {name}")
+    axes[1].semilogy(times, np.exp(-found.rate * times), "k--", label="$e^{-kt}$, $k$ the rate")
+    axes[1].set(
+        xlabel="time", ylabel="fraction of paths not yet in B", title=f"rate {found.rate:.5f}", ylim=(1e-2, 1.3)
+    )
     axes[1].legend()
     figure.savefig(out / "transition.png", dpi=150)
     plt.close(figure)
@@ -115,8 +121,8 @@ def main(out, cells=112):
     potential = MultiscalePotential(2, 1, TEMPERATURE, mueller_brown(TEMPERATURE).confining, rugged)
     equation = EffectiveFokkerPlanck(potential, BOX, (cells, cells), rtol=1e-4)
     found, law = rates(equation)
-    times = np.linspace(0.0, 4.0 / found.rate, 60)
-    survival = law.survival(times, UPPER)
+    times = np.linspace(0.0, 3.0 / found.rate, 91)
+    survival = {"A": law.survival(times, UPPER), "the third well": law.survival(times, BETWEEN)}
     if MPI.COMM_WORLD.rank == 0:
         out = Path(out)
         out.mkdir(parents=True, exist_ok=True)

@@ -292,6 +292,8 @@ class EffectiveLangevin:
         h, keys = checks.number("step", step, above=0.0), key_words(checks.seed(seed))
         checks.evaluated("drift", self.drift, start[:2], (self.dim,), broadcast=False)
         checks.evaluated("noise", self.noise, start[:2], (self.dim, self.dim), broadcast=False)
+        checks.leaves_alone("drift", self.drift, start[:2])
+        checks.leaves_alone("noise", self.noise, start[:2])
         return start, h, keys
 
     def _check_rate(self, step: PlatenStep, h: float, n: int) -> None:

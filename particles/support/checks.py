@@ -203,6 +203,19 @@ def called(
     return values
 
 
+def leaves_alone(name: str, function: Callable[[np.ndarray], Any], points: np.ndarray) -> None:
+    """Refuse a user's function that writes into the points (P, d) that it is given.
+
+    Raises:
+        InvalidArgument: it does.
+    """
+    given = points.copy()
+    with np.errstate(all="ignore"):
+        function(given)
+    if not np.array_equal(given, points):
+        raise InvalidArgument(name, "must not change the points that it is given; copy them first")
+
+
 def profile(name: str, function: Profile, points: np.ndarray, *, nonnegative: bool = False) -> np.ndarray:
     """Return the values of a profile, a callable from points (P,) to values (P,) or a number, at the points."""
     return evaluated(name, function, points, nonnegative=nonnegative)

@@ -140,15 +140,35 @@ def compare_ranks(grid: Grid, coefficients: Coefficients) -> None:
     """
     if grid.comm.size == 1:
         return
-    low, high = grid.box.T
-    x = low + (high - low) * np.random.Generator(np.random.Philox(key=SETTINGS.faces)).random(
-        (SETTINGS.faces, grid.dim)
-    )
+    x = _anywhere(grid)
     own = on_all_ranks(grid.comm, lambda: (exponent_at(coefficients, x), mobility_at(coefficients, x)))
     for name, values in zip(("free_energy", "mobility"), own):
-        first = grid.comm.bcast(values)
-        if grid.comm.allreduce(int(np.abs(values - first).max() > SETTINGS.period_rtol * np.abs(first).max())):
-            raise InvalidArgument(name, "must be the same on all ranks; it differs between them")
+        _compare(grid, name, values)
+
+
+def compare_function(grid: Grid, name: str, function: Callable[[np.ndarray], ArrayLike]) -> None:
+    """Compare the values of a user's function on all ranks at random points of the box; collective.
+
+    Raises:
+        InvalidArgument: on all ranks; they differ, or are no real numbers (P,).
+    """
+    x = _anywhere(grid)
+    values = on_all_ranks(grid.comm, lambda: function_at(name, function, x))
+    if grid.comm.size > 1:
+        _compare(grid, name, values)
+
+
+def _anywhere(grid: Grid) -> np.ndarray:
+    """Random points (P, d) of the box, the same on all ranks."""
+    low, high = grid.box.T
+    generator = np.random.Generator(np.random.Philox(key=SETTINGS.faces))
+    return np.asarray(low + (high - low) * generator.random((SETTINGS.faces, grid.dim)))
+
+
+def _compare(grid: Grid, name: str, values: np.ndarray) -> None:
+    first = grid.comm.bcast(values)
+    if grid.comm.allreduce(int(np.abs(values - first).max() > SETTINGS.period_rtol * np.abs(first).max())):
+        raise InvalidArgument(name, "must be the same on all ranks; it differs between them")
 
 
 def check_periods(grid: Grid, coefficients: Coefficients, rtol: float) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from mpi4py import MPI
 from numpy.typing import ArrayLike
 
 from scaling_limits.meshes.spread_values import SpreadRows
@@ -22,7 +23,7 @@ from scaling_limits.particles.support.checks import times as checked_times
 from ..time.checkpoint import Checkpoint
 from ..time.density_integrator import NEAR, WHAT, DensityIntegrator, IntegratorState, StepChoice, entropy_terms
 from ..time.resolvents import Resolvents, ResolventScheme
-from .coefficients import function_at
+from .coefficients import compare_function, function_at
 from .density_evolution import DensityEvolution, Moments
 from .hitting.killed_chain import KilledChain
 from .hitting.target_sets import Indicator, TargetSet
@@ -202,7 +203,9 @@ def evolve(
     """The densities at times; see `FokkerPlanck.evolve`."""
     comm, grid = equation.comm, equation.grid
     snapshots, choice = on_all_ranks(comm, lambda: _chosen(equation, times, scheme, step))
-    every, shown = on_all_ranks(comm, lambda: (number("every", every, least=0.0), flag("progress", progress)))
+    every, shown = on_all_ranks(
+        comm, lambda: (number("checkpoint_every", every, least=0.0), flag("progress", progress))
+    )
     same_on_all_ranks(
         comm, times=snapshots, step=choice.step, scheme=scheme.name, checkpoint=checkpoint is None,
         checkpoint_every=every, absorbing=absorbing is None,
@@ -259,7 +262,13 @@ def _with_stops(times: np.ndarray, fastest: float) -> tuple[np.ndarray, np.ndarr
     """The times with stops on each long way, and the places of the times among them.
 
     Steps are dyadic parts of the way between two stops: at the start of a long one they must be below 2^-60 of it.
+
+    Raises:
+        InvalidArgument: times whose number of fastest relaxations is no double.
     """
+    longest = np.finfo(float).max / max(fastest, 1.0)
+    if times[-1] > longest:
+        raise InvalidArgument("times", f"must be at most {longest:.2g} here, not {times[-1]:g}")
     starts = np.concatenate([[0.0], times[:-1]])
     stops = [times]
     for start, end in zip(starts, times):
@@ -292,12 +301,16 @@ def _start(equation: ReversibleDiffusion, initial: Initial, chain: KilledChain) 
     comm, grid = equation.comm, equation.grid
     if isinstance(initial, PointStart):
         return on_all_ranks(comm, lambda: initial.probabilities(grid, chain.all_free))[grid.own]
+    compare_function(grid, "initial", initial)
     values = on_all_ranks(comm, lambda: function_at("initial", initial, grid.points, nonnegative=True))
-    total = float(comm.allreduce(float((values * grid.volumes).sum())))
-    if total <= 0:
+    largest = float(comm.allreduce(float(values.max(initial=0.0)), MPI.MAX))
+    if largest <= 0:
         raise InvalidArgument("initial", "is 0 at all nodes; take more cells, or a wider density")
+    # sums of the largest doubles are infinite
+    values = values / largest
+    total = float(comm.allreduce(float((values * grid.volumes).sum())))
     if not equation.generator.quiet:
-        _look_between_nodes(equation, initial, total)
+        _look_between_nodes(equation, initial, total, largest)
     probabilities, alive = values * grid.volumes / total, equation.generator.root > 0
     beyond = comm.allreduce(float(probabilities[~alive].sum()))
     if beyond > SETTINGS.beyond:
@@ -308,17 +321,21 @@ def _start(equation: ReversibleDiffusion, initial: Initial, chain: KilledChain) 
 
 
 def _look_between_nodes(
-    equation: ReversibleDiffusion, initial: Callable[[np.ndarray], ArrayLike], total: float
+    equation: ReversibleDiffusion, initial: Callable[[np.ndarray], ArrayLike], total: float, largest: float
 ) -> None:
-    """Warn where the sum of the initial density over the nodes is not its integral over the cells."""
+    """Warn where the sum of the initial density over the nodes is not its integral over the cells, both by its largest
+    value at a node.
+    """
 
     def mass(x: np.ndarray, weights: np.ndarray) -> np.ndarray:
-        return weights @ function_at("initial", initial, x, nonnegative=True)
+        with np.errstate(over="ignore"):
+            return weights @ (function_at("initial", initial, x, nonnegative=True) / largest)
 
     in_cells = float(integral(equation.grid, mass, SETTINGS.between))
     # one that is 0 at all those points is meant to live on nodes: a start at one of them
-    if in_cells > 0 and abs(in_cells - total) > SETTINGS.unseen * max(in_cells, total) and equation.comm.rank == 0:
-        message = f"the integral of the initial density is {in_cells:.3g} by points in cells, and {total:.3g} by nodes"
+    seen = in_cells == 0 or abs(in_cells - total) <= SETTINGS.unseen * min(max(in_cells, total), np.finfo(float).max)
+    if not seen and equation.comm.rank == 0:
+        message = f"the integral of the initial density is {in_cells / total:.3g} times its sum over the nodes"
         warn(f"{message}: it varies faster than the cells; take more cells", Unresolved)
 
 

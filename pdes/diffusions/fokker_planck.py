@@ -169,7 +169,8 @@ class ReversibleFokkerPlanck(ReversibleDiffusion):
         """
         if self.on_mesh is not None:
             return self.on_mesh.evolve(initial, times, scheme, step, checkpoint, progress, absorbing)
-        killing = None if absorbing is None else indicator("absorbing", absorbing)
+        same_on_all_ranks(self.comm, absorbing=absorbing is None)
+        killing = None if absorbing is None else indicator("absorbing", absorbing, self.comm)
         return evolve(self, initial, times, scheme, step, checkpoint, checkpoint_every, progress, killing)
 
     def functions(self, mesh: Mesh | None = None, degree: int = 1) -> tuple[fem.Function, fem.Function]:
@@ -232,7 +233,7 @@ class ReversibleFokkerPlanck(ReversibleDiffusion):
         """
         if self.on_mesh is not None:
             return self.on_mesh.mean_first_passage_time(target)
-        return passage_time(self, indicator("target", target))
+        return passage_time(self, indicator("target", target, self.comm))
 
     def committor(self, a: GivenSet, b: GivenSet) -> ScalarField | MeshField:
         """The probability q to reach b before a: -div(sigma pi M grad q) = 0 between them, q = 0 in a and 1 in b.
@@ -253,7 +254,7 @@ class ReversibleFokkerPlanck(ReversibleDiffusion):
         """
         if self.on_mesh is not None:
             return self.on_mesh.committor(a, b)
-        return committor(self, indicator("a", a), indicator("b", b))
+        return committor(self, indicator("a", a, self.comm), indicator("b", b, self.comm))
 
     def transition(self, a: GivenSet, b: GivenSet, *, bounds: bool = False) -> Transition | MeshTransition:
         """The transitions from a set a to a set b in equilibrium: frequency, rates, duration, density, current,
@@ -277,7 +278,7 @@ class ReversibleFokkerPlanck(ReversibleDiffusion):
         """
         if self.on_mesh is not None:
             return self.on_mesh.transition(a, b, bounds)
-        return transition(self, indicator("a", a), indicator("b", b), bounds)
+        return transition(self, indicator("a", a, self.comm), indicator("b", b, self.comm), bounds)
 
     def first_passage(self, target: GivenSet) -> FirstPassage | MeshFirstPassage:
         """The law of the time to reach a set: mean and variance as fields, and survival.
@@ -297,7 +298,7 @@ class ReversibleFokkerPlanck(ReversibleDiffusion):
         """
         if self.on_mesh is not None:
             return self.on_mesh.first_passage(target)
-        return first_passage(self, indicator("target", target))
+        return first_passage(self, indicator("target", target, self.comm))
 
     def quasi_stationary(self, target: GivenSet) -> QuasiStationary | MeshQuasiStationary:
         """The quasi-stationary law: that of paths which have not reached a set for long, and the rate at which they do.
@@ -319,7 +320,7 @@ class ReversibleFokkerPlanck(ReversibleDiffusion):
         """
         if self.on_mesh is not None:
             return self.on_mesh.quasi_stationary(target)
-        return quasi_stationary(self, indicator("target", target))
+        return quasi_stationary(self, indicator("target", target, self.comm))
 
     def poisson(self, source: Callable[[np.ndarray], ArrayLike]) -> ScalarField | MeshField:
         """The Poisson equation of the generator: -div(sigma pi M grad f) = pi (g - <g>), <f> = 0.

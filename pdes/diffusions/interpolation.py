@@ -38,16 +38,21 @@ def corners(grid: Grid, points: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.
     return nodes, cell, np.prod(np.where(which, offset, 1.0 - offset), axis=2)
 
 
-def inside(grid: Grid, points: ArrayLike) -> np.ndarray:
+def inside(grid: Grid, points: ArrayLike, name: str = "points") -> np.ndarray:
     """Return points (P, d) in the box; those beyond a period are taken back.
+
+    Args:
+        grid: gives the box.
+        points: (P, d).
+        name: of the argument that they were given by.
 
     Raises:
         InvalidArgument: a wrong shape, or a point outside of the box.
     """
-    x = checked_points("points", points, grid.dim)
+    x = checked_points(name, points, grid.dim)
     low, high = grid.box.T
     slack = 1e-9 * (high - low)
     walls = ~np.array(grid.periodic)
     if (walls & ((x < low - slack) | (x > high + slack))).any():
-        raise InvalidArgument("points", f"must be in the box {grid.box.tolist()}")
+        raise InvalidArgument(name, f"must be in the box {grid.box.tolist()}")
     return np.where(walls, np.clip(x, low, high), low + (x - low) % (high - low))

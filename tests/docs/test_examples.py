@@ -129,7 +129,9 @@ def test_transition(shared_folder, capsys):
     """The interval, the flux and the mean time are asserted in the example; the survival is exponential."""
     found, survival = example("transition").main(shared_folder, cells=48)
     assert "certainly in" in capsys.readouterr().out
-    assert survival[-1] == pytest.approx(np.exp(-4), rel=0.1)
+    assert survival["A"][-1] == pytest.approx(np.exp(-3), rel=0.1)
+    # after the first steps, paths from the third well are those of the committor, which is small there
+    assert 0.02 < survival["the third well"][2] < 0.2
     assert found.upper - found.lower < 0.05 * found.frequency
     drawn(shared_folder, {"transition.png"})
 

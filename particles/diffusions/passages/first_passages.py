@@ -70,9 +70,28 @@ class FirstPassages:
         """The rate of an exponential law of T, most likely: hits over the time of all paths, and its standard error.
 
         Right with censored paths too, as long as T is exponential: where the time to forget the start is short against
-        1/rate. Without a hit the rate is 0, and the error that of one hit.
+        1/rate and the limit; else see `rate_after`. Without a hit the rate is 0, and the error that of one hit.
         """
-        hits, total = self.runs - self.censored, float(self._observed.sum())
+        return self.rate_after(0.0)
+
+    def rate_after(self, time: float) -> tuple[float, float]:
+        """The rate of those paths that go on at a time, from then on, when they have forgotten their start.
+
+        Args:
+            time: of forgetting, below the limit; hits at time 0 count for 0 only.
+
+        Returns:
+            Hits after that time over the time that paths go on after it, and its standard error; 0, and the error that
+            of one hit, if there are none; infinite where no path goes on.
+
+        Raises:
+            InvalidArgument: a time that is negative, or not before the limit.
+        """
+        start = checks.number("time", time, least=0.0)
+        if start >= self.limit:
+            raise InvalidArgument("time", f"must be before the limit {self.limit:g}, not {start:g}")
+        total = float(np.maximum(self._observed - start, 0.0).sum())
+        hits = int(((self.hit >= 0) & ((self.times > start) | (start == 0.0))).sum())
         if total == 0.0:
             return math.inf, math.inf
         return hits / total, math.sqrt(max(hits, 1)) / total

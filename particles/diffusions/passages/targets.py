@@ -151,6 +151,7 @@ def _checked(name: str, argument: str, function: Function, start: np.ndarray) ->
         if values.shape != (number,) or values.dtype.kind not in "bf":
             text = f"must return truth values or levels ({number},), not {values.dtype} of shape {values.shape}"
             raise InvalidArgument(argument, text)
+    checks.leaves_alone(argument, function, points)
     if values.dtype.kind == "f":
         _check_level(argument, function, start)
     made = compiled(argument, function, np.ascontiguousarray(points.T).T, example=EXAMPLE)
@@ -158,10 +159,11 @@ def _checked(name: str, argument: str, function: Function, start: np.ndarray) ->
 
 
 def _check_level(argument: str, function: Function, start: np.ndarray) -> None:
-    """Refuse a level that has two values only: it is no level, whose gradient tells how far the boundary is.
+    """Refuse a level that has two values only, such as truth values as floats: its gradient does not tell how far the
+    boundary is, and where it is 0, paths are inside.
 
     Raises:
-        InvalidArgument: around the starts it has one value inside and one outside.
+        InvalidArgument: around the starts it has two values only, or is 0 everywhere.
     """
     normal = np.random.Generator(np.random.Philox(key=AROUND)).standard_normal((len(DISTANCES), AROUND, start.shape[1]))
     x = (start[0] + DISTANCES[:, None, None] * normal).reshape(-1, start.shape[1])
@@ -172,6 +174,6 @@ def _check_level(argument: str, function: Function, start: np.ndarray) -> None:
         # it may not be made for points far away
         return
     values = np.unique(values[np.isfinite(values)])
-    if len(values) == 2 and values[0] < 0 < values[1]:
-        text = f"gives the values {values[0]:g} and {values[1]:g} only, and is no level: return truth values, or a"
+    if len(values) == 2 or (len(values) == 1 and values[0] == 0.0):
+        text = f"gives the values {values[0]:g} and {values[-1]:g} only, and is no level: return truth values, or a"
         raise InvalidArgument(argument, f"{text} function that is smooth near its boundary")

@@ -34,6 +34,7 @@ class ErrorSettings:
         safety: of the estimate.
         around: part of the nodes along each direction in which the largest estimate counts for a node.
         said: relative error from which a warning says so.
+        rare: Psi/sigma above its minimum from which a warning says how rarely paths are at the place.
     """
 
     least: float = 1.0
@@ -44,6 +45,7 @@ class ErrorSettings:
     safety: float = 1.5
     around: float = 1.0 / 24.0
     said: float = 0.02
+    rare: float = 5.0
 
 
 SETTINGS = ErrorSettings()
@@ -98,7 +100,7 @@ def telling(grid: Grid, number: int) -> bool:
 def observed_order(changes: Sequence[ArrayLike]) -> tuple[np.ndarray, np.ndarray]:
     """The orders (...) that d_1, d_2, d_3 (...) tell, as far as known, and the largest that is believed of them."""
     arrays = [np.maximum(np.asarray(change, dtype=float), TINY) for change in changes]
-    orders = [np.log2(old / new) for new, old in pairwise(arrays)]
+    orders = [np.log2(old) - np.log2(new) for new, old in pairwise(arrays)]
     if not orders:
         return (np.full(arrays[0].shape, SETTINGS.least),) * 2
     least, most, order = SETTINGS.least, np.full(arrays[0].shape, SETTINGS.most[0]), orders[0]
@@ -139,7 +141,7 @@ def around(grid: Grid, errors: np.ndarray) -> np.ndarray:
     return np.where(np.isnan(errors), np.nan, spread)
 
 
-def say(grid: Grid, errors: np.ndarray | None, size: float, rtol: float) -> None:
+def say(grid: Grid, errors: np.ndarray | None, size: float, rtol: float, exponent: np.ndarray | None = None) -> None:
     """Warn of an error of a field that is large or not known, on rank 0.
 
     Args:
@@ -147,6 +149,7 @@ def say(grid: Grid, errors: np.ndarray | None, size: float, rtol: float) -> None
         errors: at the nodes (size,), or None.
         size: of the field.
         rtol: relative error that was asked for.
+        exponent: Psi/sigma at the nodes (size,), or None: with it the warning tells how rarely paths are at the place.
     """
     if grid.comm.rank > 0:
         return
@@ -154,8 +157,13 @@ def say(grid: Grid, errors: np.ndarray | None, size: float, rtol: float) -> None
         message = "the error that the cells leave is not known: cells twice as large do not resolve the sets"
         warn(f"{message}; take more cells", Unresolved)
     elif not (worst := float(np.nanmax(errors)) / max(size, TINY)) <= max(SETTINGS.said, rtol):
-        place = [float(f"{c:.4g}") for c in grid.coordinates(np.array([int(np.nanargmax(errors))]))[0]]
-        message = f"the solution is known to about {worst:.0e} of its largest value only near x = {place}"
+        node = int(np.nanargmax(errors))
+        place = [float(f"{c:.4g}") for c in grid.coordinates(np.array([node]))[0]]
+        known = f"known to about {worst:.0e} of its largest value only" if worst < 1 else "not known"
+        message = f"the solution is {known} near x = {place}"
+        depth = 0.0 if exponent is None else float(exponent[node] - exponent.min())
+        if depth > SETTINGS.rare:
+            message += f", where the equilibrium is e^-{depth:.0f} of its largest value (error_at tells other places)"
         warn(f"{message}; take more cells", Unresolved)
 
 

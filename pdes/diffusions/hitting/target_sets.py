@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from mpi4py import MPI
 from scipy import ndimage
 
 from scaling_limits.meshes.box import Grid
@@ -44,16 +45,20 @@ SETTINGS = SetSettings()
 Indicator = Callable[[np.ndarray], np.ndarray]
 
 
-def indicator(name: str, given: object) -> Indicator:
-    """Return what a user gave as a set of a box: from points (P, d) to truth values (P,).
+def indicator(name: str, given: object, comm: MPI.Comm) -> Indicator:
+    """Return what a user gave as a set of a box: from points (P, d) to truth values (P,); collective.
 
     Raises:
-        InvalidArgument: it is not callable.
+        InvalidArgument: on all ranks; it is not callable.
     """
-    if not callable(given):
-        message = "must be a callable from points (P, d) to truth values (P,)"
-        raise InvalidArgument(name, f"{message}, not {shown(given)}; tags of entities are for meshes")
-    return given
+
+    def checked() -> Indicator:
+        if not callable(given):
+            message = "must be a callable from points (P, d) to truth values (P,)"
+            raise InvalidArgument(name, f"{message}, not {shown(given)}; tags of entities are for meshes")
+        return given
+
+    return on_all_ranks(comm, checked)
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,7 +116,8 @@ def intervals(grid: Grid, sets: tuple[TargetSet, ...]) -> list[np.ndarray]:
     for one, parts in zip(sets, intervals_of_sets):
         if not len(parts):
             count = _looks(grid).size
-            raise InvalidArgument(one.name, f"has none of {count} points of the box in it; take more cells")
+            text = f"has none of {count} points of the box in it; a set may be a single point only where that is a node"
+            raise InvalidArgument(one.name, f"{text}, or take an interval, or more cells")
         if np.diff(parts).sum() >= high - low - tiny:
             raise InvalidArgument(one.name, "covers the whole box")
     shifts = (0.0, high - low, low - high) if grid.periodic[0] else (0.0,)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -85,6 +85,10 @@ class EdgeCurrents:
         cut = share[node] * chain.cut.rate * np.where(chain.cut.set == 1, backward[node], -forward[node])
         assert len(share) == grid.size
         return cls(chain, along, cut)
+
+    def times(self, factor: float) -> EdgeCurrents:
+        """The current multiplied by a factor."""
+        return replace(self, along=factor * self.along, cut=factor * self.cut)
 
     def total(self) -> tuple[float, float]:
         """The current into set 1, and that out of set 0; collective."""

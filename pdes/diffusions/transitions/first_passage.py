@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from scaling_limits.particles import InvalidArgument
-from scaling_limits.particles.sampling.ranks import on_all_ranks
+from scaling_limits.particles.sampling.ranks import on_all_ranks, same_on_all_ranks
+from scaling_limits.particles.support.checks import real_array, shown
 from scaling_limits.particles.support.not_pickled import NotPickled
 
 from ...time.resolvents import RESOLVENT4
@@ -79,7 +80,7 @@ class FirstPassage(NotPickled):
         """P(tau > t), and the estimated error (T,) that the cells leave, by larger ones; see `survival`. Infinite where
         these do not resolve the set.
         """
-        start = initial if callable(initial) else self._start(initial)
+        start = self._start(initial)
         runs = solved(self.equation, lambda equation: self._run(equation, start, times))
         values = [run.survival for run in runs]
         shapes = [one.distances(other) for one, other in pairwise(runs)]
@@ -140,17 +141,22 @@ class FirstPassage(NotPickled):
         held = (self._set.holds, 0.0)
         return BetweenNodes(self.mean.grid, self.mean.nodal**2 + self.variance.nodal, (held,))
 
-    def _start(self, point: ArrayLike) -> PointStart:
+    def _start(self, initial: Callable[[np.ndarray], ArrayLike] | ArrayLike) -> Initial:
+        """The density as it was given, or the point where paths start; collective."""
         grid = self.equation.grid
 
-        def checked() -> PointStart:
-            x = np.asarray(point, dtype=float)
+        def checked() -> Initial:
+            if callable(initial):
+                return initial
+            x = real_array("initial", initial)
             if x.shape != (grid.dim,):
-                raise InvalidArgument("initial", f"must be a callable, or a point ({grid.dim},), not {point!r}")
-            place = inside(grid, x[None])
+                raise InvalidArgument("initial", f"must be a callable, or a point ({grid.dim},), not {shown(initial)}")
+            place = inside(grid, x[None], "initial")
             return PointStart(place[0], bool(self._set.holds(place)[0]), self._second_moment)
 
-        return on_all_ranks(grid.comm, checked)
+        start = on_all_ranks(grid.comm, checked)
+        same_on_all_ranks(grid.comm, initial=start.point if isinstance(start, PointStart) else "a density")
+        return start
 
 
 def first_passage(equation: ReversibleDiffusion, target: Indicator) -> FirstPassage:

@@ -212,7 +212,10 @@ def _on_a_grid(equation: ReversibleDiffusion, sets: tuple[TargetSet, ...], bound
     if bounds:
         interval = frequency_bounds(equation, sets[0].function, sets[1].function)
         lower, upper = interval.lower, interval.upper
+        of_cells = numbers["frequency"]
         numbers, errors = _within(numbers, errors, lower, upper)
+        # the current that is returned has the frequency that is returned
+        currents = currents.times(numbers["frequency"] / of_cells)
     return Transition(
         forward, backward, ScalarField(grid, density, at_nodes), currents.field(), **numbers,
         errors=errors, flux=flux, lower=lower, upper=upper,
@@ -252,6 +255,8 @@ def _grid_numbers(problem: GridProblem) -> tuple[EdgeCurrents, dict[str, float]]
         raise InvalidArgument("b", "is joined to a by single edges: their gap is not resolved; take more cells")
     currents = EdgeCurrents.of(chain, problem.shares)
     into, out = currents.total()
+    if not into > 0:
+        raise NotConverged("a transition", "its frequency is no double", "take a higher temperature")
     if not abs(into - out) <= BALANCED * into:
         raise NotConverged(
             "a transition", f"{out:.6e} leaves a and {into:.6e} enters b", "take more cells, or a higher temperature"

@@ -97,6 +97,13 @@ class Object:
 
 
 RIGHT = lambda x: 1 - x[:, 0]  # noqa: E731
+
+
+def writing(x):
+    x[:, 0] += 0.1
+    return 1 - x[:, 0]
+
+
 TARGETS = [
     *[(t, "targets") for t in (None, 3, "x", [], {}, (), {1: RIGHT}, {"": RIGHT}, [RIGHT] * 33, np.eye(2), {RIGHT})],
     *[
@@ -113,6 +120,9 @@ TARGETS = [
     ([lambda x: x[:, 0] > 1, lambda x: np.sqrt(x[:, 0] - 1)], r"targets\[1\]"),
     (lambda x: np.where(x[:, 0] > 0.5, -1.0, 1.0), "targets"),
     ([lambda x: np.sign(1 - x[:, 0]) + 0.5 * np.sign(1 - x[:, 0])], r"targets\[0\]"),
+    (lambda x: (x[:, 0] > 0.5) * 1.0, "targets"),
+    (lambda x: 0.0 * x[:, 0], "targets"),
+    (writing, "targets"),
 ]  # fmt: skip
 
 

@@ -193,6 +193,14 @@ def test_rate_of_two_wells():
     assert limited.times[limited.hit >= 0].mean() < 0.5 * exact
     # the time to forget the start is about 1 of 40
     assert abs(limited.rate[0] * exact - 1) < 5 * limited.rate[1] * exact + 0.03
+    # and without it there is no such allowance
+    rate, error = limited.rate_after(4.0)
+    assert abs(rate * exact - 1) < 5 * error * exact + 5e-3
+    late = limited.times[limited.times > 4.0]
+    assert rate == pytest.approx((late < np.inf).sum() / (np.minimum(late, 40.0) - 4.0).sum(), rel=1e-12)
+    for time in (-1.0, 40.0, math.nan, "4"):
+        with pytest.raises(InvalidArgument, match="time"):
+            limited.rate_after(time)
     kept = np.minimum(limited.times, 40.0)
     assert (limited.mean, limited.standard_error) == (kept.mean(), pytest.approx(kept.std(ddof=1) / 4000**0.5))
 

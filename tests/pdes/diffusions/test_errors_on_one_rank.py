@@ -67,6 +67,25 @@ def test_sets(dim, calls):
         equation(dim).committor(inside, failing(beyond, calls=calls))
 
 
+@pytest.mark.parametrize("call", [
+    lambda fp, given: fp.mean_first_passage_time(given), lambda fp, given: fp.first_passage(given),
+    lambda fp, given: fp.transition(inside, given), lambda fp, given: fp.evolve(even, [0.1], absorbing=given),
+])  # fmt: skip
+def test_no_callable(call):
+    with pytest.raises(InvalidArgument, match="^(target|b|absorbing): "):
+        call(equation(2), 3 if RANK == LAST else beyond)
+
+
+@pytest.mark.skipif(LAST == 0, reason="ranks that differ")
+@pytest.mark.parametrize("start", [lambda: [0.1 + 0.2 * RANK] * 2, lambda: even if RANK else [0.1, 0.1],
+                                   lambda: lambda x: 1 + x[:, 0] * RANK])  # fmt: skip
+def test_starts_that_differ(start):
+    """Otherwise each rank would put its own start on its own nodes."""
+    law = equation(2).first_passage(beyond)
+    with pytest.raises(InvalidArgument, match=r"^initial: .*same on all ranks"):
+        law.survival([0.1], start())
+
+
 @pytest.mark.parametrize("dim", [1, 2])
 def test_coefficients(dim):
     """In each of the places that ask for M or Psi."""

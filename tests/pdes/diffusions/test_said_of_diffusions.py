@@ -1,5 +1,7 @@
 """What a lattice, a solver or elements do not see of a diffusion is said; what they see is right."""
 
+import warnings
+
 import numpy as np
 import pytest
 from diffusions import Given, rotated
@@ -85,6 +87,27 @@ def test_initial_densities_that_nodes_do_not_see_are_said():
         flat.evolve(peaks, [0.01])
     run = flat.evolve(lambda x: np.isclose(x[:, 0], 1.0).astype(float), [0.0])
     assert run[0].mean()[0] == pytest.approx(1.0)  # a start at a node, on purpose
+
+
+@pytest.mark.filterwarnings("ignore:the solution is")
+def test_sources_that_nodes_do_not_see_are_said():
+    """A spike between the nodes: on them it is 0, and so is the solution."""
+    unit = lambda x: np.repeat(np.eye(2)[None], len(x), axis=0)  # noqa: E731
+    flat = FokkerPlanck(Given(unit, lambda x: 0 * x[:, 0]), [(0, 1), (0, 1)], (20, 20))
+    with pytest.warns(Unresolved, match="the mean of .source. .* varies faster than the cells"):
+        flat.poisson(lambda x: np.exp(-(((x - 0.51) / 5e-3) ** 2).sum(axis=1)))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        flat.poisson(lambda x: np.cos(np.pi * x[:, 0]))
+
+
+def test_densities_of_any_size():
+    """Sums of the largest doubles: the start is normalised first."""
+    flat = on_a_line(lambda x: x[:, 0] ** 2 / 2, -3, 3, 60)
+    start = lambda x: np.exp(-((x[:, 0] - 1) ** 2))  # noqa: E731
+    runs = [flat.evolve(lambda x, f=f: f * start(x), [0.1]) for f in (1.0, 1.7e308, 1e-300)]
+    for run in runs[1:]:
+        np.testing.assert_allclose(run.probabilities, runs[0].probabilities, rtol=1e-9)
 
 
 def test_results_can_be_gone_through():

@@ -10,7 +10,7 @@ from rates import assert_rate
 from scipy import integrate
 
 from scaling_limits.particles import InvalidArgument
-from scaling_limits.pdes import FokkerPlanck, Unresolved
+from scaling_limits.pdes import FokkerPlanck, NotConverged, Unresolved
 
 LEFT, RIGHT = (lambda x: x[:, 0] <= -0.83), (lambda x: x[:, 0] >= 0.9)
 
@@ -131,6 +131,12 @@ def test_intervals_and_the_lattice_agree(barrier):
     discs = [lambda x, c=c: (x[:, 0] - c) ** 2 + x[:, 1] ** 2 < 0.04 for c in (-1.0, 1.0)]
     tr, grid = fp.transition(*discs, bounds=True), fp.transition(*discs)
     assert tr.lower <= tr.frequency <= tr.upper
+    # the current is scaled with the frequency
+    assert tr.flux(lambda x: x[:, 0] < 0.1) == pytest.approx(tr.frequency, rel=1e-10)
+    scale = tr.frequency / grid.frequency
+    np.testing.assert_allclose(
+        tr.current.values, grid.current.values * scale, rtol=1e-10, atol=1e-12 * np.abs(tr.current.values).max()
+    )
     assert tr.lower - grid.error <= grid.frequency <= tr.upper + grid.error
     assert tr.rate / tr.frequency == pytest.approx(grid.rate / grid.frequency, rel=1e-12)
 
@@ -194,6 +200,29 @@ def test_quasi_stationary_law_of_an_interval():
         assert rate * deep.mean_first_passage_time(RIGHT).at([[-1.0, 0.0][:dim]])[0] == pytest.approx(1, rel=2e-3)
 
 
+@pytest.mark.filterwarnings("ignore:the solution is", "ignore:M or Psi jumps")
+def test_variances_behind_a_slope():
+    """95 sigma above the wall: T and its variance on a line, with a nuisance across. Slopes of T are rounding there."""
+    tensor = lambda x: np.exp(3 * np.sin(2 * x[:, 1]))[:, None, None] * np.diag([0, 1]) + np.diag([1, 0])  # noqa: E731
+    slope = Given(tensor, lambda x: 50 * x[:, 0] + 3 * np.cos(4 * x[:, 1]))
+    law = FokkerPlanck(slope, [(-1.3, 1.3), (-1, 1)], (80, 33)).first_passage(lambda x: x[:, 0] > 0.61)
+    points = np.array([[-1.3, 0.3], [-0.5, -0.5], [0.5, 0.1], [0.6, 0.1]])
+    longest = np.exp(95.5) / 2500
+    share = 1 - np.exp(50 * (points[:, 0] - 0.61))
+    # a path falls back with this probability, and then takes an exponential time
+    for field, exact in ((law.mean, share * longest), (law.variance, (2 * share - share**2) * longest**2)):
+        assert (np.abs(field.at(points) - exact) <= field.error_at(points)).all()
+        assert np.abs(field.at(points) / exact - 1).max() < 0.6
+
+
+@pytest.mark.filterwarnings("ignore:M or Psi jumps", "ignore:the solution is", "ignore:rates and durations")
+def test_transitions_through_a_wall():
+    """A frequency of 0 is refused, not divided by."""
+    wall = Given(unit(2), lambda x: np.where(np.abs(x[:, 0]) < 0.3, 1e5, 0.0))
+    with pytest.raises((NotConverged, InvalidArgument)):
+        FokkerPlanck(wall, [(-1.8, 1.8), (-2, 2)], (48, 24)).transition(LEFT, RIGHT)
+
+
 @pytest.mark.filterwarnings("ignore:the solution is known")
 def test_errors_of_evolutions_are_of_their_size():
     """An Ornstein-Uhlenbeck process: the true distance in total variation is between 0.3 and 1 of the estimate."""
@@ -223,7 +252,9 @@ def test_errors_of_evolutions_are_of_their_size():
         (lambda fp: fp.transition(LEFT, RIGHT).current.at([[9.0] * fp.dim]), "points"),
         (lambda fp: fp.first_passage(None), "target"),
         (lambda fp: fp.first_passage(RIGHT).survival([1.0], [0.0] * 5), "initial"),
-        (lambda fp: fp.first_passage(RIGHT).survival([1.0], [7.0] * fp.dim), "points"),
+        (lambda fp: fp.first_passage(RIGHT).survival([1.0], [7.0] * fp.dim), "initial"),
+        (lambda fp: fp.first_passage(RIGHT).survival([1.0], ["0.1"] * fp.dim), "initial"),
+        (lambda fp: fp.first_passage(RIGHT).survival([1e308], [0.0] * fp.dim), "times"),
         (lambda fp: fp.first_passage(RIGHT).survival([-1.0], [0.0] * fp.dim), "times"),
         (lambda fp: fp.quasi_stationary(lambda x: x[:, 0] > -9), "target"),
         (lambda fp: fp.evolve(lambda x: np.ones(len(x)), [1.0], absorbing=3), "absorbing"),
