@@ -158,7 +158,7 @@ EVOLUTIONS = [
     *[({"step": s}, "step") for s in (-1.0, 0, np.nan, np.inf, "a", 1j, True, [0.1], 1e-30)],
     *[({"progress": p}, "progress") for p in (1, "no", None)],
     *[({"checkpoint": c}, "checkpoint") for c in (3, 1.5, "", ".", "/", "/nowhere/at/all.npz", b"\0" and ["a"])],
-    *[({"checkpoint": "x.npz", "checkpoint_every": e}, "every") for e in (-1, np.nan, "a", None)],
+    *[({"checkpoint": "x.npz", "checkpoint_every": e}, "checkpoint_every") for e in (-1, np.nan, "a", None)],
 ]
 
 

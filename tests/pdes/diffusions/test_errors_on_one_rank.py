@@ -67,6 +67,7 @@ def test_sets(dim, calls):
         equation(dim).committor(inside, failing(beyond, calls=calls))
 
 
+@pytest.mark.filterwarnings("ignore:the solution is", "ignore:rates and durations")
 @pytest.mark.parametrize("call", [
     lambda fp, given: fp.mean_first_passage_time(given), lambda fp, given: fp.first_passage(given),
     lambda fp, given: fp.transition(inside, given), lambda fp, given: fp.evolve(even, [0.1], absorbing=given),
@@ -76,6 +77,7 @@ def test_no_callable(call):
         call(equation(2), 3 if RANK == LAST else beyond)
 
 
+@pytest.mark.filterwarnings("ignore:the solution is")
 @pytest.mark.skipif(LAST == 0, reason="ranks that differ")
 @pytest.mark.parametrize("start", [lambda: [0.1 + 0.2 * RANK] * 2, lambda: even if RANK else [0.1, 0.1],
                                    lambda: lambda x: 1 + x[:, 0] * RANK])  # fmt: skip

@@ -166,7 +166,7 @@ def test_iterative_solvers_give_the_same():
         ({"scheme": IMPLICIT_EULER}, "step"),
         ({"step": -1.0}, "step"),
         ({"progress": "no"}, "progress"),
-        ({"checkpoint": "x", "checkpoint_every": -1}, "every"),
+        ({"checkpoint": "x", "checkpoint_every": -1}, "checkpoint_every"),
     ],
 )
 def test_wrong_evolutions(arguments, name):
