@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from mpi4py import MPI
 from numpy.typing import ArrayLike
 
 from scaling_limits.meshes.spread_values import SpreadRows
@@ -23,14 +21,13 @@ from scaling_limits.particles.support.checks import times as checked_times
 from ..time.checkpoint import Checkpoint
 from ..time.density_integrator import NEAR, WHAT, DensityIntegrator, IntegratorState, StepChoice, entropy_terms
 from ..time.resolvents import Resolvents, ResolventScheme
-from .coefficients import compare_function, function_at
 from .density_evolution import DensityEvolution, Moments
 from .hitting.killed_chain import KilledChain
 from .hitting.target_sets import Indicator, TargetSet
-from .point_start import PointStart
-from .problem import ReversibleDiffusion, integral
-from .scharfetter_gummel import HIGHEST, ScharfetterGummel
+from .problem import ReversibleDiffusion
+from .scharfetter_gummel import ScharfetterGummel
 from .slow_modes import DeflatedResolvents
+from .starts.density_start import Initial, start_probabilities
 
 
 @dataclass(frozen=True)
@@ -44,10 +41,6 @@ class EvolutionSettings:
         noise: a rise of the relative entropy by less, relative to 1 plus the entropy, is put down to rounding in
             solves.
         even: relative entropies below it are rounding (of 1e-10); a state so close to equilibrium is left alone.
-        between: Gauss points along each direction of a cell, at which an initial density is compared with its nodes.
-        unseen: largest relative difference of its integrals by these points and by nodes; where the density jumps,
-            both may differ by the mass of a cell.
-        beyond: part of the initial mass that may be behind walls where no path goes.
         same_field: change of Psi/sigma, log M_ii and M_ij/sqrt(M_ii M_jj) at a node that leaves a checkpoint's problem
             the same.
         same_start: change of the initial density, in total variation, that does so.
@@ -63,9 +56,6 @@ class EvolutionSettings:
     rounding: float = 1e-12
     noise: float = 1e-9
     even: float = 1e-20
-    between: int = 3
-    unseen: float = 0.1
-    beyond: float = 1e-12
     same_field: float = 1e-10
     same_start: float = 1e-12
     same_killing: float = 1e-6
@@ -78,9 +68,6 @@ class EvolutionSettings:
 SETTINGS = EvolutionSettings()
 # below which what has survived is 0
 LEAST_MASS = 1e-290
-
-
-Initial = Callable[[np.ndarray], ArrayLike] | PointStart
 
 
 class ReversibleSystem:
@@ -212,7 +199,7 @@ def evolve(
     )  # fmt: skip
     sets = () if absorbing is None else (TargetSet("absorbing", absorbing, 0.0),)
     chain = KilledChain.of(equation.generator, sets)
-    probabilities = _start(equation, initial, chain)
+    probabilities = start_probabilities(equation, initial, chain)
     _warn_of_turning(equation.generator)
     keeper = None
     if checkpoint is not None:
@@ -291,52 +278,6 @@ def _chosen(
     seconds = SETTINGS.seconds * solves * equation.grid.size
     warn_if_long(f"{solves:.2g} solves of the evolution", seconds, 1, "take a larger step, or none", equation.comm)
     return snapshots, choice
-
-
-def _start(equation: ReversibleDiffusion, initial: Initial, chain: KilledChain) -> np.ndarray:
-    """Probabilities (m,) at the nodes of this rank, which add up to 1 over all ranks, and are 0 where no path goes.
-
-    Those in absorbing sets are dead at once: where no node is free they are 0, and the sum is less.
-    """
-    comm, grid = equation.comm, equation.grid
-    if isinstance(initial, PointStart):
-        return on_all_ranks(comm, lambda: initial.probabilities(grid, chain.all_free))[grid.own]
-    compare_function(grid, "initial", initial)
-    values = on_all_ranks(comm, lambda: function_at("initial", initial, grid.points, nonnegative=True))
-    largest = float(comm.allreduce(float(values.max(initial=0.0)), MPI.MAX))
-    if largest <= 0:
-        raise InvalidArgument("initial", "is 0 at all nodes; take more cells, or a wider density")
-    # sums of the largest doubles are infinite
-    values = values / largest
-    total = float(comm.allreduce(float((values * grid.volumes).sum())))
-    if not equation.generator.quiet:
-        _look_between_nodes(equation, initial, total, largest)
-    probabilities, alive = values * grid.volumes / total, equation.generator.root > 0
-    beyond = comm.allreduce(float(probabilities[~alive].sum()))
-    if beyond > SETTINGS.beyond:
-        message = f"puts {beyond:.1e} of its mass where exp(-Psi/sigma) is below exp(-{HIGHEST:g}) of its maximum"
-        raise InvalidArgument("initial", message)
-    living = np.where(alive, probabilities, 0.0) / (1.0 - beyond) if beyond > 0 else probabilities
-    return np.where(chain.free | ~alive, living, 0.0)
-
-
-def _look_between_nodes(
-    equation: ReversibleDiffusion, initial: Callable[[np.ndarray], ArrayLike], total: float, largest: float
-) -> None:
-    """Warn where the sum of the initial density over the nodes is not its integral over the cells, both by its largest
-    value at a node.
-    """
-
-    def mass(x: np.ndarray, weights: np.ndarray) -> np.ndarray:
-        with np.errstate(over="ignore"):
-            return weights @ (function_at("initial", initial, x, nonnegative=True) / largest)
-
-    in_cells = float(integral(equation.grid, mass, SETTINGS.between))
-    # one that is 0 at all those points is meant to live on nodes: a start at one of them
-    seen = in_cells == 0 or abs(in_cells - total) <= SETTINGS.unseen * min(max(in_cells, total), np.finfo(float).max)
-    if not seen and equation.comm.rank == 0:
-        message = f"the integral of the initial density is {in_cells / total:.3g} times its sum over the nodes"
-        warn(f"{message}: it varies faster than the cells; take more cells", Unresolved)
 
 
 def _problem(equation: ReversibleDiffusion, times: np.ndarray, choice: StepChoice) -> str:

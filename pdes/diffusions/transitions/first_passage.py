@@ -18,7 +18,7 @@ from scaling_limits.particles.support.not_pickled import NotPickled
 from ...time.resolvents import RESOLVENT4
 from ..coefficients import mobility_at
 from ..density_evolution import DensityEvolution
-from ..evolution import Initial, evolve
+from ..evolution import evolve
 from ..hitting.between_nodes import BetweenNodes
 from ..hitting.chain_solver import added
 from ..hitting.coarser_grids import GIVEN, richardson, say_relative, solved
@@ -27,8 +27,9 @@ from ..hitting.line import Line, moments
 from ..hitting.on_grid import GridProblem
 from ..hitting.target_sets import Indicator, TargetSet
 from ..interpolation import inside
-from ..point_start import PointStart
 from ..problem import ReversibleDiffusion
+from ..starts.density_start import Initial
+from ..starts.point_start import PointStart
 
 # part of the error of the law of those that are left that the error of their number has at least
 SHARED = 0.3

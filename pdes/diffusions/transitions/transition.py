@@ -25,6 +25,7 @@ from scaling_limits.particles.support.checks import flag
 from scaling_limits.particles.support.not_pickled import NotPickled
 
 from ..capacity.frequency_bounds import frequency_bounds
+from ..hitting.between_nodes import BetweenNodes
 from ..hitting.chain_solver import added
 from ..hitting.coarser_grids import GIVEN, say_relative
 from ..hitting.fields import ScalarField
@@ -32,11 +33,13 @@ from ..hitting.line import Line, committors
 from ..hitting.line_panels import WEIGHTS, Integrals
 from ..hitting.on_grid import GridProblem, scalar_errors
 from ..hitting.target_sets import Indicator, TargetSet
-from ..problem import ReversibleDiffusion
+from ..problem import ReversibleDiffusion, integral
 from .currents import EdgeCurrents, VectorField
 
 # relative difference of what leaves A and what enters B
 BALANCED = 1e-6
+# Gauss points along each direction of a cell, for the integral of the density of transitions
+POINTS = 3
 # part of the largest relative error of frequency and rates that all numbers have at least
 SHARED = 0.5
 
@@ -192,14 +195,9 @@ def _on_a_grid(equation: ReversibleDiffusion, sets: tuple[TargetSet, ...], bound
     forward = problem.field(_share(problem, 0), lambda other: _share(other, 0), (0.0, 1.0))
     backward = problem.field(_share(problem, 1), lambda other: _share(other, 1), (1.0, 0.0))
     _say(equation, numbers, errors)
-    total = float(np.log(chain.generator.volumes @ np.exp(-chain.generator.exponent))) - chain.generator.lowest
-    between = numbers["mean_duration"] * numbers["frequency"]
-
-    def density(x: np.ndarray) -> np.ndarray:
-        return np.exp(-equation.exponent(x) - total) * forward.interpolant(x) * backward.interpolant(x) / between
-
-    logarithms = -chain.generator.exponent - chain.generator.lowest - total
-    at_nodes = np.exp(logarithms) * forward.nodal * backward.nodal / between
+    # the integral of mu q (1 - q) is the product of these
+    uncertain = sum(errors[name] / numbers[name] for name in ("frequency", "mean_duration"))
+    density = _density(problem, forward, backward, uncertain)
 
     def flux(region: Indicator) -> float:
         indicator = TargetSet("region", region, 0.0)
@@ -217,9 +215,30 @@ def _on_a_grid(equation: ReversibleDiffusion, sets: tuple[TargetSet, ...], bound
         # the current that is returned has the frequency that is returned
         currents = currents.times(numbers["frequency"] / of_cells)
     return Transition(
-        forward, backward, ScalarField(grid, density, at_nodes), currents.field(), **numbers,
+        forward, backward, density, currents.field(), **numbers,
         errors=errors, flux=flux, lower=lower, upper=upper,
     )  # fmt: skip
+
+
+def _density(problem: GridProblem, forward: ScalarField, backward: ScalarField, uncertain: float) -> ScalarField:
+    """The field mu q (1 - q) over its integral, whose relative error is given; collective."""
+    equation, generator = problem.equation, problem.chain.generator
+
+    def product(x: np.ndarray) -> np.ndarray:
+        weight = np.exp(generator.lowest - equation.exponent(x))
+        return np.asarray(weight * np.nan_to_num(forward.interpolant(x)) * np.nan_to_num(backward.interpolant(x)))
+
+    whole = float(integral(problem.grid, lambda x, weights: weights @ product(x), POINTS))
+    pi = np.exp(-generator.exponent) / whole
+    nodal = pi * forward.nodal * backward.nodal
+    errors = None
+    if forward.errors is not None and backward.errors is not None:
+        nodes = problem.grid.nodes
+        # the errors of q and 1 - q are opposite
+        error = np.maximum(forward.errors(nodes), backward.errors(nodes))
+        change = error * (np.abs(backward.nodal - forward.nodal) + error)
+        errors = BetweenNodes(problem.grid, pi * change + uncertain * nodal, ())
+    return ScalarField(problem.grid, lambda x: product(x) / whole, nodal, errors)
 
 
 def _within(

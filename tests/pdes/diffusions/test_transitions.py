@@ -200,6 +200,49 @@ def test_quasi_stationary_law_of_an_interval():
         assert rate * deep.mean_first_passage_time(RIGHT).at([[-1.0, 0.0][:dim]])[0] == pytest.approx(1, rel=2e-3)
 
 
+@pytest.mark.serial
+@pytest.mark.filterwarnings("ignore:the solution is", "ignore:rates and durations")
+def test_densities_of_transitions():
+    """Strips off the nodes: the field integrates to 1, and is a product of laws on lines within its error."""
+    ends, sigma = (-0.5, 0.5), 0.4
+    psi = lambda x: 2 * (x[:, 0] ** 2 - 1) ** 2 + 1.5 * x[:, 1] ** 2  # noqa: E731
+    strips = FokkerPlanck(Given(unit(2), psi, sigma), [(-2, 2), (-1.8, 1.8)], (48, 48))
+    tr = strips.transition(lambda x: x[:, 0] <= ends[0], lambda x: x[:, 0] >= ends[1])
+    ticks, weights = np.polynomial.legendre.leggauss(200)
+    x, y = 0.5 * ticks, 1.8 * ticks
+    points = np.stack(np.meshgrid(x, y, indexing="ij"), axis=-1).reshape(-1, 2)
+    rule = np.outer(0.5 * weights, 1.8 * weights).ravel()
+    assert rule @ tr.density.at(points) == pytest.approx(1, abs=5e-3)
+    resist = lambda a, b: integrate.quad(lambda u: np.exp(2 * (u**2 - 1) ** 2 / sigma), a, b)[0]  # noqa: E731
+    along = [np.exp(-2 * (u**2 - 1) ** 2 / sigma) * resist(-0.5, u) * resist(u, 0.5) for u in x]
+    exact = np.outer(along, np.exp(-1.5 * y**2 / sigma)).ravel()
+    exact /= rule @ exact
+    assert (np.abs(tr.density.at(points) - exact) <= tr.density.error_at(points) + 1e-3 * exact.max()).mean() > 0.97
+    assert np.abs(tr.density.at(points) - exact).max() < 0.05 * exact.max()
+
+
+@pytest.mark.filterwarnings("ignore:the solution is", "ignore:the survival at late", "ignore:the integral of the init")
+@pytest.mark.parametrize("cells", [64, 90, 111, 201])
+def test_starts_that_jump_at_the_set(cells):
+    """Brownian motion: a density that ends at the absorbing point, off the nodes, and on a strip in the plane."""
+    wall, ts = 0.013, np.array([1e-3, 1e-2, 0.1])
+    start = lambda x: np.exp(-(((x[:, 0] - wall + 0.05) / 0.05) ** 2) / 2) * (x[:, 0] < wall)  # noqa: E731
+    absorbing = lambda x: x[:, 0] >= wall  # noqa: E731
+    ticks, weights = np.polynomial.legendre.leggauss(400)
+    y, rates = (1 + wall) * (ticks + 1) / 2, (np.arange(1500) + 0.5) * np.pi / (1 + wall)
+    law = weights * np.exp(-(((y - 0.05) / 0.05) ** 2) / 2)
+    modes = 2 / (rates * (1 + wall)) * (np.sin(np.outer(rates, y)) @ (law / law.sum()))
+    exact = np.array([(modes * np.exp(-(rates**2) * t)).sum() for t in ts])
+    flat = lambda dim: Given(unit(dim), lambda x: 0 * x[:, 0])  # noqa: E731
+    runs = [FokkerPlanck(flat(1), [(-1, 0.5)], cells).evolve(start, ts, absorbing=absorbing)]
+    if cells == 64:
+        runs.append(FokkerPlanck(flat(2), [(-1, 0.5), (0, 1)], (cells, 8)).evolve(start, ts, absorbing=absorbing))
+    for run in runs:
+        assert run.survival[0] < 1
+        assert np.abs(run.survival / exact - 1).max() < 2 * (1.5 / cells / 0.05) ** 2 * 0.15
+        assert (np.abs(run.survival - exact) < 6 * run.error * exact).all()
+
+
 @pytest.mark.filterwarnings("ignore:the solution is", "ignore:M or Psi jumps")
 def test_variances_behind_a_slope():
     """95 sigma above the wall: T and its variance on a line, with a nuisance across. Slopes of T are rounding there."""

@@ -15,7 +15,7 @@ import numpy as np
 
 from scaling_limits.meshes.box import Grid
 
-from .interpolation import corners, inside
+from ..interpolation import corners, inside
 
 # largest distance, in cells, at which a node is looked for
 WIDEST = 3
