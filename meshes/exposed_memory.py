@@ -1,8 +1,8 @@
 """Memory of each rank that any other rank reads by itself.
 
 Reading is one-sided: memory is exposed in a dynamic window of MPI, and no other rank need take part. (Where the network
-cannot read memory by itself, MPI answers while the other rank is in one of its calls.) What is dropped is freed when all
-ranks have dropped it, at the next time that memory is exposed.
+cannot read memory by itself, MPI answers while the other rank is in one of its calls.) What is dropped is freed when
+all ranks have dropped it, at the next time that memory is exposed.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ class ExposedMemory:
         self.comm = comm
         self.window = MPI.Win.Create_dynamic(comm=comm)
         self.dropped: set[int] = set()
-        # the arrays, and their places in slabs; None of those that are exposed where they are
+        # arrays that are exposed where they are, with None; copies of others, with their places in slabs
         self.arrays: dict[int, tuple[np.ndarray, tuple[int, int, int] | None]] = {}
         self._slabs = Slabs(self.window)
         self._next = 0
@@ -96,12 +96,11 @@ class ExposedMemory:
             comm.Set_attr(_keyval(), found)
         return found
 
-    def expose(self, array: np.ndarray) -> tuple[int, np.ndarray, list[int]]:
+    def expose(self, array: np.ndarray) -> tuple[int, list[int]]:
         """Expose a contiguous array; collective.
 
         Returns:
-            A number by which it is dropped, the array itself or the copy that is exposed, and its addresses on all
-            ranks.
+            A number by which it is dropped, and its addresses, or those of its copies, on all ranks.
         """
         gone = set.intersection(*self.comm.allgather(self.dropped))
         for number in gone:
@@ -119,7 +118,7 @@ class ExposedMemory:
         elif array.nbytes:
             array, place = self._slabs.place(array)
         self.arrays[number] = array, place
-        return number, array, self.comm.allgather(MPI.Get_address(array) if array.nbytes else 0)
+        return number, self.comm.allgather(MPI.Get_address(array) if array.nbytes else 0)
 
     def read(self, rank: int, address: int, kind: MPI.Datatype, count: int, into: np.ndarray) -> None:
         """Read from an address on another rank into a contiguous array; this rank by itself.
@@ -177,7 +176,7 @@ class SpreadTable:
         if comm.size == 1:
             return cls(comm, own, counts, [])
         memory = ExposedMemory.of(comm)
-        number, own, addresses = memory.expose(own)
+        number, addresses = memory.expose(own)
         result = cls(comm, own, counts, addresses)
         weakref.finalize(result, memory.dropped.add, number)
         return result

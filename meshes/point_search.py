@@ -1,8 +1,8 @@
 """The cells that points are in, on whatever ranks the cells are; any rank asks by itself.
 
-The boxes around the cells of a rank, in an order that keeps neighbours together, are joined by sixteens to larger boxes,
-and these again, up to a few. Boxes and corners of cells are exposed to other ranks; what all ranks know is one box around
-the cells of each rank. A point goes down through the boxes that hold it.
+The boxes around the cells of a rank, in an order that keeps neighbours together, are joined by sixteens to larger
+boxes, and these again, up to a few. Boxes and corners of cells are exposed to other ranks; what all ranks know is one
+box around the cells of each rank. A point goes down through the boxes that hold it.
 """
 
 from __future__ import annotations
@@ -133,7 +133,7 @@ class PointSearch:
         """Whether points are in cells of a rank (P,), the nearest of these (P,), and where in it (P, d)."""
         levels = self._levels[rank]
         point, box = np.repeat(np.arange(len(points)), levels[-1][1]), np.tile(np.arange(levels[-1][1]), len(points))
-        for depth, (first, size) in reversed(list(enumerate(levels))):
+        for depth, (first, _) in reversed(list(enumerate(levels))):
             held = self._within(self._boxes.take(rank, first + box), points[point])
             point, box = point[held], box[held]
             if depth:
@@ -146,7 +146,11 @@ class PointSearch:
         order = np.lexsort((away, point))
         point, first = np.unique(point[order], return_index=True)
         best = order[first]
-        found, cells, where = np.zeros(len(points), dtype=bool), np.zeros(len(points), dtype=np.int64), np.zeros_like(points)
+        found, cells, where = (
+            np.zeros(len(points), dtype=bool),
+            np.zeros(len(points), dtype=np.int64),
+            np.zeros_like(points),
+        )
         found[point], cells[point], where[point] = away[best] <= self.padding, box[best], places[best]
         return found, cells, where
 

@@ -1,4 +1,4 @@
-"""Finite element functions of Lagrange type, each unknown on the rank that owns it, whose values any rank has by itself."""
+"""Finite element functions of Lagrange type, each unknown on the rank that owns it; any rank has values by itself."""
 
 from __future__ import annotations
 

@@ -134,7 +134,7 @@ class SpreadRows:
             return cls(grid, own, [])
         own = np.ascontiguousarray(own, dtype=np.float64)
         memory = ExposedMemory.of(grid.comm)
-        number, own, addresses = memory.expose(own)
+        number, addresses = memory.expose(own)
         result = cls(grid, own, addresses)
         weakref.finalize(result, memory.dropped.add, number)
         return result

@@ -10,6 +10,7 @@ from operator import attrgetter
 from typing import ClassVar
 
 import numpy as np
+from mpi4py import MPI
 
 from scaling_limits.meshes.box import Grid
 from scaling_limits.meshes.spread_values import SpreadRows, SpreadValues
@@ -70,19 +71,19 @@ class Moments:
     covariance: np.ndarray
 
     @classmethod
-    def of(cls, grid: Grid, own: np.ndarray) -> Moments:
-        """Those of probabilities (T, m) at the nodes of each rank; collective."""
-        dim = grid.dim
-        sums = grid.comm.allreduce(np.concatenate([own.sum(axis=1)[:, None], own @ grid.points], axis=1))
+    def of(cls, comm: MPI.Comm, points: np.ndarray, volumes: np.ndarray, own: np.ndarray) -> Moments:
+        """Those of probabilities (T, m) at the nodes of each rank, with points (m, d) and volumes (m,); collective."""
+        dim = points.shape[1]
+        sums = comm.allreduce(np.concatenate([own.sum(axis=1)[:, None], own @ points], axis=1))
         mass = sums[:, 0]
         mean = sums[:, 1:] / np.maximum(mass, 1e-300)[:, None]
         second = np.empty((len(own), dim, dim))
         for weights, centre, result in zip(own, mean, second):
-            away = grid.points - centre
+            away = points - centre
             result[:] = (away.T * weights) @ away
-        second = grid.comm.allreduce(second) / np.maximum(mass, 1e-300)[:, None, None]
-        least = (own / grid.volumes).min(axis=1, initial=np.inf)
-        return cls(mass, grid.comm.allreduce(least, np.minimum), mean, second)
+        second = comm.allreduce(second) / np.maximum(mass, 1e-300)[:, None, None]
+        least = (own / volumes).min(axis=1, initial=np.inf)
+        return cls(mass, comm.allreduce(least, np.minimum), mean, second)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -187,7 +188,9 @@ class DensityEvolution(SavedOnGrid, DensitySeries[Density]):
     @classmethod
     def _of(cls, equation: ReversibleDiffusion, content: dict[str, np.ndarray]) -> DensityEvolution:
         times, probabilities, entropy = (content[name] for name in ARRAYS)
-        rows, moments = SpreadRows.of(equation.grid, probabilities), Moments.of(equation.grid, probabilities)
+        grid = equation.grid
+        moments = Moments.of(grid.comm, grid.points, grid.volumes, probabilities)
+        rows = SpreadRows.of(grid, probabilities)
         return cls(equation, times, rows, moments, entropy, Statistics.of(content["statistics"]))
 
 

@@ -58,3 +58,12 @@ def test_values_that_all_ranks_have():
     for values in (Uniform(2.5, 7), WholeValues(np.full(7, 2.5))):
         assert (values.take(np.array([0, 6])) == 2.5).all()
         assert (values.whole() == np.full(7, 2.5)).all()
+
+
+def test_what_was_spread_stays(grid):
+    """An array that outlives its spreading is not written into by later ones."""
+    kept = SpreadRows.of(grid, np.zeros((1, len(grid.points)))).own
+    gc.collect()
+    others = [SpreadRows.of(grid, np.ones((1, len(grid.points)))) for _ in range(3)]
+    assert (kept == 0).all()
+    assert (others[-1].row(0).whole() == 1).all()

@@ -15,6 +15,10 @@ from mpi4py import MPI
 from numpy.typing import ArrayLike
 from petsc4py import PETSc
 
+from scaling_limits.meshes.node_order import NodeOrder
+from scaling_limits.meshes.point_search import PointSearch
+from scaling_limits.meshes.spread_functions import SpreadSpace
+from scaling_limits.meshes.spread_values import SpreadRows
 from scaling_limits.particles import InvalidArgument
 from scaling_limits.particles.diffusions.multiscale_potential import points as checked_points
 from scaling_limits.particles.errors import Unresolved, warn
@@ -61,17 +65,36 @@ class DiffusionOnMesh:
         return float(self.coefficients.temperature)
 
     def checked(self, points: ArrayLike) -> np.ndarray:
-        """Return points (P, d) that a user gave; collective.
+        """Return points (P, d) that a user gave; each rank by itself.
 
         Raises:
-            InvalidArgument: a wrong shape, on all ranks.
+            InvalidArgument: a wrong shape.
         """
-        return on_all_ranks(self.comm, lambda: checked_points("points", points, self.dim))
+        return checked_points("points", points, self.dim)
 
     def pi_at(self, points: np.ndarray) -> np.ndarray:
-        """exp(lowest - Psi/sigma) (P,) at points (P, d); collective, with points of each rank's own."""
-        exponents = on_all_ranks(self.comm, lambda: exponent_at(self.coefficients, points))
-        return np.asarray(np.exp(self.lowest - exponents))
+        """exp(lowest - Psi/sigma) (P,) at points (P, d); each rank by itself, when `lowest` is known."""
+        return np.asarray(np.exp(self.lowest - exponent_at(self.coefficients, points)))
+
+    @cached_property
+    def search(self) -> PointSearch:
+        """The cells, to be searched by any rank; collective the first time."""
+        return PointSearch(self.mesh, self.comm)
+
+    @cached_property
+    def spread_space(self) -> SpreadSpace:
+        """The elements of degree 1, for evaluation by any rank; collective the first time."""
+        return SpreadSpace(self.search, self.space)
+
+    @cached_property
+    def node_order(self) -> NodeOrder:
+        """An order of the nodes that does not depend on the ranks; collective the first time."""
+        return NodeOrder.of(self.spread_space)
+
+    @cached_property
+    def spread_nodes(self) -> SpreadRows:
+        """Psi/sigma and the volumes at the nodes (2, m), for any rank; collective the first time."""
+        return SpreadRows.of(self.spread_space.runs, np.stack([self.exponents, self.volumes]))
 
     @cached_property
     def space(self) -> fem.FunctionSpace:
@@ -174,13 +197,18 @@ class DiffusionOnMesh:
         return int(self.mesh.topology.index_map(self.mesh.topology.dim).size_global)
 
     @cached_property
-    def diffusive_rate(self) -> float:
-        """sigma M/L^2 where pi is largest, a scale for the slow rates; collective the first time."""
+    def width(self) -> float:
+        """The largest extent of the mesh along an axis, a length; collective the first time."""
         ends = np.stack([-self.nodes.min(axis=0, initial=np.inf), self.nodes.max(axis=0, initial=-np.inf)])
         self.comm.Allreduce(MPI.IN_PLACE, ends, MPI.MAX)
+        return float(ends.sum(axis=0).max())
+
+    @cached_property
+    def diffusive_rate(self) -> float:
+        """sigma M/L^2 where pi is largest, a scale for the slow rates; collective the first time."""
         mass = self.forms.weights[1].x.array.reshape(-1, self.dim, self.dim)
         top = np.trace(mass, axis1=1, axis2=2).max(initial=0.0) / self.dim
-        return self.comm.allreduce(float(top), MPI.MAX) / float(ends.sum(axis=0).max()) ** 2
+        return self.comm.allreduce(float(top), MPI.MAX) / self.width**2
 
     @cached_property
     def forms(self) -> MeshForms:

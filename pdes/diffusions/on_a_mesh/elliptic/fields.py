@@ -10,7 +10,7 @@ from dolfinx import fem
 from mpi4py import MPI
 from numpy.typing import ArrayLike
 
-from scaling_limits.meshes.evaluation import Places
+from scaling_limits.meshes.spread_functions import SpreadFunction, SpreadSpace
 
 from ..problem import DiffusionOnMesh
 from .sets import MeshSet
@@ -34,11 +34,21 @@ class MeshField:
     sets: tuple[MeshSet, ...] = ()
     limits: tuple[float, float] = (-np.inf, np.inf)
 
+    def __post_init__(self) -> None:
+        # while all ranks are here
+        _ = self._spread
+
+    @cached_property
+    def _spread(self) -> tuple[SpreadFunction, SpreadFunction | None]:
+        """f and its error, for any rank; collective the first time."""
+        space = SpreadSpace(self.equation.search, self.function.function_space)
+        return space.spread(self.function), None if self.errors is None else space.spread(self.errors)
+
     def __repr__(self) -> str:
         return f"<MeshField: {self.function.function_space.dofmap.index_map.size_global} unknowns>"
 
     def at(self, points: ArrayLike) -> np.ndarray:
-        """Return f(x); collective, with the same points on all ranks.
+        """Return f(x); each rank by itself.
 
         Args:
             points: x (P, d), in the mesh.
@@ -50,21 +60,22 @@ class MeshField:
             InvalidArgument: a wrong shape, or a point outside of the mesh.
         """
         x = self.equation.checked(points)
-        result = np.clip(Places(self.equation.mesh, x).values(self.function), *self.limits)
+        result = np.clip(self._spread[0].at(self.equation.search.find(x))[:, 0], *self.limits)
         for one in self.sets:
             result[one.holds(x)] = one.value
         return result
 
     def error_at(self, points: ArrayLike) -> np.ndarray:
-        """Return the estimated error of f(x) (P,), in units of f, NaN where it is not known; collective.
+        """Return the estimated error of f(x) (P,), in units of f, NaN where it is not known; each rank by itself.
 
         Raises:
             InvalidArgument: a wrong shape, or a point outside of the mesh.
         """
         x = self.equation.checked(points)
-        if self.errors is None:
+        found = self.equation.search.find(x)
+        if self._spread[1] is None:
             return np.full(len(x), np.nan)
-        return np.abs(Places(self.equation.mesh, x).values(self.errors))
+        return np.abs(self._spread[1].at(found)[:, 0])
 
     @cached_property
     def error(self) -> float | None:

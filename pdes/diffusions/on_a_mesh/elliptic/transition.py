@@ -12,7 +12,7 @@ from dolfinx import fem
 from numpy.typing import ArrayLike
 
 from scaling_limits.meshes.backend.compat import interpolation_points
-from scaling_limits.meshes.evaluation import Places
+from scaling_limits.meshes.spread_functions import SpreadFunction, SpreadSpace
 from scaling_limits.particles import InvalidArgument
 from scaling_limits.particles.errors import NotConverged, Unresolved, warn
 from scaling_limits.particles.sampling.ranks import on_all_ranks
@@ -46,15 +46,23 @@ class MeshVectorField:
     function: fem.Function
     sets: tuple[MeshSet, ...]
 
+    def __post_init__(self) -> None:
+        # while all ranks are here
+        _ = self._spread
+
+    @cached_property
+    def _spread(self) -> SpreadFunction:
+        return SpreadSpace(self.equation.search, self.function.function_space).spread(self.function)
+
     def at(self, points: ArrayLike) -> np.ndarray:
-        """Return J(x) (P, d); collective, with the same points on all ranks.
+        """Return J(x) (P, d); each rank by itself.
 
         Raises:
             InvalidArgument: a wrong shape, or a point outside of the mesh.
         """
         equation = self.equation
         x = equation.checked(points)
-        result = Places(equation.mesh, x).values(self.function).reshape(len(x), equation.dim)
+        result = self._spread.at(equation.search.find(x))
         for one in self.sets:
             result[one.holds(x)] = 0.0
         return result
@@ -199,7 +207,7 @@ def _result(
     between = numbers["mean_duration"] * numbers["frequency"]
     values = fem.Function(problem.forms.space, name="density")
     x = problem.forms.space.tabulate_dof_coordinates()[:, : equation.dim]
-    pi = equation.pi_at(x) / (total * between)
+    pi = on_all_ranks(equation.comm, lambda: equation.pi_at(x)) / (total * between)
     q, p = (np.clip(one.function.x.array, 0.0, 1.0) for one in fine)
     values.x.array[:] = pi * q * p
     empty = tuple(MeshSet(one.name, one.given, 0.0) for one in found.sets)
