@@ -60,6 +60,23 @@ class NodeOrder:
             raise InvalidArgument("mesh", "has nodes that cannot be told apart, at the same place with the same cells")
         return cls(comm, spread.runs.size, own, digest)
 
+    def gathered(self, values: np.ndarray) -> np.ndarray | None:
+        """Values (..., m) at the unknowns of each rank in this order (..., size), on rank 0; collective."""
+        parts = self.comm.gather((self.own, values))
+        if parts is None:
+            return None
+        result = np.empty((*values.shape[:-1], self.size), dtype=values.dtype)
+        for numbers, part in parts:
+            result[..., numbers] = part
+        return result
+
+    def scattered(self, values: np.ndarray | None) -> np.ndarray:
+        """The inverse: values (..., size) of rank 0 at the unknowns of each rank (..., m); collective."""
+        places = self.comm.gather(self.own)
+        if places is None or values is None:
+            return np.asarray(self.comm.scatter(None))
+        return np.asarray(self.comm.scatter([values[..., numbers] for numbers in places]))
+
 
 def _keys(spread: SpreadSpace) -> np.ndarray:
     """For each unknown of this rank whole numbers (m, 3 d) that tell it apart; collective."""

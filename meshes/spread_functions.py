@@ -46,6 +46,13 @@ class SpreadSpace:
         own = np.asarray(function.x.array[: count * self.components]).reshape(count, self.components)
         return SpreadFunction(self, SpreadRows.of(self.runs, np.ascontiguousarray(own.T)))
 
+    def function(self, values: np.ndarray, name: str = "f") -> fem.Function:
+        """The function of values (m,) at the unknowns of this rank; collective."""
+        result = fem.Function(self.space, name=name)
+        result.x.array[: len(values)] = values
+        result.x.scatter_forward()
+        return result
+
     @cached_property
     def points(self) -> NDArray[np.float64]:
         """The places of the unknowns in the reference cell (k, d)."""

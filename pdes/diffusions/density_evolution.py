@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 from operator import attrgetter
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from mpi4py import MPI
 
 from scaling_limits.meshes.box import Grid
+from scaling_limits.meshes.files.frames import Frames
 from scaling_limits.meshes.spread_values import SpreadRows, SpreadValues
 
 from ..time.densities import DensitySeries
@@ -20,6 +21,9 @@ from ..time.integration import Statistics
 from .density import FLOOR, Density, SavedOnGrid
 from .hitting.coarser_grids import richardson, solved
 from .hitting.target_sets import Indicator
+from .output.grid_dataset import grid_dataset
+from .output.quantities import DENSITY, ENTROPY, FREE_ENERGY, MASS
+from .output.written import Written
 from .problem import ReversibleDiffusion
 
 ARRAYS = ("times", "probabilities", "relative_entropy")
@@ -87,7 +91,7 @@ class Moments:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class DensityEvolution(SavedOnGrid, DensitySeries[Density]):
+class DensityEvolution(SavedOnGrid, Written, DensitySeries[Density]):
     """Densities at times.
 
     Args:
@@ -177,9 +181,25 @@ class DensityEvolution(SavedOnGrid, DensitySeries[Density]):
         log_partition = np.log(generator.partition) - generator.lowest
         return sigma * self.relative_entropy - sigma * log_partition
 
+    def frames(self) -> Frames:
+        """The densities, for files; collective."""
+        return Frames(DENSITY, self.times, lambda index: self.density(index).function)
+
+    def to_xarray(self) -> Any:
+        """The densities at the nodes, and what they conserve and dissipate, as a `xarray.Dataset`; of the size of the
+        problem on the rank that asks.
+        """
+        values = np.array([density.values for density in self])
+        series = {MASS: self.mass, ENTROPY: self.relative_entropy, FREE_ENERGY: self.free_energy}
+        return grid_dataset(self.equation.grid, DENSITY, values, "DensityEvolution", self.times, series)
+
     @property
     def _grid(self) -> Grid:
         return self.equation.grid
+
+    @property
+    def _ranks(self) -> MPI.Comm:
+        return self.equation.comm
 
     def _content(self) -> tuple[np.ndarray, dict[str, object]]:
         content = {name: getattr(self, name) for name in ARRAYS} | {"statistics": self.statistics.numbers}

@@ -5,19 +5,25 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 from dolfinx import fem
+from mpi4py import MPI
 from numpy.typing import ArrayLike
 
+from scaling_limits.meshes.files.datasets import mesh_dataset
+from scaling_limits.meshes.files.frames import Frames
 from scaling_limits.meshes.point_search import FoundPoints
-from scaling_limits.meshes.spread_values import SpreadValues
+from scaling_limits.meshes.spread_values import SpreadRows, SpreadValues
 
 from ...time.densities import CallableArray
 from ..density import FLOOR
+from ..output.quantities import DENSITY
+from ..output.written import Written
 from .lumped import LumpedEquation
 from .problem import DiffusionOnMesh
+from .saved import SavedDensity
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,7 +54,7 @@ class NodalRatio(Protocol):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class MeshDensity:
+class MeshDensity(SavedDensity, Written):
     """A probability density rho(x) = pi(x) u(x), pi = exp(-Psi/sigma), with log u of degree 1 in cells.
 
     Where paths are killed at a node of a cell, u is of degree 1 there, not its logarithm.
@@ -74,6 +80,8 @@ class MeshDensity:
     free_energy: float
     minimum: float
     estimate: Callable[[], float | None] | None = None
+    NODAL: ClassVar[str] = "log_ratio"
+    NUMBERS: ClassVar[set[str]] = {"mass", "first", "covariance", "relative_entropy", "free_energy", "minimum"}
 
     def __post_init__(self) -> None:
         # while all ranks are here
@@ -140,6 +148,35 @@ class MeshDensity:
     def values(self) -> np.ndarray:
         """The density rho (m,) at the nodes of this rank."""
         return np.exp(self.log_ratio - self.lumped.equation.exponents)
+
+    def frames(self) -> Frames:
+        """The density, for files; collective."""
+        return Frames(DENSITY, None, lambda index: self.function)
+
+    def to_xarray(self) -> Any:
+        """The density at the nodes (`mesh_dataset`); collective: a `xarray.Dataset` on rank 0, None on the others."""
+        return mesh_dataset(self.frames(), self.lumped.equation.spread_space, "MeshDensity")
+
+    @property
+    def _ranks(self) -> MPI.Comm:
+        return self.lumped.equation.comm
+
+    @property
+    def _lumped(self) -> LumpedEquation:
+        return self.lumped
+
+    def _content(self) -> dict[str, object]:
+        # the numbers are those of all ranks
+        return {name: getattr(self, name) for name in self.NUMBERS}
+
+    def _nodal(self) -> np.ndarray:
+        return self.log_ratio
+
+    @classmethod
+    def _of(cls, lumped: LumpedEquation, nodal: np.ndarray, content: dict[str, np.ndarray]) -> MeshDensity:
+        values: dict[str, Any] = {name: value if value.ndim else float(value) for name, value in content.items()}
+        ratio = SpreadRows.of(lumped.equation.spread_space.runs, nodal[None]).row(0)
+        return cls(lumped, ratio, **values)
 
     @cached_property
     def function(self) -> fem.Function:

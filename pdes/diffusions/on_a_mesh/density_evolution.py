@@ -5,21 +5,28 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any, ClassVar
 
 import numpy as np
+from mpi4py import MPI
 from numpy.typing import ArrayLike
 
+from scaling_limits.meshes.files.datasets import about, mesh_dataset
+from scaling_limits.meshes.files.frames import Frames
 from scaling_limits.meshes.spread_values import SpreadRows
 
 from ...time.densities import DensitySeries
 from ...time.integration import Statistics
 from ..density_evolution import Moments
+from ..output.quantities import DENSITY, ENTROPY, FREE_ENERGY, MASS
+from ..output.written import Written
 from .density import LogRatio, MeshDensity
 from .lumped import LumpedEquation
+from .saved import SavedDensity
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class MeshDensityEvolution(DensitySeries[MeshDensity]):
+class MeshDensityEvolution(SavedDensity, Written, DensitySeries[MeshDensity]):
     """Densities at times, on a mesh.
 
     Args:
@@ -41,6 +48,8 @@ class MeshDensityEvolution(DensitySeries[MeshDensity]):
     statistics: Statistics
     entropy_steps: int
     estimate: Callable[[], np.ndarray] | None = None
+    NODAL: ClassVar[str] = "probabilities"
+    NUMBERS: ClassVar[set[str]] = {"times", "relative_entropy", "entropy_steps", "statistics"}
 
     @classmethod
     def of(
@@ -78,6 +87,41 @@ class MeshDensityEvolution(DensitySeries[MeshDensity]):
         x = equation.checked(points)
         found, pi = equation.search.find(x), equation.pi_at(x)
         return np.array([density.at_found(found, pi) for density in self])
+
+    def frames(self) -> Frames:
+        """The densities, for files; collective."""
+        return Frames(DENSITY, self.times, lambda index: self.density(index).function)
+
+    def to_xarray(self) -> Any:
+        """The densities at the nodes, and what they conserve and dissipate; see `mesh_dataset`. Collective: a
+        `xarray.Dataset` on rank 0, None on the others.
+        """
+        result = mesh_dataset(self.frames(), self.lumped.equation.spread_space, "MeshDensityEvolution")
+        if result is None:
+            return None
+        series = {MASS: self.mass, ENTROPY: self.relative_entropy, FREE_ENERGY: self.free_energy}
+        return result.assign({one.name: (("time",), values, about(one)) for one, values in series.items()})
+
+    @property
+    def _ranks(self) -> MPI.Comm:
+        return self.lumped.equation.comm
+
+    @property
+    def _lumped(self) -> LumpedEquation:
+        return self.lumped
+
+    def _content(self) -> dict[str, object]:
+        numbers = {name: getattr(self, name) for name in ("times", "relative_entropy", "entropy_steps")}
+        return {**numbers, "statistics": self.statistics.numbers}
+
+    def _nodal(self) -> np.ndarray:
+        return self.probabilities
+
+    @classmethod
+    def _of(cls, lumped: LumpedEquation, nodal: np.ndarray, content: dict[str, np.ndarray]) -> MeshDensityEvolution:
+        statistics = Statistics.of(content["statistics"])
+        times, entropy = content["times"], content["relative_entropy"]
+        return cls.of(lumped, times, nodal, entropy, statistics, int(content["entropy_steps"]), None)
 
     @property
     def probabilities(self) -> np.ndarray:

@@ -12,21 +12,19 @@ from dolfinx import fem
 from dolfinx import mesh as dolfinx_mesh
 from dolfinx.fem import petsc as fem_petsc
 from mpi4py import MPI
-from numpy.typing import ArrayLike
 from petsc4py import PETSc
 
 from scaling_limits.meshes.node_order import NodeOrder
-from scaling_limits.meshes.point_search import PointSearch
 from scaling_limits.meshes.spread_functions import SpreadSpace
 from scaling_limits.meshes.spread_values import SpreadRows
 from scaling_limits.particles import InvalidArgument
-from scaling_limits.particles.diffusions.multiscale_potential import points as checked_points
 from scaling_limits.particles.errors import Unresolved, warn
 from scaling_limits.particles.sampling.ranks import on_all_ranks
 
 from ..coefficients import Coefficients, exponent_at
 from .checked_mesh import pieces
 from .forms import MeshForms
+from .searched_mesh import SearchedMesh
 
 # largest Psi/sigma above the least one: exp(-Psi/sigma) and its products must be doubles
 HIGHEST = 300.0
@@ -35,7 +33,7 @@ STEEP, SEEN = 4.0, 1e-8
 
 
 @dataclass(frozen=True, eq=False)
-class DiffusionOnMesh:
+class DiffusionOnMesh(SearchedMesh):
     """d_t rho = div(M (rho grad Psi + sigma grad rho)) on a mesh, without flux through its boundary.
 
     Args:
@@ -55,31 +53,13 @@ class DiffusionOnMesh:
     quiet: bool = False
 
     @property
-    def dim(self) -> int:
-        """Dimension d of space."""
-        return int(self.mesh.geometry.dim)
-
-    @property
     def temperature(self) -> float:
         """sigma."""
         return float(self.coefficients.temperature)
 
-    def checked(self, points: ArrayLike) -> np.ndarray:
-        """Return points (P, d) that a user gave; each rank by itself.
-
-        Raises:
-            InvalidArgument: a wrong shape.
-        """
-        return checked_points("points", points, self.dim)
-
     def pi_at(self, points: np.ndarray) -> np.ndarray:
         """exp(lowest - Psi/sigma) (P,) at points (P, d); each rank by itself, when `lowest` is known."""
         return np.asarray(np.exp(self.lowest - exponent_at(self.coefficients, points)))
-
-    @cached_property
-    def search(self) -> PointSearch:
-        """The cells, to be searched by any rank; collective the first time."""
-        return PointSearch(self.mesh, self.comm)
 
     @cached_property
     def spread_space(self) -> SpreadSpace:

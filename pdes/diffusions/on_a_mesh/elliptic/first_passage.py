@@ -16,6 +16,7 @@ from scaling_limits.particles.sampling.ranks import on_all_ranks
 
 from ....time.density_integrator import StepChoice
 from ....time.resolvents import RESOLVENT4
+from ...output.quantities import TIME, VARIANCE
 from ..checkpoints import Saving
 from ..density import MeshDensity
 from ..density_evolution import MeshDensityEvolution, density_of
@@ -143,8 +144,8 @@ class MeshFirstPassage:
 def first_passage(equation: DiffusionOnMesh, target: GivenSet) -> MeshFirstPassage:
     """The law of the time to reach a set; see `FokkerPlanck.first_passage`."""
     found = resolved(equation, MeshSet("target", target, 0.0))
-    mean = field_of(found, mean_time, (0.0, np.inf), "the mean first passage time")
-    variance = field_of(found, _variance, (0.0, np.inf), "the variance of the first passage time")
+    mean = field_of(found, mean_time, (0.0, np.inf), "the mean first passage time", TIME)
+    variance = field_of(found, _variance, (0.0, np.inf), "the variance of the first passage time", VARIANCE)
     return MeshFirstPassage(found, mean, variance)
 
 
