@@ -211,6 +211,10 @@ class Grid:
         """
         return signed_sums(self.comm, np.arange(self.own.start, self.own.stop), fields)
 
+    def numbers(self, points: np.ndarray) -> np.ndarray:
+        """The numbers (P,) of the nodes that are nearest to points (P, d)."""
+        return self.flat(np.rint((points - self.box[:, 0]) / self.spacing).astype(np.int64) % self.shape)
+
     @cached_property
     def space(self) -> fem.FunctionSpace:
         """Continuous elements of degree 1 on the mesh of the box; one degree of freedom for each node."""
@@ -219,9 +223,7 @@ class Grid:
 
     def function(self, field: np.ndarray | Callable[[np.ndarray], np.ndarray], name: str) -> fem.Function:
         """The finite element function of a field at all nodes, or of a function of their numbers (P,)."""
-        x = self.space.tabulate_dof_coordinates()[:, : self.dim]
-        index = np.rint((x - self.box[:, 0]) / self.spacing).astype(np.int64) % self.shape
         result = fem.Function(self.space, name=name)
-        numbers = self.flat(index)
+        numbers = self.numbers(self.space.tabulate_dof_coordinates()[:, : self.dim])
         result.x.array[:] = field(numbers) if callable(field) else field[numbers]
         return result

@@ -64,7 +64,7 @@ def pytest_collection_finish():
 def no_endless_hang(request):
     """A collective call that only some ranks make shows where it hangs, and ends."""
     terminal = request.config.stash.get(fault_handler_stderr_fd_key, 2)  # that of the process, not what is captured
-    faulthandler.dump_traceback_later(int(__import__("os").environ.get("HANG", 120)), exit=True, file=terminal)
+    faulthandler.dump_traceback_later(120, exit=True, file=terminal)
     yield
     faulthandler.cancel_dump_traceback_later()
     gc.collect()  # PETSc objects are destroyed collectively

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from dolfinx import fem
 from dolfinx.mesh import Mesh
+from mpi4py import MPI
 
 from ..backend.compat import geometry_dofmap
 
@@ -82,9 +83,16 @@ def _space(space: fem.FunctionSpace, kind: str) -> fem.FunctionSpace:
         if jumps:
             return space if degree == 0 else fem.functionspace(mesh, ("Discontinuous Lagrange", 0, shape))
         return space if degree == 1 else fem.functionspace(mesh, ("Lagrange", 1, shape))
-    # on a torus a value is drawn on each side of the seam
-    return (
-        fem.functionspace(mesh, ("Discontinuous Lagrange", max(degree, 1), shape))
-        if torn(mesh) and not jumps
-        else space
-    )
+    # a value is drawn on each side of a seam
+    if jumps or not torn(mesh) or not _has_seam(space):
+        return space
+    return fem.functionspace(mesh, ("Discontinuous Lagrange", max(degree, 1), shape))
+
+
+def _has_seam(space: fem.FunctionSpace) -> bool:
+    """Whether an unknown of a continuous space has several places, as at the seam of a torus; collective."""
+    mesh, places = space.mesh, space.tabulate_dof_coordinates()
+    corners = mesh.geometry.x[geometry_dofmap(mesh)]
+    away = np.abs(places[np.asarray(space.dofmap.list)[:, : corners.shape[1]]] - corners).max(initial=0.0)
+    extent = np.abs(corners).max(initial=0.0)
+    return bool(mesh.comm.allreduce(bool(away > 1e-9 * extent), MPI.LOR))

@@ -23,7 +23,7 @@ from ..output.quantities import DENSITY
 from ..output.written import Written
 from .lumped import LumpedEquation
 from .problem import DiffusionOnMesh
-from .saved import SavedDensity
+from .storage.archives import SavedDensity
 
 
 @dataclass(frozen=True, eq=False)

@@ -22,7 +22,7 @@ from ..output.quantities import DENSITY, ENTROPY, FREE_ENERGY, MASS
 from ..output.written import Written
 from .density import LogRatio, MeshDensity
 from .lumped import LumpedEquation
-from .saved import SavedDensity
+from .storage.archives import SavedDensity
 
 
 @dataclass(frozen=True, eq=False, repr=False)

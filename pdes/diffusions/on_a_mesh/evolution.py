@@ -14,11 +14,11 @@ from scaling_limits.particles.support.checks import times as checked_times
 
 from ...time.density_integrator import DensityIntegrator, IntegratorState, StepChoice
 from ...time.resolvents import Resolvents, ResolventScheme
-from .checkpoints import Saving
 from .entropy_steps import EULER, SDIRK2, SDIRK4, EntropySteps
 from .initial import Initial, probabilities_of
 from .lumped import LumpedEquation
 from .problem import DiffusionOnMesh
+from .storage.checkpoints import Saving
 
 
 @dataclass(frozen=True)

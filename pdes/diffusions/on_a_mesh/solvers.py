@@ -13,7 +13,6 @@ from scaling_limits.particles.support.checks import number
 
 from ...time.resolvents import ResolventScheme
 from ..spectrum import Modes
-from .checkpoints import Saving
 from .density import MeshDensity
 from .density_evolution import MeshDensityEvolution
 from .elliptic.fields import MeshField
@@ -31,6 +30,7 @@ from .elliptic.transition import MeshTransition, transition
 from .evolution import chosen
 from .problem import DiffusionOnMesh
 from .stationary import stationary
+from .storage.checkpoints import Saving
 
 
 class MeshSolvers(DiffusionOnMesh):

@@ -14,7 +14,7 @@ Gayrard and Klein, Metastability in reversible diffusion processes I, J. Eur. Ma
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -32,6 +32,7 @@ from ..hitting.line import Line, committors
 from ..hitting.line_panels import WEIGHTS, Integrals
 from ..hitting.on_grid import GridProblem, scalar_errors
 from ..hitting.target_sets import Indicator, TargetSet
+from ..output.quantities import BACKWARD, COMMITTOR, REACTIVE
 from ..problem import ReversibleDiffusion
 from .currents import EdgeCurrents, VectorField
 
@@ -135,6 +136,7 @@ def _on_a_line(equation: ReversibleDiffusion, sets: tuple[TargetSet, ...], bound
         _check_region(bool(within[line.place == 0].all()), bool(within[line.place == 1].any()))
         return found["frequency"]
 
+    forward, backward, field = _named(forward, backward, field)
     return Transition(
         forward, backward, field, current, **found, errors=errors, flux=flux,
         lower=least if bounds else None, upper=most if bounds else None,
@@ -213,9 +215,19 @@ def _on_a_grid(equation: ReversibleDiffusion, sets: tuple[TargetSet, ...], bound
         interval = frequency_bounds(equation, sets[0].function, sets[1].function)
         lower, upper = interval.lower, interval.upper
         numbers, errors = _within(numbers, errors, lower, upper)
+    q, p, rho = _named(forward, backward, ScalarField(grid, density, at_nodes))
     return Transition(
-        forward, backward, ScalarField(grid, density, at_nodes), currents.field(), **numbers,
+        q, p, rho, currents.field(), **numbers,
         errors=errors, flux=flux, lower=lower, upper=upper,
+    )  # fmt: skip
+
+
+def _named(
+    forward: ScalarField, backward: ScalarField, density: ScalarField
+) -> tuple[ScalarField, ScalarField, ScalarField]:
+    """Both committors and the density, with their names."""
+    return (
+        replace(forward, quantity=COMMITTOR), replace(backward, quantity=BACKWARD), replace(density, quantity=REACTIVE)
     )  # fmt: skip
 
 

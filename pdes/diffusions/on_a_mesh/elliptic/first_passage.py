@@ -17,7 +17,6 @@ from scaling_limits.particles.sampling.ranks import on_all_ranks
 from ....time.density_integrator import StepChoice
 from ....time.resolvents import RESOLVENT4
 from ...output.quantities import TIME, VARIANCE
-from ..checkpoints import Saving
 from ..density import MeshDensity
 from ..density_evolution import MeshDensityEvolution, density_of
 from ..evolution import chosen, evolved
@@ -25,6 +24,7 @@ from ..initial import AtPoint, Initial
 from ..lumped import LumpedEquation
 from ..problem import DiffusionOnMesh
 from ..reference import differences
+from ..storage.checkpoints import Saving
 from .boundary_gap import BoundaryGap
 from .dirichlet import DirichletProblem, Solved
 from .fields import MeshField

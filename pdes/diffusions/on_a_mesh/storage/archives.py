@@ -15,9 +15,9 @@ from scaling_limits.particles.sampling.ranks import on_all_ranks
 from scaling_limits.particles.support.archive import load_arrays, save_arrays, target
 from scaling_limits.particles.support.not_pickled import NotPickled
 
-from ..coefficients import Coefficients
-from .lumped import LumpedEquation
-from .problem import DiffusionOnMesh
+from ...coefficients import Coefficients
+from ..lumped import LumpedEquation
+from ..problem import DiffusionOnMesh
 
 FORMAT = 1
 # largest difference of Psi/sigma at a node between the file and the equation

@@ -10,9 +10,9 @@ import numpy as np
 
 from scaling_limits.meshes.signed_sums import signed_sums
 
-from ...time.checkpoint import Checkpoint
-from ...time.density_integrator import StepChoice
-from .lumped import LumpedEquation
+from ....time.checkpoint import Checkpoint
+from ....time.density_integrator import StepChoice
+from ..lumped import LumpedEquation
 
 # change at a node, of Psi/sigma and of the rates relative to their sum there, that leaves the problem the same; that of
 # the start, in total variation
