@@ -1,8 +1,9 @@
 """Memory of each rank that any other rank reads by itself.
 
-Reading is one-sided: memory is exposed in a dynamic window of MPI, and no other rank need take part. (Where the network
-cannot read memory by itself, MPI answers while the other rank is in one of its calls.) What is dropped is freed when
-all ranks have dropped it, at the next time that memory is exposed.
+Reading is one-sided: on one machine the system copies the memory of the other process, between machines it is exposed
+in a dynamic window of MPI, and no other rank need take part. (Where the network cannot read memory by itself, MPI
+answers while the other rank is in one of its calls.) What is dropped is freed when all ranks have dropped it, at the
+next time that memory is exposed.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from functools import cache
 
 import numpy as np
 from mpi4py import MPI
+
+from .backend.process_memory import ProcessMemory
 
 # bytes; larger arrays are exposed where they are, smaller ones are copied into slabs, of this size at first
 LARGE, SLAB = 2**22, 2**20
@@ -80,6 +83,7 @@ class ExposedMemory:
     def __init__(self, comm: MPI.Comm) -> None:
         self.comm = comm
         self.window = MPI.Win.Create_dynamic(comm=comm)
+        self.neighbours = ProcessMemory(comm)
         self.dropped: set[int] = set()
         # arrays that are exposed where they are, with None; copies of others, with their places in slabs
         self.arrays: dict[int, tuple[np.ndarray, tuple[int, int, int] | None]] = {}
@@ -120,21 +124,29 @@ class ExposedMemory:
         self.arrays[number] = array, place
         return number, self.comm.allgather(MPI.Get_address(array) if array.nbytes else 0)
 
-    def read(self, rank: int, address: int, kind: MPI.Datatype, count: int, into: np.ndarray) -> None:
-        """Read from an address on another rank into a contiguous array; this rank by itself.
+    def read(self, rank: int, address: int, starts: np.ndarray, into: np.ndarray) -> None:
+        """Read pieces of the same length from an address on another rank; this rank by itself.
 
         Args:
             rank: whose memory it is.
             address: there.
-            kind: the datatype of what is read there.
-            count: how many of it.
-            into: of doubles or of integers of 64 bits.
+            starts: of the pieces behind the address, in numbers of 8 bytes (n,).
+            into: contiguous, of doubles or of integers of 64 bits, for n pieces one after the other.
         """
+        if self.neighbours.read(rank, address, 8 * starts, into):
+            return
+        number = MPI.INT64_T if into.dtype == np.int64 else MPI.DOUBLE
+        width = into.size // len(starts)
+        if len(starts) == 1:
+            kind, address = number.Create_contiguous(width).Commit(), address + 8 * int(starts[0])
+        else:
+            kind = number.Create_indexed_block(width, starts).Commit()
         self.window.Lock(rank, MPI.LOCK_SHARED)
         try:
-            self.window.Get([into, into.size, _of(into)], rank, target=[address, count, kind])
+            self.window.Get([into, into.size, number], rank, target=[address, 1, kind])
         finally:
             self.window.Unlock(rank)
+            kind.Free()
 
     def _wait(self) -> None:
         """At the end of the process: others may still read from here."""
@@ -146,10 +158,6 @@ class ExposedMemory:
 @cache
 def _keyval() -> int:
     return MPI.Comm.Create_keyval(nopython=False)
-
-
-def _of(array: np.ndarray) -> MPI.Datatype:
-    return MPI.INT64_T if array.dtype == np.int64 else MPI.DOUBLE
 
 
 @dataclass(frozen=True, eq=False)
@@ -191,9 +199,7 @@ class SpreadTable:
         at_once = max(1, AT_ONCE // (8 * width))
         for first in range(0, len(needed), at_once):
             part = needed[first : first + at_once]
-            kind = _of(self.own).Create_indexed_block(width, part * width).Commit()
-            ExposedMemory.of(self.comm).read(rank, self.addresses[rank], kind, 1, result[first : first + at_once])
-            kind.Free()
+            ExposedMemory.of(self.comm).read(rank, self.addresses[rank], part * width, result[first : first + at_once])
         return result[where.ravel()]
 
     def whole(self, rank: int) -> np.ndarray:

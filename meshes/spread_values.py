@@ -149,10 +149,9 @@ class SpreadRows:
             return self.own
         return np.array([self.whole(row) for row in range(len(self.own))])
 
-    def _read(self, rank: int, row: int, first: int, kind: MPI.Datatype, count: int, into: np.ndarray) -> None:
+    def _read(self, rank: int, row: int, starts: np.ndarray, into: np.ndarray) -> None:
         held = int(self.grid.ends[rank + 1] - self.grid.ends[rank])
-        place = MPI.Aint_add(self.addresses[rank], 8 * (row * held + first))
-        ExposedMemory.of(self.grid.comm).read(rank, place, kind, count, into)
+        ExposedMemory.of(self.grid.comm).read(rank, self.addresses[rank], row * held + starts, into)
 
     def take(self, row: int, numbers: np.ndarray) -> np.ndarray:
         """Values of a row at nodes, given by their numbers (P,); this rank by itself."""
@@ -169,10 +168,8 @@ class SpreadRows:
         for rank in np.unique(owner):
             some = np.flatnonzero(owner == rank)
             for part in np.split(some, range(AT_ONCE, len(some), AT_ONCE)):
-                kind = MPI.DOUBLE.Create_indexed_block(1, needed[part] - self.grid.ends[rank]).Commit()
                 got = np.empty(len(part))
-                self._read(int(rank), row, 0, kind, 1, got)
-                kind.Free()
+                self._read(int(rank), row, needed[part] - self.grid.ends[rank], got)
                 values[part] = got
         result[away] = values[where]
         return result
@@ -187,7 +184,7 @@ class SpreadRows:
             first, last = int(self.grid.ends[rank]), int(self.grid.ends[rank + 1])
             for low in range(first, last, AT_ONCE):
                 part = result[low : min(low + AT_ONCE, last)]
-                self._read(rank, row, low - first, MPI.DOUBLE, part.size, part)
+                self._read(rank, row, np.array([low - first]), part)
         return result
 
 

@@ -1,6 +1,7 @@
 """Values on the rank that owns them: any rank reads any of them by itself, and what is dropped is freed."""
 
 import gc
+import time
 
 import numpy as np
 import pytest
@@ -67,3 +68,21 @@ def test_what_was_spread_stays(grid):
     others = [SpreadRows.of(grid, np.ones((1, len(grid.points)))) for _ in range(3)]
     assert (kept == 0).all()
     assert (others[-1].row(0).whole() == 1).all()
+
+
+@pytest.mark.parametrize("alone", [True, False])
+def test_both_ways_to_other_ranks(grid, monkeypatch, alone):
+    """By the system, while the other ranks compute, and by MPI."""
+    memory = ExposedMemory.of(COMM)
+    monkeypatch.setattr(memory.neighbours, "processes", dict(memory.neighbours.processes) if alone else {})
+    rows = SpreadRows.of(grid, field(grid)[:, grid.own])
+    if alone and COMM.rank and memory.neighbours.processes:
+        # no call of MPI
+        time.sleep(1.0)
+    started = time.perf_counter()
+    if COMM.rank == 0:
+        numbers = np.arange(grid.size)[::-1].copy()
+        np.testing.assert_array_equal(rows.row(1).take(numbers), field(grid)[1, numbers])
+        np.testing.assert_array_equal(rows.row(0).whole(), field(grid)[0])
+        assert not alone or not memory.neighbours.processes or time.perf_counter() - started < 0.9
+    COMM.Barrier()
