@@ -136,7 +136,7 @@ def read_xdmf(path):
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
-@pytest.mark.parametrize("name", ["triangles", "tetrahedra"])
+@pytest.mark.parametrize("name", ["triangles", pytest.param("tetrahedra", marks=pytest.mark.serial)])
 def test_evolutions_time_by_time(shared_folder, name, suffix):
     """A file for the run; its numbers are the densities at its points, at each time."""
     _, run = evolution(name)
@@ -151,7 +151,7 @@ def test_evolutions_time_by_time(shared_folder, name, suffix):
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
-@pytest.mark.parametrize("periodic", [False, True])
+@pytest.mark.parametrize("periodic", [pytest.param(False, marks=pytest.mark.serial), True])
 def test_boxes_too(shared_folder, suffix, periodic):
     flat = Given(
         lambda x: np.broadcast_to(np.eye(2), (len(x), 2, 2)).copy(), lambda x: np.cos(np.pi * x).sum(axis=1), 0.5
@@ -169,7 +169,7 @@ def test_boxes_too(shared_folder, suffix, periodic):
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
-@pytest.mark.parametrize("dim", [1, 2])
+@pytest.mark.parametrize("dim", [1, pytest.param(2, marks=pytest.mark.serial)])
 def test_fields_of_boxes(shared_folder, suffix, dim):
     """On a line with elements of high degree; currents are vectors."""
     fp = FokkerPlanck(given(dim), [(-1, 1)] * dim, (12,) * dim, rtol=1e-3)
