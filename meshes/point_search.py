@@ -1,6 +1,6 @@
 """The cells that points are in, on whatever ranks the cells are; any rank asks by itself.
 
-The boxes around the cells of a rank, in an order that keeps neighbours together, are joined by sixteens to larger
+The boxes around the cells of a rank, in an order that keeps neighbours together, are joined by fours to larger
 boxes, and these again, up to a few. Boxes and corners of cells are exposed to other ranks; what all ranks know is one
 box around the cells of each rank. A point goes down through the boxes that hold it.
 """
@@ -21,7 +21,7 @@ from .cell_maps import CellMap
 from .exposed_memory import SpreadTable
 
 # boxes that are joined, and points that are looked for at a time
-JOINED, AT_ONCE = 16, 2**14
+JOINED, AT_ONCE = 4, 2**14
 # of the extent of a mesh, by which a point may miss it
 ROUNDING = 1e-12
 
