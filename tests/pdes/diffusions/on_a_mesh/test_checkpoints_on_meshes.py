@@ -62,14 +62,15 @@ def interrupted_after(steps, monkeypatch, fp, **arguments):
 
 @pytest.mark.parametrize("absorbing", [None, target])
 def test_the_same_result_after_an_interruption(shared_folder, monkeypatch, absorbing):
-    """To what solves and Newton's method leave, which is a thousandth of rtol."""
+    """To the last bit on one rank; to what solves leave on several."""
     file, fp = shared_folder / "mesh.npz", equation()
     whole = fp.evolve(start, TIMES, absorbing=absorbing)
     assert absorbing is not None or whole.entropy_steps > 0
     steps = whole.statistics.tried // 2
     interrupted_after(steps, monkeypatch, fp, checkpoint=file, checkpoint_every=0, absorbing=absorbing)
     again = equation().evolve(start, TIMES, checkpoint=file, absorbing=absorbing)
-    assert fp.comm.allreduce(np.abs(again.probabilities - whole.probabilities).sum()) < 1e-9
+    away = fp.comm.allreduce(np.abs(again.probabilities - whole.probabilities).sum())
+    assert away == 0.0 if fp.comm.size == 1 else away < 1e-9
     assert again.statistics.steps == whole.statistics.steps
     assert again.entropy_steps == whole.entropy_steps
     finished = equation().evolve(start, TIMES, checkpoint=file, absorbing=absorbing)
