@@ -8,8 +8,8 @@ case ${XDG_CACHE_HOME-} in /*) base=$XDG_CACHE_HOME/scaling-limits ;; *) base=${
 suite=${SUITE:-trixie}
 apt_folder=${APT_FOLDER:-/etc/apt}
 debian_packages="python3-dolfinx-real python3-petsc4py-real python3-slepc4py-real python3-mpi4py python3-numba
- python3-scipy python3-sympy python3-matplotlib python3-pyvista python3-tqdm python3-dev python3-venv python3-pip
- openmpi-bin gcc g++ xvfb xauth libgl1-mesa-dri libopenblas0-pthread"
+ python3-scipy python3-sympy python3-matplotlib python3-pyvista python3-tqdm python3-xarray python3-h5py python3-gmsh
+ python3-adios2-mpi python3-dev python3-venv python3-pip openmpi-bin gcc g++ xvfb xauth libgl1-mesa-dri libopenblas0-pthread"
 
 say() { echo "scaling-limits: $*" >&2; }
 fail() { say "error: $1"; say "remedy: $2"; exit 69; }
@@ -38,6 +38,7 @@ table = tomllib.load(sys.stdin.buffer)["project"]["optional-dependencies"]
 extras = ["test", "bench", "docs"]  # a pyvista that is there is left alone: Debian has its own vtk, pip would shadow it
 if importlib.util.find_spec("pyvista") is None:
     extras.append("pictures")
+extras += ["files"] * any(importlib.util.find_spec(name) is None for name in ("xarray", "h5py", "gmsh"))
 print("\n".join(item for name in extras for item in table[name]))' < "$here/pyproject.toml"
 }
 

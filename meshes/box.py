@@ -19,10 +19,10 @@ from scaling_limits.particles import InvalidArgument
 from scaling_limits.particles.sampling.ranks import communicator
 from scaling_limits.particles.support.checks import flag, integer, real_array, shown
 
+from .signed_sums import signed_sums
 from .torus import torus
 
 BYTES = 100  # that a node needs at least on each rank, for what all ranks know of all nodes
-SUMS = 16  # by which fields are told apart; equal changes at two nodes cancel in all of them once in 2^16
 
 
 def box(
@@ -210,12 +210,11 @@ class Grid:
 
         Two fields that differ by about e at n nodes have sums that differ by about e sqrt(n); collective.
         """
-        with np.errstate(over="ignore"):  # integers modulo 2^64: the mixing of splitmix64
-            bits = np.arange(self.own.start + 1, self.own.stop + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
-            for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
-                bits = (bits ^ (bits >> np.uint64(shift))) * np.uint64(factor)
-        signs = (1.0 - 2.0 * ((bits >> np.uint64(63 - k)) & np.uint64(1)).astype(float) for k in range(SUMS))
-        return np.asarray(self.comm.allreduce(np.array([sign @ fields for sign in signs])))
+        return signed_sums(self.comm, np.arange(self.own.start, self.own.stop), fields)
+
+    def numbers(self, points: np.ndarray) -> np.ndarray:
+        """The numbers (P,) of the nodes that are nearest to points (P, d)."""
+        return self.flat(np.rint((points - self.box[:, 0]) / self.spacing).astype(np.int64) % self.shape)
 
     @cached_property
     def space(self) -> fem.FunctionSpace:
@@ -225,9 +224,7 @@ class Grid:
 
     def function(self, field: np.ndarray | Callable[[np.ndarray], np.ndarray], name: str) -> fem.Function:
         """The finite element function of a field at all nodes, or of a function of their numbers (P,)."""
-        x = self.space.tabulate_dof_coordinates()[:, : self.dim]
-        index = np.rint((x - self.box[:, 0]) / self.spacing).astype(np.int64) % self.shape
         result = fem.Function(self.space, name=name)
-        numbers = self.flat(index)
+        numbers = self.numbers(self.space.tabulate_dof_coordinates()[:, : self.dim])
         result.x.array[:] = field(numbers) if callable(field) else field[numbers]
         return result

@@ -1,22 +1,15 @@
-"""Values at the nodes of a grid, each on the rank that owns its node; every rank can read any of them by itself.
-
-Reading is one-sided: memory is exposed in a dynamic window of MPI, and no other rank need take part. What is dropped is
-freed when all ranks have dropped it, at the next time that values are spread.
-"""
+"""Values at the nodes of a grid, each on the rank that owns its node; every rank can read any of them by itself."""
 
 from __future__ import annotations
 
-import atexit
-import contextlib
 import weakref
 from dataclasses import dataclass
-from functools import cache
 from typing import Protocol
 
 import numpy as np
 from mpi4py import MPI
 
-from .box import Grid
+from .exposed_memory import ExposedMemory
 
 # values that are read from a rank at a time
 AT_ONCE = 2**24
@@ -72,58 +65,52 @@ class Uniform:
         return np.full(self.size, self.value)
 
 
-class ExposedMemory:
-    """The window of a communicator, and what is exposed in it; kept as an attribute of the communicator.
+class Layout(Protocol):
+    """Which rank owns which of numbered values."""
+
+    @property
+    def comm(self) -> MPI.Comm:
+        """The ranks."""
+
+    @property
+    def size(self) -> int:
+        """Values in all."""
+
+    @property
+    def ends(self) -> np.ndarray:
+        """The first value of each rank, and behind them their number (ranks + 1,)."""
+
+    @property
+    def own(self) -> slice:
+        """The values of this rank."""
+
+
+@dataclass(frozen=True, eq=False)
+class Runs:
+    """Values of which each rank owns a run (a `Layout`).
 
     Args:
-        comm: the ranks; collective.
+        comm: the ranks.
+        ends: the first value of each rank, and behind them their number (ranks + 1,).
     """
 
-    def __init__(self, comm: MPI.Comm) -> None:
-        self.comm = comm
-        self.window = MPI.Win.Create_dynamic(comm=comm)
-        self.dropped: set[int] = set()
-        self.arrays: dict[int, np.ndarray] = {}
-        self._next = 0
-        atexit.register(self._wait)
+    comm: MPI.Comm
+    ends: np.ndarray
 
     @classmethod
-    def of(cls, comm: MPI.Comm) -> ExposedMemory:
-        """The one of a communicator; collective the first time."""
-        found = comm.Get_attr(_keyval())
-        if found is None:
-            found = cls(comm)
-            comm.Set_attr(_keyval(), found)
-        return found
+    def of(cls, comm: MPI.Comm, count: int) -> Runs:
+        """The layout where this rank owns a number of values; collective."""
+        return cls(comm, np.concatenate([[0], np.cumsum(comm.allgather(count))]))
 
-    def expose(self, array: np.ndarray) -> tuple[int, list[int]]:
-        """Expose an array; collective.
+    @property
+    def size(self) -> int:
+        """Values in all."""
+        return int(self.ends[-1])
 
-        Returns:
-            A number by which it is dropped, and its addresses on all ranks.
-        """
-        gone = set.intersection(*self.comm.allgather(self.dropped))
-        for number in gone:
-            old = self.arrays.pop(number)
-            if old.nbytes:
-                self.window.Detach(old)
-        self.dropped -= gone
-        number, self._next = self._next, self._next + 1
-        self.arrays[number] = array
-        if array.nbytes:
-            self.window.Attach(array)
-        return number, self.comm.allgather(MPI.Get_address(array) if array.nbytes else 0)
-
-    def _wait(self) -> None:
-        """At the end of the process: others may still read from here."""
-        with contextlib.suppress(MPI.Exception):
-            if not MPI.Is_finalized() and self.arrays:
-                self.comm.Barrier()
-
-
-@cache
-def _keyval() -> int:
-    return MPI.Comm.Create_keyval(nopython=False)
+    @property
+    def own(self) -> slice:
+        """The values of this rank."""
+        return slice(int(self.ends[self.comm.rank]), int(self.ends[self.comm.rank + 1]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,17 +118,17 @@ class SpreadRows:
     """Rows of values at the nodes of a grid.
 
     Args:
-        grid: the nodes.
+        grid: the nodes, or the unknowns of a space of elements.
         own: the values at the nodes of this rank (R, m).
         addresses: of these arrays on all ranks.
     """
 
-    grid: Grid
+    grid: Layout
     own: np.ndarray
     addresses: list[int]
 
     @classmethod
-    def of(cls, grid: Grid, own: np.ndarray) -> SpreadRows:
+    def of(cls, grid: Layout, own: np.ndarray) -> SpreadRows:
         """Spread rows (R, m); collective."""
         if grid.comm.size == 1:
             return cls(grid, own, [])
@@ -162,15 +149,9 @@ class SpreadRows:
             return self.own
         return np.array([self.whole(row) for row in range(len(self.own))])
 
-    def _read(self, rank: int, row: int, first: int, kind: MPI.Datatype, count: int, into: np.ndarray) -> None:
+    def _read(self, rank: int, row: int, starts: np.ndarray, into: np.ndarray) -> None:
         held = int(self.grid.ends[rank + 1] - self.grid.ends[rank])
-        place = MPI.Aint_add(self.addresses[rank], 8 * (row * held + first))
-        window = ExposedMemory.of(self.grid.comm).window
-        window.Lock(rank, MPI.LOCK_SHARED)
-        try:
-            window.Get([into, into.size, MPI.DOUBLE], rank, target=[place, count, kind])
-        finally:
-            window.Unlock(rank)
+        ExposedMemory.of(self.grid.comm).read(rank, self.addresses[rank], row * held + starts, into)
 
     def take(self, row: int, numbers: np.ndarray) -> np.ndarray:
         """Values of a row at nodes, given by their numbers (P,); this rank by itself."""
@@ -187,10 +168,8 @@ class SpreadRows:
         for rank in np.unique(owner):
             some = np.flatnonzero(owner == rank)
             for part in np.split(some, range(AT_ONCE, len(some), AT_ONCE)):
-                kind = MPI.DOUBLE.Create_indexed_block(1, needed[part] - self.grid.ends[rank]).Commit()
                 got = np.empty(len(part))
-                self._read(int(rank), row, 0, kind, 1, got)
-                kind.Free()
+                self._read(int(rank), row, needed[part] - self.grid.ends[rank], got)
                 values[part] = got
         result[away] = values[where]
         return result
@@ -205,7 +184,7 @@ class SpreadRows:
             first, last = int(self.grid.ends[rank]), int(self.grid.ends[rank + 1])
             for low in range(first, last, AT_ONCE):
                 part = result[low : min(low + AT_ONCE, last)]
-                self._read(rank, row, low - first, MPI.DOUBLE, part.size, part)
+                self._read(rank, row, np.array([low - first]), part)
         return result
 
 

@@ -11,6 +11,9 @@ from .diffusions.effective_fokker_planck import EffectiveFokkerPlanck
 from .diffusions.fokker_planck import FokkerPlanck
 from .diffusions.generator_forms import GeneratorForms
 from .diffusions.hitting.fields import ScalarField
+from .diffusions.on_a_mesh.density import MeshDensity
+from .diffusions.on_a_mesh.density_evolution import MeshDensityEvolution
+from .diffusions.on_a_mesh.elliptic.fields import MeshField
 from .diffusions.scharfetter_gummel import ScharfetterGummel
 from .pinned_balls.equations import BilliardEquations
 from .pinned_balls.exact_limits import Ordering, constancy_gap, linear_wave, ordering_time
@@ -54,6 +57,9 @@ __all__ = [
     "FokkerPlanck",
     "GeneratorForms",
     "LatticeField",
+    "MeshDensity",
+    "MeshDensityEvolution",
+    "MeshField",
     "NotConverged",
     "Ordering",
     "PicardIteration",

@@ -3,6 +3,7 @@
 import os
 import pwd
 import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -44,6 +45,17 @@ def test_mirror_is_the_hosts_own(tmp_path, name, content, mirror):
     (tmp_path / name).write_text(content)
     override = "os_release() { case $1 in ID) echo debian;; VERSION_CODENAME) echo bookworm;; esac; }\n"
     assert shell(override + "debian_mirror", APT_FOLDER=str(tmp_path)).stdout.strip() == mirror
+
+
+def test_every_list_has_what_others_have():
+    """The packages that are optional: by their names in pyproject.toml, in Debian and in conda-forge."""
+    table = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    debian = shell("echo $debian_packages").stdout.split()
+    conda = (ROOT / "environment.yml").read_text().split()
+    for item in (*table["files"], *table["pictures"]):
+        name = item.partition(">")[0]
+        assert f"python3-{name}" in debian, name
+        assert {name, f"python-{name}"} & set(conda), name
 
 
 NOWHERE = "try_host() { return 1; }; try_apt() { return 1; }; try_conda() { return 1; }\n"

@@ -42,6 +42,28 @@ def create_mesh(comm: MPI.Comm, cells: np.ndarray, x: np.ndarray, domain: ufl.Me
     return dolfinx_mesh.create_mesh(comm, cells, domain, x, partitioner)
 
 
+def mesh_of_gmsh(model: Any, comm: MPI.Comm, dim: int) -> tuple[dolfinx_mesh.Mesh, Any, Any]:
+    """The mesh of a model of gmsh on rank 0 with its tags; dolfinx.io.gmsh since 0.10.
+
+    Args:
+        model: `gmsh.model`, with physical groups; not looked at on other ranks.
+        comm: the ranks that share the mesh.
+        dim: of space.
+
+    Returns:
+        The mesh, and the tags of its cells and facets by physical groups.
+    """
+    partitioner = _cell_partitioner(dolfinx_mesh.GhostMode.shared_facet)
+    try:
+        from dolfinx.io import gmshio as reader
+    except ImportError:
+        from dolfinx.io import gmsh as reader
+    found = reader.model_to_mesh(model, comm, 0, gdim=dim, partitioner=partitioner)
+    if isinstance(found, tuple) and not hasattr(found, "mesh"):
+        return found
+    return found.mesh, found.cell_tags, found.facet_tags
+
+
 def _cell_partitioner(mode: dolfinx_mesh.GhostMode) -> Any:
     try:
         return dolfinx_mesh.create_cell_partitioner(mode, 2)

@@ -9,13 +9,15 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 from operator import attrgetter
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from dolfinx import fem
+from mpi4py import MPI
 from numpy.typing import ArrayLike
 
 from scaling_limits.meshes.box import Grid
+from scaling_limits.meshes.files.frames import Frames
 from scaling_limits.meshes.spread_values import NodeValues, SpreadRows
 from scaling_limits.particles import InvalidArgument
 from scaling_limits.particles.sampling.ranks import on_all_ranks
@@ -26,6 +28,9 @@ from ..time.densities import CallableArray
 from .hitting.between_nodes import BetweenNodes
 from .hitting.target_sets import Indicator
 from .interpolation import combined, corners, inside
+from .output.grid_dataset import grid_dataset
+from .output.quantities import DENSITY, MASS
+from .output.written import Written
 from .problem import ReversibleDiffusion
 
 # the logarithm of a density that is as good as 0
@@ -111,7 +116,7 @@ class SavedOnGrid(NotPickled, ABC):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Density(SavedOnGrid):
+class Density(SavedOnGrid, Written):
     """A probability density rho(x) = pi(x) u(x), pi = exp(-Psi/sigma), with log u linear between the nodes.
 
     Args:
@@ -222,9 +227,21 @@ class Density(SavedOnGrid):
             lambda numbers: np.exp(self.ratio.take(numbers) - self.exponent(self.grid.coordinates(numbers))), "rho"
         )
 
+    def frames(self) -> Frames:
+        """The density, for files; collective."""
+        return Frames(DENSITY, None, lambda index: self.function)
+
+    def to_xarray(self) -> Any:
+        """The density at the nodes as a `xarray.Dataset`; of the size of the problem on the rank that asks."""
+        return grid_dataset(self.grid, DENSITY, self.values, "Density", None, {MASS: np.array(self.mass)})
+
     @property
     def _grid(self) -> Grid:
         return self.grid
+
+    @property
+    def _ranks(self) -> MPI.Comm:
+        return self.grid.comm
 
     def _content(self) -> tuple[np.ndarray, dict[str, object]]:
         return self.exponent(self.nodes), {name: getattr(self, name) for name in self.NAMES}

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 from operator import attrgetter
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
+from mpi4py import MPI
 
 from scaling_limits.meshes.box import Grid
+from scaling_limits.meshes.files.frames import Frames
 from scaling_limits.meshes.spread_values import SpreadRows, SpreadValues
 
 from ..time.densities import DensitySeries
@@ -19,6 +21,9 @@ from ..time.integration import Statistics
 from .density import FLOOR, Density, SavedOnGrid
 from .hitting.coarser_grids import richardson, solved
 from .hitting.target_sets import Indicator
+from .output.grid_dataset import grid_dataset
+from .output.quantities import DENSITY, ENTROPY, FREE_ENERGY, MASS
+from .output.written import Written
 from .problem import ReversibleDiffusion
 
 ARRAYS = ("times", "probabilities", "relative_entropy")
@@ -70,23 +75,23 @@ class Moments:
     covariance: np.ndarray
 
     @classmethod
-    def of(cls, grid: Grid, own: np.ndarray) -> Moments:
-        """Those of probabilities (T, m) at the nodes of each rank; collective."""
-        dim = grid.dim
-        sums = grid.comm.allreduce(np.concatenate([own.sum(axis=1)[:, None], own @ grid.points], axis=1))
+    def of(cls, comm: MPI.Comm, points: np.ndarray, volumes: np.ndarray, own: np.ndarray) -> Moments:
+        """Those of probabilities (T, m) at the nodes of each rank, with points (m, d) and volumes (m,); collective."""
+        dim = points.shape[1]
+        sums = comm.allreduce(np.concatenate([own.sum(axis=1)[:, None], own @ points], axis=1))
         mass = sums[:, 0]
         mean = sums[:, 1:] / np.maximum(mass, 1e-300)[:, None]
         second = np.empty((len(own), dim, dim))
         for weights, centre, result in zip(own, mean, second):
-            away = grid.points - centre
+            away = points - centre
             result[:] = (away.T * weights) @ away
-        second = grid.comm.allreduce(second) / np.maximum(mass, 1e-300)[:, None, None]
-        least = (own / grid.volumes).min(axis=1, initial=np.inf)
-        return cls(mass, grid.comm.allreduce(least, np.minimum), mean, second)
+        second = comm.allreduce(second) / np.maximum(mass, 1e-300)[:, None, None]
+        least = (own / volumes).min(axis=1, initial=np.inf)
+        return cls(mass, comm.allreduce(least, np.minimum), mean, second)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class DensityEvolution(SavedOnGrid, DensitySeries[Density]):
+class DensityEvolution(SavedOnGrid, Written, DensitySeries[Density]):
     """Densities at times.
 
     Args:
@@ -176,9 +181,25 @@ class DensityEvolution(SavedOnGrid, DensitySeries[Density]):
         log_partition = np.log(generator.partition) - generator.lowest
         return sigma * self.relative_entropy - sigma * log_partition
 
+    def frames(self) -> Frames:
+        """The densities, for files; collective."""
+        return Frames(DENSITY, self.times, lambda index: self.density(index).function)
+
+    def to_xarray(self) -> Any:
+        """The densities at the nodes, and what they conserve and dissipate, as a `xarray.Dataset`; of the size of the
+        problem on the rank that asks.
+        """
+        values = np.array([density.values for density in self])
+        series = {MASS: self.mass, ENTROPY: self.relative_entropy, FREE_ENERGY: self.free_energy}
+        return grid_dataset(self.equation.grid, DENSITY, values, "DensityEvolution", self.times, series)
+
     @property
     def _grid(self) -> Grid:
         return self.equation.grid
+
+    @property
+    def _ranks(self) -> MPI.Comm:
+        return self.equation.comm
 
     def _content(self) -> tuple[np.ndarray, dict[str, object]]:
         content = {name: getattr(self, name) for name in ARRAYS} | {"statistics": self.statistics.numbers}
@@ -187,7 +208,9 @@ class DensityEvolution(SavedOnGrid, DensitySeries[Density]):
     @classmethod
     def _of(cls, equation: ReversibleDiffusion, content: dict[str, np.ndarray]) -> DensityEvolution:
         times, probabilities, entropy = (content[name] for name in ARRAYS)
-        rows, moments = SpreadRows.of(equation.grid, probabilities), Moments.of(equation.grid, probabilities)
+        grid = equation.grid
+        moments = Moments.of(grid.comm, grid.points, grid.volumes, probabilities)
+        rows = SpreadRows.of(grid, probabilities)
         return cls(equation, times, rows, moments, entropy, Statistics.of(content["statistics"]))
 
 

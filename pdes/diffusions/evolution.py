@@ -227,7 +227,7 @@ def evolve(
         equation,
         snapshots,
         SpreadRows.of(grid, own),
-        Moments.of(grid, own),
+        Moments.of(comm, grid.points, grid.volumes, own),
         entropies,
         end.statistics,
         absorbing,

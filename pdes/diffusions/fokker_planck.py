@@ -168,7 +168,7 @@ class ReversibleFokkerPlanck(ReversibleDiffusion):
             Unresolved: the initial density varies faster than the cells, so that the nodes see another one.
         """
         if self.on_mesh is not None:
-            return self.on_mesh.evolve(initial, times, scheme, step, checkpoint, progress, absorbing)
+            return self.on_mesh.evolve(initial, times, scheme, step, checkpoint, checkpoint_every, progress, absorbing)
         same_on_all_ranks(self.comm, absorbing=absorbing is None)
         killing = None if absorbing is None else indicator("absorbing", absorbing, self.comm)
         return evolve(self, initial, times, scheme, step, checkpoint, checkpoint_every, progress, killing)
@@ -358,8 +358,8 @@ class FokkerPlanck(ReversibleFokkerPlanck):
         rtol: relative error of rates, and of each step of an evolution (in total variation).
         periodic: True, or for each direction whether it has no walls.
         mesh: of dolfinx, of simplices or of quadrilaterals or hexahedra, instead of box and cells. Its fields live on
-            the rank that owns them, `at` is collective, and sets may be facets or other entities with a tag, as a pair
-            (mesh tags, value). What is returned has the names of the results of a box.
+            the rank that owns them, and sets may be facets or other entities with a tag, as a pair (mesh tags, value).
+            What is returned has the names of the results of a box.
         comm: the ranks that share the work; with a mesh, its ranks.
         petsc_options: of the linear solver of evolutions and hitting problems, without prefix.
 

@@ -114,6 +114,8 @@ class IntegratorState:
         snapshots: what the system shows of the states at the times so far, on this rank.
         entropies: H there.
         statistics: steps taken and refused.
+        memory: numbers that an integrator keeps between steps, the same on all ranks.
+        guesses: values at the nodes of this rank from which it starts the next step.
     """
 
     state: np.ndarray
@@ -123,6 +125,8 @@ class IntegratorState:
     snapshots: list[np.ndarray] = field(default_factory=list)
     entropies: list[float] = field(default_factory=list)
     statistics: Statistics = field(default_factory=Statistics)
+    memory: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
+    guesses: list[np.ndarray] = field(default_factory=list)
 
 
 class ResolventSolver(Protocol):

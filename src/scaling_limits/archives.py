@@ -15,6 +15,8 @@ CONTEXT = {
     "EffectiveCoefficients": "potential=, the one that they belong to",
     "Density": "equation=, the one that it belongs to",
     "DensityEvolution": "equation=, the one that was solved",
+    "MeshDensity": "equation=, the one that it belongs to",
+    "MeshDensityEvolution": "equation=, the one that was solved",
 }
 
 # where the class of each kind is
@@ -27,6 +29,9 @@ KINDS = {
     "EffectiveCoefficients": "cells",
     "Density": "pdes",
     "DensityEvolution": "pdes",
+    "MeshDensity": "pdes",
+    "MeshDensityEvolution": "pdes",
+    "MeshField": "pdes",
     "BilliardSolution": "pdes",
 }
 
@@ -44,7 +49,7 @@ def load(path: str | os.PathLike[str], **context: Any) -> Any:
 
     Returns:
         An Ensemble, Paths, FirstPassages, RotatorEnsemble, EffectiveTensor, EffectiveCoefficients, Density,
-        DensityEvolution or BilliardSolution.
+        DensityEvolution, MeshDensity, MeshDensityEvolution, MeshField or BilliardSolution.
 
     Raises:
         FileNotFoundError: there is no such file.

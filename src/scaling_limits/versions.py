@@ -12,7 +12,7 @@ from . import __version__
 
 DISTRIBUTIONS = (
     "numpy", "numba", "scipy", "sympy", "tqdm", "fenics-dolfinx", "fenics-ufl", "fenics-basix", "fenics-ffcx",
-    "petsc4py", "slepc4py", "mpi4py", "matplotlib", "pyvista",
+    "petsc4py", "slepc4py", "mpi4py", "matplotlib", "pyvista", "xarray", "h5py", "gmsh",
 )  # fmt: skip
 
 

@@ -1,6 +1,7 @@
 """Values on the rank that owns them: any rank reads any of them by itself, and what is dropped is freed."""
 
 import gc
+import time
 
 import numpy as np
 import pytest
@@ -58,3 +59,30 @@ def test_values_that_all_ranks_have():
     for values in (Uniform(2.5, 7), WholeValues(np.full(7, 2.5))):
         assert (values.take(np.array([0, 6])) == 2.5).all()
         assert (values.whole() == np.full(7, 2.5)).all()
+
+
+def test_what_was_spread_stays(grid):
+    """An array that outlives its spreading is not written into by later ones."""
+    kept = SpreadRows.of(grid, np.zeros((1, len(grid.points)))).own
+    gc.collect()
+    others = [SpreadRows.of(grid, np.ones((1, len(grid.points)))) for _ in range(3)]
+    assert (kept == 0).all()
+    assert (others[-1].row(0).whole() == 1).all()
+
+
+@pytest.mark.parametrize("alone", [True, False])
+def test_both_ways_to_other_ranks(grid, monkeypatch, alone):
+    """By the system, while the other ranks compute, and by MPI."""
+    memory = ExposedMemory.of(COMM)
+    monkeypatch.setattr(memory.neighbours, "processes", dict(memory.neighbours.processes) if alone else {})
+    rows = SpreadRows.of(grid, field(grid)[:, grid.own])
+    if alone and COMM.rank and memory.neighbours.processes:
+        # no call of MPI
+        time.sleep(1.0)
+    started = time.perf_counter()
+    if COMM.rank == 0:
+        numbers = np.arange(grid.size)[::-1].copy()
+        np.testing.assert_array_equal(rows.row(1).take(numbers), field(grid)[1, numbers])
+        np.testing.assert_array_equal(rows.row(0).whole(), field(grid)[0])
+        assert not alone or not memory.neighbours.processes or time.perf_counter() - started < 0.9
+    COMM.Barrier()

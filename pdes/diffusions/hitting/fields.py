@@ -6,22 +6,28 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from operator import attrgetter
+from typing import Any
 
 import numpy as np
 from dolfinx import fem
+from mpi4py import MPI
 from numpy.typing import ArrayLike
 
 from scaling_limits.meshes.box import Grid, box
+from scaling_limits.meshes.files.frames import Frames, Quantity
 from scaling_limits.particles.support.not_pickled import NotPickled
 
 from ..interpolation import inside
+from ..output.grid_dataset import grid_dataset
+from ..output.quantities import FIELD
+from ..output.written import Written
 
 # of the elements of `function` on a line, between the break points of its panels
 DEGREE = 8
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class ScalarField(NotPickled):
+class ScalarField(NotPickled, Written):
     """A function f(x) in a box.
 
     Args:
@@ -30,6 +36,7 @@ class ScalarField(NotPickled):
         nodal: f at the nodes (size,).
         errors: the estimated error of f (P,) at points (P, d), likewise; None where it is not known.
         breaks: the ends of the panels on which f is a polynomial, on a line (N + 1,).
+        quantity: what f is.
     """
 
     grid: Grid
@@ -37,6 +44,7 @@ class ScalarField(NotPickled):
     nodal: np.ndarray
     errors: Callable[[np.ndarray], np.ndarray] | None = None
     breaks: np.ndarray | None = None
+    quantity: Quantity = FIELD
 
     def __post_init__(self) -> None:
         # `at` and `error` are not computed again
@@ -88,6 +96,23 @@ class ScalarField(NotPickled):
     def values(self) -> np.ndarray:
         """The field at all nodes, in the shape of the grid."""
         return self.nodal.reshape(self.grid.shape)
+
+    def frames(self) -> Frames:
+        """The field, for files; collective."""
+        return Frames(self.quantity, None, lambda index: self.function)
+
+    def to_xarray(self) -> Any:
+        """The field at the nodes, and its estimated error there, as a `xarray.Dataset`; each rank by itself."""
+        error = None if self.errors is None else self.errors(self.grid.nodes).reshape(self.grid.shape)
+        result = grid_dataset(self.grid, self.quantity, self.values, "ScalarField")
+        if error is not None:
+            about = {"long_name": f"estimated error of {self.quantity.name}", "units": self.quantity.units}
+            result["error"] = (result[self.quantity.name].dims, error, about)
+        return result
+
+    @property
+    def _ranks(self) -> MPI.Comm:
+        return self.grid.comm
 
     @cached_property
     def function(self) -> fem.Function:

@@ -8,11 +8,13 @@ fields are NaN.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from ..coefficients import function_at
+from ..output.quantities import COMMITTOR, POISSON, TIME
 from ..problem import ReversibleDiffusion
 from .chain_solver import added
 from .fields import ScalarField
@@ -25,9 +27,9 @@ def passage_time(equation: ReversibleDiffusion, target: Indicator) -> ScalarFiel
     """The field T; see `FokkerPlanck.mean_first_passage_time`."""
     sets = (TargetSet("target", target, 0.0),)
     if equation.dim == 1:
-        return mean_time(Line(equation, sets))
+        return replace(mean_time(Line(equation, sets)), quantity=TIME)
     problem = GridProblem(equation, sets)
-    return problem.field(_time(problem), _time, (0.0,))
+    return replace(problem.field(_time(problem), _time, (0.0,)), quantity=TIME)
 
 
 def _time(problem: GridProblem) -> np.ndarray:
@@ -38,9 +40,9 @@ def committor(equation: ReversibleDiffusion, a: Indicator, b: Indicator) -> Scal
     """The field q; see `FokkerPlanck.committor`."""
     sets = (TargetSet("a", a, 0.0), TargetSet("b", b, 1.0))
     if equation.dim == 1:
-        return committors(Line(equation, sets))[0]
+        return replace(committors(Line(equation, sets))[0], quantity=COMMITTOR)
     problem = GridProblem(equation, sets)
-    return problem.field(_forward(problem), _forward, (0.0, 1.0))
+    return replace(problem.field(_forward(problem), _forward, (0.0, 1.0)), quantity=COMMITTOR)
 
 
 def _forward(problem: GridProblem) -> np.ndarray:
@@ -50,5 +52,7 @@ def _forward(problem: GridProblem) -> np.ndarray:
 def poisson(equation: ReversibleDiffusion, source: Callable[[np.ndarray], ArrayLike]) -> ScalarField:
     """The field f; see `FokkerPlanck.poisson`."""
     if equation.dim == 1:
-        return poisson_on_a_line(Line(equation, ()), lambda x: function_at("source", source, x))
-    return poisson_on_a_grid(equation, source)
+        field = poisson_on_a_line(Line(equation, ()), lambda x: function_at("source", source, x))
+    else:
+        field = poisson_on_a_grid(equation, source)
+    return replace(field, quantity=POISSON)

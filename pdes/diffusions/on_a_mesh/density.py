@@ -1,32 +1,67 @@
-"""Densities on a mesh: what each rank owns stays there, and values at points are gathered as they are asked for."""
+"""Densities on a mesh: what each rank owns stays there, and any rank has values at any points by itself."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 from dolfinx import fem
 from mpi4py import MPI
 from numpy.typing import ArrayLike
 
-from scaling_limits.meshes.evaluation import Places
+from scaling_limits.meshes.files.datasets import mesh_dataset
+from scaling_limits.meshes.files.frames import Frames
+from scaling_limits.meshes.point_search import FoundPoints
+from scaling_limits.meshes.spread_values import SpreadRows, SpreadValues
 
 from ...time.densities import CallableArray
 from ..density import FLOOR
+from ..output.quantities import DENSITY
+from ..output.written import Written
 from .lumped import LumpedEquation
+from .problem import DiffusionOnMesh
+from .storage.archives import SavedDensity
+
+
+@dataclass(frozen=True, eq=False)
+class LogRatio:
+    """log u of a probability density, from the probabilities at the nodes.
+
+    Args:
+        equation: gives Psi/sigma and volumes.
+        probabilities: at the nodes.
+    """
+
+    equation: DiffusionOnMesh
+    probabilities: SpreadValues
+
+    def take(self, numbers: np.ndarray) -> np.ndarray:
+        """log u (P,) at nodes, given by their numbers over all ranks (P,); each rank by itself."""
+        exponents, volumes = (self.equation.spread_nodes.take(k, numbers) for k in range(2))
+        with np.errstate(divide="ignore"):
+            logarithms = np.log(self.probabilities.take(numbers) / volumes)
+        return np.asarray(np.maximum(logarithms, FLOOR) + exponents)
+
+
+class NodalRatio(Protocol):
+    """log u at the nodes, wherever they are."""
+
+    def take(self, numbers: np.ndarray) -> np.ndarray:
+        """The values (P,) at nodes, given by their numbers over all ranks (P,); each rank by itself."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class MeshDensity:
+class MeshDensity(SavedDensity, Written):
     """A probability density rho(x) = pi(x) u(x), pi = exp(-Psi/sigma), with log u of degree 1 in cells.
 
     Where paths are killed at a node of a cell, u is of degree 1 there, not its logarithm.
 
     Args:
         lumped: the nodes, Psi, and where paths are killed.
-        log_ratio: log u at the nodes of this rank (m,).
+        ratio: log u at the nodes.
         mass: integral of rho.
         first: integral of x rho (d,), by the mass.
         covariance: of the position (d, d).
@@ -37,7 +72,7 @@ class MeshDensity:
     """
 
     lumped: LumpedEquation
-    log_ratio: np.ndarray
+    ratio: NodalRatio
     mass: float
     first: np.ndarray
     covariance: np.ndarray
@@ -45,33 +80,19 @@ class MeshDensity:
     free_energy: float
     minimum: float
     estimate: Callable[[], float | None] | None = None
+    NODAL: ClassVar[str] = "log_ratio"
+    NUMBERS: ClassVar[set[str]] = {"mass", "first", "covariance", "relative_entropy", "free_energy", "minimum"}
+
+    def __post_init__(self) -> None:
+        # while all ranks are here
+        _ = self.lumped.equation.spread_nodes, self.lumped.spread_held
 
     def __repr__(self) -> str:
         mean = [float(f"{x:.4g}") for x in self.first]
         return f"<MeshDensity: {self.lumped.equation.size} nodes, mass {self.mass:.6g}, mean {mean}>"
 
-    @classmethod
-    def of(
-        cls, lumped: LumpedEquation, probabilities: np.ndarray, estimate: Callable[[], float | None] | None = None
-    ) -> MeshDensity:
-        """The density of probabilities (m,) at the nodes of this rank; collective."""
-        equation = lumped.equation
-        nodes = equation.nodes
-        sums = np.concatenate([[probabilities.sum()], probabilities @ nodes])
-        mass, *first = equation.comm.allreduce(sums)
-        mean = np.array(first) / max(mass, 1e-300)
-        away = nodes - mean
-        covariance = equation.comm.allreduce((away.T * probabilities) @ away) / max(mass, 1e-300)
-        least = equation.comm.allreduce(float((probabilities / equation.volumes).min(initial=np.inf)), MPI.MIN)
-        entropy = lumped.relative_entropy(probabilities)[0]
-        with np.errstate(divide="ignore"):
-            ratio = np.maximum(np.log(probabilities / equation.volumes), FLOOR) + equation.exponents
-        return cls(
-            lumped, ratio, float(mass), mean, covariance, entropy, float(lumped.free_energy(entropy)), least, estimate
-        )
-
     def at(self, points: ArrayLike) -> np.ndarray:
-        """Return rho(x); collective, with the same points on all ranks.
+        """Return rho(x); each rank by itself.
 
         Args:
             points: x (P, d), in the mesh.
@@ -84,20 +105,27 @@ class MeshDensity:
         """
         equation = self.lumped.equation
         x = equation.checked(points)
-        return self.at_places(Places(equation.mesh, x), equation.pi_at(x))
+        return self.at_found(equation.search.find(x), equation.pi_at(x))
 
-    def at_places(self, places: Places, pi: np.ndarray) -> np.ndarray:
-        """The same at places, where exp(lowest - Psi/sigma) is pi (P,); collective."""
+    def at_found(self, found: FoundPoints, pi: np.ndarray) -> np.ndarray:
+        """The same at places, where exp(lowest - Psi/sigma) is pi (P,)."""
         equation = self.lumped.equation
-        shifted = self.log_ratio - equation.lowest
-        result = np.exp(places.values(equation.function(shifted, "log u"))) * pi
-        if self.lumped.held is not None:
-            dead = places.values(equation.function(self.lumped.held.astype(float), "dead")) > 0
-            top = equation.comm.allreduce(float(shifted.max(initial=-np.inf)), MPI.MAX)
-            ratio = np.where(self.lumped.held, 0.0, np.exp(shifted - top))
-            linear = places.values(equation.function(ratio, "u")) * np.exp(top) * pi
-            result = np.where(dead, np.maximum(linear, 0.0), result)
-        return result
+        space, held = equation.spread_space, self.lumped.spread_held
+        nodes, weights = found.rows(space.unknowns), space.weights(found)
+        shifted = self.ratio.take(nodes.ravel()).reshape(nodes.shape) - equation.lowest
+        result = np.exp((shifted * weights).sum(axis=1)) * pi
+        if held is None:
+            return result
+        dead = held.take(0, nodes.ravel()).reshape(nodes.shape) > 0
+        top = shifted.max(axis=1, initial=-np.inf)
+        linear = (np.where(dead, 0.0, np.exp(shifted - top[:, None])) * weights).sum(axis=1) * np.exp(top) * pi
+        return np.where((dead * weights).sum(axis=1) > 0, np.maximum(linear, 0.0), result)
+
+    @property
+    def log_ratio(self) -> np.ndarray:
+        """log u (m,) at the nodes of this rank."""
+        run = self.lumped.equation.spread_space.runs.own
+        return self.ratio.take(np.arange(run.start, run.stop))
 
     @cached_property
     def error(self) -> float | None:
@@ -120,6 +148,35 @@ class MeshDensity:
     def values(self) -> np.ndarray:
         """The density rho (m,) at the nodes of this rank."""
         return np.exp(self.log_ratio - self.lumped.equation.exponents)
+
+    def frames(self) -> Frames:
+        """The density, for files; collective."""
+        return Frames(DENSITY, None, lambda index: self.function)
+
+    def to_xarray(self) -> Any:
+        """The density at the nodes (`mesh_dataset`); collective: a `xarray.Dataset` on rank 0, None on the others."""
+        return mesh_dataset(self.frames(), self.lumped.equation.spread_space, "MeshDensity")
+
+    @property
+    def _ranks(self) -> MPI.Comm:
+        return self.lumped.equation.comm
+
+    @property
+    def _lumped(self) -> LumpedEquation:
+        return self.lumped
+
+    def _content(self) -> dict[str, object]:
+        # the numbers are those of all ranks
+        return {name: getattr(self, name) for name in self.NUMBERS}
+
+    def _nodal(self) -> np.ndarray:
+        return self.log_ratio
+
+    @classmethod
+    def _of(cls, lumped: LumpedEquation, nodal: np.ndarray, content: dict[str, np.ndarray]) -> MeshDensity:
+        values: dict[str, Any] = {name: value if value.ndim else float(value) for name, value in content.items()}
+        ratio = SpreadRows.of(lumped.equation.spread_space.runs, nodal[None]).row(0)
+        return cls(lumped, ratio, **values)
 
     @cached_property
     def function(self) -> fem.Function:

@@ -127,7 +127,7 @@ class EntropySteps:
         self._u, self._w = (fem.Function(equation.space) for _ in range(2))
         self._at: _Factored | None = None
         # of the last step, for nodes where u is 0
-        self._low: np.ndarray | None = None
+        self.low: np.ndarray | None = None
         self.factorisations = self.evaluations = 0
 
     @cached_property
@@ -250,7 +250,7 @@ class EntropySteps:
             if reason:
                 return probabilities, np.zeros_like(w), reason
             rates.append((known - self._share * np.exp(w)) / (row[-1] * h))
-        self._low = w
+        self.low = w
         error = h * sum((e * f for e, f in zip(method.estimate, rates)), np.zeros_like(w))
         return self._share * np.exp(w), error, ""
 
@@ -260,5 +260,5 @@ class EntropySteps:
         top = self._equation.comm.allreduce(float(u.max(initial=0.0)), MPI.MAX)
         lowest = np.log(top) + SETTINGS.lowest
         empty = u < np.exp(lowest)
-        low = np.full_like(u, lowest) if self._low is None else np.minimum(self._low, lowest)
+        low = np.full_like(u, lowest) if self.low is None else np.minimum(self.low, lowest)
         return np.where(empty, low, np.log(np.where(empty, 1.0, u)))

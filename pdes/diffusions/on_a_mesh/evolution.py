@@ -18,6 +18,7 @@ from .entropy_steps import EULER, SDIRK2, SDIRK4, EntropySteps
 from .initial import Initial, probabilities_of
 from .lumped import LumpedEquation
 from .problem import DiffusionOnMesh
+from .storage.checkpoints import Saving
 
 
 @dataclass(frozen=True)
@@ -143,6 +144,19 @@ class MeshIntegrator(DensityIntegrator):
 
     def take_step(self, state: IntegratorState, span: float, until: float) -> None:
         """Try one step, unless the state is at rest, or the step too long for rounding."""
+        if state.memory.size:
+            self.recall(state)
+        self._take_step(state, span, until)
+        state.memory = np.array([self.taken, self._to_go, self._next, self._in_a_row, self.system.clipped])
+        state.guesses = [] if self.entropy_steps.low is None else [self.entropy_steps.low]
+
+    def recall(self, state: IntegratorState) -> None:
+        """Go on from what a state keeps, of this run or of one before it."""
+        self.taken, self._to_go, self._next, self._in_a_row = (int(number) for number in state.memory[:4])
+        self.system.clipped = float(state.memory[4])
+        self.entropy_steps.low = state.guesses[0] if state.guesses else None
+
+    def _take_step(self, state: IntegratorState, span: float, until: float) -> None:
         free, place = self.system.lumped.held is None, state.place
         if free and state.entropy <= SETTINGS.even:
             while place.doubled() != place:
@@ -211,7 +225,7 @@ class NodalEvolution:
 
 def evolved(
     equation: DiffusionOnMesh, initial: Initial, times: np.ndarray, choice: StepChoice, held: np.ndarray | None,
-    shown: bool,
+    shown: bool, saving: Saving | None = None,
 ) -> NodalEvolution:  # fmt: skip
     """The probabilities of the nodes at times; collective.
 
@@ -222,13 +236,17 @@ def evolved(
         choice: of the steps.
         held: nodes (m,) of this rank in which paths are killed, or None.
         shown: whether a progress bar is shown.
+        saving: where it is saved as it goes on, or None.
     """
     lumped = LumpedEquation(equation, held)
     start = probabilities_of(equation, initial)
     system = NodalSystem(lumped, choice)
     integrator = MeshIntegrator(system, choice)
     start = start if held is None else np.where(held, 0.0, start)
-    end = integrator.integrated(system.start(start), times, None, shown and equation.comm.rank == 0)
+    keeper = None if saving is None else saving.keeper(lumped, times, choice, start)
+    end = integrator.integrated(system.start(start), times, keeper, shown and equation.comm.rank == 0)
+    if end.memory.size:
+        integrator.recall(end)
     end.statistics.factorisations += integrator.entropy_steps.factorisations
     end.statistics.evaluations += integrator.entropy_steps.evaluations
     if held is not None and system.clipped > SETTINGS.said and equation.comm.rank == 0 and not equation.quiet:

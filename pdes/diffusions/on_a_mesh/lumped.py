@@ -18,6 +18,8 @@ import numpy as np
 from mpi4py import MPI
 from petsc4py import PETSc
 
+from scaling_limits.meshes.spread_values import SpreadRows
+
 from ...time.density_integrator import NEAR, entropy_terms
 from .problem import DiffusionOnMesh
 
@@ -36,6 +38,13 @@ class LumpedEquation:
 
     equation: DiffusionOnMesh
     held: np.ndarray | None = None
+
+    @cached_property
+    def spread_held(self) -> SpreadRows | None:
+        """1 at nodes in which paths are killed and 0 elsewhere (1, m), for any rank; collective the first time."""
+        if self.held is None:
+            return None
+        return SpreadRows.of(self.equation.spread_space.runs, self.held[None].astype(float))
 
     @cached_property
     def root(self) -> np.ndarray:

@@ -12,17 +12,19 @@ from dolfinx import fem
 from dolfinx import mesh as dolfinx_mesh
 from dolfinx.fem import petsc as fem_petsc
 from mpi4py import MPI
-from numpy.typing import ArrayLike
 from petsc4py import PETSc
 
+from scaling_limits.meshes.node_order import NodeOrder
+from scaling_limits.meshes.spread_functions import SpreadSpace
+from scaling_limits.meshes.spread_values import SpreadRows
 from scaling_limits.particles import InvalidArgument
-from scaling_limits.particles.diffusions.multiscale_potential import points as checked_points
 from scaling_limits.particles.errors import Unresolved, warn
 from scaling_limits.particles.sampling.ranks import on_all_ranks
 
 from ..coefficients import Coefficients, exponent_at
 from .checked_mesh import pieces
 from .forms import MeshForms
+from .searched_mesh import SearchedMesh
 
 # largest Psi/sigma above the least one: exp(-Psi/sigma) and its products must be doubles
 HIGHEST = 300.0
@@ -31,7 +33,7 @@ STEEP, SEEN = 4.0, 1e-8
 
 
 @dataclass(frozen=True, eq=False)
-class DiffusionOnMesh:
+class DiffusionOnMesh(SearchedMesh):
     """d_t rho = div(M (rho grad Psi + sigma grad rho)) on a mesh, without flux through its boundary.
 
     Args:
@@ -51,27 +53,28 @@ class DiffusionOnMesh:
     quiet: bool = False
 
     @property
-    def dim(self) -> int:
-        """Dimension d of space."""
-        return int(self.mesh.geometry.dim)
-
-    @property
     def temperature(self) -> float:
         """sigma."""
         return float(self.coefficients.temperature)
 
-    def checked(self, points: ArrayLike) -> np.ndarray:
-        """Return points (P, d) that a user gave; collective.
-
-        Raises:
-            InvalidArgument: a wrong shape, on all ranks.
-        """
-        return on_all_ranks(self.comm, lambda: checked_points("points", points, self.dim))
-
     def pi_at(self, points: np.ndarray) -> np.ndarray:
-        """exp(lowest - Psi/sigma) (P,) at points (P, d); collective, with points of each rank's own."""
-        exponents = on_all_ranks(self.comm, lambda: exponent_at(self.coefficients, points))
-        return np.asarray(np.exp(self.lowest - exponents))
+        """exp(lowest - Psi/sigma) (P,) at points (P, d); each rank by itself, when `lowest` is known."""
+        return np.asarray(np.exp(self.lowest - exponent_at(self.coefficients, points)))
+
+    @cached_property
+    def spread_space(self) -> SpreadSpace:
+        """The elements of degree 1, for evaluation by any rank; collective the first time."""
+        return SpreadSpace(self.search, self.space)
+
+    @cached_property
+    def node_order(self) -> NodeOrder:
+        """An order of the nodes that does not depend on the ranks; collective the first time."""
+        return NodeOrder.of(self.spread_space)
+
+    @cached_property
+    def spread_nodes(self) -> SpreadRows:
+        """Psi/sigma and the volumes at the nodes (2, m), for any rank; collective the first time."""
+        return SpreadRows.of(self.spread_space.runs, np.stack([self.exponents, self.volumes]))
 
     @cached_property
     def space(self) -> fem.FunctionSpace:
@@ -174,13 +177,18 @@ class DiffusionOnMesh:
         return int(self.mesh.topology.index_map(self.mesh.topology.dim).size_global)
 
     @cached_property
-    def diffusive_rate(self) -> float:
-        """sigma M/L^2 where pi is largest, a scale for the slow rates; collective the first time."""
+    def width(self) -> float:
+        """The largest extent of the mesh along an axis, a length; collective the first time."""
         ends = np.stack([-self.nodes.min(axis=0, initial=np.inf), self.nodes.max(axis=0, initial=-np.inf)])
         self.comm.Allreduce(MPI.IN_PLACE, ends, MPI.MAX)
+        return float(ends.sum(axis=0).max())
+
+    @cached_property
+    def diffusive_rate(self) -> float:
+        """sigma M/L^2 where pi is largest, a scale for the slow rates; collective the first time."""
         mass = self.forms.weights[1].x.array.reshape(-1, self.dim, self.dim)
         top = np.trace(mass, axis1=1, axis2=2).max(initial=0.0) / self.dim
-        return self.comm.allreduce(float(top), MPI.MAX) / float(ends.sum(axis=0).max()) ** 2
+        return self.comm.allreduce(float(top), MPI.MAX) / self.width**2
 
     @cached_property
     def forms(self) -> MeshForms:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from scaling_limits.particles import InvalidArgument
+from scaling_limits.particles.sampling.ranks import on_all_ranks, same_on_all_ranks
+from scaling_limits.particles.support.checks import number
 
 from ...time.resolvents import ResolventScheme
 from ..spectrum import Modes
@@ -28,6 +30,7 @@ from .elliptic.transition import MeshTransition, transition
 from .evolution import chosen
 from .problem import DiffusionOnMesh
 from .stationary import stationary
+from .storage.checkpoints import Saving
 
 
 class MeshSolvers(DiffusionOnMesh):
@@ -39,15 +42,17 @@ class MeshSolvers(DiffusionOnMesh):
 
     def evolve(
         self, initial: Callable[[np.ndarray], ArrayLike], times: ArrayLike, scheme: ResolventScheme,
-        step: float | None, checkpoint: object, progress: bool, absorbing: GivenSet | None,
+        step: float | None, checkpoint: str | os.PathLike[str] | None, every: float, progress: bool,
+        absorbing: GivenSet | None,
     ) -> MeshDensityEvolution:  # fmt: skip
         """See `FokkerPlanck.evolve`."""
-        if checkpoint is not None:
-            raise InvalidArgument("checkpoint", "is not to be had on a mesh; evolve to earlier times one by one")
         snapshots, choice, shown = chosen(self, times, scheme, step, progress)
+        every = on_all_ranks(self.comm, lambda: number("checkpoint_every", every, least=0.0))
+        same_on_all_ranks(self.comm, checkpoint=checkpoint is None, checkpoint_every=every)
+        saving = None if checkpoint is None else Saving(checkpoint, every)
         found = None if absorbing is None else resolved(self, MeshSet("absorbing", absorbing, 0.0))
         equation = self if found is None else found.equation
-        return density_evolution(equation, initial, snapshots, choice, found, shown)
+        return density_evolution(equation, initial, snapshots, choice, found, shown, saving)
 
     def modes(self, k: int) -> Modes:
         """See `FokkerPlanck.modes`."""

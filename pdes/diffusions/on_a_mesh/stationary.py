@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import ufl
 
+from scaling_limits.meshes.spread_values import Uniform
 from scaling_limits.particles.errors import Unresolved, warn
 
 from .density import MeshDensity
@@ -39,7 +40,7 @@ def stationary(equation: DiffusionOnMesh) -> MeshDensity:
         warn(f"{message}; refine the mesh", Unresolved)
     log_partition = float(np.log(total)) - equation.lowest
     lumped = LumpedEquation(equation)
-    ratio = np.full(equation.own, -log_partition)
+    ratio = Uniform(-log_partition, equation.size)
     highest = equation.largest_exponent
     return MeshDensity(
         lumped, ratio, coarse / total, mean, covariance, 0.0, -equation.temperature * log_partition,

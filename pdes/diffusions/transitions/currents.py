@@ -4,20 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
+from dolfinx import fem
+from mpi4py import MPI
 from numpy.typing import ArrayLike
 from scipy import ndimage
 
 from scaling_limits.meshes.box import Grid
+from scaling_limits.meshes.files.frames import Frames
 from scaling_limits.particles.support.not_pickled import NotPickled
 
 from ..hitting.killed_chain import KilledChain
 from ..interpolation import inside, interpolated
+from ..output.quantities import CURRENT
+from ..output.written import Written
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class VectorField(NotPickled):
+class VectorField(NotPickled, Written):
     """A vector field J(x) in a box.
 
     Args:
@@ -52,6 +58,24 @@ class VectorField(NotPickled):
     def values(self) -> np.ndarray:
         """The field at all nodes, in the shape of the grid, with the components last."""
         return self.nodal.reshape(*self.grid.shape, self.grid.dim)
+
+    @cached_property
+    def function(self) -> fem.Function:
+        """The field as a finite element function of degree 1; collective the first time."""
+        grid = self.grid
+        space = fem.functionspace(grid.space.mesh, ("Lagrange", 1, (grid.dim,)))
+        result = fem.Function(space, name="J")
+        numbers = grid.numbers(space.tabulate_dof_coordinates()[:, : grid.dim])
+        result.x.array[:] = np.nan_to_num(self.nodal[numbers]).ravel()
+        return result
+
+    def frames(self) -> Frames:
+        """The field, for files; collective."""
+        return Frames(CURRENT, None, lambda index: self.function)
+
+    @property
+    def _ranks(self) -> MPI.Comm:
+        return self.grid.comm
 
 
 @dataclass(frozen=True, eq=False)

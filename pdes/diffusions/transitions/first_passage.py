@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import pairwise
 
@@ -27,6 +27,7 @@ from ..hitting.line import Line, moments
 from ..hitting.on_grid import GridProblem
 from ..hitting.target_sets import Indicator, TargetSet
 from ..interpolation import inside
+from ..output.quantities import TIME, VARIANCE
 from ..problem import ReversibleDiffusion
 from ..starts.density_start import Initial
 from ..starts.point_start import PointStart
@@ -164,8 +165,10 @@ def first_passage(equation: ReversibleDiffusion, target: Indicator) -> FirstPass
     """The law of the time to reach a set; see `FokkerPlanck.first_passage`."""
     sets = (TargetSet("target", target, 0.0),)
     if equation.dim == 1:
-        return FirstPassage(equation, target, *moments(Line(equation, sets)))
-    problem = GridProblem(equation, sets)
-    mean = problem.field(added(problem.time), lambda other: added(other.time), (0.0,))
-    variance = problem.field(problem.variance, lambda other: other.variance, (0.0,), 2 * GIVEN)
-    return FirstPassage(equation, target, mean, variance)
+        mean, variance = moments(Line(equation, sets))
+    else:
+        problem = GridProblem(equation, sets)
+        mean = problem.field(added(problem.time), lambda other: added(other.time), (0.0,))
+        variance = problem.field(problem.variance, lambda other: other.variance, (0.0,), 2 * GIVEN)
+    named = replace(mean, quantity=TIME), replace(variance, quantity=VARIANCE)
+    return FirstPassage(equation, target, *named)

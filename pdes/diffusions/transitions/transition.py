@@ -14,7 +14,7 @@ Gayrard and Klein, Metastability in reversible diffusion processes I, J. Eur. Ma
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -33,6 +33,7 @@ from ..hitting.line import Line, committors
 from ..hitting.line_panels import WEIGHTS, Integrals
 from ..hitting.on_grid import GridProblem, scalar_errors
 from ..hitting.target_sets import Indicator, TargetSet
+from ..output.quantities import BACKWARD, COMMITTOR, REACTIVE
 from ..problem import ReversibleDiffusion, integral
 from .currents import EdgeCurrents, VectorField
 
@@ -138,6 +139,7 @@ def _on_a_line(equation: ReversibleDiffusion, sets: tuple[TargetSet, ...], bound
         _check_region(bool(within[line.place == 0].all()), bool(within[line.place == 1].any()))
         return found["frequency"]
 
+    forward, backward, field = _named(forward, backward, field)
     return Transition(
         forward, backward, field, current, **found, errors=errors, flux=flux,
         lower=least if bounds else None, upper=most if bounds else None,
@@ -214,8 +216,9 @@ def _on_a_grid(equation: ReversibleDiffusion, sets: tuple[TargetSet, ...], bound
         numbers, errors = _within(numbers, errors, lower, upper)
         # the current that is returned has the frequency that is returned
         currents = currents.times(numbers["frequency"] / of_cells)
+    q, p, rho = _named(forward, backward, density)
     return Transition(
-        forward, backward, density, currents.field(), **numbers,
+        q, p, rho, currents.field(), **numbers,
         errors=errors, flux=flux, lower=lower, upper=upper,
     )  # fmt: skip
 
@@ -239,6 +242,15 @@ def _density(problem: GridProblem, forward: ScalarField, backward: ScalarField, 
         change = error * (np.abs(backward.nodal - forward.nodal) + error)
         errors = BetweenNodes(problem.grid, pi * change + uncertain * nodal, ())
     return ScalarField(problem.grid, lambda x: product(x) / whole, nodal, errors)
+
+
+def _named(
+    forward: ScalarField, backward: ScalarField, density: ScalarField
+) -> tuple[ScalarField, ScalarField, ScalarField]:
+    """Both committors and the density, with their names."""
+    return (
+        replace(forward, quantity=COMMITTOR), replace(backward, quantity=BACKWARD), replace(density, quantity=REACTIVE)
+    )  # fmt: skip
 
 
 def _within(

@@ -16,13 +16,15 @@ from scaling_limits.particles.sampling.ranks import on_all_ranks
 
 from ....time.density_integrator import StepChoice
 from ....time.resolvents import RESOLVENT4
+from ...output.quantities import TIME, VARIANCE
 from ..density import MeshDensity
-from ..density_evolution import MeshDensityEvolution
+from ..density_evolution import MeshDensityEvolution, density_of
 from ..evolution import chosen, evolved
 from ..initial import AtPoint, Initial
 from ..lumped import LumpedEquation
 from ..problem import DiffusionOnMesh
 from ..reference import differences
+from ..storage.checkpoints import Saving
 from .boundary_gap import BoundaryGap
 from .dirichlet import DirichletProblem, Solved
 from .fields import MeshField
@@ -36,7 +38,7 @@ SAID, CLOSE = 0.02, 1e-6
 
 def density_evolution(
     equation: DiffusionOnMesh, initial: Initial, times: np.ndarray, choice: StepChoice, found: SetsOnMesh | None,
-    shown: bool,
+    shown: bool, saving: Saving | None = None,
 ) -> MeshDensityEvolution:  # fmt: skip
     """The densities at times, with what estimates their errors; collective.
 
@@ -47,9 +49,10 @@ def density_evolution(
         choice: of the steps.
         found: a set in which paths are killed, or None.
         shown: whether a progress bar is shown.
+        saving: where it is saved as it goes on, or None.
     """
     held = None if found is None else found.held
-    run = evolved(equation, initial, times, choice, held, shown)
+    run = evolved(equation, initial, times, choice, held, shown, saving)
 
     def errors() -> np.ndarray:
         if found is None:
@@ -141,8 +144,8 @@ class MeshFirstPassage:
 def first_passage(equation: DiffusionOnMesh, target: GivenSet) -> MeshFirstPassage:
     """The law of the time to reach a set; see `FokkerPlanck.first_passage`."""
     found = resolved(equation, MeshSet("target", target, 0.0))
-    mean = field_of(found, mean_time, (0.0, np.inf), "the mean first passage time")
-    variance = field_of(found, _variance, (0.0, np.inf), "the variance of the first passage time")
+    mean = field_of(found, mean_time, (0.0, np.inf), "the mean first passage time", TIME)
+    variance = field_of(found, _variance, (0.0, np.inf), "the variance of the first passage time", VARIANCE)
     return MeshFirstPassage(found, mean, variance)
 
 
@@ -195,7 +198,7 @@ def quasi_stationary(equation: DiffusionOnMesh, target: GivenSet) -> MeshQuasiSt
     values = [_at_nodes(on_mesh, one.functions[0]) for one in (fine, coarse)]
     densities = [value / on_mesh.total(value) for value in values]
     distance = on_mesh.total(np.abs(densities[0] - densities[1]))
-    return MeshQuasiStationary(MeshDensity.of(lumped, densities[0], lambda: distance), rate, error)
+    return MeshQuasiStationary(density_of(lumped, densities[0], lambda: distance), rate, error)
 
 
 def _at_nodes(equation: DiffusionOnMesh, function: fem.Function) -> np.ndarray:

@@ -12,10 +12,12 @@ from dolfinx import fem
 from mpi4py import MPI
 from numpy.typing import ArrayLike
 
+from scaling_limits.meshes.files.frames import Quantity
 from scaling_limits.particles.errors import Unresolved, warn
 from scaling_limits.particles.sampling.ranks import on_all_ranks
 
 from ...coefficients import function_at
+from ...output.quantities import COMMITTOR, POISSON, TIME
 from ..problem import DiffusionOnMesh
 from .boundary_gap import BoundaryGap
 from .dirichlet import DirichletProblem, Solved
@@ -32,7 +34,7 @@ Solution = Callable[[DirichletProblem], Solved]
 def passage_time(equation: DiffusionOnMesh, target: GivenSet) -> MeshField:
     """The field T; see `FokkerPlanck.mean_first_passage_time`."""
     found = resolved(equation, MeshSet("target", target, 0.0))
-    return field_of(found, mean_time, (0.0, np.inf), "the mean first passage time")
+    return field_of(found, mean_time, (0.0, np.inf), "the mean first passage time", TIME)
 
 
 def mean_time(problem: DirichletProblem) -> Solved:
@@ -44,7 +46,7 @@ def mean_time(problem: DirichletProblem) -> Solved:
 def committor(equation: DiffusionOnMesh, a: GivenSet, b: GivenSet) -> MeshField:
     """The field q; see `FokkerPlanck.committor`."""
     found = resolved(equation, MeshSet("a", a, 0.0), MeshSet("b", b, 1.0))
-    return field_of(found, forward, (0.0, 1.0), "the committor")
+    return field_of(found, forward, (0.0, 1.0), "the committor", COMMITTOR)
 
 
 def forward(problem: DirichletProblem) -> Solved:
@@ -52,7 +54,9 @@ def forward(problem: DirichletProblem) -> Solved:
     return problem.solve(np.zeros(len(problem.free)), (0.0, 1.0), "the committor")
 
 
-def field_of(found: SetsOnMesh, solution: Solution, limits: tuple[float, float], what: str) -> MeshField:
+def field_of(
+    found: SetsOnMesh, solution: Solution, limits: tuple[float, float], what: str, quantity: Quantity
+) -> MeshField:
     """The field of a solution with its errors; collective.
 
     Warns:
@@ -60,7 +64,9 @@ def field_of(found: SetsOnMesh, solution: Solution, limits: tuple[float, float],
     """
     fine, coarse = (solution(DirichletProblem(found.equation, found.place, degree)) for degree in DEGREES)
     gap = BoundaryGap(found).of_field(fine.function)
-    field = MeshField(found.equation, fine.function, difference(fine, coarse, limits, gap), found.sets, limits)
+    field = MeshField(
+        found.equation, fine.function, difference(fine, coarse, limits, gap), found.sets, limits, quantity
+    )
     largest = found.equation.comm.allreduce(float(np.abs(field.values).max(initial=0.0)), MPI.MAX)
     error = field.error
     assert error is not None
@@ -94,7 +100,7 @@ def poisson(equation: DiffusionOnMesh, source: Callable[[np.ndarray], ArrayLike]
     marks.x.scatter_forward()
     place = np.where(marks.x.array > 0.5, 0, -1)
     fine, coarse = (_poisson(DirichletProblem(equation, place, degree), source) for degree in DEGREES)
-    return MeshField(equation, fine.function, difference(fine, coarse, (-np.inf, np.inf), 0.0))
+    return MeshField(equation, fine.function, difference(fine, coarse, (-np.inf, np.inf), 0.0), quantity=POISSON)
 
 
 def _poisson(problem: DirichletProblem, source: Callable[[np.ndarray], ArrayLike]) -> Solved:

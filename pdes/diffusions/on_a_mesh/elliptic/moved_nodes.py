@@ -22,6 +22,7 @@ from scaling_limits.particles.sampling.ranks import on_all_ranks
 
 from ...hitting.target_sets import bisected
 from ..problem import DiffusionOnMesh
+from .simplices import SLANTED
 
 # part of an edge: up to which a free node moves; below which it needs not; below which it is taken into the set
 # where it may not move
@@ -169,6 +170,11 @@ def _shortest(
     np.maximum.at(best, node, -part)
     best = _combined(equation, best, largest)
     ties = np.abs(-part - best[node]) <= NOTHING
+    # between equal parts first the direction decides, which does not depend on the ranks
+    slope = vector @ SLANTED[: vector.shape[1]]
+    steepest = np.full(len(best), -np.finfo(float).max)
+    np.maximum.at(steepest, node[ties], slope[ties])
+    ties &= slope >= _combined(equation, steepest, largest)[node]
     name = layout.local_to_global(far.astype(np.int32)).astype(float)
     chosen = np.full(len(best), -1.0)
     np.maximum.at(chosen, node[ties], name[ties])

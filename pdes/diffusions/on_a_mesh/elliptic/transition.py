@@ -9,15 +9,19 @@ import basix.ufl
 import numpy as np
 import ufl
 from dolfinx import fem
+from mpi4py import MPI
 from numpy.typing import ArrayLike
 
 from scaling_limits.meshes.backend.compat import interpolation_points
-from scaling_limits.meshes.evaluation import Places
+from scaling_limits.meshes.files.frames import Frames
+from scaling_limits.meshes.spread_functions import SpreadFunction, SpreadSpace
 from scaling_limits.particles import InvalidArgument
 from scaling_limits.particles.errors import NotConverged, Unresolved, warn
 from scaling_limits.particles.sampling.ranks import on_all_ranks
 from scaling_limits.particles.support.checks import flag, mask
 
+from ...output.quantities import BACKWARD, COMMITTOR, CURRENT, REACTIVE
+from ...output.written import Written
 from ..functions import functions
 from ..problem import DiffusionOnMesh
 from .boundary_gap import BoundaryGap
@@ -33,7 +37,7 @@ BALANCED = 0.02
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class MeshVectorField:
+class MeshVectorField(Written):
     """A vector field J(x) on a mesh, in each cell a polynomial.
 
     Args:
@@ -46,15 +50,31 @@ class MeshVectorField:
     function: fem.Function
     sets: tuple[MeshSet, ...]
 
+    def frames(self) -> Frames:
+        """The field, for files; collective."""
+        return Frames(CURRENT, None, lambda index: self.function)
+
+    @property
+    def _ranks(self) -> MPI.Comm:
+        return self.equation.comm
+
+    def __post_init__(self) -> None:
+        # while all ranks are here
+        _ = self._spread
+
+    @cached_property
+    def _spread(self) -> SpreadFunction:
+        return SpreadSpace(self.equation.search, self.function.function_space).spread(self.function)
+
     def at(self, points: ArrayLike) -> np.ndarray:
-        """Return J(x) (P, d); collective, with the same points on all ranks.
+        """Return J(x) (P, d); each rank by itself.
 
         Raises:
             InvalidArgument: a wrong shape, or a point outside of the mesh.
         """
         equation = self.equation
         x = equation.checked(points)
-        result = Places(equation.mesh, x).values(self.function).reshape(len(x), equation.dim)
+        result = self._spread.at(equation.search.find(x))
         for one in self.sets:
             result[one.holds(x)] = 0.0
         return result
@@ -108,7 +128,7 @@ class MeshTransition:
     @cached_property
     def current(self) -> MeshVectorField:
         """J = sigma mu M grad q, in units of 1/(time volume) times length; collective the first time."""
-        equation, q = self.forward.equation, self.forward.function
+        equation, q = self.problem.equation, self.forward.function
         tensor, energy = functions(equation.coefficients, equation.mesh, 1, equation.mesh.comm)
         total = self.problem.total
         weight = ufl.exp(equation.lowest - energy / equation.temperature) * (equation.temperature / total)
@@ -124,7 +144,7 @@ class MeshTransition:
         Raises:
             InvalidArgument: it does not hold A, or meets B.
         """
-        equation, place, q = self.forward.equation, self.problem.place, self.forward.function
+        equation, place, q = self.problem.equation, self.problem.place, self.forward.function
         within = on_all_ranks(equation.comm, lambda: mask("region", region, equation.all_nodes))
         wrong = bool((~within[place == 0]).any() or within[place == 1].any())
         if equation.comm.allreduce(int(wrong)):
@@ -192,14 +212,18 @@ def _result(
     errors: dict[str, float], gap: float,
 ) -> MeshTransition:  # fmt: skip
     equation, (fine, coarse), limits = found.equation, pairs, (0.0, 1.0)
-    forward = MeshField(equation, fine[0].function, difference(fine[0], coarse[0], limits, gap), found.sets, limits)
+    forward = MeshField(
+        equation, fine[0].function, difference(fine[0], coarse[0], limits, gap), found.sets, limits, COMMITTOR
+    )
     turned = tuple(MeshSet(one.name, one.given, 1.0 - one.value) for one in found.sets)
-    backward = MeshField(equation, fine[1].function, difference(fine[1], coarse[1], limits, gap), turned, limits)
+    backward = MeshField(
+        equation, fine[1].function, difference(fine[1], coarse[1], limits, gap), turned, limits, BACKWARD
+    )
     total = problem.total
     between = numbers["mean_duration"] * numbers["frequency"]
     values = fem.Function(problem.forms.space, name="density")
     x = problem.forms.space.tabulate_dof_coordinates()[:, : equation.dim]
-    pi = equation.pi_at(x) / (total * between)
+    pi = on_all_ranks(equation.comm, lambda: equation.pi_at(x)) / (total * between)
     q, p = (np.clip(one.function.x.array, 0.0, 1.0) for one in fine)
     values.x.array[:] = pi * q * p
     empty = tuple(MeshSet(one.name, one.given, 0.0) for one in found.sets)
@@ -207,5 +231,5 @@ def _result(
     both = (one.errors.x.array for one in (forward, backward) if one.errors is not None)
     relative = errors["mean_duration"] / numbers["mean_duration"]
     errors_of.x.array[:] = pi * sum(both) + relative * values.x.array
-    density = MeshField(equation, values, errors_of, empty, (0.0, np.inf))
+    density = MeshField(equation, values, errors_of, empty, (0.0, np.inf), REACTIVE)
     return MeshTransition(forward, backward, density, **numbers, errors=errors, problem=problem)

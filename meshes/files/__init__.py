@@ -1,0 +1,1 @@
+"""Functions on meshes, time by time: in files of ParaView, as grids of pyvista, and whole on one rank."""

@@ -1,0 +1,97 @@
+"""Datasets of xarray: of functions on meshes, with cells as the conventions of UGRID have them, and what all share."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import numpy as np
+
+from scaling_limits.particles.sampling.ranks import on_all_ranks
+
+from ..node_order import NodeOrder
+from ..spread_functions import SpreadSpace
+from .frames import Frames, Quantity
+from .whole_mesh import WholeMesh
+
+AXES = ("x", "y", "z")
+# by the dimension of the cells
+CONNECTIVITY = {1: "edge_node_connectivity", 2: "face_node_connectivity", 3: "volume_node_connectivity"}
+TIME = {"long_name": "time", "units": "time"}
+
+
+def xarray() -> Any:
+    """The package.
+
+    Raises:
+        ImportError: it is not here, and how to get it.
+    """
+    try:
+        import xarray
+    except ImportError as error:
+        message = "datasets need it: apt install python3-xarray, or pip install scaling-limits[files]"
+        raise ImportError(f"{error}. {message}", name="xarray") from error
+    return xarray
+
+
+def attributes(kind: str) -> dict[str, str]:
+    """What is said of a dataset: what it is of, and the version that made it."""
+    return {"kind": kind, "source": "scaling-limits", "version": str(sys.modules["scaling_limits"].__version__)}
+
+
+def about(quantity: Quantity) -> dict[str, str]:
+    """What is said of a quantity."""
+    return {"long_name": quantity.long_name, "units": quantity.units}
+
+
+def axis(number: int) -> dict[str, str]:
+    """What is said of a coordinate."""
+    return {"long_name": f"position along {AXES[number]}", "units": "length"}
+
+
+def mesh_dataset(frames: Frames, spread: SpreadSpace, kind: str) -> Any:
+    """Functions on a mesh, whole on rank 0; collective.
+
+    Args:
+        frames: scalars of the space.
+        spread: that space.
+        kind: of the result.
+
+    Returns:
+        On rank 0 a `xarray.Dataset` with dimensions time (if there are times), node, cell and corner, the same from any
+        number of ranks; None on the others.
+
+    Raises:
+        ImportError: xarray is not here.
+    """
+    comm = spread.search.comm
+    on_all_ranks(comm, xarray)
+    order = NodeOrder.of(spread)
+    whole, rows = WholeMesh.of(spread, order), []
+    for index in range(frames.count):
+        function = frames.function(index)
+        rows.append(order.gathered(np.asarray(function.x.array[: len(order.own)])))
+    if whole is None:
+        return None
+    points, dim, values = whole.points(spread.points, order.size), whole.corners.shape[2], np.array(rows)
+    said = {**about(frames.quantity), "mesh": "mesh", "location": "node"}
+    data = (("node",), values[0], said) if frames.times is None else (("time", "node"), values, said)
+    connectivity = CONNECTIVITY[dim]
+    topology = {
+        "cf_role": "mesh_topology", "topology_dimension": dim, connectivity: "cell_nodes",
+        "node_coordinates": " ".join(AXES[:dim]), "cell": whole.kind,
+    }  # fmt: skip
+    nodes = {
+        "cf_role": connectivity,
+        "start_index": 0,
+        "long_name": "nodes at the corners of cells, as dolfinx has them",
+    }
+    coordinates: dict[str, Any] = {AXES[k]: (("node",), points[:, k], axis(k)) for k in range(dim)}
+    if frames.times is not None:
+        coordinates["time"] = (("time",), np.asarray(frames.times), TIME)
+    variables = {
+        frames.quantity.name: data,
+        "cell_nodes": (("cell", "corner"), whole.unknowns[:, : whole.corners.shape[1]], nodes),
+        "mesh": ((), np.int32(0), topology),
+    }
+    return xarray().Dataset(variables, coordinates, attributes(kind) | {"Conventions": "UGRID-1.0"})

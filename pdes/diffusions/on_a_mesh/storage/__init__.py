@@ -1,0 +1,1 @@
+"""Results and unfinished evolutions on a mesh in files that do not depend on the number of ranks."""
