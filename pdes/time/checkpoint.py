@@ -140,4 +140,5 @@ class Checkpoint:
 
 def _part(content: dict[str, np.ndarray], own: slice | np.ndarray) -> dict[str, np.ndarray]:
     """The content of a file for a rank whose values are at some places."""
-    return content | {"state": content["state"][own], "seen": content["seen"][:, own]}
+    seen = content["seen"]
+    return content | {"state": content["state"][own], "seen": seen[:, own] if len(seen) else seen}
