@@ -121,3 +121,23 @@ def test_wrong_files_are_refused(shared_folder, monkeypatch):
         equation().evolve(start, TIMES, checkpoint=checkpoint, stream=file)
     with pytest.raises(InvalidArgument, match="stream"):
         equation().evolve(start, TIMES, stream=shared_folder / "missing" / "run.nc")
+
+
+def test_memory_has_no_densities(shared_folder):
+    """An evolution that streams keeps none of them; nor does its checkpoint."""
+    file, checkpoint = shared_folder / "run.nc", shared_folder / "checkpoint.npz"
+    kept = []
+    original = DensityIntegrator.integrated
+
+    class Looked(DensityIntegrator):
+        def integrated(self, *arguments):
+            kept.append(original(self, *arguments))
+            return kept[-1]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("scaling_limits.pdes.diffusions.evolution.DensityIntegrator", Looked)
+        run = equation().evolve(start, TIMES, stream=file, checkpoint=checkpoint)
+    assert len(run) == len(TIMES)
+    assert kept[0].snapshots == []
+    run.equation.comm.barrier()
+    assert np.load(checkpoint)["seen"].size == 0
