@@ -85,7 +85,9 @@ def symmetric_options(comm: MPI.Comm, dim: int, size: int) -> dict[str, object]:
     if dim == 3 and size > LARGEST_CHOLESKY_3D:
         return {"ksp_type": "cg", "pc_type": "gamg", "ksp_rtol": 1e-13, "ksp_norm_type": "natural", "ksp_max_it": 300}
     package = "mumps" if comm.size > 1 else "cholmod" if PETSc.Sys.hasExternalPackage("cholmod") else "petsc"
-    return {"ksp_type": "preonly", "pc_type": "cholesky", "pc_factor_mat_solver_type": package}
+    options: dict[str, object] = {"ksp_type": "preonly", "pc_type": "cholesky", "pc_factor_mat_solver_type": package}
+    # the last front as the others: to share it out by ScaLAPACK costs more than it saves (docs/cost.md)
+    return options | ({"mat_mumps_icntl_13": 1} if package == "mumps" else {})
 
 
 def general_options(comm: MPI.Comm, dim: int, size: int) -> dict[str, object]:

@@ -7,7 +7,7 @@ layer that is one cell wide.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -25,8 +25,11 @@ from scaling_limits.particles.sampling.ranks import on_all_ranks
 from .coefficients import Coefficients, exponent_at, mobility_at
 from .generator_forms import NEGLIGIBLE, scaled
 
-# entries of the matrices of elements that are made at a time
+# entries of the matrices of elements, and points, that are made at a time
 AT_ONCE = 2**21
+POINTS_AT_ONCE = 2**17
+# points on a rank at which coefficients are kept; at more of them they are computed anew for each pass
+MOST_KEPT = 2**21
 # Gauss points of a cell along each direction, beyond the degree of elements that are cells
 MORE_POINTS = 3
 # at least in cells that are parts of elements; one more on every other level, so that two levels share no rule
@@ -103,11 +106,10 @@ class BoxElements:
         return np.ravel_multi_index(tuple(index.T), (self.degree + 1,) * self.grid.dim)
 
     @cached_property
-    def _parts(self) -> list[_Part]:
-        """The elements of this rank, by their numbers of cells; collective."""
-        return on_all_ranks(self.grid.comm, self._made)
-
-    def _made(self) -> list[_Part]:
+    def _kinds(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """The kinds of elements of this rank, by their numbers of cells (K, d), of which kind each is, and the least
+        corners and widths (E, d).
+        """
         mesh = self.space.mesh
         count = mesh.topology.index_map(self.grid.dim).size_local
         corners = mesh.geometry.x[geometry_dofmap(mesh)[:count], : self.grid.dim]
@@ -115,18 +117,39 @@ class BoxElements:
         widths = np.stack([corners[:, 2**i, i] - low[:, i] for i in range(self.grid.dim)], axis=1)
         sizes = np.rint(widths / self.grid.spacing).astype(int)
         kinds, which = np.unique(sizes, axis=0, return_inverse=True)
-        parts = []
+        return kinds, which.ravel(), low, widths
+
+    def _points_of(self, kind: np.ndarray) -> int:
+        """Points of an element of a kind."""
+        return int(np.prod([n * self._points(level, n) for n, level in zip(kind, self.levels)]))
+
+    @cached_property
+    def _kept(self) -> list[_Part] | None:
+        """All parts of this rank, where their points are not too many; collective."""
+        kinds, which, *_ = self._kinds
+        points = sum(self._points_of(kind) * int((which == i).sum()) for i, kind in enumerate(kinds))
+        few = points <= MOST_KEPT
+        return on_all_ranks(self.grid.comm, lambda: list(self._made()) if few else None)
+
+    def _parts(self) -> Iterator[_Part]:
+        """The elements of this rank, a part at a time."""
+        yield from self._made() if self._kept is None else self._kept
+
+    def _made(self) -> Iterator[_Part]:
+        """The same, computed."""
+        kinds, which, low, widths = self._kinds
         for i, kind in enumerate(kinds):
-            own = np.flatnonzero(which.ravel() == i)
-            part: _Part | None
-            part, steep = self._part(kind, own, low, widths, 1)
-            if steep.any():
-                parts.append(self._part(kind, own[steep], low, widths, TIMES_AS_MANY[self.grid.dim])[0])
-                own = own[~steep]
-                part = self._part(kind, own, low, widths, 1)[0] if own.size else None
-            if part is not None:
-                parts.append(part)
-        return parts
+            every = np.flatnonzero(which == i)
+            pieces = -(-every.size * self._points_of(kind) // POINTS_AT_ONCE)
+            for own in np.array_split(every, min(pieces, every.size)):
+                part: _Part | None
+                part, steep = self._part(kind, own, low, widths, 1)
+                if steep.any():
+                    yield self._part(kind, own[steep], low, widths, TIMES_AS_MANY[self.grid.dim])[0]
+                    rest = own[~steep]
+                    part = self._part(kind, rest, low, widths, 1)[0] if rest.size else None
+                if part is not None:
+                    yield part
 
     def _part(
         self, kind: np.ndarray, elements: np.ndarray, low: np.ndarray, widths: np.ndarray, more: int
@@ -173,15 +196,20 @@ class BoxElements:
         # for its pattern only
         form = fem.form(f * g * ufl.dx(metadata={"quadrature_degree": 0}))
         energy, product = (fem_petsc.create_matrix(form) for _ in range(2))
+        _ = self._kept
+        on_all_ranks(self.grid.comm, lambda: self._add_elements(energy, product))
+        energy.assemble()
+        product.assemble()
+        return energy, product, scaled(energy, product)
+
+    def _add_elements(self, energy: PETSc.Mat, product: PETSc.Mat) -> None:
+        """Add the matrices of the elements of this rank."""
         dofs = self.space.dofmap.list
-        for part in self._parts:
+        for part in self._parts():
             for some, stiffness, mass in self._element_matrices(part):
                 for numbers, of_energy, of_product in zip(dofs[part.elements[some]], stiffness, mass):
                     energy.setValuesLocal(numbers, numbers, of_energy, PETSc.InsertMode.ADD_VALUES)
                     product.setValuesLocal(numbers, numbers, of_product, PETSc.InsertMode.ADD_VALUES)
-        energy.assemble()
-        product.assemble()
-        return energy, product, scaled(energy, product)
 
     def _element_matrices(self, part: _Part) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
         """Some elements at a time, and their matrices (E, N, N), N = (p + 1)^d."""
@@ -205,26 +233,44 @@ class BoxElements:
 
     def product(self, f: fem.Function, g: fem.Function) -> float:
         """int pi f g; collective."""
-        total = 0.0
-        for part in self._parts:
-            of_f, of_g = (_at_points(self._nodal(h, part), part.values) for h in (f, g))
-            total += float((part.weights * of_f * of_g).sum())
-        return float(self.grid.comm.allreduce(total))
+        return float(self.integrals([f, g])[0][0, 1])
 
     def energy(self, f: fem.Function) -> float:
-        """int sigma pi <M grad f, grad f>, from gradients, which keeps the digits of small energies; collective."""
-        total, dim = 0.0, self.grid.dim
-        for part in self._parts:
-            nodal = self._nodal(f, part)
-            gradient = []
-            for a in range(dim):
-                tables = [s if i == a else v for i, (v, s) in enumerate(zip(part.values, part.slopes))]
-                gradient.append(_at_points(nodal, tables) / part.widths[:, a].reshape(-1, *(1,) * dim))
-            total += sum(
-                float((part.conductivities[a, b] * gradient[a] * gradient[b]).sum())
-                for a, b in itertools.product(range(dim), repeat=2)
-            )
-        return float(self.grid.comm.allreduce(total))
+        """int sigma pi <M grad f, grad f>; collective."""
+        return float(self.integrals([], [f])[1][0])
+
+    def integrals(
+        self, functions: Sequence[fem.Function], of_energy: Sequence[fem.Function] = ()
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """int pi f_i f_j of some functions (n, n), and int sigma pi <M grad f, grad f> of others (k,), from gradients,
+        which keeps the digits of small energies; in one pass, collective.
+        """
+        many = len(functions)
+
+        def own(part: _Part) -> np.ndarray:
+            values = [_at_points(self._nodal(f, part), part.values) for f in functions]
+            products = [(part.weights * f * g).sum() for f in values for g in values]
+            return np.array([*products, *(self._energy_in(part, f) for f in of_energy)])
+
+        sums = self._summed(own, many**2 + len(of_energy))
+        return sums[: many**2].reshape(many, many), sums[many**2 :]
+
+    def _summed(self, own: Callable[[_Part], np.ndarray], count: int) -> np.ndarray:
+        """What parts contribute (count,), over all ranks; collective."""
+        _ = self._kept
+        total = on_all_ranks(self.grid.comm, lambda: sum((own(part) for part in self._parts()), np.zeros(count)))
+        return np.asarray(self.grid.comm.allreduce(total))
+
+    def _energy_in(self, part: _Part, function: fem.Function) -> float:
+        dim, nodal = self.grid.dim, self._nodal(function, part)
+        gradient = []
+        for a in range(dim):
+            tables = [s if i == a else v for i, (v, s) in enumerate(zip(part.values, part.slopes))]
+            gradient.append(_at_points(nodal, tables) / part.widths[:, a].reshape(-1, *(1,) * dim))
+        return sum(
+            float((part.conductivities[a, b] * gradient[a] * gradient[b]).sum())
+            for a, b in itertools.product(range(dim), repeat=2)
+        )
 
     def _nodal(self, f: fem.Function, part: _Part) -> np.ndarray:
         """Values of f at the nodes of elements (E, p + 1, ..., p + 1)."""

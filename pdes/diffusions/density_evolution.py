@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,10 +15,12 @@ from mpi4py import MPI
 
 from scaling_limits.meshes.box import Grid
 from scaling_limits.meshes.files.frames import Frames
-from scaling_limits.meshes.spread_values import SpreadRows, SpreadValues
+from scaling_limits.meshes.spread_values import NodeValues, SpreadRows
+from scaling_limits.particles.sampling.ranks import on_all_ranks
 
 from ..time.densities import DensitySeries
 from ..time.integration import Statistics
+from ..time.snapshot_file import is_snapshot_file
 from .density import FLOOR, Density, SavedOnGrid
 from .hitting.coarser_grids import richardson, solved
 from .hitting.target_sets import Indicator
@@ -25,6 +28,8 @@ from .output.grid_dataset import grid_dataset
 from .output.quantities import DENSITY, ENTROPY, FREE_ENERGY, MASS
 from .output.written import Written
 from .problem import ReversibleDiffusion
+from .snapshots.moments import Moments
+from .snapshots.stream import FileRows, streamed
 
 ARRAYS = ("times", "probabilities", "relative_entropy")
 
@@ -39,7 +44,7 @@ class LogRatio:
     """
 
     equation: ReversibleDiffusion
-    probabilities: SpreadValues
+    probabilities: NodeValues
 
     def take(self, numbers: np.ndarray) -> np.ndarray:
         """log u (P,) at nodes, given by their numbers (P,); each rank by itself."""
@@ -58,38 +63,6 @@ class LogRatio:
         return np.asarray(np.maximum(logarithms, FLOOR) + generator.exponent[numbers] + generator.lowest)
 
 
-@dataclass(frozen=True, eq=False)
-class Moments:
-    """What is known of densities on all ranks.
-
-    Args:
-        mass: integrals (T,).
-        minimum: the least density of all nodes (T,), in units of 1/volume.
-        mean: positions (T, d).
-        covariance: of the position (T, d, d).
-    """
-
-    mass: np.ndarray
-    minimum: np.ndarray
-    mean: np.ndarray
-    covariance: np.ndarray
-
-    @classmethod
-    def of(cls, comm: MPI.Comm, points: np.ndarray, volumes: np.ndarray, own: np.ndarray) -> Moments:
-        """Those of probabilities (T, m) at the nodes of each rank, with points (m, d) and volumes (m,); collective."""
-        dim = points.shape[1]
-        sums = comm.allreduce(np.concatenate([own.sum(axis=1)[:, None], own @ points], axis=1))
-        mass = sums[:, 0]
-        mean = sums[:, 1:] / np.maximum(mass, 1e-300)[:, None]
-        second = np.empty((len(own), dim, dim))
-        for weights, centre, result in zip(own, mean, second):
-            away = points - centre
-            result[:] = (away.T * weights) @ away
-        second = comm.allreduce(second) / np.maximum(mass, 1e-300)[:, None, None]
-        least = (own / volumes).min(axis=1, initial=np.inf)
-        return cls(mass, comm.allreduce(least, np.minimum), mean, second)
-
-
 @dataclass(frozen=True, eq=False, repr=False)
 class DensityEvolution(SavedOnGrid, Written, DensitySeries[Density]):
     """Densities at times.
@@ -97,7 +70,7 @@ class DensityEvolution(SavedOnGrid, Written, DensitySeries[Density]):
     Args:
         equation: what was solved.
         times: (T,).
-        rows: the probabilities at all nodes, at each time; each rank has those of its own nodes.
+        rows: the probabilities at all nodes, at each time; each rank has those of its own nodes, or all are in a file.
         moments: of the densities.
         relative_entropy: H = int rho log(rho/rho_eq) at the times (T,), without unit.
         statistics: cost of the solve.
@@ -108,7 +81,7 @@ class DensityEvolution(SavedOnGrid, Written, DensitySeries[Density]):
 
     equation: ReversibleDiffusion
     times: np.ndarray
-    rows: SpreadRows
+    rows: SpreadRows | FileRows
     moments: Moments
     relative_entropy: np.ndarray
     statistics: Statistics
@@ -143,8 +116,10 @@ class DensityEvolution(SavedOnGrid, Written, DensitySeries[Density]):
 
     def distances(self, other: DensityEvolution) -> np.ndarray:
         """The total variation of differences from densities on another grid (T,), relative to the mass; collective."""
-        grid, own = self.equation.grid, self.rows.own
-        each = [np.abs(p - density.at(grid.points) * grid.volumes).sum() for p, density in zip(own, other)]
+        grid, each = self.equation.grid, []
+        for i, density in enumerate(other):
+            own = self.rows.row(i).own
+            each.append(np.abs(own - density.at(grid.points) * grid.volumes).sum())
         return np.asarray(grid.comm.allreduce(np.array(each)) / np.maximum(self.mass, 1e-300))
 
     entropy = property(attrgetter("relative_entropy"), doc="`relative_entropy`, by its former name.")
@@ -204,6 +179,14 @@ class DensityEvolution(SavedOnGrid, Written, DensitySeries[Density]):
     def _content(self) -> tuple[np.ndarray, dict[str, object]]:
         content = {name: getattr(self, name) for name in ARRAYS} | {"statistics": self.statistics.numbers}
         return self.equation.exponent(self.equation.grid.nodes), content
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str], equation: ReversibleDiffusion) -> DensityEvolution:
+        """Read what `save` wrote, or the file of a stream, whose densities stay on disk; see `Density.load`."""
+        if not on_all_ranks(equation.comm, lambda: is_snapshot_file(path)):
+            return super().load(path, equation)
+        times, rows, moments, entropy, statistics = streamed(equation, path)
+        return cls(equation, times, rows, moments, entropy, statistics)
 
     @classmethod
     def _of(cls, equation: ReversibleDiffusion, content: dict[str, np.ndarray]) -> DensityEvolution:

@@ -10,6 +10,12 @@ from scaling_limits.meshes.box import Grid
 
 # of the elements, by the dimension of space
 MOST_UNKNOWNS = {1: 400_000, 2: 200_000, 3: 20_000}
+# of a matrix that is taken apart by factors; beyond, modes are iterated with multigrid (`meshes.backend.lowest_modes`)
+MOST_FACTORED = {1: 10**7, 2: 600_000, 3: 50_000}
+# of one that is factored where the iteration fails
+AT_LAST = {1: 10**7, 2: 2_000_000, 3: 130_000}
+# of one that is iterated: of degree 2 in space it takes 2.5 GB for a million
+MOST_ITERATED = {1: 10**7, 2: 5_000_000, 3: 2_300_000}
 # of the user's cells, one after the other; the first is what other elements are compared with
 DEGREES = (2, 4, 6, 8)
 # of large elements in the plane
@@ -48,8 +54,16 @@ class Member:
         return float(np.prod([self.degree * n for n in self.elements(grid)], dtype=float))
 
     def affordable(self, grid: Grid) -> bool:
-        """Whether a direct solver may have them."""
+        """Whether a direct solver may have them, for elements of any degree."""
         return self.unknowns(grid) <= MOST_UNKNOWNS[grid.dim]
+
+    def affordable_by_factors(self, grid: Grid) -> bool:
+        """Whether a direct solver is faster, or, for high degrees, for which multigrid is not made, the only one."""
+        return self.degree > DEGREES[0] or self.unknowns(grid) <= MOST_FACTORED[grid.dim]
+
+    def affordable_at_last(self, grid: Grid) -> bool:
+        """Whether a direct solver fits into memory at all."""
+        return self.unknowns(grid) <= AT_LAST[grid.dim]
 
 
 def growth(grid: Grid, before: Member, after: Member) -> float:
@@ -86,14 +100,18 @@ def on_own_cells(grid: Grid) -> list[Member]:
     """Degrees on the user's cells, each space in the next.
 
     Where the higher degrees would be too expensive, degree 2 on cells twice as large comes before degree 2: it costs no
-    more than degree 1, whose error would say little about that of degree 2.
+    more than degree 1, whose error would say little about that of degree 2. Where degree 2 on the user's cells does not
+    fit into memory, cells are larger: 2 and 4 times as large, and so on.
     """
     own = [Member((0,) * grid.dim, degree) for degree in DEGREES]
     affordable = [member for member in own if member.affordable(grid)]
     if len(affordable) > 1:
         return affordable
-    halved = tuple(int(n > (3 if wraps else 1)) for n, wraps in zip(grid.cells, grid.periodic))
-    return [Member(halved, DEGREES[0]), own[0]]
+    tops = [_halvings(n, 3 if wraps else 1) for n, wraps in zip(grid.cells, grid.periodic)]
+    levels = [tuple(min(level, top) for top in tops) for level in range(max(*tops, 1) + 1)]
+    fits = [i for i, each in enumerate(levels) if Member(each, DEGREES[0]).unknowns(grid) <= MOST_ITERATED[grid.dim]]
+    finest = min(fits[0], len(levels) - 2) if fits else len(levels) - 2
+    return [Member(levels[i], DEGREES[0]) for i in (finest + 1, finest)]
 
 
 def on_large_cells(grid: Grid, k: int) -> list[list[Member]]:
@@ -118,8 +136,13 @@ def on_large_cells(grid: Grid, k: int) -> list[list[Member]]:
 
 
 def _top(cells: int, wraps: bool, dim: int) -> int:
-    """How often a direction can be halved."""
-    least, level = max(LEAST_ELEMENTS[dim], 3 if wraps else 1), 0
-    while -(-cells // 2 ** (level + 1)) >= least:
+    """How often a direction can be halved until there are about as few elements as are of use."""
+    return _halvings(cells, max(LEAST_ELEMENTS[dim], 3 if wraps else 1))
+
+
+def _halvings(cells: int, least: int) -> int:
+    """How often a direction can be halved so that so many elements are left."""
+    level = 0
+    while 2**level < cells and -(-cells // 2 ** (level + 1)) >= least:
         level += 1
     return level

@@ -21,12 +21,14 @@ from scaling_limits.particles.support.checks import times as checked_times
 from ..time.checkpoint import Checkpoint
 from ..time.density_integrator import NEAR, WHAT, DensityIntegrator, IntegratorState, StepChoice, entropy_terms
 from ..time.resolvents import Resolvents, ResolventScheme
-from .density_evolution import DensityEvolution, Moments
+from .density_evolution import DensityEvolution
 from .hitting.killed_chain import KilledChain
 from .hitting.target_sets import Indicator, TargetSet
 from .problem import ReversibleDiffusion
 from .scharfetter_gummel import ScharfetterGummel
 from .slow_modes import DeflatedResolvents
+from .snapshots.moments import Moments
+from .snapshots.stream import DensityStream, FileRows, streamed
 from .starts.density_start import Initial, start_probabilities
 
 
@@ -185,7 +187,7 @@ class ReversibleSystem:
 def evolve(
     equation: ReversibleDiffusion, initial: Initial, times: ArrayLike,
     scheme: ResolventScheme, step: float | None, checkpoint: str | os.PathLike[str] | None, every: float,
-    progress: bool, absorbing: Indicator | None = None,
+    progress: bool, absorbing: Indicator | None = None, stream: str | os.PathLike[str] | None = None,
 ) -> DensityEvolution:  # fmt: skip
     """The densities at times; see `FokkerPlanck.evolve`."""
     comm, grid = equation.comm, equation.grid
@@ -195,7 +197,7 @@ def evolve(
     )
     same_on_all_ranks(
         comm, times=snapshots, step=choice.step, scheme=scheme.name, checkpoint=checkpoint is None,
-        checkpoint_every=every, absorbing=absorbing is None,
+        checkpoint_every=every, absorbing=absorbing is None, stream=stream is None,
     )  # fmt: skip
     sets = () if absorbing is None else (TargetSet("absorbing", absorbing, 0.0),)
     chain = KilledChain.of(equation.generator, sets)
@@ -212,27 +214,33 @@ def evolve(
     system = ReversibleSystem(chain, choice, equation.petsc_options)
     integrator = DensityIntegrator(system, choice)
     stops, kept = _with_stops(snapshots, system.resolvents.fastest)
-    end = integrator.integrated(system.start(probabilities), stops, keeper, shown and comm.rank == 0)
-    own = np.empty((len(kept), len(grid.points)))
-    for row, i in zip(own, kept):
-        # not kept twice
-        row[:], end.snapshots[i] = end.snapshots[i], row
-    entropies = np.array(end.entropies)[kept]
+    start = system.start(probabilities)
+    sink = None if stream is None else DensityStream(equation, stream, snapshots, kept)
+    try:
+        end = integrator.integrated(start, stops, keeper, shown and comm.rank == 0, sink)
+    except Exception:
+        if sink is not None:
+            sink.close()
+        raise
 
     def again(other: ReversibleDiffusion) -> DensityEvolution:
         return evolve(other, initial, snapshots, scheme, None, None, every, False, absorbing)
 
-    known = choice.step is None
+    if sink is None:
+        own = np.empty((len(kept), len(grid.points)))
+        for row, i in zip(own, kept):
+            # not kept twice
+            row[:], end.snapshots[i] = end.snapshots[i], row
+        rows: SpreadRows | FileRows = SpreadRows.of(grid, own)
+        moments = Moments.of(comm, grid.points, grid.volumes, own)
+    else:
+        sink.close(end.statistics)
+        assert stream is not None
+        _, rows, moments, *_ = streamed(equation, stream)
     return DensityEvolution(
-        equation,
-        snapshots,
-        SpreadRows.of(grid, own),
-        Moments.of(comm, grid.points, grid.volumes, own),
-        entropies,
-        end.statistics,
-        absorbing,
-        again if known else None,
-    )
+        equation, snapshots, rows, moments, np.array(end.entropies)[kept], end.statistics, absorbing,
+        again if choice.step is None else None,
+    )  # fmt: skip
 
 
 def _warn_of_turning(generator: ScharfetterGummel) -> None:

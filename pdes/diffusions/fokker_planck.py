@@ -29,7 +29,7 @@ from .evolution import evolve
 from .hitting.fields import ScalarField
 from .hitting.problems import committor, passage_time, poisson
 from .hitting.target_sets import indicator
-from .on_a_mesh.checked_mesh import checked_mesh, without_grid
+from .on_a_mesh.checked_mesh import checked_mesh, not_on_a_mesh, without_grid
 from .on_a_mesh.density import MeshDensity
 from .on_a_mesh.density_evolution import MeshDensityEvolution
 from .on_a_mesh.elliptic.fields import MeshField
@@ -84,8 +84,8 @@ class ReversibleFokkerPlanck(ReversibleDiffusion):
             without_grid(self.box, self.cells, self.periodic)
             checked_mesh(self.mesh, self.comm)
         elif self.box is None or self.cells is None:
-            name = "box" if self.box is None else "cells"
-            raise InvalidArgument(name, "must be given, or a mesh instead of box and cells")
+            missing = "box" if self.box is None else "cells"
+            raise InvalidArgument(missing, "must be given, or a mesh instead of box and cells")
 
     @cached_property
     def _log_partition(self) -> tuple[float, float]:
@@ -133,17 +133,11 @@ class ReversibleFokkerPlanck(ReversibleDiffusion):
         )
 
     def evolve(
-        self,
-        initial: Callable[[np.ndarray], ArrayLike],
-        times: ArrayLike,
-        *,
-        scheme: ResolventScheme = RESOLVENT4,
-        step: float | None = None,
-        checkpoint: str | os.PathLike[str] | None = None,
-        checkpoint_every: float = 60.0,
-        progress: bool = False,
-        absorbing: GivenSet | None = None,
-    ) -> DensityEvolution | MeshDensityEvolution:
+        self, initial: Callable[[np.ndarray], ArrayLike], times: ArrayLike, *,
+        scheme: ResolventScheme = RESOLVENT4, step: float | None = None,
+        checkpoint: str | os.PathLike[str] | None = None, checkpoint_every: float = 60.0, progress: bool = False,
+        absorbing: GivenSet | None = None, stream: str | os.PathLike[str] | None = None,
+    ) -> DensityEvolution | MeshDensityEvolution:  # fmt: skip
         """The densities at times: d_t rho = div(M (rho grad Psi + sigma grad rho)), rho(0) given.
 
         Args:
@@ -155,23 +149,24 @@ class ReversibleFokkerPlanck(ReversibleDiffusion):
             checkpoint_every: seconds between two writings of it.
             progress: show a progress bar, at a terminal, on rank 0.
             absorbing: a set in which paths are killed, from points (P, d) to truth values (P,).
+            stream: a netCDF file on a disk that all ranks see, to which densities go as they come; memory has none.
 
         Returns:
             The densities, mass, free energy and minimum at the times; with an absorbing set, what has survived.
 
         Raises:
-            InvalidArgument: an argument out of range; a density that is negative, not finite or 0 at all nodes; a wrong
-                M or Psi; a checkpoint of another problem. On all ranks, wherever it was found.
+            InvalidArgument: a wrong argument, M or Psi; a checkpoint of another problem. On all ranks, wherever found.
             NotConverged: no step is small enough, or there are too many; the linear solver is not exact enough.
 
         Warns:
-            Unresolved: the initial density varies faster than the cells, so that the nodes see another one.
+            Unresolved: the initial density varies faster than the cells.
         """
         if self.on_mesh is not None:
+            not_on_a_mesh("stream", stream)
             return self.on_mesh.evolve(initial, times, scheme, step, checkpoint, checkpoint_every, progress, absorbing)
         same_on_all_ranks(self.comm, absorbing=absorbing is None)
         killing = None if absorbing is None else indicator("absorbing", absorbing, self.comm)
-        return evolve(self, initial, times, scheme, step, checkpoint, checkpoint_every, progress, killing)
+        return evolve(self, initial, times, scheme, step, checkpoint, checkpoint_every, progress, killing, stream)
 
     def functions(self, mesh: Mesh | None = None, degree: int = 1) -> tuple[fem.Function, fem.Function]:
         """M and Psi as finite element functions, for forms of one's own; collective.
@@ -393,7 +388,7 @@ class FokkerPlanck(ReversibleFokkerPlanck):
         checked_coefficients(self.coefficients)
         dim = getattr(self.coefficients, "dim", self.dim)
         if dim != self.dim:
-            name = "box" if self.mesh is None else "mesh"
-            raise InvalidArgument(name, f"must have {dim} directions, like the coefficients, not {self.dim}")
+            reason = f"must have {dim} directions, like the coefficients, not {self.dim}"
+            raise InvalidArgument("mesh" if self.mesh else "box", reason)
 
     lattice = property(attrgetter("grid"), doc="`grid`, by its former name.")

@@ -48,6 +48,8 @@ JUMP, ALONE = 0.2, 4.0
 STEPS = 500
 # value of (Psi - min Psi)/sigma beyond which sqrt(pi) underflows, and there is a wall
 HIGHEST = 1300.0
+# nodes whose edges are found at a time
+AT_ONCE = 2**16
 # of the logarithm of the factor by which the curvature of Psi changes a conductance: edges beyond resolve no curvature
 MOST_BENT = 0.5
 
@@ -142,33 +144,47 @@ def edges(grid: Grid, tensors: np.ndarray) -> Edges:
         grid: the nodes.
         tensors: M (m, d, d) at the nodes of this rank.
     """
-    scaled = tensors / (grid.spacing[:, None] * grid.spacing[None, :])
-    weights, steps = decomposition(scaled)
-    fits = [_inside(grid, side * steps) for side in (1, -1)]
-    stuck = ((weights > 0) & ~fits[0] & ~fits[1]).any(axis=1)
-    if stuck.any():
-        diagonal = scaled[stuck] * np.eye(grid.dim)
-        weights[stuck], steps[stuck] = decomposition(diagonal)
-        fits = [_inside(grid, side * steps) for side in (1, -1)]
-    sides = fits[0].astype(float) + fits[1]
-    share = grid.volumes[:, None] * weights / np.maximum(sides, 1.0)
-    parts = []
-    flat = grid.flat(grid.index)
-    for side, fit in zip((1, -1), fits):
-        node, term = np.nonzero(fit & (weights > 0))
-        step = side * steps[node, term]
-        head = grid.flat((grid.index[node] + step) % grid.shape)
-        parts.append((flat[node], head, step, share[node, term]))
-    tail, head, step, weight = (np.concatenate(column) for column in zip(*parts))
+    found: tuple[list[tuple[np.ndarray, ...]], ...] = ([], [])
+    stuck = np.zeros(len(tensors), dtype=bool)
+    # some nodes at a time, which take memory for a while; the order of edges does not tell
+    for some in np.array_split(np.arange(len(tensors)), max(1, -(-len(tensors) // AT_ONCE))):
+        stuck[some] = _some_edges(grid, some, tensors[some], found)
+    tail, head, step, weight = (np.concatenate(column) for column in zip(*found[0], *found[1]))
     widest = int(np.abs(step).max(initial=1))
     # once around the box and back is no edge
     proper = tail != head
     widest = grid.comm.allreduce(widest, MPI.MAX)
-    return Edges(tail[proper], head[proper], step[proper], weight[proper], widest, stuck)
+    if not proper.all():
+        tail, head, step, weight = (column[proper] for column in (tail, head, step, weight))
+    return Edges(tail, head, step, weight, widest, stuck)
 
 
-def _inside(grid: Grid, steps: np.ndarray) -> np.ndarray:
-    target = grid.index[:, None, :] + steps
+def _some_edges(
+    grid: Grid, nodes: np.ndarray, tensors: np.ndarray, found: tuple[list[tuple[np.ndarray, ...]], ...]
+) -> np.ndarray:
+    """Append the edges of some nodes along and against their steps; and return where the diagonal stands in (P,)."""
+    scaled = tensors / (grid.spacing[:, None] * grid.spacing[None, :])
+    index = grid.index[nodes]
+    weights, steps = decomposition(scaled)
+    fits = [_inside(grid, index, side * steps) for side in (1, -1)]
+    stuck = np.asarray(((weights > 0) & ~fits[0] & ~fits[1]).any(axis=1))
+    if stuck.any():
+        diagonal = scaled[stuck] * np.eye(grid.dim)
+        weights[stuck], steps[stuck] = decomposition(diagonal)
+        fits = [_inside(grid, index, side * steps) for side in (1, -1)]
+    sides = fits[0].astype(float) + fits[1]
+    share = grid.volumes[nodes, None] * weights / np.maximum(sides, 1.0)
+    flat = grid.flat(index)
+    for side, fit, parts in zip((1, -1), fits, found):
+        node, term = np.nonzero(fit & (weights > 0))
+        step = side * steps[node, term]
+        head = grid.flat((index[node] + step) % grid.shape)
+        parts.append((flat[node], head, step, share[node, term]))
+    return stuck
+
+
+def _inside(grid: Grid, index: np.ndarray, steps: np.ndarray) -> np.ndarray:
+    target = index[:, None, :] + steps
     return np.all(grid.periodic | ((target >= 0) & (target < grid.shape)), axis=-1)
 
 

@@ -13,6 +13,7 @@ from petsc4py import PETSc
 from scipy import ndimage
 from slepc4py import SLEPc
 
+from scaling_limits.meshes.backend.lowest_modes import preconditioned
 from scaling_limits.meshes.box import Grid
 from scaling_limits.particles import InvalidArgument
 from scaling_limits.particles.errors import NotConverged, Unresolved, warn
@@ -172,75 +173,121 @@ def _modes_in(equation: ReversibleDiffusion, member: Member, k: int) -> Modes:
     """The modes in one space, with errors that are not known."""
     grid = equation.grid
     elements = BoxElements(grid, member.levels, member.degree, equation.coefficients, equation.generator.lowest)
-    rates, functions, rounding = _solved(elements, k, equation)
+    rates, functions, rounding = _solved(elements, k, equation, member)
     unknown = np.r_[0.0, np.full(k - 1, np.inf)]
     return Modes(rates, functions, unknown, member.degree, tuple(member.elements(grid)), rounding)
 
 
 def _solved(
-    elements: BoxElements, k: int, equation: ReversibleDiffusion
+    elements: BoxElements, k: int, equation: ReversibleDiffusion, member: Member
 ) -> tuple[np.ndarray, list[fem.Function], np.ndarray]:
-    """Rates, functions, and what rounding leaves of the rates."""
+    """Rates, functions, and what rounding (and a solver that is not direct) leaves of the rates."""
+    functions = [fem.Function(elements.space, name="f_0")]
+    functions[0].x.array[:] = 1.0
+    rates, rounding = np.zeros(1), np.zeros(1)
+    if k > 1:
+        try:
+            vectors, lost = _vectors(elements, k - 1, equation, member.affordable_by_factors(equation.grid))
+        except NotConverged:
+            # rates too far apart for LOBPCG
+            if member.affordable_by_factors(equation.grid) or not member.affordable_at_last(equation.grid):
+                raise
+            vectors, lost = _vectors(elements, k - 1, equation, True)
+        functions += _functions(elements, vectors)
+        noise = [_noise(function) for function in functions[1:]]
+        products, energies = elements.integrals(functions, functions[1:] + noise)
+        sizes = _normalised(functions, products)
+        # the quotient of energies keeps the digits of small rates, which eigenvalues lose
+        found = energies[: k - 1] / sizes
+        rates = np.r_[rates, found]
+        rounding = np.r_[rounding, SETTINGS.rounding * found + energies[k - 1 :] / sizes + lost]
+    order = np.argsort(rates, kind="stable")
+    return rates[order], [functions[i] for i in order], rounding[order]
+
+
+def _vectors(
+    elements: BoxElements, count: int, equation: ReversibleDiffusion, direct: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    """Values (m, count) of modes at the unknowns of this rank, and what the solver leaves of their rates (count,)."""
     energy, product, roots = elements.matrices()
     one = roots.copy()
     one.array[np.isinf(one.array)] = 0.0
     product_of_one = product.createVecLeft()
     product.mult(one, product_of_one)
     one.scale(1.0 / np.sqrt(one.dot(product_of_one)))
-    functions = [fem.Function(elements.space, name="f_0")]
-    functions[0].x.array[:] = 1.0
-    rates, rounding = [0.0], [0.0]
-    if k > 1:
-        solver = eigensolver(energy, product, one, k - 1, diffusive_rate(equation))
-        try:
-            solver.solve()
-        # slepc4py 3.25 raises SystemError
-        except (PETSc.Error, SystemError) as error:
-            # SLEPc cannot take it apart in this state
-            solver.incRef()
-            raise NotConverged(
-                "the eigenvalue problem", "SLEPc gave up; exp(-Psi/sigma) varies too much in a cell",
-                "take more cells",
-            ) from error  # fmt: skip
-        if solver.getConverged() < k - 1:
-            raise NotConverged(
-                "the eigenvalue problem", f"SLEPc found {solver.getConverged()} of {k - 1} modes", "ask for fewer modes"
-            )
-        norm = elements.product(functions[0], functions[0])
-        vector = energy.createVecRight()
-        for i in range(k - 1):
-            solver.getEigenvector(i, vector)
-            function, rate = _mode(elements, vector.array / roots.array, functions[0], norm, f"f_{i + 1}")
-            functions.append(function)
-            rates.append(rate)
-            rounding.append(SETTINGS.rounding * rate + _noise(elements, function) / norm)
-        solver.destroy()
-    order = np.argsort(rates, kind="stable")
-    return np.array(rates)[order], [functions[i] for i in order], np.array(rounding)[order]
+    scale = diffusive_rate(equation)
+    if direct:
+        vectors = _by_factors(energy, product, one, count, scale)
+        lost: np.ndarray = np.zeros(count)
+    else:
+        modes = preconditioned(energy, product, one, count, scale)
+        vectors, lost = modes.vectors[:, :count], modes.errors(scale)[:count]
+    values = vectors / roots.array[:, None]
+    for each in (energy, product):
+        each.destroy()
+    return values, lost
 
 
-def _mode(
-    elements: BoxElements, values: np.ndarray, one: fem.Function, norm: float, name: str
-) -> tuple[fem.Function, float]:
-    """The function of the values on this rank, orthogonal to 1 and of the norm of 1, and its rate."""
-    function = fem.Function(elements.space, name=name)
-    function.x.array[: values.size] = values
-    function.x.scatter_forward()
+def _by_factors(energy: PETSc.Mat, product: PETSc.Mat, one: PETSc.Vec, count: int, rate: float) -> np.ndarray:
+    """Modes (m, count) by shift and invert."""
+    solver = eigensolver(energy, product, one, count, rate)
+    try:
+        solver.solve()
+    # slepc4py 3.25 raises SystemError
+    except (PETSc.Error, SystemError) as error:
+        # SLEPc cannot take it apart in this state
+        solver.incRef()
+        raise NotConverged(
+            "the eigenvalue problem", "SLEPc gave up; exp(-Psi/sigma) varies too much in a cell",
+            "take more cells",
+        ) from error  # fmt: skip
+    if solver.getConverged() < count:
+        raise NotConverged(
+            "the eigenvalue problem", f"SLEPc found {solver.getConverged()} of {count} modes", "ask for fewer modes"
+        )
+    vector, columns = energy.createVecRight(), []
+    for i in range(count):
+        solver.getEigenvector(i, vector)
+        columns.append(vector.array.copy())
+    solver.destroy()
+    return np.stack(columns, axis=1)
+
+
+def _functions(elements: BoxElements, values: np.ndarray) -> list[fem.Function]:
+    """The functions of values (m, n) on this rank."""
+    functions = []
+    for i, column in enumerate(values.T):
+        function = fem.Function(elements.space, name=f"f_{i + 1}")
+        function.x.array[: column.size] = column
+        function.x.scatter_forward()
+        functions.append(function)
+    return functions
+
+
+def _normalised(functions: list[fem.Function], products: np.ndarray) -> np.ndarray:
+    """Make functions orthogonal to the first one, which is 1, and give them its norm.
+
+    Args:
+        functions: 1 and others, changed in place.
+        products: int pi f_i f_j (n, n).
+
+    Returns:
+        The squares of the norms of the others (n - 1,), when they were orthogonal to 1.
+    """
     # SLEPc deflates in another inner product
-    function.x.array[:] -= elements.product(function, one) / norm
-    size = elements.product(function, function)
-    # the quotient of energies keeps the digits of small rates, which eigenvalues lose
-    rate = elements.energy(function) / size
-    function.x.array[:] *= np.sqrt(norm / size)
-    return function, rate
+    shares = products[0, 1:] / products[0, 0]
+    squares = np.diagonal(products)[1:] - shares**2 * products[0, 0]
+    for function, share, square in zip(functions[1:], shares, squares):
+        function.x.array[:] = (function.x.array - share) * np.sqrt(products[0, 0] / square)
+    return np.asarray(squares)
 
 
-def _noise(elements: BoxElements, function: fem.Function) -> float:
-    """The energy of what rounding may have added to a function, by random errors of its last digits."""
+def _noise(function: fem.Function) -> fem.Function:
+    """What rounding may have added to a function: random errors of its last digits."""
     noise, generator = function.copy(), np.random.Generator(np.random.Philox(key=0))
     noise.x.array[:] *= SETTINGS.last_digits * generator.uniform(-1, 1, noise.x.array.size)
     noise.x.scatter_forward()
-    return elements.energy(noise)
+    return noise
 
 
 def diffusive_rate(equation: ReversibleDiffusion) -> float:

@@ -147,5 +147,6 @@ class Checkpoint:
 
 def _part(content: dict[str, np.ndarray], own: slice | np.ndarray) -> dict[str, np.ndarray]:
     """The content of a file for a rank whose values are at some places."""
-    tables = {name: content[name][:, own] for name in ("seen", GUESSES) if name in content}
-    return content | {"state": content["state"][own]} | tables
+    tables = {name: content[name] for name in ("seen", GUESSES) if name in content}
+    own_tables = {name: table[:, own] if len(table) else table for name, table in tables.items()}
+    return content | {"state": content["state"][own]} | own_tables

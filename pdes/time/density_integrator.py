@@ -173,6 +173,16 @@ class StateKeeper(Protocol):
         """Write."""
 
 
+class SnapshotSink(Protocol):
+    """Takes snapshots as they come; collective."""
+
+    def begin(self, count: int) -> None:
+        """Begin, or go on after so many snapshots."""
+
+    def take(self, index: int, density: np.ndarray, entropy: float) -> None:
+        """Take the snapshot of an index >= 0: the density on this rank, and the entropy."""
+
+
 NEAR = 1e-3
 
 
@@ -209,8 +219,9 @@ class DensityIntegrator:
         self._system, self._choice, self._control = system, choice, choice.control
 
     def integrated(
-        self, start: IntegratorState, times: np.ndarray, checkpoint: StateKeeper | None, shown: bool
-    ) -> IntegratorState:
+        self, start: IntegratorState, times: np.ndarray, checkpoint: StateKeeper | None, shown: bool,
+        sink: SnapshotSink | None = None,
+    ) -> IntegratorState:  # fmt: skip
         """Return the state at the last of the times; collective.
 
         Args:
@@ -218,12 +229,14 @@ class DensityIntegrator:
             times: snapshots (T,).
             checkpoint: read at the start, and written as it is due, if there is one.
             shown: whether this rank shows a progress bar, at a terminal.
+            sink: takes the snapshots, which are not kept then.
 
         Raises:
             InvalidArgument: the file of the checkpoint is damaged, or belongs to another problem.
             NotConverged: no step is small enough, or a step of the given size is too large for the scheme.
         """
         state = start if checkpoint is None else checkpoint.restore(start)
+        self._check_snapshots(state, sink)
         bar = ProgressBar(len(times), True, "snapshot") if shown else None
 
         def after_step() -> None:
@@ -233,7 +246,7 @@ class DensityIntegrator:
                 checkpoint.after_step(state)
 
         while state.place.interval < len(times):
-            self._go_to_next(state, times, after_step)
+            self._go_to_next(state, times, after_step, sink)
         state.statistics.factorisations += self._system.resolvents.factorisations
         if checkpoint is not None:
             checkpoint.write(state)
@@ -241,7 +254,22 @@ class DensityIntegrator:
             bar.close()
         return state
 
-    def _go_to_next(self, state: IntegratorState, times: np.ndarray, after_step: Callable[[], None]) -> None:
+    @staticmethod
+    def _check_snapshots(state: IntegratorState, sink: SnapshotSink | None) -> None:
+        """See that the snapshots so far are where they are to be."""
+        if sink is None:
+            if len(state.snapshots) < len(state.entropies):
+                reason = "belongs to an evolution whose densities went to a file: give it again, by stream"
+                raise InvalidArgument("checkpoint", reason)
+            return
+        sink.begin(0 if state.snapshots else len(state.entropies))
+        for i, (density, entropy) in enumerate(zip(state.snapshots, state.entropies)):
+            sink.take(i, density, entropy)
+        state.snapshots = []
+
+    def _go_to_next(
+        self, state: IntegratorState, times: np.ndarray, after_step: Callable[[], None], sink: SnapshotSink | None
+    ) -> None:
         """Take the state to the next snapshot and keep its density."""
         i = state.place.interval
         until = float(times[i])
@@ -254,7 +282,10 @@ class DensityIntegrator:
             self._check_number(state, state.statistics.tried - tried, span, until)
             after_step()
         density, state.entropy = self._system.snapshot(state)
-        state.snapshots.append(density)
+        if sink is None:
+            state.snapshots.append(density)
+        else:
+            sink.take(i, density, state.entropy)
         state.entropies.append(state.entropy)
         state.place = DyadicStep(i + 1)
         after_step()

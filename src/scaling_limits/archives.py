@@ -56,7 +56,7 @@ def load(path: str | os.PathLike[str], **context: Any) -> Any:
         InvalidArgument: no file of a result, a damaged one, or one of a later version; `context` is not what is asked.
         ImportError: tensors, coefficients, densities and solutions need FEniCSx.
     """
-    kind = kind_of(path)
+    kind = "DensityEvolution" if _is_stream(path) else kind_of(path)
     if kind is None:
         return _without_kind(path, context)
     if kind not in KINDS:
@@ -65,6 +65,15 @@ def load(path: str | os.PathLike[str], **context: Any) -> Any:
             "path", f"{os.fspath(path)} holds a {kind}, which is read by what wrote it; known: {known}"
         )
     return _read(kind, path, context)
+
+
+def _is_stream(path: str | os.PathLike[str]) -> bool:
+    """Whether a file is one of those that `evolve(stream=)` writes: netCDF's classic format."""
+    try:
+        with open(path, "rb") as file:
+            return file.read(4) == b"CDF\x02"
+    except (OSError, TypeError, ValueError):
+        return False
 
 
 def _read(kind: str, path: str | os.PathLike[str], context: dict[str, Any]) -> Any:

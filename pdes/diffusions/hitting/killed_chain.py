@@ -84,6 +84,8 @@ class KilledChain:
         Warns:
             Unresolved: a set, or a part of it, is smaller than the cells can tell.
         """
+        if not sets:
+            return cls._without_sets(generator)
         grid, edges = generator.grid, generator.edges
         place = np.full(grid.size, -1)
         for number, held in enumerate(nodes_of(grid, generator.alive, sets, generator.quiet)):
@@ -120,6 +122,19 @@ class KilledChain:
             cut,
             killing,
         )
+
+    @classmethod
+    def _without_sets(cls, generator: ScharfetterGummel) -> KilledChain:
+        """The chain of a generator as it is: no edge is looked at."""
+        grid, edges = generator.grid, generator.edges
+        across, out, back = generator.rates()
+        nothing, none = np.zeros(0), np.zeros(0, dtype=np.int64)
+        cut = CutEdges(none, np.zeros((0, grid.dim), dtype=np.int64), nothing, none)
+        nowhere = np.broadcast_to(np.int64(-1), (grid.size,))
+        no_killing = np.zeros((len(generator.root), 0))
+        return cls(
+            generator, (), nowhere, edges.tail, edges.head, -across, edges.step, out, back, cut, no_killing
+        )  # fmt: skip
 
     @property
     def grid(self) -> Grid:

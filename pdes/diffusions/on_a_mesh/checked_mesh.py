@@ -60,6 +60,16 @@ def without_grid(box: object, cells: object, periodic: object) -> None:
         raise InvalidArgument("periodic", "must be left out where a mesh is given: its topology says what is joined")
 
 
+def not_on_a_mesh(name: str, value: object) -> None:
+    """Check that what is for boxes only is not given on a mesh.
+
+    Raises:
+        InvalidArgument: it is.
+    """
+    if value is not None:
+        raise InvalidArgument(name, "is for boxes; leave it out where a mesh is given")
+
+
 def _kind(mesh: dolfinx_mesh.Mesh) -> str:
     kinds = getattr(mesh.topology, "entity_types", None)
     if kinds is not None and len(kinds[-1]) > 1:

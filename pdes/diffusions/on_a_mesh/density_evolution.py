@@ -17,9 +17,9 @@ from scaling_limits.meshes.spread_values import SpreadRows
 
 from ...time.densities import DensitySeries
 from ...time.integration import Statistics
-from ..density_evolution import Moments
 from ..output.quantities import DENSITY, ENTROPY, FREE_ENERGY, MASS
 from ..output.written import Written
+from ..snapshots.moments import Moments
 from .density import LogRatio, MeshDensity
 from .lumped import LumpedEquation
 from .storage.archives import SavedDensity

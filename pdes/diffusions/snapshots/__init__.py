@@ -1,0 +1,1 @@
+"""What is kept of a density at a time: its moments, and its values in a file."""
