@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from scaling_limits.meshes.grid_order import dissected
 from scaling_limits.meshes.spread_values import SpreadRows
 from scaling_limits.particles import InvalidArgument
 from scaling_limits.particles.errors import NotConverged, Unresolved, warn
@@ -79,16 +80,23 @@ class ReversibleSystem:
         chain: S and m; its sets kill, so that the mass falls.
         choice: of the steps, which says how exact the solves must be.
         petsc_options: of the linear solver, without prefix.
+        solves: with each matrix, as far as is known before.
     """
 
-    def __init__(self, chain: KilledChain, choice: StepChoice, petsc_options: dict[str, Any] | None) -> None:
+    def __init__(
+        self, chain: KilledChain, choice: StepChoice, petsc_options: dict[str, Any] | None, solves: float = 0.0
+    ) -> None:
         generator = chain.generator
         self._choice, self._comm, self._root = choice, generator.grid.comm, generator.root
         allowed = SETTINGS.exact_steps if choice.rtol is None else SETTINGS.exact * choice.rtol
         matrix = chain.matrix()
+        grid = generator.grid
+        # on a line the natural order is the best
+        order = dissected(grid.shape) if grid.dim > 1 else None
         resolvents = Resolvents(
-            matrix, generator.root, generator.grid.dim, "fokker_planck_", petsc_options, allowed=allowed
-        )
+            matrix, generator.root, grid.dim, "fokker_planck_", petsc_options, allowed=allowed, order=order,
+            solves=solves,
+        )  # fmt: skip
         self.resolvents = DeflatedResolvents(chain, matrix, resolvents)
         self._partition, self._kills = self._sum(self._root**2), bool(chain.sets)
         # of the state that a step was last tried from: errors are relative to it
@@ -211,7 +219,7 @@ def evolve(
             grid.signed_sums(np.log1p(chain.killing)).ravel() / SETTINGS.same_killing,
         ])  # fmt: skip
         keeper = Checkpoint(checkpoint, every, grid, _problem(equation, snapshots, choice), traits)
-    system = ReversibleSystem(chain, choice, equation.petsc_options)
+    system = ReversibleSystem(chain, choice, equation.petsc_options, _solves(snapshots, choice))
     integrator = DensityIntegrator(system, choice)
     stops, kept = _with_stops(snapshots, system.resolvents.fastest)
     start = system.start(probabilities)
@@ -241,6 +249,14 @@ def evolve(
         equation, snapshots, rows, moments, np.array(end.entropies)[kept], end.statistics, absorbing,
         again if choice.step is None else None,
     )  # fmt: skip
+
+
+def _solves(times: np.ndarray, choice: StepChoice) -> float:
+    """The number of solves with each matrix: where steps have a given size, there is one for each interval at most."""
+    if choice.step is None:
+        return 0.0
+    intervals = len(np.unique(np.diff(times, prepend=0.0).round(12)))
+    return float(choice.scheme.order * times[-1] / choice.step / intervals)
 
 
 def _warn_of_turning(generator: ScharfetterGummel) -> None:

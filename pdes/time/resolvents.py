@@ -33,10 +33,13 @@ class ResolventSettings:
         most_factors: factored matrices that are kept at a time.
         rounds: solves at most for what an iterative solver has left.
         rounding: part of the terms of a residual that rounding leaves.
+        many: solves with a matrix from which PETSc's own factors are taken, which take longer to make and half as long
+            to solve with.
     """
 
     most_factors: int = 6
     rounds: int = 12
+    many: float = 80.0
     rounding: float = 8 * float(np.finfo(float).eps)
 
 
@@ -90,17 +93,23 @@ class Resolvents:
         product: B, symmetric and positive; A need not be symmetric then.
         allowed: what solves may leave of the mass, sum of sqrt(m) |b - x - c S x|, which bounds the error of densities
             in total variation; not looked at with the default direct solver. None allows all.
+        order: of elimination, the numbers of the rows (m,), for factors on one rank; None leaves it to the solver.
+        solves: with each matrix, as far as is known before.
     """
 
     def __init__(
         self, matrix: PETSc.Mat, near_kernel: np.ndarray, dim: int, prefix: str, petsc_options: dict[str, Any] | None,
-        product: PETSc.Mat | None = None, allowed: float | None = None,
+        product: PETSc.Mat | None = None, allowed: float | None = None, order: np.ndarray | None = None,
+        solves: float = 0.0,
     ) -> None:  # fmt: skip
         self._matrix, self._near_kernel, self._product = matrix, near_kernel, product
         self._dim, self._prefix, self._options = dim, prefix, petsc_options
         self._solvers: OrderedDict[float, PETSc.KSP] = OrderedDict()
         self._right, self._left = matrix.createVecs()
         self._allowed = allowed
+        factors = self._chosen().get("pc_type") == "cholesky" and not petsc_options
+        self._order = order if factors and matrix.getComm().size == 1 else None
+        self._many = solves >= SETTINGS.many
         # the most that a solve has left, as far as it was looked at
         self.left = 0.0
         self.factorisations = 0
@@ -122,12 +131,14 @@ class Resolvents:
         return result
 
     def _solved(self, solver: PETSc.KSP, right_hand_side: np.ndarray) -> np.ndarray:
-        self._right.array[:] = right_hand_side
+        self._right.array[:] = right_hand_side if self._order is None else right_hand_side[self._order]
         if self._product is not None:
             self._product.mult(self._right, self._left)
             self._left.copy(self._right)
         solver.solve(self._right, self._left)
         result = self._left.array.copy()
+        if self._order is not None:
+            result[self._order] = self._left.array
         finite = self._matrix.getComm().tompi4py().allreduce(bool(np.isfinite(result).all()), MPI.LAND)
         if solver.getConvergedReason() < 0 or not finite:
             raise NotConverged(
@@ -169,22 +180,33 @@ class Resolvents:
         self._matrix.mult(self._right, self._left)
         return self._left.array.copy()
 
+    def _chosen(self) -> dict[str, object]:
+        """The default options for this matrix."""
+        choose = symmetric_options if self._product is None else general_options
+        return choose(self._matrix.getComm().tompi4py(), self._dim, self._matrix.getSize()[0])
+
     def _solver(self, c: float) -> PETSc.KSP:
         for other in self._solvers:
             if abs(other - c) <= 1e-12 * c:
                 self._solvers.move_to_end(other)
                 return self._solvers[other]
-        matrix = self._matrix.copy()
+        options = self._chosen()
+        if self._order is None:
+            matrix = self._matrix.copy()
+        else:
+            rows = PETSc.IS().createGeneral(self._order.astype(PETSc.IntType), comm=self._matrix.getComm())
+            matrix = self._matrix.permute(rows, rows)
+            options["pc_factor_mat_ordering_type"] = "natural"
+            if self._many:
+                options["pc_factor_mat_solver_type"] = "petsc"
         matrix.scale(c)
-        choose = symmetric_options if self._product is None else general_options
-        options = choose(matrix.getComm().tompi4py(), self._dim, matrix.getSize()[0])
         if self._product is not None:
             matrix.axpy(1.0, self._product, PETSc.Mat.Structure.SAME_NONZERO_PATTERN)
         else:
             matrix.shift(1.0)
             matrix.setOption(PETSc.Mat.Option.SPD, True)
             near_kernel = matrix.createVecRight()
-            near_kernel.array[:] = self._near_kernel
+            near_kernel.array[:] = self._near_kernel if self._order is None else self._near_kernel[self._order]
             near_kernel.normalize()
             matrix.setNearNullSpace(PETSc.NullSpace().create(vectors=[near_kernel], comm=matrix.getComm()))
         solver = configured(matrix, self._prefix, options, self._options)
