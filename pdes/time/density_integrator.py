@@ -294,14 +294,19 @@ class DensityIntegrator:
             state: before the step; it is not changed.
             h: the step.
         """
+        new, error = self.linear_step(state, h)
+        accepted, entropy, reason = self._system.accept(state, new)
+        return accepted, entropy, error, reason
+
+    def linear_step(self, state: IntegratorState, h: float) -> tuple[np.ndarray, float]:
+        """Return s after a step of the scheme, and its error in units of rtol, 0 where steps have a given size."""
         scheme, rtol = self._choice.scheme, self._choice.rtol
         stages = [state.state]
         for _ in range(scheme.order):
             stages.append(self._system.resolvents.solve(scheme.gamma * h, stages[-1]))
         new = np.tensordot(scheme.weights, stages[1:], axes=1)
         error = 0.0 if rtol is None else self._system.norm(np.tensordot(scheme.estimate, stages, axes=1)) / rtol
-        accepted, entropy, reason = self._system.accept(state, new)
-        return accepted, entropy, error, reason
+        return new, error
 
     def _refuse(self, state: IntegratorState, error: float, reason: str, h: float, until: float) -> None:
         if self._choice.rtol is None or state.place.count >= MOST_STEPS:

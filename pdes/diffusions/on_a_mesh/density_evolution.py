@@ -28,7 +28,7 @@ class MeshDensityEvolution(DensitySeries[MeshDensity]):
         probabilities: at the nodes of this rank (T, m).
         relative_entropy: H = int rho log(rho/rho_eq) at the times (T,), without unit.
         statistics: cost of the solve.
-        entropy_steps: how many steps were in entropy variables.
+        limited_steps: how many steps were changed by limits.
         masses: integral of rho at the times (T,).
         least: the least rho of all nodes at the times (T,), in units of 1/volume.
         estimate: computes the errors (T,), collective; None where they are not known.
@@ -39,7 +39,7 @@ class MeshDensityEvolution(DensitySeries[MeshDensity]):
     probabilities: np.ndarray
     relative_entropy: np.ndarray
     statistics: Statistics
-    entropy_steps: int
+    limited_steps: int
     masses: np.ndarray
     least: np.ndarray
     estimate: Callable[[], np.ndarray] | None = None
@@ -47,14 +47,14 @@ class MeshDensityEvolution(DensitySeries[MeshDensity]):
     @classmethod
     def of(
         cls, lumped: LumpedEquation, times: np.ndarray, probabilities: np.ndarray, relative_entropy: np.ndarray,
-        statistics: Statistics, entropy_steps: int, estimate: Callable[[], np.ndarray] | None,
+        statistics: Statistics, limited_steps: int, estimate: Callable[[], np.ndarray] | None,
     ) -> MeshDensityEvolution:  # fmt: skip
         """The same, with mass and minimum of all ranks; collective."""
         comm = lumped.equation.comm
         mass = comm.allreduce(probabilities.sum(axis=1))
         least = (probabilities / lumped.equation.volumes).min(axis=1, initial=np.inf)
         comm.Allreduce(MPI.IN_PLACE, least, MPI.MIN)
-        return cls(lumped, times, probabilities, relative_entropy, statistics, entropy_steps, mass, least, estimate)
+        return cls(lumped, times, probabilities, relative_entropy, statistics, limited_steps, mass, least, estimate)
 
     def density(self, index: int) -> MeshDensity:
         """Return the density at the time of an index >= 0; collective."""

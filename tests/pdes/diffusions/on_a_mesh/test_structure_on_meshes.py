@@ -80,7 +80,7 @@ def test_sharp_starts():
     """A density that is 0 but at a few nodes, far from what linear elements can carry without losing its sign."""
     fp = equation("disc")
     run = fp.evolve(lambda x: (((x - 0.1) ** 2).sum(axis=1) < 0.3**2).astype(float), [0.0, 1e-4, 1e-3, 1e-2])
-    assert run.entropy_steps > 0
+    assert run.limited_steps > 0
     assert np.abs(run.mass - 1).max() <= 1e-13
     assert run.minimum.min() >= 0.0
     assert (np.diff(run.free_energy) < 0).all()
