@@ -11,8 +11,9 @@ as near to r in total variation as a density can be, the step ends at
 
     r- + theta (r+ - r-),
 
-with the largest theta in [0, 1] for which H does not rise; H is convex, and theta = 0 will do. Where the linear step
-keeps its sign and lowers H, nothing is changed, so that the order in time and space is that of the linear equation.
+with theta = 1 where H does not rise, and else the largest theta for which H falls by a thousandth of what it falls in
+r-; H is convex, and theta = 0 will do. Where the linear step keeps its sign and lowers H, nothing is changed, so that
+the order in time and space is that of the linear equation.
 Where paths are killed, r- and r+ have no more mass than before, and H is not looked at.
 Source: Zalesak, Fully multidimensional flux-corrected transport algorithms for fluids, J. Comput. Phys. 31 (1979) 335,
 and Kuzmin, Monolithic convex limiting for continuous finite element discretizations, Comput. Methods Appl. Mech. Eng.
@@ -79,14 +80,14 @@ class StepLimiter:
     """
 
     def __init__(self, lumped: LumpedEquation, allowed: float) -> None:
-        self._lumped, self._allowed = lumped, allowed
+        self.lumped, self._allowed = lumped, allowed
         # what was changed of all steps that were kept, and how many of them
         self.changed, self.steps = 0.0, 0
 
     @cached_property
     def monotone(self) -> Resolvents:
         """The resolvents of the monotone part of A; collective the first time."""
-        lumped, equation = self._lumped, self._lumped.equation
+        lumped, equation = self.lumped, self.lumped.equation
         return Resolvents(
             lumped.scaled(monotone=True), lumped.root, equation.dim, "fokker_planck_", equation.petsc_options,
             allowed=self._allowed,
@@ -105,7 +106,7 @@ class StepLimiter:
             linear: s (m,) after the linear step, on this rank.
             h: the step.
         """
-        lumped = self._lumped
+        lumped = self.lumped
         near, mass, before = self._nearest(old, linear)
         if mass <= SETTINGS.least * before:
             # nothing to be had of a linear step that is far too long
@@ -122,9 +123,9 @@ class StepLimiter:
 
     def _nearest(self, old: IntegratorState, linear: np.ndarray) -> tuple[np.ndarray, float, float]:
         """The nearest state that is not negative, its mass, and that of before."""
-        root, total = self._lumped.root, self._lumped.equation.total
+        root, total = self.lumped.root, self.lumped.equation.total
         positive = np.maximum(linear, 0.0)
-        if self._lumped.held is None:
+        if self.lumped.held is None:
             return positive / total(positive * root), 1.0, 1.0
         before = total(old.state * root)
         amount, mass = total(positive * root), min(total(linear * root), before)
@@ -134,9 +135,9 @@ class StepLimiter:
         self, old: IntegratorState, near: np.ndarray | None, linear: np.ndarray, before: float, h: float
     ) -> Limited:
         """The monotone step, or what is nearest to the linear one on the way to it."""
-        root, total = self._lumped.root, self._lumped.equation.total
+        root, total = self.lumped.root, self.lumped.equation.total
         low = np.maximum(self.monotone.solve(h, old.state), 0.0)
-        if self._lumped.held is None:
+        if self.lumped.held is None:
             low /= total(low * root)
         lowest, noise = self._entropy(low)
         if near is None:
@@ -152,7 +153,7 @@ class StepLimiter:
         return Limited(state, min(self._entropy(state)[0], old.entropy), self._distance(state, linear) / before)
 
     def _entropy(self, state: np.ndarray) -> tuple[float, float]:
-        return self._lumped.relative_entropy(state * self._lumped.root)
+        return self.lumped.relative_entropy(state * self.lumped.root)
 
     def _distance(self, state: np.ndarray, other: np.ndarray) -> float:
-        return self._lumped.equation.total(np.abs(state - other) * self._lumped.root)
+        return self.lumped.equation.total(np.abs(state - other) * self.lumped.root)
