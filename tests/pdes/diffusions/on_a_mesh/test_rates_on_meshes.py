@@ -10,7 +10,7 @@ from rates import assert_rate
 from scipy import linalg
 from scipy.sparse import csr_array
 
-from meshes import TWENTY
+from meshes import TWENTY, square
 from scaling_limits.pdes import IMPLICIT_EULER, RESOLVENT2, RESOLVENT3, RESOLVENT4, FokkerPlanck
 from scaling_limits.pdes.diffusions.on_a_mesh import evolution
 from scaling_limits.pdes.diffusions.on_a_mesh.limits import Limited, StepLimiter
@@ -47,6 +47,18 @@ def test_limits_add_no_error(family):
         linear, unlimited = gaussian_errors(family, size, 1e-3, width=0.3)
     assert limited[0] > 300 > unlimited[0] == 0
     assert ours[0] < linear[0] < 1.15 * ours[0]
+
+
+def test_order_of_survival_with_limits():
+    """Where paths are killed and nearly all steps are limited, beside a fine mesh; errors are not more than is told."""
+    sizes, found = [12, 24, 48, 96], []
+    for n in sizes:
+        fp = FokkerPlanck(hard(2), mesh=square(n), rtol=1e-5)
+        found.append(fp.evolve(narrow, [0.01, 0.1, 1.0], absorbing=lambda x: x[:, 0] >= 0.5 - 1e-9))
+    assert found[0].limited_steps > 500
+    away = [np.abs(run.survival / found[-1].survival - 1) for run in found[:-1]]
+    assert all((off < run.error).all() for off, run in zip(away, found))
+    assert_rate(sizes[:-1], [off.max() for off in away], -2, slack=0.45, cap=1e-3)
 
 
 @pytest.mark.parametrize("scheme", [IMPLICIT_EULER, RESOLVENT2, RESOLVENT3, RESOLVENT4])
