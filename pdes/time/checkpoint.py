@@ -22,7 +22,7 @@ FIELDS = {"problem", "state", "clock", "length", "entropy", "seen", "entropies",
 # in files whose problem is told apart by numbers too
 TRAITS = "traits"
 # in files of integrators that keep numbers, and values at nodes, between steps
-MEMORY, GUESSES = "memory", "guesses"
+MEMORY = "memory"
 
 
 class Nodes(Protocol):
@@ -79,7 +79,7 @@ class Checkpoint:
 
     def _read(self) -> dict[str, np.ndarray] | None:
         try:
-            content = load_arrays(self._path, KIND, FORMAT, FIELDS, {TRAITS, MEMORY, GUESSES}, argument="checkpoint")
+            content = load_arrays(self._path, KIND, FORMAT, FIELDS, {TRAITS, MEMORY}, argument="checkpoint")
         except FileNotFoundError:
             return None
         if self._traits is not None and TRAITS not in content:
@@ -104,7 +104,6 @@ class Checkpoint:
             entropies=[float(value) for value in content["entropies"]],
             statistics=Statistics.of(content["statistics"]),
             memory=content.get(MEMORY, np.empty(0)),
-            guesses=list(content.get(GUESSES, ())),
         )
 
     def after_step(self, state: IntegratorState) -> None:
@@ -115,8 +114,7 @@ class Checkpoint:
     def write(self, state: IntegratorState) -> None:
         """Write the file; it replaces the old one when it is whole. Collective."""
         place = state.place
-        fields = np.array([*state.guesses, *state.snapshots, state.state])
-        first = len(state.guesses)
+        fields = np.array([*state.snapshots, state.state])
         parts = self._comm.gather((self._nodes.own, fields))
         whole = np.empty((len(fields), self._nodes.size if self._comm.rank == 0 else 0))
         for places, part in parts or []:
@@ -129,12 +127,12 @@ class Checkpoint:
             "clock": np.array([place.interval, place.count, place.position], dtype=np.int64),
             "length": state.length,
             "entropy": state.entropy,
-            "seen": whole[first:-1],
+            "seen": whole[:-1],
             "entropies": np.array(state.entropies),
             "statistics": state.statistics.numbers,
         } | ({} if self._traits is None else {TRAITS: self._traits})
         if state.memory.size:
-            content |= {MEMORY: state.memory, GUESSES: whole[:first]}
+            content |= {MEMORY: state.memory}
 
         def save() -> None:
             if self._comm.rank == 0:
@@ -147,6 +145,5 @@ class Checkpoint:
 
 def _part(content: dict[str, np.ndarray], own: slice | np.ndarray) -> dict[str, np.ndarray]:
     """The content of a file for a rank whose values are at some places."""
-    tables = {name: content[name] for name in ("seen", GUESSES) if name in content}
-    own_tables = {name: table[:, own] if len(table) else table for name, table in tables.items()}
-    return content | {"state": content["state"][own]} | own_tables
+    seen = content["seen"]
+    return content | {"state": content["state"][own], "seen": seen[:, own] if len(seen) else seen}

@@ -115,7 +115,6 @@ class IntegratorState:
         entropies: H there.
         statistics: steps taken and refused.
         memory: numbers that an integrator keeps between steps, the same on all ranks.
-        guesses: values at the nodes of this rank from which it starts the next step.
     """
 
     state: np.ndarray
@@ -126,7 +125,6 @@ class IntegratorState:
     entropies: list[float] = field(default_factory=list)
     statistics: Statistics = field(default_factory=Statistics)
     memory: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
-    guesses: list[np.ndarray] = field(default_factory=list)
 
 
 class ResolventSolver(Protocol):
@@ -329,14 +327,19 @@ class DensityIntegrator:
             state: before the step; it is not changed.
             h: the step.
         """
+        new, error = self.linear_step(state, h)
+        accepted, entropy, reason = self._system.accept(state, new)
+        return accepted, entropy, error, reason
+
+    def linear_step(self, state: IntegratorState, h: float) -> tuple[np.ndarray, float]:
+        """Return s after a step of the scheme, and its error in units of rtol, 0 where steps have a given size."""
         scheme, rtol = self._choice.scheme, self._choice.rtol
         stages = [state.state]
         for _ in range(scheme.order):
             stages.append(self._system.resolvents.solve(scheme.gamma * h, stages[-1]))
         new = np.tensordot(scheme.weights, stages[1:], axes=1)
         error = 0.0 if rtol is None else self._system.norm(np.tensordot(scheme.estimate, stages, axes=1)) / rtol
-        accepted, entropy, reason = self._system.accept(state, new)
-        return accepted, entropy, error, reason
+        return new, error
 
     def _refuse(self, state: IntegratorState, error: float, reason: str, h: float, until: float) -> None:
         if self._choice.rtol is None or state.place.count >= MOST_STEPS:

@@ -11,6 +11,7 @@ import densities
 import equations
 import langevin
 import lattice
+import own_meshes
 import rare_events
 import rotators
 from table import print_table
@@ -18,7 +19,7 @@ from table import print_table
 print_table(
     [
         row
-        for part in (balls, equations, lattice, cell_problems, densities, rare_events, langevin, rotators)
+        for part in (balls, equations, lattice, cell_problems, densities, own_meshes, rare_events, langevin, rotators)
         for row in part.rows()
     ]
 )

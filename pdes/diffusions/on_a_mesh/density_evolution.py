@@ -36,7 +36,7 @@ class MeshDensityEvolution(SavedDensity, Written, DensitySeries[MeshDensity]):
         moments: of the densities.
         relative_entropy: H = int rho log(rho/rho_eq) at the times (T,), without unit.
         statistics: cost of the solve.
-        entropy_steps: how many steps were in entropy variables.
+        limited_steps: how many steps were changed by limits.
         estimate: computes the errors (T,), collective; None where they are not known.
     """
 
@@ -46,15 +46,15 @@ class MeshDensityEvolution(SavedDensity, Written, DensitySeries[MeshDensity]):
     moments: Moments
     relative_entropy: np.ndarray
     statistics: Statistics
-    entropy_steps: int
+    limited_steps: int
     estimate: Callable[[], np.ndarray] | None = None
     NODAL: ClassVar[str] = "probabilities"
-    NUMBERS: ClassVar[set[str]] = {"times", "relative_entropy", "entropy_steps", "statistics"}
+    NUMBERS: ClassVar[set[str]] = {"times", "relative_entropy", "limited_steps", "statistics"}
 
     @classmethod
     def of(
         cls, lumped: LumpedEquation, times: np.ndarray, probabilities: np.ndarray, relative_entropy: np.ndarray,
-        statistics: Statistics, entropy_steps: int, estimate: Callable[[], np.ndarray] | None,
+        statistics: Statistics, limited_steps: int, estimate: Callable[[], np.ndarray] | None,
     ) -> MeshDensityEvolution:  # fmt: skip
         """The same from probabilities (T, m) at the nodes of this rank; collective."""
         equation = lumped.equation
@@ -62,7 +62,7 @@ class MeshDensityEvolution(SavedDensity, Written, DensitySeries[MeshDensity]):
         rows = SpreadRows.of(equation.spread_space.runs, probabilities)
         # for densities, which any rank makes by itself
         _ = equation.spread_nodes, lumped.spread_held
-        return cls(lumped, times, rows, moments, relative_entropy, statistics, entropy_steps, estimate)
+        return cls(lumped, times, rows, moments, relative_entropy, statistics, limited_steps, estimate)
 
     def density(self, index: int) -> MeshDensity:
         """Return the density at the time of an index >= 0; each rank by itself."""
@@ -111,7 +111,7 @@ class MeshDensityEvolution(SavedDensity, Written, DensitySeries[MeshDensity]):
         return self.lumped
 
     def _content(self) -> dict[str, object]:
-        numbers = {name: getattr(self, name) for name in ("times", "relative_entropy", "entropy_steps")}
+        numbers = {name: getattr(self, name) for name in ("times", "relative_entropy", "limited_steps")}
         return {**numbers, "statistics": self.statistics.numbers}
 
     def _nodal(self) -> np.ndarray:
@@ -121,7 +121,7 @@ class MeshDensityEvolution(SavedDensity, Written, DensitySeries[MeshDensity]):
     def _of(cls, lumped: LumpedEquation, nodal: np.ndarray, content: dict[str, np.ndarray]) -> MeshDensityEvolution:
         statistics = Statistics.of(content["statistics"])
         times, entropy = content["times"], content["relative_entropy"]
-        return cls.of(lumped, times, nodal, entropy, statistics, int(content["entropy_steps"]), None)
+        return cls.of(lumped, times, nodal, entropy, statistics, int(content["limited_steps"]), None)
 
     @property
     def probabilities(self) -> np.ndarray:

@@ -5,8 +5,8 @@ With r_i = (int phi_i) rho(x_i) and u = rho/pi, the equation int d_t rho v + int
     d_t r_i = -sum_j A_ij u_j,    A_ij = int sigma pi <M grad phi_i, grad phi_j>,    u_j = r_j/(pi_j int phi_j).
 
 The mass, sum r_i, and the equilibrium u = 1 are kept, whatever M and the mesh are; in s = r/sqrt(pi int phi) the matrix
-S is symmetric and has no negative eigenvalue. Positivity is that of the solution up to the error of the nodes where A
-has positive entries beside the diagonal; steps that lose it are done again in entropy variables (`entropy_steps`).
+S is symmetric and has no negative eigenvalue. Where A has positive entries beside the diagonal, solutions of the linear
+equation may be negative by about their error; steps are limited there (`limits`).
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ from .problem import DiffusionOnMesh
 
 # of sum r |log(r/r_eq)|: what a solve leaves in a relative entropy
 ROUNDING = 1e-12
+# of the mass of the equilibrium: nodes with less of it, where rates are largest in steep tails, add nothing to rounding
+SEEN = 1e-14
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,8 +57,14 @@ class LumpedEquation:
     @cached_property
     def matrix(self) -> PETSc.Mat:
         """S, with rows of 0 where paths are killed; collective the first time."""
+        return self.scaled(monotone=False)
+
+    def scaled(self, *, monotone: bool) -> PETSc.Mat:
+        """S, of A or of its monotone part (see `limits`), with rows of 0 where paths are killed; collective."""
         equation = self.equation
         matrix = equation.forms.matrix(equation.forms.stiffness)
+        if monotone:
+            _leave_monotone(matrix)
         scale = matrix.createVecRight()
         scale.array[:] = 1.0 / np.sqrt(equation.pi)
         matrix.diagonalScale(scale, scale)
@@ -68,15 +76,18 @@ class LumpedEquation:
         matrix.setOption(PETSc.Mat.Option.SYMMETRY_ETERNAL, True)
         return matrix
 
-    def fastest_of(self, matrix: PETSc.Mat) -> float:
-        """The largest entry of the diagonal, over all ranks."""
-        largest = float(np.abs(matrix.getDiagonal().array).max(initial=0.0))
-        return float(self.equation.comm.allreduce(largest, MPI.MAX))
+    def fastest_of(self, matrix: PETSc.Mat, share: float = 0.0) -> float:
+        """The largest entry of the diagonal, over all ranks, where paths are not killed and the equilibrium has more
+        than a share of its mass.
+        """
+        # cells between nodes on the boundary of a set may be as flat as can be; nothing flows in them
+        seen = np.abs(matrix.getDiagonal().array)[self.root**2 > share]
+        return float(self.equation.comm.allreduce(float(seen.max(initial=0.0)), MPI.MAX))
 
     @cached_property
     def fastest(self) -> float:
-        """The largest entry of the diagonal of S, in units of 1/time."""
-        return self.fastest_of(self.matrix)
+        """The largest rate on the diagonal of S of nodes that have a part in rounding, in units of 1/time."""
+        return self.fastest_of(self.matrix, SEEN)
 
     def relative_entropy(self, probabilities: np.ndarray) -> tuple[float, float]:
         """H = sum r log(r/r_eq) >= 0 of probabilities (m,), and what rounding may change of it; collective."""
@@ -93,3 +104,15 @@ class LumpedEquation:
         """F = sum r Psi + sigma sum r log(r/int phi) of a density whose mass is 1, an energy."""
         equation = self.equation
         return equation.temperature * (relative_entropy - np.log(equation.partition) + equation.lowest)
+
+
+def _leave_monotone(matrix: PETSc.Mat) -> None:
+    """Leave of A what is negative beside the diagonal, with rows that add up to 0; each rank its own rows."""
+    first, last = matrix.getOwnershipRange()
+    starts, columns, values = matrix.getValuesCSR()
+    rows = np.repeat(np.arange(first, last), np.diff(starts))
+    beside = rows != columns
+    values = np.where(beside, np.minimum(values, 0.0), 0.0)
+    values[~beside] = -np.bincount(rows - first, values, minlength=last - first)
+    matrix.setValuesCSR(starts, columns, values)
+    matrix.assemble()

@@ -65,7 +65,7 @@ def density_evolution(
 
     return MeshDensityEvolution.of(
         LumpedEquation(equation, held), times, run.probabilities, run.relative_entropy, run.end.statistics,
-        run.entropy_steps, errors if choice.rtol is not None else None,
+        run.limited_steps, errors if choice.rtol is not None else None,
     )  # fmt: skip
 
 

@@ -32,7 +32,7 @@ def equation(mesh=None, tensor=TENSOR, power=2, rtol=1e-3):
 
 
 def start(x):
-    """Narrow, so that steps in entropy variables are among the others."""
+    """Narrow, so that limited steps are among the others."""
     return np.exp(-((x - 0.1) ** 2).sum(axis=1) / 0.03)
 
 
@@ -65,17 +65,17 @@ def test_the_same_result_after_an_interruption(shared_folder, monkeypatch, absor
     """To the last bit on one rank; to what solves leave on several."""
     file, fp = shared_folder / "mesh.npz", equation()
     whole = fp.evolve(start, TIMES, absorbing=absorbing)
-    assert absorbing is not None or whole.entropy_steps > 0
+    assert absorbing is not None or whole.limited_steps > 0
     steps = whole.statistics.tried // 2
     interrupted_after(steps, monkeypatch, fp, checkpoint=file, checkpoint_every=0, absorbing=absorbing)
     again = equation().evolve(start, TIMES, checkpoint=file, absorbing=absorbing)
     away = fp.comm.allreduce(np.abs(again.probabilities - whole.probabilities).sum())
     assert away == 0.0 if fp.comm.size == 1 else away < 1e-9
     assert again.statistics.steps == whole.statistics.steps
-    assert again.entropy_steps == whole.entropy_steps
+    assert again.limited_steps == whole.limited_steps
     finished = equation().evolve(start, TIMES, checkpoint=file, absorbing=absorbing)
     assert (finished.probabilities == again.probabilities).all()
-    assert finished.entropy_steps == whole.entropy_steps
+    assert finished.limited_steps == whole.limited_steps
 
 
 def test_other_problems_are_refused(shared_folder):
