@@ -82,6 +82,7 @@ def main(size=0.05, out=None, comm=MPI.COMM_WORLD):
         for t, part in zip(run.times, run.survival):
             print(f"t = {t}: {part:.4f} are still in the pore")
     if out is not None:
+        Path(out).mkdir(parents=True, exist_ok=True)
         run.write(Path(out) / "pore.vtkhdf")
         time.write(Path(out) / "pore_time.pvd")
     picture(time.to_xarray(), run.to_xarray(), out)
