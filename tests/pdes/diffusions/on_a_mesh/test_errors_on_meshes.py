@@ -1,11 +1,13 @@
 """On meshes: the errors that are told of densities beside those of `at`, at the nodes and between them."""
 
+import warnings
+
 import numpy as np
 import pytest
 from diffusions import Given, gaussian
 
 from meshes import KIND, QUAD, line, square, wobbled
-from scaling_limits.pdes import FokkerPlanck
+from scaling_limits.pdes import FokkerPlanck, Unresolved
 
 quiet = pytest.mark.filterwarnings("ignore::scaling_limits.pdes.Unresolved")
 SIGMA = 0.5
@@ -69,3 +71,14 @@ def test_quasi_stationary_law(n):
     away = np.abs(law.density.at(points) - exact).sum() * volume
     assert away < 1.5 * law.density.error < 6 * away
     assert away < 0.02
+
+
+def test_poisson_is_warned_of():
+    """Where cells are too large, and not where the source is constant."""
+    fp = FokkerPlanck(harmonic(1), mesh=line(4))
+    with pytest.warns(Unresolved, match="Poisson equation is known to"):
+        fp.poisson(lambda x: np.sin(6 * x[:, 0]))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", Unresolved)
+        fp.poisson(lambda x: 0.1 + 0 * x[:, 0])
+        FokkerPlanck(harmonic(1), mesh=line(40)).poisson(lambda x: np.sin(x[:, 0]))
