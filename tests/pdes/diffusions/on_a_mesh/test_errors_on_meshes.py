@@ -73,6 +73,7 @@ def test_quasi_stationary_law(n):
     assert away < 0.02
 
 
+@pytest.mark.serial
 def test_poisson_is_warned_of():
     """Where cells are too large, and not where the source is constant."""
     fp = FokkerPlanck(harmonic(1), mesh=line(4))
