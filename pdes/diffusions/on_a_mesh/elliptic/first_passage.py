@@ -200,7 +200,8 @@ def quasi_stationary(equation: DiffusionOnMesh, target: GivenSet) -> MeshQuasiSt
     values = [_at_nodes(on_mesh, one.functions[0]) for one in (fine, coarse)]
     densities = [value / on_mesh.total(value) for value in values]
     in_cells = DistanceInCells(on_mesh, forms, found.place)
-    in_cells.other.x.array[:] = np.abs(fine.functions[0].x.array) / on_mesh.total(values[0])
+    mass = forms.integral(abs(fine.functions[0]) * forms.weights[0] * forms.dx)
+    in_cells.other.x.array[:] = np.abs(fine.functions[0].x.array) / mass
     distance = on_mesh.total(np.abs(densities[0] - densities[1])) + in_cells.of(densities[0])
     return MeshQuasiStationary(density_of(lumped, densities[0], lambda: distance), rate, error)
 

@@ -73,6 +73,22 @@ def test_quasi_stationary_law(n):
     assert away < 0.02
 
 
+@quiet
+@pytest.mark.parametrize("n", [12, 24])
+def test_quasi_stationary_law_in_a_steep_well(n):
+    """Where sums over the nodes are not integrals, beside the line's fine grid."""
+    steep = Given(
+        lambda x: np.ones((len(x), 1, 1)), lambda x: (x[:, 0] ** 2 - 1) ** 2 - 0.27 * x[:, 0], 0.1
+    )  # fmt: skip
+    target = lambda x: x[:, 0] > 0.745  # noqa: E731
+    ours = FokkerPlanck(steep, mesh=line(n, low=-1.6, high=1.6)).quasi_stationary(target).density
+    theirs = FokkerPlanck(steep, [(-1.6, 1.6)], 2000).quasi_stationary(target).density
+    points, volume = midpoints(2000, 1.6, 1)
+    away = np.abs(ours.at(points) - theirs.at(points)).sum() * volume
+    assert away < 1.5 * ours.error
+    assert ours.error < 10 * away
+
+
 @pytest.mark.serial
 def test_poisson_is_warned_of():
     """Where cells are too large, and not where the source is constant."""
