@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from dolfinx import la
+from dolfinx import fem, la
+from mpi4py import MPI
 from numpy.typing import ArrayLike
 
 from scaling_limits.meshes.backend.quadrature import MeshQuadrature
@@ -15,7 +16,7 @@ from scaling_limits.particles import InvalidArgument
 from scaling_limits.particles.errors import Unresolved, warn
 from scaling_limits.particles.sampling.ranks import on_all_ranks
 
-from ..coefficients import function_at
+from ..coefficients import function_at, mobility_at
 from .problem import DiffusionOnMesh
 
 # largest relative difference of the integrals of an initial density by nodes and by points in cells
@@ -66,17 +67,17 @@ def _look_between_nodes(equation: DiffusionOnMesh, initial: Callable[[np.ndarray
 
 
 def _at_point(equation: DiffusionOnMesh, point: np.ndarray) -> np.ndarray:
-    """The probabilities of linear interpolation at a point: the elements' functions there, in one cell."""
-    comm, mesh = equation.comm, equation.mesh
-    places = Places(mesh, point[None])
-    cell = places.cells[0]
-    # the first rank that has such a cell
-    rank = min(r for r, has in enumerate(comm.allgather(bool(cell >= 0))) if has)
-    values = np.zeros(len(equation.all_nodes))
-    function = equation.function(np.zeros(equation.own), "start")
-    if comm.rank == rank:
-        unknowns = equation.space.dofmap.cell_dofs(cell)
-        for unknown in unknowns:
+    """The probabilities of linear interpolation at a point."""
+    own = np.maximum(functions_at(equation, equation.space, point), 0.0)
+    return np.asarray(own / equation.total(own))
+
+
+def functions_at(equation: DiffusionOnMesh, space: fem.FunctionSpace, point: np.ndarray) -> np.ndarray:
+    """The functions of elements (m,), of this rank, at a point (d,), which is counted in one cell; collective."""
+    function, cell = fem.Function(space), _cell_of(equation, point)
+    values = np.zeros_like(function.x.array)
+    if cell >= 0:
+        for unknown in space.dofmap.cell_dofs(cell):
             function.x.array[:] = 0.0
             function.x.array[unknown] = 1.0
             padded = np.zeros((1, 3))
@@ -84,5 +85,22 @@ def _at_point(equation: DiffusionOnMesh, point: np.ndarray) -> np.ndarray:
             values[unknown] = float(np.ravel(function.eval(padded, np.array([cell], dtype=np.int32)))[0])
     function.x.array[:] = values
     function.x.scatter_reverse(la.InsertMode.add)
-    own = np.maximum(function.x.array[: equation.own], 0.0)
-    return np.asarray(own / equation.total(own))
+    return np.array(function.x.array[: space.dofmap.index_map.size_local])
+
+
+def crossing_time(equation: DiffusionOnMesh, point: np.ndarray) -> float:
+    """The largest <e, M^-1 e>/sigma of the edges e of the cell of a point (d,), a time; collective."""
+    cell, largest = _cell_of(equation, point), 0.0
+    tensor = on_all_ranks(equation.comm, lambda: mobility_at(equation.coefficients, point[None]))[0]
+    if cell >= 0:
+        x = equation.all_nodes[equation.space.dofmap.list[cell]]
+        edges = (x[:, None] - x).reshape(-1, equation.dim)
+        largest = float((edges * np.linalg.solve(tensor, edges.T).T).sum(axis=1).max()) / equation.temperature
+    return float(equation.comm.allreduce(largest, MPI.MAX))
+
+
+def _cell_of(equation: DiffusionOnMesh, point: np.ndarray) -> int:
+    """A cell that has a point (d,) in it, on the first rank that has one; -1 on the others; collective."""
+    comm, cell = equation.comm, int(Places(equation.mesh, point[None]).cells[0])
+    rank = min(r for r, has in enumerate(comm.allgather(cell >= 0)) if has)
+    return cell if comm.rank == rank else -1

@@ -17,7 +17,7 @@ from ..coefficients import function_at
 from ..density import FLOOR
 from .elliptic.held_unknowns import held_unknowns
 from .forms import MeshForms
-from .initial import AtPoint, Initial, probabilities_of
+from .initial import AtPoint, Initial, functions_at
 from .problem import DiffusionOnMesh
 
 DEGREE = 2
@@ -69,16 +69,14 @@ class QuadraticSystem:
         """u at time 0, with int pi u v = int rho v for all v; collective."""
         equation, test = self.equation, ufl.TestFunction(self.forms.space)
         if isinstance(initial, AtPoint):
-            linear = equation.function(probabilities_of(equation, initial) / equation.volumes, "rho")
-            values: fem.Function = linear
-            total = 1.0
+            self._right.array[:] = functions_at(equation, self.forms.space, initial.point)
         else:
             points = self.forms.rule.points
             density = on_all_ranks(equation.comm, lambda: function_at("initial", initial, points, nonnegative=True))
             values = self.forms.rule.function((), density)
             total = self.forms.integral(values * self.forms.dx)
-        load = fem_petsc.assemble_vector(fem.form(values * test * self.forms.dx))
-        self._right.array[:] = equation.added(load) / total
+            load = fem_petsc.assemble_vector(fem.form(values * test * self.forms.dx))
+            self._right.array[:] = equation.added(load) / total
         for unknowns in self.held:
             self._right.array[unknowns[unknowns < self.size]] = 0.0
         options = symmetric_options(equation.comm, equation.dim, self.product.getSize()[0])

@@ -20,7 +20,7 @@ from ...output.quantities import TIME, VARIANCE
 from ..density import MeshDensity
 from ..density_evolution import MeshDensityEvolution, density_of
 from ..evolution import chosen, evolved
-from ..initial import AtPoint, Initial
+from ..initial import AtPoint, Initial, crossing_time, probabilities_of
 from ..lumped import LumpedEquation
 from ..problem import DiffusionOnMesh
 from ..reference import DistanceInCells, differences
@@ -34,6 +34,8 @@ from .spectrum import degrees, slow_modes
 
 # relative errors from which a warning says so; relative distance of two rates that are almost the same
 SAID, CLOSE = 0.02, 1e-6
+# twice the variance of a start between two nodes, over that of the paths in the time in which they cross a cell
+EARLY = 1.0 / 8.0
 
 
 def density_evolution(
@@ -123,12 +125,26 @@ class MeshFirstPassage:
         start = initial if callable(initial) else AtPoint(self._point(initial))
         run = density_evolution(equation, start, snapshots, choice, self.found, False, between=False)
         assert run.error is not None
-        errors = np.minimum(run.error * run.survival, 1.0)
+        errors = run.error * run.survival
+        if isinstance(start, AtPoint):
+            errors = errors + self._early(start, run)
+        errors = np.minimum(errors, 1.0)
         worst = float((errors / np.maximum(run.survival, 1e-290)).max(initial=0.0, where=run.survival > 0))
         if worst > max(SAID, equation.rtol) and equation.comm.rank == 0:
             known = f"known to about {worst:.0e} of itself only" if worst < 1 else "not known"
             warn(f"the survival at late or very early times is {known}; refine the mesh", Unresolved)
         return run.survival, errors
+
+    def _early(self, start: AtPoint, run: MeshDensityEvolution) -> np.ndarray:
+        """The error (T,) of putting the paths on nodes, which is forgotten in the time in which they cross some cells;
+        collective. Those on nodes of the set are killed at once.
+        """
+        equation = self.found.equation
+        placed = equation.total(np.where(self.found.held, 0.0, probabilities_of(equation, start)))
+        left, times = run.survival, np.maximum(run.times, 1e-300)
+        part = np.minimum(1.0, crossing_time(equation, start.point) / times)
+        lost = 0.0 if placed == 0.0 else max(1.0 - placed, 0.0)
+        return np.asarray(np.maximum(lost * part, left * (1.0 - left) * np.minimum(1.0, EARLY * part)))
 
     def _point(self, point: ArrayLike) -> np.ndarray:
         equation = self.found.equation
