@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from functools import cached_property
 from operator import attrgetter
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from dolfinx import fem
@@ -26,6 +26,7 @@ from .coefficients import Coefficients, check_periods, checked_coefficients
 from .density import FLOOR, Density
 from .density_evolution import DensityEvolution
 from .evolution import evolve
+from .given_coefficients import equation_of
 from .hitting.fields import ScalarField
 from .hitting.problems import committor, passage_time, poisson
 from .hitting.target_sets import indicator
@@ -371,7 +372,7 @@ class FokkerPlanck(ReversibleFokkerPlanck):
     rtol: float = 1e-6
     _: KW_ONLY
     periodic: bool | Sequence[bool] = False
-    mesh: Mesh | None = field(default=None, repr=False)
+    mesh: Mesh | None = None
     comm: MPI.Comm = field(default_factory=lambda: MPI.COMM_WORLD, repr=False)
     petsc_options: dict[str, Any] | None = field(default=None, repr=False)
 
@@ -391,4 +392,5 @@ class FokkerPlanck(ReversibleFokkerPlanck):
             reason = f"must have {dim} directions, like the coefficients, not {self.dim}"
             raise InvalidArgument("mesh" if self.mesh else "box", reason)
 
+    of: ClassVar[Any] = classmethod(equation_of)
     lattice = property(attrgetter("grid"), doc="`grid`, by its former name.")

@@ -14,7 +14,9 @@ from scaling_limits.particles.sampling.ranks import on_all_ranks
 from ...time.density_integrator import DensityIntegrator, IntegratorState, StepChoice
 from ...time.resolvents import Resolvents
 from ..coefficients import function_at
+from ..density import FLOOR
 from .elliptic.held_unknowns import held_unknowns
+from .forms import MeshForms
 from .initial import AtPoint, Initial, probabilities_of
 from .problem import DiffusionOnMesh
 
@@ -88,9 +90,43 @@ class QuadraticSystem:
         return result
 
 
+class DistanceInCells:
+    """int |rho - pi f|, with rho between the nodes as `MeshDensity.at` has it: log u is linear, beside sets u is.
+
+    Args:
+        equation: on its mesh.
+        forms: of the elements of f, with the points at which both are compared.
+        place: the set that each node of this rank and of its ghosts is in, -1 for none (n,); None kills no path.
+    """
+
+    def __init__(self, equation: DiffusionOnMesh, forms: MeshForms, place: np.ndarray | None) -> None:
+        self.equation = equation
+        self.other = fem.Function(forms.space)
+        self.logarithm, self.linear = fem.Function(equation.space), fem.Function(equation.space)
+        beside = fem.Function(fem.functionspace(equation.mesh, ("DG", 0)))
+        if place is not None:
+            # a cell has one number of its own
+            dead = (place[equation.space.dofmap.list] >= 0).any(axis=1)
+            beside.x.array[beside.function_space.dofmap.list[:, 0]] = dead
+        u = ufl.conditional(ufl.gt(beside, 0.5), self.linear, ufl.exp(self.logarithm))
+        self.form = fem.form(abs(u - self.other) * forms.weights[0] * forms.dx)
+
+    def of(self, probabilities: np.ndarray) -> float:
+        """The distance of the density of probabilities (m,) at the nodes from pi times `other`; collective."""
+        equation = self.equation
+        with np.errstate(divide="ignore"):
+            logarithms = np.maximum(np.log(probabilities / equation.volumes), FLOOR)
+        logarithms += equation.exponents - equation.lowest
+        linear = np.where(probabilities > 0, np.exp(logarithms), 0.0)
+        for function, values in ((self.logarithm, logarithms), (self.linear, linear)):
+            function.x.array[: equation.own] = values
+            function.x.scatter_forward()
+        return float(equation.comm.allreduce(fem.assemble_scalar(self.form)))
+
+
 def differences(
     equation: DiffusionOnMesh, initial: Initial, times: np.ndarray, choice: StepChoice, place: np.ndarray | None,
-    probabilities: np.ndarray,
+    probabilities: np.ndarray, *, between: bool,
 ) -> np.ndarray:  # fmt: skip
     """The total variation (T,) of the differences from densities with elements of degree 2; collective.
 
@@ -101,18 +137,21 @@ def differences(
         choice: of the steps.
         place: of the nodes of this rank and of its ghosts, where paths are killed, or None.
         probabilities: what is compared (T, m).
+        between: whether densities are compared between the nodes too; else at the nodes only, which is what counts for
+            integrals such as the survival.
     """
     system = QuadraticSystem(equation, place)
     cheaper = StepChoice.of(choice.scheme, None, max(RTOL, equation.rtol))
     integrator = DensityIntegrator(system, cheaper)
     end = integrator.integrated(IntegratorState(state=system.start(initial)), times, None, False)
-    quadratic, linear = fem.Function(system.forms.space), fem.Function(equation.space)
+    in_cells = DistanceInCells(equation, system.forms, place)
+    quadratic, linear = in_cells.other, fem.Function(equation.space)
     result = []
     for state, other in zip(end.snapshots, probabilities):
         quadratic.x.array[: system.size] = state
         quadratic.x.scatter_forward()
         linear.interpolate(quadratic)
-        density = linear.x.array[: equation.own] * np.exp(equation.lowest - equation.exponents)
-        mass = max(equation.total(other), 1e-300)
-        result.append(equation.total(np.abs(density * equation.volumes - other)) / mass)
+        at_nodes = equation.total(np.abs(linear.x.array[: equation.own] * equation.pi - other))
+        distance = max(at_nodes, in_cells.of(other)) if between else at_nodes
+        result.append(distance / max(equation.total(other), 1e-300))
     return np.array(result) + max(RTOL, equation.rtol)

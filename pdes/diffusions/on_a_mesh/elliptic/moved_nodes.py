@@ -31,6 +31,9 @@ HALF, NOTHING, CLOSE = 0.5, 1e-6, 0.2
 FLAT = 0.97
 # part of its Jacobian below which a cell is flat, and turned over if it is negative
 LEAST = 0.1
+# the same of a cell within a set, in which nothing flows but forms are integrated too: below it forms are not finite;
+# and the part by which its nodes stay behind, so that it is above
+EXACTLY, BEHIND = 1e-13, 1e-10
 ROUNDS = 8
 
 
@@ -295,7 +298,9 @@ def _untangled(
             break
         undone |= back
         ways = np.where(back[:, None], 0.0, ways)
-    return place, ways, undone
+    flat = (np.abs(_jacobians(edges, x + ways)) < EXACTLY * np.abs(before)).any(axis=1)
+    behind = _marked(equation, corners[flat].ravel())
+    return place, np.where(behind[:, None], (1.0 - BEHIND) * ways, ways), undone
 
 
 def _jacobians(edges: _Edges, x: np.ndarray) -> np.ndarray:

@@ -24,6 +24,8 @@ from .simplices import simplices_of
 Indicator = Callable[[np.ndarray], np.ndarray]
 # a set as a user gives it: an indicator, or facets (or other entities) with one of the values of their tags
 GivenSet = Indicator | tuple[dolfinx_mesh.MeshTags, int]
+# tags that are named where another one is not there
+MANY = 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +61,7 @@ class MeshSet:
         """Check what was given, on this rank.
 
         Raises:
-            InvalidArgument: neither a callable nor tags of entities of this mesh with a value.
+            InvalidArgument: neither a callable nor tags of entities of this mesh with a whole number.
         """
         if callable(self.given):
             return
@@ -67,6 +69,9 @@ class MeshSet:
         if not pair or not isinstance(self.given[0], dolfinx_mesh.MeshTags):
             expected = "a callable from points (P, d) to truth values (P,), or a pair (mesh tags, value)"
             raise InvalidArgument(self.name, f"must be {expected}, not {shown(self.given)}")
+        if not isinstance(self.given[1], (int, np.integer)):
+            message = f"must be a pair (mesh tags, value) with one whole number, not {shown(self.given[1])}"
+            raise InvalidArgument(self.name, f"{message}; give entities of several tags a tag of their own")
         if self.given[0].topology.index_map(0) != equation.mesh.topology.index_map(0):
             raise InvalidArgument(self.name, "must be tags of the mesh of the equation")
 
@@ -150,9 +155,22 @@ def _anywhere(equation: DiffusionOnMesh, true: np.ndarray) -> bool:
 def _check_extent(equation: DiffusionOnMesh, one: MeshSet, held: np.ndarray) -> None:
     count = equation.comm.allreduce(int(held[: equation.own].sum()))
     if count == 0:
+        _check_tags(equation, one)
         raise InvalidArgument(one.name, "has no node of the mesh in it; refine the mesh there, or take a larger set")
     if count == equation.size:
         raise InvalidArgument(one.name, "covers the whole mesh")
+
+
+def _check_tags(equation: DiffusionOnMesh, one: MeshSet) -> None:
+    """Say of a set of tagged entities which tags there are, on any rank; collective."""
+    if callable(one.given):
+        return
+    tags, value = one.given
+    known = sorted(set().union(*equation.comm.allgather(np.unique(tags.values)[: MANY + 1].tolist())))
+    there = ", ".join(map(str, known[:MANY])) + (", ..." if len(known) > MANY else "") if known else "none"
+    raise InvalidArgument(
+        one.name, f"is empty: no entity of the mesh has the tag {value}; tags that are there: {there}"
+    )
 
 
 def _check_gap(found: SetsOnMesh) -> None:
