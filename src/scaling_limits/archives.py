@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import os
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 from .particles import InvalidArgument
@@ -70,7 +71,8 @@ def load(path: str | os.PathLike[str], **context: Any) -> Any:
 def _is_stream(path: str | os.PathLike[str]) -> bool:
     """Whether a file is one of those that `evolve(stream=)` writes: netCDF's classic format."""
     try:
-        with open(path, "rb") as file:
+        # not open(path): a number would be taken for a file that is open already, and closed
+        with Path(path).open("rb") as file:
             return file.read(4) == b"CDF\x02"
     except (OSError, TypeError, ValueError):
         return False
