@@ -116,6 +116,11 @@ class SavedOnGrid(NotPickled, ABC):
         return cls._of(equation, grid.comm.scatter(parts))
 
 
+def density_of_logarithms(logarithms: np.ndarray) -> np.ndarray:
+    """rho from log rho, 0 where that is the floor to rounding."""
+    return np.where(logarithms < FLOOR + 1e-6, 0.0, np.exp(logarithms))
+
+
 def check_has_box(equation: ReversibleDiffusion, path: str | os.PathLike[str]) -> None:
     """Refuse an equation on a mesh for a file of a box.
 
@@ -219,7 +224,7 @@ class Density(SavedOnGrid, Written):
     @cached_property
     def values(self) -> np.ndarray:
         """The density rho at all nodes, in the shape of the grid; of the size of the problem on the rank that asks."""
-        return np.exp(self.log_ratio - self.exponent(self.nodes)).reshape(self.grid.shape)
+        return density_of_logarithms(self.log_ratio - self.exponent(self.nodes)).reshape(self.grid.shape)
 
     @property
     def log_ratio(self) -> np.ndarray:

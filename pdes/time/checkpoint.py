@@ -86,7 +86,11 @@ class Checkpoint:
             message = "is of an older version, which did not note M: it may belong to another problem; rename it"
             raise InvalidArgument("checkpoint", f"{self._path} {message}")
         if str(content["problem"]) != self._problem or not self._alike(content.get(TRAITS)):
-            raise InvalidArgument("checkpoint", f"{self._path} belongs to another problem; remove or rename it")
+            raise InvalidArgument(
+                "checkpoint",
+                f"{self._path} belongs to another problem (equation, start, times or steps are others); "
+                "remove or rename it",
+            )
         return content
 
     def _alike(self, traits: np.ndarray | None) -> bool:

@@ -18,7 +18,7 @@ from scaling_limits.meshes.point_search import FoundPoints
 from scaling_limits.meshes.spread_values import SpreadRows, SpreadValues
 
 from ...time.densities import CallableArray
-from ..density import FLOOR
+from ..density import FLOOR, density_of_logarithms
 from ..output.quantities import DENSITY
 from ..output.written import Written
 from .lumped import LumpedEquation
@@ -147,7 +147,7 @@ class MeshDensity(SavedDensity, Written):
     @cached_property
     def values(self) -> np.ndarray:
         """The density rho (m,) at the nodes of this rank."""
-        return np.exp(self.log_ratio - self.lumped.equation.exponents)
+        return density_of_logarithms(self.log_ratio - self.lumped.equation.exponents)
 
     def frames(self) -> Frames:
         """The density, for files; collective."""
