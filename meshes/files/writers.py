@@ -13,7 +13,7 @@ from dolfinx.io import VTKFile, XDMFFile
 from mpi4py import MPI
 
 from scaling_limits.particles import InvalidArgument
-from scaling_limits.particles.sampling.ranks import on_all_ranks
+from scaling_limits.particles.sampling.ranks import on_all_ranks, same_on_all_ranks
 from scaling_limits.particles.support.archive import target
 
 from .frames import Frames
@@ -43,6 +43,7 @@ def write(comm: MPI.Comm, path: str | os.PathLike[str], frames: Frames) -> None:
         InvalidArgument: another suffix, one whose format cannot be written here, or no place for a file.
     """
     place = on_all_ranks(comm, lambda: _place(path))
+    same_on_all_ranks(comm, path=os.path.abspath(place))
     writers: dict[str, Callable[[MPI.Comm, Path, Frames], None]] = {
         ".bp": _vtx, ".vtkhdf": write_vtkhdf, ".pvd": _pvd, ".xdmf": _xdmf
     }  # fmt: skip

@@ -47,6 +47,18 @@ def checked_mesh(mesh: object, comm: MPI.Comm) -> dolfinx_mesh.Mesh:
     return mesh
 
 
+def ranks_of(mesh: object) -> MPI.Comm:
+    """The ranks of a mesh, all where there is none; each rank by itself.
+
+    The communicator of a mesh ends with it, so that one with the same ranks is preferred.
+    """
+    if not isinstance(mesh, dolfinx_mesh.Mesh):
+        return MPI.COMM_WORLD
+    same = (MPI.IDENT, MPI.CONGRUENT)
+    lasting = [comm for comm in (MPI.COMM_WORLD, MPI.COMM_SELF) if MPI.Comm.Compare(mesh.comm, comm) in same]
+    return lasting[0] if lasting else mesh.comm
+
+
 def without_grid(box: object, cells: object, periodic: object) -> None:
     """Check that nothing is given beside a mesh that would be said of a grid.
 
