@@ -14,7 +14,7 @@ from mpi4py import MPI
 from scaling_limits.meshes.backend.compat import moved_mesh
 from scaling_limits.particles import InvalidArgument
 from scaling_limits.particles.errors import Unresolved, warn
-from scaling_limits.particles.sampling.ranks import on_all_ranks
+from scaling_limits.particles.sampling.ranks import on_all_ranks, same_on_all_ranks
 from scaling_limits.particles.support.checks import mask, shown
 
 from ..problem import DiffusionOnMesh
@@ -47,6 +47,11 @@ class MeshSet:
         """From points (P, d) to truth values (P,); None where the set is one of tagged entities."""
         return self.given if callable(self.given) else None
 
+    @property
+    def kind(self) -> tuple[int, float] | None:
+        """The dimension of tagged entities and the value of their tags; None where the set is an indicator."""
+        return None if callable(self.given) else (self.given[0].dim, float(self.given[1]))
+
     def holds(self, points: np.ndarray) -> np.ndarray:
         """Whether points (P, d) are in the set (P,); none is where it is one of tagged entities.
 
@@ -74,6 +79,10 @@ class MeshSet:
             raise InvalidArgument(self.name, f"{message}; give entities of several tags a tag of their own")
         if self.given[0].topology.index_map(0) != equation.mesh.topology.index_map(0):
             raise InvalidArgument(self.name, "must be tags of the mesh of the equation")
+        tags, value = self.given
+        real = isinstance(value, float) and tags.values.dtype.kind == "f"
+        if not (real or isinstance(value, int | np.integer)) or isinstance(value, bool):
+            raise InvalidArgument(self.name, f"must be a pair (mesh tags, integer), but the value is {shown(value)}")
 
     def nodes(self, equation: DiffusionOnMesh) -> np.ndarray:
         """Whether each node of this rank and of its ghosts is in the set (n,); collective."""
@@ -120,6 +129,7 @@ def resolved(equation: DiffusionOnMesh, *sets: MeshSet) -> SetsOnMesh:
     """
     for one in sets:
         on_all_ranks(equation.comm, partial(one.check, equation))
+        same_on_all_ranks(equation.comm, **{one.name: one.kind})
     place, indicators = _places(equation, sets), [one.holds for one in sets]
     boxes = equation.mesh.topology.cell_name() in ("quadrilateral", "hexahedron")
     if boxes and all(one.indicator for one in sets) and not fits(equation, place, indicators):
