@@ -252,10 +252,9 @@ def _entered(
     both = np.concatenate([edges.pairs, edges.pairs[:, ::-1]])
     both = both[(place[both[:, 0]] < 0) & (place[both[:, 1]] == number)]
     x = edges.equation.all_nodes
+    # entities that were tagged end where their nodes are, and so do sets that hold a node but for rounding
+    both = both[holds(x[both[:, 1]])] if len(both) else both
     start, along = x[both[:, 0]], x[both[:, 1]] - x[both[:, 0]]
-    # entities that were tagged end where their nodes are
-    if len(both) == 0 or not holds(x[both[:, 1]]).all():
-        return both[:0, 0], both[:0, 1], np.zeros(0)
     outside, within = bisected(lambda t: holds(start + t[:, None] * along), len(both))
     return both[:, 0], both[:, 1], 0.5 * (outside + within)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -26,6 +27,8 @@ Indicator = Callable[[np.ndarray], np.ndarray]
 GivenSet = Indicator | tuple[dolfinx_mesh.MeshTags, int]
 # tags that are named where another one is not there
 MANY = 8
+# part of the extent of a mesh, and of its distance from 0, that nodes on a wall may be off by
+ROUNDING = 1e-13
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,6 +65,20 @@ class MeshSet:
             return np.zeros(len(points), dtype=bool)
         return mask(self.name, self.given, points)
 
+    def holds_nearly(self, points: np.ndarray, tiny: float) -> np.ndarray:
+        """Whether points (P, d) are in the set, or nearer to it than a length along an axis (P,).
+
+        Raises:
+            InvalidArgument: no such callable.
+        """
+        inside = self.holds(points)
+        for shift in tiny * np.eye(points.shape[1]):
+            for beside in (points + shift, points - shift):
+                # outside of the mesh a function of the user's need not have values
+                with suppress(InvalidArgument):
+                    inside = inside | self.holds(beside)
+        return inside
+
     def check(self, equation: DiffusionOnMesh) -> None:
         """Check what was given, on this rank.
 
@@ -87,7 +104,8 @@ class MeshSet:
     def nodes(self, equation: DiffusionOnMesh) -> np.ndarray:
         """Whether each node of this rank and of its ghosts is in the set (n,); collective."""
         if callable(self.given):
-            return on_all_ranks(equation.comm, lambda: self.holds(equation.all_nodes))
+            tiny = ROUNDING * max(equation.width, equation.farthest)
+            return on_all_ranks(equation.comm, lambda: self.holds_nearly(equation.all_nodes, tiny))
         tags, value = self.given
         equation.mesh.topology.create_connectivity(tags.dim, equation.mesh.topology.dim)
         marks = fem.Function(equation.space)
