@@ -91,15 +91,13 @@ class MeshSet:
         if not pair or not isinstance(self.given[0], dolfinx_mesh.MeshTags):
             expected = "a callable from points (P, d) to truth values (P,), or a pair (mesh tags, value)"
             raise InvalidArgument(self.name, f"must be {expected}, not {shown(self.given)}")
-        if not isinstance(self.given[1], (int, np.integer)):
-            message = f"must be a pair (mesh tags, value) with one whole number, not {shown(self.given[1])}"
-            raise InvalidArgument(self.name, f"{message}; give entities of several tags a tag of their own")
         if self.given[0].topology.index_map(0) != equation.mesh.topology.index_map(0):
             raise InvalidArgument(self.name, "must be tags of the mesh of the equation")
         tags, value = self.given
         real = isinstance(value, float) and tags.values.dtype.kind == "f"
         if not (real or isinstance(value, int | np.integer)) or isinstance(value, bool):
-            raise InvalidArgument(self.name, f"must be a pair (mesh tags, integer), but the value is {shown(value)}")
+            message = f"must be a pair (mesh tags, value) with one whole number, not {shown(value)}"
+            raise InvalidArgument(self.name, f"{message}; give entities of several tags a tag of their own")
 
     def nodes(self, equation: DiffusionOnMesh) -> np.ndarray:
         """Whether each node of this rank and of its ghosts is in the set (n,); collective."""
