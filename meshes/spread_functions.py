@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -73,9 +74,16 @@ class SpreadFunction:
 
     def at(self, found: FoundPoints) -> NDArray[np.float64]:
         """The components (P, components) at points; this rank by itself."""
+        return self._sums(found, lambda parts: parts)
+
+    def bound(self, found: FoundPoints) -> NDArray[np.float64]:
+        """sum_i |f_i phi_i(x)| (P, components) at points, which has no crossings of 0; this rank by itself."""
+        return self._sums(found, np.abs)
+
+    def _sums(self, found: FoundPoints, seen: Callable[[np.ndarray], np.ndarray]) -> NDArray[np.float64]:
         unknowns, weights = found.rows(self.space.unknowns), self.space.weights(found)
         parts = [
-            (self.rows.take(k, unknowns.ravel()).reshape(unknowns.shape) * weights).sum(axis=1)
+            seen(self.rows.take(k, unknowns.ravel()).reshape(unknowns.shape) * weights).sum(axis=1)
             for k in range(self.space.components)
         ]
         return np.stack(parts, axis=1)

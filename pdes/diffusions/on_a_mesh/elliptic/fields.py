@@ -97,7 +97,7 @@ class MeshField(NotPickled, Written):
         found = self.equation.search.find(x)
         if self._spread[1] is None:
             return np.full(len(x), np.nan)
-        return np.abs(self._spread[1].at(found)[:, 0])
+        return self._spread[1].bound(found)[:, 0]
 
     @cached_property
     def error(self) -> float | None:

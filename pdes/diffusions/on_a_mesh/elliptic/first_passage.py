@@ -23,7 +23,7 @@ from ..evolution import chosen, evolved
 from ..initial import AtPoint, Initial, crossing_time, probabilities_of
 from ..lumped import LumpedEquation
 from ..problem import DiffusionOnMesh
-from ..reference import DistanceInCells, differences
+from ..reference import BetweenNodes, differences
 from ..storage.checkpoints import Saving
 from .boundary_gap import BoundaryGap
 from .dirichlet import DirichletProblem, Solved
@@ -52,7 +52,7 @@ def density_evolution(
         found: a set in which paths are killed, or None.
         shown: whether a progress bar is shown.
         saving: where it is saved as it goes on, or None.
-        between: whether the errors have in them what lies between the nodes; integrals do not depend on it.
+        between: whether errors are those of densities between the nodes too, not only of probabilities.
     """
     held = None if found is None else found.held
     run = evolved(equation, initial, times, choice, held, shown, saving)
@@ -63,8 +63,7 @@ def density_evolution(
         # a boundary that is off changes times by a part, and what survives with them
         survival = equation.comm.allreduce(run.probabilities.sum(axis=1))
         late = np.abs(np.log(np.clip(survival, 1e-290, 1.0)))
-        place = found.place
-        cells = differences(equation, initial, times, choice, place, run.probabilities, between=between)
+        cells = differences(equation, initial, times, choice, found.place, run.probabilities, between=between)
         return cells + relative_gap(found) * np.maximum(late, 1.0 / np.e)
 
     return MeshDensityEvolution.of(
@@ -215,10 +214,11 @@ def quasi_stationary(equation: DiffusionOnMesh, target: GivenSet) -> MeshQuasiSt
     lumped = LumpedEquation(on_mesh, found.held)
     values = [_at_nodes(on_mesh, one.functions[0]) for one in (fine, coarse)]
     densities = [value / on_mesh.total(value) for value in values]
-    in_cells = DistanceInCells(on_mesh, forms, found.place)
     mass = forms.integral(abs(fine.functions[0]) * forms.weights[0] * forms.dx)
-    in_cells.other.x.array[:] = np.abs(fine.functions[0].x.array) / mass
-    distance = on_mesh.total(np.abs(densities[0] - densities[1])) + in_cells.of(densities[0])
+    other = fem.Function(forms.space)
+    other.x.array[:] = np.abs(fine.functions[0].x.array) / mass
+    inside = BetweenNodes(on_mesh, forms, found.place, other).distance(densities[0], None)
+    distance = on_mesh.total(np.abs(densities[0] - densities[1])) + inside
     return MeshQuasiStationary(density_of(lumped, densities[0], lambda: distance), rate, error)
 
 

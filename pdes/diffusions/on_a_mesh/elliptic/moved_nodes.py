@@ -25,8 +25,8 @@ from ..problem import DiffusionOnMesh
 from .simplices import SLANTED
 
 # part of an edge: up to which a free node moves; below which it needs not; below which it is taken into the set
-# where it may not move
-HALF, NOTHING, CLOSE = 0.5, 1e-6, 0.2
+# where it may not move. The first is less than a half by more than rounding, so that all halved edges do the same
+HALF, NOTHING, CLOSE = 0.5 - 1e-9, 1e-6, 0.2
 # |sum of normals| by their number, from which the boundary of the mesh is flat at a node
 FLAT = 0.97
 # part of its Jacobian below which a cell is flat, and turned over if it is negative
@@ -92,7 +92,7 @@ class _Edges:
         outer = np.asarray(dolfinx_mesh.exterior_facet_indices(topology))
         of_cells = topology.connectivity(dim, dim - 1)
         count = len(self.corners)
-        facets = of_cells.array[: of_cells.offsets[count]].reshape(count, -1)
+        facets = of_cells.array[: of_cells.offsets[count]].reshape(count, len(self.reference[dim - 1]))
         cells, numbers = np.nonzero(np.isin(facets, outer))
         return cells, numbers
 
@@ -252,10 +252,9 @@ def _entered(
     both = np.concatenate([edges.pairs, edges.pairs[:, ::-1]])
     both = both[(place[both[:, 0]] < 0) & (place[both[:, 1]] == number)]
     x = edges.equation.all_nodes
+    # entities that were tagged end where their nodes are, and so do sets that hold a node but for rounding
+    both = both[holds(x[both[:, 1]])] if len(both) else both
     start, along = x[both[:, 0]], x[both[:, 1]] - x[both[:, 0]]
-    # entities that were tagged end where their nodes are
-    if len(both) == 0 or not holds(x[both[:, 1]]).all():
-        return both[:0, 0], both[:0, 1], np.zeros(0)
     outside, within = bisected(lambda t: holds(start + t[:, None] * along), len(both))
     return both[:, 0], both[:, 1], 0.5 * (outside + within)
 

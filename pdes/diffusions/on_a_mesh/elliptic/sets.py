@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -14,7 +15,7 @@ from mpi4py import MPI
 from scaling_limits.meshes.backend.compat import moved_mesh
 from scaling_limits.particles import InvalidArgument
 from scaling_limits.particles.errors import Unresolved, warn
-from scaling_limits.particles.sampling.ranks import on_all_ranks
+from scaling_limits.particles.sampling.ranks import on_all_ranks, same_on_all_ranks
 from scaling_limits.particles.support.checks import mask, shown
 
 from ..problem import DiffusionOnMesh
@@ -26,6 +27,8 @@ Indicator = Callable[[np.ndarray], np.ndarray]
 GivenSet = Indicator | tuple[dolfinx_mesh.MeshTags, int]
 # tags that are named where another one is not there
 MANY = 8
+# part of the extent of a mesh, and of its distance from 0, that nodes on a wall may be off by
+ROUNDING = 1e-13
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +50,11 @@ class MeshSet:
         """From points (P, d) to truth values (P,); None where the set is one of tagged entities."""
         return self.given if callable(self.given) else None
 
+    @property
+    def kind(self) -> tuple[int, float] | None:
+        """The dimension of tagged entities and the value of their tags; None where the set is an indicator."""
+        return None if callable(self.given) else (self.given[0].dim, float(self.given[1]))
+
     def holds(self, points: np.ndarray) -> np.ndarray:
         """Whether points (P, d) are in the set (P,); none is where it is one of tagged entities.
 
@@ -56,6 +64,20 @@ class MeshSet:
         if not callable(self.given):
             return np.zeros(len(points), dtype=bool)
         return mask(self.name, self.given, points)
+
+    def holds_nearly(self, points: np.ndarray, tiny: float) -> np.ndarray:
+        """Whether points (P, d) are in the set, or nearer to it than a length along an axis (P,).
+
+        Raises:
+            InvalidArgument: no such callable.
+        """
+        inside = self.holds(points)
+        for shift in tiny * np.eye(points.shape[1]):
+            for beside in (points + shift, points - shift):
+                # outside of the mesh a function of the user's need not have values
+                with suppress(InvalidArgument):
+                    inside = inside | self.holds(beside)
+        return inside
 
     def check(self, equation: DiffusionOnMesh) -> None:
         """Check what was given, on this rank.
@@ -69,16 +91,19 @@ class MeshSet:
         if not pair or not isinstance(self.given[0], dolfinx_mesh.MeshTags):
             expected = "a callable from points (P, d) to truth values (P,), or a pair (mesh tags, value)"
             raise InvalidArgument(self.name, f"must be {expected}, not {shown(self.given)}")
-        if not isinstance(self.given[1], (int, np.integer)):
-            message = f"must be a pair (mesh tags, value) with one whole number, not {shown(self.given[1])}"
-            raise InvalidArgument(self.name, f"{message}; give entities of several tags a tag of their own")
         if self.given[0].topology.index_map(0) != equation.mesh.topology.index_map(0):
             raise InvalidArgument(self.name, "must be tags of the mesh of the equation")
+        tags, value = self.given
+        real = isinstance(value, float) and tags.values.dtype.kind == "f"
+        if not (real or isinstance(value, int | np.integer)) or isinstance(value, bool):
+            message = f"must be a pair (mesh tags, value) with one whole number, not {shown(value)}"
+            raise InvalidArgument(self.name, f"{message}; give entities of several tags a tag of their own")
 
     def nodes(self, equation: DiffusionOnMesh) -> np.ndarray:
         """Whether each node of this rank and of its ghosts is in the set (n,); collective."""
         if callable(self.given):
-            return on_all_ranks(equation.comm, lambda: self.holds(equation.all_nodes))
+            tiny = ROUNDING * max(equation.width, equation.farthest)
+            return on_all_ranks(equation.comm, lambda: self.holds_nearly(equation.all_nodes, tiny))
         tags, value = self.given
         equation.mesh.topology.create_connectivity(tags.dim, equation.mesh.topology.dim)
         marks = fem.Function(equation.space)
@@ -120,6 +145,7 @@ def resolved(equation: DiffusionOnMesh, *sets: MeshSet) -> SetsOnMesh:
     """
     for one in sets:
         on_all_ranks(equation.comm, partial(one.check, equation))
+        same_on_all_ranks(equation.comm, **{one.name: one.kind})
     place, indicators = _places(equation, sets), [one.holds for one in sets]
     boxes = equation.mesh.topology.cell_name() in ("quadrilateral", "hexahedron")
     if boxes and all(one.indicator for one in sets) and not fits(equation, place, indicators):

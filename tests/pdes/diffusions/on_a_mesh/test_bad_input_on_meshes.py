@@ -34,7 +34,7 @@ def test_meshes():
     prisms = dolfinx_mesh.create_unit_cube(COMM, 2, 2, 2, dolfinx_mesh.CellType.prism)
     refused("mesh", "prism", lambda: FokkerPlanck(PLAIN, mesh=prisms))
     if COMM.size > 1:
-        refused("mesh", "comm=mesh.comm", lambda: FokkerPlanck(PLAIN, mesh=square(4, comm=MPI.COMM_SELF)))
+        refused("mesh", "comm=mesh.comm", lambda: FokkerPlanck(PLAIN, mesh=square(4, comm=MPI.COMM_SELF), comm=COMM))
     apart = by_hand([[0, 0], [1, 0], [0, 1], [5, 5], [6, 5], [5, 6]], [[0, 1, 2], [3, 4, 5]])
     refused("mesh", "of one piece", lambda: FokkerPlanck(PLAIN, mesh=apart).evolve(lambda x: x[:, 0] + 1, [1.0]))
     corner = by_hand([[0, 0], [1, 0], [0, 1], [-1, 0], [0, -1]], [[0, 1, 2], [0, 3, 4]])
