@@ -15,6 +15,7 @@ from petsc4py import PETSc
 
 from scaling_limits.particles import InvalidArgument
 
+from .backend.compat import geometry_dofmap
 from .spread_functions import SpreadSpace
 
 # of the largest coordinate, by which places must differ; no fraction of simple numbers, so that none is just between
@@ -81,7 +82,9 @@ class NodeOrder:
 def _keys(spread: SpreadSpace) -> np.ndarray:
     """For each unknown of this rank whole numbers (m, 3 d) that tell it apart; collective."""
     search, space = spread.search, spread.space
-    corners = search.corners.own.reshape(len(search.order), -1, search.dim)
+    # as many as a cell of the mesh has, also on a rank without cells
+    each = geometry_dofmap(space.mesh).shape[1]
+    corners = search.corners.own.reshape(len(search.order), each, search.dim)
     unknowns = np.asarray(space.dofmap.list)[search.order]
     places = search.map.pushed(corners, spread.points)
     middle = np.broadcast_to(corners.mean(axis=1)[:, None], places.shape)

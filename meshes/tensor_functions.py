@@ -10,7 +10,7 @@ from dolfinx import fem
 from dolfinx.mesh import Mesh
 
 from scaling_limits.particles import InvalidArgument
-from scaling_limits.particles.sampling.ranks import on_all_ranks
+from scaling_limits.particles.sampling.ranks import on_all_ranks, same_on_all_ranks
 from scaling_limits.particles.support.checks import integer, shown
 
 Field = Callable[[np.ndarray], np.ndarray]
@@ -34,6 +34,7 @@ def tensor_and_scalar(mesh: Mesh, degree: int, tensor: Field, scalar: Field) -> 
     if not isinstance(mesh, Mesh):
         raise InvalidArgument("mesh", f"must be a mesh of dolfinx, not {shown(mesh)}")
     on_all_ranks(mesh.comm, lambda: integer("degree", degree, 1))
+    same_on_all_ranks(mesh.comm, degree=int(degree))
     dim = mesh.geometry.dim
     space = fem.functionspace(mesh, ("Lagrange", degree))
     element = basix.ufl.element("Lagrange", mesh.basix_cell(), degree, shape=(dim, dim))

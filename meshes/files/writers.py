@@ -13,10 +13,11 @@ from dolfinx.io import VTKFile, XDMFFile
 from mpi4py import MPI
 
 from scaling_limits.particles import InvalidArgument
-from scaling_limits.particles.sampling.ranks import on_all_ranks
+from scaling_limits.particles.sampling.ranks import on_all_ranks, same_on_all_ranks
 from scaling_limits.particles.support.archive import target
 
 from .frames import Frames
+from .room import check_room, check_whole
 from .vtkhdf import write_vtkhdf
 
 # what each format needs, beside dolfinx
@@ -41,12 +42,18 @@ def write(comm: MPI.Comm, path: str | os.PathLike[str], frames: Frames) -> None:
 
     Raises:
         InvalidArgument: another suffix, one whose format cannot be written here, or no place for a file.
+        OSError: the disk is full; looked at before anything is written.
     """
     place = on_all_ranks(comm, lambda: _place(path))
+    same_on_all_ranks(comm, path=os.path.abspath(place))
     writers: dict[str, Callable[[MPI.Comm, Path, Frames], None]] = {
         ".bp": _vtx, ".vtkhdf": write_vtkhdf, ".pvd": _pvd, ".xdmf": _xdmf
     }  # fmt: skip
+    check_room(comm, place, frames)
     writers[place.suffix](comm, place, frames)
+    if place.suffix == ".pvd":
+        # pugixml does not say what it could not write, and writes the last of it when the file is forgotten
+        check_whole(comm, place)
 
 
 def _place(path: str | os.PathLike[str]) -> Path:
@@ -71,6 +78,8 @@ def _times(frames: Frames) -> np.ndarray:
 def _vtx(comm: MPI.Comm, path: Path, frames: Frames) -> None:
     from dolfinx.io import VTXWriter
 
+    # a folder takes the place of a file
+    on_all_ranks(comm, lambda: path.unlink() if comm.rank == 0 and path.is_file() else None)
     writer = None
     for time, function in zip(_times(frames), frames.drawn()):
         if writer is None:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import InvalidArgument
+from .checks import shown
 
 # what numpy and zipfile raise on bytes that are not, or no longer, an .npz file
 DAMAGED = (OSError, ValueError, EOFError, KeyError, TypeError, NotImplementedError, zipfile.BadZipFile, zlib.error)
@@ -52,6 +53,13 @@ def target(name: str, path: str | os.PathLike[str]) -> Path:
         raise InvalidArgument(name, "must be the path of a file, without the character 0")
     if not place.name:
         raise InvalidArgument(name, f"must be the path of a file, not {os.fspath(path)!r}")
+    try:
+        place.lstat()
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
+        pass
+    except OSError as error:
+        # such as too long
+        raise InvalidArgument(name, f"must be the path of a file; of {shown(str(place))}: {error.strerror}") from error
     if place.is_dir():
         raise InvalidArgument(name, f"must be the path of a file, but {place} is a folder")
     if not place.parent.is_dir():

@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike
 from scaling_limits.cells.effective_coefficients import EffectiveCoefficients, effective_coefficients
 from scaling_limits.meshes.box import checked_bounds
 from scaling_limits.particles import EffectiveLangevin, InvalidArgument, MultiscalePotential
-from scaling_limits.particles.sampling.ranks import communicator, on_all_ranks
+from scaling_limits.particles.sampling.ranks import on_all_ranks
 from scaling_limits.particles.support.checks import flag
 
 from .coefficients import check_periods
@@ -45,7 +45,7 @@ class EffectiveFokkerPlanck(ReversibleFokkerPlanck):
         progress: show a progress bar while cells are solved, at a terminal, on rank 0.
         mesh: of dolfinx, instead of box and cells, as `FokkerPlanck` has it; the cell problems are solved for the box
             around it.
-        comm: the ranks that share the work.
+        comm: the ranks that share the work; None takes those of the mesh, or all.
         petsc_options: of the linear solver of evolutions and hitting problems, without prefix.
 
     Raises:
@@ -61,14 +61,15 @@ class EffectiveFokkerPlanck(ReversibleFokkerPlanck):
     rtol: float = 1e-6
     _: KW_ONLY
     periodic: bool | Sequence[bool] = False
-    mesh: Mesh | None = field(default=None, repr=False)
+    mesh: Mesh | None = None
     cache: str | os.PathLike[str] | None = None
     progress: bool = False
-    comm: MPI.Comm = field(default_factory=lambda: MPI.COMM_WORLD, repr=False)
+    comm: MPI.Comm = field(default=None, repr=False)
     petsc_options: dict[str, Any] | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
-        on_all_ranks(communicator(self.comm), self._check_arguments)
+        self._take_ranks()
+        on_all_ranks(self.comm, self._check_arguments)
         self._compare_ranks(float(self.potential.temperature))
 
     def _check_arguments(self) -> None:

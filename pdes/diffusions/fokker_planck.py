@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from functools import cached_property
 from operator import attrgetter
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from dolfinx import fem
@@ -26,10 +26,11 @@ from .coefficients import Coefficients, check_periods, checked_coefficients
 from .density import FLOOR, Density
 from .density_evolution import DensityEvolution
 from .evolution import evolve
+from .given_coefficients import equation_of
 from .hitting.fields import ScalarField
 from .hitting.problems import committor, passage_time, poisson
 from .hitting.target_sets import indicator
-from .on_a_mesh.checked_mesh import checked_mesh, not_on_a_mesh, without_grid
+from .on_a_mesh.checked_mesh import check_domain, not_on_a_mesh, ranks_of
 from .on_a_mesh.density import MeshDensity
 from .on_a_mesh.density_evolution import MeshDensityEvolution
 from .on_a_mesh.elliptic.fields import MeshField
@@ -74,18 +75,15 @@ class ReversibleFokkerPlanck(ReversibleDiffusion):
             self.comm, rtol=self.rtol, temperature=temperature, petsc_options=self.petsc_options, dim=self.dim
         )
 
-    def _check_domain(self) -> None:
-        """Check that there is either a box with cells or a mesh, on this rank.
+    def _take_ranks(self) -> None:
+        """Take the ranks of the mesh, or all of them, where none are given; on this rank."""
+        if self.comm is None:
+            # of a frozen dataclass
+            object.__setattr__(self, "comm", ranks_of(self.mesh))
+        communicator(self.comm)
 
-        Raises:
-            InvalidArgument: both, a part of one, or a mesh that does not do.
-        """
-        if self.mesh is not None:
-            without_grid(self.box, self.cells, self.periodic)
-            checked_mesh(self.mesh, self.comm)
-        elif self.box is None or self.cells is None:
-            missing = "box" if self.box is None else "cells"
-            raise InvalidArgument(missing, "must be given, or a mesh instead of box and cells")
+    def _check_domain(self) -> None:
+        check_domain(self.box, self.cells, self.periodic, self.mesh, self.comm)
 
     @cached_property
     def _log_partition(self) -> tuple[float, float]:
@@ -355,7 +353,7 @@ class FokkerPlanck(ReversibleFokkerPlanck):
         mesh: of dolfinx, of simplices or of quadrilaterals or hexahedra, instead of box and cells. Its fields live on
             the rank that owns them, and sets may be facets or other entities with a tag, as a pair (mesh tags, value).
             What is returned has the names of the results of a box.
-        comm: the ranks that share the work; with a mesh, its ranks.
+        comm: the ranks that share the work; None takes those of the mesh, or all.
         petsc_options: of the linear solver of evolutions and hitting problems, without prefix.
 
     Raises:
@@ -371,12 +369,12 @@ class FokkerPlanck(ReversibleFokkerPlanck):
     rtol: float = 1e-6
     _: KW_ONLY
     periodic: bool | Sequence[bool] = False
-    mesh: Mesh | None = field(default=None, repr=False)
-    comm: MPI.Comm = field(default_factory=lambda: MPI.COMM_WORLD, repr=False)
+    mesh: Mesh | None = None
+    comm: MPI.Comm = field(default=None, repr=False)
     petsc_options: dict[str, Any] | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
-        communicator(self.comm)
+        self._take_ranks()
         on_all_ranks(self.comm, self._check_arguments)
         self._compare_ranks(float(self.coefficients.temperature))
         if self.mesh is None:
@@ -391,4 +389,5 @@ class FokkerPlanck(ReversibleFokkerPlanck):
             reason = f"must have {dim} directions, like the coefficients, not {self.dim}"
             raise InvalidArgument("mesh" if self.mesh else "box", reason)
 
+    of: ClassVar[Any] = classmethod(equation_of)
     lattice = property(attrgetter("grid"), doc="`grid`, by its former name.")

@@ -5,10 +5,15 @@ from __future__ import annotations
 import inspect
 import os
 from importlib import import_module
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from .particles import InvalidArgument
+from .particles.sampling.ranks import on_all_ranks
 from .particles.support.archive import kind_of
+
+if TYPE_CHECKING:
+    from mpi4py import MPI
 
 # what the `load` of a class needs besides the file
 CONTEXT = {
@@ -56,7 +61,7 @@ def load(path: str | os.PathLike[str], **context: Any) -> Any:
         InvalidArgument: no file of a result, a damaged one, or one of a later version; `context` is not what is asked.
         ImportError: tensors, coefficients, densities and solutions need FEniCSx.
     """
-    kind = "DensityEvolution" if _is_stream(path) else kind_of(path)
+    kind = _kind(path, getattr(context.get("equation"), "comm", None))
     if kind is None:
         return _without_kind(path, context)
     if kind not in KINDS:
@@ -67,10 +72,23 @@ def load(path: str | os.PathLike[str], **context: Any) -> Any:
     return _read(kind, path, context)
 
 
+def _kind(path: str | os.PathLike[str], comm: MPI.Comm | None) -> str | None:
+    """The kind of result that a file holds, read by rank 0 where an equation says which ranks there are."""
+
+    def found() -> str | None:
+        return "DensityEvolution" if _is_stream(path) else kind_of(path)
+
+    if comm is None or not comm.size > 1:
+        return found()
+    kind = on_all_ranks(comm, lambda: found() if comm.rank == 0 else None)
+    return str(comm.bcast(kind)) if comm.bcast(kind is not None) else None
+
+
 def _is_stream(path: str | os.PathLike[str]) -> bool:
     """Whether a file is one of those that `evolve(stream=)` writes: netCDF's classic format."""
     try:
-        with open(path, "rb") as file:
+        # not open(path): a number would be taken for a file that is open already, and closed
+        with Path(path).open("rb") as file:
             return file.read(4) == b"CDF\x02"
     except (OSError, TypeError, ValueError):
         return False

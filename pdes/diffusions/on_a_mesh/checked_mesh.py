@@ -47,6 +47,31 @@ def checked_mesh(mesh: object, comm: MPI.Comm) -> dolfinx_mesh.Mesh:
     return mesh
 
 
+def ranks_of(mesh: object) -> MPI.Comm:
+    """The ranks of a mesh, all where there is none; each rank by itself.
+
+    The communicator of a mesh ends with it, so that one with the same ranks is preferred.
+    """
+    if not isinstance(mesh, dolfinx_mesh.Mesh):
+        return MPI.COMM_WORLD
+    same = (MPI.IDENT, MPI.CONGRUENT)
+    lasting = [comm for comm in (MPI.COMM_WORLD, MPI.COMM_SELF) if MPI.Comm.Compare(mesh.comm, comm) in same]
+    return lasting[0] if lasting else mesh.comm
+
+
+def check_domain(box: object, cells: object, periodic: object, mesh: object, comm: MPI.Comm) -> None:
+    """Check that there is either a box with cells or a mesh; each rank by itself.
+
+    Raises:
+        InvalidArgument: both, a part of one, or a mesh that does not do.
+    """
+    if mesh is not None:
+        without_grid(box, cells, periodic)
+        checked_mesh(mesh, comm)
+    elif box is None or cells is None:
+        raise InvalidArgument("box" if box is None else "cells", "must be given, or a mesh instead of box and cells")
+
+
 def without_grid(box: object, cells: object, periodic: object) -> None:
     """Check that nothing is given beside a mesh that would be said of a grid.
 

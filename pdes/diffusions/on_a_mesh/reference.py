@@ -19,6 +19,7 @@ from ...time.resolvents import Resolvents
 from ..coefficients import function_at
 from .density import density_between, log_ratio_of
 from .elliptic.held_unknowns import held_unknowns
+from .forms import MeshForms
 from .initial import AtPoint, Initial, probabilities_of
 from .problem import DiffusionOnMesh
 
@@ -131,7 +132,7 @@ def differences(
     integrator = DensityIntegrator(system, cheaper)
     end = integrator.integrated(IntegratorState(state=system.start(initial)), times, None, False)
     quadratic, linear = fem.Function(system.forms.space), fem.Function(equation.space)
-    inside = BetweenNodes(system, place, quadratic) if between else None
+    inside = BetweenNodes(equation, system.forms, place, quadratic) if between else None
     result = []
     for time, state, other in zip(times, end.snapshots, probabilities):
         quadratic.x.array[: system.size] = state
@@ -140,8 +141,9 @@ def differences(
         density = linear.x.array[: equation.own] * np.exp(equation.lowest - equation.exponents)
         away = equation.total(np.abs(density * equation.volumes - other))
         if inside is not None:
-            known = time == 0 and system.given is not None
-            away = inside.distance(other, known) if known else max(away, inside.distance(other, known))
+            given = system.given if time == 0 else None
+            distance = inside.distance(other, given)
+            away = max(away, distance) if given is None else distance
         # sums over nodes miss of the mass about as much as linear elements do
         away = max(away, abs(equation.total(other) - system.mass(state))) if place is not None else away
         mass = max(equation.total(other), LEAST_MASS)
@@ -154,31 +156,34 @@ class BetweenNodes:
     """Densities as they are evaluated between nodes, and how far they are from others.
 
     Args:
-        system: with elements of degree 2.
+        equation: on its mesh.
+        forms: of the elements of u, with the points at which both are compared.
         place: of the nodes, as `QuadraticSystem` has it.
-        quadratic: u of degree 2, with the values of the time that is looked at.
+        other: u, with the values that are looked at.
     """
 
-    def __init__(self, system: QuadraticSystem, place: np.ndarray | None, quadratic: fem.Function) -> None:
-        self.system, self.quadratic = system, quadratic
-        self.corners = system.equation.space.dofmap.list
+    def __init__(
+        self, equation: DiffusionOnMesh, forms: MeshForms, place: np.ndarray | None, other: fem.Function
+    ) -> None:
+        self.equation, self.forms, self.other = equation, forms, other
+        self.corners = equation.space.dofmap.list
         self.dead = None if place is None else place[self.corners] >= 0
-        self.density, self.pi = system.forms.rule.function(), system.forms.weights[0]
-        element = system.equation.space.element.basix_element
-        self.weights = element.tabulate(0, system.forms.rule.reference)[0, :, :, 0]
+        self.density, self.pi = forms.rule.function(), forms.weights[0]
+        element = equation.space.element.basix_element
+        self.weights = element.tabulate(0, forms.rule.reference)[0, :, :, 0]
 
     @cached_property
-    def _from_quadratic(self) -> fem.Form:
+    def _from_other(self) -> fem.Form:
         """int |rho - pi u|."""
-        return fem.form(abs(self.density - self.pi * self.quadratic) * self.system.forms.dx)
+        return fem.form(abs(self.density - self.pi * self.other) * self.forms.dx)
 
-    def distance(self, probabilities: np.ndarray, known: bool) -> float:
-        """int |rho - pi u| with rho from probabilities (m,), or from the density at time 0; collective."""
-        equation, pi = self.system.equation, self.pi.x.array
+    def distance(self, probabilities: np.ndarray, given: Expr | None) -> float:
+        """int |rho - pi u| with rho from probabilities (m,), or int |rho - given|; collective."""
+        equation, pi = self.equation, self.pi.x.array
         ratio = log_ratio_of(probabilities, equation.volumes, equation.exponents)
         shifted = equation.function(ratio - equation.lowest, "ratio").x.array[self.corners]
         for place, weights in zip(self.density.function_space.dofmap.list.T, self.weights):
             self.density.x.array[place] = density_between(shifted, weights, self.dead, pi[place])
-        if known:
-            return self.system.forms.integral(abs(self.density - self.system.given) * self.system.forms.dx)
-        return float(equation.comm.allreduce(fem.assemble_scalar(self._from_quadratic)))
+        if given is not None:
+            return self.forms.integral(abs(self.density - given) * self.forms.dx)
+        return float(equation.comm.allreduce(fem.assemble_scalar(self._from_other)))

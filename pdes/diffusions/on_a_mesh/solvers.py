@@ -48,7 +48,7 @@ class MeshSolvers(DiffusionOnMesh):
         """See `FokkerPlanck.evolve`."""
         snapshots, choice, shown = chosen(self, times, scheme, step, progress)
         every = on_all_ranks(self.comm, lambda: number("checkpoint_every", every, least=0.0))
-        same_on_all_ranks(self.comm, checkpoint=checkpoint is None, checkpoint_every=every)
+        same_on_all_ranks(self.comm, checkpoint=checkpoint is None, checkpoint_every=every, absorbing=absorbing is None)
         saving = None if checkpoint is None else Saving(checkpoint, every)
         found = None if absorbing is None else resolved(self, MeshSet("absorbing", absorbing, 0.0))
         equation = self if found is None else found.equation

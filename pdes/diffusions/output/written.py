@@ -35,6 +35,7 @@ class Written(ABC):
 
         Raises:
             InvalidArgument: another suffix, a format that cannot be written here, or no place for a file.
+            OSError: the disk is full; it is looked at beforehand.
         """
         write(self._ranks, path, self.frames())
 

@@ -23,7 +23,7 @@ from ..evolution import chosen, evolved
 from ..initial import AtPoint, Initial
 from ..lumped import LumpedEquation
 from ..problem import DiffusionOnMesh
-from ..reference import differences
+from ..reference import BetweenNodes, differences
 from ..storage.checkpoints import Saving
 from .boundary_gap import BoundaryGap
 from .dirichlet import DirichletProblem, Solved
@@ -198,7 +198,11 @@ def quasi_stationary(equation: DiffusionOnMesh, target: GivenSet) -> MeshQuasiSt
     lumped = LumpedEquation(on_mesh, found.held)
     values = [_at_nodes(on_mesh, one.functions[0]) for one in (fine, coarse)]
     densities = [value / on_mesh.total(value) for value in values]
-    distance = on_mesh.total(np.abs(densities[0] - densities[1]))
+    mass = forms.integral(abs(fine.functions[0]) * forms.weights[0] * forms.dx)
+    other = fem.Function(forms.space)
+    other.x.array[:] = np.abs(fine.functions[0].x.array) / mass
+    inside = BetweenNodes(on_mesh, forms, found.place, other).distance(densities[0], None)
+    distance = on_mesh.total(np.abs(densities[0] - densities[1])) + inside
     return MeshQuasiStationary(density_of(lumped, densities[0], lambda: distance), rate, error)
 
 

@@ -25,12 +25,15 @@ from ..problem import DiffusionOnMesh
 from .simplices import SLANTED
 
 # part of an edge: up to which a free node moves; below which it needs not; below which it is taken into the set
-# where it may not move
-HALF, NOTHING, CLOSE = 0.5, 1e-6, 0.2
+# where it may not move. The first is less than a half by more than rounding, so that all halved edges do the same
+HALF, NOTHING, CLOSE = 0.5 - 1e-9, 1e-6, 0.2
 # |sum of normals| by their number, from which the boundary of the mesh is flat at a node
 FLAT = 0.97
 # part of its Jacobian below which a cell is flat, and turned over if it is negative
 LEAST = 0.1
+# the same of a cell within a set, in which nothing flows but forms are integrated too: below it forms are not finite;
+# and the part by which its nodes stay behind, so that it is above
+EXACTLY, BEHIND = 1e-13, 1e-10
 ROUNDS = 8
 # part of its Jacobian up to which a cell has no volume; by which ways of its nodes are shortened
 VOLUME, SHORTER = 1e-9, 1e-7
@@ -91,7 +94,7 @@ class _Edges:
         outer = np.asarray(dolfinx_mesh.exterior_facet_indices(topology))
         of_cells = topology.connectivity(dim, dim - 1)
         count = len(self.corners)
-        facets = of_cells.array[: of_cells.offsets[count]].reshape(count, -1)
+        facets = of_cells.array[: of_cells.offsets[count]].reshape(count, len(self.reference[dim - 1]))
         cells, numbers = np.nonzero(np.isin(facets, outer))
         return cells, numbers
 
@@ -297,7 +300,9 @@ def _untangled(
             break
         undone |= back
         ways = np.where(back[:, None], 0.0, ways)
-    return place, ways, undone
+    flat = (np.abs(_jacobians(edges, x + ways)) < EXACTLY * np.abs(before)).any(axis=1)
+    behind = _marked(equation, corners[flat].ravel())
+    return place, np.where(behind[:, None], (1.0 - BEHIND) * ways, ways), undone
 
 
 def _with_volume(equation: DiffusionOnMesh, edges: _Edges, ways: np.ndarray) -> np.ndarray:

@@ -15,7 +15,7 @@ from mpi4py import MPI
 from scaling_limits.meshes.backend.compat import moved_mesh
 from scaling_limits.particles import InvalidArgument
 from scaling_limits.particles.errors import Unresolved, warn
-from scaling_limits.particles.sampling.ranks import on_all_ranks
+from scaling_limits.particles.sampling.ranks import on_all_ranks, same_on_all_ranks
 from scaling_limits.particles.support.checks import mask, shown
 
 from ..problem import DiffusionOnMesh
@@ -25,6 +25,8 @@ from .simplices import simplices_of
 Indicator = Callable[[np.ndarray], np.ndarray]
 # a set as a user gives it: an indicator, or facets (or other entities) with one of the values of their tags
 GivenSet = Indicator | tuple[dolfinx_mesh.MeshTags, int]
+# tags that are named where another one is not there
+MANY = 8
 # part of the extent of a mesh, and of its distance from 0, that nodes on a wall may be off by
 ROUNDING = 1e-13
 
@@ -47,6 +49,11 @@ class MeshSet:
     def indicator(self) -> Indicator | None:
         """From points (P, d) to truth values (P,); None where the set is one of tagged entities."""
         return self.given if callable(self.given) else None
+
+    @property
+    def kind(self) -> tuple[int, float] | None:
+        """The dimension of tagged entities and the value of their tags; None where the set is an indicator."""
+        return None if callable(self.given) else (self.given[0].dim, float(self.given[1]))
 
     def holds(self, points: np.ndarray) -> np.ndarray:
         """Whether points (P, d) are in the set (P,); none is where it is one of tagged entities.
@@ -76,7 +83,7 @@ class MeshSet:
         """Check what was given, on this rank.
 
         Raises:
-            InvalidArgument: neither a callable nor tags of entities of this mesh with a value.
+            InvalidArgument: neither a callable nor tags of entities of this mesh with a whole number.
         """
         if callable(self.given):
             return
@@ -86,6 +93,11 @@ class MeshSet:
             raise InvalidArgument(self.name, f"must be {expected}, not {shown(self.given)}")
         if self.given[0].topology.index_map(0) != equation.mesh.topology.index_map(0):
             raise InvalidArgument(self.name, "must be tags of the mesh of the equation")
+        tags, value = self.given
+        real = isinstance(value, float) and tags.values.dtype.kind == "f"
+        if not (real or isinstance(value, int | np.integer)) or isinstance(value, bool):
+            message = f"must be a pair (mesh tags, value) with one whole number, not {shown(value)}"
+            raise InvalidArgument(self.name, f"{message}; give entities of several tags a tag of their own")
 
     def nodes(self, equation: DiffusionOnMesh) -> np.ndarray:
         """Whether each node of this rank and of its ghosts is in the set (n,); collective."""
@@ -133,6 +145,7 @@ def resolved(equation: DiffusionOnMesh, *sets: MeshSet) -> SetsOnMesh:
     """
     for one in sets:
         on_all_ranks(equation.comm, partial(one.check, equation))
+        same_on_all_ranks(equation.comm, **{one.name: one.kind})
     place, indicators = _places(equation, sets), [one.holds for one in sets]
     boxes = equation.mesh.topology.cell_name() in ("quadrilateral", "hexahedron")
     if boxes and all(one.indicator for one in sets) and not fits(equation, place, indicators):
@@ -168,9 +181,22 @@ def _anywhere(equation: DiffusionOnMesh, true: np.ndarray) -> bool:
 def _check_extent(equation: DiffusionOnMesh, one: MeshSet, held: np.ndarray) -> None:
     count = equation.comm.allreduce(int(held[: equation.own].sum()))
     if count == 0:
+        _check_tags(equation, one)
         raise InvalidArgument(one.name, "has no node of the mesh in it; refine the mesh there, or take a larger set")
     if count == equation.size:
         raise InvalidArgument(one.name, "covers the whole mesh")
+
+
+def _check_tags(equation: DiffusionOnMesh, one: MeshSet) -> None:
+    """Say of a set of tagged entities which tags there are, on any rank; collective."""
+    if callable(one.given):
+        return
+    tags, value = one.given
+    known = sorted(set().union(*equation.comm.allgather(np.unique(tags.values)[: MANY + 1].tolist())))
+    there = ", ".join(map(str, known[:MANY])) + (", ..." if len(known) > MANY else "") if known else "none"
+    raise InvalidArgument(
+        one.name, f"is empty: no entity of the mesh has the tag {value}; tags that are there: {there}"
+    )
 
 
 def _check_gap(found: SetsOnMesh) -> None:

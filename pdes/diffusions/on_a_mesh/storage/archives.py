@@ -13,6 +13,7 @@ from scaling_limits.meshes.files.whole_mesh import CONTENT, WholeMesh, spread_me
 from scaling_limits.particles import InvalidArgument
 from scaling_limits.particles.sampling.ranks import on_all_ranks
 from scaling_limits.particles.support.archive import load_arrays, save_arrays, target
+from scaling_limits.particles.support.checks import shown
 from scaling_limits.particles.support.not_pickled import NotPickled
 
 from ...coefficients import Coefficients
@@ -110,6 +111,8 @@ class SavedDensity(NotPickled, ABC):
             FileNotFoundError: there is no such file.
             InvalidArgument: it is not such a file, or belongs to another equation.
         """
+        if not all(hasattr(equation, name) for name in ("coefficients", "comm", "rtol", "petsc_options", "dim")):
+            raise InvalidArgument("equation", f"must be the FokkerPlanck that was solved, not {shown(equation)}")
         comm = equation.comm
         names = {cls.NODAL, *cls.NUMBERS, *CONTENT, "order", "exponent", "held"}
 
