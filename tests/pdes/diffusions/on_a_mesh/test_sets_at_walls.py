@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 from diffusions import Given
+from dolfinx import mesh as dolfinx_mesh
+from mpi4py import MPI
 
 from meshes import HEX, KIND, QUAD, cube, line, mapped, square
 from scaling_limits.pdes import FokkerPlanck
@@ -71,3 +73,16 @@ def test_nodes_are_those_of_the_mesh():
     fp = equation(square(7))
     assert set(np.abs(fp.on_mesh.nodes).max(axis=1).tolist()) <= set(np.abs(fp.mesh.geometry.x).max(axis=1).tolist())
     assert fp.mean_first_passage_time(wall).at([[0.0, 0.0]]) == pytest.approx(passage_time(0.0), abs=1e-2)
+
+
+@pytest.mark.serial
+@pytest.mark.filterwarnings("ignore::scaling_limits.pdes.Unresolved")
+@pytest.mark.parametrize("kind", [KIND.tetrahedron, HEX])
+@pytest.mark.parametrize(("left", "right"), [(-0.77, 0.63), (-0.8, 0.65)])
+def test_planes_through_cells(kind, left, right):
+    """Planes onto which all nodes of some cells are moved: these have no volume, and the numbers are known."""
+    mesh = dolfinx_mesh.create_box(MPI.COMM_WORLD, [[-1.2, -0.5, -0.5], [1.2, 0.5, 0.5]], [16, 8, 8], kind)
+    fp = equation(mesh)
+    frequency = 1 / ((np.exp(right) - np.exp(left)) * 2 * np.sinh(1.2))
+    found = fp.transition(lambda x: x[:, 0] <= left, lambda x: x[:, 0] >= right)
+    assert found.frequency == pytest.approx(frequency, rel=5e-4)
