@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -15,6 +16,7 @@ from mpi4py import MPI
 from petsc4py import PETSc
 
 from scaling_limits.meshes.node_order import NodeOrder
+from scaling_limits.meshes.point_search import PointSearch
 from scaling_limits.meshes.spread_functions import SpreadSpace
 from scaling_limits.meshes.spread_values import SpreadRows
 from scaling_limits.particles import InvalidArgument
@@ -51,6 +53,40 @@ class DiffusionOnMesh(SearchedMesh):
     comm: MPI.Comm
     petsc_options: dict[str, Any] | None = None
     quiet: bool = False
+
+    def __post_init__(self) -> None:
+        _ = self._digest
+
+    @cached_property
+    def _digest(self) -> int:
+        """Of the nodes of this rank, as they were at first."""
+        return self._digest_now()
+
+    def _digest_now(self) -> int:
+        return zlib.crc32(np.ascontiguousarray(self.mesh.geometry.x).tobytes())
+
+    def check_unmoved(self) -> None:
+        """Check that the nodes are where they were, since much is known of them already; collective.
+
+        Raises:
+            InvalidArgument: they are not.
+        """
+
+        def check() -> None:
+            if self._digest_now() != self._digest:
+                raise InvalidArgument("mesh", "was moved since it was solved on; make another equation with it")
+
+        on_all_ranks(self.comm, check)
+
+    @cached_property
+    def search(self) -> PointSearch:
+        """The cells, to be searched by any rank; collective the first time.
+
+        Raises:
+            InvalidArgument: the mesh was moved.
+        """
+        self.check_unmoved()
+        return PointSearch(self.mesh, self.comm)
 
     @property
     def temperature(self) -> float:
@@ -197,6 +233,7 @@ class DiffusionOnMesh(SearchedMesh):
 
     def forms_of(self, degree: int, quadrature: int) -> MeshForms:
         """The forms with elements of a degree; collective."""
+        self.check_unmoved()
         _ = self._steep
         if (degree, quadrature) not in self._made:
             space = self.space if degree == 1 else fem.functionspace(self.mesh, ("Lagrange", degree))
