@@ -1,6 +1,8 @@
 # Every target sets up what is missing first; see in-env.
 IN_ENV = ./in-env
 MPIRUN = mpirun -n 2
+# serial tests, spread over the cores: who has nothing left takes half of what another has
+SIDE_BY_SIDE = python -m pytest --numprocesses auto --maxprocesses 8 --dist worksteal
 TESTS = tests docs/examples
 
 .PHONY: help env demo check test lint hook bench docs clean
@@ -24,10 +26,10 @@ lint: env
 	@$(IN_ENV) sh -c 'cd tests && exec mypy --config-file ../pyproject.toml -p scaling_limits'
 
 check: lint ## ruff, mypy, and the quick tests of every module, in under two minutes: for daily work
-	@cd tests && SAFEPATH=1 ../in-env sh side_by_side --daily
+	@cd tests && SAFEPATH=1 ../in-env $(SIDE_BY_SIDE) --daily
 
-test: lint ## ruff, mypy, and the tests, serially (two halves side by side) and on two ranks; from a place where the bare checkout is not importable
-	@cd tests && SAFEPATH=1 ../in-env sh side_by_side
+test: lint ## ruff, mypy, and the tests, serially (as many side by side as there are cores) and on two ranks; from a place where the bare checkout is not importable
+	@cd tests && SAFEPATH=1 ../in-env $(SIDE_BY_SIDE)
 	@cd tests && SAFEPATH=1 timeout 1800 ../in-env $(MPIRUN) python -m pytest --color=no -m "not serial"
 
 hook: ## let git run ruff on what is staged before every commit

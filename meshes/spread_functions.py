@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -73,9 +74,25 @@ class SpreadFunction:
 
     def at(self, found: FoundPoints) -> NDArray[np.float64]:
         """The components (P, components) at points; this rank by itself."""
+        return self._of_points(found, lambda values, weights: (values * weights).sum(axis=1))
+
+    def bound(self, found: FoundPoints) -> NDArray[np.float64]:
+        """sum_i |f_i phi_i(x)| (P, components) at points, without crossings of 0, and at most the largest |f_i| around
+        each; this rank by itself.
+        """
+
+        def bounded(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
+            sums = np.abs(values * weights).sum(axis=1)
+            return np.minimum(sums, np.abs(values).max(axis=1, initial=0.0))
+
+        return self._of_points(found, bounded)
+
+    def _of_points(
+        self, found: FoundPoints, value: Callable[[np.ndarray, np.ndarray], np.ndarray]
+    ) -> NDArray[np.float64]:
         unknowns, weights = found.rows(self.space.unknowns), self.space.weights(found)
         parts = [
-            (self.rows.take(k, unknowns.ravel()).reshape(unknowns.shape) * weights).sum(axis=1)
+            value(self.rows.take(k, unknowns.ravel()).reshape(unknowns.shape), weights)
             for k in range(self.space.components)
         ]
         return np.stack(parts, axis=1)

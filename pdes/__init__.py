@@ -10,6 +10,7 @@ from .diffusions.density_evolution import DensityEvolution, Evolved
 from .diffusions.effective_fokker_planck import EffectiveFokkerPlanck
 from .diffusions.fokker_planck import FokkerPlanck
 from .diffusions.generator_forms import GeneratorForms
+from .diffusions.given_coefficients import GivenCoefficients
 from .diffusions.hitting.fields import ScalarField
 from .diffusions.on_a_mesh.density import MeshDensity
 from .diffusions.on_a_mesh.density_evolution import MeshDensityEvolution
@@ -56,6 +57,7 @@ __all__ = [
     "FiniteSizeSolution",
     "FokkerPlanck",
     "GeneratorForms",
+    "GivenCoefficients",
     "LatticeField",
     "MeshDensity",
     "MeshDensityEvolution",

@@ -68,8 +68,19 @@ def no_endless_hang(request):
     yield
     faulthandler.cancel_dump_traceback_later()
     gc.collect()  # PETSc objects are destroyed collectively
+    # what is left belongs to the module or to a cache: it is not looked through again after every test
+    gc.freeze()
     if MPI is not None:
         MPI.COMM_WORLD.barrier()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def what_modules_leave():
+    """What became garbage after it had been frozen is collected at the end of a module, by all ranks."""
+    yield
+    gc.unfreeze()
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture

@@ -166,8 +166,11 @@ def test_files_that_are_none(tmp_path):
     for name, word in (("text", "not a file of a result"), ("other", "a result was saved in"), ("later", "Transition")):
         with pytest.raises(InvalidArgument, match=f"path: .*{word}"):
             load(tmp_path / f"{name}.npz")
-    with pytest.raises(InvalidArgument, match="path: "):
-        load(3)
+    with (tmp_path / "text.npz").open() as file:
+        with pytest.raises(InvalidArgument, match="path: "):
+            load(file.fileno())
+        # a number is no path: the file that it stands for is left open
+        assert file.read() == "no archive"
 
 
 # --- installed -------------------------------------------------------------------------------------------

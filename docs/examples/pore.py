@@ -8,7 +8,8 @@ times to a tagged end, and files for ParaView.
 
 # %%
 # gmsh cuts the obstacles out of the pore. The right end gets a tag; with it a set is given by facets of the mesh
-# instead of a function of the points.
+# instead of a function of the points. `mesh_of_gmsh` is `model_to_mesh` of dolfinx, whose module and result change with
+# its version.
 
 import argparse
 from pathlib import Path

@@ -40,13 +40,13 @@ class MeshQuadrature:
     @cached_property
     def per_cell(self) -> int:
         """Number of points in a cell."""
-        return len(self._rule)
+        return len(self.reference)
 
     @cached_property
     def points(self) -> np.ndarray:
         """Points x (P, d), cell by cell, those of this rank and of its ghosts."""
         cells = self.mesh.topology.index_map(self.mesh.topology.dim)
-        x = fem.Expression(ufl.SpatialCoordinate(self.mesh), self._rule, jit_options=self.jit_options)
+        x = fem.Expression(ufl.SpatialCoordinate(self.mesh), self.reference, jit_options=self.jit_options)
         numbers = np.arange(cells.size_local + cells.num_ghosts, dtype=np.int32)
         return np.asarray(x.eval(self.mesh, numbers)).reshape(-1, self.mesh.geometry.dim)
 
@@ -63,7 +63,8 @@ class MeshQuadrature:
         function.x.array.reshape(-1, dofmap.bs)[dofmap.list.ravel()] = values.reshape(-1, dofmap.bs)
 
     @cached_property
-    def _rule(self) -> np.ndarray:
+    def reference(self) -> np.ndarray:
+        """The points (Q, d) in the reference cell."""
         return basix.make_quadrature(self.mesh.basix_cell(), self.degree)[0]
 
 

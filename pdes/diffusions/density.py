@@ -96,6 +96,7 @@ class SavedOnGrid(NotPickled, ABC):
             FileNotFoundError: there is no such file.
             InvalidArgument: it is not such a file, or belongs to another equation.
         """
+        check_has_box(equation, path)
         grid = equation.grid
 
         def read() -> dict[str, np.ndarray] | None:
@@ -113,6 +114,16 @@ class SavedOnGrid(NotPickled, ABC):
             nodal = content[cls.NODAL]
             parts = [content | {cls.NODAL: nodal[..., first:last]} for first, last in pairwise(grid.ends)]
         return cls._of(equation, grid.comm.scatter(parts))
+
+
+def check_has_box(equation: ReversibleDiffusion, path: str | os.PathLike[str]) -> None:
+    """Refuse an equation on a mesh for a file of a box.
+
+    Raises:
+        InvalidArgument: it is one.
+    """
+    if getattr(equation, "mesh", None) is not None:
+        raise InvalidArgument("equation", f"must have a box and cells, as in {path!s}, and no mesh")
 
 
 @dataclass(frozen=True, eq=False, repr=False)

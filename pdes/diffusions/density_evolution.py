@@ -21,7 +21,7 @@ from scaling_limits.particles.sampling.ranks import on_all_ranks
 from ..time.densities import DensitySeries
 from ..time.integration import Statistics
 from ..time.snapshot_file import is_snapshot_file
-from .density import FLOOR, Density, SavedOnGrid
+from .density import FLOOR, Density, SavedOnGrid, check_has_box
 from .hitting.coarser_grids import richardson, solved
 from .hitting.target_sets import Indicator
 from .output.grid_dataset import grid_dataset
@@ -185,6 +185,7 @@ class DensityEvolution(SavedOnGrid, Written, DensitySeries[Density]):
         """Read what `save` wrote, or the file of a stream, whose densities stay on disk; see `Density.load`."""
         if not on_all_ranks(equation.comm, lambda: is_snapshot_file(path)):
             return super().load(path, equation)
+        check_has_box(equation, path)
         times, rows, moments, entropy, statistics = streamed(equation, path)
         return cls(equation, times, rows, moments, entropy, statistics)
 

@@ -61,7 +61,7 @@ class EffectiveFokkerPlanck(ReversibleFokkerPlanck):
     rtol: float = 1e-6
     _: KW_ONLY
     periodic: bool | Sequence[bool] = False
-    mesh: Mesh | None = field(default=None, repr=False)
+    mesh: Mesh | None = None
     cache: str | os.PathLike[str] | None = None
     progress: bool = False
     comm: MPI.Comm = field(default=None, repr=False)

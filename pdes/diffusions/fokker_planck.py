@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from functools import cached_property
 from operator import attrgetter
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from dolfinx import fem
@@ -26,11 +26,12 @@ from .coefficients import Coefficients, check_periods, checked_coefficients
 from .density import FLOOR, Density
 from .density_evolution import DensityEvolution
 from .evolution import evolve
+from .given_coefficients import equation_of
 from .hitting.fields import ScalarField
 from .hitting.problems import committor, passage_time, poisson
 from .hitting.target_sets import indicator
 from .on_a_mesh.cell_shapes import check_shapes
-from .on_a_mesh.checked_mesh import checked_mesh, not_on_a_mesh, ranks_of, without_grid
+from .on_a_mesh.checked_mesh import check_domain, not_on_a_mesh, ranks_of
 from .on_a_mesh.density import MeshDensity
 from .on_a_mesh.density_evolution import MeshDensityEvolution
 from .on_a_mesh.elliptic.fields import MeshField
@@ -89,28 +90,14 @@ class ReversibleFokkerPlanck(ReversibleDiffusion):
         )
 
     def _take_ranks(self) -> None:
-        """Take the ranks of the mesh, or all of them, where none are given; on this rank.
-
-        Raises:
-            InvalidArgument: no communicator.
-        """
+        """Take the ranks of the mesh, or all of them, where none are given; on this rank."""
         if self.comm is None:
             # of a frozen dataclass
             object.__setattr__(self, "comm", ranks_of(self.mesh))
         communicator(self.comm)
 
     def _check_domain(self) -> None:
-        """Check that there is either a box with cells or a mesh, on this rank.
-
-        Raises:
-            InvalidArgument: both, a part of one, or a mesh that does not do.
-        """
-        if self.mesh is not None:
-            without_grid(self.box, self.cells, self.periodic)
-            checked_mesh(self.mesh, self.comm)
-        elif self.box is None or self.cells is None:
-            missing = "box" if self.box is None else "cells"
-            raise InvalidArgument(missing, "must be given, or a mesh instead of box and cells")
+        check_domain(self.box, self.cells, self.periodic, self.mesh, self.comm)
 
     @cached_property
     def _log_partition(self) -> tuple[float, float]:
@@ -396,7 +383,7 @@ class FokkerPlanck(ReversibleFokkerPlanck):
     rtol: float = 1e-6
     _: KW_ONLY
     periodic: bool | Sequence[bool] = False
-    mesh: Mesh | None = field(default=None, repr=False)
+    mesh: Mesh | None = None
     comm: MPI.Comm = field(default=None, repr=False)
     petsc_options: dict[str, Any] | None = field(default=None, repr=False)
 
@@ -416,4 +403,5 @@ class FokkerPlanck(ReversibleFokkerPlanck):
             reason = f"must have {dim} directions, like the coefficients, not {self.dim}"
             raise InvalidArgument("mesh" if self.mesh else "box", reason)
 
+    of: ClassVar[Any] = classmethod(equation_of)
     lattice = property(attrgetter("grid"), doc="`grid`, by its former name.")

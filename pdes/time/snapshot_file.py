@@ -13,6 +13,7 @@ import os
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from mpi4py import MPI
@@ -32,7 +33,8 @@ AT_ONCE = 2**26
 def is_snapshot_file(path: str | os.PathLike[str]) -> bool:
     """Whether there is a file that begins like one of these."""
     try:
-        with open(path, "rb") as file:
+        # not open(path): a number would be taken for a file that is open already, and closed
+        with Path(path).open("rb") as file:
             return file.read(4) == MAGIC
     except (OSError, TypeError, ValueError):
         return False

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import os
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .particles import InvalidArgument
@@ -86,7 +87,8 @@ def _kind(path: str | os.PathLike[str], comm: MPI.Comm | None) -> str | None:
 def _is_stream(path: str | os.PathLike[str]) -> bool:
     """Whether a file is one of those that `evolve(stream=)` writes: netCDF's classic format."""
     try:
-        with open(path, "rb") as file:
+        # not open(path): a number would be taken for a file that is open already, and closed
+        with Path(path).open("rb") as file:
             return file.read(4) == b"CDF\x02"
     except (OSError, TypeError, ValueError):
         return False

@@ -146,8 +146,10 @@ def test_zwanzig(shared_folder):
 
 RECIPES = [
     recipe
-    for page in ("how_to_models.md", "how_to_first_passages.md", "transitions.md")
+    for page in ("how_to_models.md", "how_to_first_passages.md", "transitions.md", "any_domain.md")
     for recipe in (EXAMPLES.parent / page).read_text().split("```python")[1:]
+    # others are in the words of one that was before
+    if "import" in recipe.split("```")[0]
 ]
 
 

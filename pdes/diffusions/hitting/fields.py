@@ -14,6 +14,7 @@ from mpi4py import MPI
 from numpy.typing import ArrayLike
 
 from scaling_limits.meshes.box import Grid, box
+from scaling_limits.meshes.files.datasets import about_error
 from scaling_limits.meshes.files.frames import Frames, Quantity
 from scaling_limits.particles.support.not_pickled import NotPickled
 
@@ -106,8 +107,7 @@ class ScalarField(NotPickled, Written):
         error = None if self.errors is None else self.errors(self.grid.nodes).reshape(self.grid.shape)
         result = grid_dataset(self.grid, self.quantity, self.values, "ScalarField")
         if error is not None:
-            about = {"long_name": f"estimated error of {self.quantity.name}", "units": self.quantity.units}
-            result["error"] = (result[self.quantity.name].dims, error, about)
+            result["error"] = (result[self.quantity.name].dims, error, about_error(self.quantity))
         return result
 
     @property

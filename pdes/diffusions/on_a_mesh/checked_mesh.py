@@ -59,6 +59,19 @@ def ranks_of(mesh: object) -> MPI.Comm:
     return lasting[0] if lasting else mesh.comm
 
 
+def check_domain(box: object, cells: object, periodic: object, mesh: object, comm: MPI.Comm) -> None:
+    """Check that there is either a box with cells or a mesh; each rank by itself.
+
+    Raises:
+        InvalidArgument: both, a part of one, or a mesh that does not do.
+    """
+    if mesh is not None:
+        without_grid(box, cells, periodic)
+        checked_mesh(mesh, comm)
+    elif box is None or cells is None:
+        raise InvalidArgument("box" if box is None else "cells", "must be given, or a mesh instead of box and cells")
+
+
 def without_grid(box: object, cells: object, periodic: object) -> None:
     """Check that nothing is given beside a mesh that would be said of a grid.
 

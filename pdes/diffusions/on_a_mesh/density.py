@@ -41,9 +41,13 @@ class LogRatio:
     def take(self, numbers: np.ndarray) -> np.ndarray:
         """log u (P,) at nodes, given by their numbers over all ranks (P,); each rank by itself."""
         exponents, volumes = (self.equation.spread_nodes.take(k, numbers) for k in range(2))
-        with np.errstate(divide="ignore"):
-            logarithms = np.log(self.probabilities.take(numbers) / volumes)
-        return np.asarray(np.maximum(logarithms, FLOOR) + exponents)
+        return log_ratio_of(self.probabilities.take(numbers), volumes, exponents)
+
+
+def log_ratio_of(probabilities: np.ndarray, volumes: np.ndarray, exponents: np.ndarray) -> np.ndarray:
+    """log u of probabilities of nodes, with their volumes and Psi/sigma, all (P,)."""
+    with np.errstate(divide="ignore"):
+        return np.asarray(np.maximum(np.log(probabilities / volumes), FLOOR) + exponents)
 
 
 class NodalRatio(Protocol):
@@ -51,6 +55,23 @@ class NodalRatio(Protocol):
 
     def take(self, numbers: np.ndarray) -> np.ndarray:
         """The values (P,) at nodes, given by their numbers over all ranks (P,); each rank by itself."""
+
+
+def density_between(shifted: np.ndarray, weights: np.ndarray, dead: np.ndarray | None, pi: np.ndarray) -> np.ndarray:
+    """rho (P,) between nodes: pi u, with log u of degree 1, or u where paths are killed at a node.
+
+    Args:
+        shifted: log u - lowest at the nodes around each point (P, k).
+        weights: of these nodes (P, k), or the same for all (k,).
+        dead: whether paths are killed at them (P, k), or None.
+        pi: exp(lowest - Psi/sigma) at the points (P,).
+    """
+    result: np.ndarray = np.exp((shifted * weights).sum(axis=1)) * pi
+    if dead is None:
+        return result
+    top = shifted.max(axis=1, initial=-np.inf)
+    linear = (np.where(dead, 0.0, np.exp(shifted - top[:, None])) * weights).sum(axis=1) * np.exp(top) * pi
+    return np.where((dead * weights).sum(axis=1) > 0, np.maximum(linear, 0.0), result)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -113,13 +134,8 @@ class MeshDensity(SavedDensity, Written):
         space, held = equation.spread_space, self.lumped.spread_held
         nodes, weights = found.rows(space.unknowns), space.weights(found)
         shifted = self.ratio.take(nodes.ravel()).reshape(nodes.shape) - equation.lowest
-        result = np.exp((shifted * weights).sum(axis=1)) * pi
-        if held is None:
-            return result
-        dead = held.take(0, nodes.ravel()).reshape(nodes.shape) > 0
-        top = shifted.max(axis=1, initial=-np.inf)
-        linear = (np.where(dead, 0.0, np.exp(shifted - top[:, None])) * weights).sum(axis=1) * np.exp(top) * pi
-        return np.where((dead * weights).sum(axis=1) > 0, np.maximum(linear, 0.0), result)
+        dead = None if held is None else held.take(0, nodes.ravel()).reshape(nodes.shape) > 0
+        return density_between(shifted, weights, dead, pi)
 
     @property
     def log_ratio(self) -> np.ndarray:

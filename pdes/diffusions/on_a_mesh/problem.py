@@ -15,6 +15,7 @@ from dolfinx.fem import petsc as fem_petsc
 from mpi4py import MPI
 from petsc4py import PETSc
 
+from scaling_limits.meshes.backend.compat import geometry_dofmap
 from scaling_limits.meshes.node_order import NodeOrder
 from scaling_limits.meshes.point_search import PointSearch
 from scaling_limits.meshes.spread_functions import SpreadSpace
@@ -140,8 +141,13 @@ class DiffusionOnMesh(SearchedMesh):
 
     @cached_property
     def all_nodes(self) -> np.ndarray:
-        """The coordinates (n, d) of the nodes of this rank and of its ghosts."""
-        return np.asarray(self.space.tabulate_dof_coordinates()[:, : self.dim])
+        """The coordinates (n, d) of the nodes of this rank and of its ghosts, to the last digit those of the mesh."""
+        # elements have them with rounding, so that sets such as x >= 1 would have some of the nodes of a wall only
+        layout = self.space.dofmap.index_map
+        nodes = np.full((layout.size_local + layout.num_ghosts, self.dim), np.nan)
+        corners = np.asarray(geometry_dofmap(self.mesh)).ravel()
+        nodes[self.space.dofmap.list.ravel()] = self.mesh.geometry.x[corners, : self.dim]
+        return nodes
 
     @cached_property
     def nodes(self) -> np.ndarray:
@@ -233,6 +239,11 @@ class DiffusionOnMesh(SearchedMesh):
         ends = np.stack([-self.nodes.min(axis=0, initial=np.inf), self.nodes.max(axis=0, initial=-np.inf)])
         self.comm.Allreduce(MPI.IN_PLACE, ends, MPI.MAX)
         return float(ends.sum(axis=0).max())
+
+    @cached_property
+    def farthest(self) -> float:
+        """The largest coordinate, a length, by which they are rounded; collective the first time."""
+        return float(self.comm.allreduce(float(np.abs(self.nodes).max(initial=0.0)), MPI.MAX))
 
     @cached_property
     def diffusive_rate(self) -> float:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from scaling_limits.meshes.box import Grid
-from scaling_limits.meshes.files.datasets import AXES, TIME, about, attributes, axis, xarray
+from scaling_limits.meshes.files.datasets import AXES, TIME, about, attributes, axis, directions, xarray
 from scaling_limits.meshes.files.frames import Quantity
 
 
@@ -20,7 +20,8 @@ def grid_dataset(
     Args:
         grid: the nodes.
         quantity: what the values are.
-        values: in the shape of the grid, with the times before it where there are some.
+        values: in the shape of the grid, with the times before it where there are some, and the components of vectors
+            after it.
         kind: of the result.
         times: (T,), or None.
         series: other quantities at the times (T,), or numbers where there are none.
@@ -43,7 +44,11 @@ def grid_dataset(
     if times is not None:
         coordinates["time"] = (("time",), np.asarray(times), TIME)
         before = ("time",)
-    variables: dict[str, Any] = {quantity.name: ((*before, *names), values, about(quantity))}
+    after: tuple[str, ...] = ()
+    if values.ndim > len(before) + grid.dim:
+        coordinates["direction"] = directions(grid.dim)
+        after = ("direction",)
+    variables: dict[str, Any] = {quantity.name: ((*before, *names, *after), values, about(quantity))}
     for other, numbers in (series or {}).items():
         variables[other.name] = (before, numbers, about(other))
     return xarray().Dataset(variables, coordinates, attributes(kind))

@@ -28,7 +28,7 @@ def layout_of(equation: ReversibleDiffusion) -> Layout:
     grid, traits = equation.grid, equation.generator.traits
     axes = AXES[: grid.dim]
     of_one = {"mass": "integral of the density", "relative_entropy": "int rho log(rho/rho_eq)"}
-    variables = {name: Variable((name,), "length", f"position along direction {i}") for i, name in enumerate(axes)}
+    variables = {name: Variable((name,), "length", f"position along {name}") for name in axes}
     variables |= {
         "traits": Variable(("sums", "fields"), "1", "sums of Psi/sigma and M with random signs"),
         "statistics": Variable(("statistics",), "1", "steps, refused, evaluations, factorisations, sizes of steps"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from dolfinx import fem
@@ -18,6 +19,7 @@ from scaling_limits.particles.support.not_pickled import NotPickled
 
 from ..hitting.killed_chain import KilledChain
 from ..interpolation import inside, interpolated
+from ..output.grid_dataset import grid_dataset
 from ..output.quantities import CURRENT
 from ..output.written import Written
 
@@ -72,6 +74,10 @@ class VectorField(NotPickled, Written):
     def frames(self) -> Frames:
         """The field, for files; collective."""
         return Frames(CURRENT, None, lambda index: self.function)
+
+    def to_xarray(self) -> Any:
+        """The field at the nodes as a `xarray.Dataset`, with a dimension `direction`; each rank by itself."""
+        return grid_dataset(self.grid, CURRENT, self.values, "VectorField")
 
     @property
     def _ranks(self) -> MPI.Comm:

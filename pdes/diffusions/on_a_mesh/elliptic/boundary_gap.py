@@ -109,7 +109,9 @@ def _distances(one: MeshSet, middle: np.ndarray, way: np.ndarray) -> np.ndarray:
     start, along = (middle + way)[inside], -way[inside]
     outside = bisected(lambda t: one.holds(start + t[:, None] * along), int(inside.sum()))[0]
     result[inside] = (1.0 - outside) * length[inside]
-    behind = ~inside & one.holds(middle - BEYOND * way)
+    behind = ~inside
+    # what is behind the facet may be outside of the mesh, where a function of the user's need not have values
+    behind[behind] = one.holds((middle - BEYOND * way)[behind]) if behind.any() else False
     begin, on = middle[behind], -BEYOND * way[behind]
     outside = bisected(lambda t: one.holds(begin + t[:, None] * on), int(behind.sum()))[0]
     result[behind] = outside * BEYOND * length[behind]

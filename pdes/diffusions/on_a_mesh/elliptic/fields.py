@@ -66,7 +66,8 @@ class MeshField(NotPickled, Written):
         return SpreadSpace(self.equation.search, self.function.function_space)
 
     def __repr__(self) -> str:
-        return f"<MeshField: {self.function.function_space.dofmap.index_map.size_global} unknowns>"
+        size = self.function.function_space.dofmap.index_map.size_global
+        return f"<MeshField {self.quantity.name}, {self.quantity.long_name}: {size} unknowns>"
 
     def at(self, points: ArrayLike) -> np.ndarray:
         """Return f(x); each rank by itself.
@@ -96,7 +97,7 @@ class MeshField(NotPickled, Written):
         found = self.equation.search.find(x)
         if self._spread[1] is None:
             return np.full(len(x), np.nan)
-        return np.abs(self._spread[1].at(found)[:, 0])
+        return self._spread[1].bound(found)[:, 0]
 
     @cached_property
     def error(self) -> float | None:
@@ -128,8 +129,10 @@ class MeshField(NotPickled, Written):
         return Frames(self.quantity, None, function)
 
     def to_xarray(self) -> Any:
-        """The field at the unknowns (`mesh_dataset`); collective: a `xarray.Dataset` on rank 0, None on the others."""
-        return mesh_dataset(self.frames(), self._space, "MeshField")
+        """The field at the unknowns, and its estimated error there (`mesh_dataset`); collective: a `xarray.Dataset` on
+        rank 0, None on the others.
+        """
+        return mesh_dataset(self.frames(), self._space, "MeshField", error=self.errors)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the field with its mesh and its errors to an .npz file; collective.

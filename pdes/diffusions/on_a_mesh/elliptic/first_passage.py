@@ -23,7 +23,7 @@ from ..evolution import chosen, evolved
 from ..initial import AtPoint, Initial
 from ..lumped import LumpedEquation
 from ..problem import DiffusionOnMesh
-from ..reference import differences
+from ..reference import BetweenNodes, differences
 from ..storage.checkpoints import Saving
 from .boundary_gap import BoundaryGap
 from .dirichlet import DirichletProblem, Solved
@@ -38,7 +38,7 @@ SAID, CLOSE = 0.02, 1e-6
 
 def density_evolution(
     equation: DiffusionOnMesh, initial: Initial, times: np.ndarray, choice: StepChoice, found: SetsOnMesh | None,
-    shown: bool, saving: Saving | None = None,
+    shown: bool, saving: Saving | None = None, *, between: bool = True,
 ) -> MeshDensityEvolution:  # fmt: skip
     """The densities at times, with what estimates their errors; collective.
 
@@ -50,17 +50,18 @@ def density_evolution(
         found: a set in which paths are killed, or None.
         shown: whether a progress bar is shown.
         saving: where it is saved as it goes on, or None.
+        between: whether errors are those of densities between the nodes too, not only of probabilities.
     """
     held = None if found is None else found.held
     run = evolved(equation, initial, times, choice, held, shown, saving)
 
     def errors() -> np.ndarray:
         if found is None:
-            return differences(equation, initial, times, choice, None, run.probabilities)
+            return differences(equation, initial, times, choice, None, run.probabilities, between=between)
         # a boundary that is off changes times by a part, and what survives with them
         survival = equation.comm.allreduce(run.probabilities.sum(axis=1))
         late = np.abs(np.log(np.clip(survival, 1e-290, 1.0)))
-        cells = differences(equation, initial, times, choice, found.place, run.probabilities)
+        cells = differences(equation, initial, times, choice, found.place, run.probabilities, between=between)
         return cells + relative_gap(found) * np.maximum(late, 1.0 / np.e)
 
     return MeshDensityEvolution.of(
@@ -119,7 +120,7 @@ class MeshFirstPassage:
         equation = self.found.equation
         snapshots, choice, _ = chosen(equation, times, RESOLVENT4, None, False)
         start = initial if callable(initial) else AtPoint(self._point(initial))
-        run = density_evolution(equation, start, snapshots, choice, self.found, False)
+        run = density_evolution(equation, start, snapshots, choice, self.found, False, between=False)
         assert run.error is not None
         errors = np.minimum(run.error * run.survival, 1.0)
         worst = float((errors / np.maximum(run.survival, 1e-290)).max(initial=0.0, where=run.survival > 0))
@@ -197,7 +198,11 @@ def quasi_stationary(equation: DiffusionOnMesh, target: GivenSet) -> MeshQuasiSt
     lumped = LumpedEquation(on_mesh, found.held)
     values = [_at_nodes(on_mesh, one.functions[0]) for one in (fine, coarse)]
     densities = [value / on_mesh.total(value) for value in values]
-    distance = on_mesh.total(np.abs(densities[0] - densities[1]))
+    mass = forms.integral(abs(fine.functions[0]) * forms.weights[0] * forms.dx)
+    other = fem.Function(forms.space)
+    other.x.array[:] = np.abs(fine.functions[0].x.array) / mass
+    inside = BetweenNodes(on_mesh, forms, found.place, other).distance(densities[0], None)
+    distance = on_mesh.total(np.abs(densities[0] - densities[1])) + inside
     return MeshQuasiStationary(density_of(lumped, densities[0], lambda: distance), rate, error)
 
 

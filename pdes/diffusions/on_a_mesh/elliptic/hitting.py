@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from dolfinx import fem
+from dolfinx import fem, la
 from mpi4py import MPI
 from numpy.typing import ArrayLike
 
@@ -27,6 +27,10 @@ from .sets import GivenSet, MeshSet, SetsOnMesh, resolved
 DEGREES = (2, 1)
 # relative error of a field from which a warning says so
 SAID = 0.05
+# of the scale of a solution: below it there is nothing
+ROUNDING = 1e-12
+# of the largest value: a difference that is below it crosses 0
+CROSSING = 1e-15
 
 Solution = Callable[[DirichletProblem], Solved]
 
@@ -67,12 +71,17 @@ def field_of(
     field = MeshField(
         found.equation, fine.function, difference(fine, coarse, limits, gap), found.sets, limits, quantity
     )
-    largest = found.equation.comm.allreduce(float(np.abs(field.values).max(initial=0.0)), MPI.MAX)
+    _say(found.equation, field, what)
+    return field
+
+
+def _say(equation: DiffusionOnMesh, field: MeshField, what: str, least: float = 0.0) -> None:
+    """Warn of errors that are more than a part of the largest value, and than what rounding leaves; collective."""
+    largest = equation.comm.allreduce(float(np.abs(field.values).max(initial=0.0)), MPI.MAX)
     error = field.error
     assert error is not None
-    if error > SAID * largest and found.equation.comm.rank == 0 and not found.equation.quiet:
+    if error > max(SAID * largest, least) and equation.comm.rank == 0 and not equation.quiet:
         warn(f"{what} is known to {error / largest:.1e} of its largest value only; refine the mesh", Unresolved)
-    return field
 
 
 def difference(fine: Solved, coarse: Solved, limits: tuple[float, float], gap: float) -> fem.Function:
@@ -83,8 +92,30 @@ def difference(fine: Solved, coarse: Solved, limits: tuple[float, float], gap: f
     values = fine.function.x.array
     beyond = np.abs(values - np.clip(values, *limits))
     largest = space.mesh.comm.allreduce(float(np.abs(values).max(initial=0.0)), MPI.MAX)
-    result.x.array[:] = np.abs(values - result.x.array) + beyond + fine.rounding * largest + gap
+    result.x.array[:] = np.abs(values - result.x.array)
+    _fill_crossings(result, CROSSING * largest)
+    result.x.array[:] += beyond + fine.rounding * largest + gap
     return result
+
+
+def _fill_crossings(error: fem.Function, given: float) -> None:
+    """Raise an error at each unknown to the mean of its cells, since differences have crossings of 0; collective.
+
+    Args:
+        error: changed in place.
+        given: up to which the solution is given there, in a set.
+    """
+    space = error.function_space
+    topology = space.mesh.topology
+    cells = space.dofmap.list[: topology.index_map(topology.dim).size_local]
+    sums, counts = fem.Function(space), fem.Function(space)
+    np.add.at(sums.x.array, cells, error.x.array[cells].mean(axis=1)[:, None])
+    np.add.at(counts.x.array, cells, 1.0)
+    for one in (sums, counts):
+        one.x.scatter_reverse(la.InsertMode.add)
+        one.x.scatter_forward()
+    means = sums.x.array / np.maximum(counts.x.array, 1.0)
+    error.x.array[:] = np.where(error.x.array > given, np.maximum(error.x.array, means), error.x.array)
 
 
 def poisson(equation: DiffusionOnMesh, source: Callable[[np.ndarray], ArrayLike]) -> MeshField:
@@ -100,7 +131,12 @@ def poisson(equation: DiffusionOnMesh, source: Callable[[np.ndarray], ArrayLike]
     marks.x.scatter_forward()
     place = np.where(marks.x.array > 0.5, 0, -1)
     fine, coarse = (_poisson(DirichletProblem(equation, place, degree), source) for degree in DEGREES)
-    return MeshField(equation, fine.function, difference(fine, coarse, (-np.inf, np.inf), 0.0), quantity=POISSON)
+    field = MeshField(equation, fine.function, difference(fine, coarse, (-np.inf, np.inf), 0.0), quantity=POISSON)
+    # a source that is constant leaves rounding only
+    values = on_all_ranks(equation.comm, lambda: function_at("source", source, equation.nodes))
+    top = equation.comm.allreduce(float(np.abs(values).max(initial=0.0)), MPI.MAX)
+    _say(equation, field, "the solution of the Poisson equation", ROUNDING * top / equation.diffusive_rate)
+    return field
 
 
 def _poisson(problem: DirichletProblem, source: Callable[[np.ndarray], ArrayLike]) -> Solved:

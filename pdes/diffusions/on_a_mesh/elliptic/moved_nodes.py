@@ -31,7 +31,12 @@ HALF, NOTHING, CLOSE = 0.5 - 1e-6, 1e-6, 0.2
 FLAT = 0.97
 # part of its Jacobian below which a cell is flat, and turned over if it is negative
 LEAST = 0.1
+# the same of a cell within a set, in which nothing flows but forms are integrated too: below it forms are not finite;
+# and the part by which its nodes stay behind, so that it is above
+EXACTLY, BEHIND = 1e-13, 1e-10
 ROUNDS = 8
+# part of its Jacobian up to which a cell has no volume; by which ways of its nodes are shortened
+VOLUME, SHORTER = 1e-9, 1e-7
 
 
 @dataclass(frozen=True, eq=False)
@@ -239,6 +244,7 @@ def moved_to_boundaries(
         cut |= _marked(equation, inside[left & ~pulled[inside] & (back > NOTHING)])
     place, ways, undone = _untangled(equation, edges, place, ways)
     cut |= undone
+    ways = _with_volume(equation, edges, ways)
     return _result(equation, place, ways, int(equation.comm.allreduce(int(cut[: equation.own].sum()))))
 
 
@@ -249,10 +255,9 @@ def _entered(
     both = np.concatenate([edges.pairs, edges.pairs[:, ::-1]])
     both = both[(place[both[:, 0]] < 0) & (place[both[:, 1]] == number)]
     x = edges.equation.all_nodes
+    # entities that were tagged end where their nodes are, and so do sets that hold a node but for rounding
+    both = both[holds(x[both[:, 1]])] if len(both) else both
     start, along = x[both[:, 0]], x[both[:, 1]] - x[both[:, 0]]
-    # entities that were tagged end where their nodes are
-    if len(both) == 0 or not holds(x[both[:, 1]]).all():
-        return both[:0, 0], both[:0, 1], np.zeros(0)
     outside, within = bisected(lambda t: holds(start + t[:, None] * along), len(both))
     return both[:, 0], both[:, 1], 0.5 * (outside + within)
 
@@ -295,7 +300,21 @@ def _untangled(
             break
         undone |= back
         ways = np.where(back[:, None], 0.0, ways)
-    return place, ways, undone
+    flat = (np.abs(_jacobians(edges, x + ways)) < EXACTLY * np.abs(before)).any(axis=1)
+    behind = _marked(equation, corners[flat].ravel())
+    return place, np.where(behind[:, None], (1.0 - BEHIND) * ways, ways), undone
+
+
+def _with_volume(equation: DiffusionOnMesh, edges: _Edges, ways: np.ndarray) -> np.ndarray:
+    """The ways, a little shorter at nodes of cells without volume, in which gradients would be 0/0; collective.
+
+    All nodes of these are in a set. Shares differ from node to node by a rule that does not depend on the ranks.
+    """
+    x = equation.all_nodes
+    flat = np.abs(_jacobians(edges, x + ways)).max(axis=1) <= VOLUME * np.abs(_jacobians(edges, x)).max(axis=1)
+    nodes = _marked(equation, edges.corners[flat].ravel())
+    share = SHORTER * (1.0 + 0.5 * np.sin(1e3 * (x @ SLANTED[: x.shape[1]]) / equation.width))
+    return np.where(nodes[:, None], (1.0 - share[:, None]) * ways, ways)
 
 
 def _jacobians(edges: _Edges, x: np.ndarray) -> np.ndarray:

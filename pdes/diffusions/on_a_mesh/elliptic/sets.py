@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -24,6 +25,10 @@ from .simplices import simplices_of
 Indicator = Callable[[np.ndarray], np.ndarray]
 # a set as a user gives it: an indicator, or facets (or other entities) with one of the values of their tags
 GivenSet = Indicator | tuple[dolfinx_mesh.MeshTags, int]
+# tags that are named where another one is not there
+MANY = 8
+# part of the extent of a mesh, and of its distance from 0, that nodes on a wall may be off by
+ROUNDING = 1e-13
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,11 +65,25 @@ class MeshSet:
             return np.zeros(len(points), dtype=bool)
         return mask(self.name, self.given, points)
 
+    def holds_nearly(self, points: np.ndarray, tiny: float) -> np.ndarray:
+        """Whether points (P, d) are in the set, or nearer to it than a length along an axis (P,).
+
+        Raises:
+            InvalidArgument: no such callable.
+        """
+        inside = self.holds(points)
+        for shift in tiny * np.eye(points.shape[1]):
+            for beside in (points + shift, points - shift):
+                # outside of the mesh a function of the user's need not have values
+                with suppress(InvalidArgument):
+                    inside = inside | self.holds(beside)
+        return inside
+
     def check(self, equation: DiffusionOnMesh) -> None:
         """Check what was given, on this rank.
 
         Raises:
-            InvalidArgument: neither a callable nor tags of entities of this mesh with a value.
+            InvalidArgument: neither a callable nor tags of entities of this mesh with a whole number.
         """
         if callable(self.given):
             return
@@ -77,12 +96,14 @@ class MeshSet:
         tags, value = self.given
         real = isinstance(value, float) and tags.values.dtype.kind == "f"
         if not (real or isinstance(value, int | np.integer)) or isinstance(value, bool):
-            raise InvalidArgument(self.name, f"must be a pair (mesh tags, integer), but the value is {shown(value)}")
+            message = f"must be a pair (mesh tags, value) with one whole number, not {shown(value)}"
+            raise InvalidArgument(self.name, f"{message}; give entities of several tags a tag of their own")
 
     def nodes(self, equation: DiffusionOnMesh) -> np.ndarray:
         """Whether each node of this rank and of its ghosts is in the set (n,); collective."""
         if callable(self.given):
-            return on_all_ranks(equation.comm, lambda: self.holds(equation.all_nodes))
+            tiny = ROUNDING * max(equation.width, equation.farthest)
+            return on_all_ranks(equation.comm, lambda: self.holds_nearly(equation.all_nodes, tiny))
         tags, value = self.given
         equation.mesh.topology.create_connectivity(tags.dim, equation.mesh.topology.dim)
         marks = fem.Function(equation.space)
@@ -160,9 +181,22 @@ def _anywhere(equation: DiffusionOnMesh, true: np.ndarray) -> bool:
 def _check_extent(equation: DiffusionOnMesh, one: MeshSet, held: np.ndarray) -> None:
     count = equation.comm.allreduce(int(held[: equation.own].sum()))
     if count == 0:
+        _check_tags(equation, one)
         raise InvalidArgument(one.name, "has no node of the mesh in it; refine the mesh there, or take a larger set")
     if count == equation.size:
         raise InvalidArgument(one.name, "covers the whole mesh")
+
+
+def _check_tags(equation: DiffusionOnMesh, one: MeshSet) -> None:
+    """Say of a set of tagged entities which tags there are, on any rank; collective."""
+    if callable(one.given):
+        return
+    tags, value = one.given
+    known = sorted(set().union(*equation.comm.allgather(np.unique(tags.values)[: MANY + 1].tolist())))
+    there = ", ".join(map(str, known[:MANY])) + (", ..." if len(known) > MANY else "") if known else "none"
+    raise InvalidArgument(
+        one.name, f"is empty: no entity of the mesh has the tag {value}; tags that are there: {there}"
+    )
 
 
 def _check_gap(found: SetsOnMesh) -> None:

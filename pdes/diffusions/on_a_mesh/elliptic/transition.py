@@ -5,26 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
-import basix.ufl
 import numpy as np
 import ufl
 from dolfinx import fem
-from mpi4py import MPI
-from numpy.typing import ArrayLike
 
-from scaling_limits.meshes.backend.compat import interpolation_points
-from scaling_limits.meshes.files.frames import Frames
-from scaling_limits.meshes.spread_functions import SpreadFunction, SpreadSpace
 from scaling_limits.particles import InvalidArgument
 from scaling_limits.particles.errors import NotConverged, Unresolved, warn
 from scaling_limits.particles.sampling.ranks import on_all_ranks
 from scaling_limits.particles.support.checks import flag, mask
 
-from ...output.quantities import BACKWARD, COMMITTOR, CURRENT, REACTIVE
-from ...output.written import Written
-from ..functions import functions
+from ...output.quantities import BACKWARD, COMMITTOR, REACTIVE
 from ..problem import DiffusionOnMesh
 from .boundary_gap import BoundaryGap
+from .current import MeshVectorField, in_cells
 from .dirichlet import DirichletProblem, Solved
 from .fields import MeshField
 from .hitting import DEGREES, difference
@@ -34,50 +27,6 @@ from .sets import GivenSet, Indicator, MeshSet, SetsOnMesh, resolved
 SAID = 0.02
 # relative difference of what leaves a, what enters b and the energy, from which rounding leaves nothing
 BALANCED = 0.02
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class MeshVectorField(Written):
-    """A vector field J(x) on a mesh, in each cell a polynomial.
-
-    Args:
-        equation: on the mesh of the function.
-        function: J.
-        sets: in which J is 0.
-    """
-
-    equation: DiffusionOnMesh
-    function: fem.Function
-    sets: tuple[MeshSet, ...]
-
-    def frames(self) -> Frames:
-        """The field, for files; collective."""
-        return Frames(CURRENT, None, lambda index: self.function)
-
-    @property
-    def _ranks(self) -> MPI.Comm:
-        return self.equation.comm
-
-    def __post_init__(self) -> None:
-        # while all ranks are here
-        _ = self._spread
-
-    @cached_property
-    def _spread(self) -> SpreadFunction:
-        return SpreadSpace(self.equation.search, self.function.function_space).spread(self.function)
-
-    def at(self, points: ArrayLike) -> np.ndarray:
-        """Return J(x) (P, d); each rank by itself.
-
-        Raises:
-            InvalidArgument: a wrong shape, or a point outside of the mesh.
-        """
-        equation = self.equation
-        x = equation.checked(points)
-        result = self._spread.at(equation.search.find(x))
-        for one in self.sets:
-            result[one.holds(x)] = 0.0
-        return result
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -128,15 +77,12 @@ class MeshTransition:
     @cached_property
     def current(self) -> MeshVectorField:
         """J = sigma mu M grad q, in units of 1/(time volume) times length; collective the first time."""
-        equation, q = self.problem.equation, self.forward.function
-        tensor, energy = functions(equation.coefficients, equation.mesh, 1, equation.mesh.comm)
-        total = self.problem.total
-        weight = ufl.exp(equation.lowest - energy / equation.temperature) * (equation.temperature / total)
-        element = basix.ufl.element("DG", equation.mesh.basix_cell(), 1, shape=(equation.dim,))
-        space = fem.functionspace(equation.mesh, element)
-        result = fem.Function(space, name="J")
-        result.interpolate(fem.Expression(weight * tensor * ufl.grad(q), interpolation_points(space)))
-        return MeshVectorField(equation, result, self.forward.sets)
+        problem, forms = self.problem, self.problem.forms
+        q, back = self.forward.function, self.backward.function
+        # where q is near 1, 1 - q has the digits
+        slope = ufl.conditional(ufl.lt(q, 0.5), ufl.grad(q), -ufl.grad(back))
+        function = in_cells(forms, forms.weights[1] * slope / problem.total, "J")
+        return MeshVectorField(problem.equation, function, self.forward.sets)
 
     def flux(self, region: Indicator) -> float:
         """The current out of a region that holds A and nothing of B, given by its nodes; collective.

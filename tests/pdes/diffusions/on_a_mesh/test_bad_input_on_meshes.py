@@ -124,7 +124,10 @@ def test_tags():
     x = np.array([[0.0, 0.0], [0.4, -0.3]])
     by_tags = fp.mean_first_passage_time((tags, 7)).at(x)
     np.testing.assert_allclose(by_tags, fp.mean_first_passage_time(lambda y: y[:, 0] > 1 - 1e-9).at(x), rtol=1e-12)
-    refused("target", "no node", lambda: fp.mean_first_passage_time((tags, 8)))
+    refused("target", "the tag 8; tags that are there: 7", lambda: fp.mean_first_passage_time((tags, 8)))
+    refused("target", "one whole number", lambda: fp.mean_first_passage_time((tags, [7])))
+    refused("absorbing", "one whole number", lambda: fp.evolve(lambda y: np.ones(len(y)), [1.0], absorbing=(tags, 7.0)))
+    assert fp.mean_first_passage_time((tags, np.int32(7))).at(x) == pytest.approx(by_tags)
 
 
 def test_arguments():
@@ -137,3 +140,39 @@ def test_arguments():
     rho = fp.stationary()
     refused("points", "in the mesh", lambda: rho.at([[5.0, 0.0]]))
     refused("points", "", lambda: rho.at([[0.0, 0.0, 0.0]]))
+
+
+@pytest.mark.filterwarnings("ignore::scaling_limits.pdes.Unresolved")
+def test_given_coefficients():
+    """Callables and constants say the same, and what is none of them is refused."""
+    mesh, turned = square(4), np.array([[2.0, 0.3], [0.3, 1.0]])
+    slope, x = (lambda y: y[:, 1]), np.array([[0.3, 0.2], [-0.5, 0.4]])
+
+    def made(**changes):
+        given = {"mobility": 2.0, "free_energy": slope, "temperature": 0.5, "mesh": mesh}
+        return FokkerPlanck.of(**(given | changes))
+
+    numbers = lambda y: 1 + y[:, 0] ** 2  # noqa: E731
+    tensors = lambda y: (1 + y[:, 0] ** 2)[:, None, None] * np.eye(2)  # noqa: E731
+    for one, other in (
+        (2.0, 2 * np.eye(2)),
+        (numbers, tensors),
+        (turned, lambda y: np.broadcast_to(turned, (len(y), 2, 2))),
+    ):
+        np.testing.assert_array_equal(
+            made(mobility=one).coefficients.mobility(x), made(mobility=other).coefficients.mobility(x)
+        )
+    rates = made(free_energy=1.0).spectrum(2), made(free_energy=lambda y: 0 * y[:, 0]).spectrum(2)
+    np.testing.assert_allclose(*rates, rtol=1e-12, atol=1e-12)
+    grid = made(mesh=None, box=[(-1, 1)] * 2, cells=(8, 8), free_energy=0.0)
+    assert grid.spectrum(2)[1] == pytest.approx(0.25 * np.pi**2, rel=1e-8)
+    tensor, energy = made(mobility=turned).coefficients.functions(mesh, 2)
+    assert tensor.ufl_shape == (2, 2)
+    assert energy.function_space.mesh is mesh
+    for wrong in ("a", [1.0, 2.0], np.ones((2, 3)), None):
+        refused("mobility", "must be a callable", lambda w=wrong: made(mobility=w))
+    refused("mobility", "positive definite", lambda: made(mobility=-1.0).spectrum(2))
+    refused("mobility", "as many values", lambda: made(mobility=lambda y: y[0]).spectrum(2))
+    refused("free_energy", "number", lambda: made(free_energy=None))
+    refused("temperature", "above 0", lambda: made(temperature=0.0))
+    assert "Mesh" in repr(made())

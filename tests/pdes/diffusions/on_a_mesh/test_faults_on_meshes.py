@@ -84,8 +84,8 @@ def test_arguments_that_differ(tmp_path):
     fp = FokkerPlanck(PLAIN, mesh=mesh, rtol=1e-3)
     facets = np.sort(dolfinx_mesh.locate_entities_boundary(mesh, 1, lambda x: x[0] > 1 - 1e-9))
     tags = dolfinx_mesh.meshtags(mesh, 1, facets, np.full(len(facets), 7, dtype=np.int32))
-    refused("target", "integer", lambda: fp.mean_first_passage_time((tags, 7.5 if LAST else 7)))
-    refused("target", "integer", lambda: fp.mean_first_passage_time((tags, "7")))
+    refused("target", "whole number", lambda: fp.mean_first_passage_time((tags, 7.5 if LAST else 7)))
+    refused("target", "whole number", lambda: fp.mean_first_passage_time((tags, "7")))
     refused("equation", "FokkerPlanck", lambda: _saved(fp, tmp_path, None))
     if COMM.size == 1:
         return

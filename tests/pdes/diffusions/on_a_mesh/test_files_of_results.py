@@ -297,6 +297,9 @@ def test_archives_of_densities(shared_folder, absorbing):
             kind.load(shared_folder / f"{number}.npz", other)
     with pytest.raises(InvalidArgument, match="holds MeshDensityEvolution"):
         MeshDensity.load(shared_folder / "0.npz", fp)
+    FokkerPlanck(fp.coefficients, [(-1, 1)] * 2, (6, 6)).stationary().save(shared_folder / "box.npz")
+    with pytest.raises(InvalidArgument, match="equation: must have a box"):
+        load(shared_folder / "box.npz", equation=fp)
 
 
 def test_archives_of_fields(shared_folder):

@@ -1,0 +1,125 @@
+"""Currents on a mesh: in each cell the linear function that is nearest to sigma mu M grad q.
+
+What is left of J beside it is orthogonal to linear functions, as the equation of q makes J orthogonal to the gradients
+of its elements: so much of the error of grad q drops out. On a line J is constant to rounding.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import basix.ufl
+import numpy as np
+import ufl
+from dolfinx import fem
+from dolfinx.fem import petsc as fem_petsc
+from mpi4py import MPI
+from numpy.typing import ArrayLike
+from ufl.core.expr import Expr
+
+from scaling_limits.meshes.backend.compat import interpolation_points
+from scaling_limits.meshes.backend.petsc_solvers import configured
+from scaling_limits.meshes.files.datasets import mesh_dataset
+from scaling_limits.meshes.files.frames import Frames
+from scaling_limits.meshes.spread_functions import SpreadFunction, SpreadSpace
+from scaling_limits.particles.support.not_pickled import NotPickled
+
+from ...output.quantities import CURRENT
+from ...output.written import Written
+from ..forms import MeshForms
+from ..problem import DiffusionOnMesh
+from .sets import MeshSet
+
+# of a matrix of blocks, one for each cell
+EXACT: dict[str, object] = {"ksp_type": "preonly", "pc_type": "bjacobi", "sub_pc_type": "lu"}
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class MeshVectorField(NotPickled, Written):
+    """A vector field J(x) on a mesh, in each cell a polynomial.
+
+    Args:
+        equation: on the mesh of the function.
+        function: J.
+        sets: in which J is 0.
+    """
+
+    equation: DiffusionOnMesh
+    function: fem.Function
+    sets: tuple[MeshSet, ...]
+
+    def __post_init__(self) -> None:
+        # while all ranks are here
+        _ = self._spread
+
+    def __repr__(self) -> str:
+        return f"<MeshVectorField: {self.equation.cells} cells>"
+
+    @property
+    def _ranks(self) -> MPI.Comm:
+        return self.equation.comm
+
+    @cached_property
+    def _spread(self) -> SpreadFunction:
+        return SpreadSpace(self.equation.search, self.function.function_space).spread(self.function)
+
+    def frames(self) -> Frames:
+        """The field, for files; collective."""
+        return Frames(CURRENT, None, lambda index: self.function)
+
+    def to_xarray(self) -> Any:
+        """The field at the corners of each cell, which are nodes of its own, with a dimension `direction`
+        (`mesh_dataset`); collective: a `xarray.Dataset` on rank 0, None on the others.
+        """
+        scalars, blocks = self.function.function_space.sub(0).collapse()
+        numbers = np.asarray(blocks) // self.function.function_space.dofmap.bs
+        spread = SpreadSpace(self.equation.search, scalars)
+        return mesh_dataset(self.frames(), spread, "MeshVectorField", blocks=numbers)
+
+    def at(self, points: ArrayLike) -> np.ndarray:
+        """Return J(x) (P, d); each rank by itself.
+
+        Raises:
+            InvalidArgument: a wrong shape, or a point outside of the mesh.
+        """
+        equation = self.equation
+        x = equation.checked(points)
+        result = self._spread.at(equation.search.find(x))
+        for one in self.sets:
+            result[one.holds(x)] = 0.0
+        return result
+
+
+def in_cells(forms: MeshForms, vector: Expr, name: str) -> fem.Function:
+    """The function of degree 1 in cells, free to jump between them, nearest to a vector in the mean square; collective.
+
+    Args:
+        forms: have the mesh, and the quadrature.
+        vector: (d,).
+        name: of the result.
+    """
+    mesh, dim = forms.space.mesh, forms.space.mesh.geometry.dim
+    scalars = fem.functionspace(mesh, ("DG", 1))
+    test, trial = ufl.TestFunction(scalars), ufl.TrialFunction(scalars)
+    matrix = fem_petsc.assemble_matrix(fem.form(test * trial * forms.dx))
+    matrix.assemble()
+    solver = configured(matrix, "fokker_planck_current_", EXACT, None)
+    components: list[Any] = [fem.Function(scalars) for _ in range(dim)]
+    for k, component in enumerate(components):
+        # each cell belongs to one rank
+        load = fem_petsc.assemble_vector(fem.form(vector[k] * test * forms.dx))
+        right, left = matrix.createVecs()
+        right.array[:] = load.array[: right.getLocalSize()]
+        solver.solve(right, left)
+        component.x.array[: left.getLocalSize()] = left.array
+        component.x.scatter_forward()
+        for one in (load, right, left):
+            one.destroy()
+    solver.destroy()
+    matrix.destroy()
+    space = fem.functionspace(mesh, basix.ufl.element("DG", mesh.basix_cell(), 1, shape=(dim,)))
+    result = fem.Function(space, name=name)
+    result.interpolate(fem.Expression(ufl.as_vector(components), interpolation_points(space)))
+    return result
