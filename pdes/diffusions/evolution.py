@@ -91,8 +91,8 @@ class ReversibleSystem:
         allowed = SETTINGS.exact_steps if choice.rtol is None else SETTINGS.exact * choice.rtol
         matrix = chain.matrix()
         grid = generator.grid
-        # on a line the natural order is the best
-        order = dissected(grid.shape) if grid.dim > 1 else None
+        # on a line the natural order is the best, and on several ranks the solver has its own
+        order = dissected(grid.shape) if grid.dim > 1 and grid.comm.size == 1 else None
         resolvents = Resolvents(
             matrix, generator.root, grid.dim, "fokker_planck_", petsc_options, allowed=allowed, order=order,
             solves=solves,

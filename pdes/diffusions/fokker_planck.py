@@ -30,6 +30,7 @@ from .given_coefficients import equation_of
 from .hitting.fields import ScalarField
 from .hitting.problems import committor, passage_time, poisson
 from .hitting.target_sets import indicator
+from .on_a_mesh.cell_shapes import check_shapes
 from .on_a_mesh.checked_mesh import check_domain, not_on_a_mesh, ranks_of
 from .on_a_mesh.density import MeshDensity
 from .on_a_mesh.density_evolution import MeshDensityEvolution
@@ -56,12 +57,25 @@ class ReversibleFokkerPlanck(ReversibleDiffusion):
 
     mesh: Mesh | None = None
 
-    @cached_property
+    @property
     def on_mesh(self) -> MeshSolvers | None:
-        """The solvers on the mesh; None where there is a grid."""
+        """The solvers on the mesh; None where there is a grid. Collective where there is a mesh.
+
+        Raises:
+            InvalidArgument: the mesh was moved since it was solved on; cells that are flat, folded or on one another.
+        """
         if self.mesh is None:
             return None
-        return MeshSolvers(self.coefficients, self.mesh, self.rtol, self.comm, self.petsc_options)
+        self._on_mesh.check_unmoved()
+        return self._on_mesh
+
+    @cached_property
+    def _on_mesh(self) -> MeshSolvers:
+        mesh = self.mesh
+        assert mesh is not None
+        # of the user's only: cells within sets may become flat when nodes are moved onto boundaries
+        check_shapes(mesh)
+        return MeshSolvers(self.coefficients, mesh, self.rtol, self.comm, self.petsc_options)
 
     @property
     def dim(self) -> int:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import ArrayLike
 
+from scaling_limits.particles import InvalidArgument
 from scaling_limits.particles.errors import Unresolved, warn
 from scaling_limits.particles.sampling.ranks import on_all_ranks, same_on_all_ranks
 from scaling_limits.particles.support.checks import flag
@@ -48,6 +49,8 @@ class EvolutionSettings:
 
 SETTINGS = EvolutionSettings()
 LEAST_MASS = 1e-290
+# steps of a given size at most
+MOST_STEPS = 2**40
 
 
 class NodalSystem:
@@ -206,7 +209,10 @@ def chosen(
     """
 
     def checked() -> tuple[np.ndarray, StepChoice, bool]:
-        return checked_times(times), StepChoice.of(scheme, step, equation.rtol), flag("progress", progress)
+        snapshots, choice = checked_times(times), StepChoice.of(scheme, step, equation.rtol)
+        if choice.step is not None and snapshots[-1] > MOST_STEPS * choice.step:
+            raise InvalidArgument("step", f"{choice.step:g} makes more than {MOST_STEPS} steps to {snapshots[-1]:g}")
+        return snapshots, choice, flag("progress", progress)
 
     found = on_all_ranks(equation.comm, checked)
     same_on_all_ranks(equation.comm, times=found[0], step=found[1].step, scheme=scheme.name)

@@ -48,21 +48,27 @@ def probabilities_of(equation: DiffusionOnMesh, initial: Initial) -> np.ndarray:
         return _at_point(equation, initial.point)
     nodes = equation.nodes
     values = on_all_ranks(equation.comm, lambda: function_at("initial", initial, nodes, nonnegative=True))
-    total = equation.total(values * equation.volumes)
-    if not total > 0:
+    # by the largest of them, so that no sum is beyond the doubles
+    top = equation.comm.allreduce(float(values.max(initial=0.0)), MPI.MAX)
+    if not top > 0:
         raise InvalidArgument("initial", "is 0 at all nodes; refine the mesh, or take a wider density")
+    weights = values / top * equation.volumes
+    total = equation.total(weights)
     if not equation.quiet:
-        _look_between_nodes(equation, initial, total)
-    return values * equation.volumes / total
+        _look_between_nodes(equation, initial, total, top)
+    return weights / total
 
 
-def _look_between_nodes(equation: DiffusionOnMesh, initial: Callable[[np.ndarray], ArrayLike], total: float) -> None:
-    """Warn where the sum of the initial density over the nodes is not its integral over the cells."""
+def _look_between_nodes(
+    equation: DiffusionOnMesh, initial: Callable[[np.ndarray], ArrayLike], total: float, top: float
+) -> None:
+    """Warn where the sum of the initial density over the nodes is not its integral over the cells, by its largest."""
     rule = MeshQuadrature(equation.mesh, DEGREE)
     values = on_all_ranks(equation.comm, lambda: function_at("initial", initial, rule.points, nonnegative=True))
-    in_cells = equation.forms.integral(rule.function((), values) * rule.dx)
+    in_cells = equation.forms.integral(rule.function((), values / top) * rule.dx)
     if in_cells > 0 and abs(in_cells - total) > UNSEEN * max(in_cells, total) and equation.comm.rank == 0:
-        message = f"the integral of the initial density is {in_cells:.3g} by points in cells, and {total:.3g} by nodes"
+        found = f"{in_cells * top:.3g} by points in cells, and {total * top:.3g} by nodes"
+        message = f"the integral of the initial density is {found}"
         warn(f"{message}: it varies faster than the cells; refine the mesh", Unresolved)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -16,6 +17,7 @@ from petsc4py import PETSc
 
 from scaling_limits.meshes.backend.compat import geometry_dofmap
 from scaling_limits.meshes.node_order import NodeOrder
+from scaling_limits.meshes.point_search import PointSearch
 from scaling_limits.meshes.spread_functions import SpreadSpace
 from scaling_limits.meshes.spread_values import SpreadRows
 from scaling_limits.particles import InvalidArgument
@@ -31,6 +33,8 @@ from .searched_mesh import SearchedMesh
 HIGHEST = 300.0
 # change of Psi/sigma within a cell from which a warning says so, where exp(-Psi/sigma) is above SEEN of its maximum
 STEEP, SEEN = 4.0, 1e-8
+# largest difference of Psi between ranks, by its largest value
+SAME = 1e-9
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,6 +56,40 @@ class DiffusionOnMesh(SearchedMesh):
     comm: MPI.Comm
     petsc_options: dict[str, Any] | None = None
     quiet: bool = False
+
+    def __post_init__(self) -> None:
+        _ = self._digest
+
+    @cached_property
+    def _digest(self) -> int:
+        """Of the nodes of this rank, as they were at first."""
+        return self._digest_now()
+
+    def _digest_now(self) -> int:
+        return zlib.crc32(np.ascontiguousarray(self.mesh.geometry.x).tobytes())
+
+    def check_unmoved(self) -> None:
+        """Check that the nodes are where they were, since much is known of them already; collective.
+
+        Raises:
+            InvalidArgument: they are not.
+        """
+
+        def check() -> None:
+            if self._digest_now() != self._digest:
+                raise InvalidArgument("mesh", "was moved since it was solved on; make another equation with it")
+
+        on_all_ranks(self.comm, check)
+
+    @cached_property
+    def search(self) -> PointSearch:
+        """The cells, to be searched by any rank; collective the first time.
+
+        Raises:
+            InvalidArgument: the mesh was moved.
+        """
+        self.check_unmoved()
+        return PointSearch(self.mesh, self.comm)
 
     @property
     def temperature(self) -> float:
@@ -121,16 +159,29 @@ class DiffusionOnMesh(SearchedMesh):
         """Psi/sigma (m,) at the nodes of this rank; collective the first time.
 
         Raises:
-            InvalidArgument: Psi is not finite somewhere, or varies too much.
+            InvalidArgument: Psi is not finite somewhere, varies too much, or differs between ranks.
         """
-        nodes = self.nodes
-        values = on_all_ranks(self.comm, lambda: exponent_at(self.coefficients, nodes))
+        nodes = self.all_nodes
+        everywhere = on_all_ranks(self.comm, lambda: exponent_at(self.coefficients, nodes))
+        values = everywhere[: self.own]
+        self._compare_exponents(everywhere)
         low = self.comm.allreduce(float(values.min(initial=np.inf)), MPI.MIN)
         high = self.comm.allreduce(float(values.max(initial=-np.inf)), MPI.MAX)
         if not high - low <= HIGHEST:
             message = f"Psi/sigma ranges over {high - low:.3g} on it, where exp(-Psi/sigma) is next to 0"
             raise InvalidArgument("mesh", f"{message}: leave out where it is more than {HIGHEST:g} above its minimum")
         return values
+
+    def _compare_exponents(self, everywhere: np.ndarray) -> None:
+        """Compare what this rank says of the nodes of others (n,) with what they say; collective.
+
+        A few may differ, where Psi jumps at nodes that are known up to rounding.
+        """
+        theirs = self.function(everywhere[: self.own], "Psi").x.array[self.own :]
+        mine = everywhere[self.own :]
+        other = np.abs(theirs - mine) > SAME * np.abs(everywhere).max(initial=1.0)
+        if self.comm.allreduce(2 * int(other.sum()) - len(mine)) > 0:
+            raise InvalidArgument("free_energy", "must be the same on all ranks; it differs at nodes that they share")
 
     @cached_property
     def lowest(self) -> float:
@@ -208,6 +259,7 @@ class DiffusionOnMesh(SearchedMesh):
 
     def forms_of(self, degree: int, quadrature: int) -> MeshForms:
         """The forms with elements of a degree; collective."""
+        self.check_unmoved()
         _ = self._steep
         if (degree, quadrature) not in self._made:
             space = self.space if degree == 1 else fem.functionspace(self.mesh, ("Lagrange", degree))

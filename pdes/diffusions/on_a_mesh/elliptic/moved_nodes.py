@@ -26,7 +26,7 @@ from .simplices import SLANTED
 
 # part of an edge: up to which a free node moves; below which it needs not; below which it is taken into the set
 # where it may not move. The first is less than a half by more than rounding, so that all halved edges do the same
-HALF, NOTHING, CLOSE = 0.5 - 1e-9, 1e-6, 0.2
+HALF, NOTHING, CLOSE = 0.5 - 1e-6, 1e-6, 0.2
 # |sum of normals| by their number, from which the boundary of the mesh is flat at a node
 FLAT = 0.97
 # part of its Jacobian below which a cell is flat, and turned over if it is negative

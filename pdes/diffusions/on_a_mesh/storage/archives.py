@@ -120,6 +120,8 @@ class SavedDensity(NotPickled, ABC):
             content = load_arrays(path, cls.__name__, FORMAT, names) if comm.rank == 0 else None
             if content is not None and content["corners"].shape[2] != equation.dim:
                 raise InvalidArgument("equation", f"{os.fspath(path)} belongs to another one")
+            if content is not None and not _whole(content, cls.NODAL):
+                raise InvalidArgument("path", f"{os.fspath(path)} is damaged: it holds tables that do not fit")
             return content
 
         content = on_all_ranks(comm, read)
@@ -131,10 +133,20 @@ class SavedDensity(NotPickled, ABC):
         parts = [
             order.scattered(None if content is None else content[name]) for name in ("exponent", "held", cls.NODAL)
         ]
-        different = bool((np.abs(parts[0] - on_mesh.exponents) > SAME_EXPONENT).any())
+        different = bool((~(np.abs(parts[0] - on_mesh.exponents) <= SAME_EXPONENT)).any())
         known = comm.bcast(None if content is None else str(content["order"]) == order.digest)
         if comm.allreduce(different, MPI.LOR) or not known:
             raise InvalidArgument("equation", f"{os.fspath(path)} belongs to another one")
         numbers = comm.bcast(None if content is None else {name: content[name] for name in cls.NUMBERS})
         held = parts[1] if comm.allreduce(bool(parts[1].any()), MPI.LOR) else None
         return cls._of(LumpedEquation(on_mesh, held), parts[2], numbers)
+
+
+def _whole(content: dict[str, np.ndarray], nodal: str) -> bool:
+    """Whether the tables of a file have the sizes of one another, and values that are numbers."""
+    nodes, cells, values = content["exponent"].size, len(content["cells"]), content[nodal]
+    sizes = values.ndim > 0 and values.shape[-1] == content["held"].size == nodes and len(content["corners"]) == cells
+    times = content.get("times")
+    fits = times is None or (times.shape == values.shape[:1] == content["relative_entropy"].shape)
+    # logarithms are -inf where nothing is
+    return bool(sizes and fits and not np.isnan(values).any() and not (values == np.inf).any())

@@ -7,9 +7,11 @@ from dolfinx import mesh as dolfinx_mesh
 from mpi4py import MPI
 from refusals import refused
 
-from meshes import COMM, by_hand, square
+from meshes import COMM, KIND, by_hand, square
+from scaling_limits.meshes.torus import torus
 from scaling_limits.particles import egg_carton
 from scaling_limits.pdes import EffectiveFokkerPlanck, FokkerPlanck, Unresolved
+from scaling_limits.pdes.diffusions.on_a_mesh.cell_shapes import check_shapes
 
 PLAIN = Given(lambda x: np.broadcast_to(np.eye(2), (len(x), 2, 2)).copy(), lambda x: (x**2).sum(axis=1), 1.0)
 
@@ -39,6 +41,47 @@ def test_meshes():
     refused("mesh", "of one piece", lambda: FokkerPlanck(PLAIN, mesh=apart).evolve(lambda x: x[:, 0] + 1, [1.0]))
     corner = by_hand([[0, 0], [1, 0], [0, 1], [-1, 0], [0, -1]], [[0, 1, 2], [0, 3, 4]])
     refused("mesh", "share no facets", lambda: FokkerPlanck(PLAIN, mesh=corner).stationary())
+
+
+def test_shapes_of_cells():
+    corners, around = [[0, 0], [1, 0], [0, 1]], [[0, 0], [1, 0], [1, 1], [0, 1]]
+    two = [[0, 1, 2], [1, 2, 3]]
+    refused("mesh", "finite", lambda: _solved(by_hand([*corners, [1, np.nan]], two)))
+    refused("mesh", "flat", lambda: _solved(by_hand([*corners, [0.5, 0.5]], two)))
+    refused("mesh", "folded", lambda: _solved(by_hand(around, [[0, 1, 2, 3]], "quadrilateral")))
+    refused("mesh", "folded", lambda: _solved(by_hand([*corners, [0.2, 0.2]], [[0, 1, 2, 3]], "quadrilateral")))
+    # one rank knows all neighbours
+    turned = by_hand([*corners, [0.2, 0.2]], two, comm=MPI.COMM_SELF)
+    refused("mesh", "lie on one another", lambda: _solved(turned))
+    three = by_hand([*corners, [1, 1], [1.5, 1]], [*two, [1, 2, 4]], comm=MPI.COMM_SELF)
+    refused("mesh", "two cells at a facet", lambda: _solved(three))
+
+
+def test_all_shapes_of_cells():
+    """Cells of all kinds and in any order of their corners are right, and so are seams."""
+    plane = [dolfinx_mesh.create_unit_square(COMM, 3, 3, cell) for cell in (KIND.triangle, KIND.quadrilateral)]
+    space = [dolfinx_mesh.create_unit_cube(COMM, 2, 2, 2, cell) for cell in (KIND.tetrahedron, KIND.hexahedron)]
+    for mesh in plane + space:
+        check_shapes(mesh)
+        mesh.geometry.x[:, 0] *= -1e-7
+        check_shapes(mesh)
+    check_shapes(dolfinx_mesh.create_interval(COMM, 4, [0, 1]))
+    check_shapes(torus((4, 4)))
+
+
+def test_a_mesh_that_is_moved():
+    """What is known of the places of before is not mixed with that of after."""
+    mesh = square(4)
+    fp = FokkerPlanck(PLAIN, mesh=mesh)
+    mesh.geometry.x[:] *= 1.5
+    run = fp.evolve(lambda x: np.ones(len(x)), [0.1])
+    mesh.geometry.x[:] *= 2
+    refused("mesh", "was moved", lambda: fp.spectrum(2))
+    refused("mesh", "was moved", lambda: run.error)
+
+
+def _solved(mesh):
+    return FokkerPlanck(PLAIN, mesh=mesh).stationary()
 
 
 def test_coefficients():

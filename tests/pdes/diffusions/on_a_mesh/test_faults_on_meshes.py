@@ -10,6 +10,7 @@ from refusals import refused
 
 from meshes import COMM, square
 from scaling_limits import load
+from scaling_limits.particles import InvalidArgument
 from scaling_limits.pdes import FokkerPlanck
 
 PLAIN = Given(lambda x: np.broadcast_to(np.eye(2), (len(x), 2, 2)).copy(), lambda x: (x**2).sum(axis=1), 1.0)
@@ -93,6 +94,8 @@ def test_arguments_that_differ(tmp_path):
     refused("target", same, lambda: fp.mean_first_passage_time((tags, 7) if LAST else right))
     refused("target", same, lambda: fp.mean_first_passage_time((tags, 7 + LAST)))
     refused("degree", same, lambda: fp.functions(degree=2 if LAST else 1))
+    other = Given(PLAIN.mobility, lambda x: (1 + LAST) * PLAIN.free_energy(x), 1.0)
+    refused("free_energy", same, lambda: FokkerPlanck(other, mesh=mesh).spectrum(2))
     path = COMM.bcast(tmp_path)
     density = fp.stationary()
     refused("path", same, lambda: density.write(path / ("a.pvd" if LAST else "a.xdmf")))
@@ -106,3 +109,33 @@ def _saved(fp, tmp_path, equation):
     fp.stationary().save(path)
     COMM.barrier()
     return load(path, equation=equation)
+
+
+def test_extreme_numbers():
+    """A density counts up to a factor, whatever its size; steps that would never end are refused."""
+    fp = FokkerPlanck(PLAIN, mesh=plane(), rtol=1e-3)
+    plain, large = (fp.evolve(lambda x, c=c: c * start(x), [0.1]) for c in (1.0, 1e308))
+    assert np.allclose(plain.at(POINTS), large.at(POINTS), rtol=1e-12)
+    refused("step", "steps to 0.1", lambda: fp.evolve(start, [0.1], step=1e-300))
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("exponent", lambda a: np.full_like(a, np.nan)), ("exponent", lambda a: a[:-1]), ("held", lambda a: a[:0]),
+        ("probabilities", lambda a: np.nan * a), ("probabilities", lambda a: a[:1]), ("times", lambda a: a[:0]),
+        ("relative_entropy", lambda a: a[:1]), ("cells", lambda a: a[:-1]), ("corners", lambda a: a[:-1]),
+    ],
+)  # fmt: skip
+def test_archives_that_do_not_fit(tmp_path, name, change):
+    """Tables of other sizes, or without numbers, are refused by name on all ranks."""
+    path = COMM.bcast(tmp_path) / "run.npz"
+    fp = FokkerPlanck(PLAIN, mesh=square(4), rtol=1e-3)
+    fp.evolve(start, [0.1, 0.2]).save(path)
+    if COMM.rank == 0:
+        content = dict(np.load(path))
+        content[name] = change(content[name])
+        np.savez(path, **content)
+    COMM.barrier()
+    with pytest.raises(InvalidArgument, match="damaged|another one"):
+        load(path, equation=fp)
