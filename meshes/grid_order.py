@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 # nodes of a part that is not cut any more
-SMALLEST = 20
+SMALLEST = 64
 
 
 def dissected(shape: Sequence[int]) -> np.ndarray:
