@@ -1,31 +1,43 @@
 """Microscopic models and their samplers; needs no FEniCSx."""
 
-from .diffusions.effective_langevin import EffectiveLangevin
-from .diffusions.grid_data import PeriodicGrid, RegularGrid
-from .diffusions.langevin import Langevin
-from .diffusions.langevin_schemes import LEIMKUHLER_MATTHEWS, STOCHASTIC_HEUN, LangevinScheme
-from .diffusions.multiscale_potential import MultiscalePotential
-from .diffusions.passages.first_passages import FirstPassages
-from .diffusions.paths import Paths
-from .diffusions.potential_gallery import egg_carton, fully_coupled, laminate, mueller_brown, self_similar
-from .errors import AssumptionWarning, InvalidArgument, LongRun, Unresolved, Unstable
-from .pinned_balls.ensemble import Ensemble, load
-from .pinned_balls.model import PinnedBalls
-from .pinned_balls.white_noise import (
-    WhiteNoiseTests,
-    correlation_density,
-    correlation_p_value,
-    diagnostics,
-    run_correlations,
-)
-from .rotators.assumptions import Assumption
-from .rotators.canonical_variables import canonical_variables
-from .rotators.dissipations.dissipation import DiagonalDissipation, DirectedDissipation, Dissipation, LinearDissipation
-from .rotators.dissipations.general import CustomDissipation, PolynomialDissipation
-from .rotators.ensemble import RotatorEnsemble
-from .rotators.lattice import RotatorLattice
-from .rotators.region import LatticeRegion
-from .rotators.transport_process import TransportProcess
+from typing import TYPE_CHECKING
+
+from .support.lazy_names import lazy_names
+
+if TYPE_CHECKING:
+    from .diffusions.effective_langevin import EffectiveLangevin
+    from .diffusions.grid_data import PeriodicGrid, RegularGrid
+    from .diffusions.langevin import Langevin
+    from .diffusions.langevin_schemes import LEIMKUHLER_MATTHEWS, STOCHASTIC_HEUN, LangevinScheme
+    from .diffusions.multiscale_potential import MultiscalePotential
+    from .diffusions.passages.first_passages import FirstPassages
+    from .diffusions.paths import Paths
+    from .diffusions.potential_gallery import egg_carton, fully_coupled, laminate, mueller_brown, self_similar
+    from .errors import AssumptionWarning, InvalidArgument, LongRun, Unresolved, Unstable
+    from .pinned_balls.ensemble import Ensemble, load
+    from .pinned_balls.model import PinnedBalls
+    from .pinned_balls.white_noise import (
+        WhiteNoiseTests,
+        correlation_density,
+        correlation_p_value,
+        diagnostics,
+        run_correlations,
+    )
+    from .rotators.assumptions import Assumption
+    from .rotators.canonical_variables import canonical_variables
+    from .rotators.dissipations.dissipation import (
+        DiagonalDissipation,
+        DirectedDissipation,
+        Dissipation,
+        LinearDissipation,
+    )
+    from .rotators.dissipations.general import CustomDissipation, PolynomialDissipation
+    from .rotators.ensemble import RotatorEnsemble
+    from .rotators.lattice import RotatorLattice
+    from .rotators.region import LatticeRegion
+    from .rotators.transport_process import TransportProcess
+else:
+    __getattr__, __dir__ = lazy_names(__name__)
 
 __all__ = [
     "LEIMKUHLER_MATTHEWS",

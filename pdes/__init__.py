@@ -1,37 +1,42 @@
 """The effective equations: forms in UFL, solved with PETSc."""
 
-from scaling_limits.meshes.backend import fenicsx as _fenicsx  # isort: skip
-from scaling_limits.meshes.backend import compat
-from scaling_limits.particles.errors import NotConverged, Unresolved
+from typing import TYPE_CHECKING
 
-from .diffusions.coefficients import Coefficients
-from .diffusions.density import Density
-from .diffusions.density_evolution import DensityEvolution, Evolved
-from .diffusions.effective_fokker_planck import EffectiveFokkerPlanck
-from .diffusions.fokker_planck import FokkerPlanck
-from .diffusions.generator_forms import GeneratorForms
-from .diffusions.given_coefficients import GivenCoefficients
-from .diffusions.hitting.fields import ScalarField
-from .diffusions.on_a_mesh.density import MeshDensity
-from .diffusions.on_a_mesh.density_evolution import MeshDensityEvolution
-from .diffusions.on_a_mesh.elliptic.fields import MeshField
-from .diffusions.scharfetter_gummel import ScharfetterGummel
-from .pinned_balls.equations import BilliardEquations
-from .pinned_balls.exact_limits import Ordering, constancy_gap, linear_wave, ordering_time
-from .pinned_balls.finite_size import FiniteSizeEquations, FiniteSizeSolution
-from .pinned_balls.forms import DeviationForm, EnergyForm, VarianceForm
-from .pinned_balls.picard import PicardIteration, picard_iteration
-from .pinned_balls.solution import BilliardSolution
-from .rotators.coupled import TransportForms
-from .rotators.density import ActionDensity
-from .rotators.density_evolution import EvolvedActions
-from .rotators.effective_plane import EffectivePlane
-from .rotators.transport_fokker_planck import TransportFokkerPlanck
-from .time.chebyshev import RungeKuttaChebyshev
-from .time.resolvents import IMPLICIT_EULER, RESOLVENT2, RESOLVENT3, RESOLVENT4, ResolventScheme
-from .time.rosenbrock import RODAS3, RODAS4, Rosenbrock
+from scaling_limits.particles.support.lazy_names import lazy_names
 
-EdgeScheme, LatticeField = ScharfetterGummel, ScalarField  # their former names
+if TYPE_CHECKING:
+    from scaling_limits.particles.errors import NotConverged, Unresolved
+
+    from .diffusions.coefficients import Coefficients
+    from .diffusions.density import Density
+    from .diffusions.density_evolution import DensityEvolution, Evolved
+    from .diffusions.effective_fokker_planck import EffectiveFokkerPlanck
+    from .diffusions.fokker_planck import FokkerPlanck
+    from .diffusions.generator_forms import GeneratorForms
+    from .diffusions.given_coefficients import GivenCoefficients
+    from .diffusions.hitting.fields import ScalarField
+    from .diffusions.hitting.fields import ScalarField as LatticeField
+    from .diffusions.on_a_mesh.density import MeshDensity
+    from .diffusions.on_a_mesh.density_evolution import MeshDensityEvolution
+    from .diffusions.on_a_mesh.elliptic.fields import MeshField
+    from .diffusions.scharfetter_gummel import ScharfetterGummel
+    from .diffusions.scharfetter_gummel import ScharfetterGummel as EdgeScheme
+    from .pinned_balls.equations import BilliardEquations
+    from .pinned_balls.exact_limits import Ordering, constancy_gap, linear_wave, ordering_time
+    from .pinned_balls.finite_size import FiniteSizeEquations, FiniteSizeSolution
+    from .pinned_balls.forms import DeviationForm, EnergyForm, VarianceForm
+    from .pinned_balls.picard import PicardIteration, picard_iteration
+    from .pinned_balls.solution import BilliardSolution
+    from .rotators.coupled import TransportForms
+    from .rotators.density import ActionDensity
+    from .rotators.density_evolution import EvolvedActions
+    from .rotators.effective_plane import EffectivePlane
+    from .rotators.transport_fokker_planck import TransportFokkerPlanck
+    from .time.chebyshev import RungeKuttaChebyshev
+    from .time.resolvents import IMPLICIT_EULER, RESOLVENT2, RESOLVENT3, RESOLVENT4, ResolventScheme
+    from .time.rosenbrock import RODAS3, RODAS4, Rosenbrock
+else:
+    __getattr__, __dir__ = lazy_names(__name__, "scaling_limits.meshes.backend.fenicsx")
 
 __all__ = [
     "IMPLICIT_EULER",
