@@ -5,7 +5,7 @@ MPIRUN = mpirun -n 2
 SIDE_BY_SIDE = python -m pytest --numprocesses auto --maxprocesses 8 --dist worksteal
 TESTS = tests docs/examples
 
-.PHONY: help env demo check test lint hook bench docs clean
+.PHONY: help env demo check test lint hook bench docs dist clean
 
 help:
 	@sed -n 's/^\([a-z]*\): *.*## /  make \1\t/p' Makefile
@@ -40,6 +40,12 @@ bench: env ## ours against peers in the same run: one table of ratios
 
 docs: env ## the pages, with the examples run, in docs/_build
 	@cd docs && ../in-env sphinx-build -q -b html . _build
+
+dist: env ## the source distribution, and the wheel that is built from it, in dist/
+	@rm -rf build/metadata dist && mkdir -p build/metadata dist
+	@$(IN_ENV) python setup.py --quiet egg_info --egg-base build/metadata sdist --dist-dir dist
+	@$(IN_ENV) python -m pip wheel --quiet --no-deps --no-build-isolation --no-index --wheel-dir dist dist/*.tar.gz
+	@ls dist
 
 clean: ## remove what was made in the checkout; the environment is in the user's cache
 	rm -rf out build dist docs/_build docs/gallery .mypy_cache .ruff_cache .hypothesis

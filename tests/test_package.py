@@ -190,7 +190,7 @@ def installed(tmp_path_factory):
         shutil.copytree(
             ROOT / name, folder / "source" / name, symlinks=True, ignore=shutil.ignore_patterns("__pycache__")
         )
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
+    for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, folder / "source")
     subprocess.run(
         [sys.executable, "-m", "venv", "--without-pip", "--system-site-packages", folder / "venv"], check=True
