@@ -22,7 +22,7 @@ from scaling_limits.particles.support.checks import flag
 
 from .coefficients import check_periods
 from .fokker_planck import ReversibleFokkerPlanck
-from .on_a_mesh.checked_mesh import extent
+from .on_a_mesh.checked_mesh import check_domain, extent
 
 # least tolerance that the cell problems are asked for
 LEAST_RTOL = 1e-12
@@ -76,7 +76,7 @@ class EffectiveFokkerPlanck(ReversibleFokkerPlanck):
         potential = self.potential
         if not isinstance(potential, MultiscalePotential):
             raise InvalidArgument("potential", f"must be a MultiscalePotential, not {type(potential).__name__}")
-        self._check_domain()
+        check_domain(self.box, self.cells, self.periodic, self.mesh, self.comm)
         if self.mesh is None:
             self._check_box(potential)
         elif self.dim != potential.dim:

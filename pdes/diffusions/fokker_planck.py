@@ -30,7 +30,6 @@ from .given_coefficients import equation_of
 from .hitting.fields import ScalarField
 from .hitting.problems import committor, passage_time, poisson
 from .hitting.target_sets import indicator
-from .on_a_mesh.cell_shapes import check_shapes
 from .on_a_mesh.checked_mesh import check_domain, not_on_a_mesh, ranks_of
 from .on_a_mesh.density import MeshDensity
 from .on_a_mesh.density_evolution import MeshDensityEvolution
@@ -71,11 +70,7 @@ class ReversibleFokkerPlanck(ReversibleDiffusion):
 
     @cached_property
     def _on_mesh(self) -> MeshSolvers:
-        mesh = self.mesh
-        assert mesh is not None
-        # of the user's only: cells within sets may become flat when nodes are moved onto boundaries
-        check_shapes(mesh)
-        return MeshSolvers(self.coefficients, mesh, self.rtol, self.comm, self.petsc_options)
+        return MeshSolvers.of_user(self.coefficients, self.mesh, self.rtol, self.comm, self.petsc_options)
 
     @property
     def dim(self) -> int:
@@ -95,9 +90,6 @@ class ReversibleFokkerPlanck(ReversibleDiffusion):
             # of a frozen dataclass
             object.__setattr__(self, "comm", ranks_of(self.mesh))
         communicator(self.comm)
-
-    def _check_domain(self) -> None:
-        check_domain(self.box, self.cells, self.periodic, self.mesh, self.comm)
 
     @cached_property
     def _log_partition(self) -> tuple[float, float]:
@@ -395,7 +387,7 @@ class FokkerPlanck(ReversibleFokkerPlanck):
             check_periods(self.grid, self.coefficients, self.rtol)
 
     def _check_arguments(self) -> None:
-        self._check_domain()
+        check_domain(self.box, self.cells, self.periodic, self.mesh, self.comm)
         super()._check_arguments()
         checked_coefficients(self.coefficients)
         dim = getattr(self.coefficients, "dim", self.dim)

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
+from dolfinx import mesh as dolfinx_mesh
+from mpi4py import MPI
 from numpy.typing import ArrayLike
 
 from scaling_limits.particles.sampling.ranks import on_all_ranks, same_on_all_ranks
 from scaling_limits.particles.support.checks import number
 
 from ...time.resolvents import ResolventScheme
+from ..coefficients import Coefficients
 from ..spectrum import Modes
+from .cell_shapes import check_shapes
 from .density import MeshDensity
 from .density_evolution import MeshDensityEvolution
 from .elliptic.fields import MeshField
@@ -35,6 +40,21 @@ from .storage.checkpoints import Saving
 
 class MeshSolvers(DiffusionOnMesh):
     """The solvers of an equation on a mesh; each is described where `FokkerPlanck` has it."""
+
+    @classmethod
+    def of_user(
+        cls, coefficients: Coefficients, mesh: dolfinx_mesh.Mesh | None, rtol: float, comm: MPI.Comm,
+        petsc_options: dict[str, Any] | None,
+    ) -> MeshSolvers:  # fmt: skip
+        """The solvers on a mesh of the user's; collective.
+
+        Raises:
+            InvalidArgument: cells that are flat, folded or on one another.
+        """
+        assert mesh is not None
+        # of the user's only: cells within sets may become flat when nodes are moved onto boundaries
+        check_shapes(mesh)
+        return cls(coefficients, mesh, rtol, comm, petsc_options)
 
     def stationary(self) -> MeshDensity:
         """See `FokkerPlanck.stationary`."""
