@@ -23,10 +23,10 @@ import scaling_limits
 pytestmark = pytest.mark.serial
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("particles", "meshes", "cells", "pdes")
-FOLDERS = (*PACKAGES, "src", "tests", "docs", ".ci")
+FOLDERS = (*PACKAGES, "src", "tests", "docs", "paper", ".ci", ".github")
 FILES = (
     "CHANGELOG.md", "CITATION.cff", "CONTRIBUTING.md", "LICENSE", "MANIFEST.in", "Makefile", "README.md", "environment.yml", "in-env",
-    "pyproject.toml", "setup.py", ".gitignore", ".pre-commit-config.yaml",
+    "pyproject.toml", "setup.py", "Dockerfile", "compose.yml", ".dockerignore", ".gitignore", ".pre-commit-config.yaml",
 )  # fmt: skip
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 MADE = ("__pycache__", "_build", "gallery", "*.egg-info", "sg_execution_times.rst", ".*_cache")
