@@ -38,9 +38,9 @@ hook: ## let git run ruff on what is staged before every commit
 bench: env ## ours against peers in the same run: one table of ratios
 	@cd tests/benchmarks && ../../in-env python run.py
 
-docs: env ## the pages, with the examples run, in docs/_build
-	@cd docs && ../in-env sphinx-build -q -b html . _build
+docs: env ## the pages, with the examples run, in docs/_build; a warning is an error
+	@cd docs && ../in-env sphinx-build -q -W --keep-going -b html . _build
 
 clean: ## remove what was made in the checkout; the environment is in the user's cache
-	rm -rf out build dist docs/_build docs/gallery .mypy_cache .ruff_cache .hypothesis
+	rm -rf out build dist docs/_build docs/gallery docs/reference/generated docs/reference/examples .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -146,7 +146,7 @@ def test_zwanzig(shared_folder):
 
 RECIPES = [
     recipe
-    for page in ("how_to_models.md", "how_to_first_passages.md", "transitions.md")
+    for page in ("how_to/models.md", "how_to/first_passages.md", "theory/transitions.md")
     for recipe in (EXAMPLES.parent / page).read_text().split("```python")[1:]
 ]
 
