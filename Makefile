@@ -14,11 +14,8 @@ env: ## set up FEniCSx and all the tools, and say what was chosen
 	@$(IN_ENV) --set-up
 
 demo: env ## pinned balls, a certified tensor, a density and a transition in a rugged landscape, two rotators: tables, and pictures in out/
-	@$(IN_ENV) python docs/examples/pinned_billiards.py --runs 10000 --order-one-runs 400 --out out
-	@$(IN_ENV) python docs/examples/effective_tensor.py --out out
-	@$(IN_ENV) python docs/examples/mueller_brown.py --paths 256 --frames 24 --out out
-	@$(IN_ENV) python docs/examples/transition.py --cells 72 --out out
-	@$(IN_ENV) python docs/examples/hot_cold_chain.py --members 8192 --size 0 --out out
+	@SCALING_LIMITS_RUNS=10000 $(IN_ENV) python docs/run_examples.py pinned_billiards
+	@$(IN_ENV) python docs/run_examples.py effective_tensor mueller_brown transition hot_cold_chain
 
 lint: env
 	@$(IN_ENV) ruff check .
