@@ -12,7 +12,7 @@ actions of :math:`u` wobble by order :math:`\sqrt\varepsilon`, those of :math:`v
 """
 
 # %%
-# The model, and the law of its limit: I = |v|^2/2 of an Ornstein-Uhlenbeck process v.
+# The model, and the law of its limit: :math:`I = |v|^2/2` of an Ornstein-Uhlenbeck process v.
 
 import os
 
