@@ -14,11 +14,8 @@ env: ## set up FEniCSx and all the tools, and say what was chosen
 	@$(IN_ENV) --set-up
 
 demo: env ## pinned balls, a certified tensor, a density and a transition in a rugged landscape, two rotators: tables, and pictures in out/
-	@$(IN_ENV) python docs/examples/pinned_billiards.py --runs 10000 --order-one-runs 400 --out out
-	@$(IN_ENV) python docs/examples/effective_tensor.py --out out
-	@$(IN_ENV) python docs/examples/mueller_brown.py --paths 256 --frames 24 --out out
-	@$(IN_ENV) python docs/examples/transition.py --cells 72 --out out
-	@$(IN_ENV) python docs/examples/hot_cold_chain.py --members 8192 --size 0 --out out
+	@SCALING_LIMITS_RUNS=10000 $(IN_ENV) python docs/run_examples.py pinned_billiards
+	@$(IN_ENV) python docs/run_examples.py effective_tensor mueller_brown transition hot_cold_chain
 
 lint: env
 	@$(IN_ENV) ruff check .
@@ -38,8 +35,8 @@ hook: ## let git run ruff on what is staged before every commit
 bench: env ## ours against peers in the same run: one table of ratios
 	@cd tests/benchmarks && ../../in-env python run.py
 
-docs: env ## the pages, with the examples run, in docs/_build
-	@cd docs && ../in-env sphinx-build -q -b html . _build
+docs: env ## the pages, with the examples run, in docs/_build; a warning is an error
+	@cd docs && ../in-env sphinx-build -q -W --keep-going -b html . _build
 
 dist: env ## the source distribution, and the wheel that is built from it, in dist/
 	@rm -rf build/metadata dist && mkdir -p build/metadata dist
@@ -48,5 +45,5 @@ dist: env ## the source distribution, and the wheel that is built from it, in di
 	@ls dist
 
 clean: ## remove what was made in the checkout; the environment is in the user's cache
-	rm -rf out build dist docs/_build docs/gallery .mypy_cache .ruff_cache .hypothesis
+	rm -rf out build dist docs/_build docs/gallery docs/reference/generated docs/reference/examples .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

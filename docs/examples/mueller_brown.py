@@ -10,22 +10,16 @@ Duncan, Duong and Pavliotis, 2023), has for small :math:`\varepsilon` the densit
 with the tensor :math:`M(x)` and the free energy :math:`\Psi(x)` of its cell problems. Here that equation is solved:
 the density that starts in the upper well and finds the lower one, the slowest rates, and the mean first passage time
 between the two, which samples of the full dynamics are held against.
-
-Run it as ``python docs/examples/mueller_brown.py --out out``.
 """
 
 # %%
-# The model, stated once.
+# The model, stated once: ridges across (1, 0), (0, 1) and (1, 1), whose heights depend on where they are.
 
-import argparse
+import os
 from pathlib import Path
 
-import matplotlib
-
-matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
-from mpi4py import MPI
 from sympy import cos, pi, sin
 
 from scaling_limits.cells.pictures import tensor_ellipses
@@ -33,129 +27,111 @@ from scaling_limits.particles import Langevin, MultiscalePotential, mueller_brow
 from scaling_limits.pdes import EffectiveFokkerPlanck
 from scaling_limits.pdes.pictures import density_animation, density_surface
 
-EPSILON = 0.2
-BOX = [(-1.8, 1.4), (-0.7, 2.3)]
-UPPER, LOWER = np.array([[-0.558224, 1.441726]]), np.array([[0.623499, 0.028038]])
+paths = int(os.environ.get("SCALING_LIMITS_PATHS", 256))
+frames = int(os.environ.get("SCALING_LIMITS_FRAMES", 24))
+cells = int(os.environ.get("SCALING_LIMITS_CELLS", 96))
+out = Path(os.environ.get("SCALING_LIMITS_OUT", "out"))
+epsilon, temperature, box = 0.2, 20.0, [(-1.8, 1.4), (-0.7, 2.3)]
+upper_well, lower_well = np.array([[-0.558224, 1.441726]]), np.array([[0.623499, 0.028038]])
 
 
 def rugged(x, y):
-    """Ridges across (1, 0), (0, 1) and (1, 1), whose heights depend on where they are."""
     ridges = (1 + sin(2 * x[0])) * cos(2 * pi * y[0]) + (1 + sin(2 * x[1])) * cos(2 * pi * y[1])
     return 20 * (ridges + cos(2 * pi * (y[0] + y[1])))
 
 
-def landscape(temperature=20.0):
-    return MultiscalePotential(2, 1, temperature, mueller_brown(temperature).confining, rugged)
+potential = MultiscalePotential(2, 1, temperature, mueller_brown(temperature).confining, rugged)
+equation = EffectiveFokkerPlanck(potential, box, (cells, cells), rtol=1e-5)
+
+fine = [np.linspace(*ends, 400) for ends in box]
+points = np.stack(np.meshgrid(*fine, indexing="ij"), axis=-1).reshape(-1, 2)
+figure, axes = plt.subplots(1, 2, figsize=(10, 4.6), layout="constrained", sharey=True)
+heights = potential.confining_at(points), potential.full_at(points, epsilon)
+for axis, field, title in zip(axes, heights, ("$V_0$", rf"V at $\varepsilon$ = {epsilon}")):
+    drawn = axis.contourf(*fine, np.minimum(field, 120.0).reshape(400, 400).T, levels=40, cmap="viridis")
+    axis.set(title=title, xlabel="x")
+figure.colorbar(drawn, ax=axes)
+plt.show()
+
+# %%
+# What is left of the ridges: a mobility that depends on the place and on the direction.
+
+x, y = (np.linspace(*ends, cells + 1) for ends in box)
+plane = np.stack(np.meshgrid(x, y, indexing="ij"), axis=-1).reshape(-1, 2)
+smooth = np.minimum(potential.confining_at(plane), 120.0).reshape(cells + 1, cells + 1)
+centres = np.stack(np.meshgrid(np.linspace(-1.5, 1.1, 11), np.linspace(-0.5, 2.0, 11)), axis=-1).reshape(-1, 2)
+tensors = equation.coefficients.mobility(centres)
 
 
-def in_lower_well(x):
-    """A disc of radius 0.2 about the bottom of the lower well."""
-    return (x[:, 0] - 0.623499) ** 2 + (x[:, 1] - 0.028038) ** 2 < 0.04
+def show(picture, figsize):
+    plt.figure(figsize=figsize, layout="constrained")
+    if picture is not None:  # pyvista can draw here
+        plt.imshow(plt.imread(picture))
+    plt.axis("off")
+    plt.show()
 
 
-def say(text):
-    if MPI.COMM_WORLD.rank == 0:
-        print(text)
-
+out.mkdir(parents=True, exist_ok=True)
+show(tensor_ellipses(out / "mueller_tensor.png", centres, tensors, (x, y, smooth), size=0.12), (8, 6.5))
 
 # %%
 # The effective equation. Mass is conserved to the last digit, no density is negative, and the free energy decreases in
 # every step.
 
 
-def evolve(equation, frames):
-    start = lambda x: np.exp(-((x - UPPER) ** 2).sum(axis=1) / (2 * 0.05**2))  # noqa: E731
-    run = equation.evolve(start, np.geomspace(1e-3, 2.0, frames))
-    assert np.abs(run.mass - 1).max() < 1e-13
-    assert run.minimum.min() >= 0
-    assert (np.diff(run.free_energy) <= 0).all()
-    say(f"{run.statistics.steps} steps; free energy from {run.free_energy[0]:.2f} to {run.free_energy[-1]:.2f}")
-    return run
+def start(x):
+    return np.exp(-((x - upper_well) ** 2).sum(axis=1) / (2 * 0.05**2))
 
+
+run = equation.evolve(start, np.geomspace(1e-3, 2.0, frames))
+print(f"{run.statistics.steps} steps; free energy from {run.free_energy[0]:.2f} to {run.free_energy[-1]:.2f}")
+assert np.abs(run.mass - 1).max() < 1e-13
+assert run.minimum.min() >= 0
+assert (np.diff(run.free_energy) <= 0).all()
+figure, axes = plt.subplots(1, 4, figsize=(13, 3.6), layout="constrained", sharey=True)
+for axis, k in zip(axes, np.linspace(0, len(run) - 1, 4).astype(int)):
+    density = np.log10(np.maximum(run[int(k)].at(plane), 1e-6)).reshape(cells + 1, cells + 1)
+    drawn = axis.pcolormesh(x, y, density.T, vmin=-4, vmax=1.5, cmap="magma", rasterized=True)
+    axis.contour(x, y, smooth.T, levels=14, colors="white", linewidths=0.4, alpha=0.5)
+    axis.set(title=f"t = {run.times[k]:.3g}", xlabel="x")
+figure.colorbar(drawn, ax=axes, label=r"$\log_{10}\rho$")
+density_animation(out / "mueller_density.gif", run, smooth)  # all frames
+plt.show()
+
+# %%
+# The density at the end as a surface.
+
+show(density_surface(out / "mueller_density.png", run[len(run) - 1]), (8, 6))
 
 # %%
 # The three slowest rates. The slowest is far below the others: the particle forgets where in a well it started long
 # before it leaves.
 
-
-def rates(equation):
-    found = equation.spectrum(4)
-    say(f"slowest rates: {', '.join(f'{rate:.3f}' for rate in found[1:])}")
-    assert found[0] == 0
-    assert found[2] > 10 * found[1]
-    return found
-
+slow = equation.spectrum(4)
+print(f"slowest rates: {', '.join(f'{rate:.3f}' for rate in slow[1:])}")
+assert slow[0] == 0
+assert slow[2] > 10 * slow[1]
 
 # %%
 # The mean time from the upper to the lower well: from the effective equation, and from samples of the full dynamics at
-# finite epsilon. They differ by the statistical error and by what is of order epsilon.
+# finite :math:`\varepsilon`. They differ by the statistical error and by what is of order :math:`\varepsilon`. The law
+# of the passage times is exponential.
 
 
-def passage_time(equation, paths):
-    expected = float(equation.mean_first_passage_time(in_lower_well).at(UPPER)[0])
-    sampler = Langevin(equation.coefficients.potential, EPSILON)
-    times = sampler.first_passage_times(UPPER[0], in_lower_well, paths, 1, comm=MPI.COMM_WORLD)
-    mean, error = times.mean(), times.std(ddof=1) / np.sqrt(paths)
-    say(f"mean first passage time: effective equation {expected:.4f}, {paths} samples at epsilon = {EPSILON}: "
-        f"{mean:.4f} +- {error:.4f}")  # fmt: skip
-    assert abs(mean - expected) < 5 * error + 0.5 * EPSILON * expected
-    return expected, times
+def in_lower_well(x):
+    return (x[:, 0] - 0.623499) ** 2 + (x[:, 1] - 0.028038) ** 2 < 0.04
 
 
-# %%
-# The pictures: the landscape and its rugged version, M as ellipses, the density as an animation and at the end as a
-# surface, the law of the passage times, which is exponential.
-
-
-def draw(out, equation, run, found, times, expected):
-    x, y = (np.linspace(*ends, n) for ends, n in zip(BOX, run[0].grid.shape))
-    plane = np.stack(np.meshgrid(x, y, indexing="ij"), axis=-1).reshape(-1, 2)
-    potential = equation.coefficients.potential
-    smooth = np.minimum(potential.confining_at(plane), 120.0).reshape(x.size, y.size)
-    figure, axes = plt.subplots(1, 2, figsize=(10, 4.6), layout="constrained", sharey=True)
-    fine = [np.linspace(*ends, 400) for ends in BOX]
-    points = np.stack(np.meshgrid(*fine, indexing="ij"), axis=-1).reshape(-1, 2)
-    heights = potential.confining_at(points), potential.full_at(points, EPSILON)
-    for axis, field, title in zip(axes, heights, ("V0", f"V at epsilon = {EPSILON}")):
-        drawn = axis.contourf(*fine, np.minimum(field, 120.0).reshape(400, 400).T, levels=40, cmap="viridis")
-        axis.set(title=title, xlabel="x")
-    figure.colorbar(drawn, ax=axes)
-    figure.savefig(out / "mueller_landscape.png", dpi=120)
-    plt.close(figure)
-    centres = np.stack(np.meshgrid(np.linspace(-1.5, 1.1, 11), np.linspace(-0.5, 2.0, 11)), -1).reshape(-1, 2)
-    tensor_ellipses(
-        out / "mueller_tensor.png", centres, equation.coefficients.mobility(centres), (x, y, smooth), size=0.12
-    )
-    density_animation(out / "mueller_density.gif", run, smooth)
-    density_surface(out / "mueller_density.png", found)
-    figure, axis = plt.subplots(figsize=(6, 4), layout="constrained")
-    axis.hist(
-        times, bins=30, density=True, color="tab:orange", alpha=0.6, label=f"{len(times)} samples, epsilon = {EPSILON}"
-    )
-    t = np.linspace(0, times.max(), 200)
-    axis.semilogy(t, np.exp(-t / expected) / expected, "k", label="exponential, mean of the effective equation")
-    axis.set(xlabel="first passage time", ylabel="density")
-    axis.legend()
-    figure.savefig(out / "mueller_passage.png", dpi=120)
-    plt.close(figure)
-
-
-def main(out, paths=1024, frames=40, cells=(96, 90)):
-    equation = EffectiveFokkerPlanck(landscape(), BOX, cells, rtol=1e-5)
-    run = evolve(equation, frames)
-    slow = rates(equation)
-    expected, times = passage_time(equation, paths)
-    late = run[len(run) - 1]
-    if MPI.COMM_WORLD.rank == 0:
-        out = Path(out)
-        out.mkdir(parents=True, exist_ok=True)
-        draw(out, equation, run, late, times, expected)
-    return slow, expected, times
-
-
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description="Density, rates and passage times in a rugged landscape.")
-    parser.add_argument("--out", default="out", help="folder for the pictures")
-    parser.add_argument("--paths", type=int, default=1024, help="samples of the full dynamics")
-    parser.add_argument("--frames", type=int, default=40, help="frames of the animation")
-    main(**vars(parser.parse_args()))
+expected = float(equation.mean_first_passage_time(in_lower_well).at(upper_well)[0])
+times = Langevin(potential, epsilon).first_passage_times(upper_well[0], in_lower_well, paths, 1)
+mean, error = times.mean(), times.std(ddof=1) / np.sqrt(paths)
+print(f"mean first passage time: effective equation {expected:.4f}, {paths} samples {mean:.4f} +- {error:.4f}")
+assert abs(mean - expected) < 5 * error + 0.5 * epsilon * expected
+figure, axis = plt.subplots(figsize=(6, 4), layout="constrained")
+label = rf"{paths} samples, $\varepsilon$ = {epsilon}"
+axis.hist(times, bins=30, density=True, color="tab:orange", alpha=0.6, label=label)
+t = np.linspace(0, times.max(), 200)
+axis.semilogy(t, np.exp(-t / expected) / expected, "k", label="exponential, mean of the effective equation")
+axis.set(xlabel="first passage time", ylabel="density")
+axis.legend()
+plt.show()

@@ -11,29 +11,23 @@ mobility is
 
 so every time is multiplied by :math:`I_0(a/\sigma)^2`, at low temperature by :math:`e^{2a/\sigma}\sigma/(2\pi a)`: more
 than any barrier of the smooth potential would tell.
-
-Run it as ``python docs/examples/zwanzig.py --out out``.
 """
 
 # %%
-import argparse
-from pathlib import Path
+# One potential for each temperature, smooth or rough. A set is a function from points (P, d) to truth values (P,).
 
-import matplotlib
+import os
 
-matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
-from mpi4py import MPI
 from scipy.special import iv
 from sympy import cos, pi
 
 from scaling_limits.particles import Langevin, MultiscalePotential
 from scaling_limits.pdes import EffectiveFokkerPlanck
 
-HEIGHT, EPSILON = 0.5, 0.1
-TEMPERATURES = (0.25, 0.35, 0.5, 0.75, 1.0)
-BOX = [(-2.5, 2.5)]
+paths = int(os.environ.get("SCALING_LIMITS_PATHS", 512))
+height, epsilon, box = 0.5, 0.1, [(-2.5, 2.5)]
 
 
 def double_well(temperature, height):
@@ -46,71 +40,41 @@ def right(x):
     return x[:, 0] > 1.0
 
 
-def say(text):
-    if MPI.COMM_WORLD.rank == 0:
-        print(text)
-
-
 # %%
-# The mean first passage time from -1 to 1, smooth and rough: their ratio is I_0(a/sigma)^2.
+# The mean first passage time from -1 to 1, smooth and rough: their ratio is :math:`I_0(a/\sigma)^2`.
 
-
-def passage_times():
-    rows = []
-    for sigma in TEMPERATURES:
-        smooth, rough = (
-            EffectiveFokkerPlanck(double_well(sigma, height), BOX, (200,), rtol=1e-8)
-            .mean_first_passage_time(right)
-            .at([[-1.0]])[0]
-            for height in (0.0, HEIGHT)
-        )
-        rows.append((sigma, smooth, rough))
-        assert abs(rough / smooth / iv(0, HEIGHT / sigma) ** 2 - 1) < 1e-6
-        say(f"sigma = {sigma}: smooth {smooth:.4f}, rough {rough:.4f}, ratio {rough / smooth:.6f}")
-    return np.array(rows)
-
-
-# %%
-# Samples of the full dynamics at finite epsilon agree.
-
-
-def samples(rows, paths):
-    found = []
-    for sigma, _, rough in rows[2:]:
-        times = Langevin(double_well(sigma, HEIGHT), EPSILON).first_passage_times(
-            [-1.0], right, paths, 3, comm=MPI.COMM_WORLD
-        )
-        found.append((sigma, times.mean(), times.std(ddof=1) / np.sqrt(paths)))
-        say(f"sigma = {sigma}: {paths} samples at epsilon = {EPSILON}: {found[-1][1]:.4f} +- {found[-1][2]:.4f}")
-        assert abs(found[-1][1] - rough) < 5 * found[-1][2] + 0.5 * EPSILON * rough
-    return np.array(found)
-
-
-def draw(out, rows, found):
-    figure, axis = plt.subplots(figsize=(6, 4), layout="constrained")
-    axis.semilogy(1 / rows[:, 0], rows[:, 1], "o-", label="smooth potential")
-    axis.semilogy(1 / rows[:, 0], rows[:, 2], "s-", label="effective equation of the rough one")
-    axis.errorbar(
-        1 / found[:, 0], found[:, 1], 5 * found[:, 2], fmt="k.", capsize=3, label=f"samples, epsilon = {EPSILON}"
+rows = []
+for sigma in (0.25, 0.35, 0.5, 0.75, 1.0):
+    smooth, rough = (
+        EffectiveFokkerPlanck(double_well(sigma, a), box, 200, rtol=1e-8).mean_first_passage_time(right).at([[-1.0]])[0]
+        for a in (0.0, height)
     )
-    axis.set(xlabel=r"$1/\sigma$", ylabel="mean first passage time from -1 to 1")
-    axis.legend()
-    figure.savefig(out / "zwanzig.png", dpi=120)
-    plt.close(figure)
+    rows.append((sigma, smooth, rough))
+    print(f"sigma = {sigma}: smooth {smooth:.4f}, rough {rough:.4f}, ratio {rough / smooth:.6f}")
+    assert abs(rough / smooth / iv(0, height / sigma) ** 2 - 1) < 1e-6
+rows = np.array(rows)
 
+# %%
+# Samples of the full dynamics at finite :math:`\varepsilon` agree, up to their statistical error and what is of order
+# :math:`\varepsilon`.
 
-def main(out, paths=1024):
-    rows = passage_times()
-    found = samples(rows, paths)
-    if MPI.COMM_WORLD.rank == 0:
-        out = Path(out)
-        out.mkdir(parents=True, exist_ok=True)
-        draw(out, rows, found)
-    return rows, found
+found = []
+for sigma, _, rough in rows[2:]:
+    times = Langevin(double_well(sigma, height), epsilon).first_passage_times([-1.0], right, paths, 3)
+    mean, error = times.mean(), times.std(ddof=1) / np.sqrt(paths)
+    found.append((sigma, mean, error))
+    print(f"sigma = {sigma}: {paths} samples at epsilon = {epsilon}: {mean:.4f} +- {error:.4f}")
+    assert abs(mean - rough) < 5 * error + 0.5 * epsilon * rough
+found = np.array(found)
 
+# %%
+# The lower the temperature, the more the ruggedness costs.
 
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description="Passage times in a rough double well.")
-    parser.add_argument("--out", default="out", help="folder for the picture")
-    parser.add_argument("--paths", type=int, default=1024, help="samples of the full dynamics")
-    main(**vars(parser.parse_args()))
+figure, axis = plt.subplots(figsize=(6, 4), layout="constrained")
+axis.semilogy(1 / rows[:, 0], rows[:, 1], "o-", label="smooth potential")
+axis.semilogy(1 / rows[:, 0], rows[:, 2], "s-", label="effective equation of the rough one")
+label = rf"samples, $\varepsilon$ = {epsilon}"
+axis.errorbar(1 / found[:, 0], found[:, 1], 5 * found[:, 2], fmt="k.", capsize=3, label=label)
+axis.set(xlabel=r"$1/\sigma$", ylabel="mean first passage time from -1 to 1")
+axis.legend()
+plt.show()

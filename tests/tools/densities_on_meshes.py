@@ -1,6 +1,6 @@
 """Densities on meshes: what they conserve and dissipate, and rates of convergence; as tests check and tables print it.
 
-`./in-env python tests/tools/densities_on_meshes.py` prints the tables of docs/any_domain.md.
+`./in-env python tests/tools/densities_on_meshes.py` prints the tables of docs/theory/any_domain.md.
 """
 
 import time
