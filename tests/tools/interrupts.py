@@ -13,8 +13,8 @@ signal.signal(signal.SIGINT, signal.default_int_handler)  # shells let processes
 LIMIT = 60.0
 
 
-def seconds_to_end(code: str) -> float:
-    """The time that a script takes to end by KeyboardInterrupt after one SIGINT, half a second after it says "begins".
+def seconds_to_end(code: str, after: float = 0.5) -> float:
+    """The time that a script takes to end by KeyboardInterrupt after one SIGINT, some seconds after it says "begins".
 
     The script prints "begins" on a line of its own, flushed, before a call that would take minutes.
     """
@@ -25,7 +25,7 @@ def seconds_to_end(code: str) -> float:
     try:
         said = process.stdout.readline().strip()
         assert said == "begins", process.communicate(timeout=LIMIT)[1]
-        time.sleep(0.5)
+        time.sleep(after)
         assert process.poll() is None, "the call ended before the interrupt"
         sent = time.monotonic()
         process.send_signal(signal.SIGINT)
