@@ -5,7 +5,7 @@ MPIRUN = mpirun -n 2
 SIDE_BY_SIDE = python -m pytest --numprocesses auto --maxprocesses 8 --dist worksteal
 TESTS = tests docs/examples
 
-.PHONY: help env demo check test lint hook bench docs dist clean
+.PHONY: help env demo check test lint hook bench docs look dist clean
 
 help:
 	@sed -n 's/^\([a-z]*\): *.*## /  make \1\t/p' Makefile
@@ -37,6 +37,9 @@ bench: env ## ours against peers in the same run: one table of ratios
 
 docs: env ## the pages, with the examples run, in docs/_build; a warning is an error
 	@cd docs && ../in-env sphinx-build -q -W --keep-going -b html . _build
+
+look: docs ## the pages in a browser: formulas, requests to elsewhere, links, narrow screens; needs chromium outside of the environment
+	@python3 tests/tools/browser.py docs/_build
 
 dist: env ## the source distribution, and the wheel that is built from it, in dist/
 	@rm -rf build/metadata dist && mkdir -p build/metadata dist

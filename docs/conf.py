@@ -2,6 +2,7 @@
 
 import os
 import sys
+import warnings
 from pathlib import Path
 
 import scaling_limits
@@ -10,6 +11,8 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE / "_extensions"))
 # where examples write what is more than a figure: the pictures of pyvista, files for ParaView
 os.environ.setdefault("SCALING_LIMITS_OUT", str(HERE.parent / "out"))
+# warnings of examples, without the place of the checkout
+warnings.formatwarning = lambda message, category, *rest: f"{category.__name__}: {message}\n"
 
 project, author = "scaling-limits", "The scaling-limits developers"
 release = version = scaling_limits.__version__
@@ -59,6 +62,7 @@ sphinx_gallery_conf = {
     "examples_dirs": "examples",
     "gallery_dirs": "gallery",
     "filename_pattern": r"\.py$",
+    "within_subsection_order": "gallery_order.Order",
     "backreferences_dir": "reference/examples",
     "doc_module": ("scaling_limits",),
     "reference_url": {"scaling_limits": None},
