@@ -60,6 +60,13 @@ def test_no_registry_stands_in_the_repository():
             assert not re.search(names, file.read_text()), file
 
 
+def test_no_merge_is_left_half_done():
+    mark = re.compile("^(<{7} |>{7} )", re.MULTILINE)
+    for pattern in ("*.md", "*.py", "*.toml", "*.rst", "Makefile", ".ci/*.sh"):
+        for file in ROOT.rglob(pattern):
+            assert not mark.search(file.read_text()), file
+
+
 @pytest.mark.parametrize("folder", ["particles", "meshes", "cells", "pdes"])
 def test_rooms_are_small(folder):
     for path in (ROOT / folder).rglob("*.py"):
