@@ -34,6 +34,7 @@ OPTIONS = [
 ]
 NARROW, WIDE = 400, 1300
 SECONDS = 60.0
+MANY = 50  # pages for one browser: after some hundred and fifty it becomes slow
 
 # what is evaluated in a page, when it is loaded
 LOOK = """
@@ -124,7 +125,10 @@ class Browser:
         for domain in ("Page", "Network", "Runtime"):
             self.ask(f"{domain}.enable")
 
-    def close(self):
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
         """End it."""
         self.process.terminate()
         self.process.wait(20)
@@ -242,24 +246,25 @@ def colours(browser, root):
 def look(folder, program, some=None):
     """Look at all pages, or at some, wide and narrow: what is wrong, and the number of formulas."""
     handler = functools.partial(Quiet, directory=str(folder))
-    browser = Browser(program)
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     root, wrong, formulas = f"http://127.0.0.1:{server.server_port}/", [], 0
+    names = [path.relative_to(folder).as_posix() for path in pages(folder)]
+    names = [page for page in names if some is None or some(page)]
     try:
-        for path in pages(folder):
-            page = path.relative_to(folder).as_posix()
-            if some is None or some(page):
-                found, number = looked_at(browser, root, page)
-                wrong, formulas = wrong + found, formulas + number
-        if not any("MultiscalePotential" in title for title in searched(browser, root, "MultiscalePotential")):
-            wrong.append("the search does not find MultiscalePotential")
-        day, night = colours(browser, root)
-        if day == night:
-            wrong.append("there is no dark mode")
+        for first in range(0, len(names), MANY):
+            with Browser(program) as browser:
+                for page in names[first : first + MANY]:
+                    found, number = looked_at(browser, root, page)
+                    wrong, formulas = wrong + found, formulas + number
+        with Browser(program) as browser:
+            if not any("MultiscalePotential" in title for title in searched(browser, root, "MultiscalePotential")):
+                wrong.append("the search does not find MultiscalePotential")
+            day, night = colours(browser, root)
+            if day == night:
+                wrong.append("there is no dark mode")
     finally:
         server.shutdown()
-        browser.close()
     return sorted(set(wrong)), formulas
 
 
