@@ -48,8 +48,8 @@ JUMP, ALONE = 0.2, 4.0
 STEPS = 500
 # value of (Psi - min Psi)/sigma beyond which sqrt(pi) underflows, and there is a wall
 HIGHEST = 1300.0
-# nodes whose edges are found at a time
-AT_ONCE = 2**16
+# nodes or edges that are worked on at a time, so that what is made for a while stays in the cache
+AT_ONCE = 2**13
 # of the logarithm of the factor by which the curvature of Psi changes a conductance: edges beyond resolve no curvature
 MOST_BENT = 0.5
 
@@ -147,7 +147,7 @@ def edges(grid: Grid, tensors: np.ndarray) -> Edges:
     found: tuple[list[tuple[np.ndarray, ...]], ...] = ([], [])
     stuck = np.zeros(len(tensors), dtype=bool)
     # some nodes at a time, which take memory for a while; the order of edges does not tell
-    for some in np.array_split(np.arange(len(tensors)), max(1, -(-len(tensors) // AT_ONCE))):
+    for some in slices(len(tensors)):
         stuck[some] = _some_edges(grid, some, tensors[some], found)
     tail, head, step, weight = (np.concatenate(column) for column in zip(*found[0], *found[1]))
     widest = int(np.abs(step).max(initial=1))
@@ -159,19 +159,24 @@ def edges(grid: Grid, tensors: np.ndarray) -> Edges:
     return Edges(tail, head, step, weight, widest, stuck)
 
 
+def slices(count: int) -> list[slice]:
+    """All of `count` numbers, some at a time."""
+    return [slice(low, min(low + AT_ONCE, count)) for low in range(0, count, AT_ONCE)]
+
+
 def _some_edges(
-    grid: Grid, nodes: np.ndarray, tensors: np.ndarray, found: tuple[list[tuple[np.ndarray, ...]], ...]
+    grid: Grid, nodes: slice, tensors: np.ndarray, found: tuple[list[tuple[np.ndarray, ...]], ...]
 ) -> np.ndarray:
     """Append the edges of some nodes along and against their steps; and return where the diagonal stands in (P,)."""
     scaled = tensors / (grid.spacing[:, None] * grid.spacing[None, :])
     index = grid.index[nodes]
     weights, steps = decomposition(scaled)
-    fits = [_inside(grid, index, side * steps) for side in (1, -1)]
+    fits = [grid.holds(index[:, None, :] + side * steps) for side in (1, -1)]
     stuck = np.asarray(((weights > 0) & ~fits[0] & ~fits[1]).any(axis=1))
     if stuck.any():
         diagonal = scaled[stuck] * np.eye(grid.dim)
         weights[stuck], steps[stuck] = decomposition(diagonal)
-        fits = [_inside(grid, index, side * steps) for side in (1, -1)]
+        fits = [grid.holds(index[:, None, :] + side * steps) for side in (1, -1)]
     sides = fits[0].astype(float) + fits[1]
     share = grid.volumes[nodes, None] * weights / np.maximum(sides, 1.0)
     flat = grid.flat(index)
@@ -181,11 +186,6 @@ def _some_edges(
         head = grid.flat((index[node] + step) % grid.shape)
         parts.append((flat[node], head, step, share[node, term]))
     return stuck
-
-
-def _inside(grid: Grid, index: np.ndarray, steps: np.ndarray) -> np.ndarray:
-    target = index[:, None, :] + steps
-    return np.all(grid.periodic | ((target >= 0) & (target < grid.shape)), axis=-1)
 
 
 def bernoulli(difference: np.ndarray) -> np.ndarray:
@@ -353,13 +353,18 @@ class ScharfetterGummel:
         """The second difference of Psi/sigma along each edge (E,): of those at its two ends the smaller one, and 0
         where they have not the same sign, as beside a jump.
         """
-        grid, edges = self.grid, self.edges
-        index = np.stack(np.unravel_index(edges.tail, grid.shape), axis=1)
-        own, other = self.exponent[edges.tail], self.exponent[edges.head]
+        parts = [self._curvature(some) for some in slices(self.edges.tail.size)]
+        return np.concatenate([np.empty(0), *parts])
+
+    def _curvature(self, some: slice) -> np.ndarray:
+        grid, edges, exponent = self.grid, self.edges, self.exponent
+        tail, head, step = edges.tail[some], edges.head[some], edges.step[some]
+        index = np.stack(np.unravel_index(tail, grid.shape), axis=1)
+        own, other = exponent[tail], exponent[head]
         ends = []
-        for beyond, near, far in ((index - edges.step, own, other), (index + 2 * edges.step, other, own)):
-            fits = np.all(grid.periodic | ((beyond >= 0) & (beyond < grid.shape)), axis=1)
-            next_one = self.exponent[grid.flat(beyond % grid.shape)]
+        for beyond, near, far in ((index - step, own, other), (index + 2 * step, other, own)):
+            fits = grid.holds(beyond)
+            next_one = exponent[grid.flat(beyond % grid.shape)]
             ends.append((fits, next_one - 2.0 * near + far))
         (first, one), (last, two) = ends
         one, two = np.where(first, one, two), np.where(last, two, one)
