@@ -56,7 +56,9 @@ def _check_cells(mesh: dolfinx_mesh.Mesh, corners: np.ndarray) -> None:
         _refuse("must have cells with an inside, but one is flat", x[:, flat][:, 0].mean(axis=0))
     folded = (least < -BESIDE) & (most > BESIDE)
     if folded.any():
-        _refuse("must have convex cells with corners in the order of dolfinx, but one is folded", x[:, folded][:, 0].mean(0))
+        _refuse(
+            "must have convex cells with corners in the order of dolfinx, but one is folded", x[:, folded][:, 0].mean(0)
+        )
 
 
 def _size(x: np.ndarray) -> np.ndarray:
