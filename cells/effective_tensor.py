@@ -7,12 +7,12 @@ from dataclasses import dataclass, is_dataclass, replace
 
 import numpy as np
 import sympy
-from mpi4py import MPI
 from numpy.typing import ArrayLike
 
 from scaling_limits.particles import InvalidArgument, MultiscalePotential
 from scaling_limits.particles.diffusions.multiscale_potential import points as checked_points
 from scaling_limits.particles.errors import NotConverged, Unresolved, warn
+from scaling_limits.particles.sampling.mpi import MPI
 from scaling_limits.particles.sampling.ranks import communicator, on_all_ranks, same_on_all_ranks
 from scaling_limits.particles.sampling.workers import default_workers
 from scaling_limits.particles.support.checks import flag, instance, integer, relative_tolerance, shown

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from mpi4py import MPI
 
 from scaling_limits.particles.sampling.ranks import on_all_ranks
 
 from .frames import Frames
 from .vtkhdf import Piece, on_rank_0, piece_of, values_of
+
+if TYPE_CHECKING:
+    from mpi4py import MPI
 
 
 def pyvista_grids(comm: MPI.Comm, frames: Frames) -> Any:

@@ -7,10 +7,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from operator import attrgetter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from mpi4py import MPI
 from numpy.typing import ArrayLike
 
 from scaling_limits.meshes.backend.petsc_solvers import checked_options
@@ -23,6 +22,9 @@ from scaling_limits.particles.support.checks import relative_tolerance
 
 from .coefficients import Coefficients, compare_ranks, exponent_at
 from .scharfetter_gummel import ScharfetterGummel
+
+if TYPE_CHECKING:
+    from mpi4py import MPI
 
 # of an integrand over the box
 EVALUATIONS = 4_000_000

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from mpi4py import MPI
 from numpy.typing import ArrayLike
 
 from scaling_limits.particles import InvalidArgument
@@ -27,6 +26,9 @@ from .density_evolution import EvolvedActions
 from .discretisation import TransportDiscretisation, mass_beyond_box
 from .initial import fingerprint
 from .space import ActionSpace, product_of
+
+if TYPE_CHECKING:
+    from mpi4py import MPI
 
 CUT_IN_A_STEP = 1e-3  # negative mass that a step sets to 0, above which a warning says so
 REFUSED = 0.5  # of the mass; a density that is negative on so much of it is none

@@ -7,10 +7,10 @@ from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
-from mpi4py import MPI
 
 from scaling_limits.meshes.spread_values import WholeValues
 from scaling_limits.particles.errors import NotConverged, Unresolved, warn
+from scaling_limits.particles.sampling.mpi import MPI
 from scaling_limits.particles.support.not_pickled import NotPickled
 
 from ..density import FLOOR, Density
