@@ -8,6 +8,7 @@ import numpy as np
 
 from scaling_limits.particles.sampling.ranks import on_all_ranks
 
+from .drawing import drawn
 from .frames import Frames
 from .vtkhdf import Piece, on_rank_0, piece_of, values_of
 
@@ -32,7 +33,7 @@ def pyvista_grids(comm: MPI.Comm, frames: Frames) -> Any:
     on_all_ranks(comm, _pyvista)
     pieces: list[Piece] = []
     steps: list[list[np.ndarray]] = []
-    for index, function in enumerate(frames.drawn()):
+    for index, function in enumerate(drawn(frames)):
         if index == 0:
             on_rank_0(comm, piece_of(function), pieces.append)
         steps.append([])

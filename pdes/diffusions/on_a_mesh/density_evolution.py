@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike
 
-from scaling_limits.meshes.files.datasets import about, mesh_dataset
+from scaling_limits.meshes.files.datasets import about
 from scaling_limits.meshes.files.frames import Frames
+from scaling_limits.meshes.files.mesh_datasets import mesh_dataset
 from scaling_limits.meshes.spread_values import SpreadRows
 
 from ...time.densities import DensitySeries
