@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from scaling_limits.meshes.linear_algebra.petsc_matrix import PetscMatrix
 from scaling_limits.particles import InvalidArgument
 from scaling_limits.particles.errors import Unresolved, warn
 from scaling_limits.particles.sampling.ranks import on_all_ranks, same_on_all_ranks
@@ -140,8 +141,9 @@ class ActionEvolution:
         # int w u = weights . s
         self._weights = product_of(space.ones).ravel()[space.own] / self._roots
         self.resolvents = Resolvents(
-            matrices.outflow, self._roots, space.dim, "transport_", petsc_options, matrices.product
-        )
+            PetscMatrix(matrices.outflow), self._roots, space.dim, "transport_", petsc_options,
+            PetscMatrix(matrices.product),
+        )  # fmt: skip
         self.undershoot = 0.0
 
     def _sum(self, values: np.ndarray) -> float:

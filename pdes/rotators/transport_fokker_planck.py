@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from scaling_limits.cells.averaged_dissipation import averaged_dissipation
-from scaling_limits.meshes.backend.petsc_solvers import checked_options
+from scaling_limits.meshes.backend.options import checked_options
 from scaling_limits.particles import InvalidArgument, RotatorLattice
 from scaling_limits.particles.rotators.assumptions import warn_of_bad_sites
 from scaling_limits.particles.sampling.mpi import MPI

@@ -101,7 +101,7 @@ def quasi_stationary(equation: ReversibleDiffusion, target: Indicator) -> QuasiS
 def _slowest(problem: GridProblem) -> Slowest:
     """The slowest mode, by inverse iteration from that of an eigensolver; collective."""
     chain, grid = problem.chain, problem.chain.grid
-    modes = slowest_modes(chain, chain.matrix(), 2)
+    modes = slowest_modes(chain, problem.equation.matrix(chain.rows()), 2)
     root, comm = chain.generator.root, grid.comm
     # where there is next to no mass, inverse iteration fills it in
     top = comm.allreduce(float(root.max(initial=0.0)), MPI.MAX)
