@@ -13,7 +13,7 @@ GRAPH = imports(SOURCES)
 PACKAGES = ("particles", "meshes", "cells", "pdes")
 ROOMS = {
     "particles": ("errors", "support", "sampling", ("pinned_balls", "diffusions", "rotators"), "top"),
-    "meshes": ("backend", "top", "files"),
+    "meshes": ("backend", "linear_algebra", "top", "files"),
     "cells": ("spaces", "solvers", "levels", ("recursion", "fenicsx"), "top"),
     "pdes": ("time", ("pinned_balls", "diffusions", "rotators"), "top"),
 }

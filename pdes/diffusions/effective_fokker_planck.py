@@ -47,6 +47,8 @@ class EffectiveFokkerPlanck(ReversibleFokkerPlanck):
             around it.
         comm: the ranks that share the work; None takes those of the mesh, or all.
         petsc_options: of the linear solver of evolutions and hitting problems, without prefix.
+        linear_algebra: the library that solves in a box, "petsc" or "scipy" (on one rank); None takes PETSc where it is
+            installed.
 
     Raises:
         InvalidArgument: an argument out of range; later, coefficients that are not periodic where the box is.
@@ -66,6 +68,7 @@ class EffectiveFokkerPlanck(ReversibleFokkerPlanck):
     progress: bool = False
     comm: MPI.Comm = field(default=None, repr=False)
     petsc_options: dict[str, Any] | None = field(default=None, repr=False)
+    linear_algebra: str | None = None
 
     def __post_init__(self) -> None:
         self._take_ranks()

@@ -361,6 +361,8 @@ class FokkerPlanck(ReversibleFokkerPlanck):
             What is returned has the names of the results of a box.
         comm: the ranks that share the work; None takes those of the mesh, or all.
         petsc_options: of the linear solver of evolutions and hitting problems, without prefix.
+        linear_algebra: the library that solves in a box, "petsc" or "scipy" (on one rank); None takes PETSc where it is
+            installed.
 
     Raises:
         InvalidArgument: an argument out of range; coefficients that are not periodic where the box is, or that are not
@@ -378,6 +380,7 @@ class FokkerPlanck(ReversibleFokkerPlanck):
     mesh: Mesh | None = None
     comm: MPI.Comm = field(default=None, repr=False)
     petsc_options: dict[str, Any] | None = field(default=None, repr=False)
+    linear_algebra: str | None = None
 
     def __post_init__(self) -> None:
         self._take_ranks()

@@ -18,7 +18,7 @@ from mpi4py import MPI
 from petsc4py import PETSc
 from ufl.core.expr import Expr
 
-from scaling_limits.meshes.backend.quadrature import MeshQuadrature
+from scaling_limits.meshes.backend.mesh_quadrature import MeshQuadrature
 from scaling_limits.particles.sampling.ranks import on_all_ranks
 
 from .coefficients import Coefficients, exponent_at, mobility_at

@@ -23,19 +23,22 @@ import itertools
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
+from typing import TYPE_CHECKING
 
 import numpy as np
 import scipy.sparse
-from mpi4py import MPI
-from petsc4py import PETSc
 from scipy import ndimage
 from scipy.special import exprel
 
 from scaling_limits.meshes.box import Grid
 from scaling_limits.particles.errors import Unresolved, warn
+from scaling_limits.particles.sampling.mpi import MPI
 from scaling_limits.particles.sampling.ranks import on_all_ranks
 
 from .coefficients import Coefficients, checked_coefficients, exponent_at, mobility_at
+
+if TYPE_CHECKING:
+    from petsc4py import PETSc
 
 # part of the mass of equilibrium where the diagonal of M may stand in; nodes near walls have less
 STANDS_IN = 0.5
@@ -292,8 +295,10 @@ class ScharfetterGummel:
         return self.grid.signed_sums(np.concatenate([*fields, ratios[:, upper[0], upper[1]]], axis=1))
 
     def matrix(self) -> PETSc.Mat:
-        """S, symmetric and positive semidefinite, with kernel sqrt(m); in units of rate."""
-        return self.assembled(self.edges.tail, self.edges.head, *self.rates())
+        """S, symmetric and positive semidefinite, with kernel sqrt(m), in PETSc; in units of rate."""
+        from scaling_limits.meshes.linear_algebra.petsc_matrix import matrix_of_rows
+
+        return matrix_of_rows(self.grid.comm, self.rows(self.edges.tail, self.edges.head, *self.rates()))
 
     def rates(
         self, part: np.ndarray | float = 1.0, part_back: np.ndarray | float = 1.0
@@ -371,10 +376,11 @@ class ScharfetterGummel:
         agree = (one * two > 0) & (first | last)
         return np.where(agree, np.where(np.abs(one) < np.abs(two), one, two), 0.0)
 
-    def assembled(
+    def rows(
         self, tail: np.ndarray, head: np.ndarray, across: np.ndarray, out: np.ndarray, back: np.ndarray
-    ) -> PETSc.Mat:
-        """The matrix of the contributions of edges to the entries (x, y), (y, x), (x, x) and (y, y); collective.
+    ) -> scipy.sparse.csr_array:
+        """The rows of this rank (m, size) of the symmetric matrix of what edges contribute to the entries (x, y),
+        (y, x), (x, x) and (y, y), with all of the diagonal; collective.
 
         Args:
             tail: places x, all on this rank (E,).
@@ -398,8 +404,4 @@ class ScharfetterGummel:
         places = np.concatenate([rows, own]), np.concatenate([columns, own + start])
         table = scipy.sparse.coo_array((entries, places), shape=(mine, size)).tocsr()
         table.sum_duplicates()
-        csr = (table.indptr.astype(PETSc.IntType), table.indices.astype(PETSc.IntType), table.data)
-        matrix = PETSc.Mat().createAIJ(((mine, size), (mine, size)), csr=csr, comm=comm)
-        matrix.setOption(PETSc.Mat.Option.SYMMETRIC, True)
-        matrix.setOption(PETSc.Mat.Option.SYMMETRY_ETERNAL, True)
-        return matrix
+        return table

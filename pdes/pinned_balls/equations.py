@@ -8,12 +8,12 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from mpi4py import MPI
 from numpy.typing import ArrayLike, NDArray
 
 from scaling_limits.particles import InvalidArgument, PinnedBalls
 from scaling_limits.particles.errors import NotConverged, Unresolved, warn
 from scaling_limits.particles.pinned_balls.velocities import velocities
+from scaling_limits.particles.sampling.mpi import MPI
 from scaling_limits.particles.sampling.ranks import communicator, on_all_ranks, same_on_all_ranks
 from scaling_limits.particles.support import checks
 from scaling_limits.particles.support.checks import Profile

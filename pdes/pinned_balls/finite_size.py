@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from mpi4py import MPI
 from numba import njit
 from numpy.typing import ArrayLike, NDArray
 
@@ -24,6 +23,7 @@ from scaling_limits.particles import InvalidArgument, PinnedBalls
 from scaling_limits.particles.errors import Unresolved, warn
 from scaling_limits.particles.pinned_balls.spec import wave_speed
 from scaling_limits.particles.pinned_balls.velocities import positions, velocities
+from scaling_limits.particles.sampling.mpi import MPI
 from scaling_limits.particles.sampling.philox import COMPILED
 from scaling_limits.particles.sampling.ranks import communicator, on_all_ranks, same_on_all_ranks
 from scaling_limits.particles.sampling.workers import warn_if_long

@@ -15,11 +15,11 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
-from mpi4py import MPI
 from numpy.typing import ArrayLike, NDArray
 
 from scaling_limits.meshes.backend.quadrature import lagrange_basis, lobatto_points, lobatto_weights
 from scaling_limits.particles.pinned_balls.velocities import check_size, velocities
+from scaling_limits.particles.sampling.mpi import MPI
 from scaling_limits.particles.sampling.ranks import on_all_ranks
 from scaling_limits.particles.support.checks import Profile
 from scaling_limits.particles.support.function_values import Unknown, key_of

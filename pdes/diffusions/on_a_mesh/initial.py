@@ -10,7 +10,7 @@ from dolfinx import fem, la
 from mpi4py import MPI
 from numpy.typing import ArrayLike
 
-from scaling_limits.meshes.backend.quadrature import MeshQuadrature
+from scaling_limits.meshes.backend.mesh_quadrature import MeshQuadrature
 from scaling_limits.meshes.evaluation import Places
 from scaling_limits.particles import InvalidArgument
 from scaling_limits.particles.errors import Unresolved, warn

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
-from typing import Any
-
-from mpi4py import MPI
+from typing import TYPE_CHECKING, Any
 
 from scaling_limits.meshes.files.frames import Frames
 from scaling_limits.meshes.files.pyvista_grids import pyvista_grids
 from scaling_limits.meshes.files.writers import write
+
+if TYPE_CHECKING:
+    from mpi4py import MPI
 
 
 class Written(ABC):
