@@ -2,7 +2,7 @@
 
 For rho = pi u, pi = exp(-Psi/sigma), the equation d_t rho = div(M (rho grad Psi + sigma grad rho)) is the gradient flow
 d_t (pi u) = div(sigma pi M grad u). At a node x of volume |x| the tensor is a sum M(x) = sum_i lambda_i e_i e_i^T over
-steps e_i of the grid (`decomposition`), so that
+steps e_i of the grid (`meshes/selling.py`), so that
 
     int sigma pi <M grad u, grad u>  ~  sum_edges c_xy (u_y - u_x)^2,
     c_xy = sigma w_xy pi_xy,    1/pi_xy = int_0^1 exp((Psi_x + s (Psi_y - Psi_x) - s (1 - s) kappa/2)/sigma) ds,
@@ -22,7 +22,6 @@ from __future__ import annotations
 import itertools
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import combinations
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -31,6 +30,7 @@ from scipy import ndimage
 from scipy.special import exprel
 
 from scaling_limits.meshes.box import Grid
+from scaling_limits.meshes.selling import decomposition
 from scaling_limits.particles.errors import Unresolved, warn
 from scaling_limits.particles.sampling.mpi import MPI
 from scaling_limits.particles.sampling.ranks import on_all_ranks
@@ -47,65 +47,12 @@ TURNED = 4.0
 # change of log M_ii or of Psi/sigma from node to node from which it may be a jump, and by which factor it is larger
 # than those on both sides
 JUMP, ALONE = 0.2, 4.0
-# of Selling's algorithm; each makes a superbase shorter, and their number grows with the log of the anisotropy
-STEPS = 500
 # value of (Psi - min Psi)/sigma beyond which sqrt(pi) underflows, and there is a wall
 HIGHEST = 1300.0
 # nodes or edges that are worked on at a time, so that what is made for a while stays in the cache
 AT_ONCE = 2**13
 # of the logarithm of the factor by which the curvature of Psi changes a conductance: edges beyond resolve no curvature
 MOST_BENT = 0.5
-
-
-def decomposition(tensors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Decompose symmetric positive definite tensors.
-
-    Args:
-        tensors: M (P, d, d), d = 1, 2, 3, in units of the lattice.
-
-    Returns:
-        The weights lambda (P, m) >= 0 and the steps e (P, m, d), integers; m = 1, 3, 6.
-    """
-    count, dim, _ = tensors.shape
-    if dim == 1:
-        return tensors[:, 0], np.ones((count, 1, 1), dtype=np.int64)
-    base = np.broadcast_to(
-        np.vstack([np.eye(dim, dtype=np.int64), -np.ones(dim, dtype=np.int64)]), (count, dim + 1, dim)
-    )
-    base = _obtuse(tensors, base.copy())
-    weights, steps = [], []
-    for i, j in combinations(range(dim + 1), 2):
-        rest = [base[:, k] for k in range(dim + 1) if k not in (i, j)]
-        product = np.einsum("pa,pab,pb->p", base[:, i], tensors, base[:, j])
-        weights.append(np.maximum(-product, 0.0))
-        steps.append(np.stack([-rest[0][:, 1], rest[0][:, 0]], axis=1) if dim == 2 else np.cross(rest[0], rest[1]))
-    return np.stack(weights, axis=1), np.stack(steps, axis=1)
-
-
-def _obtuse(tensors: np.ndarray, base: np.ndarray) -> np.ndarray:
-    """Turn superbases (P, d + 1, d), whose vectors add up to 0, until no two vectors are at an acute angle."""
-    active = np.arange(len(tensors))
-    scale = np.trace(tensors, axis1=1, axis2=2)
-    for _ in range(STEPS):
-        turned = np.zeros(len(active), dtype=bool)
-        for i, j in combinations(range(base.shape[1]), 2):
-            current = base[active]
-            product = np.einsum("pa,pab,pb->p", current[:, i], tensors[active], current[:, j])
-            acute = (product > 1e-14 * scale[active]) & ~turned
-            if acute.any():
-                some = active[acute]
-                chosen = base[some]
-                turn = chosen[:, i].copy()
-                others = [k for k in range(base.shape[1]) if k not in (i, j)]
-                chosen[:, i] = -turn
-                # so that they still add up to 0
-                chosen[:, others] += (2 // len(others)) * turn[:, None]
-                base[some] = chosen
-                turned |= acute
-        active = active[turned]
-        if not active.size:
-            break
-    return base
 
 
 @dataclass(frozen=True, eq=False)
