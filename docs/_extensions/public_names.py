@@ -9,7 +9,8 @@ from sphinx.application import Sphinx
 
 PACKAGES = ("particles", "meshes", "cells", "pdes")
 ERRORS = (
-    "InvalidArgument", "NotConverged", "MissingFEniCSx", "Unstable", "Unresolved", "AssumptionWarning", "LongRun", "NoDisplay",
+    "InvalidArgument", "NotConverged", "MissingFEniCSx", "Unstable",
+    "Unresolved", "AssumptionWarning", "LongRun", "NoDisplay",
 )  # fmt: skip
 RETURNED = {
     "Transition": "transitions.transition",
