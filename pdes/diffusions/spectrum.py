@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache, cached_property, partial
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -74,7 +74,7 @@ class Modes(NotPickled):
     """
 
     rates: np.ndarray
-    given: list[fem.Function] | Callable[[], list[fem.Function]]
+    given: list[fem.Function] | Callable[[], list[fem.Function]] = field(repr=False)
     errors: np.ndarray
     degree: int
     elements: tuple[int, ...]
@@ -234,7 +234,8 @@ def _vectors(
     scale = diffusive_rate(equation)
     if direct:
         search = replace(SEARCH, count=count, shift=SETTINGS.shift * scale, known=one)
-        vectors, lost = energy.modes(product, search)[:, :count], np.zeros(count)
+        vectors = energy.modes(product, search)[:, :count]
+        lost: np.ndarray = np.zeros(count)
         if vectors.shape[1] < count:
             raise NotConverged(search.what, f"{vectors.shape[1]} of {count} modes were found", "ask for fewer modes")
     else:
