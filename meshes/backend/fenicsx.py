@@ -42,7 +42,7 @@ def needed_by(what: str) -> Iterator[None]:
         raise _missing(what, fault) from error
     if (fault := _too_old()) is not None:
         raise _missing(what, fault)
-    if "dolfinx" in sys.modules:
+    if sys.modules.get("dolfinx") is not None:
         # what its import has done is put right there
         import_module(f"{__package__}.compat")
 

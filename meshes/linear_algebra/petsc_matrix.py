@@ -59,7 +59,7 @@ class PetscMatrix(SparseMatrix):
         self.matrix, self.comm = matrix, matrix.getComm().tompi4py()
 
     @classmethod
-    def of_rows(cls, comm: MPI.Comm, rows: scipy.sparse.csr_array) -> PetscMatrix:
+    def of_rows(cls, comm: MPI.Comm, rows: scipy.sparse.csr_array, places: np.ndarray | None = None) -> PetscMatrix:
         """The symmetric matrix with these rows on this rank."""
         return cls(matrix_of_rows(comm, rows))
 

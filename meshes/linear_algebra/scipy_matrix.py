@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from scipy.sparse.linalg import ArpackError, ArpackNoConvergence, LinearOperator
 from scaling_limits.particles.errors import NotConverged
 from scaling_limits.particles.sampling.mpi import MPI
 
+from .dissection import dissected_graph
 from .sparse_matrix import ModeSearch, Solver, SolverChoice, SparseMatrix
 
 if TYPE_CHECKING:
@@ -31,16 +33,21 @@ class ScipySolver(Solver):
 
     Args:
         factors: by SuperLU.
+        order: the numbers of the rows of A (m,) in their order in the factors; None where they are the same.
     """
 
     direct = True
 
-    def __init__(self, factors: Any) -> None:
-        self._factors = factors
+    def __init__(self, factors: Any, order: np.ndarray | None = None) -> None:
+        self._factors, self._order = factors, order
 
     def solution(self, right: np.ndarray) -> tuple[np.ndarray, str]:
         """The solution (m,), and why it is none."""
-        result = np.asarray(self._factors.solve(right))
+        if self._order is None:
+            result = np.asarray(self._factors.solve(right))
+        else:
+            result = np.empty_like(right)
+            result[self._order] = self._factors.solve(right[self._order])
         return result, "" if np.isfinite(result).all() else "SuperLU gives no finite solution"
 
     def destroy(self) -> None:
@@ -48,13 +55,16 @@ class ScipySolver(Solver):
         self._factors = None
 
 
-def factored(matrix: scipy.sparse.csr_array, name: str, dim: int, symmetric: bool = True) -> ScipySolver:
+def factored(
+    matrix: scipy.sparse.csr_array, name: str, dim: int, order: np.ndarray | None = None, symmetric: bool = True
+) -> ScipySolver:
     """The factors of a matrix.
 
     Args:
         matrix: A.
         name: of the solver, in messages.
         dim: dimension of space.
+        order: of elimination (m,), of a symmetric matrix; None leaves it to SuperLU.
         symmetric: whether A is.
 
     Raises:
@@ -64,10 +74,13 @@ def factored(matrix: scipy.sparse.csr_array, name: str, dim: int, symmetric: boo
     if dim == 3 and size > LARGEST_3D:
         remedy = "take fewer cells, or install PETSc (docs: installing), which has multigrid"
         raise NotConverged(what, f"factors of {size} unknowns in space are too large, and scipy has no others", remedy)
+    options = dict(SYMMETRIC) if symmetric else {}
+    if order is not None:
+        matrix, options["permc_spec"] = matrix[order][:, order], "NATURAL"
     # a symmetric matrix is the transpose of itself: no copy
     columns = matrix.T if symmetric else matrix.tocsc()
     try:
-        return ScipySolver(splu(scipy.sparse.csc_array(columns), **(SYMMETRIC if symmetric else {})))
+        return ScipySolver(splu(scipy.sparse.csc_array(columns), **options), order)
     except MemoryError as error:
         raise NotConverged(what, "its factors do not fit into memory", "take fewer cells, or install PETSc") from error
     except RuntimeError as error:
@@ -81,17 +94,25 @@ class ScipyMatrix(SparseMatrix):
     Args:
         comm: of one rank.
         rows: A.
+        places: of its unknowns in space (m, d), or None.
     """
 
     name = "scipy"
 
-    def __init__(self, comm: MPI.Comm, rows: scipy.sparse.csr_array) -> None:
-        self.comm, self.rows = comm, rows
+    def __init__(self, comm: MPI.Comm, rows: scipy.sparse.csr_array, places: np.ndarray | None = None) -> None:
+        self.comm, self.rows, self._places = comm, rows, places
 
     @classmethod
-    def of_rows(cls, comm: MPI.Comm, rows: scipy.sparse.csr_array) -> ScipyMatrix:
+    def of_rows(cls, comm: MPI.Comm, rows: scipy.sparse.csr_array, places: np.ndarray | None = None) -> ScipyMatrix:
         """The symmetric matrix with these rows."""
-        return cls(comm, rows)
+        return cls(comm, rows, places)
+
+    @cached_property
+    def _order(self) -> np.ndarray | None:
+        """An order of elimination (m,), in space, where minimum degree leaves too much; None leaves it to SuperLU."""
+        if self._places is None or self._places.shape[1] < 3:
+            return None
+        return np.concatenate(dissected_graph(self._places, self.rows))
 
     @property
     def size(self) -> int:
@@ -125,7 +146,7 @@ class ScipyMatrix(SparseMatrix):
 
     def solver(self, choice: SolverChoice) -> ScipySolver:
         """A solver for A."""
-        return factored(self.rows, choice.prefix, choice.dim)
+        return factored(self.rows, choice.prefix, choice.dim, self._order)
 
     def resolvent(
         self, c: float, product: SparseMatrix | None, near_kernel: np.ndarray, choice: SolverChoice
@@ -133,14 +154,15 @@ class ScipyMatrix(SparseMatrix):
         """A solver for 1 + c A or B + c A."""
         assert product is None or isinstance(product, ScipyMatrix)
         added = scipy.sparse.eye_array(self.size, format="csr") if product is None else product.rows
-        return factored(scipy.sparse.csr_array(c * self.rows + added), choice.prefix, choice.dim, product is None)
+        order, symmetric = (self._order, True) if product is None else (None, False)
+        return factored(scipy.sparse.csr_array(c * self.rows + added), choice.prefix, choice.dim, order, symmetric)
 
     def modes(self, product: SparseMatrix | None, search: ModeSearch) -> np.ndarray:
         """The lowest modes, by ARPACK."""
         assert product is None or isinstance(product, ScipyMatrix)
         weight = scipy.sparse.eye_array(self.size, format="csr") if product is None else product.rows
         try:
-            factors = factored(scipy.sparse.csr_array(self.rows + search.shift * weight), search.prefix, 0)
+            factors = factored(scipy.sparse.csr_array(self.rows + search.shift * weight), search.prefix, 0, self._order)
             return _inverse_iteration(self.rows, weight, factors, search)
         except NotConverged as error:
             raise NotConverged(search.what, error.reason, search.remedy) from error

@@ -92,8 +92,15 @@ class SparseMatrix(ABC):
 
     @classmethod
     @abstractmethod
-    def of_rows(cls, comm: MPI.Comm, rows: scipy.sparse.csr_array) -> SparseMatrix:
-        """The symmetric matrix with these rows on this rank (m, size), each with an entry on the diagonal."""
+    def of_rows(cls, comm: MPI.Comm, rows: scipy.sparse.csr_array, places: np.ndarray | None = None) -> SparseMatrix:
+        """The symmetric matrix with these rows, each with an entry on the diagonal.
+
+        Args:
+            comm: the ranks.
+            rows: of this rank (m, size).
+            places: where its unknowns are in space, in steps of a grid (m, d), by which an order of elimination may be
+                found; None where that is not known.
+        """
 
     @property
     @abstractmethod

@@ -99,7 +99,7 @@ class ReversibleDiffusion:
 
     def matrix(self, rows: scipy.sparse.csr_array) -> SparseMatrix:
         """The symmetric matrix with these rows on this rank (m, size); collective."""
-        return self.library.of_rows(self.comm, rows)
+        return self.library.of_rows(self.comm, rows, self.grid.index)
 
     @cached_property
     def coarser(self) -> CoarserDiffusion | None:
