@@ -86,6 +86,30 @@ def test_the_package_is_not_needed_by_its_parts():
                 assert all(not alias.name.startswith("scaling_limits") for alias in node.names), f"{path}: use from"
 
 
+FENICSX = {"dolfinx", "ufl", "petsc4py", "slepc4py"}
+
+
+def imported_with(path):
+    """The libraries that a module imports when it is imported itself."""
+    found = set()
+    for node in ast.parse(path.read_text()).body:
+        if isinstance(node, ast.Import):
+            found |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            found.add(node.module.split(".")[0])
+    return found
+
+
+def test_what_needs_fenicsx_stays_in_its_rooms():
+    """Elsewhere pip's packages are enough: mpi4py too comes from particles.sampling.mpi there."""
+    for module, path in SOURCES.items():
+        libraries = imported_with(path)
+        if module.startswith("particles") or (module.startswith("cells") and not module.startswith("cells.fenicsx")):
+            assert not libraries & (FENICSX | {"mpi4py"}), module
+        assert "mpi4py" not in libraries or libraries & FENICSX, f"{module}: take MPI from particles.sampling.mpi"
+    assert imported_with(SOURCES["meshes.evaluation"]) >= {"dolfinx", "mpi4py"}
+
+
 def test_private_names_stay_at_home():
     """No module imports a name with an underscore from another one."""
     for module, path in SOURCES.items():

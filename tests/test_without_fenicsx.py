@@ -1,4 +1,4 @@
-"""What pip alone installs: tensors, coefficients and averages without FEniCSx and mpi4py, to the last bit as with them."""
+"""What pip alone installs: tensors, coefficients, averages and balls of finite number without FEniCSx and mpi4py, to the last bit as with them."""
 
 import os
 import subprocess
@@ -24,7 +24,8 @@ def results():
     from sympy import cos, pi, sin
 
     from scaling_limits.cells import averaged_dissipation, effective_coefficients, effective_tensor
-    from scaling_limits.particles import DirectedDissipation, MultiscalePotential, RotatorLattice
+    from scaling_limits.particles import DirectedDissipation, MultiscalePotential, PinnedBalls, RotatorLattice
+    from scaling_limits.pdes import FiniteSizeEquations
 
     plane = MultiscalePotential(
         2, 2, 0.5, lambda x: (x[0] ** 2 + x[1] ** 2) / 2,
@@ -43,8 +44,17 @@ def results():
         name: getattr(tensor, name) for name in ("value", "lower", "upper", "log_partition", "free_energy", "error")
     }
     found |= {"slope": slope.derivatives["temperature"], "line": slope.value}
-    found |= {name: getattr(coefficients, name)(points) for name in ("mobility", "free_energy", "drift", "noise")}
-    return found | {"averaged": averaged_dissipation(rotators)([[1.0, 2.0], [0.5, 0.1]])}
+    fields = {
+        f"of x: {name}": getattr(coefficients, name)(points) for name in ("mobility", "free_energy", "drift", "noise")
+    }
+    balls = PinnedBalls(n=30, mean=lambda x: x, std=lambda x: 1 + x)
+    lattice = FiniteSizeEquations.of(balls).solve([1e-3, 3e-3])
+    found |= {
+        "averaged": averaged_dissipation(rotators)([[1.0, 2.0], [0.5, 0.1]]),
+        "mean": lattice.mean,
+        "std": lattice.std,
+    }
+    return found | fields
 
 
 def test_numbers_are_the_same(tmp_path):

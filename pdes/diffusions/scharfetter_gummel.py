@@ -332,9 +332,7 @@ class ScharfetterGummel:
         Args:
             tail: places x, all on this rank (E,).
             head: places y, on any rank (E,).
-            across: for (x, y) and (y, x).
-            out: for (x, x).
-            back: for (y, y).
+            across: for (x, y) and (y, x); `out`: for (x, x); `back`: for (y, y).
         """
         comm, size, mine = self.grid.comm, self.grid.size, self.root.size
         start = self.grid.own.start
@@ -346,9 +344,8 @@ class ScharfetterGummel:
         rows = np.concatenate([tail, head[here], theirs]) - start
         columns = np.concatenate([head, tail[here], ours])
         diagonal = np.bincount(rows, np.concatenate([out, back[here], theirs_back]), mine)
-        own = np.arange(mine)
         entries = np.concatenate([across, across[here], theirs_across, diagonal])
-        places = np.concatenate([rows, own]), np.concatenate([columns, own + start])
+        places = np.concatenate([rows, np.arange(mine)]), np.concatenate([columns, start + np.arange(mine)])
         table = scipy.sparse.coo_array((entries, places), shape=(mine, size)).tocsr()
         table.sum_duplicates()
         return table

@@ -34,9 +34,9 @@ from scaling_limits.particles.support.progress import watched
 from ..time.chebyshev import RungeKuttaChebyshev
 from ..time.integration import Statistics, integrate
 from .correlated_lattice import correlated_rate
-from .energy_norm import EnergyNorm, hidden_by_rounding
-from .equations import exchanging, tolerance
+from .energy_norm import EnergyNorm, hidden_by_rounding, tolerance
 from .gaussian_expectations import expectations
+from .initial_data import exchanging
 from .solution import points_of
 
 # of mu^2 + sigma^2; what is left of sigma^2 below it is rounding

@@ -9,7 +9,6 @@ from scaling_limits.particles import InvalidArgument
 from scaling_limits.pdes import FokkerPlanck
 from scaling_limits.pdes.diffusions.hitting import chain_solver
 
-SAID = [pytest.mark.filterwarnings(f"ignore:{text}") for text in ("the solution", "rates", "the rate", "exp", "the init")]
 CELLS = {1: 40, 2: 16, 3: 7}
 # relative, of the largest value
 SAME = 1e-10
@@ -29,8 +28,8 @@ def free_energy(x):
     return 0.8 * np.cos(x).sum(axis=1) + 0.2 * np.sin(2 * x[:, 0])
 
 
-def near(place, radius=1.0):
-    return lambda x: ((x - place) ** 2).sum(axis=1) < radius**2
+def near(place):
+    return lambda x: ((x - place) ** 2).sum(axis=1) < (1.0 if x.shape[1] < 3 else 1.6) ** 2
 
 
 def equation(library, dim, periodic=False, **options):
@@ -68,15 +67,16 @@ def compare(quantity, *equations):
 
 
 def marked(test):
-    for mark in SAID:
-        test = mark(test)
-    return pytest.mark.serial(test)
+    """Cells are few, which is said."""
+    return pytest.mark.serial(pytest.mark.filterwarnings("ignore::scaling_limits.particles.errors.Unresolved")(test))
 
 
 @marked
 @pytest.mark.parametrize("name", QUANTITIES)
 @pytest.mark.parametrize(("dim", "periodic"), [(1, False), (2, (True, False)), (2, False), (3, True), (3, False)])
 def test_both_libraries_find_the_same(dim, periodic, name):
+    if name == "spectrum" and dim == 3 and periodic:
+        pytest.skip("as without periods, in more seconds")
     compare(QUANTITIES[name], *(equation(library, dim, periodic) for library in ("scipy", "petsc")))
 
 
@@ -96,14 +96,20 @@ def test_matrices_of_hitting_problems(monkeypatch, name):
     """Elsewhere chains of this size are eliminated: with matrices the same, by both libraries, and as by elimination."""
     eliminated = QUANTITIES[name](equation("scipy", 2))
     monkeypatch.setattr(chain_solver, "SETTINGS", chain_solver.ChainSettings(small=(0, 0, 0)))
-    compare(QUANTITIES[name], *(equation(library, 2) for library in ("scipy", "petsc")))
-    compare(lambda known: known if known is not None else QUANTITIES[name](equation("scipy", 2)), eliminated, None)
+    solved = QUANTITIES[name](equation("scipy", 2))
+    compare(np.asarray, solved, QUANTITIES[name](equation("petsc", 2)))
+    compare(np.asarray, solved, eliminated)
 
 
 @marked
 def test_long_times_know_the_slow_modes():
     """A double well of 15 sigma until t = 1e7, where resolvents need the slow modes of an eigensolver."""
-    wells = {"free_energy": lambda x: 1.5 * np.cos(2 * x).sum(axis=1), "temperature": 0.2, "mobility": 1.0, "rtol": 1e-6}
+    wells = {
+        "free_energy": lambda x: 1.5 * np.cos(2 * x).sum(axis=1),
+        "temperature": 0.2,
+        "mobility": 1.0,
+        "rtol": 1e-6,
+    }
 
     def late(fp):
         return fp.evolve(start, [1.0, 1e4, 1e7]).probabilities
