@@ -17,7 +17,7 @@ REMEDY = (
     "  apt install python3-dolfinx-real python3-slepc4py-real     (Debian 13 or newer, for the Python of the system)\n"
     "  conda install -c conda-forge fenics-dolfinx slepc4py 'petsc=*=real*'\n"
     "or run ./in-env python in a checkout of scaling-limits, which sets it up.\n"
-    "Samplers, effective tensors and coefficients, and averaged dissipations work without it."
+    "Samplers, effective tensors and coefficients, averaged dissipations, and FokkerPlanck in a box work without it."
 )
 
 

@@ -332,10 +332,11 @@ class ScharfetterGummel:
         Args:
             tail: places x, all on this rank (E,).
             head: places y, on any rank (E,).
-            across: for (x, y) and (y, x); `out`: for (x, x); `back`: for (y, y).
+            across: for (x, y) and (y, x).
+            out: for (x, x).
+            back: for (y, y).
         """
-        comm, size, mine = self.grid.comm, self.grid.size, self.root.size
-        start = self.grid.own.start
+        comm, size, mine, start = self.grid.comm, self.grid.size, self.root.size, self.grid.own.start
         owner = np.searchsorted(self.grid.ends, head, side="right") - 1
         abroad = [np.flatnonzero((owner == rank) & (rank != comm.rank)) for rank in range(comm.size)]
         received = comm.alltoall([(head[e], tail[e], across[e], back[e]) for e in abroad])
