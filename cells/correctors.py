@@ -4,22 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from dolfinx import fem
-from mpi4py import MPI
 from numpy.typing import ArrayLike, NDArray
 
+from scaling_limits.meshes.backend.fenicsx import needed_by
 from scaling_limits.particles import InvalidArgument, MultiscalePotential
 from scaling_limits.particles.errors import Unresolved, warn
+from scaling_limits.particles.sampling.mpi import MPI
 from scaling_limits.particles.sampling.ranks import communicator, on_all_ranks, same_on_all_ranks
 from scaling_limits.particles.support.checks import instance, real_array, relative_tolerance, shown
 
 from .fenicsx.level_tensor import LevelTensor
-from .fenicsx.petsc_recursion import PETScElements, PETScRecursion
+from .fenicsx.petsc_elements import PETScElements
 from .levels.scale_splitting import fingerprint, splitting_of
 from .recursion.recursion import Recursion
 from .recursion.settings import Allowances
+
+if TYPE_CHECKING:
+    from dolfinx import fem
 
 COARSE = 0.5  # relative error of a level that is no result
 
@@ -87,6 +91,7 @@ def correctors(
         InvalidArgument: wrong shapes or numbers out of range, or not the same on all ranks; a route together with
             cells, degree or options.
         NotConverged: a solve, or a tensor K_k, did not reach its tolerance.
+        MissingFEniCSx: it is not here.
 
     Warns:
         Unresolved: the error of a level on this mesh is above 0.5.
@@ -111,6 +116,8 @@ def correctors(
         degree=ours.degree, recursion="fast" if route is None else ours.name,
         petsc_options=sorted((str(key), repr(value)) for key, value in (ours.petsc_options or {}).items()),
     )  # fmt: skip
+    with needed_by("correctors"):
+        from .fenicsx.petsc_recursion import PETScRecursion
     splitting = splitting_of(potential)
     recursion = PETScRecursion(splitting, ours, tolerance, comm)
     fast_route = Recursion(splitting, Allowances(tolerance, splitting.levels, False)) if route is None else None

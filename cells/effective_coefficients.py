@@ -9,19 +9,18 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import sympy
-from dolfinx import fem
-from dolfinx.mesh import Mesh
-from mpi4py import MPI
 from numpy.typing import ArrayLike, NDArray
 
+from scaling_limits.meshes.backend.fenicsx import needed_by
 from scaling_limits.meshes.box import checked_bounds
-from scaling_limits.meshes.tensor_functions import tensor_and_scalar
 from scaling_limits.particles import InvalidArgument, MultiscalePotential
 from scaling_limits.particles.diffusions.multiscale_potential import points as checked_points
 from scaling_limits.particles.errors import NotConverged
+from scaling_limits.particles.sampling.mpi import MPI
 from scaling_limits.particles.sampling.ranks import communicator, on_all_ranks, same_on_all_ranks
 from scaling_limits.particles.support.archive import load_arrays, save_arrays, target
 from scaling_limits.particles.support.checks import flag, instance, integer, relative_tolerance, shown
@@ -32,6 +31,10 @@ from .levels.scale_splitting import fingerprint
 from .solvers.symmetric import composed, derivative_of_exponential, logarithm, packed, relative_distance, unpacked
 from .spaces.interpolation import chebyshev_coefficients, chebyshev_points, chebyshev_tail, chebyshev_values
 from .tensor_result import EffectiveTensor
+
+if TYPE_CHECKING:
+    from dolfinx import fem
+    from dolfinx.mesh import Mesh
 
 FIRST_DEGREE = 8
 MOST_POINTS = 20_000  # Chebyshev points, all directions together
@@ -152,7 +155,12 @@ class EffectiveCoefficients:
     def functions(self, mesh: Mesh, degree: int = 1) -> tuple[fem.Function, fem.Function]:
         """M, with values (d, d), and Psi as functions of continuous elements of a degree on a mesh in the box,
         for forms of one's own; collective.
+
+        Raises:
+            MissingFEniCSx: it is not here.
         """
+        with needed_by("functions of dolfinx"):
+            from scaling_limits.meshes.tensor_functions import tensor_and_scalar
         return tensor_and_scalar(mesh, degree, self.mobility, self.free_energy)
 
     def _checked(self, points: ArrayLike) -> NDArray[np.float64]:

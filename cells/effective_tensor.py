@@ -7,18 +7,19 @@ from dataclasses import dataclass, is_dataclass, replace
 
 import numpy as np
 import sympy
-from mpi4py import MPI
 from numpy.typing import ArrayLike
 
+from scaling_limits.meshes.backend.fenicsx import needed_by
 from scaling_limits.particles import InvalidArgument, MultiscalePotential
 from scaling_limits.particles.diffusions.multiscale_potential import points as checked_points
 from scaling_limits.particles.errors import NotConverged, Unresolved, warn
+from scaling_limits.particles.sampling.mpi import MPI
 from scaling_limits.particles.sampling.ranks import communicator, on_all_ranks, same_on_all_ranks
 from scaling_limits.particles.sampling.workers import default_workers
 from scaling_limits.particles.support.checks import flag, instance, integer, relative_tolerance, shown
 
 from .derivatives import checked_derivatives, derivatives_of
-from .fenicsx.petsc_recursion import PETScElements, PETScRecursion
+from .fenicsx.petsc_elements import PETScElements
 from .levels.results import LevelResult, joined
 from .levels.scale_splitting import ScaleSplitting, fingerprint, splitting_of
 from .recursion.recursion import Recursion
@@ -65,7 +66,8 @@ def effective_tensor(
             are at most ten times rtol, or 1e-8, times how far d log K_k/dp varies in the cells.
         route: `FiniteElements(...)` or `FourierGalerkin(...)` for all levels; None chooses by contrast, for each level.
             Where a route has one space, that is taken whatever its error. `PETScElements(...)` is the whole recursion
-            by UFL forms and PETSc, slow and independent: all ranks share each cell, and none is done by numpy.
+            by UFL forms and PETSc, slow and independent: all ranks share each cell, and none is done by numpy. It
+            needs FEniCSx, as no other does.
         workers: threads; None takes the cores that this process may use, shared among the ranks of `comm`.
         progress: show a progress bar, at a terminal, on rank 0.
         comm: communicator.
@@ -78,6 +80,7 @@ def effective_tensor(
             not the same on all ranks; V0 is not finite at a point.
         NotConverged: no space is fine enough for rtol, or the contrast is beyond the range of double precision; its
             `partial` is the tensor at all points, with its errors, and NaN where nothing is known.
+        MissingFEniCSx: `PETScElements` are asked for, and it is not here.
 
     Warns:
         Unresolved: the only space of a route leaves an error above rtol, or one that is not known.
@@ -184,6 +187,8 @@ def _computed(request: _Request, comm: MPI.Comm) -> tuple[EffectiveTensor, dict[
     first, numbers = splitting.distinct(1, points)
     mine = points[first][comm.rank :: comm.size]
     if isinstance(request.route, PETScElements):
+        with needed_by(request.route.name):
+            from .fenicsx.petsc_recursion import PETScRecursion
         petsc = PETScRecursion(splitting, request.route, request.rtol, comm)
         result, names = (
             petsc.effective(1, points),

@@ -8,19 +8,23 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from operator import attrgetter
+from typing import TYPE_CHECKING
 
 import numpy as np
-from dolfinx import fem
-from dolfinx.mesh import CellType, Mesh
-from mpi4py import MPI
 from numpy.typing import ArrayLike
 
 from scaling_limits.particles import InvalidArgument
+from scaling_limits.particles.sampling.mpi import MPI
 from scaling_limits.particles.sampling.ranks import communicator
 from scaling_limits.particles.support.checks import flag, integer, real_array, shown
 
+from .backend.fenicsx import needed_by
 from .signed_sums import signed_sums
 from .torus import torus
+
+if TYPE_CHECKING:
+    from dolfinx import fem
+    from dolfinx.mesh import CellType, Mesh
 
 BYTES = 100  # that a node needs at least on each rank, for what all ranks know of all nodes
 
@@ -47,6 +51,7 @@ def box(
 
     Raises:
         InvalidArgument: an empty box, too few cells, break points that do not lead from a_i to b_i.
+        MissingFEniCSx: it is not here.
     """
     limits = checked_bounds("bounds", bounds)
     if not isinstance(cells, list | tuple | np.ndarray) or len(cells) != len(limits):
@@ -197,6 +202,15 @@ class Grid:
         walls = ~np.array(self.periodic) & ((index == 0) | (index == np.array(self.shape) - 1))
         return np.asarray(np.prod(self.spacing) * 0.5 ** walls.sum(axis=1))
 
+    def holds(self, index: np.ndarray) -> np.ndarray:
+        """Whether places (..., d), beyond walls or not, are in the box; all are along periods."""
+        inside = np.ones(index.shape[:-1], dtype=bool)
+        for axis in range(self.dim):
+            if not self.periodic[axis]:
+                along = index[..., axis]
+                inside &= (along >= 0) & (along < self.shape[axis])
+        return inside
+
     def flat(self, index: np.ndarray) -> np.ndarray:
         """Places (..., d) as numbers in C order."""
         return np.ravel_multi_index(tuple(np.moveaxis(index, -1, 0)), self.shape)
@@ -218,12 +232,24 @@ class Grid:
 
     @cached_property
     def space(self) -> fem.FunctionSpace:
-        """Continuous elements of degree 1 on the mesh of the box; one degree of freedom for each node."""
+        """Continuous elements of degree 1 on the mesh of the box; one degree of freedom for each node.
+
+        Raises:
+            MissingFEniCSx: it is not here.
+        """
+        with needed_by("a function of dolfinx"):
+            from dolfinx import fem
         mesh = box(self.box, self.cells, periodic=self.periodic, comm=self.comm)
         return fem.functionspace(mesh, ("Lagrange", 1))
 
     def function(self, field: np.ndarray | Callable[[np.ndarray], np.ndarray], name: str) -> fem.Function:
-        """The finite element function of a field at all nodes, or of a function of their numbers (P,)."""
+        """The finite element function of a field at all nodes, or of a function of their numbers (P,).
+
+        Raises:
+            MissingFEniCSx: it is not here.
+        """
+        with needed_by("a function of dolfinx"):
+            from dolfinx import fem
         result = fem.Function(self.space, name=name)
         numbers = self.numbers(self.space.tabulate_dof_coordinates()[:, : self.dim])
         result.x.array[:] = field(numbers) if callable(field) else field[numbers]

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
-from mpi4py import MPI
+
+from scaling_limits.particles.sampling.mpi import MPI
 
 from .backend.process_memory import ProcessMemory
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import weakref
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
-from mpi4py import MPI
 
 from .exposed_memory import ExposedMemory
+
+if TYPE_CHECKING:
+    from mpi4py import MPI
 
 # values that are read from a rank at a time
 AT_ONCE = 2**24

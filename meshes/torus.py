@@ -2,35 +2,25 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-import basix.ufl
 import numpy as np
-import ufl
-from dolfinx import fem
-from dolfinx.mesh import CellType, Mesh
-from mpi4py import MPI
 from numpy.typing import ArrayLike
 
 from scaling_limits.particles import InvalidArgument
+from scaling_limits.particles.sampling.mpi import MPI
 from scaling_limits.particles.support.checks import flag, real_array, shown
 
-from .backend import compat
+from .backend.fenicsx import needed_by
 
-# each box of the grid is divided into these cells, given by its corners, which are numbered with x fastest
-INTERVAL = ((0, 1),)
-TRIANGLES = ((0, 1, 3), (0, 2, 3))
-TETRAHEDRA = tuple((0, a, a | b, 7) for a, b in itertools.permutations((1, 2, 4), 2))
-SUBDIVISIONS = {
-    CellType.interval: INTERVAL,
-    CellType.triangle: TRIANGLES,
-    CellType.quadrilateral: ((0, 1, 2, 3),),
-    CellType.tetrahedron: TETRAHEDRA,
-    CellType.hexahedron: (tuple(range(8)),),
-}
-DIMENSIONS = {kind: max(map(max, corners)).bit_length() for kind, corners in SUBDIVISIONS.items()}
-BOXES = (CellType.interval, CellType.quadrilateral, CellType.hexahedron)
+if TYPE_CHECKING:
+    from dolfinx import fem
+    from dolfinx.mesh import CellType, Mesh
+
+# the dimension of each kind of cell, by its name in dolfinx, and those that are boxes, by the dimension
+DIMENSIONS = {"interval": 1, "triangle": 2, "quadrilateral": 2, "tetrahedron": 3, "hexahedron": 3}
+BOXES = ("interval", "quadrilateral", "hexahedron")
 
 
 def torus(
@@ -59,6 +49,7 @@ def torus(
 
     Raises:
         InvalidArgument: too few cells, break points that do not increase from 0, or a cell type of another dimension.
+        MissingFEniCSx: it is not here.
     """
     if not isinstance(cells, list | tuple | np.ndarray):
         raise InvalidArgument("cells", f"must be a list with an entry for each direction, not {shown(cells)}")
@@ -66,14 +57,16 @@ def torus(
     dim = len(nodes)
     if dim not in (1, 2, 3):
         raise InvalidArgument("cells", f"must have 1, 2 or 3 directions, not {dim}")
-    kind = BOXES[dim - 1] if cell_type is None else cell_type
+    kind = BOXES[dim - 1] if cell_type is None else str(getattr(cell_type, "name", None))
     if DIMENSIONS.get(kind) != dim:
-        raise InvalidArgument("cell_type", f"must be a CellType of dimension {dim}, not {kind!r}")
+        raise InvalidArgument("cell_type", f"must be a CellType of dimension {dim}, not {cell_type!r}")
     wraps = _wraps(periodic, dim)
     counts = np.array([len(axis) - 1 for axis in nodes])
     if (counts[wraps] < 3).any():
         raise InvalidArgument("cells", f"must be at least 3 in each periodic direction, not {counts.tolist()}")
-    return _build(nodes, counts, wraps, kind, comm)
+    with needed_by("torus"):
+        from .backend.periodic_meshes import periodic_mesh
+    return periodic_mesh(nodes, counts, wraps, kind, comm)
 
 
 def draw_space(mesh: Mesh, degree: int, shape: tuple[int, ...] = ()) -> fem.FunctionSpace:
@@ -87,37 +80,9 @@ def draw_space(mesh: Mesh, degree: int, shape: tuple[int, ...] = ()) -> fem.Func
     Returns:
         The space; interpolate the field into it before `dolfinx.plot.vtk_mesh` or `VTXWriter`.
     """
+    with needed_by("draw_space"):
+        from dolfinx import fem
     return fem.functionspace(mesh, ("Discontinuous Lagrange", degree, shape))
-
-
-def _build(nodes: list[np.ndarray], counts: np.ndarray, wraps: np.ndarray, kind: CellType, comm: MPI.Comm) -> Mesh:
-    dim = len(nodes)
-    subdivision = np.array(SUBDIVISIONS[kind])
-    corners = np.array([corner[::-1] for corner in itertools.product((0, 1), repeat=dim)])  # x fastest
-    vertices = np.where(wraps, counts, counts + 1)
-    box_strides = np.concatenate([[1], np.cumprod(counts[:-1])])
-    vertex_strides = np.concatenate([[1], np.cumprod(vertices[:-1])])
-
-    def anchors(boxes: np.ndarray) -> np.ndarray:
-        return (boxes[:, None] // box_strides) % counts
-
-    def domain() -> ufl.Mesh:
-        return ufl.Mesh(basix.ufl.element("Lagrange", kind.name, 1, shape=(dim,)))
-
-    if comm.rank == 0:
-        boxes = anchors(np.arange(counts.prod()))
-        numbers = ((boxes[:, None, :] + corners) % vertices) @ vertex_strides
-        topology = numbers[:, subdivision].reshape(-1, subdivision.shape[1])
-        at = np.stack(np.unravel_index(np.arange(vertices.prod()), vertices, order="F"), axis=1)
-        x = np.stack([axis[at[:, i]] for i, axis in enumerate(nodes)], axis=1)
-    else:
-        topology, x = np.zeros((0, subdivision.shape[1]), dtype=np.int64), np.zeros((0, dim))
-    # the topology comes from a mesh whose vertices are identified; its coordinates, torn at the seam, are replaced
-    wrapped = compat.create_mesh(comm, topology.astype(np.int64), np.ascontiguousarray(x), domain())
-    box, part = np.divmod(np.asarray(wrapped.topology.original_cell_index, dtype=np.int64), len(subdivision))
-    places = anchors(box)[:, None, :] + corners[subdivision[part]]
-    unwrapped = np.stack([axis[places[..., i]] for i, axis in enumerate(nodes)], axis=-1)
-    return compat.replace_geometry(wrapped, unwrapped, domain())
 
 
 def _break_points(direction: int, value: ArrayLike) -> np.ndarray:

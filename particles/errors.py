@@ -67,6 +67,10 @@ class NotConverged(RuntimeError):
         return again, (self.what, self.reason, self.remedy)
 
 
+class MissingFEniCSx(ImportError):
+    """Something was asked for that needs FEniCSx, which is missing or too old; the message says how to get it."""
+
+
 class Unstable(RuntimeError):
     """A path has left all bounds, because the time step was too large where it went."""
 

@@ -13,7 +13,7 @@ GRAPH = imports(SOURCES)
 PACKAGES = ("particles", "meshes", "cells", "pdes")
 ROOMS = {
     "particles": ("errors", "support", "sampling", ("pinned_balls", "diffusions", "rotators"), "top"),
-    "meshes": ("backend", "top", "files"),
+    "meshes": ("backend", "linear_algebra", "top", "files"),
     "cells": ("spaces", "solvers", "levels", ("recursion", "fenicsx"), "top"),
     "pdes": ("time", ("pinned_balls", "diffusions", "rotators"), "top"),
 }
@@ -84,6 +84,30 @@ def test_the_package_is_not_needed_by_its_parts():
                 assert node.level or first != "scaling_limits" or rest.partition(".")[0] in PACKAGES, path
             if isinstance(node, ast.Import):
                 assert all(not alias.name.startswith("scaling_limits") for alias in node.names), f"{path}: use from"
+
+
+FENICSX = {"dolfinx", "ufl", "petsc4py", "slepc4py"}
+
+
+def imported_with(path):
+    """The libraries that a module imports when it is imported itself."""
+    found = set()
+    for node in ast.parse(path.read_text()).body:
+        if isinstance(node, ast.Import):
+            found |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            found.add(node.module.split(".")[0])
+    return found
+
+
+def test_what_needs_fenicsx_stays_in_its_rooms():
+    """Elsewhere pip's packages are enough: mpi4py too comes from particles.sampling.mpi there."""
+    for module, path in SOURCES.items():
+        libraries = imported_with(path)
+        if module.startswith("particles") or (module.startswith("cells") and not module.startswith("cells.fenicsx")):
+            assert not libraries & (FENICSX | {"mpi4py"}), module
+        assert "mpi4py" not in libraries or libraries & FENICSX, f"{module}: take MPI from particles.sampling.mpi"
+    assert imported_with(SOURCES["meshes.evaluation"]) >= {"dolfinx", "mpi4py"}
 
 
 def test_private_names_stay_at_home():

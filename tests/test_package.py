@@ -44,7 +44,7 @@ def test_packages_are_attributes():
 
 
 def test_particles_need_no_fenicsx():
-    code = "import sys; sys.modules['dolfinx'] = None\nimport scaling_limits as s; print(s.particles.PinnedBalls)\ns.pdes.FokkerPlanck"
+    code = "import sys; sys.modules['dolfinx'] = None\nimport scaling_limits as s; print(s.particles.PinnedBalls)\ns.pdes.BilliardEquations"
     done = run(code)
     assert "PinnedBalls" in done.stdout
     assert "conda install" in done.stderr

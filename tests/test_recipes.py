@@ -169,6 +169,8 @@ IN_DEBIAN = {
 # what conda brings along with others, or has no need of
 DEBIAN_ONLY = {"python3-adios2-mpi", "python3-venv", "xvfb", "xauth", "libgl1-mesa-dri", "libopenblas0-pthread"}
 IN_CONDA = {"gmsh": "python-gmsh"}
+# comes with fenics-dolfinx there, of the same version
+WITH_DOLFINX = {"fenics-basix"}
 NOT_IN_PYPI = {
     "python",
     "pip",
@@ -195,7 +197,7 @@ def conda():
 def pypi():
     extras = PROJECT["optional-dependencies"]
     asked = bounds([*PROJECT["dependencies"], *extras["pictures"], *extras["files"]])
-    return {IN_CONDA.get(name, name): bound for name, bound in asked.items()}
+    return {IN_CONDA.get(name, name): bound for name, bound in asked.items() if name not in WITH_DOLFINX}
 
 
 def recipe():

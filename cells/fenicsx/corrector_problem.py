@@ -21,8 +21,8 @@ from dolfinx.mesh import Mesh, exterior_facet_indices
 from numpy.typing import NDArray
 from petsc4py import PETSc
 
+from scaling_limits.meshes.backend.mesh_quadrature import MeshQuadrature
 from scaling_limits.meshes.backend.petsc_solvers import configured, lu_options
-from scaling_limits.meshes.backend.quadrature import MeshQuadrature
 from scaling_limits.particles import InvalidArgument
 from scaling_limits.particles.errors import NotConverged
 from scaling_limits.particles.sampling.ranks import on_all_ranks, same_on_all_ranks

@@ -6,9 +6,8 @@ the interpolation of log K_k between samples of y_k, are the same.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
-from typing import ClassVar
+from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 from dolfinx import fem
@@ -16,10 +15,8 @@ from dolfinx.mesh import Mesh
 from mpi4py import MPI
 
 from scaling_limits.meshes import torus
-from scaling_limits.meshes.backend.quadrature import MeshQuadrature
-from scaling_limits.particles import InvalidArgument
+from scaling_limits.meshes.backend.mesh_quadrature import MeshQuadrature
 from scaling_limits.particles.errors import NotConverged
-from scaling_limits.particles.support.checks import integer
 
 from ..levels.cells import largest_contrast
 from ..levels.results import LevelResult, Samples, Sensitivities, differences, joined
@@ -28,6 +25,7 @@ from ..solvers.symmetric import derivative_of_logarithm, logarithm, relative_dis
 from ..spaces.interpolation import grid, trial_points
 from .corrector_problem import CorrectorProblem
 from .level_tensor import LevelTensor
+from .petsc_elements import PETScElements
 
 COUNTS = (5, 7, 9, 11, 13, 15, 17, 21, 25, 33)  # samples in a sampled component of y_k
 TRIALS = 3  # points between the samples at which the interpolation is tried
@@ -36,37 +34,6 @@ SMALLEST = 1e-20  # tolerance of conjugate gradients where derivatives are wante
 SOLVER = 0.01  # part of rtol that conjugate gradients may leave
 
 ScalarField = Callable[[np.ndarray], np.ndarray]
-
-
-@dataclass(frozen=True)
-class PETScElements:
-    """Route of cell problems: Lagrange elements of dolfinx on meshes of tori, one after the other, solved by PETSc.
-
-    Every cell is solved with this degree and with the next one, whose difference is the error of the first.
-
-    Args:
-        degree: polynomial degree, 1 to 8.
-        cells: number of cells of the mesh in each direction, at least 3.
-        petsc_options: of the solver of the preconditioner, see `CorrectorProblem`.
-
-    Raises:
-        InvalidArgument: numbers out of range, or no options.
-    """
-
-    name: ClassVar[str] = "PETSc elements"
-    degree: int = 4
-    cells: int = 16
-    petsc_options: Mapping[str, object] | None = field(default=None, hash=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "degree", integer("degree", self.degree, 1, 8))
-        object.__setattr__(self, "cells", integer("cells", self.cells, 3))
-        if self.petsc_options is not None and not isinstance(self.petsc_options, Mapping):
-            raise InvalidArgument("petsc_options", f"must be a dictionary, not {type(self.petsc_options).__name__}")
-
-    def description(self) -> str:
-        """Name of the space."""
-        return f"elements of degree {self.degree} on {self.cells} cells, PETSc"
 
 
 class PETScRecursion:

@@ -9,9 +9,9 @@ error of its samples. A cell in which one of them is larger than allowed gets a 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import numpy as np
-from mpi4py import MPI
 
 from scaling_limits.particles.support.progress import watched
 
@@ -26,6 +26,9 @@ from .interpolation_errors import LEAST, errors_between
 from .refinement import CellSolver, Solved
 from .search import Place, Reason, explained
 from .settings import MOST_SAMPLES, SAMPLE_COUNTS, Allowances
+
+if TYPE_CHECKING:
+    from mpi4py import MPI
 
 TRIALS = 5  # points between the samples at which the interpolation is tried; the last where a scan finds the worst
 SEEN = 1e-10  # what a scan finds because of rounding

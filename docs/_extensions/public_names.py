@@ -8,7 +8,10 @@ from sphinx import addnodes
 from sphinx.application import Sphinx
 
 PACKAGES = ("particles", "meshes", "cells", "pdes")
-ERRORS = "InvalidArgument", "NotConverged", "Unstable", "Unresolved", "AssumptionWarning", "LongRun", "NoDisplay"
+ERRORS = (
+    "InvalidArgument", "NotConverged", "MissingFEniCSx", "Unstable",
+    "Unresolved", "AssumptionWarning", "LongRun", "NoDisplay",
+)  # fmt: skip
 RETURNED = {
     "Transition": "transitions.transition",
     "VectorField": "transitions.currents",

@@ -1,23 +1,24 @@
-"""PETSc solvers with options of their own (a prefix, nothing left in the global database), and direct solves."""
+"""PETSc solvers with options of their own (a prefix, nothing left in the global database)."""
 
 from __future__ import annotations
 
 import ctypes
 from collections.abc import Mapping
-from functools import cached_property
 
-import numpy as np
-from dolfinx import fem
-from dolfinx.fem import petsc as fem_petsc
 from mpi4py import MPI
 from petsc4py import PETSc
 
 from scaling_limits.particles import InvalidArgument
 from scaling_limits.particles.errors import NotConverged
 
+from .options import checked_options
+
 FACTORING = (71, 76, 81)  # PETSc: zero pivots of LU and Cholesky, and what external packages say of them
 # unknowns; the factors of larger three-dimensional matrices fill up
 LARGEST_LU_3D, LARGEST_CHOLESKY_3D = 60_000, 20_000
+# the last front as the others: to share it out by ScaLAPACK costs more than it saves; approximate minimum fill, on one
+# rank: the whole analysis and factorisation take a third of the time of the default order (docs/cost.md)
+MUMPS_CHOLESKY: dict[str, object] = {"mat_mumps_icntl_13": 1, "mat_mumps_icntl_28": 1, "mat_mumps_icntl_7": 2}
 
 
 def configured(
@@ -86,8 +87,7 @@ def symmetric_options(comm: MPI.Comm, dim: int, size: int) -> dict[str, object]:
         return {"ksp_type": "cg", "pc_type": "gamg", "ksp_rtol": 1e-13, "ksp_norm_type": "natural", "ksp_max_it": 300}
     package = "mumps" if comm.size > 1 else "cholmod" if PETSc.Sys.hasExternalPackage("cholmod") else "petsc"
     options: dict[str, object] = {"ksp_type": "preonly", "pc_type": "cholesky", "pc_factor_mat_solver_type": package}
-    # the last front as the others: to share it out by ScaLAPACK costs more than it saves (docs/cost.md)
-    return options | ({"mat_mumps_icntl_13": 1} if package == "mumps" else {})
+    return options | (MUMPS_CHOLESKY if package == "mumps" else {})
 
 
 def general_options(comm: MPI.Comm, dim: int, size: int) -> dict[str, object]:
@@ -105,72 +105,3 @@ def _used(option: str) -> bool:
     answer = ctypes.c_int(1)
     ctypes.CDLL(PETSc.__file__).PetscOptionsUsed(None, option.encode(), ctypes.byref(answer))
     return bool(answer.value & 0xFF)  # PetscBool is an enum or, in newer versions, a C bool
-
-
-def checked_options(petsc_options: object) -> dict[str, object]:
-    """Return options by their names; none where there are none.
-
-    Raises:
-        InvalidArgument: no dictionary, or names that are no texts.
-    """
-    if petsc_options is None:
-        return {}
-    if not isinstance(petsc_options, Mapping) or not all(isinstance(name, str) and name for name in petsc_options):
-        raise InvalidArgument(
-            "petsc_options", f"must be a dictionary such as {{'ksp_type': 'cg'}}, not {petsc_options!r}"
-        )
-    return dict(petsc_options)
-
-
-class DirectSolver:
-    """A matrix that is assembled again and again from one form, and its factors.
-
-    Args:
-        form: the compiled bilinear form.
-        prefix: of the PETSc options of this solver.
-        petsc_options: options that take precedence, without the prefix.
-    """
-
-    def __init__(self, form: fem.Form, prefix: str, petsc_options: Mapping[str, object] | None = None) -> None:
-        self._form = form
-        self.matrix = fem_petsc.create_matrix(form)
-        self.matrix.setOption(PETSc.Mat.Option.NEW_NONZERO_ALLOCATION_ERR, True)
-        self._right, self._left = self.matrix.createVecs()
-        self._prefix, self._options = prefix, checked_options(petsc_options)
-
-    @cached_property
-    def ksp(self) -> PETSc.KSP:
-        """The solver, made when the matrix has values."""
-        # matrices of an interval have a narrow band in their natural order, and no ordering is better
-        options = lu_options(self.matrix, pc_factor_mat_ordering_type="natural", pc_factor_shift_type="none")
-        return configured(self.matrix, self._prefix, options, self._options)
-
-    def assemble(self) -> None:
-        """Assemble the matrix anew."""
-        self.matrix.zeroEntries()
-        fem_petsc.assemble_matrix(self.matrix, self._form)
-        self.matrix.assemble()
-
-    def solve(self, right_hand_side: np.ndarray) -> np.ndarray:
-        """Return the solution on the rows of this rank; NaN where the solver failed.
-
-        Args:
-            right_hand_side: on the rows of this rank.
-        """
-        self._right.array[:] = right_hand_side
-        self.ksp.solve(self._right, self._left)
-        if self.ksp.getConvergedReason() < 0:
-            return np.full(right_hand_side.shape, np.nan)
-        return self._left.array.copy()
-
-    def row(self, row: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return the columns (numbered over all ranks) and the values of a row of this rank."""
-        columns, values = self.matrix.getRow(row + self.matrix.getOwnershipRange()[0])
-        return columns.copy(), values.copy()
-
-    def replace_rows(self, rows: list[int], values: list[np.ndarray]) -> None:
-        """Put new values on the pattern of some rows of this rank; collective, with none on most ranks."""
-        patterns = [self.row(row)[0] for row in rows]
-        for row, pattern, new in zip(rows, patterns, values):
-            self.matrix.setValues(row + self.matrix.getOwnershipRange()[0], pattern, new)
-        self.matrix.assemble()

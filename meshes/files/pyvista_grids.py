@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from mpi4py import MPI
 
 from scaling_limits.particles.sampling.ranks import on_all_ranks
 
+from .drawing import drawn
 from .frames import Frames
 from .vtkhdf import Piece, on_rank_0, piece_of, values_of
+
+if TYPE_CHECKING:
+    from mpi4py import MPI
 
 
 def pyvista_grids(comm: MPI.Comm, frames: Frames) -> Any:
@@ -30,7 +33,7 @@ def pyvista_grids(comm: MPI.Comm, frames: Frames) -> Any:
     on_all_ranks(comm, _pyvista)
     pieces: list[Piece] = []
     steps: list[list[np.ndarray]] = []
-    for index, function in enumerate(frames.drawn()):
+    for index, function in enumerate(drawn(frames)):
         if index == 0:
             on_rank_0(comm, piece_of(function), pieces.append)
         steps.append([])

@@ -11,12 +11,14 @@ import re
 import resource
 import tempfile
 from pathlib import Path
-
-from mpi4py import MPI
+from typing import TYPE_CHECKING
 
 from scaling_limits.particles.sampling.ranks import on_all_ranks
 
 from .frames import Frames
+
+if TYPE_CHECKING:
+    from mpi4py import MPI
 
 # bytes of a number, and of what a file has besides; text has at least as many
 NUMBER, BESIDES = 8, 2**16

@@ -17,6 +17,7 @@ from mpi4py import MPI
 
 from scaling_limits.particles.sampling.ranks import on_all_ranks
 
+from .drawing import drawn
 from .frames import Frames
 
 Piece = dict[str, np.ndarray]
@@ -78,7 +79,7 @@ def write_vtkhdf(comm: MPI.Comm, path: Path, frames: Frames) -> None:
 
     try:
         file = on_all_ranks(comm, opened)
-        for index, function in enumerate(frames.drawn()):
+        for index, function in enumerate(drawn(frames)):
             if index == 0:
                 _start(file)
                 on_rank_0(comm, piece_of(function), lambda piece: _add_piece(file, piece))

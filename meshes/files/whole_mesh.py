@@ -14,7 +14,7 @@ from ..backend.compat import create_mesh, replace_geometry
 from ..cell_maps import CellMap
 from ..node_order import NodeOrder
 from ..spread_functions import SpreadSpace
-from .frames import torn
+from .drawing import torn
 
 
 @dataclass(frozen=True, eq=False)

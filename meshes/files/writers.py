@@ -16,6 +16,7 @@ from scaling_limits.particles import InvalidArgument
 from scaling_limits.particles.sampling.ranks import on_all_ranks, same_on_all_ranks
 from scaling_limits.particles.support.archive import target
 
+from .drawing import drawn
 from .frames import Frames
 from .room import check_room, check_whole
 from .vtkhdf import write_vtkhdf
@@ -81,7 +82,7 @@ def _vtx(comm: MPI.Comm, path: Path, frames: Frames) -> None:
     # a folder takes the place of a file
     on_all_ranks(comm, lambda: path.unlink() if comm.rank == 0 and path.is_file() else None)
     writer = None
-    for time, function in zip(_times(frames), frames.drawn()):
+    for time, function in zip(_times(frames), drawn(frames)):
         if writer is None:
             writer = VTXWriter(comm, str(path), [function], engine="BP4")
         writer.write(float(time))
@@ -91,13 +92,13 @@ def _vtx(comm: MPI.Comm, path: Path, frames: Frames) -> None:
 
 def _pvd(comm: MPI.Comm, path: Path, frames: Frames) -> None:
     with VTKFile(comm, str(path), "w") as file:
-        for time, function in zip(_times(frames), frames.drawn()):
+        for time, function in zip(_times(frames), drawn(frames)):
             file.write_function(function, float(time))
 
 
 def _xdmf(comm: MPI.Comm, path: Path, frames: Frames) -> None:
     with XDMFFile(comm, str(path), "w") as file:
-        for index, (time, function) in enumerate(zip(_times(frames), frames.drawn("vertices"))):
+        for index, (time, function) in enumerate(zip(_times(frames), drawn(frames, "vertices"))):
             if index == 0:
                 file.write_mesh(function.function_space.mesh)
             file.write_function(function, float(time))

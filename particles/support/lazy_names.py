@@ -10,17 +10,19 @@ from __future__ import annotations
 import ast
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from importlib import import_module
 from importlib.util import resolve_name
 from typing import Any
 
 
-def lazy_names(package: str, first: str | None = None) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
+def lazy_names(package: str, needing: str | None = None) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
     """The `__getattr__` and `__dir__` of a package.
 
     Args:
         package: its name, `__name__` in its `__init__`.
-        first: a module that is imported before any other, which raises ImportError where something is missing.
+        needing: a module whose `needed_by(name)` is the context of imports that fail where a library is missing, and
+            says so; None for none.
 
     Returns:
         Both functions. Names of modules of the package are found as well.
@@ -30,10 +32,9 @@ def lazy_names(package: str, first: str | None = None) -> tuple[Callable[[str], 
     def found(name: str) -> Any:
         if name not in origins:
             return _module(package, name)
-        if first is not None:
-            import_module(first)
         module, original = origins[name]
-        value = getattr(import_module(module), original)
+        with nullcontext() if needing is None else import_module(needing).needed_by(f"{package}.{name}"):
+            value = getattr(import_module(module), original)
         # so that nobody asks again
         setattr(sys.modules[package], name, value)
         return value

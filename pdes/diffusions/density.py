@@ -9,11 +9,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 from operator import attrgetter
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
-from dolfinx import fem
-from mpi4py import MPI
 from numpy.typing import ArrayLike
 
 from scaling_limits.meshes.box import Grid
@@ -32,6 +30,10 @@ from .output.grid_dataset import grid_dataset
 from .output.quantities import DENSITY, MASS
 from .output.written import Written
 from .problem import ReversibleDiffusion
+
+if TYPE_CHECKING:
+    from dolfinx import fem
+    from mpi4py import MPI
 
 # the logarithm of a density that is as good as 0
 FLOOR = -700.0

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 from operator import attrgetter
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-from mpi4py import MPI
 
 from scaling_limits.meshes.box import Grid
 from scaling_limits.meshes.files.frames import Frames
@@ -30,6 +29,9 @@ from .output.written import Written
 from .problem import ReversibleDiffusion
 from .snapshots.moments import Moments
 from .snapshots.stream import FileRows, streamed
+
+if TYPE_CHECKING:
+    from mpi4py import MPI
 
 ARRAYS = ("times", "probabilities", "relative_entropy")
 

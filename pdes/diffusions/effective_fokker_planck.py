@@ -7,22 +7,25 @@ from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from functools import cached_property
 from operator import attrgetter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from dolfinx.mesh import Mesh
-from mpi4py import MPI
 from numpy.typing import ArrayLike
 
 from scaling_limits.cells.effective_coefficients import EffectiveCoefficients, effective_coefficients
+from scaling_limits.meshes.backend.fenicsx import needed_by
 from scaling_limits.meshes.box import checked_bounds
 from scaling_limits.particles import EffectiveLangevin, InvalidArgument, MultiscalePotential
 from scaling_limits.particles.sampling.ranks import on_all_ranks
 from scaling_limits.particles.support.checks import flag
 
 from .coefficients import check_periods
+from .domain import check_domain
 from .fokker_planck import ReversibleFokkerPlanck
-from .on_a_mesh.checked_mesh import check_domain, extent
+
+if TYPE_CHECKING:
+    from dolfinx.mesh import Mesh
+    from mpi4py import MPI
 
 # least tolerance that the cell problems are asked for
 LEAST_RTOL = 1e-12
@@ -47,6 +50,8 @@ class EffectiveFokkerPlanck(ReversibleFokkerPlanck):
             around it.
         comm: the ranks that share the work; None takes those of the mesh, or all.
         petsc_options: of the linear solver of evolutions and hitting problems, without prefix.
+        linear_algebra: the library that solves in a box, "petsc" or "scipy" (on one rank); None takes PETSc where it is
+            installed.
 
     Raises:
         InvalidArgument: an argument out of range; later, coefficients that are not periodic where the box is.
@@ -66,6 +71,7 @@ class EffectiveFokkerPlanck(ReversibleFokkerPlanck):
     progress: bool = False
     comm: MPI.Comm = field(default=None, repr=False)
     petsc_options: dict[str, Any] | None = field(default=None, repr=False)
+    linear_algebra: str | None = None
 
     def __post_init__(self) -> None:
         self._take_ranks()
@@ -112,6 +118,8 @@ class EffectiveFokkerPlanck(ReversibleFokkerPlanck):
         if self.mesh is None:
             assert self.box is not None
             return self.box
+        with needed_by("an equation on a mesh"):
+            from .on_a_mesh.checked_mesh import extent
         box = extent(self.mesh)
         on_all_ranks(self.comm, lambda: self.potential.check_inside("mesh", box.T))
         return box

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -77,25 +76,25 @@ class ReversibleSystem:
     """The equation d_t s = -S s, with the probabilities r = sqrt(m) s >= 0 (a `density_integrator.DensitySystem`).
 
     Args:
+        equation: whose library solves, with its options.
         chain: S and m; its sets kill, so that the mass falls.
         choice: of the steps, which says how exact the solves must be.
-        petsc_options: of the linear solver, without prefix.
         solves: with each matrix, as far as is known before.
     """
 
     def __init__(
-        self, chain: KilledChain, choice: StepChoice, petsc_options: dict[str, Any] | None, solves: float = 0.0
+        self, equation: ReversibleDiffusion, chain: KilledChain, choice: StepChoice, solves: float = 0.0
     ) -> None:
         generator = chain.generator
         self._choice, self._comm, self._root = choice, generator.grid.comm, generator.root
         allowed = SETTINGS.exact_steps if choice.rtol is None else SETTINGS.exact * choice.rtol
-        matrix = chain.matrix()
+        matrix = equation.matrix(chain.rows())
         grid = generator.grid
         # on a line the natural order is the best, and on several ranks the solver has its own
         order = dissected(grid.shape) if grid.dim > 1 and grid.comm.size == 1 else None
         resolvents = Resolvents(
-            matrix, generator.root, grid.dim, "fokker_planck_", petsc_options, allowed=allowed, order=order,
-            solves=solves,
+            matrix, generator.root, grid.dim, "fokker_planck_", equation.petsc_options, allowed=allowed,
+            order=order, solves=solves,
         )  # fmt: skip
         self.resolvents = DeflatedResolvents(chain, matrix, resolvents)
         self._partition, self._kills = self._sum(self._root**2), bool(chain.sets)
@@ -219,7 +218,7 @@ def evolve(
             grid.signed_sums(np.log1p(chain.killing)).ravel() / SETTINGS.same_killing,
         ])  # fmt: skip
         keeper = Checkpoint(checkpoint, every, grid, _problem(equation, snapshots, choice), traits)
-    system = ReversibleSystem(chain, choice, equation.petsc_options, _solves(snapshots, choice))
+    system = ReversibleSystem(equation, chain, choice, _solves(snapshots, choice))
     integrator = DensityIntegrator(system, choice)
     stops, kept = _with_stops(snapshots, system.resolvents.fastest)
     start = system.start(probabilities)

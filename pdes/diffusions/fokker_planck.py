@@ -7,43 +7,45 @@ from collections.abc import Callable, Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from functools import cached_property
 from operator import attrgetter
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-from dolfinx import fem
-from dolfinx.mesh import Mesh
-from mpi4py import MPI
 from numpy.typing import ArrayLike
 
-from scaling_limits.meshes.spread_values import Uniform
+from scaling_limits.meshes.backend.fenicsx import needed_by
 from scaling_limits.particles import InvalidArgument
-from scaling_limits.particles.errors import Unresolved, warn
 from scaling_limits.particles.sampling.ranks import communicator, on_all_ranks, same_on_all_ranks
 from scaling_limits.particles.support.checks import integer
 
 from ..time.resolvents import RESOLVENT4, ResolventScheme
 from .coefficients import Coefficients, check_periods, checked_coefficients
-from .density import FLOOR, Density
+from .density import Density
 from .density_evolution import DensityEvolution
+from .domain import check_domain, not_on_a_mesh, ranks_of
 from .evolution import evolve
 from .given_coefficients import equation_of
 from .hitting.fields import ScalarField
 from .hitting.problems import committor, passage_time, poisson
 from .hitting.target_sets import indicator
-from .on_a_mesh.checked_mesh import check_domain, not_on_a_mesh, ranks_of
-from .on_a_mesh.density import MeshDensity
-from .on_a_mesh.density_evolution import MeshDensityEvolution
-from .on_a_mesh.elliptic.fields import MeshField
-from .on_a_mesh.elliptic.first_passage import MeshFirstPassage, MeshQuasiStationary
-from .on_a_mesh.elliptic.sets import GivenSet
-from .on_a_mesh.elliptic.transition import MeshTransition
-from .on_a_mesh.functions import functions
-from .on_a_mesh.solvers import MeshSolvers
-from .problem import ReversibleDiffusion, integral, points_per_direction
+from .problem import ReversibleDiffusion
 from .spectrum import Modes, slowest
+from .stationary import stationary
 from .transitions.first_passage import FirstPassage, first_passage
 from .transitions.quasi_stationary import QuasiStationary, quasi_stationary
 from .transitions.transition import Transition, transition
+
+if TYPE_CHECKING:
+    from dolfinx import fem
+    from dolfinx.mesh import Mesh
+    from mpi4py import MPI
+
+    from .on_a_mesh.density import MeshDensity
+    from .on_a_mesh.density_evolution import MeshDensityEvolution
+    from .on_a_mesh.elliptic.fields import MeshField
+    from .on_a_mesh.elliptic.first_passage import MeshFirstPassage, MeshQuasiStationary
+    from .on_a_mesh.elliptic.sets import GivenSet
+    from .on_a_mesh.elliptic.transition import MeshTransition
+    from .on_a_mesh.solvers import MeshSolvers
 
 
 class ReversibleFokkerPlanck(ReversibleDiffusion):
@@ -70,12 +72,21 @@ class ReversibleFokkerPlanck(ReversibleDiffusion):
 
     @cached_property
     def _on_mesh(self) -> MeshSolvers:
+        with needed_by("an equation on a mesh"):
+            from .on_a_mesh.solvers import MeshSolvers
         return MeshSolvers.of_user(self.coefficients, self.mesh, self.rtol, self.comm, self.petsc_options)
 
     @property
     def dim(self) -> int:
         """Dimension d of space."""
         return self.grid.dim if self.mesh is None else int(self.mesh.geometry.dim)
+
+    def _check_arguments(self) -> None:
+        super()._check_arguments()
+        if self.mesh is not None and self.linear_algebra == "scipy":
+            raise InvalidArgument(
+                "linear_algebra", "is for boxes; leave it out where a mesh is given, which needs PETSc"
+            )
 
     def _compare_ranks(self, temperature: float) -> None:
         if self.mesh is None:
@@ -91,21 +102,6 @@ class ReversibleFokkerPlanck(ReversibleDiffusion):
             object.__setattr__(self, "comm", ranks_of(self.mesh))
         communicator(self.comm)
 
-    @cached_property
-    def _log_partition(self) -> tuple[float, float]:
-        """log Z, Z = int exp(-Psi/sigma) over the box, and the relative error of Z by another rule."""
-        lowest, order = self.generator.lowest, points_per_direction(self.grid)
-
-        def boltzmann(x: np.ndarray, weights: np.ndarray) -> np.ndarray:
-            return weights @ np.exp(-np.maximum(self.exponent(x) - lowest, FLOOR))
-
-        partition, coarser = (float(integral(self.grid, boltzmann, n)) for n in (order, order - 1))
-        error = abs(1.0 - coarser / partition)
-        if error > max(self.rtol, 1e-12) and self.comm.rank == 0:
-            message = f"exp(-Psi/sigma) varies too much in a cell: its integral is known to {error:.1e} only"
-            warn(f"{message}; take more cells", Unresolved)
-        return float(np.log(partition)) - lowest, error
-
     def stationary(self) -> Density | MeshDensity:
         """The stationary density rho = exp(-Psi/sigma)/Z; not exp(-Psi/sigma)/M.
 
@@ -119,22 +115,7 @@ class ReversibleFokkerPlanck(ReversibleDiffusion):
         """
         if self.on_mesh is not None:
             return self.on_mesh.stationary()
-        (log_partition, error), centre = self._log_partition, self.grid.box.mean(axis=1)
-
-        def moments(x: np.ndarray, weights: np.ndarray) -> np.ndarray:
-            # about the middle of the box, so that the covariance keeps its digits
-            powers = np.concatenate([np.ones((len(x), 1)), x - centre], axis=1)
-            return powers.T @ (powers * (weights * np.exp(-self.exponent(x) - log_partition))[:, None])
-
-        sums = integral(self.grid, moments, points_per_direction(self.grid) + 1)
-        mass, away, second = float(sums[0, 0]), sums[0, 1:], sums[1:, 1:]
-        energy = -float(self.coefficients.temperature) * log_partition
-        uniform = Uniform(-log_partition, self.grid.size)
-        mean, covariance = mass * centre + away, second - np.outer(away, away)
-        uncertain = error + abs(mass - 1.0)
-        return Density(
-            self.grid, self.exponent, uniform, mass, mean, covariance, 0.0, energy, estimate=lambda: uncertain
-        )
+        return stationary(self)
 
     def evolve(
         self, initial: Callable[[np.ndarray], ArrayLike], times: ArrayLike, *,
@@ -185,6 +166,8 @@ class ReversibleFokkerPlanck(ReversibleDiffusion):
         Raises:
             InvalidArgument: an argument out of range, or no mesh.
         """
+        with needed_by("functions of dolfinx"):
+            from .on_a_mesh.functions import functions
         return functions(self.coefficients, self.mesh if mesh is None else mesh, degree, self.comm)
 
     def spectrum(self, k: int) -> np.ndarray:
@@ -361,6 +344,8 @@ class FokkerPlanck(ReversibleFokkerPlanck):
             What is returned has the names of the results of a box.
         comm: the ranks that share the work; None takes those of the mesh, or all.
         petsc_options: of the linear solver of evolutions and hitting problems, without prefix.
+        linear_algebra: the library that solves in a box, "petsc" or "scipy" (on one rank); None takes PETSc where it is
+            installed.
 
     Raises:
         InvalidArgument: an argument out of range; coefficients that are not periodic where the box is, or that are not
@@ -378,6 +363,7 @@ class FokkerPlanck(ReversibleFokkerPlanck):
     mesh: Mesh | None = None
     comm: MPI.Comm = field(default=None, repr=False)
     petsc_options: dict[str, Any] | None = field(default=None, repr=False)
+    linear_algebra: str | None = None
 
     def __post_init__(self) -> None:
         self._take_ranks()

@@ -14,17 +14,16 @@ import ufl
 from dolfinx import fem
 from dolfinx.fem import petsc as fem_petsc
 from dolfinx.mesh import Mesh
-from mpi4py import MPI
 from petsc4py import PETSc
 from ufl.core.expr import Expr
 
-from scaling_limits.meshes.backend.quadrature import MeshQuadrature
+from scaling_limits.meshes.backend.mesh_quadrature import MeshQuadrature
+from scaling_limits.meshes.linear_algebra.petsc_matrix import PetscMatrix
+from scaling_limits.meshes.linear_algebra.sparse_matrix import scale_to_unit_diagonal
 from scaling_limits.particles.sampling.ranks import on_all_ranks
 
 from .coefficients import Coefficients, exponent_at, mobility_at
-
-# part of the largest pi, 69 sigma above the minimum of Psi; steep walls beyond it would make matrices indefinite
-NEGLIGIBLE = 1e-30
+from .elements.box_elements import NEGLIGIBLE
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,21 +99,8 @@ def scaled(energy: PETSc.Mat, product: PETSc.Mat) -> PETSc.Vec:
 
     Rows where the diagonal is 0 become those of the largest diagonal and of 1, and their roots infinite.
     """
-    diagonal = product.getDiagonal()
-    comm = product.getComm().tompi4py()
-    first = diagonal.getOwnershipRange()[0]
-    empty = np.flatnonzero(~(diagonal.array > 0)).astype(PETSc.IntType)
-    roots = diagonal.copy()
-    roots.array[:] = np.sqrt(diagonal.array)
-    roots.array[empty] = np.inf
-    inverse = roots.copy()
-    inverse.array[:] = 1.0 / roots.array
-    energy.diagonalScale(inverse, inverse)
-    product.diagonalScale(inverse, inverse)
-    if comm.allreduce(empty.size):
-        top = comm.allreduce(np.abs(energy.getDiagonal().array).max(initial=0.0), MPI.MAX)
-        energy.zeroRowsColumns(empty + first, diag=top)
-        product.zeroRowsColumns(empty + first, diag=1.0)
+    roots = product.createVecRight()
+    roots.array[:] = scale_to_unit_diagonal(PetscMatrix(energy), PetscMatrix(product))
     for matrix in (energy, product):
         matrix.setOption(PETSc.Mat.Option.SYMMETRIC, True)
         matrix.setOption(PETSc.Mat.Option.SYMMETRY_ETERNAL, True)

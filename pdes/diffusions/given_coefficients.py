@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
-from dolfinx import fem
-from dolfinx.mesh import Mesh
 from numpy.typing import ArrayLike
 
+from scaling_limits.meshes.backend.fenicsx import needed_by
 from scaling_limits.particles import InvalidArgument
 from scaling_limits.particles.support.checks import number, shown
 
-from .on_a_mesh.functions import functions
+if TYPE_CHECKING:
+    from dolfinx import fem
+    from dolfinx.mesh import Mesh
 
 Function = Callable[[np.ndarray], ArrayLike]
 Equation = TypeVar("Equation")
@@ -68,6 +69,8 @@ class GivenCoefficients:
 
     def functions(self, mesh: Mesh, degree: int = 1) -> tuple[fem.Function, fem.Function]:
         """M and Psi as finite element functions on any mesh, see `FokkerPlanck.functions`; collective."""
+        with needed_by("functions of dolfinx"):
+            from .on_a_mesh.functions import functions
         return functions(self, mesh, degree)
 
 

@@ -7,15 +7,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from operator import attrgetter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from mpi4py import MPI
+import scipy.sparse
 from numpy.typing import ArrayLike
 
-from scaling_limits.meshes.backend.petsc_solvers import checked_options
+from scaling_limits.meshes.backend.options import checked_options
 from scaling_limits.meshes.backend.quadrature import composite_gauss
 from scaling_limits.meshes.box import Grid
+from scaling_limits.meshes.linear_algebra.choice import check_library, matrix_type
+from scaling_limits.meshes.linear_algebra.sparse_matrix import SparseMatrix
 from scaling_limits.particles import InvalidArgument
 from scaling_limits.particles.diffusions.multiscale_potential import points as checked_points
 from scaling_limits.particles.sampling.ranks import on_all_ranks, same_on_all_ranks
@@ -23,6 +25,9 @@ from scaling_limits.particles.support.checks import relative_tolerance
 
 from .coefficients import Coefficients, compare_ranks, exponent_at
 from .scharfetter_gummel import ScharfetterGummel
+
+if TYPE_CHECKING:
+    from mpi4py import MPI
 
 # of an integrand over the box
 EVALUATIONS = 4_000_000
@@ -44,6 +49,8 @@ class ReversibleDiffusion:
     rtol: float
     comm: MPI.Comm
     petsc_options: dict[str, Any] | None
+    # the library that solves
+    linear_algebra: str | None = None
     box: ArrayLike | None
     cells: int | Sequence[int] | None
     periodic: bool | Sequence[bool]
@@ -67,12 +74,14 @@ class ReversibleDiffusion:
         """
         relative_tolerance(self.rtol, above=0.0)
         checked_options(self.petsc_options)
+        check_library(self.linear_algebra, self.comm, self.petsc_options)
 
     def _compare_ranks(self, temperature: float) -> None:
         """Raise where ranks were given different problems; collective."""
         same_on_all_ranks(
             self.comm, box=self.grid.box, cells=np.array(self.grid.cells), periodic=np.array(self.grid.periodic),
             rtol=self.rtol, temperature=temperature, petsc_options=self.petsc_options,
+            linear_algebra=self.linear_algebra,
         )  # fmt: skip
 
     @cached_property
@@ -84,6 +93,15 @@ class ReversibleDiffusion:
     scheme = property(attrgetter("generator"), doc="`generator`, by its former name.")
 
     @cached_property
+    def library(self) -> type[SparseMatrix]:
+        """The matrices of the library that solves: PETSc where it is, else scipy, or what `linear_algebra` asks for."""
+        return matrix_type(self.linear_algebra)
+
+    def matrix(self, rows: scipy.sparse.csr_array) -> SparseMatrix:
+        """The symmetric matrix with these rows on this rank (m, size); collective."""
+        return self.library.of_rows(self.comm, rows, self.grid.index)
+
+    @cached_property
     def coarser(self) -> CoarserDiffusion | None:
         """The equation on cells twice as large, whose difference tells the error of the cells; None where they are
         few.
@@ -92,8 +110,9 @@ class ReversibleDiffusion:
         if min(cells) < LEAST_CELLS:
             return None
         return CoarserDiffusion(
-            self.coefficients, self.grid.box, cells, self.grid.periodic, self.rtol, self.comm, self.petsc_options
-        )
+            self.coefficients, self.grid.box, cells, self.grid.periodic, self.rtol, self.comm, self.petsc_options,
+            self.linear_algebra,
+        )  # fmt: skip
 
     @property
     def error_of_coefficients(self) -> float:
@@ -123,6 +142,7 @@ class CoarserDiffusion(ReversibleDiffusion):
         rtol: relative error of each step of an evolution.
         comm: the ranks that share the work.
         petsc_options: of linear solvers.
+        linear_algebra: the library that solves.
     """
 
     coefficients: Coefficients
@@ -132,6 +152,7 @@ class CoarserDiffusion(ReversibleDiffusion):
     rtol: float
     comm: MPI.Comm
     petsc_options: dict[str, Any] | None
+    linear_algebra: str | None = None
 
     @cached_property
     def generator(self) -> ScharfetterGummel:

@@ -12,10 +12,8 @@ from functools import cached_property
 
 import numpy as np
 import scipy.linalg
-from mpi4py import MPI
-from petsc4py import PETSc
-from slepc4py import SLEPc
 
+from scaling_limits.meshes.linear_algebra.sparse_matrix import ModeSearch, SparseMatrix
 from scaling_limits.particles.errors import NotConverged
 
 from ..time.resolvents import Resolvents
@@ -34,6 +32,7 @@ class SlowSettings:
         largest: the same, beyond which the matrix is that of a smaller c.
         terms: of the series that makes up for it.
         tolerance: of the eigensolver.
+        most: iterations of it.
     """
 
     slow: float = 1e-7
@@ -43,6 +42,7 @@ class SlowSettings:
     largest: float = 1e10
     terms: int = 6
     tolerance: float = 1e-9
+    most: int = 300
 
 
 SETTINGS = SlowSettings()
@@ -63,12 +63,6 @@ class SlowModes:
     rates: np.ndarray
 
 
-def fastest(matrix: PETSc.Mat) -> float:
-    """The largest entry of the diagonal, over all ranks."""
-    largest = float(np.abs(matrix.getDiagonal().array).max(initial=0.0))
-    return float(matrix.getComm().tompi4py().allreduce(largest, MPI.MAX))
-
-
 def kernel(chain: KilledChain) -> np.ndarray | None:
     """The mode sqrt(m) of rate 0, of norm 1, on this rank; None where sets kill."""
     if chain.sets:
@@ -77,7 +71,7 @@ def kernel(chain: KilledChain) -> np.ndarray | None:
     return np.asarray(root / np.sqrt(chain.grid.comm.allreduce(float(root @ root))))
 
 
-def slowest_modes(chain: KilledChain, matrix: PETSc.Mat, count: int | None = None) -> SlowModes:
+def slowest_modes(chain: KilledChain, matrix: SparseMatrix, count: int | None = None) -> SlowModes:
     """The modes of a chain whose rates are below `SlowSettings.slow` of the fastest one, or a number of modes;
     collective.
 
@@ -89,7 +83,7 @@ def slowest_modes(chain: KilledChain, matrix: PETSc.Mat, count: int | None = Non
     Raises:
         NotConverged: the eigensolver failed.
     """
-    one, limit = kernel(chain), SETTINGS.slow * fastest(matrix)
+    one, limit = kernel(chain), SETTINGS.slow * matrix.fastest
     most = chain.grid.size // 2
     asked = min(SETTINGS.modes[0] if count is None else count, most)
     while True:
@@ -101,42 +95,16 @@ def slowest_modes(chain: KilledChain, matrix: PETSc.Mat, count: int | None = Non
     return SlowModes(modes.vectors[:, kept], modes.rates[kept])
 
 
-def _found(matrix: PETSc.Mat, one: np.ndarray | None, count: int) -> np.ndarray:
+def _found(matrix: SparseMatrix, one: np.ndarray | None, count: int) -> np.ndarray:
     """Approximate modes (m, k) of the slowest rates, by inverse iteration with a shift."""
-    comm = matrix.getComm()
-    solver = SLEPc.EPS().create(comm)
-    solver.setOptionsPrefix("fokker_planck_slow_modes_")
-    solver.setOperators(matrix)
-    solver.setProblemType(SLEPc.EPS.ProblemType.HEP)
-    solver.setDimensions(count)
-    vector = matrix.createVecRight()
-    if one is not None:
-        vector.array[:] = one
-        solver.setDeflationSpace([vector])
-    solver.setTarget(-SETTINGS.shift * fastest(matrix))
-    solver.setWhichEigenpairs(SLEPc.EPS.Which.TARGET_MAGNITUDE)
-    solver.setTolerances(tol=SETTINGS.tolerance, max_it=300)
-    transform = solver.getST()
-    transform.setType(SLEPc.ST.Type.SINVERT)
-    factors = transform.getKSP()
-    factors.setType("preonly")
-    cholmod = comm.size == 1 and PETSc.Sys.hasExternalPackage("cholmod")
-    factors.getPC().setType("cholesky" if cholmod else "lu")
-    factors.getPC().setFactorSolverType("cholmod" if cholmod else "mumps")
-    try:
-        solver.solve()
-    # slepc4py 3.25 raises SystemError
-    except (PETSc.Error, SystemError) as error:
-        solver.incRef()
-        raise NotConverged("the slow modes", "SLEPc gave up", "take more cells, or a higher temperature") from error
-    columns = []
-    for i in range(solver.getConverged()):
-        solver.getEigenvector(i, vector)
-        columns.append(vector.array.copy())
-    solver.destroy()
-    if not columns:
-        raise NotConverged("the slow modes", "SLEPc found none", "take more cells, or a higher temperature")
-    return np.stack(columns, axis=1)
+    search = ModeSearch(
+        count, SETTINGS.shift * matrix.fastest, SETTINGS.tolerance, SETTINGS.most, "fokker_planck_slow_modes_",
+        "the slow modes", "take more cells, or a higher temperature", known=one,
+    )  # fmt: skip
+    modes = matrix.modes(None, search)
+    if not modes.shape[1]:
+        raise NotConverged(search.what, "none has converged", search.remedy)
+    return modes
 
 
 def _ritz(chain: KilledChain, vectors: np.ndarray, one: np.ndarray | None) -> SlowModes:
@@ -170,9 +138,9 @@ class DeflatedResolvents:
         resolvents: solves with 1 + c S.
     """
 
-    def __init__(self, chain: KilledChain, matrix: PETSc.Mat, resolvents: Resolvents) -> None:
+    def __init__(self, chain: KilledChain, matrix: SparseMatrix, resolvents: Resolvents) -> None:
         self._chain, self._matrix, self._resolvents = chain, matrix, resolvents
-        self._comm, self.fastest = chain.grid.comm, fastest(matrix)
+        self._comm, self.fastest = chain.grid.comm, matrix.fastest
         # whether the slow modes are taken for every c
         self.learned = False
 

@@ -3,28 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from functools import cache
+from dataclasses import dataclass, field, replace
+from functools import cache, cached_property, partial
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import numpy as np
-from dolfinx import fem
-from petsc4py import PETSc
 from scipy import ndimage
-from slepc4py import SLEPc
 
-from scaling_limits.meshes.backend.lowest_modes import preconditioned
 from scaling_limits.meshes.box import Grid
+from scaling_limits.meshes.linear_algebra.sparse_matrix import ModeSearch
+from scaling_limits.meshes.spread_values import SpreadRows
 from scaling_limits.particles import InvalidArgument
 from scaling_limits.particles.errors import NotConverged, Unresolved, warn
 from scaling_limits.particles.support.not_pickled import NotPickled
 
-from .box_elements import BoxElements
 from .coefficients import mobility_at
-from .element_sequence import Member, growth, left, on_large_cells, on_own_cells, witness
-from .generator_forms import NEGLIGIBLE
+from .elements.box_elements import NEGLIGIBLE, BoxElements
+from .elements.element_sequence import Member, growth, left, on_large_cells, on_own_cells, witness
 from .problem import ReversibleDiffusion
 from .scharfetter_gummel import HIGHEST
+
+if TYPE_CHECKING:
+    from dolfinx import fem
 
 # below every rate
 TINY = 1e-300
@@ -52,6 +53,11 @@ class SpectrumSettings:
 
 
 SETTINGS = SpectrumSettings()
+# of an eigensolver, but for the number of modes, the shift and what is known
+SEARCH = ModeSearch(
+    1, 1.0, 1e-11, 500, "fokker_planck_spectrum_", "the eigenvalue problem",
+    "exp(-Psi/sigma) varies too much in a cell: take more cells",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +66,7 @@ class Modes(NotPickled):
 
     Args:
         rates: lambda (k,), 0 first, in units of 1/time.
-        functions: f_k, with int pi f_k^2 = int pi, the first of them 1.
+        given: the functions, or what makes them, collective.
         errors: of the rates, by their change from the elements before (k,).
         degree: of the elements.
         elements: their numbers along each direction (d,); not more than the cells.
@@ -68,11 +74,20 @@ class Modes(NotPickled):
     """
 
     rates: np.ndarray
-    functions: list[fem.Function]
+    given: list[fem.Function] | Callable[[], list[fem.Function]] = field(repr=False)
     errors: np.ndarray
     degree: int
     elements: tuple[int, ...]
     rounding: np.ndarray
+
+    @cached_property
+    def functions(self) -> list[fem.Function]:
+        """f_k, with int pi f_k^2 = int pi, the first of them 1; collective the first time.
+
+        Raises:
+            MissingFEniCSx: it is not here.
+        """
+        return self.given() if callable(self.given) else self.given
 
     @property
     def worst(self) -> float:
@@ -173,17 +188,21 @@ def _modes_in(equation: ReversibleDiffusion, member: Member, k: int) -> Modes:
     """The modes in one space, with errors that are not known."""
     grid = equation.grid
     elements = BoxElements(grid, member.levels, member.degree, equation.coefficients, equation.generator.lowest)
-    rates, functions, rounding = _solved(elements, k, equation, member)
+    rates, values, rounding = _solved(elements, k, equation, member)
     unknown = np.r_[0.0, np.full(k - 1, np.inf)]
-    return Modes(rates, functions, unknown, member.degree, tuple(member.elements(grid)), rounding)
+    own = elements.unknowns.own
+    spread = SpreadRows.of(elements.unknowns, np.ascontiguousarray(values[:, : own.stop - own.start]))
+    numbers = tuple(member.elements(grid))
+    return Modes(rates, partial(elements.functions, spread), unknown, member.degree, numbers, rounding)
 
 
 def _solved(
     elements: BoxElements, k: int, equation: ReversibleDiffusion, member: Member
-) -> tuple[np.ndarray, list[fem.Function], np.ndarray]:
-    """Rates, functions, and what rounding (and a solver that is not direct) leaves of the rates."""
-    functions = [fem.Function(elements.space, name="f_0")]
-    functions[0].x.array[:] = 1.0
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Rates, values (k, n) at the unknowns that this rank knows, and what rounding (and a solver that is not direct)
+    leaves of the rates.
+    """
+    values = np.ones((1, len(elements.unknowns.known)))
     rates, rounding = np.zeros(1), np.zeros(1)
     if k > 1:
         try:
@@ -193,101 +212,62 @@ def _solved(
             if member.affordable_by_factors(equation.grid) or not member.affordable_at_last(equation.grid):
                 raise
             vectors, lost = _vectors(elements, k - 1, equation, True)
-        functions += _functions(elements, vectors)
-        noise = [_noise(function) for function in functions[1:]]
-        products, energies = elements.integrals(functions, functions[1:] + noise)
-        sizes = _normalised(functions, products)
+        values = np.concatenate([values, elements.unknowns.with_others(vectors).T])
+        noise = _noise(elements, vectors)
+        products, energies = elements.integrals(list(values), [*values[1:], *noise])
+        sizes = _normalised(values, products)
         # the quotient of energies keeps the digits of small rates, which eigenvalues lose
         found = energies[: k - 1] / sizes
         rates = np.r_[rates, found]
         rounding = np.r_[rounding, SETTINGS.rounding * found + energies[k - 1 :] / sizes + lost]
     order = np.argsort(rates, kind="stable")
-    return rates[order], [functions[i] for i in order], rounding[order]
+    return rates[order], values[order], rounding[order]
 
 
 def _vectors(
     elements: BoxElements, count: int, equation: ReversibleDiffusion, direct: bool
 ) -> tuple[np.ndarray, np.ndarray]:
     """Values (m, count) of modes at the unknowns of this rank, and what the solver leaves of their rates (count,)."""
-    energy, product, roots = elements.matrices()
-    one = roots.copy()
-    one.array[np.isinf(one.array)] = 0.0
-    product_of_one = product.createVecLeft()
-    product.mult(one, product_of_one)
-    one.scale(1.0 / np.sqrt(one.dot(product_of_one)))
+    energy, product, roots = elements.matrices(equation.library)
+    one = np.where(np.isinf(roots), 0.0, roots)
+    one /= np.sqrt(equation.comm.allreduce(float(one @ product.applied(one))))
     scale = diffusive_rate(equation)
     if direct:
-        vectors = _by_factors(energy, product, one, count, scale)
+        search = replace(SEARCH, count=count, shift=SETTINGS.shift * scale, known=one)
+        vectors = energy.modes(product, search)[:, :count]
         lost: np.ndarray = np.zeros(count)
+        if vectors.shape[1] < count:
+            raise NotConverged(search.what, f"{vectors.shape[1]} of {count} modes were found", "ask for fewer modes")
     else:
-        modes = preconditioned(energy, product, one, count, scale)
+        modes = energy.modes_by_multigrid(product, one, count, scale)
         vectors, lost = modes.vectors[:, :count], modes.errors(scale)[:count]
-    values = vectors / roots.array[:, None]
     for each in (energy, product):
         each.destroy()
-    return values, lost
+    return vectors / roots[:, None], lost
 
 
-def _by_factors(energy: PETSc.Mat, product: PETSc.Mat, one: PETSc.Vec, count: int, rate: float) -> np.ndarray:
-    """Modes (m, count) by shift and invert."""
-    solver = eigensolver(energy, product, one, count, rate)
-    try:
-        solver.solve()
-    # slepc4py 3.25 raises SystemError
-    except (PETSc.Error, SystemError) as error:
-        # SLEPc cannot take it apart in this state
-        solver.incRef()
-        raise NotConverged(
-            "the eigenvalue problem", "SLEPc gave up; exp(-Psi/sigma) varies too much in a cell",
-            "take more cells",
-        ) from error  # fmt: skip
-    if solver.getConverged() < count:
-        raise NotConverged(
-            "the eigenvalue problem", f"SLEPc found {solver.getConverged()} of {count} modes", "ask for fewer modes"
-        )
-    vector, columns = energy.createVecRight(), []
-    for i in range(count):
-        solver.getEigenvector(i, vector)
-        columns.append(vector.array.copy())
-    solver.destroy()
-    return np.stack(columns, axis=1)
-
-
-def _functions(elements: BoxElements, values: np.ndarray) -> list[fem.Function]:
-    """The functions of values (m, n) on this rank."""
-    functions = []
-    for i, column in enumerate(values.T):
-        function = fem.Function(elements.space, name=f"f_{i + 1}")
-        function.x.array[: column.size] = column
-        function.x.scatter_forward()
-        functions.append(function)
-    return functions
-
-
-def _normalised(functions: list[fem.Function], products: np.ndarray) -> np.ndarray:
+def _normalised(values: np.ndarray, products: np.ndarray) -> np.ndarray:
     """Make functions orthogonal to the first one, which is 1, and give them its norm.
 
     Args:
-        functions: 1 and others, changed in place.
+        values: of 1 and of others (n, ...), changed in place.
         products: int pi f_i f_j (n, n).
 
     Returns:
         The squares of the norms of the others (n - 1,), when they were orthogonal to 1.
     """
-    # SLEPc deflates in another inner product
+    # the eigensolver deflates in another inner product
     shares = products[0, 1:] / products[0, 0]
     squares = np.diagonal(products)[1:] - shares**2 * products[0, 0]
-    for function, share, square in zip(functions[1:], shares, squares):
-        function.x.array[:] = (function.x.array - share) * np.sqrt(products[0, 0] / square)
+    values[1:] = (values[1:] - shares[:, None]) * np.sqrt(products[0, 0] / squares)[:, None]
     return np.asarray(squares)
 
 
-def _noise(function: fem.Function) -> fem.Function:
-    """What rounding may have added to a function: random errors of its last digits."""
-    noise, generator = function.copy(), np.random.Generator(np.random.Philox(key=0))
-    noise.x.array[:] *= SETTINGS.last_digits * generator.uniform(-1, 1, noise.x.array.size)
-    noise.x.scatter_forward()
-    return noise
+def _noise(elements: BoxElements, vectors: np.ndarray) -> np.ndarray:
+    """What rounding may have added to functions with values (m, k): random errors of their last digits (k, n)."""
+    random = [np.random.Generator(np.random.Philox(key=0)).uniform(-1, 1, len(vectors)) for _ in vectors.T]
+    noise = SETTINGS.last_digits * vectors * np.array(random).T.reshape(vectors.shape)
+    return elements.unknowns.with_others(noise).T
 
 
 def diffusive_rate(equation: ReversibleDiffusion) -> float:
@@ -296,31 +276,3 @@ def diffusive_rate(equation: ReversibleDiffusion) -> float:
     mobility = mobility_at(equation.coefficients, grid.box.mean(axis=1)[None])[0]
     length = float((grid.box[:, 1] - grid.box[:, 0]).max())
     return float(equation.coefficients.temperature * np.trace(mobility) / grid.dim / length**2)
-
-
-def eigensolver(energy: PETSc.Mat, product: PETSc.Mat, one: PETSc.Vec | None, count: int, rate: float) -> SLEPc.EPS:
-    """Shift and invert just below 0, with the mode of rate 0 known beforehand, where there is one."""
-    comm = energy.getComm()
-    solver = SLEPc.EPS().create(comm)
-    solver.setOptionsPrefix("fokker_planck_spectrum_")
-    solver.setOperators(energy, product)
-    solver.setProblemType(SLEPc.EPS.ProblemType.GHEP)
-    solver.setDimensions(count)
-    if one is not None:
-        solver.setDeflationSpace([one])
-    solver.setTarget(-SETTINGS.shift * rate)
-    solver.setWhichEigenpairs(SLEPc.EPS.Which.TARGET_MAGNITUDE)
-    solver.setTolerances(tol=1e-11, max_it=500)
-    transform = solver.getST()
-    transform.setType(SLEPc.ST.Type.SINVERT)
-    factors = transform.getKSP()
-    factors.setType("preonly")
-    if comm.size == 1 and PETSc.Sys.hasExternalPackage("cholmod"):
-        factors.getPC().setType("cholesky")
-        factors.getPC().setFactorSolverType("cholmod")
-        # what it has to say comes as an exception
-        PETSc.Options(factors.getOptionsPrefix() or "")["mat_cholmod_print"] = 0
-    else:
-        factors.getPC().setType("lu")
-        factors.getPC().setFactorSolverType("mumps")
-    return solver

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from scaling_limits.meshes.backend.petsc_solvers import DirectSolver
+from scaling_limits.meshes.backend.direct_solver import DirectSolver
 
 from .elements import BilliardElements
 from .forms import EnergyForm

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from mpi4py import MPI
+
+from scaling_limits.particles.sampling.mpi import MPI
 
 from .absorbing_ends import AbsorbingEnds
 from .elements import BoundForms

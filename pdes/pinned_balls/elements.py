@@ -25,7 +25,7 @@ from dolfinx import fem
 from mpi4py import MPI
 from ufl.core.expr import Expr
 
-from scaling_limits.meshes.backend.petsc_solvers import DirectSolver
+from scaling_limits.meshes.backend.direct_solver import DirectSolver
 
 from .forms import BilliardForm, deviation
 from .mesh_choice import resolving

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from mpi4py import MPI
 from numpy.typing import NDArray
+
+from scaling_limits.particles import InvalidArgument
+from scaling_limits.particles.support import checks
+
+if TYPE_CHECKING:
+    from mpi4py import MPI
 
 # part of mu^2/2 + w below which w is rounding
 ROUND_OFF = 64 * np.finfo(float).eps
@@ -14,6 +20,8 @@ ROUND_OFF = 64 * np.finfo(float).eps
 ROUNDING_OF_SOLVES = 1e-9
 # part of the largest |mu| below which sigma^2 = 2 E - mu^2 has lost its digits
 HIDDEN = 1e-6
+# below it rounding, not the step, makes the error of sigma
+LEAST_RTOL = 1e-11
 
 
 def hidden_by_rounding(largest: float, noise: float) -> str:
@@ -29,6 +37,14 @@ def hidden_by_rounding(largest: float, noise: float) -> str:
         f"sigma is at most {noise:.2g} where mu varies by {largest:.2g}: rounding of mu^2 hides noise below "
         f"{1e-8 * largest:.1g}, and sigma is known to about {min(1.0, (1e-8 * largest / noise) ** 2):.1g} of it"
     )
+
+
+def tolerance(rtol: float) -> float:
+    """Return a relative tolerance that double precision can meet."""
+    rtol = checks.number("rtol", rtol, above=0.0)
+    if rtol < LEAST_RTOL:
+        raise InvalidArgument("rtol", f"must be at least {LEAST_RTOL:g}, which rounding allows, not {rtol:g}")
+    return rtol
 
 
 @dataclass(frozen=True, eq=False)

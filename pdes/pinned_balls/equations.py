@@ -8,12 +8,12 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from mpi4py import MPI
 from numpy.typing import ArrayLike, NDArray
 
 from scaling_limits.particles import InvalidArgument, PinnedBalls
 from scaling_limits.particles.errors import NotConverged, Unresolved, warn
 from scaling_limits.particles.pinned_balls.velocities import velocities
+from scaling_limits.particles.sampling.mpi import MPI
 from scaling_limits.particles.sampling.ranks import communicator, on_all_ranks, same_on_all_ranks
 from scaling_limits.particles.support import checks
 from scaling_limits.particles.support.checks import Profile
@@ -23,16 +23,14 @@ from ..time.integration import Statistics, integrate
 from ..time.rosenbrock import RODAS3, RODAS4, Rosenbrock
 from .discretisation import BilliardSystem
 from .elements import Source, billiard_elements
-from .energy_norm import ROUND_OFF, hidden_by_rounding
+from .energy_norm import ROUND_OFF, hidden_by_rounding, tolerance
 from .forms import BilliardForm, DeviationForm, EnergyForm, VarianceForm
-from .initial_data import InitialData
+from .initial_data import InitialData, exchanging
 from .interval_elements import interpolation_error
 from .mesh_choice import Choice, Mesh, spatial_error, unresolved
 from .solution import BilliardSolution
 
 BOUNDARIES = ("closed", "absorbing")
-# below it rounding, not the step, makes the error of sigma
-LEAST_RTOL = 1e-11
 # wave speeds beyond it belong to no number of balls
 FASTEST = 1e12
 # of rtol for all steps together; the rest is for the mesh
@@ -264,27 +262,6 @@ def step_tolerance(scheme: Rosenbrock, rtol: float) -> float:
     0.45 rtol (lambda = 0.5 to 3000, rtol = 1e-1 to 1e-6, until the noise is spent).
     """
     return (0.25 if scheme.order >= 4 else 0.04) * rtol
-
-
-def exchanging(balls: PinnedBalls) -> PinnedBalls:
-    """Return balls that exchange energy, which have equations.
-
-    Raises:
-        InvalidArgument: they do not, or these are no balls.
-    """
-    if not isinstance(balls, PinnedBalls):
-        raise InvalidArgument("balls", f"must be PinnedBalls, not {checks.shown(balls)}")
-    if not balls.energy_exchange:
-        raise InvalidArgument("balls", "without exchange of energy the balls have no equations of this kind")
-    return balls
-
-
-def tolerance(rtol: float) -> float:
-    """Return a relative tolerance that double precision can meet."""
-    rtol = checks.number("rtol", rtol, above=0.0)
-    if rtol < LEAST_RTOL:
-        raise InvalidArgument("rtol", f"must be at least {LEAST_RTOL:g}, which rounding allows, not {rtol:g}")
-    return rtol
 
 
 def _check_parts(form: object, scheme: object, source: object) -> None:

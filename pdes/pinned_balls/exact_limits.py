@@ -6,12 +6,12 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from mpi4py import MPI
 from numpy.typing import ArrayLike, NDArray
 
 from scaling_limits.particles import InvalidArgument
 from scaling_limits.particles.errors import NotConverged
 from scaling_limits.particles.pinned_balls.velocities import velocities
+from scaling_limits.particles.sampling.mpi import MPI
 from scaling_limits.particles.sampling.ranks import communicator, on_all_ranks, same_on_all_ranks
 from scaling_limits.particles.support import checks
 

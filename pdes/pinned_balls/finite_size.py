@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from mpi4py import MPI
 from numba import njit
 from numpy.typing import ArrayLike, NDArray
 
@@ -24,6 +23,7 @@ from scaling_limits.particles import InvalidArgument, PinnedBalls
 from scaling_limits.particles.errors import Unresolved, warn
 from scaling_limits.particles.pinned_balls.spec import wave_speed
 from scaling_limits.particles.pinned_balls.velocities import positions, velocities
+from scaling_limits.particles.sampling.mpi import MPI
 from scaling_limits.particles.sampling.philox import COMPILED
 from scaling_limits.particles.sampling.ranks import communicator, on_all_ranks, same_on_all_ranks
 from scaling_limits.particles.sampling.workers import warn_if_long
@@ -34,9 +34,9 @@ from scaling_limits.particles.support.progress import watched
 from ..time.chebyshev import RungeKuttaChebyshev
 from ..time.integration import Statistics, integrate
 from .correlated_lattice import correlated_rate
-from .energy_norm import EnergyNorm, hidden_by_rounding
-from .equations import exchanging, tolerance
+from .energy_norm import EnergyNorm, hidden_by_rounding, tolerance
 from .gaussian_expectations import expectations
+from .initial_data import exchanging
 from .solution import points_of
 
 # of mu^2 + sigma^2; what is left of sigma^2 below it is rounding

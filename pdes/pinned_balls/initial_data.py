@@ -15,13 +15,14 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
-from mpi4py import MPI
 from numpy.typing import ArrayLike, NDArray
 
 from scaling_limits.meshes.backend.quadrature import lagrange_basis, lobatto_points, lobatto_weights
+from scaling_limits.particles import InvalidArgument, PinnedBalls
 from scaling_limits.particles.pinned_balls.velocities import check_size, velocities
+from scaling_limits.particles.sampling.mpi import MPI
 from scaling_limits.particles.sampling.ranks import on_all_ranks
-from scaling_limits.particles.support.checks import Profile
+from scaling_limits.particles.support.checks import Profile, shown
 from scaling_limits.particles.support.function_values import Unknown, key_of
 
 GOLDEN = 0.5 * (math.sqrt(5.0) - 1.0)
@@ -231,3 +232,16 @@ class InitialData:
         mu = mu - frame
         length = weights / cells
         return np.stack([length, length * mu.mean(1), 0.5 * length * (mu**2 + sigma**2).mean(1)])
+
+
+def exchanging(balls: PinnedBalls) -> PinnedBalls:
+    """Return balls that exchange energy, which have equations.
+
+    Raises:
+        InvalidArgument: they do not, or these are no balls.
+    """
+    if not isinstance(balls, PinnedBalls):
+        raise InvalidArgument("balls", f"must be PinnedBalls, not {shown(balls)}")
+    if not balls.energy_exchange:
+        raise InvalidArgument("balls", "without exchange of energy the balls have no equations of this kind")
+    return balls

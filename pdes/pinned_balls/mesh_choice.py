@@ -6,8 +6,8 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from mpi4py import MPI
 
+from scaling_limits.particles.sampling.mpi import MPI
 from scaling_limits.particles.sampling.ranks import on_all_ranks
 
 from .initial_data import InitialData, Misfit

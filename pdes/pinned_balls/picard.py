@@ -19,7 +19,7 @@ from dolfinx import fem
 from mpi4py import MPI
 from numpy.typing import NDArray
 
-from scaling_limits.meshes.backend.petsc_solvers import DirectSolver
+from scaling_limits.meshes.backend.direct_solver import DirectSolver
 from scaling_limits.particles import InvalidArgument
 from scaling_limits.particles.errors import NotConverged
 from scaling_limits.particles.pinned_balls.velocities import velocities

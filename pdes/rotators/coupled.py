@@ -22,8 +22,8 @@ from dolfinx.fem import petsc as fem_petsc
 from petsc4py import PETSc
 from slepc4py import SLEPc
 
+from scaling_limits.meshes.backend.mesh_quadrature import MeshQuadrature
 from scaling_limits.meshes.backend.petsc_solvers import configured, general_options
-from scaling_limits.meshes.backend.quadrature import MeshQuadrature
 from scaling_limits.particles.errors import NotConverged
 
 from .space import ActionSpace, each_once

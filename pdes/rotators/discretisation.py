@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from mpi4py import MPI
 
 from scaling_limits.particles import InvalidArgument
 from scaling_limits.particles.errors import NotConverged, Unresolved, warn
@@ -16,6 +15,9 @@ from . import coupled, separable
 from .density import ActionDensity
 from .space import ActionAxis, ActionSpace, graded, product_of
 from .weights import SingleSiteWeights
+
+if TYPE_CHECKING:
+    from mpi4py import MPI
 
 CUT = 1e-6  # mass beyond a given box above which a warning says so
 NEGATIVE = 1e-6  # negative mass of a stationary law above which a warning says so, ...

@@ -7,7 +7,6 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from mpi4py import MPI
 from numpy.typing import ArrayLike
 
 from scaling_limits.cells.averaged_dissipation import averaged_dissipation
@@ -15,6 +14,7 @@ from scaling_limits.meshes.backend.quadrature import composite_gauss
 from scaling_limits.meshes.box import Grid
 from scaling_limits.particles import InvalidArgument, RotatorLattice
 from scaling_limits.particles.rotators.assumptions import warn_of_bad_sites
+from scaling_limits.particles.sampling.mpi import MPI
 from scaling_limits.particles.sampling.ranks import communicator, on_all_ranks
 from scaling_limits.particles.support.checks import integer, number, real_array
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from mpi4py import MPI
 from numpy.typing import ArrayLike
 
+from scaling_limits.meshes.linear_algebra.petsc_matrix import PetscMatrix
 from scaling_limits.particles import InvalidArgument
 from scaling_limits.particles.errors import Unresolved, warn
 from scaling_limits.particles.sampling.ranks import on_all_ranks, same_on_all_ranks
@@ -27,6 +27,9 @@ from .density_evolution import EvolvedActions
 from .discretisation import TransportDiscretisation, mass_beyond_box
 from .initial import fingerprint
 from .space import ActionSpace, product_of
+
+if TYPE_CHECKING:
+    from mpi4py import MPI
 
 CUT_IN_A_STEP = 1e-3  # negative mass that a step sets to 0, above which a warning says so
 REFUSED = 0.5  # of the mass; a density that is negative on so much of it is none
@@ -138,8 +141,9 @@ class ActionEvolution:
         # int w u = weights . s
         self._weights = product_of(space.ones).ravel()[space.own] / self._roots
         self.resolvents = Resolvents(
-            matrices.outflow, self._roots, space.dim, "transport_", petsc_options, matrices.product
-        )
+            PetscMatrix(matrices.outflow), self._roots, space.dim, "transport_", petsc_options,
+            PetscMatrix(matrices.product),
+        )  # fmt: skip
         self.undershoot = 0.0
 
     def _sum(self, values: np.ndarray) -> float:

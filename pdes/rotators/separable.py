@@ -7,15 +7,18 @@ are small, and time is exact.
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
-from mpi4py import MPI
 from scipy import linalg
 
 from scaling_limits.particles.errors import Unresolved, warn
 
 from .space import ActionAxis, ActionSpace
 from .weights import SingleSiteWeights
+
+if TYPE_CHECKING:
+    from mpi4py import MPI
 
 LAW = 1e-9  # error of the law of a site in the cells, in total variation, above which they get more points
 WRONG = 1e-6  # the same, which is said

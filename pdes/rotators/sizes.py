@@ -11,11 +11,11 @@ from operator import attrgetter
 from typing import Generic, TypeVar
 
 import numpy as np
-from mpi4py import MPI
 from numpy.typing import ArrayLike
 
 from scaling_limits.particles import InvalidArgument
 from scaling_limits.particles.errors import NotConverged
+from scaling_limits.particles.sampling.mpi import MPI
 from scaling_limits.particles.support.checks import integer, real_array
 
 from .discretisation import TransportDiscretisation, mass_beyond_box

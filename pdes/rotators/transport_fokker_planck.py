@@ -9,13 +9,13 @@ from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
-from mpi4py import MPI
 from numpy.typing import ArrayLike
 
 from scaling_limits.cells.averaged_dissipation import averaged_dissipation
-from scaling_limits.meshes.backend.petsc_solvers import checked_options
+from scaling_limits.meshes.backend.options import checked_options
 from scaling_limits.particles import InvalidArgument, RotatorLattice
 from scaling_limits.particles.rotators.assumptions import warn_of_bad_sites
+from scaling_limits.particles.sampling.mpi import MPI
 from scaling_limits.particles.sampling.ranks import communicator, on_all_ranks
 from scaling_limits.particles.support.checks import flag, instance, integer, number, shown
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import os
 import time
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
-from mpi4py import MPI
 
 from scaling_limits.particles import InvalidArgument
 from scaling_limits.particles.sampling.ranks import on_all_ranks
@@ -15,6 +14,9 @@ from scaling_limits.particles.support.archive import load_arrays, save_arrays, t
 
 from .density_integrator import DyadicStep, IntegratorState
 from .integration import Statistics
+
+if TYPE_CHECKING:
+    from mpi4py import MPI
 
 KIND = "checkpoint of an evolution"
 FORMAT = 1

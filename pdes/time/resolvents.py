@@ -18,10 +18,8 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from mpi4py import MPI
-from petsc4py import PETSc
 
-from scaling_limits.meshes.backend.petsc_solvers import configured, general_options, symmetric_options
+from scaling_limits.meshes.linear_algebra.sparse_matrix import Solver, SolverChoice, SparseMatrix
 from scaling_limits.particles.errors import NotConverged
 
 
@@ -33,8 +31,7 @@ class ResolventSettings:
         most_factors: factored matrices that are kept at a time.
         rounds: solves at most for what an iterative solver has left.
         rounding: part of the terms of a residual that rounding leaves.
-        many: solves with a matrix from which PETSc's own factors are taken, which take longer to make and half as long
-            to solve with.
+        many: solves with a matrix from which on factors may take longer to make, if they take less long to solve with.
     """
 
     most_factors: int = 6
@@ -98,18 +95,15 @@ class Resolvents:
     """
 
     def __init__(
-        self, matrix: PETSc.Mat, near_kernel: np.ndarray, dim: int, prefix: str, petsc_options: dict[str, Any] | None,
-        product: PETSc.Mat | None = None, allowed: float | None = None, order: np.ndarray | None = None,
-        solves: float = 0.0,
+        self, matrix: SparseMatrix, near_kernel: np.ndarray, dim: int, prefix: str,
+        petsc_options: dict[str, Any] | None, product: SparseMatrix | None = None, allowed: float | None = None,
+        order: np.ndarray | None = None, solves: float = 0.0,
     ) -> None:  # fmt: skip
         self._matrix, self._near_kernel, self._product = matrix, near_kernel, product
-        self._dim, self._prefix, self._options = dim, prefix, petsc_options
-        self._solvers: OrderedDict[float, PETSc.KSP] = OrderedDict()
-        self._right, self._left = matrix.createVecs()
-        self._allowed = allowed
-        factors = self._chosen().get("pc_type") == "cholesky" and not petsc_options
-        self._order = order if factors and matrix.getComm().size == 1 else None
-        self._many = solves >= SETTINGS.many
+        self._options, self._allowed = petsc_options, allowed
+        many = solves >= SETTINGS.many
+        self._choice = SolverChoice(prefix, dim, petsc_options, order=order, many=many)
+        self._solvers: OrderedDict[float, Solver] = OrderedDict()
         # the most that a solve has left, as far as it was looked at
         self.left = 0.0
         self.factorisations = 0
@@ -126,29 +120,18 @@ class Resolvents:
         """
         solver = self._solver(c)
         result = self._solved(solver, right_hand_side)
-        if self._allowed is not None and (self._options or solver.getType() != "preonly"):
+        if self._allowed is not None and (self._options or not solver.direct):
             return self._refined(solver, c, right_hand_side, result)
         return result
 
-    def _solved(self, solver: PETSc.KSP, right_hand_side: np.ndarray) -> np.ndarray:
-        self._right.array[:] = right_hand_side if self._order is None else right_hand_side[self._order]
-        if self._product is not None:
-            self._product.mult(self._right, self._left)
-            self._left.copy(self._right)
-        solver.solve(self._right, self._left)
-        result = self._left.array.copy()
-        if self._order is not None:
-            result[self._order] = self._left.array
-        finite = self._matrix.getComm().tompi4py().allreduce(bool(np.isfinite(result).all()), MPI.LAND)
-        if solver.getConvergedReason() < 0 or not finite:
-            raise NotConverged(
-                "a linear solve of an evolution",
-                f"PETSc reason {solver.getConvergedReason()} after {solver.getIterationNumber()} iterations",
-                "try petsc_options of a direct solver",
-            )
+    def _solved(self, solver: Solver, right_hand_side: np.ndarray) -> np.ndarray:
+        right = right_hand_side if self._product is None else self._product.applied(right_hand_side)
+        result, reason = solver.solution(right)
+        if reason:
+            raise NotConverged("a linear solve of an evolution", reason, "try petsc_options of a direct solver")
         return result
 
-    def _refined(self, solver: PETSc.KSP, c: float, right_hand_side: np.ndarray, result: np.ndarray) -> np.ndarray:
+    def _refined(self, solver: Solver, c: float, right_hand_side: np.ndarray, result: np.ndarray) -> np.ndarray:
         """Solve again for what is left, until it is allowed, or rounding."""
         assert self._allowed is not None
         before = np.inf
@@ -156,7 +139,7 @@ class Resolvents:
             rest = right_hand_side - result - c * self.applied(result)
             terms = np.abs(right_hand_side) + (1.0 + 2.0 * c * self._diagonal) * np.abs(result)
             weighted = np.array([np.abs(rest) @ self._near_kernel, terms @ self._near_kernel])
-            left, size = self._matrix.getComm().tompi4py().allreduce(weighted)
+            left, size = self._matrix.comm.allreduce(weighted)
             if left <= max(self._allowed, SETTINGS.rounding * size):
                 self.left = max(self.left, float(left))
                 return result
@@ -172,45 +155,18 @@ class Resolvents:
 
     @cached_property
     def _diagonal(self) -> np.ndarray:
-        return np.asarray(self._matrix.getDiagonal().array)
+        return self._matrix.diagonal()
 
     def applied(self, state: np.ndarray) -> np.ndarray:
         """Return S x, on the rows of this rank."""
-        self._right.array[:] = state
-        self._matrix.mult(self._right, self._left)
-        return self._left.array.copy()
+        return self._matrix.applied(state)
 
-    def _chosen(self) -> dict[str, object]:
-        """The default options for this matrix."""
-        choose = symmetric_options if self._product is None else general_options
-        return choose(self._matrix.getComm().tompi4py(), self._dim, self._matrix.getSize()[0])
-
-    def _solver(self, c: float) -> PETSc.KSP:
+    def _solver(self, c: float) -> Solver:
         for other in self._solvers:
             if abs(other - c) <= 1e-12 * c:
                 self._solvers.move_to_end(other)
                 return self._solvers[other]
-        options = self._chosen()
-        if self._order is None:
-            matrix = self._matrix.copy()
-        else:
-            rows = PETSc.IS().createGeneral(self._order.astype(PETSc.IntType), comm=self._matrix.getComm())
-            matrix = self._matrix.permute(rows, rows)
-            options["pc_factor_mat_ordering_type"] = "natural"
-            if self._many:
-                options["pc_factor_mat_solver_type"] = "petsc"
-        matrix.scale(c)
-        if self._product is not None:
-            matrix.axpy(1.0, self._product, PETSc.Mat.Structure.SAME_NONZERO_PATTERN)
-        else:
-            matrix.shift(1.0)
-            matrix.setOption(PETSc.Mat.Option.SPD, True)
-            near_kernel = matrix.createVecRight()
-            near_kernel.array[:] = self._near_kernel if self._order is None else self._near_kernel[self._order]
-            near_kernel.normalize()
-            matrix.setNearNullSpace(PETSc.NullSpace().create(vectors=[near_kernel], comm=matrix.getComm()))
-        solver = configured(matrix, self._prefix, options, self._options)
-        solver.setUp()
+        solver = self._matrix.resolvent(c, self._product, self._near_kernel, self._choice)
         self.factorisations += 1
         while len(self._solvers) >= SETTINGS.most_factors:
             self._solvers.popitem(last=False)[1].destroy()

@@ -59,7 +59,7 @@ def load(path: str | os.PathLike[str], **context: Any) -> Any:
     Raises:
         FileNotFoundError: there is no such file.
         InvalidArgument: no file of a result, a damaged one, or one of a later version; `context` is not what is asked.
-        ImportError: tensors, coefficients, densities and solutions need FEniCSx.
+        MissingFEniCSx: it holds a density or a solution whose class needs FEniCSx, which is not here.
     """
     kind = _kind(path, getattr(context.get("equation"), "comm", None))
     if kind is None:

@@ -38,7 +38,8 @@ def _of_libraries() -> dict[str, str]:
 
         number = ".".join(str(part) for part in PETSc.Sys.getVersion())
         numbers["PETSc"] = f"{number}, {'complex' if np.dtype(PETSc.ScalarType).kind == 'c' else 'real'} numbers"
-    except ImportError:
+    # the latter where mpi4py is here, and no MPI library
+    except (ImportError, RuntimeError):
         pass
     return numbers
 
@@ -46,14 +47,8 @@ def _of_libraries() -> dict[str, str]:
 def show_versions() -> None:
     """Print the versions of the package, of Python and of what it uses; under MPI on rank 0 alone."""
     numbers = versions()
-    if _rank() == 0:
+    from .particles.sampling.mpi import MPI
+
+    if MPI.COMM_WORLD.rank == 0:
         width = max(map(len, numbers))
         print("\n".join(f"{name:<{width}}  {value}" for name, value in numbers.items()))  # noqa: T201 - it is what it is for
-
-
-def _rank() -> int:
-    try:
-        from mpi4py import MPI
-    except ImportError:
-        return 0
-    return int(MPI.COMM_WORLD.rank)

@@ -141,9 +141,10 @@ def spectrum_times():
     from scipy.sparse.linalg import eigsh
 
     from scaling_limits.meshes import box
+    from scaling_limits.meshes.backend.shift_and_invert import eigensolver
     from scaling_limits.pdes import FokkerPlanck
     from scaling_limits.pdes.diffusions.generator_forms import GeneratorForms
-    from scaling_limits.pdes.diffusions.spectrum import SETTINGS, diffusive_rate, eigensolver
+    from scaling_limits.pdes.diffusions.spectrum import SETTINGS, diffusive_rate
 
     cells = 512
     equation = FokkerPlanck(Turning(), [BOX, BOX], (cells, cells))
@@ -155,7 +156,7 @@ def spectrum_times():
     rate = diffusive_rate(equation)
 
     def slepc():
-        solver = eigensolver(energy, product, one, 9, rate)
+        solver = eigensolver(energy, product, one, 9, SETTINGS.shift * rate)
         solver.solve()
         return np.sort([0.0] + [solver.getEigenvalue(i).real for i in range(9)])
 
@@ -211,10 +212,11 @@ def rank_rows():
             )
             for prefix in (["mpirun", "-n", "1"], ["mpirun", "-n", "2"])
         )
-        target = 1.6 if kind == "multigrid" else None  # efficiency 0.8
+        # efficiency 0.8 where solvers scale
+        target = 1.6 if kind == "multigrid" else 1.3
         yield Row(
             f"density, 512 x 512, 20 steps, {work}: 2 ranks", "1 rank", two, one, "s",
-            "" if target is None else f">= {target}x", target is None or one / two >= target,
+            f">= {target}x", one / two >= target,
         )  # fmt: skip
 
 

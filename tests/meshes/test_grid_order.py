@@ -8,6 +8,7 @@ from petsc4py import PETSc
 from scipy.sparse.linalg import splu
 
 from scaling_limits.meshes.grid_order import dissected
+from scaling_limits.meshes.linear_algebra.petsc_matrix import PetscMatrix
 from scaling_limits.pdes.time.resolvents import Resolvents
 
 pytestmark = pytest.mark.serial
@@ -45,7 +46,7 @@ def test_solutions_do_not_depend_on_the_order(solves):
     right = np.random.default_rng(1).standard_normal(len(matrix.indptr) - 1)
     ones = np.ones(len(right))
     found = [
-        Resolvents(petsc, ones, 2, "test_order_", None, order=order, solves=solves).solve(0.7, right)
+        Resolvents(PetscMatrix(petsc), ones, 2, "test_order_", None, order=order, solves=solves).solve(0.7, right)
         for order in (None, dissected(shape))
     ]
     exact = sparse.linalg.spsolve(sparse.eye_array(len(right)).tocsc() + 0.7 * matrix.tocsc(), right)

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from scaling_limits.meshes.linear_algebra.choice import matrix_type
+from scaling_limits.meshes.linear_algebra.sparse_matrix import SparseMatrix
 from scaling_limits.particles.sampling.ranks import on_all_ranks
 
 from ..coefficients import Coefficients, exponent_at, mobility_at
@@ -59,10 +61,12 @@ class Medium:
     Args:
         mesh: gives the cells.
         coefficients: M, Psi, sigma.
+        library: of matrices.
     """
 
     mesh: TensorMesh
     coefficients: Coefficients
+    library: type[SparseMatrix] = field(default_factory=lambda: matrix_type(None))
     _kept: dict[int, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict, repr=False)
 
     def at(self, cells: np.ndarray, order: int) -> tuple[np.ndarray, np.ndarray]:

@@ -125,7 +125,7 @@ def frequency_bounds(
 def _on_cells(equation: ReversibleDiffusion, division: Division, error: float) -> FrequencyBounds:
     mesh, sets, degree = division.mesh, division.sets, division.degree
     check_apart(mesh, *sets)
-    medium = Medium(mesh, equation.coefficients)
+    medium = Medium(mesh, equation.coefficients, equation.library)
     lowest, highest = medium.extremes()
     bottom = float(lowest.min())
     function = upper_energy(medium, *sets, degree, (lowest, highest))

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import numpy as np
-from mpi4py import MPI
-from petsc4py import PETSc
-from scipy.sparse import coo_matrix, csr_matrix
+from scipy.sparse import coo_matrix, csr_array, csr_matrix
 
-from scaling_limits.meshes.backend.petsc_solvers import configured, symmetric_options
+from scaling_limits.meshes.linear_algebra.sparse_matrix import Solver, SolverChoice, SparseMatrix
 from scaling_limits.particles.errors import NotConverged
+
+if TYPE_CHECKING:
+    from mpi4py import MPI
 
 # added to the diagonal 1 where rounding has made a matrix indefinite; iterative refinement takes its effect out
 SHIFTS = (0.0, 1e-14, 1e-12, 1e-10)
@@ -26,12 +28,14 @@ class CellMatrices:
         numbers: of their unknowns (n, k).
         size: number of unknowns of all cells.
         comm: the ranks.
+        library: that solves.
     """
 
     matrices: np.ndarray
     numbers: np.ndarray
     size: int
     comm: MPI.Comm
+    library: type[SparseMatrix]
 
     def local(self, steps: np.ndarray, rest: np.ndarray) -> np.ndarray:
         """Values steps + rest (n, k) in each cell, up to a constant: steps that are equal leave no rounding.
@@ -75,7 +79,7 @@ class ScaledSystem:
     def __init__(self, cells: CellMatrices, free: np.ndarray) -> None:
         self._free = np.flatnonzero(free)
         self.roots = np.sqrt(cells.diagonal()[self._free])
-        numbers = np.full(cells.size, -1, dtype=PETSc.IntType)
+        numbers = np.full(cells.size, -1)
         numbers[self._free] = np.arange(len(self._free))
         inverse = np.zeros(cells.size)
         inverse[self._free] = 1.0 / self.roots
@@ -85,10 +89,9 @@ class ScaledSystem:
         rows, columns = np.broadcast_arrays(places[:, :, None], places[:, None, :])
         kept = (rows >= 0) & (columns >= 0)
         own = coo_matrix((values[kept], (rows[kept], columns[kept])), shape=(len(self._free),) * 2).tocsr()
-        self._matrix = _distributed(own, cells.comm)
-        self._matrix.setOption(PETSc.Mat.Option.SYMMETRIC, True)
-        self._matrix.setOption(PETSc.Mat.Option.SYMMETRY_ETERNAL, True)
-        self._solver: PETSc.KSP | None = None
+        self._comm = cells.comm
+        self._matrix = cells.library.of_rows(cells.comm, _distributed(own, cells.comm))
+        self._solver: Solver | None = None
         self._shift = 0
 
     def solve(self, right: np.ndarray) -> np.ndarray:
@@ -96,26 +99,24 @@ class ScaledSystem:
         result = np.zeros_like(right)
         if not len(self._free):
             return result
-        solution, given = self._matrix.createVecs()
-        given.array[:] = (right[self._free] / self.roots)[slice(*given.getOwnershipRange())]
+        first, last = (len(self._free) * rank // self._comm.size for rank in (self._comm.rank, self._comm.rank + 1))
+        given = (right[self._free] / self.roots)[first:last]
         while True:
             if self._solver is None:
                 self._factor()
             assert self._solver is not None
-            self._solver.solve(given, solution)
-            whole = np.concatenate(self._matrix.getComm().tompi4py().allgather(solution.array.copy()))
-            if self._solver.getConvergedReason() >= 0 and np.isfinite(whole).all():
-                result[self._free] = whole / self.roots
+            solution, reason = self._solver.solution(given)
+            if not reason:
+                result[self._free] = np.concatenate(self._comm.allgather(solution)) / self.roots
                 return result
-            self._next("PETSc gives no finite solution")
+            self._next(reason)
 
     def _factor(self) -> None:
-        comm, size = self._matrix.getComm().tompi4py(), len(self._free)
         # factors in space too: there are few unknowns
-        options = symmetric_options(comm, 2, size)
+        choice = SolverChoice("transition_bounds_", 2, definite=False)
         while self._solver is None:
             try:
-                self._solver = configured(self._matrix, "transition_bounds_", options, None)
+                self._solver = self._matrix.solver(choice)
             except NotConverged as error:
                 self._next(error.reason)
 
@@ -127,7 +128,7 @@ class ScaledSystem:
                 "the linear solve for bounds of the frequency", reason,
                 "take fewer cells or a lower degree, or let coefficients vary less",
             )  # fmt: skip
-        self._matrix.shift(SHIFTS[self._shift] - SHIFTS[self._shift - 1])
+        self._matrix.add_to_diagonal(SHIFTS[self._shift] - SHIFTS[self._shift - 1])
 
     def destroy(self) -> None:
         """Give the memory of the factors back."""
@@ -136,12 +137,10 @@ class ScaledSystem:
         self._matrix.destroy()
 
 
-def _distributed(share: csr_matrix, comm: MPI.Comm) -> PETSc.Mat:
-    """The sum of matrices that each rank has a share of, by rows."""
+def _distributed(share: csr_matrix, comm: MPI.Comm) -> csr_array:
+    """The rows of this rank (m, size) of the sum of matrices that each rank has a share of."""
     size = share.shape[0]
     ends = [size * rank // comm.size for rank in range(comm.size + 1)]
     own = sum(comm.alltoall([share[low:high] for low, high in pairwise(ends)]))
     own.sort_indices()
-    count = ends[comm.rank + 1] - ends[comm.rank]
-    pattern = (own.indptr.astype(PETSc.IntType), own.indices.astype(PETSc.IntType), own.data)
-    return PETSc.Mat().createAIJ(((count, size), (count, size)), csr=pattern, comm=comm)
+    return csr_array(own)

@@ -1,7 +1,7 @@
-"""Solves with the generator of a killed chain: by elimination without subtraction, or by PETSc on several ranks.
+"""Solves with the generator of a killed chain: by elimination without subtraction, or with its matrix.
 
 On one rank, and wherever rare events would cost the digits, the chain is eliminated without subtraction
-(`elimination`); else PETSc solves with its matrix. Either way the solution is corrected for what is left of the
+(`elimination`); else its matrix is solved with. Either way the solution is corrected for what is left of the
 right-hand side, which is computed from differences along edges, so that currents have their digits too.
 """
 
@@ -14,7 +14,7 @@ from functools import cached_property
 import numpy as np
 import scipy.sparse
 
-from scaling_limits.meshes.backend.petsc_solvers import checked_options
+from scaling_limits.meshes.backend.options import checked_options
 from scaling_limits.particles.errors import NotConverged
 from scaling_limits.particles.sampling.ranks import on_all_ranks
 
@@ -190,14 +190,15 @@ class ChainSolver:
             result[self.free] = eliminated.solve(np.concatenate(parts)[self.free])
         return np.asarray(grid.comm.bcast(result))
 
-    # --- PETSc --------------------------------------------------------------------------------------------
+    # --- its matrix ---------------------------------------------------------------------------------------
 
     @cached_property
     def _system(self) -> RepeatedSolves:
-        matrix = self.chain.matrix()
+        matrix = self.equation.matrix(self.chain.rows())
         if self.pinned >= 0:
             own = self.chain.grid.own
-            matrix.zeroRowsColumns([self.pinned] if own.start <= self.pinned < own.stop else [], diag=1.0)
+            held = [self.pinned - own.start] if own.start <= self.pinned < own.stop else []
+            matrix.isolate(np.array(held, dtype=np.int64), 1.0)
         return RepeatedSolves(matrix, self.equation)
 
     @cached_property

@@ -12,6 +12,8 @@ from itertools import pairwise
 import numpy as np
 import scipy.sparse
 
+from scaling_limits.meshes.linear_algebra.dissection import dissected_graph
+
 # nodes of a part that is not cut any more: dense elimination of so few is faster than more fronts
 SMALLEST = 120
 
@@ -44,7 +46,7 @@ def fronts(places: np.ndarray, graph: scipy.sparse.csr_array) -> Fronts:
         places: of the nodes (n, d); nodes that are joined are near to one another, but for periods.
         graph: which nodes are joined (n, n), symmetric.
     """
-    parts = _parts(places, graph)
+    parts = dissected_graph(places, graph, SMALLEST)
     order = np.concatenate([part for part in parts if part.size])
     sizes = np.array([part.size for part in parts if part.size])
     first = np.concatenate([[0], np.cumsum(sizes)])
@@ -67,50 +69,6 @@ def fronts(places: np.ndarray, graph: scipy.sparse.csr_array) -> Fronts:
     child_first = np.concatenate([[0], np.cumsum([len(own) for own in children])])
     child = np.array([k for own in children for k in own], dtype=np.int64)
     return Fronts(order, first, np.concatenate(rows).astype(np.int64), row_first, child, child_first)
-
-
-def _parts(places: np.ndarray, graph: scipy.sparse.csr_array) -> list[np.ndarray]:
-    """The nodes of all parts and separators, those of a separator behind what it separates."""
-    right_side = np.zeros(len(places), dtype=bool)
-    result: list[np.ndarray] = []
-    waiting = [np.arange(len(places))]
-    while waiting:
-        part = waiting.pop()
-        cut = _cut(places, graph, part, right_side) if len(part) > SMALLEST else None
-        if cut is None:
-            result.append(part)
-            continue
-        separator, left, right = cut
-        result.append(separator)
-        waiting += [left, right]
-    # built from the last to the first
-    return result[::-1]
-
-
-def _cut(
-    places: np.ndarray, graph: scipy.sparse.csr_array, part: np.ndarray, right_side: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
-    """A separator of a part, and its two sides; None where no cut leaves two sides.
-
-    Args:
-        places: of all nodes.
-        graph: of all nodes.
-        part: the nodes to be cut.
-        right_side: False for all nodes, as it is left.
-    """
-    along = places[part]
-    axis = int(np.ptp(along, axis=0).argmax())
-    beyond = along[:, axis] > (np.median(along[:, axis]) if np.ptp(along[:, axis]) > 0 else 0)
-    if not beyond.any():
-        beyond = along[:, axis] >= along[:, axis].max()
-    left, right = part[~beyond], part[beyond]
-    right_side[right] = True
-    rows = graph[left]
-    touches = np.add.reduceat(np.append(right_side[rows.indices], False), rows.indptr[:-1].clip(max=rows.nnz)) > 0
-    touches &= np.diff(rows.indptr) > 0
-    right_side[right] = False
-    separator, left = left[touches], left[~touches]
-    return (separator, left, right) if left.size and right.size else None
 
 
 def _neighbours(graph: scipy.sparse.csr_array, nodes: np.ndarray) -> np.ndarray:

@@ -6,13 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from operator import attrgetter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from dolfinx import fem
-from mpi4py import MPI
 from numpy.typing import ArrayLike
 
+from scaling_limits.meshes.backend.fenicsx import needed_by
 from scaling_limits.meshes.box import Grid, box
 from scaling_limits.meshes.files.datasets import about_error
 from scaling_limits.meshes.files.frames import Frames, Quantity
@@ -22,6 +21,10 @@ from ..interpolation import inside
 from ..output.grid_dataset import grid_dataset
 from ..output.quantities import FIELD
 from ..output.written import Written
+
+if TYPE_CHECKING:
+    from dolfinx import fem
+    from mpi4py import MPI
 
 # of the elements of `function` on a line, between the break points of its panels
 DEGREE = 8
@@ -119,6 +122,8 @@ class ScalarField(NotPickled, Written):
         """The field as a finite element function, of high degree on a line; collective the first time."""
         if self.breaks is None:
             return self.grid.function(self.nodal, "f")
+        with needed_by("a function of dolfinx"):
+            from dolfinx import fem
         mesh = box(self.grid.box, [self.breaks], periodic=self.grid.periodic, comm=self.grid.comm)
         function = fem.Function(fem.functionspace(mesh, ("Lagrange", DEGREE)), name="f")
         function.interpolate(lambda x: self.interpolant(np.clip(x[:1].T, *self.grid.box[0])))

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from mpi4py import MPI
-from petsc4py import PETSc
+import scipy.sparse
 
 from scaling_limits.meshes.box import Grid
+from scaling_limits.particles.sampling.mpi import MPI
 from scaling_limits.particles.sampling.ranks import on_all_ranks
 
 from ..scharfetter_gummel import Edges, ScharfetterGummel
@@ -151,15 +151,17 @@ class KilledChain:
         """Whether a node is outside of all sets, and paths go there (size,)."""
         return np.asarray((self.place < 0) & self.generator.alive)
 
-    def matrix(self) -> PETSc.Mat:
-        """The matrix S of the chain, with the fastest rate on the diagonal of nodes that are not free; collective."""
-        matrix = self.generator.assembled(self.tail, self.head, -self.across, self.out, self.back)
-        diagonal = matrix.getDiagonal()
-        rates = diagonal.array + self.killing.sum(axis=1)
+    def rows(self) -> scipy.sparse.csr_array:
+        """The rows of this rank (m, size) of the matrix S of the chain, with the fastest rate on the diagonal of nodes
+        that are not free; collective.
+        """
+        rows = self.generator.rows(self.tail, self.head, -self.across, self.out, self.back)
+        row = np.repeat(np.arange(rows.shape[0]), np.diff(rows.indptr))
+        diagonal = row + self.grid.own.start == rows.indices
+        rates = rows.data[diagonal] + self.killing.sum(axis=1)
         top = self.grid.comm.allreduce(float(rates.max(initial=0.0)), MPI.MAX)
-        diagonal.array[:] = np.where(self.free, rates, top if top > 0 else 1.0)
-        matrix.setDiagonal(diagonal)
-        return matrix
+        rows.data[diagonal] = np.where(self.free, rates, top if top > 0 else 1.0)
+        return rows
 
     def differences(self, *terms: np.ndarray) -> np.ndarray:
         """f_y - f_x along the whole edges (E,) of a sum f of fields at all nodes (size,), each difference by itself."""

@@ -1,15 +1,14 @@
-"""Linear systems of hitting problems, by PETSc."""
+"""Linear systems of hitting problems."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import numpy as np
-from mpi4py import MPI
-from petsc4py import PETSc
 
-from scaling_limits.meshes.backend.petsc_solvers import configured, symmetric_options
+from scaling_limits.meshes.linear_algebra.sparse_matrix import SolverChoice, SparseMatrix
 from scaling_limits.particles.errors import NotConverged
+from scaling_limits.particles.sampling.mpi import MPI
 
 from ..problem import ReversibleDiffusion
 
@@ -44,23 +43,20 @@ class RepeatedSolves:
         equation: gives the options and the tolerance.
     """
 
-    def __init__(self, matrix: PETSc.Mat, equation: ReversibleDiffusion) -> None:
-        matrix.setOption(PETSc.Mat.Option.SPD, True)
-        options = symmetric_options(equation.comm, equation.dim, matrix.getSize()[0])
-        self._solver = configured(matrix, "fokker_planck_hitting_", options, equation.petsc_options)
+    def __init__(self, matrix: SparseMatrix, equation: ReversibleDiffusion) -> None:
+        choice = SolverChoice("fokker_planck_hitting_", equation.dim, equation.petsc_options)
+        self._solver = matrix.solver(choice)
         self._matrix, self._equation, self._comm = matrix, equation, equation.comm
-        self._right, self._left = matrix.createVecs()
 
     @property
     def direct(self) -> bool:
         """Whether the solver is meant to be exact."""
-        return bool(self._solver.getType() == "preonly")
+        return self._solver.direct
 
     @property
     def fastest(self) -> float:
         """The largest entry of the diagonal, over all ranks."""
-        largest = float(self._matrix.getDiagonal().array.max(initial=0.0))
-        return float(self._comm.allreduce(largest, MPI.MAX))
+        return self._matrix.fastest
 
     def solve(self, values: np.ndarray) -> np.ndarray:
         """A^-1 b, on the rows of this rank.
@@ -72,12 +68,10 @@ class RepeatedSolves:
         length = np.sqrt(self._comm.allreduce(float((values**2).sum())))
         if length == 0.0:
             return np.zeros_like(values)
-        self._right.array[:] = values / length
-        self._solver.solve(self._right, self._left)
-        finite = all(self._comm.allgather(bool(np.isfinite(self._left.array).all())))
-        if (reason := self._solver.getConvergedReason()) < 0 or not finite:
-            raise NotConverged(WHAT, f"PETSc reason {reason}", "try petsc_options of a direct solver")
-        return np.asarray(length * self._left.array)
+        result, reason = self._solver.solution(values / length)
+        if reason:
+            raise NotConverged(WHAT, reason, "try petsc_options of a direct solver")
+        return np.asarray(length * result)
 
     def refined(self, values: np.ndarray, roots: np.ndarray) -> np.ndarray:
         """A^-1 b, on the rows of this rank, with solves for what is left; iterative solvers repeat them until f is
@@ -91,7 +85,7 @@ class RepeatedSolves:
             NotConverged: the solver failed, or leaves more than rtol.
         """
         result = self.solve(values)
-        correction = self.solve(values - self._applied(result))
+        correction = self.solve(values - self._matrix.applied(result))
         error = self._size(correction, roots) / max(self._size(result, roots), 1e-300)
         if self.direct:
             self._check_direct(error)
@@ -100,7 +94,7 @@ class RepeatedSolves:
             if error <= SETTINGS.enough * self._equation.rtol:
                 break
             result += correction
-            correction = self.solve(values - self._applied(result))
+            correction = self.solve(values - self._matrix.applied(result))
             before, error = error, self._size(correction, roots) / max(self._size(result, roots), 1e-300)
             if error > 0.5 * before:
                 break
@@ -116,12 +110,6 @@ class RepeatedSolves:
             raise NotConverged(
                 WHAT, f"a solver with {options} leaves an error of {error:.1e}", "leave petsc_options out"
             )
-
-    def _applied(self, values: np.ndarray) -> np.ndarray:
-        """A s, on the rows of this rank."""
-        self._left.array[:] = values
-        self._matrix.mult(self._left, self._right)
-        return self._right.array.copy()
 
     def _size(self, values: np.ndarray, roots: np.ndarray) -> float:
         """The largest |f|, where it counts."""

@@ -47,8 +47,8 @@ def checked_mesh(mesh: object, comm: MPI.Comm) -> dolfinx_mesh.Mesh:
     return mesh
 
 
-def ranks_of(mesh: object) -> MPI.Comm:
-    """The ranks of a mesh, all where there is none; each rank by itself.
+def ranks_of_mesh(mesh: object) -> MPI.Comm:
+    """The ranks of a mesh, all where it is none; each rank by itself.
 
     The communicator of a mesh ends with it, so that one with the same ranks is preferred.
     """
@@ -57,42 +57,6 @@ def ranks_of(mesh: object) -> MPI.Comm:
     same = (MPI.IDENT, MPI.CONGRUENT)
     lasting = [comm for comm in (MPI.COMM_WORLD, MPI.COMM_SELF) if MPI.Comm.Compare(mesh.comm, comm) in same]
     return lasting[0] if lasting else mesh.comm
-
-
-def check_domain(box: object, cells: object, periodic: object, mesh: object, comm: MPI.Comm) -> None:
-    """Check that there is either a box with cells or a mesh; each rank by itself.
-
-    Raises:
-        InvalidArgument: both, a part of one, or a mesh that does not do.
-    """
-    if mesh is not None:
-        without_grid(box, cells, periodic)
-        checked_mesh(mesh, comm)
-    elif box is None or cells is None:
-        raise InvalidArgument("box" if box is None else "cells", "must be given, or a mesh instead of box and cells")
-
-
-def without_grid(box: object, cells: object, periodic: object) -> None:
-    """Check that nothing is given beside a mesh that would be said of a grid.
-
-    Raises:
-        InvalidArgument: it is.
-    """
-    for name, value in (("box", box), ("cells", cells)):
-        if value is not None:
-            raise InvalidArgument(name, "must be left out where a mesh is given: the mesh is the domain")
-    if periodic is not False:
-        raise InvalidArgument("periodic", "must be left out where a mesh is given: its topology says what is joined")
-
-
-def not_on_a_mesh(name: str, value: object) -> None:
-    """Check that what is for boxes only is not given on a mesh.
-
-    Raises:
-        InvalidArgument: it is.
-    """
-    if value is not None:
-        raise InvalidArgument(name, "is for boxes; leave it out where a mesh is given")
 
 
 def _kind(mesh: dolfinx_mesh.Mesh) -> str:

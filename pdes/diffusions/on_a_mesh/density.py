@@ -12,8 +12,8 @@ from dolfinx import fem
 from mpi4py import MPI
 from numpy.typing import ArrayLike
 
-from scaling_limits.meshes.files.datasets import mesh_dataset
 from scaling_limits.meshes.files.frames import Frames
+from scaling_limits.meshes.files.mesh_datasets import mesh_dataset
 from scaling_limits.meshes.point_search import FoundPoints
 from scaling_limits.meshes.spread_values import SpreadRows, SpreadValues
 

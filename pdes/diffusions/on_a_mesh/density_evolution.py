@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-from mpi4py import MPI
 from numpy.typing import ArrayLike
 
-from scaling_limits.meshes.files.datasets import about, mesh_dataset
+from scaling_limits.meshes.files.datasets import about
 from scaling_limits.meshes.files.frames import Frames
+from scaling_limits.meshes.files.mesh_datasets import mesh_dataset
 from scaling_limits.meshes.spread_values import SpreadRows
 
 from ...time.densities import DensitySeries
@@ -23,6 +23,9 @@ from ..snapshots.moments import Moments
 from .density import LogRatio, MeshDensity
 from .lumped import LumpedEquation
 from .storage.archives import SavedDensity
+
+if TYPE_CHECKING:
+    from mpi4py import MPI
 
 
 @dataclass(frozen=True, eq=False, repr=False)

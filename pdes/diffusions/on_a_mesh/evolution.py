@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import ArrayLike
 
+from scaling_limits.meshes.linear_algebra.petsc_matrix import PetscMatrix
 from scaling_limits.particles import InvalidArgument
 from scaling_limits.particles.errors import Unresolved, warn
 from scaling_limits.particles.sampling.ranks import on_all_ranks, same_on_all_ranks
@@ -66,8 +67,9 @@ class NodalSystem:
         self.lumped, self.choice = lumped, choice
         self.allowed = SETTINGS.exact_steps if choice.rtol is None else SETTINGS.exact * choice.rtol
         self.resolvents = Resolvents(
-            lumped.matrix, lumped.root, equation.dim, "fokker_planck_", equation.petsc_options, allowed=self.allowed
-        )
+            PetscMatrix(lumped.matrix), lumped.root, equation.dim, "fokker_planck_", equation.petsc_options,
+            allowed=self.allowed,
+        )  # fmt: skip
         self._mass = 1.0
 
     def norm(self, state: np.ndarray) -> float:

@@ -27,6 +27,8 @@ from functools import cached_property
 
 import numpy as np
 
+from scaling_limits.meshes.linear_algebra.petsc_matrix import PetscMatrix
+
 from ...time.density_integrator import IntegratorState
 from ...time.resolvents import Resolvents
 from .lumped import LumpedEquation
@@ -89,7 +91,8 @@ class StepLimiter:
         """The resolvents of the monotone part of A; collective the first time."""
         lumped, equation = self.lumped, self.lumped.equation
         return Resolvents(
-            lumped.scaled(monotone=True), lumped.root, equation.dim, "fokker_planck_", equation.petsc_options,
+            PetscMatrix(lumped.scaled(monotone=True)), lumped.root, equation.dim, "fokker_planck_",
+            equation.petsc_options,
             allowed=self._allowed,
         )  # fmt: skip
 

@@ -12,6 +12,7 @@ from petsc4py import PETSc
 from ufl.core.expr import Expr
 
 from scaling_limits.meshes.backend.petsc_solvers import configured, symmetric_options
+from scaling_limits.meshes.linear_algebra.petsc_matrix import PetscMatrix
 from scaling_limits.particles.sampling.ranks import on_all_ranks
 
 from ...time.density_integrator import DensityIntegrator, IntegratorState, StepChoice
@@ -51,8 +52,9 @@ class QuadraticSystem:
         self.size = space.dofmap.index_map.size_local
         near = np.ones(self.size)
         self.resolvents = Resolvents(
-            energy, near, equation.dim, "fokker_planck_reference_", None, product=self.product, allowed=None
-        )
+            PetscMatrix(energy), near, equation.dim, "fokker_planck_reference_", None,
+            product=PetscMatrix(self.product), allowed=None,
+        )  # fmt: skip
         self._left, self._right = self.product.createVecs()
         # a norm of squares would be larger by exp(Psi/sigma) where paths start far from equilibrium
         self._share, self._mass = _row_sums(self.product), 1.0

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from mpi4py import MPI
-
+from scaling_limits.meshes.backend.fenicsx import needed_by
 from scaling_limits.meshes.files.frames import Frames
-from scaling_limits.meshes.files.pyvista_grids import pyvista_grids
-from scaling_limits.meshes.files.writers import write
+
+if TYPE_CHECKING:
+    from mpi4py import MPI
 
 
 class Written(ABC):
@@ -36,7 +36,10 @@ class Written(ABC):
         Raises:
             InvalidArgument: another suffix, a format that cannot be written here, or no place for a file.
             OSError: the disk is full; it is looked at beforehand.
+            MissingFEniCSx: it is not here.
         """
+        with needed_by("a file for ParaView"):
+            from scaling_limits.meshes.files.writers import write
         write(self._ranks, path, self.frames())
 
     def to_pyvista(self) -> Any:
@@ -47,6 +50,8 @@ class Written(ABC):
             on the others.
 
         Raises:
-            ImportError: pyvista is not here.
+            ImportError: pyvista is not here, or FEniCSx (MissingFEniCSx).
         """
+        with needed_by("a grid of pyvista"):
+            from scaling_limits.meshes.files.pyvista_grids import pyvista_grids
         return pyvista_grids(self._ranks, self.frames())

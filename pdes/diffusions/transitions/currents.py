@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from dolfinx import fem
-from mpi4py import MPI
 from numpy.typing import ArrayLike
 from scipy import ndimage
 
+from scaling_limits.meshes.backend.fenicsx import needed_by
 from scaling_limits.meshes.box import Grid
 from scaling_limits.meshes.files.frames import Frames
 from scaling_limits.particles.support.not_pickled import NotPickled
@@ -22,6 +21,10 @@ from ..interpolation import inside, interpolated
 from ..output.grid_dataset import grid_dataset
 from ..output.quantities import CURRENT
 from ..output.written import Written
+
+if TYPE_CHECKING:
+    from dolfinx import fem
+    from mpi4py import MPI
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -64,6 +67,8 @@ class VectorField(NotPickled, Written):
     @cached_property
     def function(self) -> fem.Function:
         """The field as a finite element function of degree 1; collective the first time."""
+        with needed_by("a function of dolfinx"):
+            from dolfinx import fem
         grid = self.grid
         space = fem.functionspace(grid.space.mesh, ("Lagrange", 1, (grid.dim,)))
         result = fem.Function(space, name="J")

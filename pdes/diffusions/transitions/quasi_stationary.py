@@ -7,10 +7,10 @@ from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
-from mpi4py import MPI
 
 from scaling_limits.meshes.spread_values import WholeValues
 from scaling_limits.particles.errors import NotConverged, Unresolved, warn
+from scaling_limits.particles.sampling.mpi import MPI
 from scaling_limits.particles.support.not_pickled import NotPickled
 
 from ..density import FLOOR, Density
@@ -101,7 +101,7 @@ def quasi_stationary(equation: ReversibleDiffusion, target: Indicator) -> QuasiS
 def _slowest(problem: GridProblem) -> Slowest:
     """The slowest mode, by inverse iteration from that of an eigensolver; collective."""
     chain, grid = problem.chain, problem.chain.grid
-    modes = slowest_modes(chain, chain.matrix(), 2)
+    modes = slowest_modes(chain, problem.equation.matrix(chain.rows()), 2)
     root, comm = chain.generator.root, grid.comm
     # where there is next to no mass, inverse iteration fills it in
     top = comm.allreduce(float(root.max(initial=0.0)), MPI.MAX)

@@ -185,7 +185,7 @@ def test_negative_sums_of_resolvents_are_cut():
     """Loose tolerances and a density at one node: the bare sums are negative, what is kept is not, and has mass 1."""
     fp = FokkerPlanck(FLAT, [(0, 1)], (64,), rtol=0.05)
     start = lambda x: 1.0 * (np.abs(x[:, 0] - 0.5) < 1e-9)  # noqa: E731
-    system = ReversibleSystem(KilledChain.of(fp.generator, ()), StepChoice(RESOLVENT4, 0.05, None), None)
+    system = ReversibleSystem(fp, KilledChain.of(fp.generator, ()), StepChoice(RESOLVENT4, 0.05, None))
     state = system.start(start(fp.grid.points)).state
     stages = [state]
     for _ in range(4):
@@ -201,7 +201,7 @@ def test_negative_sums_of_resolvents_are_cut():
 
 def test_a_step_that_raises_the_free_energy_is_refused():
     fp = FokkerPlanck(FLAT, [(0, 1)], (16,))
-    system = ReversibleSystem(KilledChain.of(fp.generator, ()), StepChoice(RESOLVENT4, 1e-6, None), None)
+    system = ReversibleSystem(fp, KilledChain.of(fp.generator, ()), StepChoice(RESOLVENT4, 1e-6, None))
     even = fp.grid.volumes.copy()
     old = system.start(even * (1 + 0.1 * np.cos(np.pi * fp.grid.points[:, 0])))
     worse = system.start(even * (1 + 0.2 * np.cos(np.pi * fp.grid.points[:, 0]))).state

@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 from diffusions import Given
-from dolfinx import fem
 
 from scaling_limits.meshes.backend import lowest_modes
+from scaling_limits.meshes.linear_algebra.petsc_matrix import PetscMatrix
 from scaling_limits.particles.errors import NotConverged
 from scaling_limits.pdes import FokkerPlanck
-from scaling_limits.pdes.diffusions import box_elements, element_sequence
-from scaling_limits.pdes.diffusions.box_elements import BoxElements
-from scaling_limits.pdes.diffusions.element_sequence import Member, on_own_cells
+from scaling_limits.pdes.diffusions.elements import box_elements, element_sequence
+from scaling_limits.pdes.diffusions.elements.box_elements import BoxElements
+from scaling_limits.pdes.diffusions.elements.element_sequence import Member, on_own_cells
 
 MOBILITY = (1.0, 0.8, 0.6)
 
@@ -82,9 +82,9 @@ def test_parts_of_elements_add_up(monkeypatch):
 
     def made():
         elements = BoxElements(fp.grid, (0, 1, 0), 2, fp.coefficients, 0.0)
-        f = fem.Function(elements.space)
-        f.interpolate(lambda x: np.sin(x[0]) + x[1] * x[2])
-        return elements.product(f, f), elements.energy(f), elements.matrices()[0].norm()
+        x = elements.unknowns.points(elements.unknowns.known)
+        f = np.sin(x[:, 0]) + x[:, 1] * x[:, 2]
+        return elements.product(f, f), elements.energy(f), elements.matrices(PetscMatrix)[0].matrix.norm()
 
     whole = made()
     monkeypatch.setattr(box_elements, "MOST_KEPT", 0)

@@ -3,12 +3,13 @@
 import numpy as np
 import pytest
 from diffusions import Given, rotated
-from dolfinx import fem
 from mpi4py import MPI
 
+from scaling_limits.meshes.linear_algebra.petsc_matrix import PetscMatrix
+from scaling_limits.meshes.spread_values import SpreadRows
 from scaling_limits.pdes import FokkerPlanck, GeneratorForms
-from scaling_limits.pdes.diffusions.box_elements import BoxElements, breaks
-from scaling_limits.pdes.diffusions.element_sequence import left
+from scaling_limits.pdes.diffusions.elements.box_elements import BoxElements, breaks
+from scaling_limits.pdes.diffusions.elements.element_sequence import left
 
 
 def unit(points):
@@ -33,14 +34,21 @@ def test_sums_along_directions_are_the_forms(cells):
     )
     fp = FokkerPlanck(given, [(0, 2 * np.pi), (1, 2)], cells, periodic=(True, False))
     mine = BoxElements(fp.grid, (0, 0), 3, given, 0.0)
-    forms = GeneratorForms(mine.space.mesh, given, 0.0, 3)
-    for found, expected in zip(mine.matrices(), forms.matrices()):
-        assert (found - expected).norm() <= 1e-12 * expected.norm()
-    f, g = fem.Function(mine.space), fem.Function(forms.space)
-    f.interpolate(lambda x: np.cos(x[0]) * x[1] ** 2)
-    g.x.array[:] = f.x.array
-    assert mine.product(f, f) == pytest.approx(forms.integral(forms.product(g, g)), rel=1e-13)
-    assert mine.energy(f) == pytest.approx(forms.integral(forms.energy(g, g)), rel=1e-13)
+    unknowns = mine.unknowns
+    x = unknowns.points(unknowns.known)
+    f = np.cos(x[:, 0]) * x[:, 1] ** 2
+    rows = SpreadRows.of(unknowns, f[None, : unknowns.own.stop - unknowns.own.start].copy())
+    (g,) = mine.functions(rows)
+    forms = GeneratorForms(g.function_space.mesh, given, 0.0, 3)
+    expected = forms.integral(forms.product(g, g)), forms.integral(forms.energy(g, g))
+    assert mine.product(f, f) == pytest.approx(expected[0], rel=1e-13)
+    assert mine.energy(f) == pytest.approx(expected[1], rel=1e-13)
+    energy, product, roots = mine.matrices(PetscMatrix)
+    values = f[: len(roots)] * roots
+    forms_of_vectors = [fp.comm.allreduce(float(values @ each.applied(values))) for each in (product, energy)]
+    assert forms_of_vectors == pytest.approx(expected, rel=1e-12)
+    for found, norm in zip((energy, product), (each.norm() for each in forms.matrices()[:2])):
+        assert found.matrix.norm() == pytest.approx(norm, rel=1e-12)
 
 
 def test_large_cells_are_unions_of_cells():

@@ -21,8 +21,8 @@ from ufl.core.expr import Expr
 
 from scaling_limits.meshes.backend.compat import interpolation_points
 from scaling_limits.meshes.backend.petsc_solvers import configured
-from scaling_limits.meshes.files.datasets import mesh_dataset
 from scaling_limits.meshes.files.frames import Frames
+from scaling_limits.meshes.files.mesh_datasets import mesh_dataset
 from scaling_limits.meshes.spread_functions import SpreadFunction, SpreadSpace
 from scaling_limits.particles.support.not_pickled import NotPickled
 

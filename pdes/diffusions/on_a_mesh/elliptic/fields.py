@@ -12,8 +12,8 @@ from dolfinx import fem
 from mpi4py import MPI
 from numpy.typing import ArrayLike
 
-from scaling_limits.meshes.files.datasets import mesh_dataset
 from scaling_limits.meshes.files.frames import Frames, Quantity
+from scaling_limits.meshes.files.mesh_datasets import mesh_dataset
 from scaling_limits.meshes.files.whole_mesh import CONTENT, WholeMesh, spread_mesh
 from scaling_limits.meshes.node_order import NodeOrder
 from scaling_limits.meshes.spread_functions import SpreadFunction, SpreadSpace

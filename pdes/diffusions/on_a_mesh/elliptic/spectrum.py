@@ -8,11 +8,12 @@ import numpy as np
 from dolfinx import fem
 from petsc4py import PETSc
 
+from scaling_limits.meshes.backend.shift_and_invert import eigensolver
 from scaling_limits.particles import InvalidArgument
 from scaling_limits.particles.errors import NotConverged, Unresolved, warn
 
 from ...generator_forms import scaled
-from ...spectrum import Modes, eigensolver
+from ...spectrum import SETTINGS, Modes
 from ..forms import MeshForms
 from ..problem import DiffusionOnMesh
 from .held_unknowns import held_unknowns
@@ -119,7 +120,7 @@ def _solved(
         functions.append(unit)
     count = k - len(functions)
     if count:
-        solver = eigensolver(energy, product, one, count, equation.diffusive_rate)
+        solver = eigensolver(energy, product, one, count, SETTINGS.shift * equation.diffusive_rate)
         try:
             solver.solve()
         # slepc4py 3.25 raises SystemError

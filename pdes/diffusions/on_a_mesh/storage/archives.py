@@ -7,10 +7,10 @@ from abc import ABC, abstractmethod
 from typing import Any, ClassVar, Protocol, Self
 
 import numpy as np
-from mpi4py import MPI
 
 from scaling_limits.meshes.files.whole_mesh import CONTENT, WholeMesh, spread_mesh
 from scaling_limits.particles import InvalidArgument
+from scaling_limits.particles.sampling.mpi import MPI
 from scaling_limits.particles.sampling.ranks import on_all_ranks
 from scaling_limits.particles.support.archive import load_arrays, save_arrays, target
 from scaling_limits.particles.support.checks import shown

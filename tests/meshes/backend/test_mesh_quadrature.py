@@ -6,7 +6,7 @@ from dolfinx import fem
 from dolfinx.mesh import CellType
 
 from scaling_limits.meshes import box, torus
-from scaling_limits.meshes.backend.quadrature import MeshQuadrature
+from scaling_limits.meshes.backend.mesh_quadrature import MeshQuadrature
 
 MESHES = {
     "interval": lambda: torus((7,)), "triangles": lambda: torus((4, 5), cell_type=CellType.triangle),

@@ -10,20 +10,26 @@ import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
-import ufl
-from dolfinx import fem
-from dolfinx.fem import petsc as fem_petsc
-from petsc4py import PETSc
 
-from scaling_limits.meshes.backend.compat import geometry_dofmap
-from scaling_limits.meshes.backend.quadrature import composite_gauss, lagrange_basis, lobatto_points
+from scaling_limits.meshes.backend.fenicsx import needed_by
+from scaling_limits.meshes.backend.quadrature import composite_gauss, lagrange_basis
 from scaling_limits.meshes.box import Grid, box
+from scaling_limits.meshes.linear_algebra.sparse_matrix import SparseMatrix, scale_to_unit_diagonal
+from scaling_limits.meshes.spread_values import SpreadRows
 from scaling_limits.particles.sampling.ranks import on_all_ranks
 
-from .coefficients import Coefficients, exponent_at, mobility_at
-from .generator_forms import NEGLIGIBLE, scaled
+from ..capacity.tensor_mesh import TensorMesh
+from ..coefficients import Coefficients, exponent_at, mobility_at
+from .box_unknowns import BoxUnknowns, ElementRows
+
+if TYPE_CHECKING:
+    from dolfinx import fem
+
+# part of the largest pi, 69 sigma above the minimum of Psi; steep walls beyond it would make matrices indefinite
+NEGLIGIBLE = 1e-30
 
 # entries of the matrices of elements, and points, that are made at a time
 AT_ONCE = 2**21
@@ -90,31 +96,19 @@ class BoxElements:
         return [breaks(n, level) for n, level in zip(self.grid.cells, self.levels)]
 
     @cached_property
-    def space(self) -> fem.FunctionSpace:
-        """Continuous Lagrange elements."""
+    def unknowns(self) -> BoxUnknowns:
+        """The values at Gauss-Lobatto points."""
         grid = self.grid
         places = [np.linspace(a, b, n + 1)[ends] for (a, b), n, ends in zip(grid.box, grid.cells, self.ends)]
-        mesh = box(grid.box, places, periodic=grid.periodic, comm=grid.comm)
-        return fem.functionspace(mesh, ("Lagrange", self.degree))
-
-    @cached_property
-    def _order(self) -> np.ndarray:
-        """Of each unknown of an element its number in C order along the directions."""
-        points = self.space.element.basix_element.points
-        ticks = lobatto_points(self.degree)
-        index = np.abs(points[:, :, None] - ticks).argmin(axis=2)
-        return np.ravel_multi_index(tuple(index.T), (self.degree + 1,) * self.grid.dim)
+        return BoxUnknowns(TensorMesh(tuple(places), grid.periodic, grid.comm), self.degree)
 
     @cached_property
     def _kinds(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """The kinds of elements of this rank, by their numbers of cells (K, d), of which kind each is, and the least
         corners and widths (E, d).
         """
-        mesh = self.space.mesh
-        count = mesh.topology.index_map(self.grid.dim).size_local
-        corners = mesh.geometry.x[geometry_dofmap(mesh)[:count], : self.grid.dim]
-        low = corners[:, 0]
-        widths = np.stack([corners[:, 2**i, i] - low[:, i] for i in range(self.grid.dim)], axis=1)
+        mesh = self.unknowns.mesh
+        low, widths = mesh.corners(mesh.own), mesh.widths(mesh.own)
         sizes = np.rint(widths / self.grid.spacing).astype(int)
         kinds, which = np.unique(sizes, axis=0, return_inverse=True)
         return kinds, which.ravel(), low, widths
@@ -190,31 +184,30 @@ class BoxElements:
         pi = np.maximum(pi, NEGLIGIBLE) * seen.reshape(-1, *(1,) * self.grid.dim)
         return pi, tensors.reshape(*x.shape, self.grid.dim)
 
-    def matrices(self) -> tuple[PETSc.Mat, PETSc.Mat, PETSc.Vec]:
-        """As `GeneratorForms.matrices`: energy and product, divided by the roots of the diagonal of the second."""
-        f, g = ufl.TrialFunction(self.space), ufl.TestFunction(self.space)
-        # for its pattern only
-        form = fem.form(f * g * ufl.dx(metadata={"quadrature_degree": 0}))
-        energy, product = (fem_petsc.create_matrix(form) for _ in range(2))
-        _ = self._kept
-        on_all_ranks(self.grid.comm, lambda: self._add_elements(energy, product))
-        energy.assemble()
-        product.assemble()
-        return energy, product, scaled(energy, product)
+    def matrices(self, library: type[SparseMatrix]) -> tuple[SparseMatrix, SparseMatrix, np.ndarray]:
+        """The matrices of energy and product, and the roots (m,) of the diagonal of the second; both are divided by it
+        from both sides, so that their entries are of order one wherever pi is. Roots are infinite where pi is
+        negligible. Collective.
 
-    def _add_elements(self, energy: PETSc.Mat, product: PETSc.Mat) -> None:
+        Args:
+            library: that holds them.
+        """
+        rows = ElementRows(self.unknowns, 2)
+        _ = self._kept
+        on_all_ranks(self.grid.comm, lambda: self._add_elements(rows))
+        energy, product = (library.of_rows(self.grid.comm, table, self.unknowns.parts) for table in rows.finished())
+        return energy, product, scale_to_unit_diagonal(energy, product)
+
+    def _add_elements(self, rows: ElementRows) -> None:
         """Add the matrices of the elements of this rank."""
-        dofs = self.space.dofmap.list
         for part in self._parts():
             for some, stiffness, mass in self._element_matrices(part):
-                for numbers, of_energy, of_product in zip(dofs[part.elements[some]], stiffness, mass):
-                    energy.setValuesLocal(numbers, numbers, of_energy, PETSc.InsertMode.ADD_VALUES)
-                    product.setValuesLocal(numbers, numbers, of_product, PETSc.InsertMode.ADD_VALUES)
+                rows.add(part.elements[some], (stiffness, mass))
 
     def _element_matrices(self, part: _Part) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
         """Some elements at a time, and their matrices (E, N, N), N = (p + 1)^d."""
-        dim, order = self.grid.dim, self._order
-        size = len(order)
+        dim = self.grid.dim
+        size = (self.degree + 1) ** dim
         step = max(1, AT_ONCE // size**2)
         for start in range(0, len(part.elements), step):
             some = slice(start, start + step)
@@ -228,22 +221,25 @@ class BoxElements:
                 scale = (part.widths[some, a] * part.widths[some, b]).reshape(-1, *(1,) * dim)
                 term = _summed(part.conductivities[a, b, some] / scale, tables)
                 stiffness += term if a == b else term + term.swapaxes(1, 2)
-            square = np.ix_(np.arange(len(mass)), order, order)
-            yield some, stiffness[square], mass[square]
+            yield some, stiffness, mass
 
-    def product(self, f: fem.Function, g: fem.Function) -> float:
-        """int pi f g; collective."""
+    def product(self, f: np.ndarray, g: np.ndarray) -> float:
+        """int pi f g, for values as `integrals` has them; collective."""
         return float(self.integrals([f, g])[0][0, 1])
 
-    def energy(self, f: fem.Function) -> float:
-        """int sigma pi <M grad f, grad f>; collective."""
+    def energy(self, f: np.ndarray) -> float:
+        """int sigma pi <M grad f, grad f>, likewise; collective."""
         return float(self.integrals([], [f])[1][0])
 
     def integrals(
-        self, functions: Sequence[fem.Function], of_energy: Sequence[fem.Function] = ()
+        self, functions: Sequence[np.ndarray], of_energy: Sequence[np.ndarray] = ()
     ) -> tuple[np.ndarray, np.ndarray]:
         """int pi f_i f_j of some functions (n, n), and int sigma pi <M grad f, grad f> of others (k,), from gradients,
         which keeps the digits of small energies; in one pass, collective.
+
+        Args:
+            functions: f_i by their values at the unknowns that this rank knows (`BoxUnknowns.known`).
+            of_energy: f, likewise.
         """
         many = len(functions)
 
@@ -261,7 +257,7 @@ class BoxElements:
         total = on_all_ranks(self.grid.comm, lambda: sum((own(part) for part in self._parts()), np.zeros(count)))
         return np.asarray(self.grid.comm.allreduce(total))
 
-    def _energy_in(self, part: _Part, function: fem.Function) -> float:
+    def _energy_in(self, part: _Part, function: np.ndarray) -> float:
         dim, nodal = self.grid.dim, self._nodal(function, part)
         gradient = []
         for a in range(dim):
@@ -272,11 +268,33 @@ class BoxElements:
             for a, b in itertools.product(range(dim), repeat=2)
         )
 
-    def _nodal(self, f: fem.Function, part: _Part) -> np.ndarray:
+    def _nodal(self, f: np.ndarray, part: _Part) -> np.ndarray:
         """Values of f at the nodes of elements (E, p + 1, ..., p + 1)."""
-        values = np.empty((len(part.elements), len(self._order)))
-        values[:, self._order] = f.x.array[self.space.dofmap.list[part.elements]]
-        return values.reshape(-1, *(self.degree + 1,) * self.grid.dim)
+        return f[self.unknowns.local[part.elements]].reshape(-1, *(self.degree + 1,) * self.grid.dim)
+
+    def functions(self, values: SpreadRows) -> list[fem.Function]:
+        """The finite element functions of values (k, m) at the unknowns; collective.
+
+        Raises:
+            MissingFEniCSx: it is not here.
+        """
+        with needed_by("a function of dolfinx"):
+            from dolfinx import fem
+        grid, unknowns = self.grid, self.unknowns
+        mesh = box(grid.box, list(unknowns.mesh.breaks), periodic=grid.periodic, comm=grid.comm)
+        space = fem.functionspace(mesh, ("Lagrange", self.degree))
+        x = space.tabulate_dof_coordinates()[:, : grid.dim]
+        index = []
+        for ends, ticks, column in zip(unknowns.mesh.breaks, unknowns.ticks, x.T):
+            # of a periodic direction, both ends are the first unknown
+            every = np.append(ticks[ticks < ends[-1]], ends[-1])
+            index.append(np.searchsorted(0.5 * (every[1:] + every[:-1]), column) % len(ticks))
+        numbers = np.ravel_multi_index(tuple(index), unknowns.shape)
+        result = []
+        for k in range(len(values.own)):
+            result.append(fem.Function(space, name=f"f_{k}"))
+            result[-1].x.array[:] = values.take(k, numbers)
+        return result
 
 
 def _products(first: np.ndarray, second: np.ndarray) -> np.ndarray:

@@ -1,0 +1,1 @@
+"""Continuous elements of any degree on a box: unknowns, matrices, and which of them rates are found with."""
