@@ -2,47 +2,24 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 import numpy as np
 from dolfinx import fem
 
 from scaling_limits.particles.sampling.ranks import on_all_ranks
+from scaling_limits.particles.showing.datasets import about, attributes, xarray
+from scaling_limits.particles.showing.quantities import Quantity
 
 from ..node_order import NodeOrder
 from ..spread_functions import SpreadSpace
-from .frames import Frames, Quantity
+from .frames import Frames
 from .whole_mesh import WholeMesh
 
 AXES = ("x", "y", "z")
 # by the dimension of the cells
 CONNECTIVITY = {1: "edge_node_connectivity", 2: "face_node_connectivity", 3: "volume_node_connectivity"}
 TIME = {"long_name": "time", "units": "time"}
-
-
-def xarray() -> Any:
-    """The package.
-
-    Raises:
-        ImportError: it is not here, and how to get it.
-    """
-    try:
-        import xarray
-    except ImportError as error:
-        message = "datasets need it: apt install python3-xarray, or pip install scaling-limits[files]"
-        raise ImportError(f"{error}. {message}", name="xarray") from error
-    return xarray
-
-
-def attributes(kind: str) -> dict[str, str]:
-    """What is said of a dataset: what it is of, and the version that made it."""
-    return {"kind": kind, "source": "scaling-limits", "version": str(sys.modules["scaling_limits"].__version__)}
-
-
-def about(quantity: Quantity) -> dict[str, str]:
-    """What is said of a quantity."""
-    return {"long_name": quantity.long_name, "units": quantity.units}
 
 
 def about_error(quantity: Quantity) -> dict[str, str]:

@@ -10,22 +10,9 @@ from dolfinx import fem
 from dolfinx.mesh import Mesh
 from mpi4py import MPI
 
+from scaling_limits.particles.showing.quantities import Quantity
+
 from ..backend.compat import geometry_dofmap
-
-
-@dataclass(frozen=True)
-class Quantity:
-    """What is shown.
-
-    Args:
-        name: a symbol, by which files know it.
-        long_name: in words.
-        units: "1" for a pure number.
-    """
-
-    name: str
-    long_name: str
-    units: str
 
 
 @dataclass(frozen=True, eq=False)

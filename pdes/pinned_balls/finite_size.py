@@ -22,11 +22,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from scaling_limits.particles import InvalidArgument, PinnedBalls
 from scaling_limits.particles.errors import Unresolved, warn
+from scaling_limits.particles.pinned_balls.profiles import VelocityProfiles
 from scaling_limits.particles.pinned_balls.spec import wave_speed
 from scaling_limits.particles.pinned_balls.velocities import positions, velocities
 from scaling_limits.particles.sampling.philox import COMPILED
 from scaling_limits.particles.sampling.ranks import communicator, on_all_ranks, same_on_all_ranks
 from scaling_limits.particles.sampling.workers import warn_if_long
+from scaling_limits.particles.showing.described import times_text
 from scaling_limits.particles.support import checks
 from scaling_limits.particles.support.checks import Profile
 from scaling_limits.particles.support.progress import watched
@@ -141,7 +143,7 @@ class LatticeSystem:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class FiniteSizeSolution:
+class FiniteSizeSolution(VelocityProfiles):
     """A solution of the finite-size equations at T times; every rank holds all of it.
 
     Args:
@@ -164,8 +166,16 @@ class FiniteSizeSolution:
     energy: NDArray[np.float64]
     statistics: Statistics
 
-    def __repr__(self) -> str:
-        return f"FiniteSizeSolution({self.times.size} times to {self.times[-1]:g}, {self.positions.size} balls)"
+    def _summary(self) -> tuple[str, dict[str, Any]]:
+        said = {"times": times_text(self.times), "balls": self.positions.size, "cost": f"{self.statistics.steps} steps"}
+        return type(self).__name__, said
+
+    @property
+    def _places(self) -> np.ndarray:
+        return self.positions
+
+    def _profile(self, quantity: str) -> np.ndarray:
+        return self.mean if quantity == "mean" else self.std
 
     def mean_at(self, x: ArrayLike) -> NDArray[np.float64]:
         """The mean velocity at points (P,) in [0, 1], linear between the balls, shape (T, P)."""

@@ -10,6 +10,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from scaling_limits.particles import InvalidArgument
+from scaling_limits.particles.pinned_balls.profiles import VelocityProfiles
+from scaling_limits.particles.showing.datasets import Variable
+from scaling_limits.particles.showing.described import times_text
+from scaling_limits.particles.showing.quantities import Quantity
 from scaling_limits.particles.support import checks
 from scaling_limits.particles.support.archive import load_arrays, save_arrays, target
 
@@ -17,10 +21,16 @@ from ..time.integration import Statistics
 from .interval_elements import at_points
 
 FORMAT = 1
+SERIES = (
+    Quantity("momentum", "integral of the mean velocity", "velocity"),
+    Quantity("energy", "integral of half the mean square of the velocity", "velocity^2"),
+    Quantity("energy_outflow", "energy that has left through absorbing ends", "velocity^2"),
+    Quantity("error", "estimated relative error of mean and standard deviation", "1"),
+)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class BilliardSolution:
+class BilliardSolution(VelocityProfiles):
     """A solution of the pinned-billiard equations at T times; every rank holds all of it.
 
     Args:
@@ -50,9 +60,21 @@ class BilliardSolution:
     error: NDArray[np.float64]
     statistics: Statistics
 
-    def __repr__(self) -> str:
+    def _summary(self) -> tuple[str, dict[str, Any]]:
         said = "resolved" if self.resolved else f"off by about {self.error.max():.1g}"
-        return f"BilliardSolution({self.times.size} times to {self.times[-1]:g}, {self.nodes.size} nodes, {said})"
+        nodes = f"{self.nodes.size}, elements of degree {self.degree}, {said}"
+        costs = f"{self.statistics.steps} steps"
+        return type(self).__name__, {"times": times_text(self.times), "nodes": nodes, "cost": costs}
+
+    @property
+    def _places(self) -> np.ndarray:
+        return self.nodes
+
+    def _profile(self, quantity: str) -> np.ndarray:
+        return self.nodal_mean if quantity == "mean" else np.sqrt(2.0 * np.maximum(self.nodal_w, 0.0))
+
+    def _more_variables(self) -> list[Variable]:
+        return [(said, ("time",), getattr(self, said.name)) for said in SERIES]
 
     def mean_at(self, x: ArrayLike) -> NDArray[np.float64]:
         """The mean velocity mu(x, t) at points (P,) in [0, 1], shape (T, P)."""

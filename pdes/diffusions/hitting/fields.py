@@ -15,7 +15,8 @@ from numpy.typing import ArrayLike
 
 from scaling_limits.meshes.box import Grid, box
 from scaling_limits.meshes.files.datasets import about_error
-from scaling_limits.meshes.files.frames import Frames, Quantity
+from scaling_limits.meshes.files.frames import Frames
+from scaling_limits.particles.showing.quantities import Quantity
 from scaling_limits.particles.support.not_pickled import NotPickled
 
 from ..interpolation import inside

@@ -11,9 +11,10 @@ import numpy as np
 from mpi4py import MPI
 from numpy.typing import ArrayLike
 
-from scaling_limits.meshes.files.datasets import about, mesh_dataset
+from scaling_limits.meshes.files.datasets import mesh_dataset
 from scaling_limits.meshes.files.frames import Frames
 from scaling_limits.meshes.spread_values import SpreadRows
+from scaling_limits.particles.showing.datasets import about
 
 from ...time.densities import DensitySeries
 from ...time.integration import Statistics

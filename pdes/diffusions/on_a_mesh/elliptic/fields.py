@@ -13,12 +13,13 @@ from mpi4py import MPI
 from numpy.typing import ArrayLike
 
 from scaling_limits.meshes.files.datasets import mesh_dataset
-from scaling_limits.meshes.files.frames import Frames, Quantity
+from scaling_limits.meshes.files.frames import Frames
 from scaling_limits.meshes.files.whole_mesh import CONTENT, WholeMesh, spread_mesh
 from scaling_limits.meshes.node_order import NodeOrder
 from scaling_limits.meshes.spread_functions import SpreadFunction, SpreadSpace
 from scaling_limits.particles import InvalidArgument
 from scaling_limits.particles.sampling.ranks import communicator, on_all_ranks
+from scaling_limits.particles.showing.quantities import Quantity
 from scaling_limits.particles.support.archive import load_arrays, save_arrays, target
 from scaling_limits.particles.support.not_pickled import NotPickled
 

@@ -1,0 +1,29 @@
+"""The names and units of what results hold, for axes of pictures, datasets and files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """What is shown.
+
+    Args:
+        name: a symbol, by which files know it.
+        long_name: in words.
+        units: "1" for a pure number.
+    """
+
+    name: str
+    long_name: str
+    units: str
+
+    @property
+    def label(self) -> str:
+        """What stands at the axis of a picture."""
+        return f"{self.long_name} ({self.units})" if self.units not in ("1", "unknown") else self.long_name
+
+
+TIME = Quantity("time", "time", "time")
+POSITION = Quantity("x", "position along x", "length")
