@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import sympy
@@ -27,6 +28,7 @@ from scaling_limits.particles.support.archive import load_arrays, save_arrays, t
 from scaling_limits.particles.support.checks import flag, instance, integer, relative_tolerance, shown
 from scaling_limits.particles.support.symbolic import lambdified
 
+from .drawing import ShownCoefficients
 from .effective_tensor import effective_tensor
 from .levels.scale_splitting import fingerprint
 from .solvers.symmetric import composed, derivative_of_exponential, logarithm, packed, relative_distance, unpacked
@@ -70,8 +72,8 @@ class CheckSettings:
 SETTINGS = CheckSettings()
 
 
-@dataclass(frozen=True, eq=False)
-class EffectiveCoefficients:
+@dataclass(frozen=True, eq=False, repr=False)
+class EffectiveCoefficients(ShownCoefficients):
     """Coefficients of the effective equation in a box: M(x), Psi(x) = V0(x) - sigma log Z1(x), drift and noise.
 
     V0 is taken as it is; log M and log Z1 are Chebyshev polynomials in the components of x on which V1 depends.
@@ -93,14 +95,12 @@ class EffectiveCoefficients:
     polynomials: NDArray[np.float64]
     error: float
 
-    def __repr__(self) -> str:
+    def _summary(self) -> tuple[str, dict[str, Any]]:
         box = " x ".join(f"[{low:g}, {high:g}]" for low, high in self.bounds)
         size = " x ".join(str(n) for n in self.polynomials.shape[1:]) or "one coefficient"
         names = ", ".join(f"x{axis}" for axis in self.axes) or "no component of x"
-        return (
-            f"EffectiveCoefficients in {box}, temperature {self.temperature:g}, error {self.error:.1e}\n"
-            f"  log M and log Z1 as Chebyshev polynomials in {names}: {size}"
-        )
+        said = {"temperature": self.temperature, "error": f"{self.error:.1e}"}
+        return f"EffectiveCoefficients in {box}", said | {"Chebyshev polynomials": f"in {names}: {size}"}
 
     @property
     def dim(self) -> int:

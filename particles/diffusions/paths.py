@@ -68,7 +68,12 @@ class Paths(Samples):
         ax, dim = axes_of(ax), self.positions.shape[2]
         if dim > 1:
             at = self.positions[checks.integer("index", index, -len(self.times), len(self.times) - 1)]
-            given = {"marker": ".", "linestyle": "", "markersize": 2, "label": f"t = {self.times[index]:.3g}"}
+            given: dict[str, Any] = {
+                "marker": ".",
+                "linestyle": "",
+                "markersize": 2,
+                "label": f"t = {self.times[index]:.3g}",
+            }
             ax.plot(at[:, 0], at[:, 1], **(given | options))
             return labelled(ax, *map(axis_label, COMPONENT[:2]))
         chosen = some_of(len(self.times))

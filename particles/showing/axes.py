@@ -1,4 +1,4 @@
-"""Axes of matplotlib, which is imported when a picture is asked for; nothing is shown, closed or chosen for the user."""
+"""Axes of matplotlib, which is imported when a picture is asked for; nothing is shown or closed."""
 
 from __future__ import annotations
 
@@ -89,13 +89,14 @@ def draw_histogram(ax: Axes, values: np.ndarray, options: dict[str, Any]) -> Non
     if not np.isfinite(values).all():
         values = values[np.isfinite(values)]
     bins = int(np.clip(2.0 * len(values) ** (1 / 3), 8, 100))
-    ax.hist(values, **({"bins": bins, "density": True, "histtype": "step"} | options))
+    given: dict[str, Any] = {"bins": bins, "density": True, "histtype": "step"}
+    ax.hist(values, **(given | options))
 
 
 def draw_ellipses(
     ax: Axes, points: np.ndarray, tensors: np.ndarray, size: float | None, options: dict[str, Any]
 ) -> Axes:
-    """Draw { x + s M^(1/2) u, |u| = 1 } for tensors (P, 2, 2) at points (P, 2); s fits their distances if it is None."""
+    """Draw { x + s M^(1/2) u, |u| = 1 } for tensors (P, 2, 2) at points (P, 2); None for s fits them."""
     from matplotlib.collections import PolyCollection
 
     values, vectors = np.linalg.eigh(tensors)

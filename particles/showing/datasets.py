@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -38,7 +38,7 @@ def about(quantity: Quantity) -> dict[str, str]:
 
 
 def dataset(
-    kind: str, variables: list[Variable], coordinates: list[Variable], said: Mapping[str, Any] | None = None
+    kind: str, variables: Sequence[Variable], coordinates: Sequence[Variable], said: Mapping[str, Any] | None = None
 ) -> Any:
     """A `xarray.Dataset` of arrays with named dimensions; each rank by itself.
 

@@ -18,7 +18,9 @@ class Described:
     def _summary(self) -> tuple[str, dict[str, Any]]:
         """The title, and what is said of the object, by name."""
         values = vars(self)
-        names = [one.name for one in dataclasses.fields(self) if one.repr] if dataclasses.is_dataclass(self) else []
+        names: list[str] = []
+        if dataclasses.is_dataclass(self):
+            names = [one.name for one in dataclasses.fields(self) if one.repr]
         said = {name: values[name] for name in names if values.get(name) is not None}
         return type(self).__name__, {name: value for name, value in said.items() if not name.startswith("_")}
 

@@ -22,7 +22,8 @@ class Quantity:
     @property
     def label(self) -> str:
         """What stands at the axis of a picture."""
-        return f"{self.long_name} ({self.units})" if self.units not in ("1", "unknown") else self.long_name
+        plain = self.units in ("1", "unknown", self.long_name)
+        return self.long_name if plain else f"{self.long_name} ({self.units})"
 
 
 TIME = Quantity("time", "time", "time")

@@ -37,6 +37,14 @@ class Shape(ABC):
     def renew(self, artist: Any) -> None:
         """Put these values into what `draw` of a shape of the same kind returned."""
 
+    def contours(self, ax: Axes, quantity: Quantity, levels: int, **options: Any) -> None:
+        """Draw areas between so many values, in the plane."""
+        self.draw(ax, quantity, **options)
+
+    def overlay(self, ax: Axes) -> None:
+        """Draw vectors in one colour, over something else; numbers are left out."""
+        return
+
     @property
     def range(self) -> tuple[float, float]:
         """Least and largest value that is finite; a little apart."""
@@ -99,6 +107,18 @@ class Plane(Shape):
         _bar(ax, mesh, quantity.label, self.note)
         return mesh
 
+    def contours(self, ax: Axes, quantity: Quantity, levels: int, **options: Any) -> None:
+        """See `Shape`."""
+        labelled(ax, *map(_of_coordinate, self.names))
+        areas = ax.contourf(self.x, self.y, _masked(self.values).T, **({"levels": levels} | options))
+        _bar(ax, areas, quantity.label, self.note)
+
+    def overlay(self, ax: Axes) -> None:
+        """Stream lines, thick where vectors are long."""
+        length = np.nan_to_num(np.linalg.norm(self.values, axis=-1))
+        width = 0.3 + 2.0 * (length / (length.max() or 1.0)).T
+        self._draw_lines(ax, Quantity("", "", "1"), color="white", linewidth=width, density=1.0, arrowsize=0.8)
+
     def _draw_lines(self, ax: Axes, quantity: Quantity, **options: Any) -> Any:
         u, v = (np.nan_to_num(self.values[..., k]).T for k in range(2))
         x, y = (np.linspace(one[0], one[-1], len(one)) for one in (self.x, self.y))
@@ -139,19 +159,42 @@ class Triangles(Shape):
         ax.set_aspect("equal")
         if self.values.ndim == 2:
             return self._draw_arrows(ax, quantity, **options)
-        given = {"shading": "gouraud", "cmap": "viridis"} | options
-        mesh = ax.tripcolor(*self.points.T, self.corners, np.nan_to_num(self.values), **given)
+        from matplotlib.tri import Triangulation
+
+        given: dict[str, Any] = {"shading": "gouraud", "cmap": "viridis"} | options
+        triangulation = Triangulation(self.points[:, 0], self.points[:, 1], self.corners)
+        mesh: Any = ax.tripcolor(triangulation, np.nan_to_num(self.values), **given)
         _bar(ax, mesh, quantity.label, self.note)
         return mesh
 
-    def _draw_arrows(self, ax: Axes, quantity: Quantity, **options: Any) -> Any:
+    def contours(self, ax: Axes, quantity: Quantity, levels: int, **options: Any) -> None:
+        """See `Shape`."""
+        from matplotlib.tri import Triangulation
+
+        labelled(ax, *map(_of_coordinate, self.names))
+        ax.set_aspect("equal")
+        values = np.nan_to_num(self.values)
+        given: dict[str, Any] = {"levels": levels}
+        triangulation = Triangulation(self.points[:, 0], self.points[:, 1], self.corners)
+        areas = ax.tricontourf(triangulation, values, **(given | options))
+        _bar(ax, areas, quantity.label, self.note)
+
+    def overlay(self, ax: Axes) -> None:
+        """Arrows."""
+        self._draw_arrows(ax, None, color="white")
+
+    def _draw_arrows(self, ax: Axes, quantity: Quantity | None, **options: Any) -> Any:
         low, high = self.points.min(axis=0), self.points.max(axis=0)
         tiles = np.floor((self.points - low) / (high - low).max() * (ARROWS - 1e-9)).astype(int)
         _, chosen = np.unique(tiles, axis=0, return_index=True)
         vectors, places = self.values[chosen], self.points[chosen]
         given = {"cmap": "viridis", "angles": "xy"} | options
+        if "color" in options:
+            given.pop("cmap")
+            return ax.quiver(*places.T, *vectors.T, **given)
         arrows = ax.quiver(*places.T, *vectors.T, np.hypot(*vectors.T), **given)
-        _bar(ax, arrows, quantity.label, self.note)
+        if quantity is not None:
+            _bar(ax, arrows, quantity.label, self.note)
         return arrows
 
     def renew(self, artist: Any) -> None:

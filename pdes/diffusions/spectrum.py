@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from dolfinx import fem
@@ -23,6 +24,7 @@ from .box_elements import BoxElements
 from .coefficients import mobility_at
 from .element_sequence import Member, growth, left, on_large_cells, on_own_cells, witness
 from .generator_forms import NEGLIGIBLE
+from .output.rates import ShownRates
 from .problem import ReversibleDiffusion
 from .scharfetter_gummel import HIGHEST
 
@@ -54,8 +56,8 @@ class SpectrumSettings:
 SETTINGS = SpectrumSettings()
 
 
-@dataclass(frozen=True, eq=False)
-class Modes(NotPickled):
+@dataclass(frozen=True, eq=False, repr=False)
+class Modes(NotPickled, ShownRates):
     """The slowest modes f_k and their rates: -L f_k = lambda_k f_k.
 
     Args:
@@ -73,6 +75,10 @@ class Modes(NotPickled):
     degree: int
     elements: tuple[int, ...]
     rounding: np.ndarray
+
+    def _summary(self) -> tuple[str, dict[str, Any]]:
+        elements = f"of degree {self.degree}, {'x'.join(map(str, self.elements))}"
+        return "Modes", {"rates": self.rates, "relative error": self.worst, "elements": elements}
 
     @property
     def worst(self) -> float:

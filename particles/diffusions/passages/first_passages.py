@@ -216,7 +216,7 @@ class FirstPassages(Described):
         times = np.linspace(0.0, last, PLACES)
         values, errors = self.survival(times)
         draw_bars_of_error(ax, times, values, errors, {"drawstyle": "steps-post"} | options)
-        return labelled(ax, "time (time)", "part of the paths that has hit no target")
+        return labelled(ax, "time", "part of the paths that has hit no target")
 
     def to_xarray(self) -> Any:
         """Times and targets of the paths as a `xarray.Dataset` with dimensions path and target."""

@@ -18,8 +18,8 @@ from scaling_limits.particles.showing.datasets import about
 
 from ...time.densities import DensitySeries
 from ...time.integration import Statistics
+from ..output.in_time import WrittenInTime
 from ..output.quantities import DENSITY, ENTROPY, FREE_ENERGY, MASS
-from ..output.written import Written
 from ..snapshots.moments import Moments
 from .density import LogRatio, MeshDensity
 from .lumped import LumpedEquation
@@ -27,7 +27,7 @@ from .storage.archives import SavedDensity
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class MeshDensityEvolution(SavedDensity, Written, DensitySeries[MeshDensity]):
+class MeshDensityEvolution(SavedDensity, WrittenInTime, DensitySeries[MeshDensity]):
     """Densities at times, on a mesh.
 
     Args:

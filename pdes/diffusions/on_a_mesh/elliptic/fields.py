@@ -66,9 +66,9 @@ class MeshField(NotPickled, Written):
     def _space(self) -> SpreadSpace:
         return SpreadSpace(self.equation.search, self.function.function_space)
 
-    def __repr__(self) -> str:
+    def _summary(self) -> tuple[str, dict[str, Any]]:
         size = self.function.function_space.dofmap.index_map.size_global
-        return f"<MeshField {self.quantity.name}, {self.quantity.long_name}: {size} unknowns>"
+        return f"MeshField {self.quantity.name}, {self.quantity.long_name}", {"unknowns": size}
 
     def at(self, points: ArrayLike) -> np.ndarray:
         """Return f(x); each rank by itself.
