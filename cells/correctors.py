@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from scaling_limits.particles import InvalidArgument, MultiscalePotential
 from scaling_limits.particles.errors import Unresolved, warn
 from scaling_limits.particles.sampling.ranks import communicator, on_all_ranks, same_on_all_ranks
+from scaling_limits.particles.showing.described import Described
 from scaling_limits.particles.support.checks import instance, real_array, relative_tolerance, shown
 
 from .fenicsx.level_tensor import LevelTensor
@@ -24,8 +25,8 @@ from .recursion.settings import Allowances
 COARSE = 0.5  # relative error of a level that is no result
 
 
-@dataclass(frozen=True, eq=False)
-class CorrectorLevel:
+@dataclass(frozen=True, eq=False, repr=False)
+class CorrectorLevel(Described):
     """One level of the recursion at given slow variables.
 
     Args:

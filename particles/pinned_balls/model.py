@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from ..errors import InvalidArgument
 from ..sampling.ranks import communicator, on_all_ranks, same_on_all_ranks
 from ..sampling.samples import runs_or_paths
+from ..showing.described import Described
 from ..support import checks
 from ..support.checks import Profile
 from .ensemble import Ensemble, sample_ensemble
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
     from mpi4py import MPI
 
 
-@dataclass(frozen=True)
-class PinnedBalls:
+@dataclass(frozen=True, repr=False)
+class PinnedBalls(Described):
     """n balls on a line that exchange energy and momentum but do not move (paper, section 2).
 
     v(x, 0) = mu0(x) + sigma0(x) W(x) with W independent standard normal. A collision picks a site x uniformly among

@@ -110,7 +110,7 @@ class Plane(Shape):
     def contours(self, ax: Axes, quantity: Quantity, levels: int, **options: Any) -> None:
         """See `Shape`."""
         labelled(ax, *map(_of_coordinate, self.names))
-        areas = ax.contourf(self.x, self.y, _masked(self.values).T, **({"levels": levels} | options))
+        areas = ax.contourf(self.x, self.y, _masked(_inside(self.values)).T, **({"levels": levels} | options))
         _bar(ax, areas, quantity.label, self.note)
 
     def overlay(self, ax: Axes) -> None:
@@ -173,7 +173,7 @@ class Triangles(Shape):
 
         labelled(ax, *map(_of_coordinate, self.names))
         ax.set_aspect("equal")
-        values = np.nan_to_num(self.values)
+        values = np.nan_to_num(_inside(self.values))
         given: dict[str, Any] = {"levels": levels}
         triangulation = Triangulation(self.points[:, 0], self.points[:, 1], self.corners)
         areas = ax.tricontourf(triangulation, values, **(given | options))
@@ -204,6 +204,12 @@ class Triangles(Shape):
 
 def _masked(values: np.ndarray) -> np.ndarray:
     return np.ma.masked_invalid(values) if not np.isfinite(values).all() else values
+
+
+def _inside(values: np.ndarray) -> np.ndarray:
+    """Values a little within their range: the largest is not above the last level of contours by rounding."""
+    low, high = np.nanmin(values), np.nanmax(values)
+    return np.asarray(0.5 * (low + high) + (values - 0.5 * (low + high)) * (1 - 1e-9))
 
 
 def _bar(ax: Axes, mappable: Any, label: str, note: str) -> None:

@@ -28,7 +28,7 @@ from .on_a_mesh.checked_mesh import check_domain, extent
 LEAST_RTOL = 1e-12
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class EffectiveFokkerPlanck(ReversibleFokkerPlanck):
     """The effective equation of Brownian motion in an N-scale potential: M(x) and Psi(x) from its cell problems.
 

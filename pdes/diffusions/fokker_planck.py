@@ -344,7 +344,7 @@ class ReversibleFokkerPlanck(ReversibleDiffusion):
         return poisson(self, source)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class FokkerPlanck(ReversibleFokkerPlanck):
     """The Fokker-Planck equation of a reversible diffusion in a box or on a mesh, without flux through its walls.
 

@@ -12,6 +12,7 @@ from dolfinx.mesh import Mesh
 from numpy.typing import ArrayLike
 
 from scaling_limits.particles import InvalidArgument
+from scaling_limits.particles.showing.described import Described
 from scaling_limits.particles.support.checks import number, shown
 
 from .on_a_mesh.functions import functions
@@ -20,8 +21,8 @@ Function = Callable[[np.ndarray], ArrayLike]
 Equation = TypeVar("Equation")
 
 
-@dataclass(frozen=True, eq=False)
-class GivenCoefficients:
+@dataclass(frozen=True, eq=False, repr=False)
+class GivenCoefficients(Described):
     """M, Psi and sigma, which is all that `FokkerPlanck` asks of its coefficients.
 
     Args:

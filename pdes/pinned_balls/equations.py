@@ -15,6 +15,7 @@ from scaling_limits.particles import InvalidArgument, PinnedBalls
 from scaling_limits.particles.errors import NotConverged, Unresolved, warn
 from scaling_limits.particles.pinned_balls.velocities import velocities
 from scaling_limits.particles.sampling.ranks import communicator, on_all_ranks, same_on_all_ranks
+from scaling_limits.particles.showing.described import Described
 from scaling_limits.particles.support import checks
 from scaling_limits.particles.support.checks import Profile
 from scaling_limits.particles.support.progress import watched
@@ -55,8 +56,8 @@ class Task:
     comm: MPI.Comm
 
 
-@dataclass(frozen=True)
-class BilliardEquations:
+@dataclass(frozen=True, repr=False)
+class BilliardEquations(Described):
     """mu_t = (mu_x - lambda sigma)_x,   w_t = w_xx + mu_x (mu_x - lambda sigma),   w = sigma^2/2, on 0 < x < 1.
 
     Equivalently E_t = (E_x - lambda mu sigma)_x for E = (mu^2 + sigma^2)/2. Source: (2.9)-(2.10) and section 4 of

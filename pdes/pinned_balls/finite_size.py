@@ -28,7 +28,7 @@ from scaling_limits.particles.pinned_balls.velocities import positions, velociti
 from scaling_limits.particles.sampling.philox import COMPILED
 from scaling_limits.particles.sampling.ranks import communicator, on_all_ranks, same_on_all_ranks
 from scaling_limits.particles.sampling.workers import warn_if_long
-from scaling_limits.particles.showing.described import times_text
+from scaling_limits.particles.showing.described import Described, times_text
 from scaling_limits.particles.support import checks
 from scaling_limits.particles.support.checks import Profile
 from scaling_limits.particles.support.progress import watched
@@ -190,8 +190,8 @@ class FiniteSizeSolution(VelocityProfiles):
         return np.array([np.interp(points, self.positions, row) for row in values])
 
 
-@dataclass(frozen=True)
-class FiniteSizeEquations:
+@dataclass(frozen=True, repr=False)
+class FiniteSizeEquations(Described):
     """The equations (5.1)-(5.2) with (5.13), (5.15) for n balls, closed with exact Gaussian expectations.
 
     Args:

@@ -23,13 +23,14 @@ from scaling_limits.meshes.backend.petsc_solvers import DirectSolver
 from scaling_limits.particles import InvalidArgument
 from scaling_limits.particles.errors import NotConverged
 from scaling_limits.particles.pinned_balls.velocities import velocities
+from scaling_limits.particles.showing.described import Described
 from scaling_limits.particles.support import checks
 
 from .equations import BilliardEquations
 
 
-@dataclass(frozen=True, eq=False)
-class PicardIteration:
+@dataclass(frozen=True, eq=False, repr=False)
+class PicardIteration(Described):
     """The iterates of section 6.4 on a grid in space and time.
 
     nodes (m,) and times (K+1,) of the grid; mean, w (K+1, m) the last iterate; mean_changes (N,) the norms

@@ -112,11 +112,11 @@ class ShownTransition(SeveralFields):
                 return None
             axes = axes_of(ax)
             if isinstance(forward, Curve):
+                labelled(axes, "", "committors")
                 for shape, quantity in ((forward, COMMITTOR), (backward, BACKWARD)):
-                    shape.draw(axes, quantity, **({"label": quantity.long_name} | options))
+                    shape.draw(axes, quantity, **({"label": quantity.name} | options))
                 axes.legend()
-                axes.set_ylabel("probability")
-                return labelled(axes, "", "")
+                return axes
             forward.contours(axes, COMMITTOR, LEVELS, **options)
             current.overlay(axes)
             return axes
