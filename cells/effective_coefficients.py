@@ -26,6 +26,7 @@ from scaling_limits.particles.errors import NotConverged
 from scaling_limits.particles.sampling.ranks import communicator, on_all_ranks, same_on_all_ranks
 from scaling_limits.particles.support.archive import load_arrays, save_arrays, target
 from scaling_limits.particles.support.checks import flag, instance, integer, relative_tolerance, shown
+from scaling_limits.particles.support.logs import timed
 from scaling_limits.particles.support.symbolic import lambdified
 
 from .drawing import ShownCoefficients
@@ -236,7 +237,7 @@ def effective_coefficients(
         rtol: relative error of M and of Z1, between 1e-12 and 0.1.
         cache: a folder; what has been computed for the same V1, sigma, box and rtol is read from there, or written.
         workers: threads; None takes the cores that this process may use, shared among the ranks of `comm`.
-        progress: show a progress bar, at a terminal, on rank 0.
+        progress: show a progress bar, at a terminal or in a notebook, on rank 0.
         comm: the ranks that share the cell problems.
 
     Returns:
@@ -267,7 +268,9 @@ def effective_coefficients(
     stored = None if path is None else _read(path, potential, bounds, comm)
     if stored is not None:
         return stored
-    computed = _computed(potential, bounds, tolerance, tensors, comm)
+    with timed(comm, "effective coefficients") as said:
+        computed = _computed(potential, bounds, tolerance, tensors, comm)
+        said |= {"polynomials": list(computed.polynomials.shape[1:]), "error": f"{computed.error:.1e}"}
     if path is not None:
         on_all_ranks(comm, lambda: computed.save(path) if comm.rank == 0 else None)
     return computed

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import logging
 from collections.abc import Mapping
 from functools import cached_property
 
@@ -14,6 +15,7 @@ from petsc4py import PETSc
 
 from scaling_limits.particles import InvalidArgument
 from scaling_limits.particles.errors import NotConverged
+from scaling_limits.particles.support.logs import say
 
 FACTORING = (71, 76, 81)  # PETSc: zero pivots of LU and Cholesky, and what external packages say of them
 # unknowns; the factors of larger three-dimensional matrices fill up
@@ -47,6 +49,7 @@ def configured(
     for name, value in chosen.items():
         database[name] = value
     solver.setOperators(matrix)
+    say(None, "PETSc %s: %s, %d unknowns", prefix.rstrip("_"), chosen, matrix.getSize()[0], level=logging.DEBUG)
     try:
         solver.setFromOptions()
         solver.setUp()

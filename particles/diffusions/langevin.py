@@ -124,7 +124,7 @@ class Langevin(Described):
             scheme: STOCHASTIC_HEUN, of weak order 2 (Platen's with a mobility), or LEIMKUHLER_MATTHEWS, see
                 `equilibrium`.
             workers: threads; None takes the cores that this process may use.
-            progress: show a progress bar, at a terminal, on rank 0.
+            progress: show a progress bar, at a terminal or in a notebook, on rank 0.
             comm: communicator whose ranks share the paths; all get the whole result.
 
         Returns:

@@ -115,7 +115,7 @@ class PinnedBalls(Described):
             paths: another name of `runs`.
             lags: largest distance k at which the products v(x) v(x+k) are collected; at most n-1.
             workers: threads; None takes the cores that this process may use (shared among the ranks of `comm`).
-            progress: whether to show a progress bar (only at a terminal, only on rank 0).
+            progress: whether to show a progress bar (at a terminal or in a notebook, on rank 0).
             pair_site: index x, 0 .. n-2, of the site whose pairs (v(x), v(x+1)) of all runs are kept; None takes
                 the site three tenths along the line (the paper's 300 of 1000).
             keep_states: whether to keep the final velocities (R, n) of all runs, so that times can be added later.

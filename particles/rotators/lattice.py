@@ -76,7 +76,7 @@ class RotatorLattice(SampledRotators[RotatorStep], Described):
     _: KW_ONLY
     sites: Any = None
     coupling_exponent: float = 0.5
-    region: LatticeRegion = field(init=False)
+    region: LatticeRegion = field(init=False, repr=False)
     assumptions: tuple[Assumption, ...] = field(init=False)
     compiled_frequency: Callable[[float], float] = field(init=False, repr=False)
     compiled_coupling: Callable[[float], float] = field(init=False, repr=False)

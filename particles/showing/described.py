@@ -42,6 +42,8 @@ class Described:
 
 def text_of(value: Any) -> str:
     """A short text of a value on one line: numbers with six digits, large arrays by their shape, functions by name."""
+    if type(value).__repr__ is Described.__repr__:
+        return repr(value).partition("\n")[0]
     if isinstance(value, bool | np.bool_ | str):
         return _cut(str(value))
     if isinstance(value, float | np.floating):

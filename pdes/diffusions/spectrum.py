@@ -18,6 +18,7 @@ from scaling_limits.meshes.backend.lowest_modes import preconditioned
 from scaling_limits.meshes.box import Grid
 from scaling_limits.particles import InvalidArgument
 from scaling_limits.particles.errors import NotConverged, Unresolved, warn
+from scaling_limits.particles.support.logs import say
 from scaling_limits.particles.support.not_pickled import NotPickled
 
 from .box_elements import BoxElements
@@ -112,6 +113,8 @@ def slowest(equation: ReversibleDiffusion, k: int) -> Modes:
     if not found or min(modes.worst for modes in found) > enough:
         found.append(_along(grid, own, solve, aim))
     best = min(found, key=lambda modes: modes.worst)
+    elements = "x".join(map(str, best.elements))
+    say(grid.comm, "spectrum: %d rates, degree %d on %s cells, error %.1e", k, best.degree, elements, best.worst)
     if best.worst > equation.rtol and grid.comm.rank == 0:
         message = f"rates are known to about {best.worst:.1e} only, with degree {best.degree}; take more cells"
         warn(message, Unresolved)

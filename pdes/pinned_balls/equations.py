@@ -18,6 +18,7 @@ from scaling_limits.particles.sampling.ranks import communicator, on_all_ranks, 
 from scaling_limits.particles.showing.described import Described
 from scaling_limits.particles.support import checks
 from scaling_limits.particles.support.checks import Profile
+from scaling_limits.particles.support.logs import timed
 from scaling_limits.particles.support.progress import watched
 
 from ..time.integration import Statistics, integrate
@@ -124,7 +125,7 @@ class BilliardEquations(Described):
             degree: polynomial degree of the elements; None takes 1 where cells are given, 4 where they are chosen.
             form: the form (A), (B) or (C) that is solved; None takes (C), which keeps the invariants.
             scheme: the Rosenbrock method; None takes the one of order 4, or of order 3 for rtol above 3e-3.
-            progress: whether to show a progress bar (only at a terminal, only on rank 0).
+            progress: whether to show a progress bar (at a terminal or in a notebook, on rank 0).
             comm: the ranks that share the mesh.
             petsc_options: options of the linear solver, without prefix.
             source: right-hand sides of a manufactured solution.
@@ -166,9 +167,12 @@ class BilliardEquations(Described):
             self.wave_speed, self.boundary == "absorbing", self._data, (1.0 - TIME_SHARE) * rtol, first, comm
         )  # fmt: skip
         mesh = choice.mesh(cells, degree)
-        solution, worst = self._on_mesh(mesh, task)
-        while cells is None and (finer := choice.finer(mesh, worst - TIME_SHARE * rtol)):
-            (solution, worst), mesh = self._on_mesh(finer, task), finer
+        with timed(comm, "billiard equations") as said:
+            solution, worst = self._on_mesh(mesh, task)
+            while cells is None and (finer := choice.finer(mesh, worst - TIME_SHARE * rtol)):
+                (solution, worst), mesh = self._on_mesh(finer, task), finer
+            said |= {"cells": mesh.cells, "degree": mesh.degree, "scheme": scheme.name}
+            said |= {"steps": solution.statistics.steps, "error": f"{worst:.1e}"}
         reason = hidden_by_rounding(mesh.misfit.range_of_mean, mesh.misfit.largest_std)
         reason = reason or unresolved(mesh, self.wave_speed, solution.resolved, rtol, worst)
         if reason and not quiet:

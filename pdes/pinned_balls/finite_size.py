@@ -248,7 +248,7 @@ class FiniteSizeEquations(Described):
             rtol: tolerance, at least 1e-11, of a step's error in mu and in sigma, each in l2 relative to its size. The
                 errors of the steps add up: of order 2, the method errs by some rtol in all at 1e-4, some ten at 1e-6.
             scheme: the time scheme.
-            progress: whether to show a progress bar (only at a terminal, only on rank 0).
+            progress: whether to show a progress bar (at a terminal or in a notebook, on rank 0).
             comm: the ranks that share the lattice.
             petsc_options: must be empty, since nothing is solved with PETSc here; as in all solves of this package.
 

@@ -196,7 +196,7 @@ class TransportFokkerPlanck(Described):
             checkpoint: a file from which an interrupted evolution goes on, also in another process and on another
                 number of ranks; where sites do not act on one another none is written.
             checkpoint_every: seconds between two writings of it.
-            progress: show a progress bar, at a terminal, on rank 0.
+            progress: show a progress bar, at a terminal or in a notebook, on rank 0.
 
         Returns:
             The densities, mass, mean, minimum and relative entropy at the times.

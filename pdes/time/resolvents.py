@@ -23,6 +23,7 @@ from petsc4py import PETSc
 
 from scaling_limits.meshes.backend.petsc_solvers import configured, general_options, symmetric_options
 from scaling_limits.particles.errors import NotConverged
+from scaling_limits.particles.support.logs import say
 
 
 @dataclass(frozen=True)
@@ -110,6 +111,8 @@ class Resolvents:
         factors = self._chosen().get("pc_type") == "cholesky" and not petsc_options
         self._order = order if factors and matrix.getComm().size == 1 else None
         self._many = solves >= SETTINGS.many
+        given = self._chosen() | dict(petsc_options or {})
+        say(None, "linear solver %s: %s, %d unknowns", prefix.rstrip("_"), given, matrix.getSize()[0])
         # the most that a solve has left, as far as it was looked at
         self.left = 0.0
         self.factorisations = 0
