@@ -15,7 +15,7 @@ ROOMS = {
     "particles": ("errors", "support", "showing", "sampling", ("pinned_balls", "diffusions", "rotators"), "top"),
     "meshes": ("backend", "top", "files"),
     "cells": ("spaces", "solvers", "levels", ("recursion", "fenicsx"), "top"),
-    "pdes": ("time", ("pinned_balls", "diffusions", "rotators"), "top"),
+    "pdes": ("time", ("pinned_balls", "diffusions", "rotators"), "comparison", "top"),
 }
 # the plane of one rotator is a diffusion
 ALLOWED = {("pdes.rotators.effective_plane", "pdes.diffusions")}

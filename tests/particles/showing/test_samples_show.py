@@ -69,8 +69,10 @@ def test_datasets_hold_what_the_result_holds(result, tmp_path):
     for name in data.variables:
         assert "long_name" in data[name].attrs
         assert "units" in data[name].attrs
-    values = getattr(result, "positions", None) if isinstance(result, Paths) else getattr(result, "times")
-    np.testing.assert_array_equal(data["positions" if isinstance(result, Paths) else list(data)[0] if isinstance(result, FirstPassages) else "time"], values)  # fmt: skip
+    name = "times" if isinstance(result, FirstPassages) else "time"
+    np.testing.assert_array_equal(data[name], result.times)
+    if isinstance(result, Paths):
+        np.testing.assert_array_equal(data.positions, result.positions)
     data.to_netcdf(tmp_path / "it.nc", engine="scipy")
     assert (tmp_path / "it.nc").stat().st_size > 100
 
