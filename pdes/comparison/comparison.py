@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 # probability of all differences by chance, below which there are signs
 DOUBTFUL = 1e-2
+# of a line of a verdict
+WIDTH = 110
 PANELS = ("particles", "limit", "difference")
 
 
@@ -62,6 +65,12 @@ class Difference(Described):
         return np.divide(difference, self.error, out=np.zeros_like(difference), where=self.error > 0)
 
     @property
+    def scores(self) -> NDArray[np.float64]:
+        """The deviations of a normal law that are as unlikely, at most 37 (T, ...): of few counts they are smaller."""
+        size = stats.norm.isf(0.5 * np.maximum(self.chance, 1e-300))
+        return np.asarray(np.sign(self.sampled - self.limit) * size)
+
+    @property
     def relative(self) -> NDArray[np.float64]:
         """Size of the difference at each time, relative to the samples, in l2 (T,)."""
         return _sizes(self.sampled - self.limit) / np.maximum(_sizes(self.sampled), 1e-300)
@@ -79,7 +88,7 @@ class Difference(Described):
         return _sizes(self.sampled - self.finite) / np.maximum(_sizes(self.sampled), 1e-300)
 
     def _summary(self) -> tuple[str, dict[str, Any]]:
-        said = {"numbers": self.size, "largest deviation": f"{np.abs(self.deviations).max():.2g} standard errors"}
+        said = {"numbers": self.size, "least likely": f"{abs(self.deviations[self.worst]):.2g} standard errors"}
         return f"Difference: {self.quantity.long_name}", said
 
 
@@ -141,9 +150,16 @@ class Comparison(Described):
         return float(stats.norm.isf(0.5 * self.false_alarm / self.numbers))
 
     @property
+    def _worst(self) -> Difference:
+        return min(self.differences, key=lambda one: float(one.chance.min()))
+
+    @property
     def verdict(self) -> str:
         """Whether epsilon is small enough (n large enough), as far as these samples can say, with numbers."""
-        worst = min(self.differences, key=lambda one: float(one.chance.min()))
+        return fill(self._sentences(), WIDTH)
+
+    def _sentences(self) -> str:
+        worst = self._worst
         place = worst.worst
         where = [f"t = {self.times[place[0]]:.3g}"]
         where += [f"{said.name} = {values[i]:.3g}" for (said, values), i in zip(worst.places, place[1:])]
@@ -151,10 +167,15 @@ class Comparison(Described):
         away = f"{abs(worst.deviations[place]):.1f} standard errors"
         if self.told_apart:
             largest = max(float(one.relative.max()) for one in self.differences)
+            rest = worst.relative_finite
+            known = "" if rest is None else (
+                f" What is known of the finite system leaves {100 * rest.max():.2g} % in {worst.quantity.name}, of "
+                f"which chance makes {100 * worst.by_chance.max():.2g} %."
+            )  # fmt: skip
             return (
                 f"{self.runs} samples tell the system from its limit: {worst.quantity.long_name} at {', '.join(where)} "
-                f"is {numbers}, {away} apart (chance makes this in less than {self.false_alarm:.0e} of cases). "
-                f"{self.small}: whether this is enough depends on whether {100 * largest:.2g} % matter to you."
+                f"is {numbers}, {away} apart, which chance makes in less than {self.false_alarm:.0e} of cases. "
+                f"{self.small}: whether this is enough depends on whether {100 * largest:.2g} % matter to you.{known}"
             )
         if self.chance <= DOUBTFUL:
             return (
@@ -165,7 +186,7 @@ class Comparison(Described):
         seen = {one.quantity.name: self.threshold * float(one.by_chance.max()) for one in self.differences}
         unseen = ", ".join(f"{100 * part:.2g} % in {name}" for name, part in seen.items())
         return (
-            f"{self.runs} samples cannot tell the system from its limit: of {self.numbers} numbers the largest "
+            f"{self.runs} samples cannot tell the system from its limit: of {self.numbers} numbers the least likely "
             f"difference is {away}, of {self.threshold:.1f} that would tell. {self.small}: small enough for what they "
             f"see; differences of {unseen} might stay unseen."
         )
@@ -178,8 +199,8 @@ class Comparison(Described):
                 text += f", {100 * one.relative_finite.max():.3g} % from the finite system"
             said[one.quantity.name] = f"{text}; by chance {100 * one.by_chance.max():.2g} %"
         told = "told apart" if self.told_apart else "cannot be told apart"
-        largest = max(float(np.abs(one.deviations).max()) for one in self.differences)
-        said["largest difference"] = f"{largest:.1f} standard errors, {self.threshold:.1f} tell"
+        largest = abs(float(self._worst.deviations[self._worst.worst]))
+        said["least likely difference"] = f"{largest:.1f} standard errors, {self.threshold:.1f} tell"
         return f"Comparison of {self.system} with its limit: {told}", said
 
     def plot(self, axes: Any = None) -> Any:

@@ -241,7 +241,7 @@ def _draw(axes: Any, samples: Any, limit: DensityEvolution, shares: Difference, 
     else:
         samples.plot(axes[0], color="black", markersize=1, alpha=0.4)
         limit.plot(axes[1], index=-1)
-        deviations = shares.deviations[-1]
+        deviations = shares.scores[-1]
         if deviations.ndim == 3:
             deviations = deviations[:, :, deviations.shape[2] // 2]
         most = max(threshold, 1.0)
