@@ -39,7 +39,7 @@ from .correlated_lattice import correlated_rate
 from .energy_norm import EnergyNorm, hidden_by_rounding
 from .equations import exchanging, tolerance
 from .gaussian_expectations import expectations
-from .solution import points_of
+from .solution import SavedSolution, points_of
 
 # of mu^2 + sigma^2; what is left of sigma^2 below it is rounding
 NOISE = 2e-14
@@ -143,7 +143,7 @@ class LatticeSystem:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class FiniteSizeSolution(VelocityProfiles):
+class FiniteSizeSolution(VelocityProfiles, SavedSolution):
     """A solution of the finite-size equations at T times; every rank holds all of it.
 
     Args:

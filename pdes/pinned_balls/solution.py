@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import asdict, dataclass, fields
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -29,8 +29,47 @@ SERIES = (
 )
 
 
+class SavedSolution:
+    """A frozen dataclass of arrays and numbers, with `statistics`; every rank holds all of it."""
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the solution to an .npz file; `load` and `scaling_limits.load` read it.
+
+        Args:
+            path: the file; an existing one is replaced.
+
+        Raises:
+            InvalidArgument: no path, or one that no file can be written to.
+        """
+        content: dict[str, Any] = {name: getattr(self, name) for name in self._names()}
+        content |= asdict(getattr(self, "statistics"))  # noqa: B009 - a field of the subclasses
+        save_arrays(target("path", path), {"kind": type(self).__name__, "format": FORMAT} | content)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Self:
+        """Read a solution.
+
+        Args:
+            path: a file that `save` wrote.
+
+        Raises:
+            FileNotFoundError: there is no such file.
+            InvalidArgument: it is not such a file.
+        """
+        costs = {field.name for field in fields(Statistics)}
+        content = load_arrays(path, cls.__name__, FORMAT, cls._names() | costs)
+        values: dict[str, Any] = {name: value.item() if value.ndim == 0 else value for name, value in content.items()}
+        statistics = Statistics(**{name: values.pop(name) for name in costs})
+        return cls(**values, statistics=statistics)  # type: ignore[call-arg]
+
+    @classmethod
+    def _names(cls) -> set[str]:
+        """Names of the fields that are written as they are."""
+        return {field.name for field in fields(cls)} - {"statistics"}  # type: ignore[arg-type]
+
+
 @dataclass(frozen=True, eq=False, repr=False)
-class BilliardSolution(VelocityProfiles):
+class BilliardSolution(VelocityProfiles, SavedSolution):
     """A solution of the pinned-billiard equations at T times; every rank holds all of it.
 
     Args:
@@ -90,40 +129,6 @@ class BilliardSolution(VelocityProfiles):
         if self.degree == 1:
             return np.array([np.interp(points, self.nodes, row) for row in values])
         return at_points(values, self.degree, points)
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the solution to an .npz file; `load` and `scaling_limits.load` read it.
-
-        Args:
-            path: the file; an existing one is replaced.
-
-        Raises:
-            InvalidArgument: no path, or one that no file can be written to.
-        """
-        content = {name: getattr(self, name) for name in _names()} | asdict(self.statistics)
-        save_arrays(target("path", path), {"kind": "BilliardSolution", "format": FORMAT} | content)
-
-    @staticmethod
-    def load(path: str | os.PathLike[str]) -> BilliardSolution:
-        """Read a solution.
-
-        Args:
-            path: a file that `save` wrote.
-
-        Raises:
-            FileNotFoundError: there is no such file.
-            InvalidArgument: it is not such a file.
-        """
-        costs = {field.name for field in fields(Statistics)}
-        content = load_arrays(path, "BilliardSolution", FORMAT, _names() | costs)
-        values: dict[str, Any] = {name: value.item() if value.ndim == 0 else value for name, value in content.items()}
-        statistics = Statistics(**{name: values.pop(name) for name in costs})
-        return BilliardSolution(**values, statistics=statistics)
-
-
-def _names() -> set[str]:
-    """Names of the fields that are written as they are."""
-    return {field.name for field in fields(BilliardSolution)} - {"statistics"}
 
 
 def points_of(x: ArrayLike) -> NDArray[np.float64]:

@@ -12,13 +12,13 @@ from dolfinx import fem
 from numpy.typing import ArrayLike, NDArray
 
 from scaling_limits.meshes.backend.quadrature import composite_gauss
+from scaling_limits.meshes.files.frames import Frames
 from scaling_limits.particles import InvalidArgument
 from scaling_limits.particles.showing.axes import axes_of
-from scaling_limits.particles.showing.described import Described
 from scaling_limits.particles.support.checks import called, integer, real_array
 
 from ..time.densities import CallableArray
-from .shown import action_dataset, draw_density
+from .shown import DENSITY, WrittenActions, action_dataset, draw_density
 from .space import ActionSpace, product_of
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ GAUSS_POINTS = 8  # in each part of the way between two points of a distribution
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class ActionDensity(Described):
+class ActionDensity(WrittenActions):
     """p(I) = w(I) u(I), a probability density of N actions.
 
     Args:
@@ -80,6 +80,10 @@ class ActionDensity(Described):
             ImportError: matplotlib is not here.
         """
         return draw_density(axes_of(ax), self, options)
+
+    def frames(self) -> Frames:
+        """The density, for files; collective."""
+        return Frames(DENSITY, None, lambda index: self.function)
 
     def to_xarray(self) -> Any:
         """The density at the nodes as a `xarray.Dataset`; each rank by itself."""

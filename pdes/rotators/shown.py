@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from scaling_limits.meshes.files.frames import Frames
+from scaling_limits.meshes.files.pyvista_grids import pyvista_grids
+from scaling_limits.meshes.files.writers import write
 from scaling_limits.particles.sampling.ranks import on_all_ranks
 from scaling_limits.particles.showing.animation import animate, checked_animation
 from scaling_limits.particles.showing.axes import axes_of, draw_curves, labelled, some_of
@@ -75,10 +78,50 @@ def action_dataset(kind: str, space: ActionSpace, values: np.ndarray, times: np.
     return dataset(kind, [(DENSITY, (*before, *names), values)], coordinates)
 
 
-class ShownActions(Described):
+class WrittenActions(Described):
+    """Densities of actions as finite element functions, for files."""
+
+    @abstractmethod
+    def frames(self) -> Frames:
+        """The functions; collective."""
+
+    def write(self, path: str | os.PathLike[str]) -> None:
+        """Write a file for ParaView, with all times; collective, and each rank writes what it has.
+
+        Args:
+            path: its suffix decides on the format: .bp (VTX, by ADIOS2), .vtkhdf (by h5py), .pvd (and a file for each
+                rank and time) or .xdmf (and a file .h5; values at vertices only). On a disk that all ranks see; what is
+                there is replaced.
+
+        Raises:
+            InvalidArgument: another suffix, a format that cannot be written here, or no place for a file.
+            OSError: the disk is full; it is looked at beforehand.
+        """
+        frames = self.frames()
+        write(frames.function(0).function_space.mesh.comm, path, frames)
+
+    def to_pyvista(self) -> Any:
+        """The values on their mesh, as pyvista has it; collective.
+
+        Returns:
+            On rank 0 a `pyvista.UnstructuredGrid`, or for several times a `pyvista.MultiBlock` with one for each; None
+            on the others.
+
+        Raises:
+            ImportError: pyvista is not here.
+        """
+        frames = self.frames()
+        return pyvista_grids(frames.function(0).function_space.mesh.comm, frames)
+
+
+class ShownActions(WrittenActions):
     """Densities of actions at slow times."""
 
     times: np.ndarray
+
+    def frames(self) -> Frames:
+        """The densities, for files; collective."""
+        return Frames(DENSITY, self.times, lambda index: self.density(index).function)
 
     @abstractmethod
     def density(self, index: int) -> Any:
@@ -131,11 +174,7 @@ class ShownActions(Described):
         comm = self.density(0).space.comm
         place, speed = on_all_ranks(comm, lambda: checked_animation(path, frames_per_second))
 
-        def write() -> None:
-            if comm.rank == 0:
-                self._write(place, speed, options)
-
-        on_all_ranks(comm, write)
+        on_all_ranks(comm, lambda: self._write(place, speed, options) if comm.rank == 0 else None)
         return place
 
     def _write(self, place: Path, speed: int, options: dict[str, Any]) -> None:

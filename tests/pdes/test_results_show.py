@@ -9,6 +9,7 @@ import pytest
 from dolfinx import mesh
 from mpi4py import MPI
 
+import scaling_limits
 from scaling_limits.particles import DiagonalDissipation, InvalidArgument, PinnedBalls, RotatorLattice
 from scaling_limits.pdes import BilliardEquations, FiniteSizeEquations, FokkerPlanck, TransportFokkerPlanck
 
@@ -134,6 +135,12 @@ def test_densities_of_actions_draw_themselves(sites, tmp_path):
     data = run.to_xarray()
     np.testing.assert_array_equal(data.p[1], run[1].values)
     assert density.to_xarray().p.shape == density.values.shape
+    grid, blocks = density.to_pyvista(), run.to_pyvista()
+    run.write(COMM.bcast(tmp_path) / "actions.xdmf")
+    if COMM.rank == 0:
+        assert grid.point_data["p"].max() == pytest.approx(density.values.max())
+        assert len(blocks) == 2
+        assert (tmp_path / "actions.h5").is_file()
     assert len(repr(run).splitlines()) < 6
 
 
@@ -148,3 +155,7 @@ def test_solutions_of_balls_draw_themselves(tmp_path):
         assert data["std"].shape == data["mean"].shape == (2, len(x))
         assert len(repr(solution).splitlines()) < 6
         assert solution.animate(tmp_path / "it.gif").is_file()
+        solution.save(tmp_path / "it.npz")
+        again = scaling_limits.load(tmp_path / "it.npz")
+        assert repr(again) == repr(solution)
+        np.testing.assert_array_equal(again.std_at([0.3]), solution.std_at([0.3]))
