@@ -156,7 +156,8 @@ class Comparison(Described):
     @property
     def verdict(self) -> str:
         """Whether epsilon is small enough (n large enough), as far as these samples can say, with numbers."""
-        return fill(self._sentences(), WIDTH)
+        remarks = f" Besides, {'; '.join(self.remarks)}." if self.remarks else ""
+        return fill(self._sentences() + remarks, WIDTH)
 
     def _sentences(self) -> str:
         worst = self._worst

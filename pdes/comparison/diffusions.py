@@ -16,7 +16,7 @@ import numpy as np
 from mpi4py import MPI
 from numpy.typing import ArrayLike, NDArray
 
-from scaling_limits.particles import InvalidArgument, Langevin, MultiscalePotential
+from scaling_limits.particles import InvalidArgument, Langevin, MultiscalePotential, Paths
 from scaling_limits.particles.sampling.normal_tiles import PAIRS, TILE, fill_tile
 from scaling_limits.particles.sampling.philox import Purpose, key_words
 from scaling_limits.particles.sampling.ranks import on_all_ranks
@@ -38,6 +38,10 @@ DIRECTION = Quantity("direction", "number of the direction", "1")
 CELLS, BINS, FINE = (400, 96, 32), (24, 12, 6), (24, 6, 2)
 # from the middle of the start to a wall at least, if nothing is given
 WIDTHS = 8.0
+# factor on the estimated error of densities: true ones are seldom larger
+SAFETY = 3.0
+# points in a period of the finest scale, below which the local equilibrium is not summed
+LEAST_IN_A_PERIOD = 5.0
 # part of the mass of the start that the box may leave out
 OUTSIDE = 1e-9
 
@@ -102,12 +106,11 @@ def compare_diffusions(
     limit = equation.evolve(lambda x: np.exp(-((x - centre) ** 2).sum(axis=1) / (2.0 * spread**2)), times)
     assert isinstance(limit, DensityEvolution)
     bins = Bins(equation.grid.box, tuple(equation.grid.cells), BINS[dim - 1])
-    local = LocalEquilibrium(potential, epsilon, limit, bins)
+    local: LocalEquilibrium | None = LocalEquilibrium(potential, epsilon, limit, bins)
+    assert local is not None
+    local = local if local.resolved else None
     differences = _differences(samples.positions, limit, bins, local)
-    lost = np.any((samples.positions < bins.box[:, 0]) | (samples.positions > bins.box[:, 1]), axis=2).mean(axis=1)
-    remarks = [f"paths have steps of {samples.step:.3g}, whose errors count as differences"]
-    if lost.max() > 0:
-        remarks.append(f"{100 * lost.max():.2g} % of the paths are outside of the box, and count at its walls")
+    remarks = _remarks(samples, limit, bins, local)
 
     def draw(axes: Any) -> None:
         _draw(axes, samples, limit, differences[1], bins, comparison.threshold)
@@ -115,9 +118,23 @@ def compare_diffusions(
     comparison = Comparison(
         f"paths in a potential of {potential.scales} fast scale{'s' * (potential.scales > 1)}",
         f"epsilon = {epsilon:g}", paths, samples.times, samples, limit, local, differences, false_alarm,
-        tuple(remarks), draw,
+        remarks, draw,
     )  # fmt: skip
     return comparison
+
+
+def _remarks(samples: Paths, limit: DensityEvolution, bins: Bins, local: LocalEquilibrium | None) -> tuple[str, ...]:
+    """Sentences on what else may make a difference."""
+    said = [f"paths have steps of {samples.step:.3g}, whose errors count as differences"]
+    outside = (samples.positions < bins.box[:, 0]) | (samples.positions > bins.box[:, 1])
+    lost = float(outside.any(axis=2).mean(axis=1).max())
+    if lost > 0:
+        said.append(f"{100 * lost:.2g} % of the paths are outside of the box, and count at its walls")
+    if limit.error is None:
+        said.append("the error of the limit is not known, and counts as a difference")
+    if local is None:
+        said.append("epsilon is too small for the local equilibrium on these cells")
+    return tuple(said)
 
 
 def _start(box: np.ndarray, initial: ArrayLike, width: float | None) -> tuple[np.ndarray, float]:
@@ -163,6 +180,14 @@ class LocalEquilibrium(Described):
     limit: DensityEvolution
     bins: Bins
 
+    @property
+    def resolved(self) -> bool:
+        """Whether its sums see the finest scale."""
+        lattice = np.eye(self.potential.dim) if self.potential.lattice is None else np.array(self.potential.lattice)
+        period = self.epsilon**self.potential.scales * float(np.linalg.norm(lattice, axis=0).min())
+        spacing = (self.bins.box[:, 1] - self.bins.box[:, 0]) / self.bins.cells / FINE[self.potential.dim - 1]
+        return bool(period >= LEAST_IN_A_PERIOD * spacing.max())
+
     def density(self, points: ArrayLike) -> NDArray[np.float64]:
         """The density (T, P) at points (P, d), in units of 1/volume."""
         return self.limit.at(points) * self._factor(np.asarray(points, dtype=float))
@@ -200,21 +225,21 @@ class LocalEquilibrium(Described):
 
 
 def _differences(
-    positions: np.ndarray, limit: DensityEvolution, bins: Bins, local: LocalEquilibrium
+    positions: np.ndarray, limit: DensityEvolution, bins: Bins, local: LocalEquilibrium | None
 ) -> tuple[Difference, Difference]:
     nodes, runs = limit.equation.grid.nodes, positions.shape[1]
     # the masses of cells around nodes, which are in one bin each
     probability = np.array([bins.sums(nodes, row) for row in limit.probabilities])
     counts = np.array([bins.sums(x) for x in positions])
-    known = np.zeros(len(limit)) if limit.error is None else np.asarray(limit.error)
+    # of one bin at most half of the total variation
+    known = np.zeros(len(limit)) if limit.error is None else 0.5 * SAFETY * np.asarray(limit.error)
     each = known.reshape(-1, *[1] * len(bins.shape))
     share = np.clip(probability, 0.0, 1.0)
     spread = np.sqrt(share * (1.0 - share) / runs)
     chance = chances.of_counts(counts, runs, share, each)
     names = [Quantity(name, f"position along {name}", "length") for name in AXES]
-    shares = Difference(
-        SHARE, tuple(zip(names, bins.middles)), counts / runs, probability, spread, chance, local.shares
-    )
+    places, finite = tuple(zip(names, bins.middles)), None if local is None else local.shares
+    shares = Difference(SHARE, places, counts / runs, probability, spread, chance, finite)
     mean = np.asarray(limit.mean)
     variance = np.diagonal(limit.covariance, axis1=1, axis2=2)
     centred = positions - positions.mean(axis=1, keepdims=True)
@@ -223,7 +248,8 @@ def _differences(
     extent = (bins.box[:, 1] - bins.box[:, 0]).max()
     chance = chances.of_skew_means(positions.mean(axis=1) - mean, error, runs, skewness, known[:, None] * extent)
     directions = ((DIRECTION, np.arange(mean.shape[1], dtype=float)),)
-    return Difference(MEAN, directions, positions.mean(axis=1), mean, error, chance, local.mean), shares
+    finite = None if local is None else local.mean
+    return Difference(MEAN, directions, positions.mean(axis=1), mean, error, chance, finite), shares
 
 
 def _draw(axes: Any, samples: Any, limit: DensityEvolution, shares: Difference, bins: Bins, threshold: float) -> None:

@@ -19,6 +19,7 @@ SITE = Quantity("site", "number of the site", "1")
 BIN = Quantity("part", "number of the part of equal probability", "1")
 MEAN = Quantity("mean", "the mean action", "action")
 SHARE = Quantity("distribution", "the part of the members with actions in a tenth of all", "1")
+REMARK = "the limit is sampled too, and both have steps, whose errors count as differences"
 # parts of equal probability into which actions are divided
 PARTS = 10
 
@@ -57,7 +58,7 @@ def compare_rotators(
 
     comparison = Comparison(
         f"{lattice.size} rotators", f"epsilon = {lattice.epsilon:g}", runs, samples.times, samples, limit, None,
-        differences, false_alarm, ("the limit is sampled too, with errors of its own",), draw,
+        differences, false_alarm, (REMARK,), draw,
     )  # fmt: skip
     return comparison
 

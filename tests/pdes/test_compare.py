@@ -93,6 +93,16 @@ def test_a_large_epsilon_is_told_and_its_local_equilibrium_is_nearer():
     assert (shares.relative_finite < 0.6 * shares.relative).all()
 
 
+@pytest.mark.serial
+def test_what_is_not_known_is_said():
+    found = paths(epsilon=0.02, runs=50, cells=40)
+    assert found.finite is None
+    assert found.differences[1].finite is None
+    assert "too small for the local equilibrium" in " ".join(found.verdict.split())
+    hot = compare(potential(), [3.0], 500, seed=1, epsilon=0.5, box=[(-1.2, 1.2)], initial=[0.0])
+    assert "outside of the box" in " ".join(hot.verdict.split())
+
+
 def test_few_paths_cannot_tell_what_many_can():
     assert not paths(epsilon=0.5, runs=20).told_apart
     assert paths(epsilon=0.5, runs=20_000).told_apart
