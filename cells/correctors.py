@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from dolfinx import fem
@@ -13,9 +14,9 @@ from numpy.typing import ArrayLike, NDArray
 from scaling_limits.particles import InvalidArgument, MultiscalePotential
 from scaling_limits.particles.errors import Unresolved, warn
 from scaling_limits.particles.sampling.ranks import communicator, on_all_ranks, same_on_all_ranks
-from scaling_limits.particles.showing.described import Described
 from scaling_limits.particles.support.checks import instance, real_array, relative_tolerance, shown
 
+from .fenicsx.corrector_picture import ShownCorrectors
 from .fenicsx.level_tensor import LevelTensor
 from .fenicsx.petsc_recursion import PETScElements, PETScRecursion
 from .levels.scale_splitting import fingerprint, splitting_of
@@ -26,7 +27,7 @@ COARSE = 0.5  # relative error of a level that is no result
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class CorrectorLevel(Described):
+class CorrectorLevel(ShownCorrectors):
     """One level of the recursion at given slow variables.
 
     Args:
@@ -46,6 +47,11 @@ class CorrectorLevel(Described):
     effective: NDArray[np.float64]
     log_scale: float
     error: float
+
+    def _summary(self) -> tuple[str, dict[str, Any]]:
+        space = self.correctors[0].function_space
+        said = {"correctors": f"{len(self.correctors)} of degree {space.ufl_element().degree}", "slow": self.slow}
+        return f"CorrectorLevel {self.level}", said | {"error": self.error}
 
     @property
     def prefix(self) -> NDArray[np.float64]:

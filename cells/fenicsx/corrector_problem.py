@@ -27,18 +27,18 @@ from scaling_limits.meshes.backend.quadrature import MeshQuadrature
 from scaling_limits.particles import InvalidArgument
 from scaling_limits.particles.errors import NotConverged
 from scaling_limits.particles.sampling.ranks import on_all_ranks, same_on_all_ranks
-from scaling_limits.particles.showing.described import Described
 from scaling_limits.particles.support.checks import evaluated, integer, relative_tolerance, shown
 
 from ..solvers.conjugate_gradients import minimise
 from .corrector_forms import CorrectorForms, reference_operator
+from .corrector_picture import ShownCorrectors
 
 ITERATIONS = 500
 TensorField = Callable[[np.ndarray], np.ndarray]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class CorrectorSolution(Described):
+class CorrectorSolution(ShownCorrectors):
     """Correctors of one cell, and their effective tensor.
 
     Args:

@@ -6,9 +6,10 @@ matplotlib.use("agg")
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from mpi4py import MPI
 from sympy import cos, pi, tanh
 
-from scaling_limits.cells import effective_coefficients, effective_tensor
+from scaling_limits.cells import correctors, effective_coefficients, effective_tensor
 from scaling_limits.particles import InvalidArgument, MultiscalePotential
 
 pytestmark = pytest.mark.serial
@@ -64,3 +65,17 @@ def test_coefficients_draw_themselves(dim):
     assert data.M.shape == (3,) * dim + (dim, dim)
     with pytest.raises(InvalidArgument, match="quantity"):
         coefficients.plot(quantity="drift")
+
+
+@pytest.mark.parametrize("dim", [1, 2])
+def test_correctors_draw_themselves(dim):
+    (level,) = correctors(rough(dim), np.zeros(dim), rtol=1e-2, comm=MPI.COMM_SELF)
+    ax = level.plot(direction=dim - 1)
+    assert ax.has_data()
+    assert repr(level).startswith("CorrectorLevel 1")
+    if dim == 1:
+        x, values = ax.lines[0].get_data()
+        assert (x[0], x[-1]) == (0.0, 1.0)
+        np.testing.assert_allclose(values.mean(), 0.0, atol=0.05)
+    with pytest.raises(InvalidArgument, match="direction"):
+        level.plot(direction=dim)

@@ -11,7 +11,13 @@ from mpi4py import MPI
 
 import scaling_limits
 from scaling_limits.particles import DiagonalDissipation, InvalidArgument, PinnedBalls, RotatorLattice
-from scaling_limits.pdes import BilliardEquations, FiniteSizeEquations, FokkerPlanck, TransportFokkerPlanck
+from scaling_limits.pdes import (
+    BilliardEquations,
+    FiniteSizeEquations,
+    FokkerPlanck,
+    TransportFokkerPlanck,
+    picard_iteration,
+)
 
 COMM = MPI.COMM_WORLD
 
@@ -159,3 +165,13 @@ def test_solutions_of_balls_draw_themselves(tmp_path):
         again = scaling_limits.load(tmp_path / "it.npz")
         assert repr(again) == repr(solution)
         np.testing.assert_array_equal(again.std_at([0.3]), solution.std_at([0.3]))
+
+
+@pytest.mark.serial
+def test_iterates_draw_themselves():
+    found = picard_iteration(
+        BilliardEquations(2.0, lambda x: x, lambda x: 1 + 0 * x), 0.01, iterations=2, cells=20, steps=5
+    )
+    ax = found.plot()
+    np.testing.assert_allclose(ax.lines[-1].get_ydata(), np.sqrt(2 * found.w[-1]))
+    assert "last changes" in repr(found)

@@ -10,13 +10,12 @@ from mpi4py import MPI
 
 from scaling_limits.meshes.files.frames import Frames
 from scaling_limits.meshes.files.pyvista_grids import pyvista_grids
+from scaling_limits.meshes.files.shapes import mesh_shape
 from scaling_limits.meshes.files.writers import write
 from scaling_limits.particles.sampling.ranks import on_all_ranks
 from scaling_limits.particles.showing.axes import axes_of
 from scaling_limits.particles.showing.described import Described
 from scaling_limits.particles.showing.shapes import Shape
-
-from .shapes import mesh_shape
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
