@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from mpi4py import MPI
 
 from scaling_limits.particles import InvalidArgument
 from scaling_limits.particles.sampling.ranks import on_all_ranks
@@ -13,7 +12,9 @@ from scaling_limits.particles.showing.shapes import Curve, Shape, Triangles
 from scaling_limits.particles.support.checks import number
 
 from .frames import Frames
-from .pyvista_grids import pyvista_grids
+
+if TYPE_CHECKING:
+    from mpi4py import MPI
 
 # how finely curved elements are drawn
 SUBDIVISION = 2
@@ -28,6 +29,8 @@ def mesh_shape(comm: MPI.Comm, frames: Frames, index: int, level: float | None) 
         index: of the one that is drawn.
         level: of the cut in space; None for the middle.
     """
+    from .pyvista_grids import pyvista_grids
+
     function = frames.function(index)
     dim, name = function.function_space.mesh.geometry.dim, frames.quantity.name
     whole = pyvista_grids(comm, Frames(frames.quantity, None, lambda _: function))

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from mpi4py import MPI
 from numpy.typing import ArrayLike
 
 from scaling_limits.particles import PinnedBalls
@@ -15,6 +14,9 @@ from ..pinned_balls.equations import BilliardEquations
 from ..pinned_balls.finite_size import FiniteSizeEquations
 from . import chances
 from .comparison import Comparison, Difference, draw_deviations
+
+if TYPE_CHECKING:
+    from mpi4py import MPI
 
 PLACE = Quantity("x", "position", "length of the line")
 MEAN = Quantity("mean", "the mean velocity", "velocity")

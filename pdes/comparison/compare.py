@@ -14,10 +14,7 @@ from scaling_limits.particles.support.checks import flag, integer, number, shown
 from scaling_limits.particles.support.checks import seed as checked_seed
 from scaling_limits.particles.support.checks import times as checked_times
 
-from .balls import compare_balls
 from .comparison import Comparison
-from .diffusions import compare_diffusions
-from .rotators import compare_rotators
 
 # what a call asks for, by the model
 NEEDED = {MultiscalePotential: ("epsilon", "box", "initial"), RotatorLattice: ("initial",), PinnedBalls: ()}
@@ -85,10 +82,16 @@ def compare(
     snapshots, number_of, key, tolerance, alarm = checked
     same_on_all_ranks(comm, times=snapshots, runs=number_of, seed=key, rtol=tolerance, false_alarm=alarm)
     if isinstance(model, PinnedBalls):
+        from .balls import compare_balls
+
         return compare_balls(model, snapshots, number_of, key, alarm, tolerance, progress, comm)
     assert initial is not None
     if isinstance(model, RotatorLattice):
+        from .rotators import compare_rotators
+
         return compare_rotators(model, initial, snapshots, number_of, key, step, alarm, progress, comm)
+    from .diffusions import compare_diffusions
+
     assert epsilon is not None
     assert box is not None
     return compare_diffusions(

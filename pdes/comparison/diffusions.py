@@ -10,10 +10,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from mpi4py import MPI
 from numpy.typing import ArrayLike, NDArray
 
 from scaling_limits.particles import InvalidArgument, Langevin, MultiscalePotential, Paths
@@ -29,6 +28,9 @@ from ..diffusions.density_evolution import DensityEvolution
 from ..diffusions.effective_fokker_planck import EffectiveFokkerPlanck
 from . import chances
 from .comparison import Comparison, Difference, draw_deviations
+
+if TYPE_CHECKING:
+    from mpi4py import MPI
 
 AXES = "xyz"
 MEAN = Quantity("mean", "the mean position", "length")

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from mpi4py import MPI
 from numpy.typing import ArrayLike
 
 from scaling_limits.particles import RotatorLattice, TransportProcess
@@ -14,6 +13,9 @@ from scaling_limits.particles.showing.quantities import Quantity
 
 from . import chances
 from .comparison import Comparison, Difference, draw_deviations
+
+if TYPE_CHECKING:
+    from mpi4py import MPI
 
 SITE = Quantity("site", "number of the site", "1")
 BIN = Quantity("part", "number of the part of equal probability", "1")

@@ -6,12 +6,8 @@ import os
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
-from mpi4py import MPI
-
 from scaling_limits.meshes.files.frames import Frames
-from scaling_limits.meshes.files.pyvista_grids import pyvista_grids
 from scaling_limits.meshes.files.shapes import mesh_shape
-from scaling_limits.meshes.files.writers import write
 from scaling_limits.particles.sampling.ranks import on_all_ranks
 from scaling_limits.particles.showing.axes import axes_of
 from scaling_limits.particles.showing.described import Described
@@ -19,6 +15,7 @@ from scaling_limits.particles.showing.shapes import Shape
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from mpi4py import MPI
 
 
 class Written(Described, ABC):
@@ -85,6 +82,8 @@ class Written(Described, ABC):
             InvalidArgument: another suffix, a format that cannot be written here, or no place for a file.
             OSError: the disk is full; it is looked at beforehand.
         """
+        from scaling_limits.meshes.files.writers import write
+
         write(self._ranks, path, self.frames())
 
     def to_pyvista(self) -> Any:
@@ -97,4 +96,6 @@ class Written(Described, ABC):
         Raises:
             ImportError: pyvista is not here.
         """
+        from scaling_limits.meshes.files.pyvista_grids import pyvista_grids
+
         return pyvista_grids(self._ranks, self.frames())
