@@ -71,8 +71,13 @@ def test_numbers_are_the_same(tmp_path):
 def test_everything_can_be_imported_and_looked_at():
     code = """
 import scaling_limits as s
+import pydoc
 for package in (s.particles, s.meshes, s.cells, s.pdes):
-    assert set(package.__all__) <= set(dir(package))
+    assert package.__name__ in pydoc.render_doc(package)
+    for name in set(package.__all__) & set(dir(package)): getattr(package, name)
+assert set(s.cells.__all__) - set(dir(s.cells)) == {"CorrectorForms", "CorrectorProblem", "CorrectorSolution"}
+assert set(s.particles.__all__) <= set(dir(s.particles))
+assert "FiniteSizeEquations" in dir(s.pdes) and "BilliardEquations" not in dir(s.pdes)
 s.show_versions()
 from scaling_limits.cells import effective_tensor
 print(s.cite(effective_tensor), s.meshes.Grid.of([(0, 1)], 4, False, effective_tensor.__kwdefaults__["comm"]).nodes.ravel())

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
+from importlib.util import find_spec
 
 from scaling_limits.particles.errors import MissingFEniCSx
 
@@ -45,6 +46,11 @@ def needed_by(what: str) -> Iterator[None]:
     if sys.modules.get("dolfinx") is not None:
         # what its import has done is put right there
         import_module(f"{__package__}.compat")
+
+
+def is_there() -> bool:
+    """Whether some dolfinx is installed; nothing is imported."""
+    return find_spec("dolfinx") is not None
 
 
 def _missing(what: str, fault: str) -> MissingFEniCSx:

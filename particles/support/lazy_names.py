@@ -22,10 +22,11 @@ def lazy_names(package: str, needing: str | None = None) -> tuple[Callable[[str]
     Args:
         package: its name, `__name__` in its `__init__`.
         needing: a module whose `needed_by(name)` is the context of imports that fail where a library is missing, and
-            says so; None for none.
+            says so, and whose `is_there()` tells whether it is; None for none.
 
     Returns:
-        Both functions. Names of modules of the package are found as well.
+        Both functions. Names of modules of the package are found as well. Where the library is missing, the names that
+        need it are not listed: `help` and other tools ask for all that are.
     """
     origins = _origins(package)
 
@@ -39,7 +40,21 @@ def lazy_names(package: str, needing: str | None = None) -> tuple[Callable[[str]
         setattr(sys.modules[package], name, value)
         return value
 
-    return found, lambda: sorted({*vars(sys.modules[package]), *origins})
+    def listed() -> list[str]:
+        names = {*vars(sys.modules[package]), *origins}
+        if needing is not None and not import_module(needing).is_there():
+            names -= {name for name in origins if not _can_be_had(found, name)}
+        return sorted(names)
+
+    return found, listed
+
+
+def _can_be_had(found: Callable[[str], Any], name: str) -> bool:
+    try:
+        found(name)
+    except ImportError:
+        return False
+    return True
 
 
 def _origins(package: str) -> dict[str, tuple[str, str]]:
