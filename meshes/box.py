@@ -202,6 +202,15 @@ class Grid:
         walls = ~np.array(self.periodic) & ((index == 0) | (index == np.array(self.shape) - 1))
         return np.asarray(np.prod(self.spacing) * 0.5 ** walls.sum(axis=1))
 
+    def holds(self, index: np.ndarray) -> np.ndarray:
+        """Whether places (..., d), beyond walls or not, are in the box; all are along periods."""
+        inside = np.ones(index.shape[:-1], dtype=bool)
+        for axis in range(self.dim):
+            if not self.periodic[axis]:
+                along = index[..., axis]
+                inside &= (along >= 0) & (along < self.shape[axis])
+        return inside
+
     def flat(self, index: np.ndarray) -> np.ndarray:
         """Places (..., d) as numbers in C order."""
         return np.ravel_multi_index(tuple(np.moveaxis(index, -1, 0)), self.shape)

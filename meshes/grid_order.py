@@ -6,12 +6,13 @@ the cut. Source: George, Nested dissection of a regular finite element mesh, SIA
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from functools import cache
 
 import numpy as np
 
 # nodes of a part that is not cut any more
-SMALLEST = 64
+SMALLEST = 20
 
 
 def dissected(shape: Sequence[int]) -> np.ndarray:
@@ -20,16 +21,28 @@ def dissected(shape: Sequence[int]) -> np.ndarray:
     Args:
         shape: nodes along each direction.
     """
-    return np.concatenate(list(_parts(np.arange(int(np.prod(shape)), dtype=np.int32).reshape(tuple(shape)))))
+    strides = np.cumprod([1, *shape[:0:-1]])[::-1]
 
+    def numbers(part: tuple[int, ...]) -> np.ndarray:
+        """Of the nodes of a part whose first node is number 0, in C order."""
+        result = np.zeros((), dtype=np.int32)
+        for count, stride in zip(part, strides):
+            result = np.add.outer(result, np.arange(count, dtype=np.int32) * np.int32(stride))
+        return result.ravel()
 
-def _parts(numbers: np.ndarray) -> Iterator[np.ndarray]:
-    longest = int(np.argmax(numbers.shape))
-    middle = numbers.shape[longest] // 2
-    if numbers.size <= SMALLEST or numbers.shape[longest] < 3:
-        yield numbers.ravel()
-        return
-    along = np.moveaxis(numbers, longest, 0)
-    yield from _parts(along[:middle])
-    yield from _parts(along[middle + 1 :])
-    yield along[middle].ravel()
+    # parts of one shape have one order, and there are few shapes
+    @cache
+    def ordered(part: tuple[int, ...]) -> np.ndarray:
+        longest = int(np.argmax(part))
+        middle = part[longest] // 2
+        if np.prod(part) <= SMALLEST or part[longest] < 3:
+            return numbers(part)
+
+        def cut(count: int) -> tuple[int, ...]:
+            return (*part[:longest], count, *part[longest + 1 :])
+
+        along = np.int32(strides[longest])
+        before, behind = ordered(cut(middle)), ordered(cut(part[longest] - middle - 1))
+        return np.concatenate([before, behind + (middle + 1) * along, numbers(cut(1)) + middle * along])
+
+    return ordered(tuple(int(count) for count in shape))

@@ -16,6 +16,9 @@ from .options import checked_options
 FACTORING = (71, 76, 81)  # PETSc: zero pivots of LU and Cholesky, and what external packages say of them
 # unknowns; the factors of larger three-dimensional matrices fill up
 LARGEST_LU_3D, LARGEST_CHOLESKY_3D = 60_000, 20_000
+# the last front as the others: to share it out by ScaLAPACK costs more than it saves; approximate minimum fill, on one
+# rank: the whole analysis and factorisation take a third of the time of the default order (docs/cost.md)
+MUMPS_CHOLESKY: dict[str, object] = {"mat_mumps_icntl_13": 1, "mat_mumps_icntl_28": 1, "mat_mumps_icntl_7": 2}
 
 
 def configured(
@@ -84,8 +87,7 @@ def symmetric_options(comm: MPI.Comm, dim: int, size: int) -> dict[str, object]:
         return {"ksp_type": "cg", "pc_type": "gamg", "ksp_rtol": 1e-13, "ksp_norm_type": "natural", "ksp_max_it": 300}
     package = "mumps" if comm.size > 1 else "cholmod" if PETSc.Sys.hasExternalPackage("cholmod") else "petsc"
     options: dict[str, object] = {"ksp_type": "preonly", "pc_type": "cholesky", "pc_factor_mat_solver_type": package}
-    # the last front as the others: to share it out by ScaLAPACK costs more than it saves (docs/cost.md)
-    return options | ({"mat_mumps_icntl_13": 1} if package == "mumps" else {})
+    return options | (MUMPS_CHOLESKY if package == "mumps" else {})
 
 
 def general_options(comm: MPI.Comm, dim: int, size: int) -> dict[str, object]:

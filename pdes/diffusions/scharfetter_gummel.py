@@ -2,7 +2,7 @@
 
 For rho = pi u, pi = exp(-Psi/sigma), the equation d_t rho = div(M (rho grad Psi + sigma grad rho)) is the gradient flow
 d_t (pi u) = div(sigma pi M grad u). At a node x of volume |x| the tensor is a sum M(x) = sum_i lambda_i e_i e_i^T over
-steps e_i of the grid (`decomposition`), so that
+steps e_i of the grid (`meshes/selling.py`), so that
 
     int sigma pi <M grad u, grad u>  ~  sum_edges c_xy (u_y - u_x)^2,
     c_xy = sigma w_xy pi_xy,    1/pi_xy = int_0^1 exp((Psi_x + s (Psi_y - Psi_x) - s (1 - s) kappa/2)/sigma) ds,
@@ -22,7 +22,6 @@ from __future__ import annotations
 import itertools
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import combinations
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -31,6 +30,7 @@ from scipy import ndimage
 from scipy.special import exprel
 
 from scaling_limits.meshes.box import Grid
+from scaling_limits.meshes.selling import decomposition
 from scaling_limits.particles.errors import Unresolved, warn
 from scaling_limits.particles.sampling.mpi import MPI
 from scaling_limits.particles.sampling.ranks import on_all_ranks
@@ -47,65 +47,12 @@ TURNED = 4.0
 # change of log M_ii or of Psi/sigma from node to node from which it may be a jump, and by which factor it is larger
 # than those on both sides
 JUMP, ALONE = 0.2, 4.0
-# of Selling's algorithm; each makes a superbase shorter, and their number grows with the log of the anisotropy
-STEPS = 500
 # value of (Psi - min Psi)/sigma beyond which sqrt(pi) underflows, and there is a wall
 HIGHEST = 1300.0
-# nodes whose edges are found at a time
-AT_ONCE = 2**16
+# nodes or edges that are worked on at a time, so that what is made for a while stays in the cache
+AT_ONCE = 2**13
 # of the logarithm of the factor by which the curvature of Psi changes a conductance: edges beyond resolve no curvature
 MOST_BENT = 0.5
-
-
-def decomposition(tensors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Decompose symmetric positive definite tensors.
-
-    Args:
-        tensors: M (P, d, d), d = 1, 2, 3, in units of the lattice.
-
-    Returns:
-        The weights lambda (P, m) >= 0 and the steps e (P, m, d), integers; m = 1, 3, 6.
-    """
-    count, dim, _ = tensors.shape
-    if dim == 1:
-        return tensors[:, 0], np.ones((count, 1, 1), dtype=np.int64)
-    base = np.broadcast_to(
-        np.vstack([np.eye(dim, dtype=np.int64), -np.ones(dim, dtype=np.int64)]), (count, dim + 1, dim)
-    )
-    base = _obtuse(tensors, base.copy())
-    weights, steps = [], []
-    for i, j in combinations(range(dim + 1), 2):
-        rest = [base[:, k] for k in range(dim + 1) if k not in (i, j)]
-        product = np.einsum("pa,pab,pb->p", base[:, i], tensors, base[:, j])
-        weights.append(np.maximum(-product, 0.0))
-        steps.append(np.stack([-rest[0][:, 1], rest[0][:, 0]], axis=1) if dim == 2 else np.cross(rest[0], rest[1]))
-    return np.stack(weights, axis=1), np.stack(steps, axis=1)
-
-
-def _obtuse(tensors: np.ndarray, base: np.ndarray) -> np.ndarray:
-    """Turn superbases (P, d + 1, d), whose vectors add up to 0, until no two vectors are at an acute angle."""
-    active = np.arange(len(tensors))
-    scale = np.trace(tensors, axis1=1, axis2=2)
-    for _ in range(STEPS):
-        turned = np.zeros(len(active), dtype=bool)
-        for i, j in combinations(range(base.shape[1]), 2):
-            current = base[active]
-            product = np.einsum("pa,pab,pb->p", current[:, i], tensors[active], current[:, j])
-            acute = (product > 1e-14 * scale[active]) & ~turned
-            if acute.any():
-                some = active[acute]
-                chosen = base[some]
-                turn = chosen[:, i].copy()
-                others = [k for k in range(base.shape[1]) if k not in (i, j)]
-                chosen[:, i] = -turn
-                # so that they still add up to 0
-                chosen[:, others] += (2 // len(others)) * turn[:, None]
-                base[some] = chosen
-                turned |= acute
-        active = active[turned]
-        if not active.size:
-            break
-    return base
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,7 +97,7 @@ def edges(grid: Grid, tensors: np.ndarray) -> Edges:
     found: tuple[list[tuple[np.ndarray, ...]], ...] = ([], [])
     stuck = np.zeros(len(tensors), dtype=bool)
     # some nodes at a time, which take memory for a while; the order of edges does not tell
-    for some in np.array_split(np.arange(len(tensors)), max(1, -(-len(tensors) // AT_ONCE))):
+    for some in slices(len(tensors)):
         stuck[some] = _some_edges(grid, some, tensors[some], found)
     tail, head, step, weight = (np.concatenate(column) for column in zip(*found[0], *found[1]))
     widest = int(np.abs(step).max(initial=1))
@@ -162,19 +109,24 @@ def edges(grid: Grid, tensors: np.ndarray) -> Edges:
     return Edges(tail, head, step, weight, widest, stuck)
 
 
+def slices(count: int) -> list[slice]:
+    """All of `count` numbers, some at a time."""
+    return [slice(low, min(low + AT_ONCE, count)) for low in range(0, count, AT_ONCE)]
+
+
 def _some_edges(
-    grid: Grid, nodes: np.ndarray, tensors: np.ndarray, found: tuple[list[tuple[np.ndarray, ...]], ...]
+    grid: Grid, nodes: slice, tensors: np.ndarray, found: tuple[list[tuple[np.ndarray, ...]], ...]
 ) -> np.ndarray:
     """Append the edges of some nodes along and against their steps; and return where the diagonal stands in (P,)."""
     scaled = tensors / (grid.spacing[:, None] * grid.spacing[None, :])
     index = grid.index[nodes]
     weights, steps = decomposition(scaled)
-    fits = [_inside(grid, index, side * steps) for side in (1, -1)]
+    fits = [grid.holds(index[:, None, :] + side * steps) for side in (1, -1)]
     stuck = np.asarray(((weights > 0) & ~fits[0] & ~fits[1]).any(axis=1))
     if stuck.any():
         diagonal = scaled[stuck] * np.eye(grid.dim)
         weights[stuck], steps[stuck] = decomposition(diagonal)
-        fits = [_inside(grid, index, side * steps) for side in (1, -1)]
+        fits = [grid.holds(index[:, None, :] + side * steps) for side in (1, -1)]
     sides = fits[0].astype(float) + fits[1]
     share = grid.volumes[nodes, None] * weights / np.maximum(sides, 1.0)
     flat = grid.flat(index)
@@ -184,11 +136,6 @@ def _some_edges(
         head = grid.flat((index[node] + step) % grid.shape)
         parts.append((flat[node], head, step, share[node, term]))
     return stuck
-
-
-def _inside(grid: Grid, index: np.ndarray, steps: np.ndarray) -> np.ndarray:
-    target = index[:, None, :] + steps
-    return np.all(grid.periodic | ((target >= 0) & (target < grid.shape)), axis=-1)
 
 
 def bernoulli(difference: np.ndarray) -> np.ndarray:
@@ -358,13 +305,18 @@ class ScharfetterGummel:
         """The second difference of Psi/sigma along each edge (E,): of those at its two ends the smaller one, and 0
         where they have not the same sign, as beside a jump.
         """
-        grid, edges = self.grid, self.edges
-        index = np.stack(np.unravel_index(edges.tail, grid.shape), axis=1)
-        own, other = self.exponent[edges.tail], self.exponent[edges.head]
+        parts = [self._curvature(some) for some in slices(self.edges.tail.size)]
+        return np.concatenate([np.empty(0), *parts])
+
+    def _curvature(self, some: slice) -> np.ndarray:
+        grid, edges, exponent = self.grid, self.edges, self.exponent
+        tail, head, step = edges.tail[some], edges.head[some], edges.step[some]
+        index = np.stack(np.unravel_index(tail, grid.shape), axis=1)
+        own, other = exponent[tail], exponent[head]
         ends = []
-        for beyond, near, far in ((index - edges.step, own, other), (index + 2 * edges.step, other, own)):
-            fits = np.all(grid.periodic | ((beyond >= 0) & (beyond < grid.shape)), axis=1)
-            next_one = self.exponent[grid.flat(beyond % grid.shape)]
+        for beyond, near, far in ((index - step, own, other), (index + 2 * step, other, own)):
+            fits = grid.holds(beyond)
+            next_one = exponent[grid.flat(beyond % grid.shape)]
             ends.append((fits, next_one - 2.0 * near + far))
         (first, one), (last, two) = ends
         one, two = np.where(first, one, two), np.where(last, two, one)

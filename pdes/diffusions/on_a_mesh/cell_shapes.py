@@ -12,8 +12,8 @@ from scaling_limits.particles.sampling.ranks import on_all_ranks
 
 # least Jacobian of a cell, by the power of its longest edge; least distance of its middle from a facet, by that edge
 FLAT, BESIDE = 1e-15, 1e-10
-# cells or facets that are looked at together
-AT_ONCE = 2**17
+# cells or facets that are looked at together: so many that what is made of them stays in the cache
+AT_ONCE = 2**13
 
 
 def check_shapes(mesh: dolfinx_mesh.Mesh) -> None:
@@ -43,33 +43,46 @@ def _refuse(what: str, place: np.ndarray) -> None:
 
 
 def _check_cells(mesh: dolfinx_mesh.Mesh, corners: np.ndarray) -> None:
-    x = mesh.geometry.x[corners][..., : mesh.geometry.dim]
-    wrong = ~np.isfinite(x).all(axis=(1, 2))
-    if wrong.any():
+    x = mesh.geometry.x[corners.T][..., : mesh.geometry.dim]
+    if not np.isfinite(x).all():
         raise InvalidArgument("mesh", "must have finite coordinates; they contain NaN or infinity")
-    size = np.ptp(x, axis=1).max(axis=1)
+    size = _size(x)
     with np.errstate(over="ignore", under="ignore"):
         # by the size, so that small and large meshes have the same numbers
-        jacobians = _jacobians(x / np.where(size > 0, size, 1.0)[:, None, None])
-    least, most = jacobians.min(axis=1), jacobians.max(axis=1)
+        jacobians = _jacobians(x / np.where(size > 0, size, 1.0)[:, None])
+    least, most = jacobians.min(axis=0), jacobians.max(axis=0)
     flat = ~(np.maximum(-least, most) > FLAT) | (size == 0)
     if flat.any():
-        _refuse("must have cells with an inside, but one is flat", x[flat][0].mean(axis=0))
+        _refuse("must have cells with an inside, but one is flat", x[:, flat][:, 0].mean(axis=0))
     folded = (least < -BESIDE) & (most > BESIDE)
     if folded.any():
-        _refuse("must have convex cells with corners in the order of dolfinx, but one is folded", x[folded][0].mean(0))
+        _refuse(
+            "must have convex cells with corners in the order of dolfinx, but one is folded", x[:, folded][:, 0].mean(0)
+        )
+
+
+def _size(x: np.ndarray) -> np.ndarray:
+    """The longest edge along an axis (C,) of the boxes around corners (k, C, d)."""
+    return np.asarray((x.max(axis=0) - x.min(axis=0)).max(axis=1))
 
 
 def _jacobians(x: np.ndarray) -> np.ndarray:
-    """The Jacobians of cells with corners (C, k, d): of simplices (C, 1), of boxes at all corners (C, k)."""
-    count, dim = x.shape[1:]
+    """The Jacobians of cells with corners (k, C, d): of simplices (1, C), of boxes at all corners (k, C)."""
+    count, _, dim = x.shape
     if count == dim + 1:
-        return np.asarray(np.linalg.det(x[:, 1:] - x[:, :1])[:, None])
+        return _determinants([x[k] - x[0] for k in range(1, count)])[None]
     found = []
     for corner in range(count):
         ends = [(corner & ~(1 << axis), corner | 1 << axis) for axis in range(dim)]
-        found.append(np.linalg.det(np.stack([x[:, end] - x[:, begin] for begin, end in ends], axis=1)))
-    return np.stack(found, axis=1)
+        found.append(_determinants([x[end] - x[begin] for begin, end in ends]))
+    return np.stack(found)
+
+
+def _determinants(rows: list[np.ndarray]) -> np.ndarray:
+    """The determinants (C,) of the matrices with rows (C, d)."""
+    if len(rows) == 2:
+        return np.asarray(rows[0][:, 0] * rows[1][:, 1] - rows[0][:, 1] * rows[1][:, 0])
+    return np.asarray(np.linalg.det(np.stack(rows, axis=1)))
 
 
 def _check_facets(mesh: dolfinx_mesh.Mesh, corners: np.ndarray) -> None:
@@ -97,21 +110,22 @@ def _check_sides(
 ) -> None:  # fmt: skip
     """Check that cells are on different sides of their facet; both are given by cells and numbers of facets (F,)."""
     x, dim = mesh.geometry.x[:, : mesh.geometry.dim], mesh.geometry.dim
-    here, there = ((x[corners[cell]], np.take_along_axis(corners[cell], reference[k], 1)) for cell, k in (one, other))
-    size = np.ptp(here[0], axis=1).max(axis=1)
-    of_facet, middle = x[here[1]], x[here[1]].mean(axis=1)
-    same = np.abs(x[there[1]].mean(axis=1) - middle).max(axis=1) < BESIDE * size
-    normal = _normals((of_facet - middle[:, None]) / size[:, None, None], dim)
-    sides = [((cells.mean(axis=1) - middle) * normal).sum(axis=1) / size for cells, _ in (here, there)]
+    cells = [x[corners[cell].T] for cell, _ in (one, other)]
+    facets = [x[np.take_along_axis(corners[cell], reference[k], 1).T] for cell, k in (one, other)]
+    size = _size(cells[0])
+    middle, middle_there = (corner.mean(axis=0) for corner in facets)
+    same = np.abs(middle_there - middle).max(axis=1) < BESIDE * size
+    normal = _normals((facets[0] - middle) / size[:, None], dim)
+    sides = [((cell.mean(axis=0) - middle) * normal).sum(axis=1) / size for cell in cells]
     folded = same & (sides[0] * sides[1] > 0) & (np.minimum(np.abs(sides[0]), np.abs(sides[1])) > BESIDE)
     if folded.any():
         _refuse("must have cells on both sides of their facets, but two lie on one another", middle[folded][0])
 
 
 def _normals(corner: np.ndarray, dim: int) -> np.ndarray:
-    """Unit normals (F, d) of facets with corners (F, k, d)."""
+    """Unit normals (F, d) of facets with corners (k, F, d)."""
     if dim == 1:
-        return np.ones((len(corner), 1))
-    along = corner[:, 1] - corner[:, 0]
-    normal = np.stack([-along[:, 1], along[:, 0]], 1) if dim == 2 else np.cross(along, corner[:, 2] - corner[:, 0])
+        return np.ones((corner.shape[1], 1))
+    along = corner[1] - corner[0]
+    normal = np.stack([-along[:, 1], along[:, 0]], 1) if dim == 2 else np.cross(along, corner[2] - corner[0])
     return np.asarray(normal / np.linalg.norm(normal, axis=1)[:, None])

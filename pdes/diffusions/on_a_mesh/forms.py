@@ -13,6 +13,7 @@ from petsc4py import PETSc
 from ufl.core.expr import Expr
 
 from scaling_limits.meshes.backend.mesh_quadrature import MeshQuadrature
+from scaling_limits.meshes.shared_values import check_shared
 from scaling_limits.particles.sampling.ranks import on_all_ranks
 
 from ..coefficients import Coefficients, exponent_at, mobility_at
@@ -56,7 +57,7 @@ class MeshForms:
         """pi and sigma pi M as functions on the quadrature points; collective the first time.
 
         Raises:
-            InvalidArgument: M or Psi is not what it must be at one of them.
+            InvalidArgument: M or Psi is not what it must be at one of them, or M differs between ranks.
         """
         rule, dim, sigma = self.rule, self.space.mesh.geometry.dim, float(self.coefficients.temperature)
         points = rule.points
@@ -65,7 +66,10 @@ class MeshForms:
             lambda: (exponent_at(self.coefficients, points), mobility_at(self.coefficients, points)),
         )
         pi = np.exp(self.lowest - exponent)
-        return rule.function((), pi), rule.function((dim, dim), sigma * pi[:, None, None] * tensors)
+        weighted = rule.function((dim, dim), tensors)
+        check_shared(weighted, "mobility", np.abs(tensors).max(initial=0.0))
+        rule.assign(weighted, sigma * pi[:, None, None] * tensors)
+        return rule.function((), pi), weighted
 
     def energy_density(self, f: Expr, g: Expr) -> Expr:
         """sigma pi <M grad f, grad g>."""

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 
 from scaling_limits.meshes.backend.mesh_quadrature import MeshQuadrature
 from scaling_limits.meshes.evaluation import Places
+from scaling_limits.meshes.shared_values import check_shared
 from scaling_limits.particles import InvalidArgument
 from scaling_limits.particles.errors import Unresolved, warn
 from scaling_limits.particles.sampling.ranks import on_all_ranks
@@ -39,15 +40,18 @@ def probabilities_of(equation: DiffusionOnMesh, initial: Initial) -> np.ndarray:
     """Probabilities (m,) of the nodes of this rank, which add up to 1 over all ranks; collective.
 
     Raises:
-        InvalidArgument: a density that is negative, not finite or 0 at all nodes; a point outside of the mesh.
+        InvalidArgument: a density that is negative, not finite or 0 at all nodes, or differs between ranks; a point
+            outside of the mesh.
 
     Warns:
         Unresolved: the density varies faster than the cells.
     """
     if isinstance(initial, AtPoint):
         return _at_point(equation, initial.point)
-    nodes = equation.nodes
-    values = on_all_ranks(equation.comm, lambda: function_at("initial", initial, nodes, nonnegative=True))
+    nodes = equation.all_nodes
+    everywhere = on_all_ranks(equation.comm, lambda: function_at("initial", initial, nodes, nonnegative=True))
+    check_shared(equation.found(everywhere, "initial"), "initial")
+    values = everywhere[: equation.own]
     # by the largest of them, so that no sum is beyond the doubles
     top = equation.comm.allreduce(float(values.max(initial=0.0)), MPI.MAX)
     if not top > 0:

@@ -18,6 +18,7 @@ from petsc4py import PETSc
 from scaling_limits.meshes.backend.compat import geometry_dofmap
 from scaling_limits.meshes.node_order import NodeOrder
 from scaling_limits.meshes.point_search import PointSearch
+from scaling_limits.meshes.shared_values import check_shared
 from scaling_limits.meshes.spread_functions import SpreadSpace
 from scaling_limits.meshes.spread_values import SpreadRows
 from scaling_limits.particles import InvalidArgument
@@ -33,8 +34,6 @@ from .searched_mesh import SearchedMesh
 HIGHEST = 300.0
 # change of Psi/sigma within a cell from which a warning says so, where exp(-Psi/sigma) is above SEEN of its maximum
 STEEP, SEEN = 4.0, 1e-8
-# largest difference of Psi between ranks, by its largest value
-SAME = 1e-9
 
 
 @dataclass(frozen=True, eq=False)
@@ -164,24 +163,13 @@ class DiffusionOnMesh(SearchedMesh):
         nodes = self.all_nodes
         everywhere = on_all_ranks(self.comm, lambda: exponent_at(self.coefficients, nodes))
         values = everywhere[: self.own]
-        self._compare_exponents(everywhere)
+        check_shared(self.found(everywhere, "Psi"), "free_energy", np.abs(everywhere).max(initial=1.0))
         low = self.comm.allreduce(float(values.min(initial=np.inf)), MPI.MIN)
         high = self.comm.allreduce(float(values.max(initial=-np.inf)), MPI.MAX)
         if not high - low <= HIGHEST:
             message = f"Psi/sigma ranges over {high - low:.3g} on it, where exp(-Psi/sigma) is next to 0"
             raise InvalidArgument("mesh", f"{message}: leave out where it is more than {HIGHEST:g} above its minimum")
         return values
-
-    def _compare_exponents(self, everywhere: np.ndarray) -> None:
-        """Compare what this rank says of the nodes of others (n,) with what they say; collective.
-
-        A few may differ, where Psi jumps at nodes that are known up to rounding.
-        """
-        theirs = self.function(everywhere[: self.own], "Psi").x.array[self.own :]
-        mine = everywhere[self.own :]
-        other = np.abs(theirs - mine) > SAME * np.abs(everywhere).max(initial=1.0)
-        if self.comm.allreduce(2 * int(other.sum()) - len(mine)) > 0:
-            raise InvalidArgument("free_energy", "must be the same on all ranks; it differs at nodes that they share")
 
     @cached_property
     def lowest(self) -> float:
@@ -226,6 +214,12 @@ class DiffusionOnMesh(SearchedMesh):
         result = fem.Function(self.space, name=name)
         result.x.array[: self.own] = values
         result.x.scatter_forward()
+        return result
+
+    def found(self, everywhere: np.ndarray, name: str) -> fem.Function:
+        """The function of degree 1 of the values (n,) that this rank has found for its nodes and ghosts."""
+        result = fem.Function(self.space, name=name)
+        result.x.array[:] = everywhere
         return result
 
     @property

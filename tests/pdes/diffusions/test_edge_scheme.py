@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from mpi4py import MPI
 
 from scaling_limits.meshes import box, lattice
+from scaling_limits.meshes.selling import decomposition
 from scaling_limits.particles import InvalidArgument
 from scaling_limits.pdes import EdgeScheme
-from scaling_limits.pdes.diffusions.scharfetter_gummel import decomposition
 
 COMM = MPI.COMM_WORLD
 

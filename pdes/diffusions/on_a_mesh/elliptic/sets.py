@@ -13,6 +13,7 @@ from dolfinx import mesh as dolfinx_mesh
 from mpi4py import MPI
 
 from scaling_limits.meshes.backend.compat import moved_mesh
+from scaling_limits.meshes.shared_values import check_shared
 from scaling_limits.particles import InvalidArgument
 from scaling_limits.particles.errors import Unresolved, warn
 from scaling_limits.particles.sampling.ranks import on_all_ranks, same_on_all_ranks
@@ -103,7 +104,10 @@ class MeshSet:
         """Whether each node of this rank and of its ghosts is in the set (n,); collective."""
         if callable(self.given):
             tiny = ROUNDING * max(equation.width, equation.farthest)
-            return on_all_ranks(equation.comm, lambda: self.holds_nearly(equation.all_nodes, tiny))
+            held = on_all_ranks(equation.comm, lambda: self.holds_nearly(equation.all_nodes, tiny))
+            found = equation.found(held.astype(float), self.name)
+            check_shared(found, self.name)
+            return np.asarray(found.x.array > 0.5)
         tags, value = self.given
         equation.mesh.topology.create_connectivity(tags.dim, equation.mesh.topology.dim)
         marks = fem.Function(equation.space)
