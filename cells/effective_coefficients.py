@@ -38,11 +38,9 @@ if TYPE_CHECKING:
     from dolfinx import fem
     from dolfinx.mesh import Mesh
 
-FIRST_DEGREE = 8
-MOST_POINTS = 20_000  # Chebyshev points, all directions together
+FIRST_DEGREE, MOST_POINTS = 8, 20_000  # Chebyshev points: degree in each direction, all directions together
 MOST_ON_A_LINE = 5_000  # in one dimension, for more than was asked for
-KIND = "EffectiveCoefficients"
-FORMAT = 1  # of the cached files
+KIND, FORMAT = "EffectiveCoefficients", 1  # of the cached files
 METHOD = 4  # of computing what they hold; a file that another method made is not read
 LINE_RTOL = 1e-11  # in one dimension, where tensors are quadratures and cost next to nothing
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from dolfinx import fem
-
 from scaling_limits.meshes.files.frames import Frames
 from scaling_limits.meshes.files.shapes import mesh_shape
 from scaling_limits.particles.sampling.ranks import on_all_ranks
@@ -15,6 +13,7 @@ from scaling_limits.particles.showing.quantities import Quantity
 from scaling_limits.particles.support.checks import integer
 
 if TYPE_CHECKING:
+    from dolfinx import fem
     from matplotlib.axes import Axes
 
 
