@@ -11,13 +11,14 @@ from numpy.typing import ArrayLike, NDArray
 from scaling_limits.particles import Dissipation, InvalidArgument, RotatorLattice
 from scaling_limits.particles.rotators.dissipations.general import AngleAverage
 from scaling_limits.particles.rotators.ensemble import complex_amplitudes
+from scaling_limits.particles.showing.described import Described
 from scaling_limits.particles.support.checks import instance, real_array
 
 CHUNK = 2**14  # points at a time
 
 
-@dataclass(frozen=True, eq=False)
-class AveragedDissipation:
+@dataclass(frozen=True, eq=False, repr=False)
+class AveragedDissipation(Described):
     """Dissipation averaged over the angles, as a function R of the actions.
 
     R_j(I) = <g_j(u) . u_j> = K_j(v) . v_j,  K_j(v) = int exp(-i theta_j) g_j(Psi_theta v) d theta.

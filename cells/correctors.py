@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -16,6 +16,7 @@ from scaling_limits.particles.sampling.mpi import MPI
 from scaling_limits.particles.sampling.ranks import communicator, on_all_ranks, same_on_all_ranks
 from scaling_limits.particles.support.checks import instance, real_array, relative_tolerance, shown
 
+from .fenicsx.corrector_picture import ShownCorrectors
 from .fenicsx.level_tensor import LevelTensor
 from .fenicsx.petsc_elements import PETScElements
 from .levels.scale_splitting import fingerprint, splitting_of
@@ -28,8 +29,8 @@ if TYPE_CHECKING:
 COARSE = 0.5  # relative error of a level that is no result
 
 
-@dataclass(frozen=True, eq=False)
-class CorrectorLevel:
+@dataclass(frozen=True, eq=False, repr=False)
+class CorrectorLevel(ShownCorrectors):
     """One level of the recursion at given slow variables.
 
     Args:
@@ -49,6 +50,11 @@ class CorrectorLevel:
     effective: NDArray[np.float64]
     log_scale: float
     error: float
+
+    def _summary(self) -> tuple[str, dict[str, Any]]:
+        space = self.correctors[0].function_space
+        said = {"correctors": f"{len(self.correctors)} of degree {space.ufl_element().degree}", "slow": self.slow}
+        return f"CorrectorLevel {self.level}", said | {"error": self.error}
 
     @property
     def prefix(self) -> NDArray[np.float64]:

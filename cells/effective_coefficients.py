@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import sympy
@@ -24,8 +24,10 @@ from scaling_limits.particles.sampling.mpi import MPI
 from scaling_limits.particles.sampling.ranks import communicator, on_all_ranks, same_on_all_ranks
 from scaling_limits.particles.support.archive import load_arrays, save_arrays, target
 from scaling_limits.particles.support.checks import flag, instance, integer, relative_tolerance, shown
+from scaling_limits.particles.support.logs import timed
 from scaling_limits.particles.support.symbolic import lambdified
 
+from .drawing import ShownCoefficients
 from .effective_tensor import effective_tensor
 from .levels.scale_splitting import fingerprint
 from .solvers.symmetric import composed, derivative_of_exponential, logarithm, packed, relative_distance, unpacked
@@ -36,11 +38,9 @@ if TYPE_CHECKING:
     from dolfinx import fem
     from dolfinx.mesh import Mesh
 
-FIRST_DEGREE = 8
-MOST_POINTS = 20_000  # Chebyshev points, all directions together
+FIRST_DEGREE, MOST_POINTS = 8, 20_000  # Chebyshev points: degree in each direction, all directions together
 MOST_ON_A_LINE = 5_000  # in one dimension, for more than was asked for
-KIND = "EffectiveCoefficients"
-FORMAT = 1  # of the cached files
+KIND, FORMAT = "EffectiveCoefficients", 1  # of the cached files
 METHOD = 4  # of computing what they hold; a file that another method made is not read
 LINE_RTOL = 1e-11  # in one dimension, where tensors are quadratures and cost next to nothing
 
@@ -73,8 +73,8 @@ class CheckSettings:
 SETTINGS = CheckSettings()
 
 
-@dataclass(frozen=True, eq=False)
-class EffectiveCoefficients:
+@dataclass(frozen=True, eq=False, repr=False)
+class EffectiveCoefficients(ShownCoefficients):
     """Coefficients of the effective equation in a box: M(x), Psi(x) = V0(x) - sigma log Z1(x), drift and noise.
 
     V0 is taken as it is; log M and log Z1 are Chebyshev polynomials in the components of x on which V1 depends.
@@ -96,14 +96,12 @@ class EffectiveCoefficients:
     polynomials: NDArray[np.float64]
     error: float
 
-    def __repr__(self) -> str:
+    def _summary(self) -> tuple[str, dict[str, Any]]:
         box = " x ".join(f"[{low:g}, {high:g}]" for low, high in self.bounds)
         size = " x ".join(str(n) for n in self.polynomials.shape[1:]) or "one coefficient"
         names = ", ".join(f"x{axis}" for axis in self.axes) or "no component of x"
-        return (
-            f"EffectiveCoefficients in {box}, temperature {self.temperature:g}, error {self.error:.1e}\n"
-            f"  log M and log Z1 as Chebyshev polynomials in {names}: {size}"
-        )
+        said = {"temperature": self.temperature, "error": f"{self.error:.1e}"}
+        return f"EffectiveCoefficients in {box}", said | {"Chebyshev polynomials": f"in {names}: {size}"}
 
     @property
     def dim(self) -> int:
@@ -244,7 +242,7 @@ def effective_coefficients(
         rtol: relative error of M and of Z1, between 1e-12 and 0.1.
         cache: a folder; what has been computed for the same V1, sigma, box and rtol is read from there, or written.
         workers: threads; None takes the cores that this process may use, shared among the ranks of `comm`.
-        progress: show a progress bar, at a terminal, on rank 0.
+        progress: show a progress bar, at a terminal or in a notebook, on rank 0.
         comm: the ranks that share the cell problems.
 
     Returns:
@@ -275,7 +273,9 @@ def effective_coefficients(
     stored = None if path is None else _read(path, potential, bounds, comm)
     if stored is not None:
         return stored
-    computed = _computed(potential, bounds, tolerance, tensors, comm)
+    with timed(comm, "effective coefficients") as said:
+        computed = _computed(potential, bounds, tolerance, tensors, comm)
+        said |= {"polynomials": list(computed.polynomials.shape[1:]), "error": f"{computed.error:.1e}"}
     if path is not None:
         on_all_ranks(comm, lambda: computed.save(path) if comm.rank == 0 else None)
     return computed

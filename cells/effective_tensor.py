@@ -17,6 +17,7 @@ from scaling_limits.particles.sampling.mpi import MPI
 from scaling_limits.particles.sampling.ranks import communicator, on_all_ranks, same_on_all_ranks
 from scaling_limits.particles.sampling.workers import default_workers
 from scaling_limits.particles.support.checks import flag, instance, integer, relative_tolerance, shown
+from scaling_limits.particles.support.logs import timed
 
 from .derivatives import checked_derivatives, derivatives_of
 from .fenicsx.petsc_elements import PETScElements
@@ -69,7 +70,7 @@ def effective_tensor(
             by UFL forms and PETSc, slow and independent: all ranks share each cell, and none is done by numpy. It
             needs FEniCSx, as no other does.
         workers: threads; None takes the cores that this process may use, shared among the ranks of `comm`.
-        progress: show a progress bar, at a terminal, on rank 0.
+        progress: show a progress bar, at a terminal or in a notebook, on rank 0.
         comm: communicator.
 
     Returns:
@@ -97,7 +98,11 @@ def effective_tensor(
         rtol=request.rtol, bounds=request.bounds, derivatives=request.splitting.parameters,
         route=route_given if is_dataclass(route_given) else type(route_given).__name__,
     )  # fmt: skip
-    tensor, reasons = _computed(request, comm)
+    with timed(comm, "effective tensor") as said:
+        tensor, reasons = _computed(request, comm)
+        said |= {"points": len(tensor.points), "route": " and ".join(dict.fromkeys(tensor.routes))}
+        said |= {"space": " and ".join(dict.fromkeys(tensor.spaces)), "cells": tensor.cell_solves.tolist()}
+        said["error"] = f"{tensor.error.max():.1e}"
     if not (tensor.errors_compared() <= request.rtol).all():
         if not request.forced:
             raise _not_converged(tensor, request.rtol, reasons)

@@ -13,13 +13,14 @@ from scaling_limits.particles import InvalidArgument
 from scaling_limits.particles.support.archive import load_arrays, save_arrays, target
 
 from .derivatives import Derivatives, read_derivatives
+from .drawing import ShownTensor
 
 PREFIX = "derivatives_"  # of the names of arrays in files
 FORMAT = 2  # of the files; 0 had no number, and 0 and 1 one error for all points
 
 
-@dataclass(frozen=True, eq=False)
-class EffectiveTensor:
+@dataclass(frozen=True, eq=False, repr=False)
+class EffectiveTensor(ShownTensor):
     """Effective tensor M(x) at P points, with all that the effective equation needs.
 
     Args:
@@ -49,18 +50,14 @@ class EffectiveTensor:
     spaces: tuple[str, ...]
     sensitivities: Derivatives | None = None
 
-    def __repr__(self) -> str:
+    def _summary(self) -> tuple[str, dict[str, Any]]:
         count, dim = self.points.shape
         values = np.linalg.eigvalsh(self.value)
         bounds = "with bounds" if self.lower is not None else "without bounds"
-        levels = zip(self.routes, self.spaces, self.cell_solves)
-        return "\n".join(
-            [
-                f"EffectiveTensor at {count} points in {dim} dimensions, {bounds}, error {self.error.max():.1e}",
-                f"  eigenvalues of M from {values.min():.6g} to {values.max():.6g}",
-                *[f"  level {k}: {route}, {space}; {n} cells" for k, (route, space, n) in enumerate(levels, 1)],
-            ]
-        )
+        title = f"EffectiveTensor at {count} points in {dim} dimensions, {bounds}, error {self.error.max():.1e}"
+        said = {"eigenvalues of M": f"from {values.min():.6g} to {values.max():.6g}"}
+        levels = enumerate(zip(self.routes, self.spaces, self.cell_solves), 1)
+        return title, said | {f"level {k}": f"{route}, {space}; {n} cells" for k, (route, space, n) in levels}
 
     @property
     def derivatives(self) -> dict[str, NDArray[np.float64]]:

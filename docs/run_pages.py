@@ -3,7 +3,7 @@
 `python docs/run_pages.py tutorial/rotators` compares; with `--write` in front the page gets what is printed, and its
 figures. A block ```python may be followed by a block ```text with its output: what is printed, and warnings. Numbers
 agree when they differ by at most two in the last digit that is shown. Figures that are open at the end of a page are
-its pictures: `pictures/rotators_1.png` and so on, beside it.
+its pictures: `pictures/rotators_1.png` and so on, beside it. The page ../README has them among those of docs.
 """
 
 import contextlib
@@ -21,6 +21,7 @@ import matplotlib.pyplot as plt
 DOCS = Path(__file__).resolve().parent
 BLOCK = re.compile(r"```python\n(.*?)```\n(?:\n```text\n(.*?)```\n)?", re.DOTALL)
 NUMBER = re.compile(r"(?<![\w.])[-+]?\d+(?:\.\d*)?(?:[eE][-+]?\d+)?")
+README = "../README"
 BY_THEMSELVES = "Each block of code runs by itself"
 
 
@@ -71,6 +72,8 @@ def outputs(page: str) -> list[str]:
 def pictures(page: str) -> list[Path]:
     """Where the pictures of a page are, of the figures that are open now."""
     folder, name = (DOCS / page).parent / "pictures", (DOCS / page).name
+    if page == README:
+        folder = DOCS / "pictures"
     return [folder / f"{name}_{number}.png" for number in range(1, 1 + len(plt.get_fignums()))]
 
 
@@ -96,7 +99,7 @@ def differences(page: str, printed: list[str]) -> list[str]:
             found.append(f"{page}, block {number} prints\n{text}\nand not\n{expected}")
     said = (DOCS / f"{page}.md").read_text()
     for picture in pictures(page):
-        if not picture.is_file() or f"](pictures/{picture.name})" not in said:
+        if not picture.is_file() or f"pictures/{picture.name})" not in said:
             found.append(f"{page} does not show {picture.name}")
     return found
 

@@ -7,6 +7,8 @@ from scaling_limits.particles.support.lazy_names import lazy_names
 if TYPE_CHECKING:
     from scaling_limits.particles.errors import NotConverged, Unresolved
 
+    from .comparison.compare import compare
+    from .comparison.comparison import Comparison, Difference
     from .diffusions.coefficients import Coefficients
     from .diffusions.density import Density
     from .diffusions.density_evolution import DensityEvolution, Evolved
@@ -49,9 +51,11 @@ __all__ = [
     "BilliardEquations",
     "BilliardSolution",
     "Coefficients",
+    "Comparison",
     "Density",
     "DensityEvolution",
     "DeviationForm",
+    "Difference",
     "EdgeScheme",
     "EffectiveFokkerPlanck",
     "EffectivePlane",
@@ -79,6 +83,7 @@ __all__ = [
     "TransportForms",
     "Unresolved",
     "VarianceForm",
+    "compare",
     "constancy_gap",
     "linear_wave",
     "ordering_time",

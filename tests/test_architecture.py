@@ -12,10 +12,10 @@ GRAPH = imports(SOURCES)
 # a room may import those before it in its line, and every room of the packages before its own
 PACKAGES = ("particles", "meshes", "cells", "pdes")
 ROOMS = {
-    "particles": ("errors", "support", "sampling", ("pinned_balls", "diffusions", "rotators"), "top"),
+    "particles": ("errors", "support", "showing", "sampling", ("pinned_balls", "diffusions", "rotators"), "top"),
     "meshes": ("backend", "linear_algebra", "top", "files"),
     "cells": ("spaces", "solvers", "levels", ("recursion", "fenicsx"), "top"),
-    "pdes": ("time", ("pinned_balls", "diffusions", "rotators"), "top"),
+    "pdes": ("time", ("pinned_balls", "diffusions", "rotators"), "comparison", "top"),
 }
 # the plane of one rotator is a diffusion
 ALLOWED = {("pdes.rotators.effective_plane", "pdes.diffusions")}

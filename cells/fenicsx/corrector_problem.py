@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import ufl
@@ -30,13 +31,14 @@ from scaling_limits.particles.support.checks import evaluated, integer, relative
 
 from ..solvers.conjugate_gradients import minimise
 from .corrector_forms import CorrectorForms, reference_operator
+from .corrector_picture import ShownCorrectors
 
 ITERATIONS = 500
 TensorField = Callable[[np.ndarray], np.ndarray]
 
 
-@dataclass(frozen=True, eq=False)
-class CorrectorSolution:
+@dataclass(frozen=True, eq=False, repr=False)
+class CorrectorSolution(ShownCorrectors):
     """Correctors of one cell, and their effective tensor.
 
     Args:
@@ -49,14 +51,12 @@ class CorrectorSolution:
     effective: NDArray[np.float64]
     iterations: int
 
-    def __repr__(self) -> str:
+    def _summary(self) -> tuple[str, dict[str, Any]]:
         space = self.correctors[0].function_space
-        values = ", ".join(f"{value:.6g}" for value in np.linalg.eigvalsh(self.effective))
-        return (
-            f"CorrectorSolution: {len(self.correctors)} correctors of degree {space.ufl_element().degree} "
-            f"with {space.dofmap.index_map.size_global} unknowns each, {self.iterations} iterations\n"
-            f"  eigenvalues of K_eff: {values}"
-        )
+        title = f"CorrectorSolution: {len(self.correctors)} correctors of degree {space.ufl_element().degree}"
+        values = np.linalg.eigvalsh(self.effective)
+        said = {"unknowns of each": space.dofmap.index_map.size_global, "iterations": self.iterations}
+        return title, said | {"eigenvalues of K_eff": values}
 
 
 class CorrectorProblem:

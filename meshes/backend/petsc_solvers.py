@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import logging
 from collections.abc import Mapping
 
 from mpi4py import MPI
@@ -10,6 +11,7 @@ from petsc4py import PETSc
 
 from scaling_limits.particles import InvalidArgument
 from scaling_limits.particles.errors import NotConverged
+from scaling_limits.particles.support.logs import say
 
 from .options import checked_options
 
@@ -48,6 +50,7 @@ def configured(
     for name, value in chosen.items():
         database[name] = value
     solver.setOperators(matrix)
+    say(None, "PETSc %s: %s, %d unknowns", prefix.rstrip("_"), chosen, matrix.getSize()[0], level=logging.DEBUG)
     try:
         solver.setFromOptions()
         solver.setUp()

@@ -8,23 +8,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from scaling_limits.particles.showing.quantities import Quantity
+
 if TYPE_CHECKING:
     from dolfinx import fem
-
-
-@dataclass(frozen=True)
-class Quantity:
-    """What is shown.
-
-    Args:
-        name: a symbol, by which files know it.
-        long_name: in words.
-        units: "1" for a pure number.
-    """
-
-    name: str
-    long_name: str
-    units: str
 
 
 @dataclass(frozen=True, eq=False)

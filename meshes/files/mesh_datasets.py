@@ -8,10 +8,11 @@ import numpy as np
 from dolfinx import fem
 
 from scaling_limits.particles.sampling.ranks import on_all_ranks
+from scaling_limits.particles.showing.datasets import about, attributes, xarray
 
 from ..node_order import NodeOrder
 from ..spread_functions import SpreadSpace
-from .datasets import AXES, TIME, about, about_error, attributes, axis, directions, xarray
+from .datasets import AXES, TIME, about_error, axis, directions
 from .frames import Frames
 from .whole_mesh import WholeMesh
 

@@ -41,7 +41,8 @@ def check_library(library: object, comm: MPI.Comm, petsc_options: object) -> Non
         petsc_options: of the user's.
 
     Raises:
-        InvalidArgument: another name; PETSc where it is missing; scipy on several ranks, or with options of PETSc.
+        InvalidArgument: another name; PETSc, or several ranks, where it is missing; scipy on several ranks, or with
+            options of PETSc.
     """
     if library is not None and library not in LIBRARIES:
         raise InvalidArgument("linear_algebra", f"must be 'petsc', 'scipy' or None, not {shown(library)}")
@@ -54,10 +55,11 @@ def check_library(library: object, comm: MPI.Comm, petsc_options: object) -> Non
         if petsc_options:
             raise InvalidArgument("petsc_options", "are for PETSc; leave them out with linear_algebra='scipy'")
         return
-    if (lacks := missing()) and (library == "petsc" or petsc_options):
-        name = "petsc_options" if petsc_options else "linear_algebra"
-        remedy = "leave it out, or install FEniCSx with PETSc and SLEPc (apt install python3-dolfinx-real, or conda)"
-        raise InvalidArgument(name, f"needs PETSc, and {lacks}; {remedy}")
+    if (library == "petsc" or petsc_options or comm.size > 1) and (lacks := missing()):
+        name = "petsc_options" if petsc_options else "linear_algebra" if library else "comm"
+        instead = "leave it out" if petsc_options or library else "give one rank, as in comm=MPI.COMM_SELF"
+        remedy = "or install FEniCSx with PETSc and SLEPc (apt install python3-dolfinx-real, or conda)"
+        raise InvalidArgument(name, f"needs PETSc, and {lacks}; {instead}, {remedy}")
 
 
 def matrix_type(library: str | None) -> type[SparseMatrix]:

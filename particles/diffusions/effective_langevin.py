@@ -17,6 +17,7 @@ from ..sampling.ranks import communicator, on_all_ranks, same_on_all_ranks
 from ..sampling.samples import runs_or_paths
 from ..sampling.steps import check_bounded
 from ..sampling.workers import Stop
+from ..showing.described import Described
 from ..support import checks
 from .passages.effective_steps import EffectiveSteps
 from .passages.first_passages import FirstPassages
@@ -74,8 +75,8 @@ class PlatenStep(NamedTuple):
     change: NDArray[np.float64]
 
 
-@dataclass(frozen=True, eq=False, init=False)
-class EffectiveLangevin:
+@dataclass(frozen=True, eq=False, init=False, repr=False)
+class EffectiveLangevin(Described):
     """Particles of the effective equation dX = b(X) dt + B(X) dW in a box, in the sense of Ito.
 
     With b = -M grad Psi + sigma div M and B = sqrt(2 sigma M) this is the kinetic (Klimontovich) reading of

@@ -18,6 +18,7 @@ from ..sampling.ranks import communicator, on_all_ranks, same_on_all_ranks
 from ..sampling.samples import runs_or_paths
 from ..sampling.steps import check_bounded
 from ..sampling.workers import Stop
+from ..showing.described import Described
 from ..support import checks
 from .compiled_gradient import gradient_of
 from .curvature import curvatures_on_paths, largest_curvature
@@ -65,8 +66,8 @@ class StepSettings:
 SETTINGS = StepSettings()
 
 
-@dataclass(frozen=True)
-class Langevin:
+@dataclass(frozen=True, repr=False)
+class Langevin(Described):
     """Brownian particles in an N-scale potential V_epsilon(x) = V0(x) + V1(x, x/epsilon, ..., x/epsilon^N).
 
         dX = -grad V_epsilon(X) dt + sqrt(2 sigma) dW.
@@ -123,7 +124,7 @@ class Langevin:
             scheme: STOCHASTIC_HEUN, of weak order 2 (Platen's with a mobility), or LEIMKUHLER_MATTHEWS, see
                 `equilibrium`.
             workers: threads; None takes the cores that this process may use.
-            progress: show a progress bar, at a terminal, on rank 0.
+            progress: show a progress bar, at a terminal or in a notebook, on rank 0.
             comm: communicator whose ranks share the paths; all get the whole result.
 
         Returns:

@@ -13,6 +13,7 @@ import sympy
 from numpy.typing import ArrayLike, NDArray
 
 from ..errors import InvalidArgument
+from ..showing.described import Described
 from ..support import checks
 from ..support.symbolic import Symbols, check_computable, expression_of
 from .model_options import (
@@ -32,8 +33,8 @@ from .potential_expressions import PotentialExpressions
 MOST_SCALES = 64
 
 
-@dataclass(frozen=True, eq=False)
-class MultiscalePotential:
+@dataclass(frozen=True, eq=False, repr=False)
+class MultiscalePotential(Described):
     """An N-scale potential V_epsilon(x) = V0(x) + V1(x, x/epsilon, ..., x/epsilon^N).
 
     V1(x, y_1, ..., y_N) is smooth, bounded and 1-periodic in each y_k. A Brownian particle in the potential obeys

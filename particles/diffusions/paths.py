@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -13,10 +13,17 @@ from ..sampling.normal_tiles import TILE
 from ..sampling.samples import Samples, start_of_each
 from ..sampling.steps import even_steps, longest_step, warn_of_steps
 from ..sampling.workers import Stop, over_tiles
+from ..showing.axes import axes_of, axis_label, draw_histogram, labelled, pyplot, some_of
+from ..showing.datasets import dataset
+from ..showing.quantities import TIME, Quantity
 from ..support import checks
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from mpi4py import MPI
+
+PLACES = Quantity("positions", "position", "length")
+COMPONENT, PATH = "xyz", "path"
 
 # from the number of the first step, how many there are and their size to the positions (n, d) after them
 Advance = Callable[[int, int, float], np.ndarray]
@@ -43,6 +50,49 @@ class Paths(Samples):
     def values(self) -> NDArray[np.float64]:
         """The positions X (T, R, d)."""
         return self.positions
+
+    def plot(self, ax: Axes | None = None, *, index: int = -1, **options: Any) -> Axes:
+        """Draw the density of the positions at some times as histograms (d = 1), or the positions at one time.
+
+        Args:
+            ax: axes of matplotlib; None for those of a new figure.
+            index: of the time, for d = 2, and for d = 3, of which the first two components are drawn.
+            options: of `Axes.hist` or `Axes.plot`.
+
+        Returns:
+            The axes.
+
+        Raises:
+            ImportError: matplotlib is not here.
+        """
+        ax, dim = axes_of(ax), self.positions.shape[2]
+        if dim > 1:
+            at = self.positions[checks.integer("index", index, -len(self.times), len(self.times) - 1)]
+            given: dict[str, Any] = {
+                "marker": ".",
+                "linestyle": "",
+                "markersize": 2,
+                "label": f"t = {self.times[index]:.3g}",
+            }
+            ax.plot(at[:, 0], at[:, 1], **(given | options))
+            return labelled(ax, *map(axis_label, COMPONENT[:2]))
+        chosen = some_of(len(self.times))
+        for shade, k in zip(pyplot().get_cmap("viridis")(np.linspace(0.0, 0.85, len(chosen))), chosen):
+            given = {"color": shade, "label": f"t = {self.times[k]:.3g}"}
+            draw_histogram(ax, self.positions[k, :, 0], given | options)
+        ax.legend()
+        return labelled(ax, axis_label("x"), "density of paths (1/length)")
+
+    def to_xarray(self) -> Any:
+        """The positions as a `xarray.Dataset` with dimensions time, path and direction."""
+        return dataset(
+            "Paths",
+            [(PLACES, ("time", PATH, "direction"), self.positions)],
+            [(TIME, ("time",), self.times),
+             (Quantity("direction", "direction of the component", "1"), ("direction",),
+              list(COMPONENT[: self.positions.shape[2]]))],
+            {"step": self.step, "seed": str(self.seed)},
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from ..sampling.philox import key_words
 from ..sampling.ranks import on_all_ranks
 from ..sampling.workers import Stop, in_order
+from ..support.logs import timed
 from ..support.progress import ProgressBar
 from .checkpoint import Saving
 from .collisions import POWERS, add_moments, run_chunk
@@ -131,7 +132,9 @@ def add_runs(
     growing, step = sums.with_room(making.spec, runs), making.spec.runs_per_chunk
     firsts = range(growing.runs, runs, step)
     shown = progress and (comm is None or comm.rank == 0)
-    with Saving(write, growing, comm) as saving, closing(ProgressBar(runs, shown, "run", growing.runs)) as bar:
+    bar = ProgressBar(runs, shown, "run", growing.runs)
+    with timed(comm, "collisions of balls") as said, Saving(write, growing, comm) as saving, closing(bar):
+        said |= {"runs": runs - growing.runs, "threads": workers, "ranks": 1 if comm is None else comm.size}
         for chunk in _chunks(making, sums.reference, firsts, runs, workers, comm):
             growing.add(chunk, step)
             bar.update(chunk.runs)

@@ -18,6 +18,7 @@ from ..support import checks
 from ..support.archive import target
 from .accumulation import Runs, add_runs, pilot_mean
 from .collisions import POWERS
+from .profiles import VelocityProfiles
 from .running_sums import RunningSums
 from .spec import EnsembleSpec
 from .velocities import positions
@@ -32,7 +33,7 @@ NOISELESS = 1e-6
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Ensemble(Samples):
+class Ensemble(Samples, VelocityProfiles):
     """Statistics of R independent runs of n balls at T times: v = mu + sigma W, (2.5) of the paper.
 
     Made by `PinnedBalls.sample` or `load`. Velocities are in the unit of the initial profiles, times in that of the
@@ -85,6 +86,16 @@ class Ensemble(Samples):
     def values(self) -> NDArray[np.float64]:
         """The velocities of the runs that are kept whole, the first of all, shape (T, kept, n)."""
         return np.moveaxis(self.sums.kept, 0, 1)
+
+    @property
+    def _places(self) -> NDArray[np.float64]:
+        return self.positions
+
+    def _profile(self, quantity: str) -> NDArray[np.float64]:
+        return self.mean if quantity == "mean" else self.std
+
+    def _said(self) -> dict[str, Any]:
+        return {"runs": self.runs, "seed": str(self.seed)}
 
     def _moment(self, row: int) -> NDArray[np.float64]:
         return (self.sums.closed[:, row] + self.sums.partial[:, row]) / self.runs

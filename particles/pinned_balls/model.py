@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from ..errors import InvalidArgument
 from ..sampling.ranks import communicator, on_all_ranks, same_on_all_ranks
 from ..sampling.samples import runs_or_paths
+from ..showing.described import Described
 from ..support import checks
 from ..support.checks import Profile
 from .ensemble import Ensemble, sample_ensemble
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
     from mpi4py import MPI
 
 
-@dataclass(frozen=True)
-class PinnedBalls:
+@dataclass(frozen=True, repr=False)
+class PinnedBalls(Described):
     """n balls on a line that exchange energy and momentum but do not move (paper, section 2).
 
     v(x, 0) = mu0(x) + sigma0(x) W(x) with W independent standard normal. A collision picks a site x uniformly among
@@ -114,7 +115,7 @@ class PinnedBalls:
             paths: another name of `runs`.
             lags: largest distance k at which the products v(x) v(x+k) are collected; at most n-1.
             workers: threads; None takes the cores that this process may use (shared among the ranks of `comm`).
-            progress: whether to show a progress bar (only at a terminal, only on rank 0).
+            progress: whether to show a progress bar (at a terminal or in a notebook, on rank 0).
             pair_site: index x, 0 .. n-2, of the site whose pairs (v(x), v(x+1)) of all runs are kept; None takes
                 the site three tenths along the line (the paper's 300 of 1000).
             keep_states: whether to keep the final velocities (R, n) of all runs, so that times can be added later.

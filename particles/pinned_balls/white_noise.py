@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import betainc, betaln, gammaincc, ndtr
 
 from ..errors import InvalidArgument
+from ..showing.described import Described
 from ..support import checks
 from .ensemble import Ensemble
 
@@ -21,8 +22,8 @@ from .ensemble import Ensemble
 FEWEST = 20
 
 
-@dataclass(frozen=True, eq=False)
-class WhiteNoiseTests:
+@dataclass(frozen=True, eq=False, repr=False)
+class WhiteNoiseTests(Described):
     """p-values at one snapshot.
 
     normality: the Kolmogorov-Smirnov test of the noise of one run against the standard normal law, exact for any n;

@@ -4,14 +4,26 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..errors import InvalidArgument
 from ..sampling.samples import Samples
+from ..showing.axes import axes_of, draw_bars_of_error, draw_histogram, labelled
+from ..showing.datasets import dataset
+from ..showing.quantities import Quantity
 from ..support import checks
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+ACTION = Quantity("actions", "action", "action")
+SLOW_TIME = Quantity("time", "slow time", "slow time")
+PARTS = (Quantity("real", "real part of u", "action^(1/2)"), Quantity("imag", "imaginary part of u", "action^(1/2)"))
+# sites with a curve of their own
+MOST_SITES = 10
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -40,6 +52,42 @@ class RotatorEnsemble(Samples):
     def values(self) -> NDArray[np.float64]:
         """The actions I (T, R, N)."""
         return self.actions
+
+    def plot(self, ax: Axes | None = None, **options: Any) -> Axes:
+        """Draw the mean action of each site in time, with bands of two standard errors; of one time histograms.
+
+        Args:
+            ax: axes of matplotlib; None for those of a new figure.
+            options: of `Axes.plot` or `Axes.hist`.
+
+        Returns:
+            The axes; of more than ten sites the first ten have curves.
+
+        Raises:
+            ImportError: matplotlib is not here.
+        """
+        ax, sites = axes_of(ax), min(self.actions.shape[2], MOST_SITES)
+        for j in range(sites):
+            given = {"label": f"site {j}"} | options
+            if len(self.times) == 1:
+                draw_histogram(ax, self.actions[0, :, j], given)
+            else:
+                draw_bars_of_error(ax, self.times, self.mean[:, j], self.standard_error[:, j], given)
+        ax.legend()
+        if len(self.times) == 1:
+            return labelled(ax, ACTION.label, "density (1/action)")
+        return labelled(ax, SLOW_TIME.label, "mean action (action)")
+
+    def to_xarray(self) -> Any:
+        """Actions and both parts of the amplitudes as a `xarray.Dataset` with dimensions time, member and site."""
+        names = ("time", "member", "site")
+        return dataset(
+            "RotatorEnsemble",
+            [(ACTION, names, self.actions), (PARTS[0], names, self.amplitudes.real),
+             (PARTS[1], names, self.amplitudes.imag)],
+            [(SLOW_TIME, ("time",), self.times)],
+            {"step": self.step, "seed": str(self.seed)},
+        )  # fmt: skip
 
     @property
     def angles(self) -> NDArray[np.float64]:

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from ..errors import InvalidArgument
 from ..sampling.philox import Purpose
 from ..sampling.steps import even_steps, longest_step
+from ..showing.described import Described
 from ..support import checks
 from ..support.compiled_functions import function_of_square, values_of
 from .assumptions import (
@@ -33,8 +34,8 @@ from .resolved_functions import resolved
 from .step_size import FastestRates, RotatorStep, action_scale, dissipation_rate, largest_modulus
 
 
-@dataclass(frozen=True, eq=False)
-class RotatorLattice(SampledRotators[RotatorStep]):
+@dataclass(frozen=True, eq=False, repr=False)
+class RotatorLattice(SampledRotators[RotatorStep], Described):
     """Rotators u_j on sites of Z^d, coupled weakly to their neighbours and to thermostats.
 
         du_j = i f_j(|u_j|^2) u_j dt + i epsilon^a sum_{|k-j|=1} G'(|u_j-u_k|^2) (u_j-u_k) dt
@@ -75,7 +76,7 @@ class RotatorLattice(SampledRotators[RotatorStep]):
     _: KW_ONLY
     sites: Any = None
     coupling_exponent: float = 0.5
-    region: LatticeRegion = field(init=False)
+    region: LatticeRegion = field(init=False, repr=False)
     assumptions: tuple[Assumption, ...] = field(init=False)
     compiled_frequency: Callable[[float], float] = field(init=False, repr=False)
     compiled_coupling: Callable[[float], float] = field(init=False, repr=False)

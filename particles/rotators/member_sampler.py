@@ -191,7 +191,7 @@ class SampledRotators(ABC, Generic[Step]):
                 members at the start, so that a member goes the same way among others that start colder.
             paths: another name of `runs`.
             workers: threads; None takes the cores that this process may use.
-            progress: show a progress bar, at a terminal, on rank 0.
+            progress: show a progress bar, at a terminal or in a notebook, on rank 0.
             comm: communicator whose ranks share the members; all get the whole result.
 
         Returns:

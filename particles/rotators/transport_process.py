@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ..sampling.philox import Purpose
 from ..sampling.steps import even_steps, longest_step
+from ..showing.described import Described
 from ..support import checks
 from .assumptions import warn_of_bad_sites
 from .dissipations.dissipation import Dissipation
@@ -28,8 +29,8 @@ class SlowStep(ChosenStep):
     automatic: bool
 
 
-@dataclass(frozen=True)
-class TransportProcess(SampledRotators[SlowStep]):
+@dataclass(frozen=True, repr=False)
+class TransportProcess(SampledRotators[SlowStep], Described):
     """The limit of the actions of rotators as epsilon -> 0, by the effective equation in C^N.
 
         dv_j = K_j(v) d tau + sqrt(T_j) dbeta_j,    I_j = |v_j|^2/2,

@@ -12,11 +12,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..errors import InvalidArgument
+from ..showing.described import Described, times_text
 from ..support import checks
 from ..support.archive import load_arrays, save_arrays, target
 
+SAID = ("step", "seed")
 
-class Samples(ABC):
+
+class Samples(Described, ABC):
     """Independent runs of a model, at times.
 
     Attributes:
@@ -120,12 +123,10 @@ class Samples(ABC):
         """What has this content; ValueError where the parts do not belong together."""
         return cls(**content)
 
-    def __repr__(self) -> str:
-        t, shape = np.asarray(self.times), " x ".join(map(str, self.values.shape[2:]))
-        lines = [f"{type(self).__name__}: {self.runs} {self.WORD} of {shape} numbers"]
-        lines += [f"{t.size} times from {t[0]:.6g} to {t[-1]:.6g}"]
-        lines += [f"{name} = {getattr(self, name)}" for name in ("step", "seed") if hasattr(self, name)]
-        return "\n    ".join(lines)
+    def _summary(self) -> tuple[str, dict[str, Any]]:
+        shape = " x ".join(map(str, self.values.shape[2:]))
+        said = {self.WORD: f"{self.runs} of {shape} numbers", "times": times_text(np.asarray(self.times))}
+        return type(self).__name__, said | {name: getattr(self, name) for name in SAID if hasattr(self, name)}
 
 
 def _deviation(values: np.ndarray) -> NDArray[np.float64]:

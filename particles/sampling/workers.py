@@ -14,6 +14,7 @@ import numpy as np
 
 from ..errors import LongRun, warn
 from ..support import checks
+from ..support.logs import timed
 from ..support.progress import watched
 from .normal_tiles import TILE
 from .ranks import communicator, on_all_ranks
@@ -153,7 +154,9 @@ def over_tiles(
         with closing(in_order(work, mine, threads)) as results:
             return list(watched(results, len(mine), progress, comm, "tile"))
 
-    results = on_all_ranks(comm, done)
+    with timed(comm, "samples") as said:
+        results = on_all_ranks(comm, done)
+        said |= {"paths": paths, "threads": threads, "ranks": size}
     if comm is None:
         return results
     parts = comm.allgather(results)

@@ -1,9 +1,11 @@
-"""Progress bars: shown only at a terminal, only on rank 0."""
+"""Progress bars: shown at a terminal and in notebooks, only on rank 0."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Iterator
 from contextlib import closing
+from importlib.util import find_spec
 from typing import Any, TypeVar
 
 Item = TypeVar("Item")
@@ -22,9 +24,8 @@ class ProgressBar:
     def __init__(self, total: int, shown: bool, unit: str, done: int = 0) -> None:
         self._bar, self._total = None, total
         if shown:
-            from tqdm import tqdm
-
-            self._bar = tqdm(total=total, initial=done, unit=unit, disable=None, leave=False)
+            kind, silent = _tqdm()
+            self._bar = kind(total=total, initial=done, unit=unit, disable=silent, leave=False)
 
     def update(self, count: int) -> None:
         """Go on by so much."""
@@ -41,6 +42,24 @@ class ProgressBar:
         """Take the bar away."""
         if self._bar is not None:
             self._bar.close()
+
+
+def _tqdm() -> tuple[Any, bool | None]:
+    """The bar of tqdm for where this runs, and whether it is silent: None for wherever there is no terminal."""
+    if _in_notebook() and find_spec("ipywidgets") is not None:
+        from tqdm.notebook import tqdm as of_notebooks
+
+        return of_notebooks, False
+    from tqdm import tqdm
+
+    return tqdm, False if _in_notebook() else None
+
+
+def _in_notebook() -> bool:
+    """Whether a kernel of Jupyter runs this; IPython is not imported for that."""
+    module = sys.modules.get("IPython")
+    shell = None if module is None else module.get_ipython()
+    return shell is not None and type(shell).__name__ == "ZMQInteractiveShell"
 
 
 def watched(items: Iterable[Item], total: int, progress: bool, comm: Any, unit: str = "time") -> Iterator[Item]:

@@ -19,6 +19,7 @@ from scaling_limits.meshes.files.frames import Frames
 from scaling_limits.meshes.spread_values import NodeValues, SpreadRows
 from scaling_limits.particles import InvalidArgument
 from scaling_limits.particles.sampling.ranks import on_all_ranks
+from scaling_limits.particles.showing.shapes import Shape
 from scaling_limits.particles.support.archive import load_arrays, save_arrays, target
 from scaling_limits.particles.support.not_pickled import NotPickled
 
@@ -28,6 +29,7 @@ from .hitting.target_sets import Indicator
 from .interpolation import combined, corners, inside
 from .output.grid_dataset import grid_dataset
 from .output.quantities import DENSITY, MASS
+from .output.shapes import on_grid
 from .output.written import Written
 from .problem import ReversibleDiffusion
 
@@ -163,9 +165,9 @@ class Density(SavedOnGrid, Written):
     NODAL: ClassVar[str] = "log_ratio"
     NAMES: ClassVar[set[str]] = {"log_ratio", "mass", "first", "covariance", "relative_entropy", "free_energy"}
 
-    def __repr__(self) -> str:
-        mean = [float(f"{x:.4g}") for x in self.first]
-        return f"<Density: {'x'.join(map(str, self.grid.shape))} nodes, mass {self.mass:.6g}, mean {mean}>"
+    def _summary(self) -> tuple[str, dict[str, Any]]:
+        title = f"Density: {'x'.join(map(str, self.grid.shape))} nodes"
+        return title, {"mass": self.mass, "mean": self.first, "free energy": self.free_energy}
 
     lattice = property(attrgetter("grid"), doc="`grid`, by its former name.")
 
@@ -248,6 +250,10 @@ class Density(SavedOnGrid, Written):
     def frames(self) -> Frames:
         """The density, for files; collective."""
         return Frames(DENSITY, None, lambda index: self.function)
+
+    def shape(self, index: int = 0, level: float | None = None) -> Shape | None:
+        """See `Written`; collective."""
+        return on_grid(self.grid, lambda: self.values, level)
 
     def to_xarray(self) -> Any:
         """The density at the nodes as a `xarray.Dataset`; of the size of the problem on the rank that asks."""

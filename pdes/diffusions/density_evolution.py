@@ -16,6 +16,7 @@ from scaling_limits.meshes.box import Grid
 from scaling_limits.meshes.files.frames import Frames
 from scaling_limits.meshes.spread_values import NodeValues, SpreadRows
 from scaling_limits.particles.sampling.ranks import on_all_ranks
+from scaling_limits.particles.showing.shapes import Shape
 
 from ..time.densities import DensitySeries
 from ..time.integration import Statistics
@@ -24,8 +25,9 @@ from .density import FLOOR, Density, SavedOnGrid, check_has_box
 from .hitting.coarser_grids import richardson, solved
 from .hitting.target_sets import Indicator
 from .output.grid_dataset import grid_dataset
+from .output.in_time import WrittenInTime
 from .output.quantities import DENSITY, ENTROPY, FREE_ENERGY, MASS
-from .output.written import Written
+from .output.shapes import on_grid
 from .problem import ReversibleDiffusion
 from .snapshots.moments import Moments
 from .snapshots.stream import FileRows, streamed
@@ -66,7 +68,7 @@ class LogRatio:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class DensityEvolution(SavedOnGrid, Written, DensitySeries[Density]):
+class DensityEvolution(SavedOnGrid, WrittenInTime, DensitySeries[Density]):
     """Densities at times.
 
     Args:
@@ -161,6 +163,10 @@ class DensityEvolution(SavedOnGrid, Written, DensitySeries[Density]):
     def frames(self) -> Frames:
         """The densities, for files; collective."""
         return Frames(DENSITY, self.times, lambda index: self.density(index).function)
+
+    def shape(self, index: int = 0, level: float | None = None) -> Shape | None:
+        """See `Written`; collective."""
+        return on_grid(self.equation.grid, lambda: self.density(index).values, level)
 
     def to_xarray(self) -> Any:
         """The densities at the nodes, and what they conserve and dissipate, as a `xarray.Dataset`; of the size of the

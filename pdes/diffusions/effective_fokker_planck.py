@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 LEAST_RTOL = 1e-12
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class EffectiveFokkerPlanck(ReversibleFokkerPlanck):
     """The effective equation of Brownian motion in an N-scale potential: M(x) and Psi(x) from its cell problems.
 
@@ -45,7 +45,7 @@ class EffectiveFokkerPlanck(ReversibleFokkerPlanck):
         rtol: relative error of M and Z1, of rates, and of each step of an evolution.
         periodic: True, or for each direction whether it has no walls.
         cache: a folder in which M and Psi are kept from one run to the next.
-        progress: show a progress bar while cells are solved, at a terminal, on rank 0.
+        progress: show a progress bar while cells are solved, at a terminal or in a notebook, on rank 0.
         mesh: of dolfinx, instead of box and cells, as `FokkerPlanck` has it; the cell problems are solved for the box
             around it.
         comm: the ranks that share the work; None takes those of the mesh, or all.

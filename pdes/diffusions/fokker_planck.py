@@ -132,7 +132,7 @@ class ReversibleFokkerPlanck(ReversibleDiffusion):
             step: steps of this size, or a little less so that they end at the times; None chooses them by `rtol`.
             checkpoint: a file from which an interrupted evolution goes on, on any number of ranks.
             checkpoint_every: seconds between two writings of it.
-            progress: show a progress bar, at a terminal, on rank 0.
+            progress: show a progress bar, at a terminal or in a notebook, on rank 0.
             absorbing: a set in which paths are killed, from points (P, d) to truth values (P,).
             stream: a netCDF file on a disk that all ranks see, to which densities go as they come; memory has none.
 
@@ -327,7 +327,7 @@ class ReversibleFokkerPlanck(ReversibleDiffusion):
         return poisson(self, source)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class FokkerPlanck(ReversibleFokkerPlanck):
     """The Fokker-Planck equation of a reversible diffusion in a box or on a mesh, without flux through its walls.
 

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 
 from scaling_limits.meshes.backend.fenicsx import needed_by
 from scaling_limits.particles import InvalidArgument
+from scaling_limits.particles.showing.described import Described
 from scaling_limits.particles.support.checks import number, shown
 
 if TYPE_CHECKING:
@@ -21,8 +22,8 @@ Function = Callable[[np.ndarray], ArrayLike]
 Equation = TypeVar("Equation")
 
 
-@dataclass(frozen=True, eq=False)
-class GivenCoefficients:
+@dataclass(frozen=True, eq=False, repr=False)
+class GivenCoefficients(Described):
     """M, Psi and sigma, which is all that `FokkerPlanck` asks of its coefficients.
 
     Args:

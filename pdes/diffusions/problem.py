@@ -21,6 +21,7 @@ from scaling_limits.meshes.linear_algebra.sparse_matrix import SparseMatrix
 from scaling_limits.particles import InvalidArgument
 from scaling_limits.particles.diffusions.multiscale_potential import points as checked_points
 from scaling_limits.particles.sampling.ranks import on_all_ranks, same_on_all_ranks
+from scaling_limits.particles.showing.described import Described
 from scaling_limits.particles.support.checks import relative_tolerance
 
 from .coefficients import Coefficients, compare_ranks, exponent_at
@@ -39,7 +40,7 @@ AT_ONCE = 2**18
 LEAST_CELLS = 3
 
 
-class ReversibleDiffusion:
+class ReversibleDiffusion(Described):
     """A Fokker-Planck equation in a box: d_t rho = div(M (rho grad Psi + sigma grad rho)).
 
     Subclasses are frozen dataclasses that have these attributes as fields or make them from others.

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property, partial
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy import ndimage
@@ -16,11 +16,13 @@ from scaling_limits.meshes.linear_algebra.sparse_matrix import ModeSearch
 from scaling_limits.meshes.spread_values import SpreadRows
 from scaling_limits.particles import InvalidArgument
 from scaling_limits.particles.errors import NotConverged, Unresolved, warn
+from scaling_limits.particles.support.logs import say
 from scaling_limits.particles.support.not_pickled import NotPickled
 
 from .coefficients import mobility_at
 from .elements.box_elements import NEGLIGIBLE, BoxElements
 from .elements.element_sequence import Member, growth, left, on_large_cells, on_own_cells, witness
+from .output.rates import ShownRates
 from .problem import ReversibleDiffusion
 from .scharfetter_gummel import HIGHEST
 
@@ -60,8 +62,8 @@ SEARCH = ModeSearch(
 )  # fmt: skip
 
 
-@dataclass(frozen=True, eq=False)
-class Modes(NotPickled):
+@dataclass(frozen=True, eq=False, repr=False)
+class Modes(NotPickled, ShownRates):
     """The slowest modes f_k and their rates: -L f_k = lambda_k f_k.
 
     Args:
@@ -88,6 +90,10 @@ class Modes(NotPickled):
             MissingFEniCSx: it is not here.
         """
         return self.given() if callable(self.given) else self.given
+
+    def _summary(self) -> tuple[str, dict[str, Any]]:
+        elements = f"of degree {self.degree}, {'x'.join(map(str, self.elements))}"
+        return "Modes", {"rates": self.rates, "relative error": self.worst, "elements": elements}
 
     @property
     def worst(self) -> float:
@@ -121,6 +127,8 @@ def slowest(equation: ReversibleDiffusion, k: int) -> Modes:
     if not found or min(modes.worst for modes in found) > enough:
         found.append(_along(grid, own, solve, aim))
     best = min(found, key=lambda modes: modes.worst)
+    elements = "x".join(map(str, best.elements))
+    say(grid.comm, "spectrum: %d rates, degree %d on %s cells, error %.1e", k, best.degree, elements, best.worst)
     if best.worst > equation.rtol and grid.comm.rank == 0:
         message = f"rates are known to about {best.worst:.1e} only, with degree {best.degree}; take more cells"
         warn(message, Unresolved)

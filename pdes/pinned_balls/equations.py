@@ -15,8 +15,10 @@ from scaling_limits.particles.errors import NotConverged, Unresolved, warn
 from scaling_limits.particles.pinned_balls.velocities import velocities
 from scaling_limits.particles.sampling.mpi import MPI
 from scaling_limits.particles.sampling.ranks import communicator, on_all_ranks, same_on_all_ranks
+from scaling_limits.particles.showing.described import Described
 from scaling_limits.particles.support import checks
 from scaling_limits.particles.support.checks import Profile
+from scaling_limits.particles.support.logs import timed
 from scaling_limits.particles.support.progress import watched
 
 from ..time.integration import Statistics, integrate
@@ -53,8 +55,8 @@ class Task:
     comm: MPI.Comm
 
 
-@dataclass(frozen=True)
-class BilliardEquations:
+@dataclass(frozen=True, repr=False)
+class BilliardEquations(Described):
     """mu_t = (mu_x - lambda sigma)_x,   w_t = w_xx + mu_x (mu_x - lambda sigma),   w = sigma^2/2, on 0 < x < 1.
 
     Equivalently E_t = (E_x - lambda mu sigma)_x for E = (mu^2 + sigma^2)/2. Source: (2.9)-(2.10) and section 4 of
@@ -121,7 +123,7 @@ class BilliardEquations:
             degree: polynomial degree of the elements; None takes 1 where cells are given, 4 where they are chosen.
             form: the form (A), (B) or (C) that is solved; None takes (C), which keeps the invariants.
             scheme: the Rosenbrock method; None takes the one of order 4, or of order 3 for rtol above 3e-3.
-            progress: whether to show a progress bar (only at a terminal, only on rank 0).
+            progress: whether to show a progress bar (at a terminal or in a notebook, on rank 0).
             comm: the ranks that share the mesh.
             petsc_options: options of the linear solver, without prefix.
             source: right-hand sides of a manufactured solution.
@@ -163,9 +165,12 @@ class BilliardEquations:
             self.wave_speed, self.boundary == "absorbing", self._data, (1.0 - TIME_SHARE) * rtol, first, comm
         )  # fmt: skip
         mesh = choice.mesh(cells, degree)
-        solution, worst = self._on_mesh(mesh, task)
-        while cells is None and (finer := choice.finer(mesh, worst - TIME_SHARE * rtol)):
-            (solution, worst), mesh = self._on_mesh(finer, task), finer
+        with timed(comm, "billiard equations") as said:
+            solution, worst = self._on_mesh(mesh, task)
+            while cells is None and (finer := choice.finer(mesh, worst - TIME_SHARE * rtol)):
+                (solution, worst), mesh = self._on_mesh(finer, task), finer
+            said |= {"cells": mesh.cells, "degree": mesh.degree, "scheme": scheme.name}
+            said |= {"steps": solution.statistics.steps, "error": f"{worst:.1e}"}
         reason = hidden_by_rounding(mesh.misfit.range_of_mean, mesh.misfit.largest_std)
         reason = reason or unresolved(mesh, self.wave_speed, solution.resolved, rtol, worst)
         if reason and not quiet:

@@ -13,6 +13,7 @@ from scaling_limits.particles.errors import NotConverged
 from scaling_limits.particles.pinned_balls.velocities import velocities
 from scaling_limits.particles.sampling.mpi import MPI
 from scaling_limits.particles.sampling.ranks import communicator, on_all_ranks, same_on_all_ranks
+from scaling_limits.particles.showing.described import Described
 from scaling_limits.particles.support import checks
 
 from .equations import BilliardEquations
@@ -86,8 +87,8 @@ def constancy_gap(solution: BilliardSolution) -> NDArray[np.float64]:
     return 2.0 * solution.energy - solution.momentum**2
 
 
-@dataclass(frozen=True)
-class Ordering:
+@dataclass(frozen=True, repr=False)
+class Ordering(Described):
     """time at which mu(1, t) >= mu(0, t) - epsilon first holds, and the bound that Proposition 4.3 gives for it."""
 
     time: float

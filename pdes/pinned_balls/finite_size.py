@@ -21,12 +21,14 @@ from numpy.typing import ArrayLike, NDArray
 
 from scaling_limits.particles import InvalidArgument, PinnedBalls
 from scaling_limits.particles.errors import Unresolved, warn
+from scaling_limits.particles.pinned_balls.profiles import VelocityProfiles
 from scaling_limits.particles.pinned_balls.spec import wave_speed
 from scaling_limits.particles.pinned_balls.velocities import positions, velocities
 from scaling_limits.particles.sampling.mpi import MPI
 from scaling_limits.particles.sampling.philox import COMPILED
 from scaling_limits.particles.sampling.ranks import communicator, on_all_ranks, same_on_all_ranks
 from scaling_limits.particles.sampling.workers import warn_if_long
+from scaling_limits.particles.showing.described import Described, times_text
 from scaling_limits.particles.support import checks
 from scaling_limits.particles.support.checks import Profile
 from scaling_limits.particles.support.progress import watched
@@ -37,7 +39,7 @@ from .correlated_lattice import correlated_rate
 from .energy_norm import EnergyNorm, hidden_by_rounding, tolerance
 from .gaussian_expectations import expectations
 from .initial_data import exchanging
-from .solution import points_of
+from .solution import SavedSolution, points_of
 
 # of mu^2 + sigma^2; what is left of sigma^2 below it is rounding
 NOISE = 2e-14
@@ -141,7 +143,7 @@ class LatticeSystem:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class FiniteSizeSolution:
+class FiniteSizeSolution(VelocityProfiles, SavedSolution):
     """A solution of the finite-size equations at T times; every rank holds all of it.
 
     Args:
@@ -164,8 +166,16 @@ class FiniteSizeSolution:
     energy: NDArray[np.float64]
     statistics: Statistics
 
-    def __repr__(self) -> str:
-        return f"FiniteSizeSolution({self.times.size} times to {self.times[-1]:g}, {self.positions.size} balls)"
+    def _summary(self) -> tuple[str, dict[str, Any]]:
+        said = {"times": times_text(self.times), "balls": self.positions.size, "cost": f"{self.statistics.steps} steps"}
+        return type(self).__name__, said
+
+    @property
+    def _places(self) -> np.ndarray:
+        return self.positions
+
+    def _profile(self, quantity: str) -> np.ndarray:
+        return self.mean if quantity == "mean" else self.std
 
     def mean_at(self, x: ArrayLike) -> NDArray[np.float64]:
         """The mean velocity at points (P,) in [0, 1], linear between the balls, shape (T, P)."""
@@ -180,8 +190,8 @@ class FiniteSizeSolution:
         return np.array([np.interp(points, self.positions, row) for row in values])
 
 
-@dataclass(frozen=True)
-class FiniteSizeEquations:
+@dataclass(frozen=True, repr=False)
+class FiniteSizeEquations(Described):
     """The equations (5.1)-(5.2) with (5.13), (5.15) for n balls, closed with exact Gaussian expectations.
 
     Args:
@@ -238,7 +248,7 @@ class FiniteSizeEquations:
             rtol: tolerance, at least 1e-11, of a step's error in mu and in sigma, each in l2 relative to its size. The
                 errors of the steps add up: of order 2, the method errs by some rtol in all at 1e-4, some ten at 1e-6.
             scheme: the time scheme.
-            progress: whether to show a progress bar (only at a terminal, only on rank 0).
+            progress: whether to show a progress bar (at a terminal or in a notebook, on rank 0).
             comm: the ranks that share the lattice.
             petsc_options: must be empty, since nothing is solved with PETSc here; as in all solves of this package.
 

@@ -10,6 +10,7 @@ with sqrt(2 w) where the paper writes sqrt(w). Linear elements with lumped mass,
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import basix.ufl
 import dolfinx
@@ -22,14 +23,16 @@ from numpy.typing import NDArray
 from scaling_limits.meshes.backend.direct_solver import DirectSolver
 from scaling_limits.particles import InvalidArgument
 from scaling_limits.particles.errors import NotConverged
+from scaling_limits.particles.pinned_balls.profiles import VelocityProfiles
 from scaling_limits.particles.pinned_balls.velocities import velocities
+from scaling_limits.particles.showing.described import times_text
 from scaling_limits.particles.support import checks
 
 from .equations import BilliardEquations
 
 
-@dataclass(frozen=True, eq=False)
-class PicardIteration:
+@dataclass(frozen=True, eq=False, repr=False)
+class PicardIteration(VelocityProfiles):
     """The iterates of section 6.4 on a grid in space and time.
 
     nodes (m,) and times (K+1,) of the grid; mean, w (K+1, m) the last iterate; mean_changes (N,) the norms
@@ -42,6 +45,17 @@ class PicardIteration:
     w: NDArray[np.float64]
     mean_changes: NDArray[np.float64]
     w_changes: NDArray[np.float64]
+
+    def _summary(self) -> tuple[str, dict[str, Any]]:
+        last = f"{self.mean_changes[-1]:.3g} of mu, {self.w_changes[-1]:.3g} of w"
+        return "PicardIteration", {"times": times_text(self.times), "nodes": self.nodes.size, "last changes": last}
+
+    @property
+    def _places(self) -> np.ndarray:
+        return self.nodes
+
+    def _profile(self, quantity: str) -> np.ndarray:
+        return self.mean if quantity == "mean" else np.sqrt(2.0 * np.maximum(self.w, 0.0))
 
     @property
     def contraction_factors(self) -> NDArray[np.float64]:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import os
 from dataclasses import asdict, dataclass, fields
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from scaling_limits.particles import InvalidArgument
+from scaling_limits.particles.pinned_balls.profiles import VelocityProfiles
+from scaling_limits.particles.showing.datasets import Variable
+from scaling_limits.particles.showing.described import times_text
+from scaling_limits.particles.showing.quantities import Quantity
 from scaling_limits.particles.support import checks
 from scaling_limits.particles.support.archive import load_arrays, save_arrays, target
 
@@ -17,10 +21,55 @@ from ..time.integration import Statistics
 from .interval_elements import at_points
 
 FORMAT = 1
+SERIES = (
+    Quantity("momentum", "integral of the mean velocity", "velocity"),
+    Quantity("energy", "integral of half the mean square of the velocity", "velocity^2"),
+    Quantity("energy_outflow", "energy that has left through absorbing ends", "velocity^2"),
+    Quantity("error", "estimated relative error of mean and standard deviation", "1"),
+)
+
+
+class SavedSolution:
+    """A frozen dataclass of arrays and numbers, with `statistics`; every rank holds all of it."""
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the solution to an .npz file; `load` and `scaling_limits.load` read it.
+
+        Args:
+            path: the file; an existing one is replaced.
+
+        Raises:
+            InvalidArgument: no path, or one that no file can be written to.
+        """
+        content: dict[str, Any] = {name: getattr(self, name) for name in self._names()}
+        content |= asdict(getattr(self, "statistics"))  # noqa: B009 - a field of the subclasses
+        save_arrays(target("path", path), {"kind": type(self).__name__, "format": FORMAT} | content)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Self:
+        """Read a solution.
+
+        Args:
+            path: a file that `save` wrote.
+
+        Raises:
+            FileNotFoundError: there is no such file.
+            InvalidArgument: it is not such a file.
+        """
+        costs = {field.name for field in fields(Statistics)}
+        content = load_arrays(path, cls.__name__, FORMAT, cls._names() | costs)
+        values: dict[str, Any] = {name: value.item() if value.ndim == 0 else value for name, value in content.items()}
+        statistics = Statistics(**{name: values.pop(name) for name in costs})
+        return cls(**values, statistics=statistics)  # type: ignore[call-arg]
+
+    @classmethod
+    def _names(cls) -> set[str]:
+        """Names of the fields that are written as they are."""
+        return {field.name for field in fields(cls)} - {"statistics"}  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class BilliardSolution:
+class BilliardSolution(VelocityProfiles, SavedSolution):
     """A solution of the pinned-billiard equations at T times; every rank holds all of it.
 
     Args:
@@ -50,9 +99,21 @@ class BilliardSolution:
     error: NDArray[np.float64]
     statistics: Statistics
 
-    def __repr__(self) -> str:
+    def _summary(self) -> tuple[str, dict[str, Any]]:
         said = "resolved" if self.resolved else f"off by about {self.error.max():.1g}"
-        return f"BilliardSolution({self.times.size} times to {self.times[-1]:g}, {self.nodes.size} nodes, {said})"
+        nodes = f"{self.nodes.size}, elements of degree {self.degree}, {said}"
+        costs = f"{self.statistics.steps} steps"
+        return type(self).__name__, {"times": times_text(self.times), "nodes": nodes, "cost": costs}
+
+    @property
+    def _places(self) -> np.ndarray:
+        return self.nodes
+
+    def _profile(self, quantity: str) -> np.ndarray:
+        return self.nodal_mean if quantity == "mean" else np.sqrt(2.0 * np.maximum(self.nodal_w, 0.0))
+
+    def _more_variables(self) -> list[Variable]:
+        return [(said, ("time",), getattr(self, said.name)) for said in SERIES]
 
     def mean_at(self, x: ArrayLike) -> NDArray[np.float64]:
         """The mean velocity mu(x, t) at points (P,) in [0, 1], shape (T, P)."""
@@ -68,40 +129,6 @@ class BilliardSolution:
         if self.degree == 1:
             return np.array([np.interp(points, self.nodes, row) for row in values])
         return at_points(values, self.degree, points)
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the solution to an .npz file; `load` and `scaling_limits.load` read it.
-
-        Args:
-            path: the file; an existing one is replaced.
-
-        Raises:
-            InvalidArgument: no path, or one that no file can be written to.
-        """
-        content = {name: getattr(self, name) for name in _names()} | asdict(self.statistics)
-        save_arrays(target("path", path), {"kind": "BilliardSolution", "format": FORMAT} | content)
-
-    @staticmethod
-    def load(path: str | os.PathLike[str]) -> BilliardSolution:
-        """Read a solution.
-
-        Args:
-            path: a file that `save` wrote.
-
-        Raises:
-            FileNotFoundError: there is no such file.
-            InvalidArgument: it is not such a file.
-        """
-        costs = {field.name for field in fields(Statistics)}
-        content = load_arrays(path, "BilliardSolution", FORMAT, _names() | costs)
-        values: dict[str, Any] = {name: value.item() if value.ndim == 0 else value for name, value in content.items()}
-        statistics = Statistics(**{name: values.pop(name) for name in costs})
-        return BilliardSolution(**values, statistics=statistics)
-
-
-def _names() -> set[str]:
-    """Names of the fields that are written as they are."""
-    return {field.name for field in fields(BilliardSolution)} - {"statistics"}
 
 
 def points_of(x: ArrayLike) -> NDArray[np.float64]:

@@ -5,23 +5,30 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from dolfinx import fem
 from numpy.typing import ArrayLike, NDArray
 
 from scaling_limits.meshes.backend.quadrature import composite_gauss
+from scaling_limits.meshes.files.frames import Frames
 from scaling_limits.particles import InvalidArgument
+from scaling_limits.particles.showing.axes import axes_of
 from scaling_limits.particles.support.checks import called, integer, real_array
 
 from ..time.densities import CallableArray
+from .shown import DENSITY, WrittenActions, action_dataset, draw_density
 from .space import ActionSpace, product_of
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 GAUSS_POINTS = 8  # in each part of the way between two points of a distribution
 
 
-@dataclass(frozen=True, eq=False)
-class ActionDensity:
+@dataclass(frozen=True, eq=False, repr=False)
+class ActionDensity(WrittenActions):
     """p(I) = w(I) u(I), a probability density of N actions.
 
     Args:
@@ -53,6 +60,34 @@ class ActionDensity:
         result = np.zeros(len(x))
         result[inside] = self.space.weight(x[inside]) * self.space.interpolated(self.field, x[inside])
         return np.maximum(result, 0.0)
+
+    def _summary(self) -> tuple[str, dict[str, Any]]:
+        title = f"ActionDensity: {'x'.join(map(str, self.space.shape))} nodes"
+        return title, {"mass": self.mass, "mean": np.asarray(self.mean), "actions up to": self.space.upper}
+
+    def plot(self, ax: Axes | None = None, **options: Any) -> Axes:
+        """Draw the density of one action or two, or the densities of each of three; each rank by itself.
+
+        Args:
+            ax: axes of matplotlib; None for those of a new figure.
+            options: of `Axes.plot` or `pcolormesh`.
+
+        Returns:
+            The axes.
+
+        Raises:
+            InvalidArgument: no axes.
+            ImportError: matplotlib is not here.
+        """
+        return draw_density(axes_of(ax), self, options)
+
+    def frames(self) -> Frames:
+        """The density, for files; collective."""
+        return Frames(DENSITY, None, lambda index: self.function)
+
+    def to_xarray(self) -> Any:
+        """The density at the nodes as a `xarray.Dataset`; each rank by itself."""
+        return action_dataset("ActionDensity", self.space, self.values, None)
 
     @property
     def mass(self) -> float:

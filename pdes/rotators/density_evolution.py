@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
+
+from scaling_limits.particles.showing.described import text_of
 
 from ..time.densities import DensitySeries
 from ..time.density_integrator import entropy_terms
 from ..time.integration import Statistics
 from .density import ActionDensity
 from .discretisation import TransportDiscretisation
+from .shown import ShownActions, action_dataset
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class EvolvedActions(DensitySeries[ActionDensity]):
+class EvolvedActions(DensitySeries[ActionDensity], ShownActions):
     """Densities of actions at slow times.
 
     Args:
@@ -33,9 +37,15 @@ class EvolvedActions(DensitySeries[ActionDensity]):
     undershoot: float
     statistics: Statistics
 
-    def __repr__(self) -> str:
-        upper = np.array2string(self.discretisation.upper, precision=4, separator=", ")
-        return f"EvolvedActions({len(self)} times to {self.times[-1]:g}, actions to {upper})"
+    def _summary(self) -> tuple[str, dict[str, Any]]:
+        title, said = super()._summary()
+        space = self.discretisation.space
+        return title, {"actions": f"{space.dim}, up to {text_of(space.upper)}", **said}
+
+    def to_xarray(self) -> Any:
+        """The densities at the nodes as a `xarray.Dataset`; each rank by itself."""
+        values = np.array([density.values for density in self])
+        return action_dataset("EvolvedActions", self.discretisation.space, values, self.times)
 
     def density(self, index: int) -> ActionDensity:
         """The density at the time of an index >= 0."""

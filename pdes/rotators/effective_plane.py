@@ -53,7 +53,7 @@ class RadialPotential:
         return -self.temperature * self.laws.logarithm(0, actions)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class EffectivePlane(ReversibleFokkerPlanck):
     """The Fokker-Planck equation of the amplitude v of one rotator, in the plane.
 

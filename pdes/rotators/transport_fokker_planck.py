@@ -17,6 +17,7 @@ from scaling_limits.particles import InvalidArgument, RotatorLattice
 from scaling_limits.particles.rotators.assumptions import warn_of_bad_sites
 from scaling_limits.particles.sampling.mpi import MPI
 from scaling_limits.particles.sampling.ranks import communicator, on_all_ranks
+from scaling_limits.particles.showing.described import Described
 from scaling_limits.particles.support.checks import flag, instance, integer, number, shown
 
 from ..time.resolvents import RESOLVENT4, ResolventScheme
@@ -33,7 +34,7 @@ SIZES = ("upper", "cells", "degree")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class TransportFokkerPlanck:
+class TransportFokkerPlanck(Described):
     """The Fokker-Planck equation of the transport equation, for the density p of N = 1, 2, 3 actions.
 
         d_tau p = - sum_j d_j (R_j p - T_j I_j d_j p).
@@ -195,7 +196,7 @@ class TransportFokkerPlanck:
             checkpoint: a file from which an interrupted evolution goes on, also in another process and on another
                 number of ranks; where sites do not act on one another none is written.
             checkpoint_every: seconds between two writings of it.
-            progress: show a progress bar, at a terminal, on rank 0.
+            progress: show a progress bar, at a terminal or in a notebook, on rank 0.
 
         Returns:
             The densities, mass, mean, minimum and relative entropy at the times.

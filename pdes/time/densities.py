@@ -10,6 +10,7 @@ from typing import Any, Generic, Protocol, TypeVar, overload
 import numpy as np
 from numpy.typing import ArrayLike
 
+from scaling_limits.particles.showing.described import Described
 from scaling_limits.particles.support.checks import integer
 
 from .integration import Statistics
@@ -49,7 +50,7 @@ class ProbabilityDensity(Protocol):
 D = TypeVar("D", bound=ProbabilityDensity)
 
 
-class DensitySeries(ABC, Generic[D]):
+class DensitySeries(Described, ABC, Generic[D]):
     """Densities at times; a sequence of densities."""
 
     times: np.ndarray
@@ -78,9 +79,9 @@ class DensitySeries(ABC, Generic[D]):
             return [self.density(i) for i in range(*index.indices(len(self)))]
         return self.density(integer("index", index, -len(self), len(self) - 1) % len(self))
 
-    def __repr__(self) -> str:
-        first, last = self.times[0], self.times[-1]
-        return f"<{type(self).__name__}: {len(self)} times from {first:g} to {last:g}, {self.statistics.steps} steps>"
+    def _summary(self) -> tuple[str, dict[str, Any]]:
+        span = f"from {self.times[0]:g} to {self.times[-1]:g}"
+        return f"{type(self).__name__}: {len(self)} times {span}", {"cost": f"{self.statistics.steps} steps"}
 
     def at(self, points: ArrayLike) -> np.ndarray:
         """Return the densities (T, P) at points (P, d), in units of 1/volume.

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scaling_limits.particles import InvalidArgument
 from scaling_limits.particles.errors import NotConverged
 from scaling_limits.particles.support.checks import number
+from scaling_limits.particles.support.logs import timed
 from scaling_limits.particles.support.progress import ProgressBar
 
 from .integration import Statistics, StepControl
@@ -226,7 +227,7 @@ class DensityIntegrator:
             start: the state at time 0, for which that of the checkpoint is taken where it has one.
             times: snapshots (T,).
             checkpoint: read at the start, and written as it is due, if there is one.
-            shown: whether this rank shows a progress bar, at a terminal.
+            shown: whether this rank shows a progress bar, at a terminal or in a notebook.
             sink: takes the snapshots, which are not kept then.
 
         Raises:
@@ -243,9 +244,13 @@ class DensityIntegrator:
             if checkpoint is not None:
                 checkpoint.after_step(state)
 
-        while state.place.interval < len(times):
-            self._go_to_next(state, times, after_step, sink)
-        state.statistics.factorisations += self._system.resolvents.factorisations
+        with timed(None, "evolution") as said:
+            while state.place.interval < len(times):
+                self._go_to_next(state, times, after_step, sink)
+            costs = state.statistics
+            costs.factorisations += self._system.resolvents.factorisations
+            said |= {"scheme": self._choice.scheme.name, "steps": costs.steps, "refused": costs.refused}
+            said["matrices"] = costs.factorisations
         if checkpoint is not None:
             checkpoint.write(state)
         if bar is not None:

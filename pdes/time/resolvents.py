@@ -21,6 +21,7 @@ import numpy as np
 
 from scaling_limits.meshes.linear_algebra.sparse_matrix import Solver, SolverChoice, SparseMatrix
 from scaling_limits.particles.errors import NotConverged
+from scaling_limits.particles.support.logs import say
 
 
 @dataclass(frozen=True)
@@ -104,6 +105,7 @@ class Resolvents:
         many = solves >= SETTINGS.many
         self._choice = SolverChoice(prefix, dim, petsc_options, order=order, many=many)
         self._solvers: OrderedDict[float, Solver] = OrderedDict()
+        say(matrix.comm, "linear solver %s by %s, %d unknowns", prefix.rstrip("_"), matrix.name, matrix.size)
         # the most that a solve has left, as far as it was looked at
         self.left = 0.0
         self.factorisations = 0

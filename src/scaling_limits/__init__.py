@@ -13,13 +13,14 @@ if TYPE_CHECKING:
     from . import cells, meshes, particles, pdes
     from .archives import load
     from .citations import cite
+    from .pdes.comparison.compare import compare
     from .versions import show_versions
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "cells", "cite", "load", "meshes", "particles", "pdes", "show_versions"]
+__all__ = ["__version__", "cells", "cite", "compare", "load", "meshes", "particles", "pdes", "show_versions"]
 
 _PACKAGES = ("cells", "meshes", "particles", "pdes")
-_FUNCTIONS = {"cite": "citations", "load": "archives", "show_versions": "versions"}
+_FUNCTIONS = {"cite": "citations", "compare": "pdes", "load": "archives", "show_versions": "versions"}
 
 
 def __getattr__(name: str) -> Any:

@@ -38,6 +38,7 @@ KINDS = {
     "MeshDensityEvolution": "pdes",
     "MeshField": "pdes",
     "BilliardSolution": "pdes",
+    "FiniteSizeSolution": "pdes",
 }
 
 
@@ -54,7 +55,7 @@ def load(path: str | os.PathLike[str], **context: Any) -> Any:
 
     Returns:
         An Ensemble, Paths, FirstPassages, RotatorEnsemble, EffectiveTensor, EffectiveCoefficients, Density,
-        DensityEvolution, MeshDensity, MeshDensityEvolution, MeshField or BilliardSolution.
+        DensityEvolution, MeshDensity, MeshDensityEvolution, MeshField, BilliardSolution or FiniteSizeSolution.
 
     Raises:
         FileNotFoundError: there is no such file.

@@ -10,7 +10,7 @@ import pytest
 
 pytestmark = pytest.mark.serial
 DOCS = Path(__file__).parents[2] / "docs"
-PAGES = ["index"] + [
+PAGES = ["index", "../README"] + [
     str(path.relative_to(DOCS).with_suffix(""))
     for folder in ("tutorial", "how_to", "theory")
     for path in sorted((DOCS / folder).glob("*.md"))

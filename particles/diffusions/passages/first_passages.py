@@ -5,18 +5,31 @@ from __future__ import annotations
 import math
 import os
 from dataclasses import dataclass, fields
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ...errors import InvalidArgument
+from ...showing.axes import axes_of, draw_bars_of_error, labelled
+from ...showing.datasets import dataset
+from ...showing.described import Described
+from ...showing.quantities import Quantity
 from ...support import checks
 from ...support.archive import load_arrays, save_arrays, target
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+PASSAGE = Quantity("times", "first passage time", "time")
+HIT = Quantity("hit", "number of the target that was hit, -1 for none", "1")
+NAMES = Quantity("target", "name of the target", "1")
+# places of a curve of survival
+PLACES = 200
+
 
 @dataclass(frozen=True, eq=False, repr=False)
-class FirstPassages:
+class FirstPassages(Described):
     """First passages T = inf {t : X(t) in one of K targets} of R independent paths, observed until a limit.
 
     Args:
@@ -186,14 +199,40 @@ class FirstPassages:
         names, orders = tuple(map(str, content["names"])), tuple(map(float, content["boundary_order"]))
         return cls(**(plain | {"names": names, "boundary_order": orders}))
 
-    def __repr__(self) -> str:
-        what = "min(T, limit)" if self.censored else "T"
-        lines = [f"FirstPassages: {self.runs} paths, {self.censored} censored at {self.limit:g}"]
-        lines += [f"mean of {what} = {self.mean:.4g} +- {self.standard_error:.2g}"]
+    def plot(self, ax: Axes | None = None, **options: Any) -> Axes:
+        """Draw P(T > t), the part of the paths that has hit no target yet, with a band of two standard errors.
+
+        Args:
+            ax: axes of matplotlib; None for those of a new figure.
+            options: of `Axes.plot`.
+
+        Returns:
+            The axes.
+
+        Raises:
+            ImportError: matplotlib is not here.
+        """
+        ax, last = axes_of(ax), float(self._observed.max())
+        times = np.linspace(0.0, last, PLACES)
+        values, errors = self.survival(times)
+        draw_bars_of_error(ax, times, values, errors, {"drawstyle": "steps-post"} | options)
+        return labelled(ax, "time", "part of the paths that has hit no target")
+
+    def to_xarray(self) -> Any:
+        """Times and targets of the paths as a `xarray.Dataset` with dimensions path and target."""
+        said = {"limit": self.limit, "step": self.step, "seed": str(self.seed)}
+        variables = [(PASSAGE, ("path",), self.times), (HIT, ("path",), self.hit)]
+        return dataset("FirstPassages", variables, [(NAMES, ("target",), list(map(str, self.names)))], said)
+
+    def _summary(self) -> tuple[str, dict[str, Any]]:
+        said = {"paths": f"{self.runs}, {self.censored} censored at {self.limit:g}"}
+        said["mean of min(T, limit)" if self.censored else "mean of T"] = (
+            f"{self.mean:.4g} +- {self.standard_error:.2g}"
+        )
         for k, (name, order) in enumerate(zip(self.names, self.boundary_order)):
             value, error = self.probability(k)
-            lines.append(f"target {name}: {value:.4g} +- {error:.2g}, boundary of order {order:g}")
-        return "\n    ".join([*lines, f"step = {self.step:.4g}", f"seed = {self.seed}"])
+            said[f"target {name}"] = f"{value:.4g} +- {error:.2g}, boundary of order {order:g}"
+        return type(self).__name__, {**said, "step": f"{self.step:.4g}", "seed": self.seed}
 
 
 def _share(hits: int, runs: int) -> tuple[float, float]:

@@ -149,7 +149,7 @@ def upper_energy(
     terminals = Terminals.of(owner, fixed, np.ones(count, dtype=bool), numbers[found.wells])
     own = mesh.own[~inside[mesh.own]]
     matrices = on_all_ranks(mesh.comm, lambda: _matrices(medium, own, degree, found.height))
-    cells = CellMatrices(matrices, numbers[own], count, mesh.comm, medium.library)
+    cells = CellMatrices(matrices, numbers[own], count, mesh.comm, medium.library, mesh.index(own))
     values = least_energy(cells, terminals)
     local = cells.local(values.steps, values.rest)
 

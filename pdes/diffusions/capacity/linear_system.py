@@ -29,6 +29,7 @@ class CellMatrices:
         size: number of unknowns of all cells.
         comm: the ranks.
         library: that solves.
+        index: places of the cells (n, d).
     """
 
     matrices: np.ndarray
@@ -36,6 +37,7 @@ class CellMatrices:
     size: int
     comm: MPI.Comm
     library: type[SparseMatrix]
+    index: np.ndarray
 
     def local(self, steps: np.ndarray, rest: np.ndarray) -> np.ndarray:
         """Values steps + rest (n, k) in each cell, up to a constant: steps that are equal leave no rounding.
@@ -59,6 +61,13 @@ class CellMatrices:
     def diagonal(self) -> np.ndarray:
         """The diagonal (size,), on all ranks; collective."""
         return self._summed(np.einsum("nii->ni", self.matrices))
+
+    def places(self) -> np.ndarray:
+        """The place (size, d) of the first cell of this rank that each unknown is in."""
+        result = np.zeros((self.size, self.index.shape[1]), dtype=np.int64)
+        # of several assignments the last one holds
+        result[self.numbers.ravel()[::-1]] = np.repeat(self.index, self.numbers.shape[1], axis=0)[::-1]
+        return result
 
     def _summed(self, values: np.ndarray) -> np.ndarray:
         total = np.bincount(self.numbers.ravel(), values.ravel(), minlength=self.size)
@@ -90,7 +99,8 @@ class ScaledSystem:
         kept = (rows >= 0) & (columns >= 0)
         own = coo_matrix((values[kept], (rows[kept], columns[kept])), shape=(len(self._free),) * 2).tocsr()
         self._comm = cells.comm
-        self._matrix = cells.library.of_rows(cells.comm, _distributed(own, cells.comm))
+        places = cells.places()[self._free] if cells.comm.size == 1 else None
+        self._matrix = cells.library.of_rows(cells.comm, _distributed(own, cells.comm), places)
         self._solver: Solver | None = None
         self._shift = 0
 

@@ -98,9 +98,8 @@ def best_current(medium: Medium, a: CellSet, b: CellSet, degree: int, exponent: 
     graph = flow_graph(mesh.dim, degree)
     ends = graph.outflow @ graph.cycles
     matrices = ends @ inverses @ ends.T
-    cells = CellMatrices(
-        0.5 * (matrices + matrices.swapaxes(1, 2)), numbers[own], count, mesh.comm, medium.library
-    )  # fmt: skip
+    matrices = 0.5 * (matrices + matrices.swapaxes(1, 2))
+    cells = CellMatrices(matrices, numbers[own], count, mesh.comm, medium.library, mesh.index(own))
     values = least_energy(cells, terminals)
     fluxes = (inverses @ (cells.local(values.steps, values.rest) @ ends)[:, :, None])[:, :, 0] @ graph.cycles.T
     return _measured(medium, own, fluxes, terminals, numbers[own], degree, found.height)

@@ -17,6 +17,7 @@ import scipy.sparse
 from scaling_limits.meshes.backend.options import checked_options
 from scaling_limits.particles.errors import NotConverged
 from scaling_limits.particles.sampling.ranks import on_all_ranks
+from scaling_limits.particles.support.logs import say
 
 from ..problem import ReversibleDiffusion
 from .elimination import EliminatedChain
@@ -90,6 +91,8 @@ class ChainSolver:
         """
         chain, grid = self.chain, self.chain.grid
         own = self.free[grid.own]
+        how = "elimination" if self._eliminates else "PETSc"
+        say(grid.comm, "hitting problem: %d unknowns by %s", int(self.free.sum()), how)
         scale = self._largest(np.where(own[:, None], sources, 0.0))
         terms = [self._inverse(np.where(own[:, None], sources, 0.0))]
         errors = np.ones(sources.shape[1])

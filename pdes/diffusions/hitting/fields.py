@@ -14,12 +14,15 @@ from numpy.typing import ArrayLike
 from scaling_limits.meshes.backend.fenicsx import needed_by
 from scaling_limits.meshes.box import Grid, box
 from scaling_limits.meshes.files.datasets import about_error
-from scaling_limits.meshes.files.frames import Frames, Quantity
+from scaling_limits.meshes.files.frames import Frames
+from scaling_limits.particles.showing.quantities import Quantity
+from scaling_limits.particles.showing.shapes import Shape
 from scaling_limits.particles.support.not_pickled import NotPickled
 
 from ..interpolation import inside
 from ..output.grid_dataset import grid_dataset
 from ..output.quantities import FIELD
+from ..output.shapes import on_grid
 from ..output.written import Written
 
 if TYPE_CHECKING:
@@ -54,11 +57,11 @@ class ScalarField(NotPickled, Written):
         # `at` and `error` are not computed again
         self.nodal.flags.writeable = False
 
-    def __repr__(self) -> str:
-        low, high = np.nanmin(self.nodal), np.nanmax(self.nodal)
-        known = "unknown" if self.error is None else f"{self.error:.1e}"
-        shape = "x".join(map(str, self.grid.shape))
-        return f"<ScalarField: {shape} nodes, from {low:.4g} to {high:.4g}, error {known}>"
+    def _summary(self) -> tuple[str, dict[str, Any]]:
+        title = f"ScalarField {self.quantity.name}, {self.quantity.long_name}"
+        values = f"from {np.nanmin(self.nodal):.4g} to {np.nanmax(self.nodal):.4g}"
+        error = "unknown" if self.error is None else f"{self.error:.1e}"
+        return title, {"nodes": "x".join(map(str, self.grid.shape)), "values": values, "error": error}
 
     lattice = property(attrgetter("grid"), doc="`grid`, by its former name.")
 
@@ -104,6 +107,10 @@ class ScalarField(NotPickled, Written):
     def frames(self) -> Frames:
         """The field, for files; collective."""
         return Frames(self.quantity, None, lambda index: self.function)
+
+    def shape(self, index: int = 0, level: float | None = None) -> Shape | None:
+        """See `Written`; collective."""
+        return on_grid(self.grid, lambda: self.values, level)
 
     def to_xarray(self) -> Any:
         """The field at the nodes, and its estimated error there, as a `xarray.Dataset`; each rank by itself."""

@@ -108,9 +108,9 @@ class MeshDensity(SavedDensity, Written):
         # while all ranks are here
         _ = self.lumped.equation.spread_nodes, self.lumped.spread_held
 
-    def __repr__(self) -> str:
-        mean = [float(f"{x:.4g}") for x in self.first]
-        return f"<MeshDensity: {self.lumped.equation.size} nodes, mass {self.mass:.6g}, mean {mean}>"
+    def _summary(self) -> tuple[str, dict[str, Any]]:
+        title = f"MeshDensity: {self.lumped.equation.size} nodes"
+        return title, {"mass": self.mass, "mean": self.first, "free energy": self.free_energy}
 
     def at(self, points: ArrayLike) -> np.ndarray:
         """Return rho(x); each rank by itself.

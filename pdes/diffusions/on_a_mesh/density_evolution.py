@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike
 
-from scaling_limits.meshes.files.datasets import about
 from scaling_limits.meshes.files.frames import Frames
 from scaling_limits.meshes.files.mesh_datasets import mesh_dataset
 from scaling_limits.meshes.spread_values import SpreadRows
+from scaling_limits.particles.showing.datasets import about
 
 from ...time.densities import DensitySeries
 from ...time.integration import Statistics
+from ..output.in_time import WrittenInTime
 from ..output.quantities import DENSITY, ENTROPY, FREE_ENERGY, MASS
-from ..output.written import Written
 from ..snapshots.moments import Moments
 from .density import LogRatio, MeshDensity
 from .lumped import LumpedEquation
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class MeshDensityEvolution(SavedDensity, Written, DensitySeries[MeshDensity]):
+class MeshDensityEvolution(SavedDensity, WrittenInTime, DensitySeries[MeshDensity]):
     """Densities at times, on a mesh.
 
     Args:

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from scaling_limits.meshes.box import Grid
-from scaling_limits.meshes.files.datasets import AXES, TIME, about, attributes, axis, directions, xarray
-from scaling_limits.meshes.files.frames import Quantity
+from scaling_limits.meshes.files.datasets import AXES, TIME, axis, directions
+from scaling_limits.particles.showing.datasets import about, attributes, xarray
+from scaling_limits.particles.showing.quantities import Quantity
 
 
 def grid_dataset(

@@ -1,6 +1,6 @@
 """The names and units of what diffusions give."""
 
-from scaling_limits.meshes.files.frames import Quantity
+from scaling_limits.particles.showing.quantities import Quantity
 
 DENSITY = Quantity("rho", "probability density", "1/volume")
 REACTIVE = Quantity("rho_ab", "density of paths on their way from a to b", "1/volume")

@@ -1,4 +1,4 @@
-"""What densities, fields and evolutions share: files of ParaView and grids of pyvista."""
+"""What densities, fields and evolutions share: pictures, files of ParaView and grids of pyvista."""
 
 from __future__ import annotations
 
@@ -8,12 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 from scaling_limits.meshes.backend.fenicsx import needed_by
 from scaling_limits.meshes.files.frames import Frames
+from scaling_limits.meshes.files.shapes import mesh_shape
+from scaling_limits.particles.sampling.ranks import on_all_ranks
+from scaling_limits.particles.showing.axes import axes_of
+from scaling_limits.particles.showing.described import Described
+from scaling_limits.particles.showing.shapes import Shape
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from mpi4py import MPI
 
 
-class Written(ABC):
+class Written(Described, ABC):
     """A result that is one finite element function, or one for each time."""
 
     @abstractmethod
@@ -24,6 +30,46 @@ class Written(ABC):
     @abstractmethod
     def _ranks(self) -> MPI.Comm:
         """The ranks of the functions."""
+
+    def shape(self, index: int = 0, level: float | None = None) -> Shape | None:
+        """What a picture shows, on rank 0; collective.
+
+        Args:
+            index: of the function.
+            level: of the cut across the third axis, for fields in space; None for the middle.
+
+        Raises:
+            InvalidArgument: a level outside of the domain.
+            ImportError: pyvista is not here, for fields on meshes.
+        """
+        return mesh_shape(self._ranks, self.frames(), index, level)
+
+    def plot(self, ax: Axes | None = None, *, level: float | None = None, **options: Any) -> Axes | None:
+        """Draw the field: a curve, colours in the plane, or in space a cut across the third axis; collective.
+
+        Args:
+            ax: axes of matplotlib, on rank 0; None for those of a new figure.
+            level: of the cut; None for the middle.
+            options: of `Axes.plot`, `pcolormesh` or `tripcolor` (`streamplot` or `quiver` for vectors), such as
+                norm="log" in the plane.
+
+        Returns:
+            The axes on rank 0, None on the others.
+
+        Raises:
+            InvalidArgument: no axes, or a level outside of the domain.
+            ImportError: matplotlib is not here; on meshes pyvista.
+        """
+        shape, quantity = self.shape(0, level), self.frames().quantity
+
+        def draw() -> Axes | None:
+            if self._ranks.rank or shape is None:
+                return None
+            axes = axes_of(ax)
+            shape.draw(axes, quantity, **options)
+            return axes
+
+        return on_all_ranks(self._ranks, draw)
 
     def write(self, path: str | os.PathLike[str]) -> None:
         """Write a file for ParaView, with all times; collective, and each rank writes what it has.

@@ -14,12 +14,14 @@ from scipy import ndimage
 from scaling_limits.meshes.backend.fenicsx import needed_by
 from scaling_limits.meshes.box import Grid
 from scaling_limits.meshes.files.frames import Frames
+from scaling_limits.particles.showing.shapes import Shape
 from scaling_limits.particles.support.not_pickled import NotPickled
 
 from ..hitting.killed_chain import KilledChain
 from ..interpolation import inside, interpolated
 from ..output.grid_dataset import grid_dataset
 from ..output.quantities import CURRENT
+from ..output.shapes import on_grid
 from ..output.written import Written
 
 if TYPE_CHECKING:
@@ -41,9 +43,9 @@ class VectorField(NotPickled, Written):
     interpolant: Callable[[np.ndarray], np.ndarray]
     nodal: np.ndarray
 
-    def __repr__(self) -> str:
+    def _summary(self) -> tuple[str, dict[str, Any]]:
         largest = float(np.linalg.norm(self.nodal, axis=1).max())
-        return f"<VectorField: {'x'.join(map(str, self.grid.shape))} nodes, at most {largest:.4g} long>"
+        return "VectorField J", {"nodes": "x".join(map(str, self.grid.shape)), "largest length": largest}
 
     def at(self, points: ArrayLike) -> np.ndarray:
         """Return J(x); each rank by itself.
@@ -79,6 +81,10 @@ class VectorField(NotPickled, Written):
     def frames(self) -> Frames:
         """The field, for files; collective."""
         return Frames(CURRENT, None, lambda index: self.function)
+
+    def shape(self, index: int = 0, level: float | None = None) -> Shape | None:
+        """See `Written`; collective."""
+        return on_grid(self.grid, lambda: self.values, level)
 
     def to_xarray(self) -> Any:
         """The field at the nodes as a `xarray.Dataset`, with a dimension `direction`; each rank by itself."""

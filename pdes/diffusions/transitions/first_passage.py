@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -28,6 +29,7 @@ from ..hitting.on_grid import GridProblem
 from ..hitting.target_sets import Indicator, TargetSet
 from ..interpolation import inside
 from ..output.quantities import TIME, VARIANCE
+from ..output.together import ShownField
 from ..problem import ReversibleDiffusion
 from ..starts.density_start import Initial
 from ..starts.point_start import PointStart
@@ -39,7 +41,7 @@ EARLY = 1.0 / 8.0
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class FirstPassage(NotPickled):
+class FirstPassage(NotPickled, ShownField):
     """The time tau(x) to reach a set from x.
 
     Args:
@@ -54,8 +56,11 @@ class FirstPassage(NotPickled):
     mean: ScalarField
     variance: ScalarField
 
-    def __repr__(self) -> str:
-        return f"<FirstPassage: means up to {np.nanmax(self.mean.nodal):.6g}>"
+    def _fields(self) -> dict[str, Any]:
+        return {"mean": self.mean, "variance": self.variance}
+
+    def _summary(self) -> tuple[str, dict[str, Any]]:
+        return type(self).__name__, {"largest mean": float(np.nanmax(self.mean.nodal)), "error": self.mean.error}
 
     def survival(self, times: ArrayLike, initial: Callable[[np.ndarray], ArrayLike] | ArrayLike) -> np.ndarray:
         """P(tau > t), by the evolution of the density with paths killed in the set; collective.

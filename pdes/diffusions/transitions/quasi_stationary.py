@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
@@ -18,6 +19,7 @@ from ..hitting.chain_solver import added
 from ..hitting.coarser_grids import GIVEN, error_of, richardson, say_relative, solved
 from ..hitting.on_grid import GridProblem
 from ..hitting.target_sets import Indicator, TargetSet
+from ..output.together import ShownField, estimates
 from ..problem import ReversibleDiffusion
 from ..slow_modes import slowest_modes
 
@@ -36,7 +38,7 @@ ROUNDING = 1e-11
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class QuasiStationary(NotPickled):
+class QuasiStationary(NotPickled, ShownField):
     """The quasi-stationary law: the survival of paths that start by it is exp(-rate t).
 
     Args:
@@ -49,8 +51,14 @@ class QuasiStationary(NotPickled):
     rate: float
     error: float
 
-    def __repr__(self) -> str:
-        return f"<QuasiStationary: rate {self.rate:.6g} +- {self.error:.1e}>"
+    def _fields(self) -> dict[str, Any]:
+        return {"density": self.density}
+
+    def _numbers(self) -> dict[str, float | None]:
+        return {"rate": self.rate, "error": self.error}
+
+    def _summary(self) -> tuple[str, dict[str, Any]]:
+        return "QuasiStationary", estimates(self, {"rate": self.error})
 
 
 @dataclass(frozen=True, eq=False)

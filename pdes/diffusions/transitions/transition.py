@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -34,6 +35,7 @@ from ..hitting.line_panels import WEIGHTS, Integrals
 from ..hitting.on_grid import GridProblem, scalar_errors
 from ..hitting.target_sets import Indicator, TargetSet
 from ..output.quantities import BACKWARD, COMMITTOR, REACTIVE
+from ..output.together import ShownTransition, estimates
 from ..problem import ReversibleDiffusion, integral
 from .currents import EdgeCurrents, VectorField
 
@@ -46,7 +48,7 @@ SHARED = 0.5
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Transition(NotPickled):
+class Transition(NotPickled, ShownTransition):
     """Transitions from a set A to a set B in equilibrium.
 
     Args:
@@ -82,10 +84,17 @@ class Transition(NotPickled):
         """The estimated error of the frequency, in units of 1/time."""
         return self.errors["frequency"]
 
-    def __repr__(self) -> str:
-        bounds = "" if self.lower is None else f", in [{self.lower:.6g}, {self.upper:.6g}]"
-        rates = f"rates {self.rate:.4g} and {self.backward_rate:.4g}"
-        return f"<Transition: frequency {self.frequency:.6g} +- {self.error:.1e}{bounds}, {rates}>"
+    def _fields(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in ("forward", "backward", "density", "current")}
+
+    def _numbers(self) -> dict[str, float | None]:
+        return {name: getattr(self, name) for name in (*self.errors, "error", "lower", "upper")}
+
+    def _summary(self) -> tuple[str, dict[str, Any]]:
+        said = estimates(self, self.errors)
+        if self.lower is not None:
+            said["bounds of the frequency"] = f"[{self.lower:.6g}, {self.upper:.6g}]"
+        return "Transition", said
 
 
 def transition(equation: ReversibleDiffusion, a: Indicator, b: Indicator, bounds: bool) -> Transition:

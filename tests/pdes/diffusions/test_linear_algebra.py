@@ -150,6 +150,14 @@ def test_scipy_is_for_boxes():
         )
 
 
+def test_several_ranks_need_petsc(monkeypatch):
+    monkeypatch.setattr(choice, "PETSC", ("petsc4py.that_is_missing", "slepc4py.SLEPc"))
+    if MPI.COMM_WORLD.size == 1:
+        pytest.skip("on several ranks")
+    with pytest.raises(InvalidArgument, match="comm.*COMM_SELF"):
+        equation(None, 1)
+
+
 @pytest.mark.serial
 def test_petsc_that_is_missing(monkeypatch):
     """scipy takes its place; what asks for PETSc says that it is not here."""

@@ -54,8 +54,8 @@ class MeshVectorField(NotPickled, Written):
         # while all ranks are here
         _ = self._spread
 
-    def __repr__(self) -> str:
-        return f"<MeshVectorField: {self.equation.cells} cells>"
+    def _summary(self) -> tuple[str, dict[str, Any]]:
+        return "MeshVectorField J", {"cells": self.equation.cells}
 
     @property
     def _ranks(self) -> MPI.Comm:

@@ -12,13 +12,14 @@ from dolfinx import fem
 from mpi4py import MPI
 from numpy.typing import ArrayLike
 
-from scaling_limits.meshes.files.frames import Frames, Quantity
+from scaling_limits.meshes.files.frames import Frames
 from scaling_limits.meshes.files.mesh_datasets import mesh_dataset
 from scaling_limits.meshes.files.whole_mesh import CONTENT, WholeMesh, spread_mesh
 from scaling_limits.meshes.node_order import NodeOrder
 from scaling_limits.meshes.spread_functions import SpreadFunction, SpreadSpace
 from scaling_limits.particles import InvalidArgument
 from scaling_limits.particles.sampling.ranks import communicator, on_all_ranks
+from scaling_limits.particles.showing.quantities import Quantity
 from scaling_limits.particles.support.archive import load_arrays, save_arrays, target
 from scaling_limits.particles.support.not_pickled import NotPickled
 
@@ -65,9 +66,9 @@ class MeshField(NotPickled, Written):
     def _space(self) -> SpreadSpace:
         return SpreadSpace(self.equation.search, self.function.function_space)
 
-    def __repr__(self) -> str:
+    def _summary(self) -> tuple[str, dict[str, Any]]:
         size = self.function.function_space.dofmap.index_map.size_global
-        return f"<MeshField {self.quantity.name}, {self.quantity.long_name}: {size} unknowns>"
+        return f"MeshField {self.quantity.name}, {self.quantity.long_name}", {"unknowns": size}
 
     def at(self, points: ArrayLike) -> np.ndarray:
         """Return f(x); each rank by itself.

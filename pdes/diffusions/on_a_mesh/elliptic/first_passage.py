@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from dolfinx import fem
@@ -17,6 +18,7 @@ from scaling_limits.particles.sampling.ranks import on_all_ranks
 from ....time.density_integrator import StepChoice
 from ....time.resolvents import RESOLVENT4
 from ...output.quantities import TIME, VARIANCE
+from ...output.together import ShownField, estimates
 from ..density import MeshDensity
 from ..density_evolution import MeshDensityEvolution, density_of
 from ..evolution import chosen, evolved
@@ -80,7 +82,7 @@ def relative_gap(found: SetsOnMesh) -> float:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class MeshFirstPassage:
+class MeshFirstPassage(ShownField):
     """The time tau(x) to reach a set from x.
 
     Args:
@@ -93,8 +95,11 @@ class MeshFirstPassage:
     mean: MeshField
     variance: MeshField
 
-    def __repr__(self) -> str:
-        return f"<MeshFirstPassage: {self.found.equation.size} nodes>"
+    def _fields(self) -> dict[str, Any]:
+        return {"mean": self.mean, "variance": self.variance}
+
+    def _summary(self) -> tuple[str, dict[str, Any]]:
+        return type(self).__name__, {"nodes": self.found.equation.size}
 
     def survival(self, times: ArrayLike, initial: Callable[[np.ndarray], ArrayLike] | ArrayLike) -> np.ndarray:
         """P(tau > t), by the evolution of the density with paths killed in the set; collective.
@@ -174,7 +179,7 @@ def _variance(problem: DirichletProblem) -> Solved:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class MeshQuasiStationary:
+class MeshQuasiStationary(ShownField):
     """The quasi-stationary law: the survival of paths that start by it is exp(-rate t).
 
     Args:
@@ -187,8 +192,14 @@ class MeshQuasiStationary:
     rate: float
     error: float
 
-    def __repr__(self) -> str:
-        return f"<MeshQuasiStationary: rate {self.rate:.6g} +- {self.error:.1e}>"
+    def _fields(self) -> dict[str, Any]:
+        return {"density": self.density}
+
+    def _numbers(self) -> dict[str, float | None]:
+        return {"rate": self.rate, "error": self.error}
+
+    def _summary(self) -> tuple[str, dict[str, Any]]:
+        return "MeshQuasiStationary", estimates(self, {"rate": self.error})
 
 
 def quasi_stationary(equation: DiffusionOnMesh, target: GivenSet) -> MeshQuasiStationary:

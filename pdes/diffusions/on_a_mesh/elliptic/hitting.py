@@ -12,9 +12,9 @@ from dolfinx import fem, la
 from mpi4py import MPI
 from numpy.typing import ArrayLike
 
-from scaling_limits.meshes.files.frames import Quantity
 from scaling_limits.particles.errors import Unresolved, warn
 from scaling_limits.particles.sampling.ranks import on_all_ranks
+from scaling_limits.particles.showing.quantities import Quantity
 
 from ...coefficients import function_at
 from ...output.quantities import COMMITTOR, POISSON, TIME

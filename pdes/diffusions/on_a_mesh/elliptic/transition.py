@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import ufl
@@ -15,6 +16,7 @@ from scaling_limits.particles.sampling.ranks import on_all_ranks
 from scaling_limits.particles.support.checks import flag, mask
 
 from ...output.quantities import BACKWARD, COMMITTOR, REACTIVE
+from ...output.together import ShownTransition, estimates
 from ..problem import DiffusionOnMesh
 from .boundary_gap import BoundaryGap
 from .current import MeshVectorField, in_cells
@@ -30,7 +32,7 @@ BALANCED = 0.02
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class MeshTransition:
+class MeshTransition(ShownTransition):
     """Transitions from a set A to a set B in equilibrium.
 
     Args:
@@ -70,9 +72,15 @@ class MeshTransition:
         """The estimated error of the frequency, in units of 1/time."""
         return self.errors["frequency"]
 
-    def __repr__(self) -> str:
-        rates = f"rates {self.rate:.4g} and {self.backward_rate:.4g}"
-        return f"<MeshTransition: frequency {self.frequency:.6g} +- {self.error:.1e}, {rates}>"
+    def _fields(self) -> dict[str, Any]:
+        # the current has nodes of its own
+        return {name: getattr(self, name) for name in ("forward", "backward", "density")}
+
+    def _numbers(self) -> dict[str, float | None]:
+        return {name: getattr(self, name) for name in (*self.errors, "error")}
+
+    def _summary(self) -> tuple[str, dict[str, Any]]:
+        return "MeshTransition", estimates(self, self.errors)
 
     @cached_property
     def current(self) -> MeshVectorField:

@@ -1,0 +1,66 @@
+"""Animations: files .gif by pillow, .mp4 by ffmpeg; drawn in a figure of their own, which no window shows."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import InvalidArgument
+from ..support.archive import target
+from ..support.checks import integer
+from .axes import pyplot
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+SUFFIXES = (".gif", ".mp4")
+
+
+def checked_animation(path: str | os.PathLike[str], frames_per_second: int) -> tuple[Path, int]:
+    """The path and the speed, before any work.
+
+    Raises:
+        InvalidArgument: another suffix than .gif and .mp4, no place for a file, .mp4 without ffmpeg, or no speed.
+        ImportError: matplotlib or pillow is not here.
+    """
+    place, speed = target("path", path), integer("frames_per_second", frames_per_second, 1, 1000)
+    if place.suffix.lower() not in SUFFIXES:
+        raise InvalidArgument("path", f"must end with {' or '.join(SUFFIXES)}, not {os.fspath(path)!r}")
+    pyplot()
+    from matplotlib.animation import writers
+
+    if place.suffix.lower() == ".mp4" and not writers.is_available("ffmpeg"):
+        raise InvalidArgument("path", "must end with .gif, as .mp4 needs the program ffmpeg, which is not here")
+    return place, speed
+
+
+def animate(
+    place: Path, speed: int, count: int, draw: Callable[[Axes], Any], renew: Callable[[Any, int], None]
+) -> Path:
+    """Write one frame for each index below a number.
+
+    Args:
+        place: the file; of `checked_animation`.
+        speed: frames for each second.
+        count: how many.
+        draw: draws the first frame, and returns what is renewed.
+        renew: from that and an index, the others.
+
+    Returns:
+        The path.
+    """
+    from matplotlib.animation import FFMpegWriter, PillowWriter
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6.4, 4.8), layout="constrained")
+    FigureCanvasAgg(figure)
+    artists = draw(figure.add_subplot())
+    writer = (PillowWriter if place.suffix.lower() == ".gif" else FFMpegWriter)(fps=speed)
+    with writer.saving(figure, os.fspath(place), 80):
+        for index in range(count):
+            renew(artists, index)
+            writer.grab_frame()
+    return place

@@ -1,0 +1,133 @@
+"""Axes of matplotlib, which is imported when a picture is asked for; nothing is shown or closed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..errors import InvalidArgument
+from ..support.checks import shown
+from .quantities import Quantity
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+# curves in one picture, before they hide one another
+MOST_CURVES = 6
+# corners of an ellipse
+CIRCLE = 49
+
+
+def pyplot() -> Any:
+    """The module of matplotlib that makes figures, with the backend that the user has.
+
+    Raises:
+        ImportError: it is not here, and how to get it.
+    """
+    try:
+        import matplotlib.pyplot as plt
+    except ImportError as error:
+        message = "pictures need it: apt install python3-matplotlib, or pip install scaling-limits[pictures]"
+        raise ImportError(f"{error}. {message}", name="matplotlib") from error
+    return plt
+
+
+def axes_of(ax: Axes | None) -> Axes:
+    """The axes that were given, or those of a new figure.
+
+    Raises:
+        InvalidArgument: neither axes nor None.
+    """
+    plt = pyplot()
+    if ax is None:
+        _, ax = plt.subplots(layout="constrained")
+    from matplotlib.axes import Axes
+
+    if not isinstance(ax, Axes):
+        raise InvalidArgument("ax", f"must be Axes of matplotlib or None, not {shown(ax)}")
+    return ax
+
+
+def labelled(ax: Axes, x: str, y: str) -> Axes:
+    """Say what is along the axes; labels that are there stay."""
+    if not ax.get_xlabel():
+        ax.set_xlabel(x)
+    if not ax.get_ylabel():
+        ax.set_ylabel(y)
+    return ax
+
+
+def some_of(count: int, most: int = MOST_CURVES) -> list[int]:
+    """Indices of so many things, evenly chosen, the first and the last among them."""
+    return sorted(set(np.linspace(0, count - 1, min(count, most)).round().astype(int).tolist()))
+
+
+def draw_curves(
+    ax: Axes, x: np.ndarray, rows: np.ndarray, times: np.ndarray, labels: tuple[str, str], options: dict[str, Any]
+) -> Axes:
+    """Draw some of the rows (T, P) of a function of x at times, from dark to bright.
+
+    Args:
+        ax: where.
+        x: (P,).
+        rows: (T, P).
+        times: (T,).
+        labels: of both axes.
+        options: of every curve, for `Axes.plot`.
+    """
+    chosen = some_of(len(times))
+    shades = pyplot().get_cmap("viridis")(np.linspace(0.0, 0.85, len(chosen)))
+    for shade, index in zip(shades, chosen):
+        ax.plot(x, rows[index], **({"color": shade, "label": f"t = {times[index]:.3g}"} | options))
+    ax.legend()
+    return labelled(ax, *labels)
+
+
+def draw_histogram(ax: Axes, values: np.ndarray, options: dict[str, Any]) -> None:
+    """Draw the density of numbers (R,) as steps."""
+    if not np.isfinite(values).all():
+        values = values[np.isfinite(values)]
+    bins = int(np.clip(2.0 * len(values) ** (1 / 3), 8, 100))
+    given: dict[str, Any] = {"bins": bins, "density": True, "histtype": "step"}
+    ax.hist(values, **(given | options))
+
+
+def draw_ellipses(
+    ax: Axes, points: np.ndarray, tensors: np.ndarray, size: float | None, options: dict[str, Any]
+) -> Axes:
+    """Draw { x + s M^(1/2) u, |u| = 1 } for tensors (P, 2, 2) at points (P, 2); None for s fits them."""
+    from matplotlib.collections import PolyCollection
+
+    values, vectors = np.linalg.eigh(tensors)
+    roots = np.einsum("pij,pj,pkj->pik", vectors, np.sqrt(np.maximum(values, 0.0)), vectors)
+    if size is None:
+        largest = float(np.sqrt(values.max(initial=0.0))) or 1.0
+        size = 0.4 * _spacing(points) / largest
+    angles = np.linspace(0.0, 2.0 * np.pi, CIRCLE)
+    circle = np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    rims = points[:, None, :] + size * np.einsum("pij,cj->pci", roots, circle)
+    ax.add_collection(PolyCollection(rims, **({"facecolor": "orangered", "alpha": 0.8} | options)))  # type: ignore[arg-type]
+    ax.autoscale_view()
+    ax.set_aspect("equal", adjustable="datalim")
+    return ax
+
+
+def _spacing(points: np.ndarray) -> float:
+    """The least distance of two points (P, 2), or 1 for one."""
+    from scipy.spatial import KDTree
+
+    different = np.unique(points, axis=0)
+    return float(KDTree(different).query(different, k=2)[0][:, 1].min()) if len(different) > 1 else 1.0
+
+
+def draw_bars_of_error(ax: Axes, x: np.ndarray, y: np.ndarray, error: np.ndarray, options: dict[str, Any]) -> None:
+    """Draw a curve with a band of two standard errors, left out where these are not finite."""
+    (line,) = ax.plot(x, y, **options)
+    if np.isfinite(error).all():
+        ax.fill_between(x, y - 2 * error, y + 2 * error, color=line.get_color(), alpha=0.3, linewidth=0)
+
+
+def axis_label(name: str) -> str:
+    """What stands at the axis of a coordinate."""
+    return Quantity(name, f"position along {name}", "length").label

@@ -1,0 +1,123 @@
+"""What evolutions show: curves at several times, the plane at one, and animations."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from scaling_limits.particles.sampling.ranks import on_all_ranks, same_on_all_ranks
+from scaling_limits.particles.showing.animation import animate, checked_animation
+from scaling_limits.particles.showing.axes import axes_of, axis_label, draw_curves, some_of
+from scaling_limits.particles.showing.shapes import Curve, Shape
+from scaling_limits.particles.support.checks import integer
+
+from .quantities import DENSITY
+from .written import Written
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+# of the picture of a curve, above the largest value
+MARGIN = 1.05
+
+
+class WrittenInTime(Written):
+    """Densities at times."""
+
+    times: np.ndarray
+
+    def plot(
+        self, ax: Axes | None = None, *, index: int | None = None, level: float | None = None, **options: Any
+    ) -> Axes | None:
+        """Draw the densities: on a line at up to six times, else at one; collective.
+
+        Args:
+            ax: axes of matplotlib, on rank 0; None for those of a new figure.
+            index: of the time, as of a list; None for several on a line, and for the last elsewhere.
+            level: of the cut across the third axis, for densities in space; None for the middle.
+            options: of `Axes.plot`, `pcolormesh` or `tripcolor`, such as norm="log" in the plane.
+
+        Returns:
+            The axes on rank 0, None on the others.
+
+        Raises:
+            InvalidArgument: no axes, no such index, or a level outside of the domain.
+            ImportError: matplotlib is not here; on meshes pyvista.
+        """
+        count, comm = len(self.times), self._ranks
+        one = on_all_ranks(comm, lambda: -1 if index is None else integer("index", index, -count, count - 1)) % count
+        same_on_all_ranks(comm, index=one)
+        shape = self.shape(one, level)
+        several = on_all_ranks(comm, lambda: comm.bcast(isinstance(shape, Curve))) and index is None
+        shapes = [self.shape(k, level) for k in some_of(count)] if several else [shape]
+
+        def draw() -> Axes | None:
+            if comm.rank:
+                return None
+            axes = axes_of(ax)
+            drawn = [one for one in shapes if one is not None]
+            if several:
+                rows, x = np.array([one.values for one in drawn]), shape.x if isinstance(shape, Curve) else np.empty(0)
+                times = self.times[some_of(count)]
+                return draw_curves(axes, x, rows, times, (axis_label("x"), DENSITY.label), options)
+            drawn[0].draw(axes, DENSITY, **options)
+            text = f"t = {self.times[one]:.3g}"
+            axes.set_title(f"{text}, {drawn[0].note}" if drawn[0].note else text)
+            return axes
+
+        return on_all_ranks(comm, draw)
+
+    def animate(
+        self, path: str | os.PathLike[str], *, level: float | None = None, frames_per_second: int = 8, **options: Any
+    ) -> Path:
+        """Draw an animation, one frame for each time; collective, and rank 0 writes.
+
+        In space it shows a cut across the third axis.
+
+        Args:
+            path: the file: .gif, or .mp4 where the program ffmpeg is.
+            level: of the cut; None for the middle.
+            frames_per_second: speed.
+            options: as of `plot`; colours are the same at all times, from the least to the largest density unless vmin
+                and vmax, or a norm, are given.
+
+        Returns:
+            The path.
+
+        Raises:
+            InvalidArgument: another suffix, no place for a file, or a level outside of the domain.
+            ImportError: matplotlib or pillow is not here; on meshes pyvista.
+        """
+        comm = self._ranks
+        place, speed = on_all_ranks(comm, lambda: checked_animation(path, frames_per_second))
+        shapes = [self.shape(index, level) for index in range(len(self.times))]
+
+        def write() -> None:
+            if comm.rank == 0:
+                _animated(place, speed, [one for one in shapes if one is not None], self.times, options)
+
+        on_all_ranks(comm, write)
+        return place
+
+
+def _animated(place: Path, speed: int, shapes: list[Shape], times: np.ndarray, options: dict[str, Any]) -> None:
+    ranges = np.array([shape.range for shape in shapes])
+    low, high = float(ranges[:, 0].min()), float(ranges[:, 1].max())
+    curve = isinstance(shapes[0], Curve)
+    given = options if curve or "norm" in options else {"vmin": low, "vmax": high} | options
+
+    def draw(ax: Axes) -> tuple[Axes, Any]:
+        artist = shapes[0].draw(ax, DENSITY, **given)
+        if curve:
+            ax.set_ylim(min(low, 0.0), MARGIN * high)
+        return ax, artist
+
+    def renew(drawn: tuple[Axes, Any], index: int) -> None:
+        shapes[index].renew(drawn[1])
+        text = f"t = {times[index]:.3g}"
+        drawn[0].set_title(f"{text}, {shapes[index].note}" if shapes[index].note else text)
+
+    animate(place, speed, len(shapes), draw, renew)
