@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from scaling_limits.meshes.files.shapes import level_in
 from scaling_limits.particles import InvalidArgument
 from scaling_limits.particles.showing.axes import axes_of, axis_label, draw_ellipses, labelled
 from scaling_limits.particles.showing.datasets import Variable, dataset
@@ -149,7 +150,7 @@ class ShownCoefficients(Described):
             values = self.free_energy(lines[0][:, None]) if energy else self.mobility(lines[0][:, None])[:, 0, 0]
             Curve(lines[0], values).draw(ax, FREE_ENERGY if energy else TENSOR, **options)
             return ax
-        height = [] if self.dim == 2 else [float(np.mean(self.bounds[2])) if level is None else float(level)]
+        height = [] if self.dim == 2 else [level_in(level, *self.bounds[2])]
         note = f"z = {height[0]:.3g}" if height else ""
         if energy:
             shape = (FINE, FINE)

@@ -88,6 +88,21 @@ print(s.cite(effective_tensor), s.meshes.Grid.of([(0, 1)], 4, False, effective_t
     assert "[0.   0.25 0.5  0.75 1.  ]" in said
 
 
+def test_a_comparison_of_balls_says_what_it_needs():
+    code = """
+from scaling_limits import compare
+from scaling_limits.particles import PinnedBalls
+balls = PinnedBalls(n=9, mean=lambda x: x, std=lambda x: 1 + 0 * x)
+try:
+    compare(balls, [0.001], 10, seed=1)
+except ImportError as error:
+    print(type(error).__name__, error)
+"""
+    said = run(WITHOUT + code)
+    assert said.startswith("MissingFEniCSx")
+    assert "apt install" in said
+
+
 def test_results_are_read_and_written(tmp_path):
     code = f"""
 from scaling_limits import load

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,7 +41,7 @@ def checked_animation(path: str | os.PathLike[str], frames_per_second: int) -> t
 def animate(
     place: Path, speed: int, count: int, draw: Callable[[Axes], Any], renew: Callable[[Any, int], None]
 ) -> Path:
-    """Write one frame for each index below a number.
+    """Write one frame for each index below a number; a file that is there is replaced when all of them are written.
 
     Args:
         place: the file; of `checked_animation`.
@@ -59,8 +61,19 @@ def animate(
     FigureCanvasAgg(figure)
     artists = draw(figure.add_subplot())
     writer = (PillowWriter if place.suffix.lower() == ".gif" else FFMpegWriter)(fps=speed)
-    with writer.saving(figure, os.fspath(place), 80):
-        for index in range(count):
-            renew(artists, index)
-            writer.grab_frame()
+    # beside it, so that a full disk or an interrupt leaves what was there
+    with tempfile.TemporaryDirectory(dir=place.parent, prefix=f".{place.stem}-") as folder:
+        whole = Path(folder) / place.name
+        writer.setup(figure, os.fspath(whole), 80)
+        try:
+            for index in range(count):
+                renew(artists, index)
+                writer.grab_frame()
+        except BaseException:
+            # so that no program waits for frames; of pillow's writer it fails without any
+            with suppress(Exception):
+                writer.finish()
+            raise
+        writer.finish()
+        whole.replace(place)
     return place

@@ -7,6 +7,7 @@ from typing import Any
 
 from numpy.typing import ArrayLike
 
+from scaling_limits.meshes.backend.fenicsx import needed_by
 from scaling_limits.particles import InvalidArgument, MultiscalePotential, PinnedBalls, RotatorLattice
 from scaling_limits.particles.sampling.mpi import MPI
 from scaling_limits.particles.sampling.ranks import communicator, on_all_ranks, same_on_all_ranks
@@ -75,6 +76,7 @@ def compare(
     Raises:
         InvalidArgument: an argument out of range, missing, or without a meaning for this model.
         NotConverged: the limit could not be solved.
+        MissingFEniCSx: the effective equations of balls, or several ranks, where it is not here.
     """
     given = {"epsilon": epsilon, "box": box, "cells": cells, "initial": initial, "width": width, "step": step}
     comm = communicator(comm)
@@ -82,7 +84,8 @@ def compare(
     snapshots, number_of, key, tolerance, alarm = checked
     same_on_all_ranks(comm, times=snapshots, runs=number_of, seed=key, rtol=tolerance, false_alarm=alarm)
     if isinstance(model, PinnedBalls):
-        from .balls import compare_balls
+        with needed_by("the effective equations of balls"):
+            from .balls import compare_balls
 
         return compare_balls(model, snapshots, number_of, key, alarm, tolerance, progress, comm)
     assert initial is not None
@@ -107,11 +110,14 @@ def _checked(
     if kind is None:
         known = ", ".join(one.__name__ for one in NEEDED)
         raise InvalidArgument("model", f"must be one of {known}, not {shown(model)}")
+    epsilon = given["epsilon"]
     for name, value in given.items():
         if name in NEEDED[kind] and value is None:
             raise InvalidArgument(name, f"must be given for a {kind.__name__}")
         if name not in ALLOWED[kind] and value is not None:
             raise InvalidArgument(name, f"has no meaning for a {kind.__name__}")
+    if epsilon is not None:
+        number("epsilon", epsilon, above=0.0)
     if runs is not None and paths is not None:
         raise InvalidArgument("paths", "is another name of runs; give one of them, not both")
     flag("progress", progress)

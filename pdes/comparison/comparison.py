@@ -11,10 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from scaling_limits.particles import InvalidArgument
 from scaling_limits.particles.showing.axes import pyplot
 from scaling_limits.particles.showing.datasets import Variable, dataset
 from scaling_limits.particles.showing.described import Described
 from scaling_limits.particles.showing.quantities import TIME, Quantity
+from scaling_limits.particles.support.checks import shown
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -214,10 +216,13 @@ class Comparison(Described):
             The three axes.
 
         Raises:
+            InvalidArgument: other axes than three.
             ImportError: matplotlib is not here.
         """
         if axes is None:
             _, axes = pyplot().subplots(1, 3, figsize=(12.6, 3.8), layout="constrained")
+        elif np.shape(axes) != (3,) or not all(hasattr(ax, "set_title") for ax in axes):
+            raise InvalidArgument("axes", f"must be three axes of matplotlib, not {shown(axes)}")
         self.draw(axes)
         for ax, name in zip(axes, PANELS):
             if not ax.get_title():

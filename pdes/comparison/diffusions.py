@@ -42,6 +42,8 @@ CELLS, BINS, FINE = (400, 96, 32), (24, 12, 6), (24, 6, 2)
 WIDTHS = 8.0
 # factor on the estimated error of densities: true ones are seldom larger
 SAFETY = 3.0
+# error of the limit that is said
+MUCH = 0.01
 # points in a period of the finest scale, below which the local equilibrium is not summed
 LEAST_IN_A_PERIOD = 5.0
 # part of the mass of the start that the box may leave out
@@ -101,7 +103,8 @@ def compare_diffusions(
 ) -> Comparison:  # fmt: skip
     """The means of all directions, and the distribution in bins; see `compare`."""
     dim = potential.dim
-    equation = EffectiveFokkerPlanck(potential, box, cells or (CELLS[dim - 1],) * dim, rtol=rtol, comm=comm)
+    cells = (CELLS[dim - 1],) * dim if cells is None else cells
+    equation = EffectiveFokkerPlanck(potential, box, cells, rtol=rtol, comm=comm)
     centre, spread = on_all_ranks(comm, lambda: _start(equation.grid.box, initial, width))
     starts = centre + spread * _normal(paths, dim, seed)
     samples = Langevin(potential, epsilon).sample(starts, times, paths, seed, step, progress=progress, comm=comm)
@@ -134,6 +137,11 @@ def _remarks(samples: Paths, limit: DensityEvolution, bins: Bins, local: LocalEq
         said.append(f"{100 * lost:.2g} % of the paths are outside of the box, and count at its walls")
     if limit.error is None:
         said.append("the error of the limit is not known, and counts as a difference")
+    elif (unknown := 0.5 * SAFETY * float(np.max(limit.error))) > MUCH:
+        said.append(
+            f"the limit is known to {100 * unknown:.2g} % of the paths in a bin only, and smaller differences count "
+            "for nothing: take more cells"
+        )
     if local is None:
         said.append("epsilon is too small for the local equilibrium on these cells")
     return tuple(said)

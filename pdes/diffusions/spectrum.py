@@ -16,10 +16,11 @@ from scaling_limits.meshes.linear_algebra.sparse_matrix import ModeSearch
 from scaling_limits.meshes.spread_values import SpreadRows
 from scaling_limits.particles import InvalidArgument
 from scaling_limits.particles.errors import NotConverged, Unresolved, warn
+from scaling_limits.particles.sampling.ranks import on_all_ranks
 from scaling_limits.particles.support.logs import say
 from scaling_limits.particles.support.not_pickled import NotPickled
 
-from .coefficients import mobility_at
+from .coefficients import exponent_at, mobility_at
 from .elements.box_elements import NEGLIGIBLE, BoxElements
 from .elements.element_sequence import Member, growth, left, on_large_cells, on_own_cells, witness
 from .output.rates import ShownRates
@@ -43,6 +44,7 @@ class SpectrumSettings:
         last_digits: relative rounding of a function at its nodes.
         hopeful: a change of this power that is below the aim makes cells half as large worth while.
         flat: relative height below which a dent in Psi is no well.
+        beside: sigmas below the height from which cells are left out, where modes are looked at.
         shift: how far below 0 the shift is, in units of the diffusive rate sigma M/L^2.
     """
 
@@ -51,6 +53,7 @@ class SpectrumSettings:
     last_digits: float = 8 * float(np.finfo(float).eps)
     hopeful: int = 2
     flat: float = 1e-6
+    beside: float = 7.0
     shift: float = 1e-6
 
 
@@ -73,6 +76,7 @@ class Modes(NotPickled, ShownRates):
         degree: of the elements.
         elements: their numbers along each direction (d,); not more than the cells.
         rounding: part of the errors that rounding makes (k,).
+        left_out: part of the errors from cells that elements leave out, since pi is negligible there (k,).
     """
 
     rates: np.ndarray
@@ -81,6 +85,7 @@ class Modes(NotPickled, ShownRates):
     degree: int
     elements: tuple[int, ...]
     rounding: np.ndarray
+    left_out: np.ndarray | float = 0.0
 
     @cached_property
     def functions(self) -> list[fem.Function]:
@@ -132,7 +137,7 @@ def slowest(equation: ReversibleDiffusion, k: int) -> Modes:
     if best.worst > equation.rtol and grid.comm.rank == 0:
         message = f"rates are known to about {best.worst:.1e} only, with degree {best.degree}; take more cells"
         warn(message, Unresolved)
-    return best
+    return _with_left_out(equation, best)
 
 
 def _along(grid: Grid, members: list[Member], solve: Callable[[Member], Modes], aim: float, last: float = 0.0) -> Modes:
@@ -201,7 +206,38 @@ def _modes_in(equation: ReversibleDiffusion, member: Member, k: int) -> Modes:
     own = elements.unknowns.own
     spread = SpreadRows.of(elements.unknowns, np.ascontiguousarray(values[:, : own.stop - own.start]))
     numbers = tuple(member.elements(grid))
-    return Modes(rates, partial(elements.functions, spread), unknown, member.degree, numbers, rounding)
+    left_out = rates * _at_the_cut(elements, values, equation.generator.partition)
+    return Modes(rates, partial(elements.functions, spread), unknown, member.degree, numbers, rounding, left_out)
+
+
+def _at_the_cut(elements: BoxElements, values: np.ndarray, partition: float) -> np.ndarray:
+    """The largest pi f^2 beside cells that are left out, by its mean over the box (k,): how far modes reach into them.
+
+    Args:
+        elements: of the modes.
+        values: of the modes (k, n), with int pi f^2 = int pi.
+        partition: int pi.
+    """
+    grid, unknowns, height = elements.grid, elements.unknowns, -np.log(NEGLIGIBLE)
+    points = unknowns.points(unknowns.known)
+    exponents = on_all_ranks(grid.comm, lambda: exponent_at(elements.coefficients, points)) - elements.lowest
+    beside = exponents > height - SETTINGS.beside
+    densities = np.exp(-np.minimum(exponents[beside], height)) * values[:, beside] ** 2
+    found = np.append(densities.max(axis=1, initial=0.0), exponents.max(initial=0.0) > height)
+    largest = np.max(grid.comm.allgather(found), axis=0)
+    volume = float(np.prod(grid.box[:, 1] - grid.box[:, 0]))
+    return largest[:-1] * largest[-1] * volume / partition
+
+
+def _with_left_out(equation: ReversibleDiffusion, modes: Modes) -> Modes:
+    """The modes with errors that count what is left out, which a warning names."""
+    part = float((modes.left_out / np.maximum(modes.rates, TINY)).max(initial=0.0))
+    if part > equation.rtol and equation.comm.rank == 0:
+        height = f"{-np.log(NEGLIGIBLE):.0f} sigma above the minimum of Psi"
+        message = f"modes reach to where Psi is more than {height}, which elements leave out: rates may be wrong by a"
+        remedy = "take a smaller box or a higher temperature, or evolve"
+        warn(f"{message} part of {min(part, 1.0):.1e}; {remedy}", Unresolved)
+    return replace(modes, errors=modes.errors + modes.left_out)
 
 
 def _solved(

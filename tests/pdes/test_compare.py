@@ -213,6 +213,31 @@ def test_chances_of_counts():
     assert chances.of_counts(np.array([130]), RUNS, np.array([0.25]), 0.1)[0] > 0.5
 
 
+@pytest.mark.parametrize("runs", [2, 5, 10, 20])
+def test_few_runs_of_balls_are_not_told_from_their_own_law(runs):
+    """At time 0 the law of the samples is that of the limit. With level 0.1 the verdicts of 20 seeds are wrong more than
+    10 times with probability 7e-7."""
+    balls = PinnedBalls(n=30, mean=lambda x: 0 * x, std=lambda x: 1 + 0 * x)
+    found = [compare(balls, [0.0], runs, seed=seed, rtol=1e-2, false_alarm=0.1) for seed in range(20)]
+    assert sum(one.told_apart for one in found) <= 10
+    assert min(one.chance for one in found) > 1e-8
+
+
+def test_axes_and_cells_are_looked_at():
+    with pytest.raises(InvalidArgument, match="cells"):
+        paths(cells=0)
+    found = paths(runs=10)
+    for axes in (plt.subplots(1, 2)[1], plt.subplots(2, 2)[1], plt.gca(), "three"):
+        with pytest.raises(InvalidArgument, match="axes"):
+            found.plot(axes)
+
+
+def test_an_epsilon_of_one_rank_alone():
+    last = COMM.rank == COMM.size - 1
+    with pytest.raises(InvalidArgument, match="epsilon"):
+        paths(epsilon=-1.0 if last else 0.1, runs=10)
+
+
 def test_nothing_where_there_is_no_noise():
     assert chances.of_deviations(np.zeros(1), np.zeros(1), 10, np.array([np.nan]))[0] == 1.0
     assert chances.of_means(np.zeros(1), np.zeros(1), 10)[0] == 1.0

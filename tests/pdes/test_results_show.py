@@ -112,6 +112,8 @@ def test_fields_transitions_and_passages_draw_themselves(dim, on_mesh):
     if whole:
         assert {"q", "q_back", "rho_ab", "error_q"} <= set(data.data_vars)
         assert data.attrs["rate"] == transition.rate
+        assert data.q.attrs["units"] == "1"
+        assert data.x.attrs["units"] == "length"
         assert float(abs(data.q + data.q_back - 1).max()) < 1e-6
     passage = equation_.first_passage(right).to_xarray()
     assert not whole or {"T", "v"} <= set(passage.data_vars)

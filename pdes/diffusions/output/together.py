@@ -51,8 +51,9 @@ class SeveralFields(Described):
         if not parts:
             return None
         numbers = {name: value for name, value in self._numbers().items() if value is not None}
-        result = xarray().merge(parts, combine_attrs="drop", compat="override", join="override")
-        return result.assign_attrs(attributes(type(self).__name__) | numbers)
+        result = xarray().merge(parts, combine_attrs="drop_conflicts", compat="override", join="override")
+        result.attrs = attributes(type(self).__name__) | numbers
+        return result
 
 
 class ShownField(SeveralFields):

@@ -1,5 +1,7 @@
 """Samples show themselves: pictures, tables, datasets and animations, with what they hold and nothing else."""
 
+import os
+
 import matplotlib
 
 matplotlib.use("agg")
@@ -8,7 +10,7 @@ import numpy as np
 import pytest
 
 from scaling_limits.particles import FirstPassages, InvalidArgument, Paths, PinnedBalls, RotatorEnsemble
-from scaling_limits.particles.showing.animation import checked_animation
+from scaling_limits.particles.showing.animation import animate, checked_animation
 from scaling_limits.particles.showing.axes import axes_of, some_of
 from scaling_limits.particles.showing.described import Described, text_of
 
@@ -109,6 +111,18 @@ def test_animations_are_files_with_a_frame_for_each_time(tmp_path):
             balls.animate(bad)
     with pytest.raises(InvalidArgument, match="frames_per_second"):
         balls.animate(path, frames_per_second=0)
+
+
+def test_a_film_that_is_interrupted_leaves_what_was_there(tmp_path):
+    def interrupted(artists, index):
+        raise KeyboardInterrupt
+
+    place = tmp_path / "a.gif"
+    place.write_bytes(b"old")
+    with pytest.raises(KeyboardInterrupt):
+        animate(place, 8, 3, lambda ax: None, interrupted)
+    assert place.read_bytes() == b"old"
+    assert os.listdir(tmp_path) == ["a.gif"]
 
 
 def test_films_need_their_program(tmp_path, monkeypatch):

@@ -1,5 +1,7 @@
 """Mean first passage times, committors and rates: against double integrals, Chebyshev collocation, and bounds."""
 
+from contextlib import nullcontext
+
 import numpy as np
 import pytest
 from diffusions import Given, averages_on_a_line, double_well, rates_on_a_line, rotated
@@ -183,7 +185,7 @@ def test_mueller_brown():
 def test_unresolved_rates_are_reported():
     steep = EffectiveFokkerPlanck(double_well(0.03), [(-2, 2)], (6,))
     if MPI.COMM_WORLD.rank == 0:
-        with pytest.warns(Unresolved, match="more cells"):
+        with pytest.warns(Unresolved, match="more cells"), pytest.warns(Unresolved, match="69 sigma"):
             steep.spectrum(3)
     else:
         steep.spectrum(3)
@@ -237,3 +239,21 @@ def test_errors_of_rates_in_space_are_of_their_size():
     assert (errors <= found.errors[1:]).all()
     assert (found.errors[1:] <= 100 * errors + 1e-6).all()
     assert (errors < 1e-3).all()
+
+
+@pytest.mark.filterwarnings("ignore:rates are known")
+@pytest.mark.parametrize(("drift", "cut"), [(60.0, False), (68.0, False), (75.0, True), (100.0, True), (300.0, True)])
+def test_modes_that_reach_into_cells_that_are_left_out(drift, cut):
+    """Psi = F x on [0, 1] has the rates F^2/4 + (pi j)^2, and modes with pi f^2 everywhere: beyond 69 sigma the errors
+    say what is left out, with a warning, and below nothing is said of it."""
+    fp = FokkerPlanck.of(
+        mobility=1.0, free_energy=lambda x: drift * x[:, 0], temperature=1.0, box=[(0.0, 1.0)], cells=400
+    )
+    exact = drift**2 / 4 + (np.pi * np.arange(1, 4)) ** 2
+    said = pytest.warns(Unresolved, match="69 sigma") if cut and MPI.COMM_WORLD.rank == 0 else nullcontext()
+    with said:
+        modes = fp.modes(4)
+    if not cut:
+        assert np.abs(modes.rates[1:] / exact - 1).max() < 1e-7
+    assert (np.abs(modes.rates[1:] - exact) <= modes.errors[1:]).all()
+    assert (modes.worst > 1e-3) == cut
