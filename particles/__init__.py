@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from .rotators.lattice import RotatorLattice
     from .rotators.region import LatticeRegion
     from .rotators.transport_process import TransportProcess
+    from .rotators.watching.watch import PathWatch
+    from .rotators.watching.watched import WatchedRotators
 else:
     __getattr__, __dir__ = lazy_names(__name__)
 
@@ -58,6 +60,7 @@ __all__ = [
     "LinearDissipation",
     "LongRun",
     "MultiscalePotential",
+    "PathWatch",
     "Paths",
     "PeriodicGrid",
     "PinnedBalls",
@@ -68,6 +71,7 @@ __all__ = [
     "TransportProcess",
     "Unresolved",
     "Unstable",
+    "WatchedRotators",
     "WhiteNoiseTests",
     "canonical_variables",
     "correlation_density",

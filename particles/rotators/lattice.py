@@ -32,6 +32,7 @@ from .member_sampler import Keys, MemberSampler, SampledRotators
 from .region import LatticeRegion
 from .resolved_functions import resolved
 from .step_size import FastestRates, RotatorStep, action_scale, dissipation_rate, largest_modulus
+from .watching.kernels import watched_stepper
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -81,6 +82,7 @@ class RotatorLattice(SampledRotators[RotatorStep], Described):
     compiled_frequency: Callable[[float], float] = field(init=False, repr=False)
     compiled_coupling: Callable[[float], float] = field(init=False, repr=False)
     weak_order: ClassVar[int] = 2
+    HALVED: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if (self.shape is None) == (self.sites is None):
@@ -125,6 +127,11 @@ class RotatorLattice(SampledRotators[RotatorStep], Described):
         """Number N of sites."""
         return self.region.size
 
+    @property
+    def heated(self) -> tuple[LatticeRegion, NDArray[np.float64]]:
+        """See `SampledRotators`."""
+        return self.region, self.temperature
+
     @cached_property
     def defects(self) -> NDArray[np.bool_]:
         """The sites C_D whose spin breaks the alternation (N,): in each connected part the fewer of two choices."""
@@ -161,7 +168,12 @@ class RotatorLattice(SampledRotators[RotatorStep], Described):
         return rates.chosen_step(step)
 
     def _sampler(
-        self, start: NDArray[np.complex128], snapshots: NDArray[np.float64], keys: Keys, step: RotatorStep
+        self,
+        start: NDArray[np.complex128],
+        snapshots: NDArray[np.float64],
+        keys: Keys,
+        step: RotatorStep,
+        watched: bool,
     ) -> tuple[MemberSampler, float]:
         """Splitting into exact flows, see `kernels`."""
         between = step.between
@@ -169,14 +181,17 @@ class RotatorLattice(SampledRotators[RotatorStep], Described):
         g = self.dissipation.compiled(self.region)
         steps = hamiltonian_stepper(self.compiled_frequency, self.compiled_coupling)
         advance = lattice_stepper(steps, thermostat_stepper(g.kernel, g.radial))
+        run = watched_stepper(advance) if watched else advance
         ends = np.cumsum([0] + [len(bonds) for bonds in self.region.colours])
         hamiltonian = self.spins, self.region.coloured_bonds, ends, self.epsilon**self.coupling_exponent
         purpose = np.uint64(Purpose.ROTATORS)
 
-        def advanced(x: np.ndarray, y: np.ndarray, k: int, first: int, some: int, noise_step: int, member: int) -> None:
+        def advanced(
+            x: np.ndarray, y: np.ndarray, k: int, first: int, some: int, noise_step: int, member: int, *watching: Any
+        ) -> None:
             heat = self.temperature, member, purpose, *keys, g.int_params, g.float_params
             count, h = int(blocks[k]), spans[k] / (blocks[k] * between)
-            advance(x, y, first, some, count, between, h, self.epsilon, hamiltonian, noise_step, heat)
+            run(x, y, first, some, *watching, count, between, h, self.epsilon, hamiltonian, noise_step, heat)
 
         noises = np.where(blocks > 0, blocks + 1, 0)
         sampler = MemberSampler(
