@@ -31,6 +31,7 @@ KINDS = {
     "FirstPassages": "particles",
     "RotatorEnsemble": "particles",
     "WatchedRotators": "particles",
+    "StationarySample": "particles",
     "EffectiveTensor": "cells",
     "EffectiveCoefficients": "cells",
     "Density": "pdes",
@@ -55,8 +56,9 @@ def load(path: str | os.PathLike[str], **context: Any) -> Any:
         context: what the `load` of that class asks for besides, such as `potential=` for EffectiveCoefficients.
 
     Returns:
-        An Ensemble, Paths, FirstPassages, RotatorEnsemble, WatchedRotators, EffectiveTensor, EffectiveCoefficients,
-        Density, DensityEvolution, MeshDensity, MeshDensityEvolution, MeshField, BilliardSolution or FiniteSizeSolution.
+        An Ensemble, Paths, FirstPassages, RotatorEnsemble, WatchedRotators, StationarySample, EffectiveTensor,
+        EffectiveCoefficients, Density, DensityEvolution, MeshDensity, MeshDensityEvolution, MeshField,
+        BilliardSolution or FiniteSizeSolution.
 
     Raises:
         FileNotFoundError: there is no such file.
