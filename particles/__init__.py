@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     )
     from .rotators.assumptions import Assumption
     from .rotators.canonical_variables import canonical_variables
+    from .rotators.coupled.coupled_ensemble import CoupledEnsemble
+    from .rotators.coupled.coupled_rotators import CoupledRotators
     from .rotators.dissipations.dissipation import (
         DiagonalDissipation,
         DirectedDissipation,
@@ -44,6 +46,8 @@ __all__ = [
     "STOCHASTIC_HEUN",
     "Assumption",
     "AssumptionWarning",
+    "CoupledEnsemble",
+    "CoupledRotators",
     "CustomDissipation",
     "DiagonalDissipation",
     "DirectedDissipation",

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from .rotators.density import ActionDensity
     from .rotators.density_evolution import EvolvedActions
     from .rotators.effective_plane import EffectivePlane
+    from .rotators.finite_epsilon.law import EpsilonExpansion, RotatorMoments
+    from .rotators.finite_epsilon.rotator_fokker_planck import RotatorFokkerPlanck
     from .rotators.transport_fokker_planck import TransportFokkerPlanck
     from .time.chebyshev import RungeKuttaChebyshev
     from .time.resolvents import IMPLICIT_EULER, RESOLVENT2, RESOLVENT3, RESOLVENT4, ResolventScheme
@@ -60,6 +62,7 @@ __all__ = [
     "EffectiveFokkerPlanck",
     "EffectivePlane",
     "EnergyForm",
+    "EpsilonExpansion",
     "Evolved",
     "EvolvedActions",
     "FiniteSizeEquations",
@@ -76,6 +79,8 @@ __all__ = [
     "PicardIteration",
     "ResolventScheme",
     "Rosenbrock",
+    "RotatorFokkerPlanck",
+    "RotatorMoments",
     "RungeKuttaChebyshev",
     "ScalarField",
     "ScharfetterGummel",

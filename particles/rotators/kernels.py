@@ -100,16 +100,24 @@ def _shrink(p, square, time):  # type: ignore[no-untyped-def]
     return (1.0 + (p - 2) * square ** (0.5 * (p - 2)) * time) ** (-1.0 / (p - 2))
 
 
+@njit(**COMPILED)
+def site_noise(z, w, noise_step, j, heat, uniform, exponent):  # type: ignore[no-untyped-def]
+    """Fill z and w (LANES,) with the standard normal noise of a site; `heat` as at the head of this file."""
+    fill_site(z, w, noise_step, j, heat[1], heat[2], heat[3], heat[4], uniform, exponent)
+
+
 @lru_cache(maxsize=64)
-def thermostat_stepper(dissipation: Callable[..., Any], p: int) -> Callable[..., Any]:
+def thermostat_stepper(
+    dissipation: Callable[..., Any], p: int, noise: Callable[..., Any] = site_noise
+) -> Callable[..., Any]:
     """apply(x, y, d, noise_step, heat): H(d) with the noise of this number; `heat` as at the head of this file.
 
-    dissipation: the kernel of g; p: its power where it is radial, else 0.
+    dissipation: the kernel of g; p: its power where it is radial, else 0; noise: see `site_noise`.
     """
 
     @njit(**COMPILED)
     def apply(x, y, d, noise_step, heat):  # type: ignore[no-untyped-def]
-        temperature, member, purpose, k0, k1, int_params, float_params = heat
+        temperature, int_params, float_params = heat[0], heat[5], heat[6]
         sites = x.shape[0]
         z, w, uniform, exponent = np.empty(LANES), np.empty(LANES), np.empty(LANES), np.empty(LANES)
         # p is a constant when this is compiled, and the branches that it does not take are left out
@@ -119,7 +127,7 @@ def thermostat_stepper(dissipation: Callable[..., Any], p: int) -> Callable[...,
             dissipation(x, y, dx, dy, int_params, float_params)
             ahead_x, ahead_y = np.empty((2, sites, LANES))
             for j in range(sites):
-                fill_site(z, w, noise_step, j, member, purpose, k0, k1, uniform, exponent)
+                noise(z, w, noise_step, j, heat, uniform, exponent)
                 s = math.sqrt(temperature[j] * d)
                 for n in range(LANES):
                     x[j, n] += s * z[n]
@@ -134,7 +142,7 @@ def thermostat_stepper(dissipation: Callable[..., Any], p: int) -> Callable[...,
             return
         keep = math.exp(-d)
         for j in range(sites):
-            fill_site(z, w, noise_step, j, member, purpose, k0, k1, uniform, exponent)
+            noise(z, w, noise_step, j, heat, uniform, exponent)
             a, b = x[j], y[j]
             if p == 2:
                 # an Ornstein-Uhlenbeck process, exact in law

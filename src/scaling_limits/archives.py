@@ -30,6 +30,7 @@ KINDS = {
     "Paths": "particles",
     "FirstPassages": "particles",
     "RotatorEnsemble": "particles",
+    "CoupledEnsemble": "particles",
     "EffectiveTensor": "cells",
     "EffectiveCoefficients": "cells",
     "Density": "pdes",
@@ -54,8 +55,8 @@ def load(path: str | os.PathLike[str], **context: Any) -> Any:
         context: what the `load` of that class asks for besides, such as `potential=` for EffectiveCoefficients.
 
     Returns:
-        An Ensemble, Paths, FirstPassages, RotatorEnsemble, EffectiveTensor, EffectiveCoefficients, Density,
-        DensityEvolution, MeshDensity, MeshDensityEvolution, MeshField, BilliardSolution or FiniteSizeSolution.
+        An Ensemble, Paths, FirstPassages, RotatorEnsemble, CoupledEnsemble, EffectiveTensor, EffectiveCoefficients,
+        Density, DensityEvolution, MeshDensity, MeshDensityEvolution, MeshField, BilliardSolution or FiniteSizeSolution.
 
     Raises:
         FileNotFoundError: there is no such file.
