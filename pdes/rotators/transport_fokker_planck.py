@@ -96,7 +96,9 @@ class TransportFokkerPlanck(Described):
         # refuses arguments before any work
         _ = self._checked
         if self.comm.rank == 0:
-            warn_of_bad_sites(self.lattice.good_sites, "the density of the transport equation")
+            lattice = self.lattice
+            separates = lattice.dissipation.separates(lattice.region)
+            warn_of_bad_sites(lattice.good_sites, "the density of the transport equation", separates=separates)
 
     @cached_property
     def _checked(self) -> tuple[tuple[int, ...], int, np.ndarray, bool]:
