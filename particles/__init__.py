@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     )
     from .rotators.assumptions import Assumption
     from .rotators.canonical_variables import canonical_variables
+    from .rotators.currents.entropy import EntropyProduction
+    from .rotators.currents.means import MeanCurrents
+    from .rotators.currents.splitting import ActionCurrents, action_currents
     from .rotators.dissipations.dissipation import (
         DiagonalDissipation,
         DirectedDissipation,
@@ -42,6 +45,7 @@ else:
 __all__ = [
     "LEIMKUHLER_MATTHEWS",
     "STOCHASTIC_HEUN",
+    "ActionCurrents",
     "Assumption",
     "AssumptionWarning",
     "CustomDissipation",
@@ -50,6 +54,7 @@ __all__ = [
     "Dissipation",
     "EffectiveLangevin",
     "Ensemble",
+    "EntropyProduction",
     "FirstPassages",
     "InvalidArgument",
     "Langevin",
@@ -57,6 +62,7 @@ __all__ = [
     "LatticeRegion",
     "LinearDissipation",
     "LongRun",
+    "MeanCurrents",
     "MultiscalePotential",
     "Paths",
     "PeriodicGrid",
@@ -69,6 +75,7 @@ __all__ = [
     "Unresolved",
     "Unstable",
     "WhiteNoiseTests",
+    "action_currents",
     "canonical_variables",
     "correlation_density",
     "correlation_p_value",

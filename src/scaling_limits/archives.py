@@ -30,6 +30,8 @@ KINDS = {
     "Paths": "particles",
     "FirstPassages": "particles",
     "RotatorEnsemble": "particles",
+    "MeanCurrents": "particles",
+    "EntropyProduction": "particles",
     "EffectiveTensor": "cells",
     "EffectiveCoefficients": "cells",
     "Density": "pdes",
@@ -54,8 +56,9 @@ def load(path: str | os.PathLike[str], **context: Any) -> Any:
         context: what the `load` of that class asks for besides, such as `potential=` for EffectiveCoefficients.
 
     Returns:
-        An Ensemble, Paths, FirstPassages, RotatorEnsemble, EffectiveTensor, EffectiveCoefficients, Density,
-        DensityEvolution, MeshDensity, MeshDensityEvolution, MeshField, BilliardSolution or FiniteSizeSolution.
+        An Ensemble, Paths, FirstPassages, RotatorEnsemble, MeanCurrents, EntropyProduction, EffectiveTensor,
+        EffectiveCoefficients, Density, DensityEvolution, MeshDensity, MeshDensityEvolution, MeshField,
+        BilliardSolution or FiniteSizeSolution.
 
     Raises:
         FileNotFoundError: there is no such file.
