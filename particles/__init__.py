@@ -25,7 +25,10 @@ if TYPE_CHECKING:
     )
     from .rotators.assumptions import Assumption
     from .rotators.canonical_variables import canonical_variables
+    from .rotators.currents.conductivity import Conductivity
+    from .rotators.currents.differences import conductivity_by_difference
     from .rotators.currents.entropy import EntropyProduction
+    from .rotators.currents.green_kubo import conductivity_by_green_kubo
     from .rotators.currents.means import MeanCurrents
     from .rotators.currents.splitting import ActionCurrents, action_currents
     from .rotators.dissipations.dissipation import (
@@ -48,6 +51,7 @@ __all__ = [
     "ActionCurrents",
     "Assumption",
     "AssumptionWarning",
+    "Conductivity",
     "CustomDissipation",
     "DiagonalDissipation",
     "DirectedDissipation",
@@ -77,6 +81,8 @@ __all__ = [
     "WhiteNoiseTests",
     "action_currents",
     "canonical_variables",
+    "conductivity_by_difference",
+    "conductivity_by_green_kubo",
     "correlation_density",
     "correlation_p_value",
     "diagnostics",

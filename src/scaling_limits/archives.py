@@ -31,6 +31,7 @@ KINDS = {
     "FirstPassages": "particles",
     "RotatorEnsemble": "particles",
     "MeanCurrents": "particles",
+    "Conductivity": "particles",
     "EntropyProduction": "particles",
     "EffectiveTensor": "cells",
     "EffectiveCoefficients": "cells",
@@ -56,8 +57,8 @@ def load(path: str | os.PathLike[str], **context: Any) -> Any:
         context: what the `load` of that class asks for besides, such as `potential=` for EffectiveCoefficients.
 
     Returns:
-        An Ensemble, Paths, FirstPassages, RotatorEnsemble, MeanCurrents, EntropyProduction, EffectiveTensor,
-        EffectiveCoefficients, Density, DensityEvolution, MeshDensity, MeshDensityEvolution, MeshField,
+        An Ensemble, Paths, FirstPassages, RotatorEnsemble, MeanCurrents, Conductivity, EntropyProduction,
+        EffectiveTensor, EffectiveCoefficients, Density, DensityEvolution, MeshDensity, MeshDensityEvolution, MeshField,
         BilliardSolution or FiniteSizeSolution.
 
     Raises:

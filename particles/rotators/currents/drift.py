@@ -10,8 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..dissipations.dissipation import Dissipation
+from ..dissipations.general import PolynomialDissipation
 from ..lattice import RotatorLattice
 from ..region import LatticeRegion
+from .action_polynomials import ActionPolynomial
 
 CHUNK = 2**18  # actions at a time
 SMALLEST = 1e-30  # an action against T^(2/p): below it rates are taken at it
@@ -77,13 +79,15 @@ class ActionDrift:
                 result[:, sites] += weight * self(moved)[:, sites]
         return result / (12.0 * STEP * some)
 
-    def derivative(self, actions: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
-        """sum_k a_k I_k d R_j/d I_k (P, N), along logarithms of actions (P, N) with weights a (N,), by four points."""
-        step = STEP / max(float(np.abs(weights).max()), 1e-300)
-        parts = [self(actions * np.exp(side * step * weights)) for side in (1, -1, 2, -2)]
-        return np.asarray((8.0 * (parts[0] - parts[1]) - (parts[2] - parts[3])) / (12.0 * step))
+    @cached_property
+    def _polynomial(self) -> ActionPolynomial | None:
+        if isinstance(self.lattice.dissipation, PolynomialDissipation):
+            return ActionPolynomial.of(self.lattice.dissipation, self.lattice.region)
+        return None
 
     def _values(self, actions: NDArray[np.float64]) -> NDArray[np.float64]:
+        if self._polynomial is not None:
+            return self._polynomial(actions)
         modulus = np.sqrt(2.0 * actions)
         return np.asarray((self.averaged.at(self.lattice.region, modulus + 0j) * modulus).real)
 

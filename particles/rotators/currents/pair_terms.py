@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from ..dissipations.general import PolynomialDissipation
 from ..region import LatticeRegion
+from .action_polynomials import ActionPolynomial
 from .bond_terms import PairTerm
 from .drift import ActionDrift
 
@@ -42,22 +43,13 @@ def random_actions(drift: ActionDrift, number: int) -> NDArray[np.float64]:
 
 
 def polynomial_terms(dissipation: PolynomialDissipation, region: LatticeRegion) -> PairTerms:
-    """Those of the resonant monomials: c u_j |u_j|^2m |u_k|^2n gives Re c 2^(1+m+n) I_j^(1+m) I_k^n.
-
-    Monomials of three actions or more are no exchange of two sites, and are left out.
-    """
-    averaged, terms = dissipation.averaged(region), []
-    for j in range(region.size):
-        for monomial in averaged.monomials[j if len(averaged.monomials) > 1 else 0]:
-            powers = {offset: ab for offset, ab in monomial.factors if any(offset)}
-            if len(powers) != 1:
-                continue
-            ((offset, (n, _)),) = powers.items()
-            own = dict(monomial.factors).get(next(o for o, _ in monomial.factors if not any(o)), (1, 0))[0]
-            k = int(region.shifted((*offset, 0, 0)[: region.dim])[j])
-            if k >= 0:
-                c = monomial.coefficient.real * 2.0 ** (own + n)
-                terms.append(PairTerm(j, k, (float(own), float(n)), c))
+    """Those of the resonant monomials. Monomials of three actions or more are no exchange of two sites, and left out."""
+    terms = [
+        PairTerm(int(j), int(k), (float(term.own), float(term.others[0][1])), float(c))
+        for term in ActionPolynomial.of(dissipation, region).terms
+        if len(term.others) == 1
+        for j, k, c in zip(term.sites, term.others[0][0], term.coefficients)
+    ]
     return PairTerms(tuple(terms), 0.0)
 
 
