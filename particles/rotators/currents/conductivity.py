@@ -29,7 +29,7 @@ LARGEST_ACTION = 1e12  # of a uniform state, against T^(2/p)
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Conductivity(Saved, Described):
-    """chi_b = d E J_b/d delta at delta = 0 with temperatures T + delta h, and the conductivity
+    """How mean flows answer to the temperatures: chi_b = d E J_b/d delta at T + delta h, and the conductivity.
 
         kappa = sum_b chi_b (h_j - h_k) / sum_b (h_j - h_k)^2,    b = (j, k),
 

@@ -1,14 +1,15 @@
 """Conductivity by time integrals of correlations in the stationary state (Green and Kubo).
 
-Temperatures T + delta h change drift and noise, L_1 = sum_j h_j d_j I_j d_j. This is symmetric with respect to dI, so that
+Temperatures T + delta h change drift and noise, L_1 = sum_j h_j d_j I_j d_j. This is symmetric with respect to dI, so
+that
 
     d E A/d delta = int_0^inf E A(tau) X(0) d tau,    X = sum_j h_j d_j(I_j d_j pi)/pi.
 
 Where all temperatures are T and the forces F_j = R_j/I_j have a potential, d_j log pi = F_j/T, and
 X = sum_j h_j (R_j^2/(T I_j) + d_j R_j)/T: what the thermostats take up, with weights h_j/T^2 ("score").
 
-Else pi is not known, and X is replaced by what the noise did ("noise"). y_j = I_j/(1 + delta a_j), a_j = h_j/T_j, has the
-noise of T and the drift R_j(I)/(1 + delta a_j), so that the laws of paths have densities (Girsanov). With
+Else pi is not known, and X is replaced by what the noise did ("noise"). y_j = I_j/(1 + delta a_j), a_j = h_j/T_j, has
+the noise of T and the drift R_j(I)/(1 + delta a_j), so that the laws of paths have densities (Girsanov). With
 D = sum_k a_k I_k d_k and c_j = D(R_j/I_j), the change of the drift of w_j = v_j/(1 + delta a_j)^(1/2) is c_j v_j/2, and
 
     d E A/d delta = E D A + lim E A(tau) S(tau),    dS = sum_j c_j Re(conj(v_j) (dv_j - K_j d tau))/(2 T_j)   (Ito).
@@ -197,11 +198,14 @@ def _result(weights: Weights, parts: list[NDArray[np.float64]], spacing: float) 
     early = int(PLATEAU * WINDOWS)
     (left,), (left_error,) = mean_and_error((kappa[:, -1] - kappa[:, early])[:, None])
     if abs(left) > 6 * left_error:
-        message = f"the integral still changes by {left:.2g} +- {left_error:.1g} in its last quarter; give a longer window"
+        message = (
+            f"the integral still changes by {left:.2g} +- {left_error:.1g} in its last quarter; give a longer window"
+        )
         warn(message, Unresolved)
     systematic = float(np.hypot(step, left))
     integral, integral_error = mean_and_error(kappa)
+    windows = np.asarray(spacing * _widths(), dtype=np.float64)
     return Conductivity(
         float(value), float(np.hypot(error, systematic)), response, response_error, weights.profile, bonds,
-        "score" if weights.score else "noise", systematic, spacing * _widths(), integral, integral_error,
+        "score" if weights.score else "noise", systematic, windows, integral, integral_error,
     )  # fmt: skip

@@ -43,7 +43,7 @@ def random_actions(drift: ActionDrift, number: int) -> NDArray[np.float64]:
 
 
 def polynomial_terms(dissipation: PolynomialDissipation, region: LatticeRegion) -> PairTerms:
-    """Those of the resonant monomials. Monomials of three actions or more are no exchange of two sites, and left out."""
+    """Those of the resonant monomials; of three actions or more they are no exchange of two sites, and left out."""
     terms = [
         PairTerm(int(j), int(k), (float(term.own), float(term.others[0][1])), float(c))
         for term in ActionPolynomial.of(dissipation, region).terms

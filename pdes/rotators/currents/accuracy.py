@@ -29,6 +29,6 @@ def with_error(
     instance("equation", equation, TransportFokkerPlanck)
     fine = values(equation, equation.stationary())
     box = np.array(equation.space.upper)
-    fewer = replace(equation, upper=box, cells=tuple(max(2, round(PART * n)) for n in equation.cells))  # type: ignore[union-attr]
+    fewer = replace(equation, upper=box, cells=tuple(max(2, round(PART * n)) for n in equation.cells))
     coarse = values(fewer, fewer.discretisation.density)
     return fine, np.maximum(np.abs(fine - coarse), ROUNDING * np.abs(fine))

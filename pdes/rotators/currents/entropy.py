@@ -1,8 +1,8 @@
 """The production of entropy from the stationary density of up to three actions.
 
-sigma = sum_j int j_j^2/(T_j I_j p) dI with the currents j_j = R_j p - T_j I_j d_j p, which are, with p = w u,
-j_j = w I_j ((r_j - T_j s_j) u - T_j d_j u): a sum of squares, 0 where all of them are. It is sum_j q_j/T_j as well, with
-q_j = E(R_j^2/I_j + T_j d_j R_j), which needs no derivatives of the density.
+sigma = sum_j int j_j^2/(T_j I_j p) dI, with currents j_j = R_j p - T_j I_j d_j p, which are, with p = w u,
+j_j = w I_j ((r_j - T_j s_j) u - T_j d_j u): a sum of squares, 0 where all of them are. It is sum_j q_j/T_j as well,
+with q_j = E(R_j^2/I_j + T_j d_j R_j), which needs no derivatives of the density.
 """
 
 from __future__ import annotations
