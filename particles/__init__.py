@@ -27,6 +27,12 @@ if TYPE_CHECKING:
     from .rotators.canonical_variables import canonical_variables
     from .rotators.coupled.coupled_ensemble import CoupledEnsemble
     from .rotators.coupled.coupled_rotators import CoupledRotators
+    from .rotators.currents.conductivity import Conductivity
+    from .rotators.currents.differences import conductivity_by_difference
+    from .rotators.currents.entropy import EntropyProduction
+    from .rotators.currents.green_kubo import conductivity_by_green_kubo
+    from .rotators.currents.means import MeanCurrents
+    from .rotators.currents.splitting import ActionCurrents, action_currents
     from .rotators.dissipations.dissipation import (
         DiagonalDissipation,
         DirectedDissipation,
@@ -44,8 +50,10 @@ else:
 __all__ = [
     "LEIMKUHLER_MATTHEWS",
     "STOCHASTIC_HEUN",
+    "ActionCurrents",
     "Assumption",
     "AssumptionWarning",
+    "Conductivity",
     "CoupledEnsemble",
     "CoupledRotators",
     "CustomDissipation",
@@ -54,6 +62,7 @@ __all__ = [
     "Dissipation",
     "EffectiveLangevin",
     "Ensemble",
+    "EntropyProduction",
     "FirstPassages",
     "InvalidArgument",
     "Langevin",
@@ -61,6 +70,7 @@ __all__ = [
     "LatticeRegion",
     "LinearDissipation",
     "LongRun",
+    "MeanCurrents",
     "MultiscalePotential",
     "Paths",
     "PeriodicGrid",
@@ -73,7 +83,10 @@ __all__ = [
     "Unresolved",
     "Unstable",
     "WhiteNoiseTests",
+    "action_currents",
     "canonical_variables",
+    "conductivity_by_difference",
+    "conductivity_by_green_kubo",
     "correlation_density",
     "correlation_p_value",
     "diagnostics",

@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from .pinned_balls.picard import PicardIteration, picard_iteration
     from .pinned_balls.solution import BilliardSolution
     from .rotators.coupled import TransportForms
+    from .rotators.currents.entropy import density_entropy_production
+    from .rotators.currents.means import density_currents
+    from .rotators.currents.response import density_conductivity
     from .rotators.density import ActionDensity
     from .rotators.density_evolution import EvolvedActions
     from .rotators.effective_plane import EffectivePlane
@@ -90,6 +93,9 @@ __all__ = [
     "VarianceForm",
     "compare",
     "constancy_gap",
+    "density_conductivity",
+    "density_currents",
+    "density_entropy_production",
     "linear_wave",
     "ordering_time",
     "picard_iteration",

@@ -31,6 +31,9 @@ KINDS = {
     "FirstPassages": "particles",
     "RotatorEnsemble": "particles",
     "CoupledEnsemble": "particles",
+    "MeanCurrents": "particles",
+    "Conductivity": "particles",
+    "EntropyProduction": "particles",
     "EffectiveTensor": "cells",
     "EffectiveCoefficients": "cells",
     "Density": "pdes",
@@ -55,8 +58,9 @@ def load(path: str | os.PathLike[str], **context: Any) -> Any:
         context: what the `load` of that class asks for besides, such as `potential=` for EffectiveCoefficients.
 
     Returns:
-        An Ensemble, Paths, FirstPassages, RotatorEnsemble, CoupledEnsemble, EffectiveTensor, EffectiveCoefficients,
-        Density, DensityEvolution, MeshDensity, MeshDensityEvolution, MeshField, BilliardSolution or FiniteSizeSolution.
+        An Ensemble, Paths, FirstPassages, RotatorEnsemble, CoupledEnsemble, MeanCurrents, Conductivity,
+        EntropyProduction, EffectiveTensor, EffectiveCoefficients, Density, DensityEvolution, MeshDensity,
+        MeshDensityEvolution, MeshField, BilliardSolution or FiniteSizeSolution.
 
     Raises:
         FileNotFoundError: there is no such file.

@@ -60,14 +60,15 @@ class _Pair(SampledRotators[PairStep]):
         lattice, between = self.lattice, step.between
         spans, blocks = even_steps(snapshots / lattice.epsilon, step.h * between)
         g, k = lattice.dissipation.compiled(lattice.region), step.slow.averaged.compiled(lattice.region)
-        steps = steps_of_first(hamiltonian_stepper(lattice.compiled_frequency, lattice.compiled_coupling))
+        steps = steps_of_first(hamiltonian_stepper(lattice.frequencies.functions, lattice.compiled_coupling))
         thermostats = thermostats_of_both(
             thermostat_stepper(g.kernel, g.radial), thermostat_stepper(k.kernel, k.radial, turned_noise)
         )
         advance = lattice_stepper(steps, thermostats)
         ends = np.cumsum([0] + [len(bonds) for bonds in lattice.region.colours])
         strength = lattice.epsilon**lattice.coupling_exponent
-        hamiltonian = lattice.spins, lattice.region.coloured_bonds, ends, strength
+        turning = lattice.frequencies.turning(lattice.spins)
+        hamiltonian = turning, lattice.region.coloured_bonds, ends, strength
         parameters = g.int_params, g.float_params, k.int_params, k.float_params
         purpose = np.uint64(Purpose.ROTATORS)
 

@@ -33,12 +33,12 @@ def turned_noise(z, w, noise_step, j, heat, uniform, exponent):  # type: ignore[
 
 @lru_cache(maxsize=64)
 def steps_of_first(steps: Callable[..., Any]) -> Callable[..., Any]:
-    """The Hamiltonian steps, of u alone; arguments as of `hamiltonian_stepper`."""
+    """The Hamiltonian steps, of u alone, the first half of the rows; arguments as of `hamiltonian_stepper`."""
 
     @njit(**COMPILED)
-    def first(x, y, spins, pairs, ends, strength, h, count, begin, end):  # type: ignore[no-untyped-def]
-        sites = spins.shape[0]
-        steps(x[:sites], y[:sites], spins, pairs, ends, strength, h, count, begin, end)
+    def first(x, y, turning, pairs, ends, strength, h, count, begin, end):  # type: ignore[no-untyped-def]
+        sites = x.shape[0] // 2
+        steps(x[:sites], y[:sites], turning, pairs, ends, strength, h, count, begin, end)
 
     return first
 

@@ -75,14 +75,15 @@ class PolynomialParts:
             InvalidArgument: f, G' or g is no polynomial, or g changes otherwise than u when all angles turn.
         """
         widest = WIDEST * float(lattice.temperature.max()) ** (2.0 / lattice.dissipation.power)
-        f = polynomial_of("frequency", lattice.compiled_frequency, widest)
+        kinds = lattice.frequencies
+        every = [polynomial_of("frequency", function, widest) for function in kinds.functions]
         monomials = placed_monomials(lattice.dissipation, lattice.region)
         if any(sum(-1 if bar else 1 for _, bar in factors) != 1 for _, _, factors in monomials):
             raise InvalidArgument(
                 "dissipation", "must turn as u does when all angles turn together, for a law without samples"
             )
         return cls(
-            tuple(s * f for s in lattice.spins), polynomial_of("coupling", lattice.compiled_coupling, 4 * widest),
+            tuple(s * every[kind] for s, kind in zip(lattice.spins, kinds.number)), polynomial_of("coupling", lattice.compiled_coupling, 4 * widest),
             monomials,
         )  # fmt: skip
 

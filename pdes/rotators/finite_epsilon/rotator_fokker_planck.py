@@ -51,9 +51,9 @@ class RotatorFokkerPlanck(Described):
 
     for all complex Hermite polynomials h of the amplitudes up to a degree that is raised until moments stay: a
     reference without noise for samples at the same epsilon, and the expansion in epsilon. f, G' and g are polynomials
-    in u and conj(u). Two rotators come out to 1e-10 in seconds, where temperatures differ by less than ten times; three to
-    1e-5 in a minute, since those at the ends turn in the same direction and are close to resonance where their
-    actions are the same. Every rank computes the same.
+    in u and conj(u). Two rotators come out to 1e-10 in seconds, where temperatures differ by less than ten times;
+    three to 1e-5 in a minute, since those at the ends turn in the same direction and are close to resonance where
+    their actions are the same. Every rank computes the same.
 
     Args:
         lattice: one to three rotators.
