@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import KW_ONLY, dataclass, field
+from dataclasses import KW_ONLY, dataclass, field, replace
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -217,7 +217,9 @@ class RotatorLattice(SampledRotators[RotatorStep], Described):
             bond=strength * bond * max(map(len, self.region.neighbours)),
             heat=self.epsilon * dissipation_rate(self.dissipation, self.region, scale),
         )
-        return rates.chosen_step(step)
+        chosen = rates.chosen_step(step)
+        # what turns with angles acts in every step: in kicks that are turns apart it would be in resonance with them
+        return replace(chosen, between=1) if self.dissipation.turns(self.region) else chosen
 
     def _sampler(
         self, start: NDArray[np.complex128], snapshots: NDArray[np.float64], keys: Keys, step: RotatorStep

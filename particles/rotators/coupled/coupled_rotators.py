@@ -24,6 +24,11 @@ if TYPE_CHECKING:
     from mpi4py import MPI
 
 
+# Steps in units of those of a lattice: at epsilon = 0.2 whole ones change the correction by 2.4 %, five standard errors of
+# 16 384 members, halves and quarters by less than one
+SHORTER = 0.5
+
+
 @dataclass(frozen=True)
 class PairStep(RotatorStep):
     """A step of the lattice, and that of the limit, which takes the thermostats of the lattice."""
@@ -48,8 +53,10 @@ class _Pair(SampledRotators[PairStep]):
         return self.lattice.identity()
 
     def _chosen(self, start: NDArray[np.complex128], step: float | None) -> PairStep:
-        """The lattice's, with thermostats as often as the limit needs them."""
+        """The lattice's, or half of it, with thermostats as often as the limit needs them."""
         fast, slow = self.lattice._chosen(start, step), self.limit._chosen(start, None)
+        if step is None:
+            fast = self.lattice._chosen(start, SHORTER * fast.h)
         h = min(fast.h, slow.h / self.lattice.epsilon)
         between = max(1, min(fast.between, int(slow.h / (self.lattice.epsilon * h))))
         return PairStep(h, max(fast.scale, slow.scale), between, slow)
@@ -135,7 +142,9 @@ class CoupledRotators(Described):
             times: snapshots tau (T,), not negative, not decreasing.
             runs: number of independent members R.
             seed: of the random numbers.
-            step: largest step h of the fast time t; None has it chosen, as for a lattice.
+            step: largest step h of the fast time t; None takes half of what a lattice takes. Its error is not in the
+                standard errors: it was 2.4 % of the correction with whole steps at epsilon = 0.2, falls like its square,
+                and is seen by halving `both.step`.
             paths: another name of `runs`.
             workers: threads; None takes the cores that this process may use.
             progress: show a progress bar on rank 0.

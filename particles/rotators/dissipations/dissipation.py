@@ -58,6 +58,10 @@ class Dissipation(ABC):
             return np.empty(0, dtype=np.int64)
         return np.sort(np.append(region.neighbours[site], site))
 
+    def turns(self, region: LatticeRegion) -> bool:
+        """Whether exp(-i theta_j) g_j depends on angles: such parts interfere with the coupling, which turns with them."""
+        return any(self.dependencies(region, j).size for j in range(region.size))
+
     def separates(self, region: LatticeRegion) -> bool:
         """Whether R_j(I) is known to depend on I_j only."""
         return False
@@ -174,6 +178,10 @@ class LinearDissipation(Dissipation):
         for j, k, b in zip(rows, columns, values):
             result[..., j] += b * u[..., k]
         return result
+
+    def turns(self, region: LatticeRegion) -> bool:
+        """Where sites are coupled."""
+        return bool(np.any(self.entries(region)[2]))
 
     def compiled(self, region: LatticeRegion) -> CompiledDissipation:
         """See `Dissipation.compiled`."""

@@ -127,6 +127,10 @@ class PolynomialDissipation(Dissipation):
             sites -= {site}
         return np.array(sorted(sites), dtype=np.int64)
 
+    def turns(self, region: LatticeRegion) -> bool:
+        """Whether there are monomials that are not resonant."""
+        return not all(m.resonant for one in self.monomials for m in one)
+
     def separates(self, region: LatticeRegion) -> bool:
         """Whether the resonant monomials have the site's own amplitude only."""
         return all(k == j for j, _, factors in self.averaged(region).placed(region) for k, _ in factors)

@@ -82,10 +82,8 @@ class PolynomialParts:
             raise InvalidArgument(
                 "dissipation", "must turn as u does when all angles turn together, for a law without samples"
             )
-        return cls(
-            tuple(s * every[kind] for s, kind in zip(lattice.spins, kinds.number)), polynomial_of("coupling", lattice.compiled_coupling, 4 * widest),
-            monomials,
-        )  # fmt: skip
+        frequency = tuple(s * every[kind] for s, kind in zip(lattice.spins, kinds.number))
+        return cls(frequency, polynomial_of("coupling", lattice.compiled_coupling, 4 * widest), monomials)
 
     @property
     def raises(self) -> int:

@@ -104,7 +104,7 @@ class RotatorFokkerPlanck(Described):
         Warns:
             Unresolved: as for `stationary`.
         """
-        if self.lattice.size != 2 or self.lattice.spins[0] * self.lattice.spins[1] > 0:
+        if self.lattice.size != 2 or self.lattice.resonant_sites.any():
             raise InvalidArgument("lattice", "must have two sites that turn in opposite directions for an expansion")
 
         def terms(space: ComplexHermite) -> EpsilonExpansion:
