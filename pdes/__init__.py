@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from .diffusions.density import Density
     from .diffusions.density_evolution import DensityEvolution, Evolved
     from .diffusions.effective_fokker_planck import EffectiveFokkerPlanck
+    from .diffusions.elements.modes import Modes
     from .diffusions.fokker_planck import FokkerPlanck
     from .diffusions.generator_forms import GeneratorForms
     from .diffusions.given_coefficients import GivenCoefficients
@@ -21,8 +22,13 @@ if TYPE_CHECKING:
     from .diffusions.on_a_mesh.density import MeshDensity
     from .diffusions.on_a_mesh.density_evolution import MeshDensityEvolution
     from .diffusions.on_a_mesh.elliptic.fields import MeshField
+    from .diffusions.on_a_mesh.elliptic.mesh_modes import MeshModes
     from .diffusions.scharfetter_gummel import ScharfetterGummel
     from .diffusions.scharfetter_gummel import ScharfetterGummel as EdgeScheme
+    from .diffusions.transitions.currents import VectorField
+    from .diffusions.transitions.first_passage import FirstPassage
+    from .diffusions.transitions.quasi_stationary import QuasiStationary
+    from .diffusions.transitions.transition import Transition
     from .pinned_balls.equations import BilliardEquations
     from .pinned_balls.exact_limits import Ordering, constancy_gap, linear_wave, ordering_time
     from .pinned_balls.finite_size import FiniteSizeEquations, FiniteSizeSolution
@@ -70,6 +76,7 @@ __all__ = [
     "EvolvedActions",
     "FiniteSizeEquations",
     "FiniteSizeSolution",
+    "FirstPassage",
     "FokkerPlanck",
     "GeneratorForms",
     "GivenCoefficients",
@@ -77,9 +84,12 @@ __all__ = [
     "MeshDensity",
     "MeshDensityEvolution",
     "MeshField",
+    "MeshModes",
+    "Modes",
     "NotConverged",
     "Ordering",
     "PicardIteration",
+    "QuasiStationary",
     "ResolventScheme",
     "Rosenbrock",
     "RotatorFokkerPlanck",
@@ -87,10 +97,12 @@ __all__ = [
     "RungeKuttaChebyshev",
     "ScalarField",
     "ScharfetterGummel",
+    "Transition",
     "TransportFokkerPlanck",
     "TransportForms",
     "Unresolved",
     "VarianceForm",
+    "VectorField",
     "compare",
     "constancy_gap",
     "density_conductivity",

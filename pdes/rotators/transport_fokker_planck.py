@@ -26,9 +26,9 @@ from .density_evolution import EvolvedActions
 from .discretisation import TransportDiscretisation
 from .evolution import TimeIntegration
 from .initial import density_on_grid, holding
-from .sizes import ChosenIfNone, box_of_coupled_sites, box_of_sites, cells_and_degree, checked_box, exponential_weights
+from .sizes import ChosenIfNone, box_of_coupled_sites, box_of_sites, cells_and_degree, checked_box
 from .space import ActionSpace
-from .weights import SingleSiteWeights
+from .weights import SingleSiteWeights, exponential_weights
 
 SIZES = ("upper", "cells", "degree")
 

@@ -59,7 +59,7 @@ class Dissipation(ABC):
         return np.sort(np.append(region.neighbours[site], site))
 
     def turns(self, region: LatticeRegion) -> bool:
-        """Whether exp(-i theta_j) g_j depends on angles: such parts interfere with the coupling, which turns with them."""
+        """Whether exp(-i theta_j) g_j depends on angles: such parts interfere with the coupling, which turns too."""
         return any(self.dependencies(region, j).size for j in range(region.size))
 
     def separates(self, region: LatticeRegion) -> bool:
