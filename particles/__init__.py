@@ -44,6 +44,8 @@ if TYPE_CHECKING:
     from .rotators.lattice import RotatorLattice
     from .rotators.region import LatticeRegion
     from .rotators.transport_process import TransportProcess
+    from .rotators.watching.watch import PathWatch
+    from .rotators.watching.watched import WatchedRotators
 else:
     __getattr__, __dir__ = lazy_names(__name__)
 
@@ -72,6 +74,7 @@ __all__ = [
     "LongRun",
     "MeanCurrents",
     "MultiscalePotential",
+    "PathWatch",
     "Paths",
     "PeriodicGrid",
     "PinnedBalls",
@@ -82,6 +85,7 @@ __all__ = [
     "TransportProcess",
     "Unresolved",
     "Unstable",
+    "WatchedRotators",
     "WhiteNoiseTests",
     "action_currents",
     "canonical_variables",

@@ -8,8 +8,9 @@ lattice at :math:`\varepsilon = 0.05` is. For two rotators with polynomial data 
 
 .. math:: E I_j = c_0 + c_1\sqrt\varepsilon + c_2\,\varepsilon + \dots
 
-For radial damping :math:`c_1 = 0`: the change is of order :math:`\varepsilon`. Damping that exchanges amplitudes between the
-sites turns with their angles, as the coupling does, and together they change means by order :math:`\sqrt\varepsilon`.
+For radial damping :math:`c_1 = 0`: the change is of order :math:`\varepsilon`. Damping that exchanges amplitudes
+between the sites turns with their angles, as the coupling does; together they change means by order
+:math:`\sqrt\varepsilon`.
 Samples of the lattice and of its limit with the same noise see both, with a hundred times fewer members than
 independent ones.
 """

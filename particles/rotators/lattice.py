@@ -34,6 +34,7 @@ from .step_size import FastestRates, RotatorStep, action_scale, dissipation_rate
 from .turning.frequencies import SiteFrequencies
 from .turning.frequency_assumption import frequency_assumption, signs
 from .turning.resonances import resonant_sites
+from .watching.kernels import watched_stepper
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -89,6 +90,7 @@ class RotatorLattice(SampledRotators[RotatorStep], Described):
     frequencies: SiteFrequencies = field(init=False, repr=False)
     compiled_coupling: Callable[[float], float] = field(init=False, repr=False)
     weak_order: ClassVar[int] = 2
+    HALVED: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if (self.shape is None) == (self.sites is None):
@@ -163,6 +165,11 @@ class RotatorLattice(SampledRotators[RotatorStep], Described):
         """
         return resonant_sites(self.region, np.sign(self.spins) * signs(self.frequencies, self._scales))
 
+    @property
+    def heated(self) -> tuple[LatticeRegion, NDArray[np.float64]]:
+        """See `SampledRotators`."""
+        return self.region, self.temperature
+
     @cached_property
     def defects(self) -> NDArray[np.bool_]:
         """The sites C_D that do not turn as they should (N,): `resonant_sites`, whose spin breaks the alternation, and
@@ -222,7 +229,12 @@ class RotatorLattice(SampledRotators[RotatorStep], Described):
         return replace(chosen, between=1) if self.dissipation.turns(self.region) else chosen
 
     def _sampler(
-        self, start: NDArray[np.complex128], snapshots: NDArray[np.float64], keys: Keys, step: RotatorStep
+        self,
+        start: NDArray[np.complex128],
+        snapshots: NDArray[np.float64],
+        keys: Keys,
+        step: RotatorStep,
+        watched: bool,
     ) -> tuple[MemberSampler, float]:
         """Splitting into exact flows, see `kernels`."""
         between = step.between
@@ -230,15 +242,18 @@ class RotatorLattice(SampledRotators[RotatorStep], Described):
         g = self.dissipation.compiled(self.region)
         steps = hamiltonian_stepper(self.frequencies.functions, self.compiled_coupling)
         advance = lattice_stepper(steps, thermostat_stepper(g.kernel, g.radial))
+        run = watched_stepper(advance) if watched else advance
         ends = np.cumsum([0] + [len(bonds) for bonds in self.region.colours])
         turning = self.frequencies.turning(self.spins)
         hamiltonian = turning, self.region.coloured_bonds, ends, self.epsilon**self.coupling_exponent
         purpose = np.uint64(Purpose.ROTATORS)
 
-        def advanced(x: np.ndarray, y: np.ndarray, k: int, first: int, some: int, noise_step: int, member: int) -> None:
+        def advanced(
+            x: np.ndarray, y: np.ndarray, k: int, first: int, some: int, noise_step: int, member: int, *watching: Any
+        ) -> None:
             heat = self.temperature, member, purpose, *keys, g.int_params, g.float_params
             count, h = int(blocks[k]), spans[k] / (blocks[k] * between)
-            advance(x, y, first, some, count, between, h, self.epsilon, hamiltonian, noise_step, heat)
+            run(x, y, first, some, *watching, count, between, h, self.epsilon, hamiltonian, noise_step, heat)
 
         noises = np.where(blocks > 0, blocks + 1, 0)
         sampler = MemberSampler(

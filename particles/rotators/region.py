@@ -211,6 +211,14 @@ class LatticeRegion:
                 return np.unique(part, return_inverse=True)[1]
             part = least
 
+    def distances(self) -> NDArray[np.int64]:
+        """|k - j| (N, N) of all pairs of sites, the shorter way around where a direction is periodic."""
+        total = np.zeros((self.size, self.size), dtype=np.int64)
+        for axis, period in enumerate(self.periods):
+            apart = np.abs(self.sites[:, None, axis] - self.sites[None, :, axis])
+            total += np.minimum(apart, period - apart) if period else apart
+        return total
+
     def within(self, centre: np.ndarray, radius: int) -> np.ndarray:
         """Whether each site is at a distance |k - j| of at most `radius` from some of the sites `centre` (N,).
 

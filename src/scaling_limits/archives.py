@@ -44,6 +44,7 @@ KINDS = {
     "MeanCurrents": "particles",
     "Conductivity": "particles",
     "EntropyProduction": "particles",
+    "WatchedRotators": "particles",
     "EffectiveTensor": "cells",
     "EffectiveCoefficients": "cells",
     "Density": "pdes",

@@ -15,6 +15,7 @@ from ...support import checks
 from ..kernels import hamiltonian_stepper, lattice_stepper, thermostat_stepper
 from ..lattice import RotatorLattice
 from ..member_sampler import Keys, MemberSampler, SampledRotators
+from ..region import LatticeRegion
 from ..step_size import RotatorStep
 from ..transport_process import SlowStep, TransportProcess
 from .coupled_ensemble import CoupledEnsemble
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
     from mpi4py import MPI
 
 
-# Steps in units of those of a lattice: at epsilon = 0.2 whole ones change the correction by 2.4 %, five standard errors of
-# 16 384 members, halves and quarters by less than one
+# Steps in units of those of a lattice: at epsilon = 0.2 whole ones change the correction by 2.4 %, five standard errors
+# of 16 384 members, halves and quarters by less than one
 SHORTER = 0.5
 
 
@@ -48,6 +49,11 @@ class _Pair(SampledRotators[PairStep]):
         """Number N of sites."""
         return self.lattice.size
 
+    @property
+    def heated(self) -> tuple[LatticeRegion, NDArray[np.float64]]:
+        """See `SampledRotators`."""
+        return self.lattice.heated
+
     def identity(self) -> str:
         """That of the lattice."""
         return self.lattice.identity()
@@ -62,7 +68,7 @@ class _Pair(SampledRotators[PairStep]):
         return PairStep(h, max(fast.scale, slow.scale), between, slow)
 
     def _sampler(
-        self, start: NDArray[np.complex128], snapshots: NDArray[np.float64], keys: Keys, step: PairStep
+        self, start: NDArray[np.complex128], snapshots: NDArray[np.float64], keys: Keys, step: PairStep, watched: bool
     ) -> tuple[MemberSampler, float]:
         lattice, between = self.lattice, step.between
         spans, blocks = even_steps(snapshots / lattice.epsilon, step.h * between)
@@ -143,8 +149,8 @@ class CoupledRotators(Described):
             runs: number of independent members R.
             seed: of the random numbers.
             step: largest step h of the fast time t; None takes half of what a lattice takes. Its error is not in the
-                standard errors: it was 2.4 % of the correction with whole steps at epsilon = 0.2, falls like its square,
-                and is seen by halving `both.step`.
+                standard errors: it was 2.4 % of the correction with whole steps at epsilon = 0.2, falls like its
+                square, and is seen by halving `both.step`.
             paths: another name of `runs`.
             workers: threads; None takes the cores that this process may use.
             progress: show a progress bar on rank 0.

@@ -290,3 +290,16 @@ def test_odd_rings_cannot_alternate():
     cylinder = torus((7, 5), (False, True))
     assert np.array_equal(cylinder.defects.reshape(7, 5).all(axis=0), [False] * 4 + [True])
     assert cylinder.defects.sum() == 7
+
+
+@pytest.mark.serial
+def test_distances_go_the_shorter_way():
+    """Against walks over bonds."""
+    for region in (LatticeRegion.box(7, True), LatticeRegion.box((4, 5), (True, False)), LatticeRegion.box((3, 3))):
+        reached = np.eye(region.size, dtype=bool)
+        distances = np.where(reached, 0, -1)
+        for steps in range(1, region.size):
+            for j, k in region.bonds:
+                reached[:, [j, k]] |= distances[:, [k, j]] == steps - 1
+            distances = np.where(reached & (distances < 0), steps, distances)
+        np.testing.assert_array_equal(region.distances(), distances)
