@@ -25,6 +25,14 @@ if TYPE_CHECKING:
     )
     from .rotators.assumptions import Assumption
     from .rotators.canonical_variables import canonical_variables
+    from .rotators.coupled.coupled_ensemble import CoupledEnsemble
+    from .rotators.coupled.coupled_rotators import CoupledRotators
+    from .rotators.currents.conductivity import Conductivity
+    from .rotators.currents.differences import conductivity_by_difference
+    from .rotators.currents.entropy import EntropyProduction
+    from .rotators.currents.green_kubo import conductivity_by_green_kubo
+    from .rotators.currents.means import MeanCurrents
+    from .rotators.currents.splitting import ActionCurrents, action_currents
     from .rotators.dissipations.dissipation import (
         DiagonalDissipation,
         DirectedDissipation,
@@ -46,14 +54,19 @@ else:
 __all__ = [
     "LEIMKUHLER_MATTHEWS",
     "STOCHASTIC_HEUN",
+    "ActionCurrents",
     "Assumption",
     "AssumptionWarning",
+    "Conductivity",
+    "CoupledEnsemble",
+    "CoupledRotators",
     "CustomDissipation",
     "DiagonalDissipation",
     "DirectedDissipation",
     "Dissipation",
     "EffectiveLangevin",
     "Ensemble",
+    "EntropyProduction",
     "FirstPassages",
     "InvalidArgument",
     "Langevin",
@@ -61,6 +74,7 @@ __all__ = [
     "LatticeRegion",
     "LinearDissipation",
     "LongRun",
+    "MeanCurrents",
     "MultiscalePotential",
     "PathWatch",
     "Paths",
@@ -77,7 +91,10 @@ __all__ = [
     "Unstable",
     "WatchedRotators",
     "WhiteNoiseTests",
+    "action_currents",
     "canonical_variables",
+    "conductivity_by_difference",
+    "conductivity_by_green_kubo",
     "correlation_density",
     "correlation_p_value",
     "diagnostics",

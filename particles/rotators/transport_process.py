@@ -59,7 +59,9 @@ class TransportProcess(SampledRotators[SlowStep], Described):
 
     def __post_init__(self) -> None:
         checks.instance("lattice", self.lattice, RotatorLattice)
-        warn_of_bad_sites(self.lattice.good_sites, "the transport process")
+        lattice = self.lattice
+        separates = lattice.dissipation.separates(lattice.region)
+        warn_of_bad_sites(lattice.good_sites, "the transport process", separates=separates)
 
     @property
     def size(self) -> int:

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from ..errors import InvalidArgument
 from ..showing.described import Described, times_text
 from ..support import checks
-from ..support.archive import load_arrays, save_arrays, target
+from ..support.archive import check_numbers, load_arrays, save_arrays, target
 
 SAID = ("step", "seed")
 
@@ -105,10 +105,11 @@ class Samples(Described, ABC):
     def read(cls, path: str | os.PathLike[str], argument: str) -> Self:
         """As `load`, for a path that the caller knows as `argument`."""
         content = load_arrays(path, cls.__name__, cls.FORMAT, cls._names(), argument=argument)
+        check_numbers(path, content, (name for name in content if content[name].dtype.kind in "fc"), argument)
         try:
             return cls._made({name: value.item() if value.shape == () else value for name, value in content.items()})
         except ValueError as error:
-            raise InvalidArgument(argument, f"{os.fspath(path)} is damaged: {error}") from None
+            raise InvalidArgument(argument, f"{os.fsdecode(path)} is damaged: {error}") from None
 
     @classmethod
     def _names(cls) -> set[str]:

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial.distance import cdist
 
 from ...errors import InvalidArgument
 from ...sampling.philox import Purpose
@@ -68,7 +67,7 @@ class PathWatch(Described):
             return np.empty((0, region.size))
         if region.size > MOST_SITES:
             raise InvalidArgument("decay", f"norms are watched of at most {MOST_SITES} sites, not of {region.size}")
-        return np.asarray(self.decay ** cdist(region.sites, region.sites, "cityblock"))
+        return np.asarray(self.decay ** region.distances())
 
     def identity(self) -> tuple[Any, ...]:
         """What tells it from others."""
