@@ -44,12 +44,19 @@ lattices = {
 }
 
 # %%
+# The terms of the expansion.
+
+expansions = {name: RotatorFokkerPlanck(lattice, rtol=1e-6).expansion() for name, lattice in lattices.items()}
+for name, series in expansions.items():
+    print(f"{name}: c_1 = {series.first.round(4)}, c_2 = {series.second.round(4)}, of order epsilon^{series.leading:g}")
+
+# %%
 # The change of the hot site's mean: computed, expanded, and sampled with common noise.
 
 fine, sampled = np.geomspace(3e-3, 0.3, 9), np.array([0.2, 0.05, 0.0125])
 figure, axes = plt.subplots(1, 2, figsize=(10, 4), layout="constrained", sharey=True)
 for axis, (name, lattice) in zip(axes, lattices.items()):
-    series = RotatorFokkerPlanck(lattice, rtol=1e-6).expansion()
+    series = expansions[name]
     laws = [RotatorFokkerPlanck(replace(lattice, epsilon=epsilon), rtol=1e-6).stationary() for epsilon in fine]
     change = np.array([law.mean - series.limit for law in laws])
     axis.loglog(fine, -change[:, 0], label="computed")
@@ -62,7 +69,6 @@ for axis, (name, lattice) in zip(axes, lattices.items()):
               f"members saved: {both.gain[-1].min():.0f} times")  # fmt: skip
         assert np.abs(mean - exact).max() < 5.5 * error.max()
         axis.errorbar(epsilon, -mean[0], 2 * error[0], fmt="ko", markersize=4, capsize=3)
-    print(f"{name}: c_1 = {series.first.round(4)}, c_2 = {series.second.round(4)}, of order epsilon^{series.leading:g}")
     axis.set(title=f"{name}: order $\\varepsilon^{{{series.leading:g}}}$", xlabel=r"$\varepsilon$")
     axis.legend()
 axes[0].set_ylabel("by how much the hot site's mean action is lower")

@@ -140,6 +140,20 @@ class RotatorEnsemble(Samples):
         return np.asarray(np.angle(self.amplitudes), dtype=np.float64)
 
 
+def checked_actions(name: str, value: ArrayLike, sites: int) -> NDArray[np.float64]:
+    """Actions (..., N), finite and not negative.
+
+    Raises:
+        InvalidArgument: they are not.
+    """
+    actions = checks.real_array(name, value)
+    if actions.shape[-1:] != (sites,):
+        raise InvalidArgument(name, f"must have the shape (..., {sites}), not {actions.shape}")
+    if (actions < 0).any():
+        raise InvalidArgument(name, f"must not be negative, but the least is {actions.min():g}")
+    return actions
+
+
 def complex_amplitudes(name: str, value: ArrayLike) -> NDArray[np.complex128]:
     """Amplitudes u as a new array of complex numbers, all finite.
 

@@ -25,7 +25,7 @@ from .assumptions import (
     warn_of_violations,
 )
 from .dissipations.dissipation import Dissipation
-from .ensemble import complex_amplitudes
+from .ensemble import checked_actions, complex_amplitudes
 from .kernels import hamiltonian_stepper, lattice_stepper, thermostat_stepper
 from .member_sampler import Keys, MemberSampler, SampledRotators
 from .region import LatticeRegion
@@ -228,6 +228,14 @@ class RotatorLattice(SampledRotators[RotatorStep], Described):
         # what turns with angles acts in every step: in kicks that are turns apart it would be in resonance with them
         return replace(chosen, between=1) if self.dissipation.turns(self.region) else chosen
 
+    @property
+    def hamiltonian(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        """The compiled steps of the Hamiltonian part, and (turning, pairs, ends, strength), see `kernels`."""
+        ends = np.cumsum([0] + [len(bonds) for bonds in self.region.colours])
+        strength = self.epsilon**self.coupling_exponent
+        parameters = self.frequencies.turning(self.spins), self.region.coloured_bonds, ends, strength
+        return hamiltonian_stepper(self.frequencies.functions, self.compiled_coupling), parameters
+
     def _sampler(
         self,
         start: NDArray[np.complex128],
@@ -240,12 +248,9 @@ class RotatorLattice(SampledRotators[RotatorStep], Described):
         between = step.between
         spans, blocks = even_steps(snapshots / self.epsilon, step.h * between)
         g = self.dissipation.compiled(self.region)
-        steps = hamiltonian_stepper(self.frequencies.functions, self.compiled_coupling)
+        steps, hamiltonian = self.hamiltonian
         advance = lattice_stepper(steps, thermostat_stepper(g.kernel, g.radial))
         run = watched_stepper(advance) if watched else advance
-        ends = np.cumsum([0] + [len(bonds) for bonds in self.region.colours])
-        turning = self.frequencies.turning(self.spins)
-        hamiltonian = turning, self.region.coloured_bonds, ends, self.epsilon**self.coupling_exponent
         purpose = np.uint64(Purpose.ROTATORS)
 
         def advanced(
@@ -326,10 +331,6 @@ class RotatorLattice(SampledRotators[RotatorStep], Described):
         Raises:
             InvalidArgument: a wrong shape, negative actions, or f that varies too wildly to be integrated.
         """
-        squares = 2.0 * checks.real_array("actions", actions)
-        if squares.shape[-1:] != (self.size,):
-            raise InvalidArgument("actions", f"must have the shape (..., {self.size}), not {squares.shape}")
-        if (squares < 0).any():
-            raise InvalidArgument("actions", f"must not be negative, but the least is {0.5 * squares.min():g}")
+        squares = 2.0 * checked_actions("actions", actions, self.size)
         f = self.frequencies.resolved(squares, integral=True)
         return 0.5 * self.spins * f.integral(squares)

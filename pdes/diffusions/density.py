@@ -20,7 +20,7 @@ from scaling_limits.meshes.spread_values import NodeValues, SpreadRows
 from scaling_limits.particles import InvalidArgument
 from scaling_limits.particles.sampling.ranks import on_all_ranks
 from scaling_limits.particles.showing.shapes import Shape
-from scaling_limits.particles.support.archive import check_numbers, load_arrays, save_arrays, target
+from scaling_limits.particles.support.archive import check_numbers, load_arrays
 from scaling_limits.particles.support.not_pickled import NotPickled
 
 from ..time.densities import CallableArray
@@ -32,7 +32,7 @@ from .output.quantities import DENSITY, MASS
 from .output.shapes import on_grid
 from .output.written import Written
 from .problem import ReversibleDiffusion
-from .storage.grid_files import FORMAT, SAME, SAME_EXPONENT, check_has_box
+from .storage.grid_files import FORMAT, SAME, SAME_EXPONENT, check_has_box, save_on_grid
 
 if TYPE_CHECKING:
     from dolfinx import fem
@@ -81,16 +81,12 @@ class SavedOnGrid(NotPickled, ABC):
         Raises:
             InvalidArgument: no path, or one that no file can be written to.
         """
-        grid = self._grid
-        place = on_all_ranks(grid.comm, lambda: target("path", path))
 
-        def save() -> None:
-            if grid.comm.rank == 0:
-                exponent, content = self._content()
-                about = {name: np.array(getattr(grid, name)) for name in SAME} | {"exponent": exponent}
-                save_arrays(place, {"kind": type(self).__name__, "format": FORMAT} | about | content)
+        def content() -> dict[str, Any]:
+            exponent, others = self._content()
+            return {"exponent": exponent} | others
 
-        on_all_ranks(grid.comm, save)
+        save_on_grid(self._grid, path, type(self).__name__, content)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], equation: ReversibleDiffusion) -> Self:

@@ -88,10 +88,9 @@ def diagonal_law(p, temperature):
 
 def hamiltonian_steps(lattice, u, h, count, coupling=None):
     """Steps of the Hamiltonian part of a lattice from members u (N, LANES)."""
-    steps = hamiltonian_stepper(lattice.frequencies.functions, coupling or lattice.compiled_coupling)
+    steps, parameters = lattice.hamiltonian
+    if coupling:
+        steps = hamiltonian_stepper(lattice.frequencies.functions, coupling)
     x, y = u.real.copy(), u.imag.copy()
-    ends = np.cumsum([0] + [len(c) for c in lattice.region.colours])
-    strength = lattice.epsilon**lattice.coupling_exponent
-    turning = lattice.frequencies.turning(lattice.spins)
-    steps(x, y, turning, lattice.region.coloured_bonds, ends, strength, h, count)
+    steps(x, y, *parameters, h, count)
     return x + 1j * y

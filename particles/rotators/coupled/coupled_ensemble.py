@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ...errors import InvalidArgument
-from ...sampling.samples import Samples
+from ...sampling.samples import Samples, mean_and_error, observed
 from ...showing.axes import axes_of, draw_bars_of_error, labelled
 from ...showing.datasets import dataset
 from ...showing.quantities import Quantity
@@ -73,14 +73,8 @@ class CoupledEnsemble(Samples):
         Raises:
             InvalidArgument: not such a function.
         """
-        start = self.limit.actions[0]
-        shape = checks.called("observable", observable, start, start.shape[:1]).shape
-        each = shape[1:] if len(shape) > 1 and shape[0] == len(start) else ()
-        u, v = (
-            np.array([checks.evaluated("observable", observable, actions, each) for actions in part.actions])
-            for part in (self.lattice, self.limit)
-        )
-        return (u - v).mean(axis=1), self._error_of_mean(u - v)
+        u, v = (observed(observable, part.actions) for part in (self.lattice, self.limit))
+        return mean_and_error(u - v, axis=1)
 
     def time_average(self, after: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """E I^epsilon - E I^0 (N,) averaged over the snapshots from a time on, and its standard error.
@@ -98,13 +92,7 @@ class CoupledEnsemble(Samples):
         if not chosen.any():
             raise InvalidArgument("after", f"must be at most the last snapshot, {self.times[-1]:g}, not {after:g}")
         each = self.values[chosen].mean(axis=0)
-        return each.mean(axis=0), self._error_of_mean(each[None])[0]
-
-    def _error_of_mean(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The standard error (T, ...) of the mean of values (T, R, ...) over the members; infinite for one."""
-        if self.runs == 1:
-            return np.full(values[:, 0].shape, np.inf)
-        return np.asarray(values.std(axis=1, ddof=1) / np.sqrt(self.runs))
+        return mean_and_error(each)
 
     @property
     def gain(self) -> NDArray[np.float64]:

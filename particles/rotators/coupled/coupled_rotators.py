@@ -12,7 +12,7 @@ from ...sampling.philox import Purpose
 from ...sampling.steps import even_steps, longest_step
 from ...showing.described import Described
 from ...support import checks
-from ..kernels import hamiltonian_stepper, lattice_stepper, thermostat_stepper
+from ..kernels import lattice_stepper, thermostat_stepper
 from ..lattice import RotatorLattice
 from ..member_sampler import Keys, MemberSampler, SampledRotators
 from ..region import LatticeRegion
@@ -73,15 +73,11 @@ class _Pair(SampledRotators[PairStep]):
         lattice, between = self.lattice, step.between
         spans, blocks = even_steps(snapshots / lattice.epsilon, step.h * between)
         g, k = lattice.dissipation.compiled(lattice.region), step.slow.averaged.compiled(lattice.region)
-        steps = steps_of_first(hamiltonian_stepper(lattice.frequencies.functions, lattice.compiled_coupling))
+        steps, hamiltonian = lattice.hamiltonian
         thermostats = thermostats_of_both(
             thermostat_stepper(g.kernel, g.radial), thermostat_stepper(k.kernel, k.radial, turned_noise)
         )
-        advance = lattice_stepper(steps, thermostats)
-        ends = np.cumsum([0] + [len(bonds) for bonds in lattice.region.colours])
-        strength = lattice.epsilon**lattice.coupling_exponent
-        turning = lattice.frequencies.turning(lattice.spins)
-        hamiltonian = turning, lattice.region.coloured_bonds, ends, strength
+        advance = lattice_stepper(steps_of_first(steps), thermostats)
         parameters = g.int_params, g.float_params, k.int_params, k.float_params
         purpose = np.uint64(Purpose.ROTATORS)
 

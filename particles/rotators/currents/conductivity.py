@@ -14,9 +14,9 @@ from ...showing.datasets import Variable, dataset
 from ...showing.described import Described
 from ...showing.quantities import Quantity
 from ...support import checks
+from ...support.saved import Saved
 from ..lattice import RotatorLattice
 from .drift import ActionDrift
-from .means import Saved
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ...errors import InvalidArgument
+from ...sampling.samples import mean_and_error
 from ...support import checks
 from ..lattice import RotatorLattice
 from ..transport_process import TransportProcess
 from .conductivity import Conductivity, checked_profile, relaxation_time, weights_of
-from .means import mean_and_error
 from .splitting import ActionCurrents, action_currents
 
 BURN = 12.0  # relaxation times before the first snapshot

@@ -21,13 +21,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ...sampling.samples import mean_and_error
 from ...showing.axes import axes_of, labelled
 from ...showing.datasets import Variable, dataset
 from ...showing.described import Described
 from ...showing.quantities import Quantity
+from ...support.saved import Saved
 from .control_variates import controls_of, without_controls
 from .drift import ActionDrift, in_chunks
-from .means import Saved, mean_and_error
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

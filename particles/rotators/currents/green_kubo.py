@@ -28,13 +28,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ...errors import Unresolved, warn
+from ...sampling.samples import mean_and_error
 from ...support import checks
 from ..lattice import RotatorLattice
 from ..transport_process import TransportProcess
 from .conductivity import Conductivity, checked_profile, relaxation_time, weights_of
 from .drift import in_chunks
 from .entropy import has_potential, heat_of_actions
-from .means import mean_and_error
 from .splitting import ActionCurrents, action_currents
 
 BURN, WINDOW, LENGTH = 12.0, 8.0, 24.0  # relaxation times: before, of the integral, and of the averages

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
-from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +12,7 @@ from ...errors import Unresolved, warn
 from ...showing.datasets import Variable, dataset
 from ...showing.described import Described
 from ...showing.quantities import Quantity
-from ...support.archive import load_arrays, save_arrays, target
+from ...support.saved import Saved
 from .drawing import draw_arrows
 
 if TYPE_CHECKING:
@@ -22,44 +21,6 @@ if TYPE_CHECKING:
 FLOW = Quantity("flow", "mean flow of action through the bond", "action/slow time")
 ERRORS = 6.0  # of the balance, and ...
 PART = 0.02  # ... a part of the temperature, which the time step may be the cause of: beyond it a warning says so
-
-
-class Saved:
-    """Dataclasses of arrays, numbers and texts that are kept in files.
-
-    Attributes:
-        FORMAT: of the files.
-    """
-
-    FORMAT: ClassVar[int] = 1
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write everything to an .npz file; it appears under its name only when it is whole.
-
-        Args:
-            path: the file, its name taken as it is; an existing one is replaced.
-
-        Raises:
-            InvalidArgument: not the path of a file, or in a folder that is not there.
-        """
-        place = target("path", path)
-        content = {one.name: getattr(self, one.name) for one in fields(self)}  # type: ignore[arg-type]
-        save_arrays(place, {"kind": type(self).__name__, "format": self.FORMAT} | content)
-
-    @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> Self:
-        """Read what `save` wrote.
-
-        Args:
-            path: the file.
-
-        Raises:
-            FileNotFoundError: there is no such file.
-            InvalidArgument: it is of another kind, damaged, or of another format.
-        """
-        names = {one.name for one in fields(cls)}  # type: ignore[arg-type]
-        content = load_arrays(path, cls.__name__, cls.FORMAT, names)
-        return cls(**{name: value.item() if value.shape == () else value for name, value in content.items()})
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -151,10 +112,3 @@ class MeanCurrents(Saved, Described):
         if np.abs(self.residual).max() > 0:
             said["residual"] = f"{np.abs(self.residual).max():.3g} at most"
         return type(self).__name__, said
-
-
-def mean_and_error(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The mean of members (R, ...) and its standard error, which is infinite for one of them."""
-    if len(values) == 1:
-        return values[0], np.full(values.shape[1:], np.inf)
-    return values.mean(axis=0), values.std(axis=0, ddof=1) / np.sqrt(len(values))

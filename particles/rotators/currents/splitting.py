@@ -11,16 +11,17 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ...errors import InvalidArgument, Unresolved, warn
+from ...sampling.samples import mean_and_error
 from ...showing.described import Described
 from ...support import checks
 from ..dissipations.dissipation import Dissipation
 from ..dissipations.general import PolynomialDissipation
-from ..ensemble import RotatorEnsemble
+from ..ensemble import RotatorEnsemble, checked_actions
 from ..lattice import RotatorLattice
 from .bond_terms import BondTerms
 from .drift import ActionDrift, in_chunks, separate_sites
 from .entropy import EntropyProduction, entropy_of_samples
-from .means import MeanCurrents, mean_and_error
+from .means import MeanCurrents
 from .pair_terms import fitted_terms, polynomial_terms, random_actions
 
 Flow = Callable[[NDArray[np.float64]], NDArray[np.float64]]
@@ -57,18 +58,18 @@ class ActionCurrents(Described):
         Args:
             actions: I (..., N), not negative.
         """
-        given = self._checked(actions)
+        given = checked_actions("actions", actions, self.lattice.size)
         found = in_chunks(self.bond_flow, given.reshape(-1, self.lattice.size))
         return found.reshape(*given.shape[:-1], len(self.lattice.region.bonds))
 
     def local(self, actions: ArrayLike) -> NDArray[np.float64]:
         """S_j(I_j) (..., N) at actions (..., N): what R_j is beside flows where all actions are I_j."""
-        given = self._checked(actions)
+        given = checked_actions("actions", actions, self.lattice.size)
         return in_chunks(self._local, given.reshape(-1, self.lattice.size)).reshape(given.shape)
 
     def residual(self, actions: ArrayLike) -> NDArray[np.float64]:
         """r_j(I) (..., N) at actions (..., N): neither flow nor a function of one action."""
-        given = self._checked(actions)
+        given = checked_actions("actions", actions, self.lattice.size)
         flat = given.reshape(-1, self.lattice.size)
         return (in_chunks(self._rest, flat) - in_chunks(self._local, flat)).reshape(given.shape)
 
@@ -133,14 +134,6 @@ class ActionCurrents(Described):
             message = f"must be of {self.lattice.size} sites, not {samples.actions.shape[2]}"
             raise InvalidArgument("samples", message)
         return samples
-
-    def _checked(self, actions: ArrayLike) -> NDArray[np.float64]:
-        values = checks.real_array("actions", actions)
-        if values.shape[-1:] != (self.lattice.size,):
-            raise InvalidArgument("actions", f"must have the shape (..., {self.lattice.size}), not {values.shape}")
-        if (values < 0).any():
-            raise InvalidArgument("actions", f"must not be negative, but the least is {values.min():g}")
-        return values
 
     def _rest(self, actions: NDArray[np.float64]) -> NDArray[np.float64]:
         """R without the flows (P, N)."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import InvalidArgument, Unresolved, warn
+from ...sampling.samples import mean_and_error
 from ...showing.datasets import dataset
 from ...showing.quantities import Quantity
 from ...support import checks
@@ -63,6 +64,8 @@ class WatchedRotators(RotatorEnsemble):
     levels: NDArray[np.float64]
     decay: float
     power: float
+    # `decay`, where norms are not watched
+    MAY_BE_NAN: ClassVar[frozenset[str]] = frozenset({"decay"})
 
     @classmethod
     def of(cls, watch: PathWatch, sample: tuple[Any, ...], watched: Sequence[np.ndarray]) -> WatchedRotators:
@@ -120,11 +123,11 @@ class WatchedRotators(RotatorEnsemble):
 
         Source: Dymov, (4.12), (4.32).
         """
-        return _mean(np.cumsum(self.durations, axis=0))
+        return mean_and_error(np.cumsum(self.durations, axis=0), axis=1)
 
     def integrated(self) -> Mean:
         """E int_0^tau I_j ds (T, N) and its standard error."""
-        return _mean(np.cumsum(self.integrals, axis=0))
+        return mean_and_error(np.cumsum(self.integrals, axis=0), axis=1)
 
     def plot(self, ax: Axes | None = None, **options: Any) -> Axes:
         """As of a `RotatorEnsemble`; of several times also the mean of the maxima since 0, dashed.
@@ -164,14 +167,6 @@ class WatchedRotators(RotatorEnsemble):
         return title, said
 
 
-def _mean(values: np.ndarray) -> Mean:
-    """Mean over the members (T, ...) of (T, R, ...), and standard error, infinite for one."""
-    runs = values.shape[1]
-    if runs == 1:
-        return values[:, 0], np.full_like(values[:, 0], np.inf)
-    return values.mean(axis=1), values.std(axis=1, ddof=1) / np.sqrt(runs)
-
-
 def _exponential_mean(exponents: np.ndarray) -> Mean:
     """Mean of exponentials, with a warning where single members make it."""
     if exponents.max(initial=0.0) > 300:
@@ -184,4 +179,4 @@ def _exponential_mean(exponents: np.ndarray) -> Mean:
             "known then; take a smaller alpha or more runs",
             Unresolved,
         )
-    return _mean(values)
+    return mean_and_error(values, axis=1)

@@ -20,7 +20,6 @@ SITE = Quantity("site", "number of the site", "1")
 OTHER = Quantity("other", "number of another site", "1")
 BOND = Quantity("bond", "number of the bond", "1")
 MEAN = Quantity("mean", "the mean action", "action")
-MEAN_ERROR = Quantity("mean_error", "error of the mean action", "action")
 COVARIANCE = Quantity("covariance", "covariance of the actions", "action^2")
 EXCHANGE = Quantity("exchange", "mean flow of actions through the bond by the coupling", "action/slow time")
 

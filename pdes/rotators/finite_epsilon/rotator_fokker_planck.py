@@ -110,7 +110,8 @@ class RotatorFokkerPlanck(Described):
         def terms(space: ComplexHermite) -> EpsilonExpansion:
             matrices = generator(self.lattice, self.parts, space)
             series = expanded(space, *(m.T.tocsc() for m in matrices))
-            limit, first, second, thermal = (self._means(space, c) for c in series)
+            squares = self._squares(space)
+            limit, first, second, thermal = (_means(squares, c) for c in series)
             return EpsilonExpansion(self.lattice.coupling_exponent, limit, first, second, thermal, np.inf)
 
         return self._settled(terms, "the expansion")
@@ -147,7 +148,7 @@ class RotatorFokkerPlanck(Described):
         narrower = 1.0 if power == 2 else NARROWER
         for _ in range(REFITS):
             space = ComplexHermite(tuple(scales), FIRST_DEGREE)
-            means = self._means(space, self._coefficients(space))
+            means = _means(self._squares(space), self._coefficients(space))
             # a first guess that is far off leaves the scales where they are, and the changes of moments tell
             likely = np.isfinite(means) & (means > 0.05 * scales**2) & (means < 5 * scales**2)
             scales = np.where(likely, np.sqrt(2.0 * narrower * np.abs(means)), scales)
@@ -164,20 +165,15 @@ class RotatorFokkerPlanck(Described):
         rest = _solved(whole[1:, 1:], -whole[1:, [0]].toarray().ravel(), space.turns[1:])
         return np.concatenate([[1.0], rest])
 
-    def _means(self, space: ComplexHermite, coefficients: NDArray[np.complex128]) -> NDArray[np.float64]:
-        """E I_j (N,)."""
-        squares = [self._square(space, j)[:, [0]].toarray().ravel() for j in range(self.lattice.size)]
-        return 0.5 * np.array([(column @ coefficients).real for column in squares])
-
-    @staticmethod
-    def _square(space: ComplexHermite, j: int) -> Any:
-        return space.operator(("u", j), ("conj", j))
+    def _squares(self, space: ComplexHermite) -> list[Any]:
+        """|u_j|^2 as matrices, for each site."""
+        return [space.operator(("u", j), ("conj", j)) for j in range(self.lattice.size)]
 
     def _moments(self, space: ComplexHermite) -> RotatorMoments:
         coefficients = self._coefficients(space)
-        squares = [self._square(space, j) for j in range(self.lattice.size)]
+        squares = self._squares(space)
         columns = [square[:, [0]] for square in squares]
-        mean = 0.5 * np.array([(c.toarray().ravel() @ coefficients).real for c in columns])
+        mean = _means(squares, coefficients)
         second = 0.25 * np.array(
             [[((square @ c).toarray().ravel() @ coefficients).real for c in columns] for square in squares]
         )
@@ -192,6 +188,11 @@ class RotatorFokkerPlanck(Described):
         return RotatorMoments(
             self.lattice.epsilon, mean, second - np.outer(mean, mean), np.array(exchange), bonds, np.inf, space.degree
         )
+
+
+def _means(squares: list[Any], coefficients: NDArray[np.complex128]) -> NDArray[np.float64]:
+    """E I_j (N,), from |u_j|^2 as matrices and E h_n (S,)."""
+    return 0.5 * np.array([(square[:, [0]].toarray().ravel() @ coefficients).real for square in squares])
 
 
 class _TooLarge(Exception):

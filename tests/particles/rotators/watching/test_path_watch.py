@@ -176,6 +176,15 @@ def test_files_and_pictures(tmp_path):
     assert len(found.plot().get_lines()) == 4
 
 
+def test_files_without_norms(tmp_path):
+    """`decay` is NaN then, which is no damage."""
+    found = alternating(2, 0.1).sample(np.ones(2), [0.1], 20, 1, watch=PathWatch(below=0.2))
+    found.save(tmp_path / "w.npz")
+    again = scaling_limits.load(tmp_path / "w.npz")
+    assert np.isnan(again.decay)
+    assert np.array_equal(again.maxima, found.maxima)
+
+
 @pytest.mark.parametrize(
     ("name", "make"),
     [
