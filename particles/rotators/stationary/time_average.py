@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ...errors import InvalidArgument, Unresolved, warn
+from ...sampling.samples import mean_and_error
+from ...sampling.samples import observed as of_values
 from ...showing.described import Described
 from ...support import checks
 
@@ -48,13 +50,7 @@ def observed(observable: Observable, actions: np.ndarray, angles: np.ndarray) ->
     if not callable(observable):
         raise InvalidArgument("observable", f"must be a function of actions and angles, not {checks.shown(observable)}")
     both = np.stack([actions, angles], axis=-1)
-
-    def one(points: np.ndarray) -> ArrayLike:
-        return observable(points[..., 0], points[..., 1])
-
-    shape = checks.called("observable", one, both[0], both[0].shape[:1]).shape
-    each = shape[1:] if len(shape) > 1 and shape[0] == both.shape[1] else ()
-    return np.array([checks.evaluated("observable", one, points, each) for points in both])
+    return of_values(lambda points: observable(points[..., 0], points[..., 1]), both)
 
 
 def time_weights(times: np.ndarray, weight: Any) -> NDArray[np.float64]:
@@ -95,9 +91,9 @@ def time_averaged(values: np.ndarray, times: np.ndarray, weight: Any) -> TimeAve
         coarse = None if weight is None else (weight if callable(weight) else np.asarray(weight)[::2])
         change = np.tensordot(time_weights(times[::2], coarse), values[::2], axes=1) - whole
         quadrature = np.abs(change.mean(axis=0)) / 3.0
-    value, runs = whole.mean(axis=0), values.shape[1]
-    if runs >= FEWEST_MEMBERS:
-        return TimeAverage(value, whole.std(axis=0, ddof=1) / np.sqrt(runs), quadrature, 0)
+    value, error = mean_and_error(whole)
+    if len(whole) >= FEWEST_MEMBERS:
+        return TimeAverage(value, error, quadrature, 0)
     if len(times) < 2 * BLOCKS:
         return TimeAverage(value, np.full_like(value, np.inf), quadrature, 0)
     (fine, correlation), (wide, _) = (_block_error(values, weights, count) for count in (BLOCKS, BLOCKS // 2))
