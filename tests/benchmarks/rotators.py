@@ -7,6 +7,8 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+sys.path[:0] = [str(Path(__file__).parents[1] / "tools")]
+
 import numpy as np
 from table import Row, faster, median_time
 from weak_errors import cubature_rule, heun_step, normal_rule, radial_step, transferred
