@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..errors import InvalidArgument
 from ..sampling.samples import Samples
-from ..showing.axes import axes_of, draw_bars_of_error, draw_histogram, labelled
+from ..showing.axes import axes_of, closed_if_refused, draw_bars_of_error, draw_histogram, labelled
 from ..showing.datasets import dataset
 from ..showing.quantities import Quantity
 from ..support import checks
@@ -74,6 +74,7 @@ class RotatorEnsemble(Samples):
             errors[k] = np.sqrt(np.maximum(spread, 0.0) / runs)
         return values, errors
 
+    @closed_if_refused
     def plot(self, ax: Axes | None = None, **options: Any) -> Axes:
         """Draw the mean action of each site in time, with bands of two standard errors; of one time histograms.
 

@@ -123,7 +123,7 @@ def compare_diffusions(
     comparison = Comparison(
         f"paths in a potential of {potential.scales} fast scale{'s' * (potential.scales > 1)}",
         f"epsilon = {epsilon:g}", paths, samples.times, samples, limit, local, differences, false_alarm,
-        remarks, draw,
+        remarks, draw, comm,
     )  # fmt: skip
     return comparison
 
@@ -263,6 +263,10 @@ def _differences(
 
 
 def _draw(axes: Any, samples: Any, limit: DensityEvolution, shares: Difference, bins: Bins, threshold: float) -> None:
+    if axes is None:
+        # its other part is on rank 0
+        limit.plot(index=-1)
+        return
     time = f"t = {samples.times[-1]:.3g}"
     last = samples.positions[-1]
     if len(bins.box) == 1:

@@ -49,6 +49,8 @@ def compare_rotators(
     )  # fmt: skip
 
     def draw(axes: Any) -> None:
+        if axes is None:
+            return
         for ax, result in zip(axes, (samples, limit)):
             for j in range(min(lattice.size, 4)):
                 draw_histogram(ax, result.actions[-1, :, j], {"label": f"site {j}", "bins": _edges(samples.actions)})
@@ -60,7 +62,7 @@ def compare_rotators(
 
     comparison = Comparison(
         f"{lattice.size} rotators", f"epsilon = {lattice.epsilon:g}", runs, samples.times, samples, limit, None,
-        differences, false_alarm, (REMARK,), draw,
+        differences, false_alarm, (REMARK,), draw, comm,
     )  # fmt: skip
     return comparison
 

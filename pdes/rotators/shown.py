@@ -12,9 +12,9 @@ import numpy as np
 from scaling_limits.meshes.files.frames import Frames
 from scaling_limits.meshes.files.pyvista_grids import pyvista_grids
 from scaling_limits.meshes.files.writers import write
-from scaling_limits.particles.sampling.ranks import on_all_ranks
+from scaling_limits.particles.sampling.ranks import on_all_ranks, same_on_all_ranks
 from scaling_limits.particles.showing.animation import animate, checked_animation
-from scaling_limits.particles.showing.axes import axes_of, draw_curves, labelled, some_of
+from scaling_limits.particles.showing.axes import axes_of, closed_if_refused, draw_curves, labelled, some_of
 from scaling_limits.particles.showing.datasets import Variable, dataset
 from scaling_limits.particles.showing.described import Described
 from scaling_limits.particles.showing.quantities import Quantity
@@ -127,6 +127,7 @@ class ShownActions(WrittenActions):
     def density(self, index: int) -> Any:
         """The density at the time of an index."""
 
+    @closed_if_refused
     def plot(self, ax: Axes | None = None, *, index: int | None = None, **options: Any) -> Axes:
         """Draw the densities: of one action at up to six times, of two in the plane at one, of three their marginals
         at one; each rank by itself.
@@ -161,19 +162,20 @@ class ShownActions(WrittenActions):
 
         Args:
             path: the file: .gif, or .mp4 where the program ffmpeg is.
-            frames_per_second: speed.
+            frames_per_second: speed; at most 50 in .gif.
             options: of `Axes.plot` or `pcolormesh`.
 
         Returns:
             The path.
 
         Raises:
-            InvalidArgument: another suffix, or no place for a file.
+            InvalidArgument: another suffix, no place for a file, too fast for .gif, or arguments that differ between
+                ranks.
             ImportError: matplotlib or pillow is not here.
         """
         comm = self.density(0).space.comm
         place, speed = on_all_ranks(comm, lambda: checked_animation(path, frames_per_second))
-
+        same_on_all_ranks(comm, path=place, frames_per_second=speed)
         on_all_ranks(comm, lambda: self._write(place, speed, options) if comm.rank == 0 else None)
         return place
 

@@ -91,6 +91,14 @@ def test_densities_and_evolutions_draw_themselves(dim, on_mesh, tmp_path):
         run.animate(COMM.bcast(tmp_path) / "run.png")
     with pytest.raises(InvalidArgument, match="index"):
         run.plot(index=2)
+    if COMM.size > 1:
+        folder = COMM.bcast(tmp_path)
+        with pytest.raises(InvalidArgument, match="frames_per_second"):
+            run.animate(folder / "run.gif", frames_per_second=4 + COMM.rank)
+        with pytest.raises(InvalidArgument, match="path"):
+            run.animate(folder / f"run_{COMM.rank}.gif")
+        with pytest.raises(InvalidArgument, match="level"):
+            run.plot(level=0.1 * COMM.rank)
     if dim == 3:
         with pytest.raises(InvalidArgument, match="level"):
             run.plot(level=3.0)

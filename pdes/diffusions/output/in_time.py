@@ -10,7 +10,7 @@ import numpy as np
 
 from scaling_limits.particles.sampling.ranks import on_all_ranks, same_on_all_ranks
 from scaling_limits.particles.showing.animation import animate, checked_animation
-from scaling_limits.particles.showing.axes import axes_of, axis_label, draw_curves, some_of
+from scaling_limits.particles.showing.axes import axes_of, axis_label, closed_if_refused, draw_curves, some_of
 from scaling_limits.particles.showing.shapes import Curve, Shape
 from scaling_limits.particles.support.checks import integer
 
@@ -29,6 +29,7 @@ class WrittenInTime(Written):
 
     times: np.ndarray
 
+    @closed_if_refused
     def plot(
         self, ax: Axes | None = None, *, index: int | None = None, level: float | None = None, **options: Any
     ) -> Axes | None:
@@ -49,7 +50,7 @@ class WrittenInTime(Written):
         """
         count, comm = len(self.times), self._ranks
         one = on_all_ranks(comm, lambda: -1 if index is None else integer("index", index, -count, count - 1)) % count
-        same_on_all_ranks(comm, index=one)
+        same_on_all_ranks(comm, index=(one, index is None), level=level)
         shape = self.shape(one, level)
         several = on_all_ranks(comm, lambda: comm.bcast(isinstance(shape, Curve))) and index is None
         shapes = [self.shape(k, level) for k in some_of(count)] if several else [shape]
@@ -80,7 +81,7 @@ class WrittenInTime(Written):
         Args:
             path: the file: .gif, or .mp4 where the program ffmpeg is.
             level: of the cut; None for the middle.
-            frames_per_second: speed.
+            frames_per_second: speed; at most 50 in .gif.
             options: as of `plot`; colours are the same at all times, from the least to the largest density unless vmin
                 and vmax, or a norm, are given.
 
@@ -88,11 +89,13 @@ class WrittenInTime(Written):
             The path.
 
         Raises:
-            InvalidArgument: another suffix, no place for a file, or a level outside of the domain.
+            InvalidArgument: another suffix, no place for a file, too fast for .gif, arguments that differ between
+                ranks, or a level outside of the domain.
             ImportError: matplotlib or pillow is not here; on meshes pyvista.
         """
         comm = self._ranks
         place, speed = on_all_ranks(comm, lambda: checked_animation(path, frames_per_second))
+        same_on_all_ranks(comm, path=place, frames_per_second=speed, level=level)
         shapes = [self.shape(index, level) for index in range(len(self.times))]
 
         def write() -> None:
