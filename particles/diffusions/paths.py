@@ -15,7 +15,7 @@ from ..sampling.steps import even_steps, longest_step, warn_of_steps
 from ..sampling.workers import Stop, over_tiles
 from ..showing.axes import axes_of, axis_label, closed_if_refused, draw_histogram, labelled, pyplot, some_of
 from ..showing.datasets import dataset
-from ..showing.quantities import TIME, Quantity
+from ..showing.quantities import TIME, Quantity, time_text
 from ..support import checks
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ class Paths(Samples):
         one = (-1 if index is None else checks.integer("index", index, -count, count - 1)) % count
         ax = axes_of(ax)
         if dim > 1:
-            at, text = self.positions[one], f"t = {self.times[one]:.3g}"
+            at, text = self.positions[one], time_text(self.times[one])
             given: dict[str, Any] = {"marker": ".", "linestyle": "", "markersize": 2, "label": text}
             ax.plot(at[:, 0], at[:, 1], **(given | options))
             if not ax.get_title():
@@ -80,7 +80,7 @@ class Paths(Samples):
             return labelled(ax, *map(axis_label, COMPONENT[:2]))
         chosen = some_of(count) if index is None else [one]
         for shade, k in zip(pyplot().get_cmap("viridis")(np.linspace(0.0, 0.85, len(chosen))), chosen):
-            given = {"color": shade, "label": f"t = {self.times[k]:.3g}"}
+            given = {"color": shade, "label": time_text(self.times[k])}
             draw_histogram(ax, self.positions[k, :, 0], given | options)
         ax.legend()
         return labelled(ax, axis_label("x"), "density of paths (1/length)")

@@ -15,7 +15,7 @@ from ..showing.animation import animate, checked_animation
 from ..showing.axes import axes_of, closed_if_refused, draw_curves, labelled
 from ..showing.datasets import Variable, dataset
 from ..showing.described import Described
-from ..showing.quantities import TIME, Quantity
+from ..showing.quantities import TIME, Quantity, time_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -104,7 +104,7 @@ class VelocityProfiles(Described, ABC):
 
         def renew(drawn: tuple[Axes, Any], index: int) -> None:
             drawn[1].set_ydata(rows[index])
-            drawn[0].set_title(f"t = {self.times[index]:.3g}")
+            drawn[0].set_title(time_text(self.times[index]))
 
         return animate(place, speed, len(rows), draw, renew)
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..errors import InvalidArgument
 from ..support.checks import shown
-from .quantities import Quantity
+from .quantities import TIME, Quantity, time_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -102,8 +102,9 @@ def some_of(count: int, most: int = MOST_CURVES) -> list[int]:
 
 
 def draw_curves(
-    ax: Axes, x: np.ndarray, rows: np.ndarray, times: np.ndarray, labels: tuple[str, str], options: dict[str, Any]
-) -> Axes:
+    ax: Axes, x: np.ndarray, rows: np.ndarray, times: np.ndarray, labels: tuple[str, str], options: dict[str, Any],
+    time: Quantity = TIME,
+) -> Axes:  # fmt: skip
     """Draw some of the rows (T, P) of a function of x at times, from dark to bright.
 
     Args:
@@ -113,11 +114,12 @@ def draw_curves(
         times: (T,).
         labels: of both axes.
         options: of every curve, for `Axes.plot`.
+        time: what the times are.
     """
     chosen = some_of(len(times))
     shades = pyplot().get_cmap("viridis")(np.linspace(0.0, 0.85, len(chosen)))
     for shade, index in zip(shades, chosen):
-        ax.plot(x, rows[index], **({"color": shade, "label": f"t = {times[index]:.3g}"} | options))
+        ax.plot(x, rows[index], **({"color": shade, "label": time_text(times[index], time)} | options))
     ax.legend()
     return labelled(ax, *labels)
 

@@ -16,7 +16,7 @@ from scaling_limits.particles.sampling.ranks import on_all_ranks
 from scaling_limits.particles.showing.axes import closed_if_refused, flat_axes, pyplot
 from scaling_limits.particles.showing.datasets import Variable, dataset
 from scaling_limits.particles.showing.described import Described
-from scaling_limits.particles.showing.quantities import TIME, Quantity
+from scaling_limits.particles.showing.quantities import TIME, Quantity, time_text
 from scaling_limits.particles.support.checks import shown
 
 if TYPE_CHECKING:
@@ -120,6 +120,7 @@ class Comparison(Described):
         remarks: sentences on what else differs.
         draw: draws samples, limit and difference on three axes of rank 0; collective, with None on the others.
         comm: the ranks that share them.
+        time: what the times are.
     """
 
     system: str
@@ -134,6 +135,7 @@ class Comparison(Described):
     remarks: tuple[str, ...]
     draw: Callable[[Any], None]
     comm: MPI.Comm | None = None
+    time: Quantity = TIME
 
     @property
     def numbers(self) -> int:
@@ -168,7 +170,7 @@ class Comparison(Described):
     def _sentences(self) -> str:
         worst = self._worst
         place = worst.worst
-        where = [f"t = {self.times[place[0]]:.3g}"]
+        where = [time_text(self.times[place[0]], self.time)]
         where += [f"{said.name} = {values[i]:.3g}" for (said, values), i in zip(worst.places, place[1:])]
         numbers = f"{worst.sampled[place]:.4g} in the samples, {worst.limit[place]:.4g} in the limit"
         away = f"{abs(worst.deviations[place]):.1f} standard errors"
@@ -234,7 +236,7 @@ class Comparison(Described):
     def to_xarray(self) -> Any:
         """All quantities as a `xarray.Dataset`: of the samples, in the limit, with errors and chances."""
         variables: list[Variable] = []
-        coordinates: dict[str, Variable] = {"time": (TIME, ("time",), self.times)}
+        coordinates: dict[str, Variable] = {"time": (self.time, ("time",), self.times)}
         for one in self.differences:
             name = one.quantity.name
             dims = ("time", *(said.name for said, _ in one.places))

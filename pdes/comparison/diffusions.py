@@ -21,7 +21,7 @@ from scaling_limits.particles.sampling.philox import Purpose, key_words
 from scaling_limits.particles.sampling.ranks import on_all_ranks
 from scaling_limits.particles.showing.axes import axis_label, draw_histogram, labelled
 from scaling_limits.particles.showing.described import Described
-from scaling_limits.particles.showing.quantities import Quantity
+from scaling_limits.particles.showing.quantities import Quantity, time_text
 from scaling_limits.particles.support.checks import number, real_array
 
 from ..diffusions.density_evolution import DensityEvolution
@@ -267,7 +267,7 @@ def _draw(axes: Any, samples: Any, limit: DensityEvolution, shares: Difference, 
         # its other part is on rank 0
         limit.plot(index=-1)
         return
-    time = f"t = {samples.times[-1]:.3g}"
+    time = time_text(samples.times[-1])
     last = samples.positions[-1]
     if len(bins.box) == 1:
         draw_histogram(axes[0], last[:, 0], {"label": time, "bins": bins.edges[0]})

@@ -114,6 +114,7 @@ def test_rotators_without_coupling_are_their_limit_and_those_with_much_are_not()
     assert not same.told_apart
     far = compare(lattice(0.5, strong), [0.0, 0.5, 1.0], 1000, seed=2, initial=[2, 0.1])
     assert far.told_apart
+    assert " tau = " in far.verdict
 
 
 def balls(n):

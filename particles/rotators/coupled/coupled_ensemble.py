@@ -14,9 +14,9 @@ from ...errors import InvalidArgument
 from ...sampling.samples import Samples, mean_and_error, observed
 from ...showing.axes import axes_of, closed_if_refused, draw_bars_of_error, labelled
 from ...showing.datasets import dataset
-from ...showing.quantities import Quantity
+from ...showing.quantities import SLOW_TIME, Quantity
 from ...support import checks
-from ..ensemble import MOST_SITES, SLOW_TIME, RotatorEnsemble
+from ..ensemble import MOST_SITES, RotatorEnsemble
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

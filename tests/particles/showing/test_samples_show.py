@@ -13,6 +13,7 @@ from scaling_limits.particles import FirstPassages, InvalidArgument, Paths, Pinn
 from scaling_limits.particles.showing.animation import animate, checked_animation
 from scaling_limits.particles.showing.axes import axes_of, some_of
 from scaling_limits.particles.showing.described import Described, text_of
+from scaling_limits.particles.showing.quantities import Quantity
 
 pytestmark = pytest.mark.serial
 TIMES = np.array([0.0, 0.5, 1.0])
@@ -169,6 +170,17 @@ def test_films_need_their_program(tmp_path, monkeypatch):
     monkeypatch.setattr(writers, "is_available", lambda name: False)
     with pytest.raises(InvalidArgument, match="ffmpeg"):
         checked_animation(tmp_path / "a.mp4", 8)
+
+
+def test_words_of_units_stand_once():
+    assert Quantity("I", "mean action", "action").label == "mean action"
+    assert Quantity("t", "slow time", "slow time").label == "slow time"
+    assert Quantity("x", "position along x", "length").label == "position along x (length)"
+    assert Quantity("c", "transaction", "action").label == "transaction (action)"
+    rotators = RESULTS[2]
+    assert rotators.plot().get_ylabel() == "mean action"
+    one = RotatorEnsemble(TIMES[1:2], NUMBERS[1:2, :, :1] + 1j, 0.1, 3)
+    assert one.plot().get_title() == "tau = 0.5"
 
 
 def test_helpers():
