@@ -43,6 +43,8 @@ if TYPE_CHECKING:
     from .rotators.ensemble import RotatorEnsemble
     from .rotators.lattice import RotatorLattice
     from .rotators.region import LatticeRegion
+    from .rotators.stationary.sample import StationarySample
+    from .rotators.stationary.time_average import TimeAverage
     from .rotators.transport_process import TransportProcess
     from .rotators.watching.watch import PathWatch
     from .rotators.watching.watched import WatchedRotators
@@ -82,6 +84,8 @@ __all__ = [
     "RegularGrid",
     "RotatorEnsemble",
     "RotatorLattice",
+    "StationarySample",
+    "TimeAverage",
     "TransportProcess",
     "Unresolved",
     "Unstable",

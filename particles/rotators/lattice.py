@@ -166,9 +166,9 @@ class RotatorLattice(SampledRotators[RotatorStep], Described):
         return resonant_sites(self.region, np.sign(self.spins) * signs(self.frequencies, self._scales))
 
     @property
-    def heated(self) -> tuple[LatticeRegion, NDArray[np.float64]]:
+    def heated(self) -> tuple[LatticeRegion, NDArray[np.float64], NDArray[np.float64]]:
         """See `SampledRotators`."""
-        return self.region, self.temperature
+        return self.region, self.temperature, 0.5 * self.temperature ** (2.0 / self.dissipation.power)
 
     @cached_property
     def defects(self) -> NDArray[np.bool_]:

@@ -20,6 +20,8 @@ from ..support import checks
 from .dissipations.kernels import LANES
 from .ensemble import RotatorEnsemble, complex_amplitudes
 from .region import LatticeRegion
+from .stationary.sample import StationarySample
+from .stationary.sampler import Asked, stationary
 from .step_size import ChosenStep
 from .watching.watch import PathWatch, WatchedTile, Watcher
 from .watching.watched import WatchedRotators
@@ -169,8 +171,8 @@ class SampledRotators(ABC, Generic[Step]):
 
     @property
     @abstractmethod
-    def heated(self) -> tuple[LatticeRegion, NDArray[np.float64]]:
-        """The sites, and their temperatures T_j (N,)."""
+    def heated(self) -> tuple[LatticeRegion, NDArray[np.float64], NDArray[np.float64]]:
+        """The sites, their temperatures T_j (N,), and the actions that these make, (2 I)^(p/2) = T_j."""
 
     @property
     @abstractmethod
@@ -265,3 +267,59 @@ class SampledRotators(ABC, Generic[Step]):
         if watch is None:
             return RotatorEnsemble(snapshots, amplitudes, longest, number)
         return WatchedRotators.of(watch, (snapshots, amplitudes, longest, number), watched)
+
+    def sample_stationary(
+        self,
+        runs: int,
+        seed: int,
+        *,
+        snapshots: int = 1,
+        spacing: float | None = None,
+        rtol: float = 1e-3,
+        longest: float | None = None,
+        step: float | None = None,
+        workers: int | None = None,
+        progress: bool = False,
+        comm: MPI.Comm | None = None,
+    ) -> StationarySample:
+        """Amplitudes of independent members in the stationary law, after a burn-in chosen from what is measured.
+
+        Members (1024 at least) start in four groups: all sites cold (no action), all hot (four times the action that
+        the noise makes), half of the sites, drawn at random, hot, and the other half hot. The differences between the
+        groups in the means of I_j, I_j^2 and of the sum of actions are seen to fall; the burn-in ends when they are
+        within their noise, and, continued with the slowest rate seen (less two of its errors), below `rtol`. A slow
+        mode that no start excites by more than the noise stays unseen.
+
+        Args:
+            runs: members R.
+            seed: of the random numbers.
+            snapshots: number T of them, evenly spaced.
+            spacing: slow time between them; None takes half of 1/relaxation.
+            rtol: what may be left of the differences between starts, in standard deviations of the same quantities.
+            longest: most slow time of the burn-in; None takes a thousand times that in which noise makes the actions.
+            step: as of `sample`.
+            workers: as of `sample`.
+            progress: as of `sample`.
+            comm: as of `sample`.
+
+        Raises:
+            InvalidArgument: an argument out of range.
+            NotConverged: the groups have not met by then, or the rate is not seen.
+            Unstable: as `sample`.
+        """
+
+        def checked() -> Asked:
+            return Asked(
+                checks.integer("runs", runs, 1, 2**31),
+                checks.integer("snapshots", snapshots, 1, 2**24),
+                None if spacing is None else checks.number("spacing", spacing, above=0.0),
+                checks.number("rtol", rtol, above=0.0),
+                None if longest is None else checks.number("longest", longest, above=0.0),
+                None if step is None else checks.number("step", step, above=0.0),
+                checks.seed(seed),
+            )
+
+        asked = on_all_ranks(communicator(comm, optional=True), checked)
+        same_on_all_ranks(comm, asked=repr(asked), lattice=self.identity())
+        _, temperature, scale = self.heated
+        return stationary(self, scale, temperature, asked, workers, progress, comm)

@@ -69,7 +69,7 @@ class TransportProcess(SampledRotators[SlowStep], Described):
         return self.lattice.size
 
     @property
-    def heated(self) -> tuple[LatticeRegion, NDArray[np.float64]]:
+    def heated(self) -> tuple[LatticeRegion, NDArray[np.float64], NDArray[np.float64]]:
         """See `SampledRotators`."""
         return self.lattice.heated
 

@@ -45,6 +45,7 @@ KINDS = {
     "Conductivity": "particles",
     "EntropyProduction": "particles",
     "WatchedRotators": "particles",
+    "StationarySample": "particles",
     "EffectiveTensor": "cells",
     "EffectiveCoefficients": "cells",
     "Density": "pdes",

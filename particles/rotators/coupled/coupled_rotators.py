@@ -50,7 +50,7 @@ class _Pair(SampledRotators[PairStep]):
         return self.lattice.size
 
     @property
-    def heated(self) -> tuple[LatticeRegion, NDArray[np.float64]]:
+    def heated(self) -> tuple[LatticeRegion, NDArray[np.float64], NDArray[np.float64]]:
         """See `SampledRotators`."""
         return self.lattice.heated
 
