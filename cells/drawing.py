@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from scaling_limits.meshes.files.shapes import level_in
 from scaling_limits.particles import InvalidArgument
-from scaling_limits.particles.showing.axes import axes_of, axis_label, draw_ellipses, labelled
+from scaling_limits.particles.showing.axes import axes_of, axis_label, closed_if_refused, draw_ellipses, labelled
 from scaling_limits.particles.showing.datasets import Variable, dataset
 from scaling_limits.particles.showing.described import Described
 from scaling_limits.particles.showing.quantities import Quantity
@@ -46,6 +46,7 @@ class ShownTensor(Described):
         free_energy: NDArray[np.float64]
         error: NDArray[np.float64]
 
+    @closed_if_refused
     def plot(self, ax: Axes | None = None, *, size: float | None = None, **options: Any) -> Axes:
         """Draw M, with its bounds, over a line; its eigenvalues, where points in the plane or space are on one line;
         elsewhere ellipses { x + s M^(1/2) u, |u| = 1 }, in space of the first two directions.
@@ -123,6 +124,7 @@ class ShownCoefficients(Described):
     def free_energy(self, points: ArrayLike) -> NDArray[np.float64]:
         """Psi (P,) at points (P, d)."""
 
+    @closed_if_refused
     def plot(
         self, ax: Axes | None = None, quantity: str = "free_energy", *, level: float | None = None, **options: Any
     ) -> Axes:

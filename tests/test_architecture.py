@@ -1,6 +1,8 @@
 """The arrows of the house: which package, which room and which family may import which, and that nothing goes round."""
 
 import ast
+from pathlib import Path
+from runpy import run_path
 
 import pytest
 from architecture import circles, imports, origin, origins, sources
@@ -66,6 +68,18 @@ def test_rooms_are_layers():
             if any(one == here and other.startswith(f"{there}.") for here, there in ALLOWED):
                 continue
             assert floor(other) < floor(one), f"{one} imports {other}"
+
+
+def test_the_picture_shows_every_room():
+    folder = Path(__file__).parents[1] / "docs" / "pictures"
+    made = run_path(str(folder / "architecture.py"))["picture"]()
+    assert made == (folder / "architecture.svg").read_text(), "run python docs/pictures/architecture.py"
+    for name, rooms in ROOMS.items():
+        floor_of = made[made.index(f">{name}<") :]
+        for one in rooms:
+            for title in (one,) if isinstance(one, str) else one:
+                shown = {"top": ">", "errors": ">errors<"}.get(title, f">{title}/<")
+                assert shown in floor_of, f"{name}/{title}"
 
 
 def test_families_do_not_know_one_another():

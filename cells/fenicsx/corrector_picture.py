@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from scaling_limits.meshes.files.frames import Frames
 from scaling_limits.meshes.files.shapes import mesh_shape
-from scaling_limits.particles.sampling.ranks import on_all_ranks
-from scaling_limits.particles.showing.axes import axes_of
+from scaling_limits.particles.sampling.ranks import on_all_ranks, same_on_all_ranks
+from scaling_limits.particles.showing.axes import axes_of, closed_if_refused
 from scaling_limits.particles.showing.described import Described
 from scaling_limits.particles.showing.quantities import Quantity
 from scaling_limits.particles.support.checks import integer
@@ -23,6 +23,7 @@ class ShownCorrectors(Described):
     if TYPE_CHECKING:
         correctors: tuple[fem.Function, ...]
 
+    @closed_if_refused
     def plot(
         self, ax: Axes | None = None, direction: int = 0, *, level: float | None = None, **options: Any
     ) -> Axes | None:
@@ -43,6 +44,7 @@ class ShownCorrectors(Described):
         """
         comm = self.correctors[0].function_space.mesh.comm
         j = on_all_ranks(comm, lambda: integer("direction", direction, 0, len(self.correctors) - 1))
+        same_on_all_ranks(comm, direction=j, level=level)
         quantity = Quantity(f"theta_{j}", f"corrector of direction {j}", "period")
         shape = mesh_shape(comm, Frames(quantity, None, lambda index: self.correctors[j]), 0, level)
 

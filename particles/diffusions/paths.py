@@ -13,9 +13,9 @@ from ..sampling.normal_tiles import TILE
 from ..sampling.samples import Samples, start_of_each
 from ..sampling.steps import even_steps, longest_step, warn_of_steps
 from ..sampling.workers import Stop, over_tiles
-from ..showing.axes import axes_of, axis_label, draw_histogram, labelled, pyplot, some_of
+from ..showing.axes import axes_of, axis_label, closed_if_refused, draw_histogram, labelled, pyplot, some_of
 from ..showing.datasets import dataset
-from ..showing.quantities import TIME, Quantity
+from ..showing.quantities import TIME, Quantity, time_text
 from ..support import checks
 
 if TYPE_CHECKING:
@@ -51,34 +51,36 @@ class Paths(Samples):
         """The positions X (T, R, d)."""
         return self.positions
 
-    def plot(self, ax: Axes | None = None, *, index: int = -1, **options: Any) -> Axes:
-        """Draw the density of the positions at some times as histograms (d = 1), or the positions at one time.
+    @closed_if_refused
+    def plot(self, ax: Axes | None = None, *, index: int | None = None, **options: Any) -> Axes:
+        """Draw the density of the positions as histograms (d = 1), or the positions at one time as points.
 
         Args:
             ax: axes of matplotlib; None for those of a new figure.
-            index: of the time, for d = 2, and for d = 3, of which the first two components are drawn.
+            index: of the time, as of a list; None for up to six of them on a line, and for the last elsewhere. For
+                d = 3 the first two components are drawn.
             options: of `Axes.hist` or `Axes.plot`.
 
         Returns:
             The axes.
 
         Raises:
+            InvalidArgument: no axes, or no such index.
             ImportError: matplotlib is not here.
         """
-        ax, dim = axes_of(ax), self.positions.shape[2]
+        count, dim = len(self.times), self.positions.shape[2]
+        one = (-1 if index is None else checks.integer("index", index, -count, count - 1)) % count
+        ax = axes_of(ax)
         if dim > 1:
-            at = self.positions[checks.integer("index", index, -len(self.times), len(self.times) - 1)]
-            given: dict[str, Any] = {
-                "marker": ".",
-                "linestyle": "",
-                "markersize": 2,
-                "label": f"t = {self.times[index]:.3g}",
-            }
+            at, text = self.positions[one], time_text(self.times[one])
+            given: dict[str, Any] = {"marker": ".", "linestyle": "", "markersize": 2, "label": text}
             ax.plot(at[:, 0], at[:, 1], **(given | options))
+            if not ax.get_title():
+                ax.set_title(text)
             return labelled(ax, *map(axis_label, COMPONENT[:2]))
-        chosen = some_of(len(self.times))
+        chosen = some_of(count) if index is None else [one]
         for shade, k in zip(pyplot().get_cmap("viridis")(np.linspace(0.0, 0.85, len(chosen))), chosen):
-            given = {"color": shade, "label": f"t = {self.times[k]:.3g}"}
+            given = {"color": shade, "label": time_text(self.times[k])}
             draw_histogram(ax, self.positions[k, :, 0], given | options)
         ax.legend()
         return labelled(ax, axis_label("x"), "density of paths (1/length)")

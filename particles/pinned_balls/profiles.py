@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from ..errors import InvalidArgument
 from ..showing.animation import animate, checked_animation
-from ..showing.axes import axes_of, draw_curves, labelled
+from ..showing.axes import axes_of, closed_if_refused, draw_curves, labelled
 from ..showing.datasets import Variable, dataset
 from ..showing.described import Described
-from ..showing.quantities import TIME, Quantity
+from ..showing.quantities import TIME, Quantity, time_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -55,6 +55,7 @@ class VelocityProfiles(Described, ABC):
         """What a dataset has besides both profiles."""
         return []
 
+    @closed_if_refused
     def plot(self, ax: Axes | None = None, quantity: str = "std", **options: Any) -> Axes:
         """Draw the standard deviation, or the mean, over the line, one curve for each of up to six times.
 
@@ -81,7 +82,7 @@ class VelocityProfiles(Described, ABC):
         Args:
             path: the file: .gif, or .mp4 where the program ffmpeg is.
             quantity: "std" or "mean".
-            frames_per_second: speed.
+            frames_per_second: speed; at most 50 in .gif.
             options: of `Axes.plot`.
 
         Returns:
@@ -103,7 +104,7 @@ class VelocityProfiles(Described, ABC):
 
         def renew(drawn: tuple[Axes, Any], index: int) -> None:
             drawn[1].set_ydata(rows[index])
-            drawn[0].set_title(f"t = {self.times[index]:.3g}")
+            drawn[0].set_title(time_text(self.times[index]))
 
         return animate(place, speed, len(rows), draw, renew)
 

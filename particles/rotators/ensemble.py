@@ -11,9 +11,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..errors import InvalidArgument
 from ..sampling.samples import Samples
-from ..showing.axes import axes_of, draw_bars_of_error, draw_histogram, labelled
+from ..showing.axes import axes_of, closed_if_refused, draw_bars_of_error, draw_histogram, labelled
 from ..showing.datasets import dataset
-from ..showing.quantities import Quantity
+from ..showing.quantities import SLOW_TIME, Quantity, time_text
 from ..support import checks
 from .stationary.time_average import Observable, TimeAverage, observed, time_averaged
 
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 ACTION = Quantity("actions", "action", "action")
-SLOW_TIME = Quantity("time", "slow time", "slow time")
 PARTS = (Quantity("real", "real part of u", "action^(1/2)"), Quantity("imag", "imaginary part of u", "action^(1/2)"))
 # sites with a curve of their own
 MOST_SITES = 10
@@ -98,6 +97,7 @@ class RotatorEnsemble(Samples):
         """
         return time_averaged(observed(observable, self.actions, self.angles), self.times, weight)
 
+    @closed_if_refused
     def plot(self, ax: Axes | None = None, **options: Any) -> Axes:
         """Draw the mean action of each site in time, with bands of two standard errors; of one time histograms.
 
@@ -120,8 +120,10 @@ class RotatorEnsemble(Samples):
                 draw_bars_of_error(ax, self.times, self.mean[:, j], self.standard_error[:, j], given)
         ax.legend()
         if len(self.times) == 1:
+            if not ax.get_title():
+                ax.set_title(time_text(self.times[0], SLOW_TIME))
             return labelled(ax, ACTION.label, "density (1/action)")
-        return labelled(ax, SLOW_TIME.label, "mean action (action)")
+        return labelled(ax, SLOW_TIME.label, "mean action")
 
     def to_xarray(self) -> Any:
         """Actions and both parts of the amplitudes as a `xarray.Dataset` with dimensions time, member and site."""

@@ -6,6 +6,7 @@ import os
 import tempfile
 from collections.abc import Callable
 from contextlib import suppress
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,22 +19,29 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 SUFFIXES = (".gif", ".mp4")
+# frames for each second; delays of a GIF are whole hundredths of a second, and viewers make a tenth of a single one
+FASTEST = {".gif": 50, ".mp4": 1000}
 
 
 def checked_animation(path: str | os.PathLike[str], frames_per_second: int) -> tuple[Path, int]:
     """The path and the speed, before any work.
 
     Raises:
-        InvalidArgument: another suffix than .gif and .mp4, no place for a file, .mp4 without ffmpeg, or no speed.
+        InvalidArgument: another suffix than .gif and .mp4, no place for a file, .mp4 without ffmpeg, no speed, or one
+            that the format cannot hold.
         ImportError: matplotlib or pillow is not here.
     """
     place, speed = target("path", path), integer("frames_per_second", frames_per_second, 1, 1000)
-    if place.suffix.lower() not in SUFFIXES:
+    suffix = place.suffix.lower()
+    if suffix not in SUFFIXES:
         raise InvalidArgument("path", f"must end with {' or '.join(SUFFIXES)}, not {os.fspath(path)!r}")
+    if speed > FASTEST[suffix]:
+        reason = "whose delays are hundredths of a second, and at least two of them; .mp4 takes more"
+        raise InvalidArgument("frames_per_second", f"must be at most {FASTEST[suffix]} in {suffix}, {reason}")
     pyplot()
     from matplotlib.animation import writers
 
-    if place.suffix.lower() == ".mp4" and not writers.is_available("ffmpeg"):
+    if suffix == ".mp4" and not writers.is_available("ffmpeg"):
         raise InvalidArgument("path", "must end with .gif, as .mp4 needs the program ffmpeg, which is not here")
     return place, speed
 
@@ -53,14 +61,14 @@ def animate(
     Returns:
         The path.
     """
-    from matplotlib.animation import FFMpegWriter, PillowWriter
+    from matplotlib.animation import FFMpegWriter
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(6.4, 4.8), layout="constrained")
     FigureCanvasAgg(figure)
     artists = draw(figure.add_subplot())
-    writer = (PillowWriter if place.suffix.lower() == ".gif" else FFMpegWriter)(fps=speed)
+    writer = _gif_writer(speed) if place.suffix.lower() == ".gif" else FFMpegWriter(fps=speed)
     # beside it, so that a full disk or an interrupt leaves what was there
     with tempfile.TemporaryDirectory(dir=place.parent, prefix=f".{place.stem}-") as folder:
         whole = Path(folder) / place.name
@@ -77,3 +85,18 @@ def animate(
         writer.finish()
         whole.replace(place)
     return place
+
+
+def _gif_writer(speed: int) -> Any:
+    """The writer of pillow, with frames that begin at the hundredth of a second that is nearest to their time."""
+    from matplotlib.animation import PillowWriter
+
+    class EvenFrames(PillowWriter):
+        def finish(self) -> None:
+            """Write the file; delays in milliseconds, where that of a writer of matplotlib is cut for all frames."""
+            begins = [round(100 * k / speed) for k in range(len(self._frames) + 1)]  # type: ignore[attr-defined]
+            delays = [10 * (end - begin) for begin, end in pairwise(begins)]
+            first, *others = self._frames  # type: ignore[attr-defined]
+            first.save(self.outfile, save_all=True, append_images=others, duration=delays, loop=0)
+
+    return EvenFrames(fps=speed)

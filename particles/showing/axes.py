@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import sys
+from collections.abc import Callable
+from functools import wraps
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import numpy as np
 
 from ..errors import InvalidArgument
 from ..support.checks import shown
-from .quantities import Quantity
+from .quantities import TIME, Quantity, time_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+P = ParamSpec("P")
+R = TypeVar("R")
+# kinds of axes, as matplotlib names them, whose coordinates are no lengths along two sides
+CURVED = ("3d", "polar", "aitoff", "hammer", "lambert", "mollweide")
 # curves in one picture, before they hide one another
 MOST_CURVES = 6
 # corners of an ellipse
@@ -37,16 +44,47 @@ def axes_of(ax: Axes | None) -> Axes:
     """The axes that were given, or those of a new figure.
 
     Raises:
-        InvalidArgument: neither axes nor None.
+        InvalidArgument: neither axes nor None, or axes that are not flat.
     """
     plt = pyplot()
-    if ax is None:
-        _, ax = plt.subplots(layout="constrained")
+    return plt.subplots(layout="constrained")[1] if ax is None else flat_axes("ax", ax, "Axes of matplotlib or None")
+
+
+def flat_axes(name: str, ax: object, right: str) -> Axes:
+    """The axes that were given as an argument of this name.
+
+    Raises:
+        InvalidArgument: no axes, or those of space, of angles or of a sphere.
+    """
     from matplotlib.axes import Axes
 
     if not isinstance(ax, Axes):
-        raise InvalidArgument("ax", f"must be Axes of matplotlib or None, not {shown(ax)}")
+        raise InvalidArgument(name, f"must be {right}, not {shown(ax)}")
+    if ax.name in CURVED:
+        raise InvalidArgument(name, f"must be {right}, flat ones, not those of the projection {ax.name!r}")
     return ax
+
+
+def closed_if_refused(plot: Callable[P, R]) -> Callable[P, R]:
+    """Have a method that draws close the figures that it made, where it raises."""
+
+    @wraps(plot)
+    def looked_after(*arguments: P.args, **options: P.kwargs) -> R:
+        before = _figures()
+        try:
+            return plot(*arguments, **options)
+        except BaseException:
+            for number in _figures() - before:
+                pyplot().close(number)
+            raise
+
+    return looked_after
+
+
+def _figures() -> set[int]:
+    """The numbers of all that are open; matplotlib is not imported for it."""
+    plt = sys.modules.get("matplotlib.pyplot")
+    return set() if plt is None else set(plt.get_fignums())
 
 
 def labelled(ax: Axes, x: str, y: str) -> Axes:
@@ -64,8 +102,9 @@ def some_of(count: int, most: int = MOST_CURVES) -> list[int]:
 
 
 def draw_curves(
-    ax: Axes, x: np.ndarray, rows: np.ndarray, times: np.ndarray, labels: tuple[str, str], options: dict[str, Any]
-) -> Axes:
+    ax: Axes, x: np.ndarray, rows: np.ndarray, times: np.ndarray, labels: tuple[str, str], options: dict[str, Any],
+    time: Quantity = TIME,
+) -> Axes:  # fmt: skip
     """Draw some of the rows (T, P) of a function of x at times, from dark to bright.
 
     Args:
@@ -75,11 +114,12 @@ def draw_curves(
         times: (T,).
         labels: of both axes.
         options: of every curve, for `Axes.plot`.
+        time: what the times are.
     """
     chosen = some_of(len(times))
     shades = pyplot().get_cmap("viridis")(np.linspace(0.0, 0.85, len(chosen)))
     for shade, index in zip(shades, chosen):
-        ax.plot(x, rows[index], **({"color": shade, "label": f"t = {times[index]:.3g}"} | options))
+        ax.plot(x, rows[index], **({"color": shade, "label": time_text(times[index], time)} | options))
     ax.legend()
     return labelled(ax, *labels)
 

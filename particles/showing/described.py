@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 # numbers of an array that are shown, and letters of anything else
-MOST_NUMBERS, MOST_LETTERS = 6, 72
+MOST_NUMBERS, MOST_LETTERS = 6, 88
 
 
 class Described:

@@ -22,9 +22,16 @@ class Quantity:
     @property
     def label(self) -> str:
         """What stands at the axis of a picture."""
-        plain = self.units in ("1", "unknown", self.long_name)
+        said = f" {self.units} " in f" {self.long_name} "
+        plain = said or self.units in ("1", "unknown")
         return self.long_name if plain else f"{self.long_name} ({self.units})"
 
 
 TIME = Quantity("time", "time", "time")
+SLOW_TIME = Quantity("time", "slow time", "slow time")
 POSITION = Quantity("x", "position along x", "length")
+
+
+def time_text(value: float, time: Quantity = TIME) -> str:
+    """What stands at curves and above pictures of one time."""
+    return f"{'tau' if time == SLOW_TIME else 't'} = {value:.3g}"

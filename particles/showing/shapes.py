@@ -14,8 +14,12 @@ from .quantities import Quantity
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+# sides of a picture of places are drawn to scale, unless one is so many times the other
+LONGEST = 4.0
 # arrows along each direction of a vector field on triangles
 ARROWS = 25
+# of the longest, in units of their distance
+LENGTH = 1.3
 
 
 class Shape(ABC):
@@ -100,6 +104,7 @@ class Plane(Shape):
     def draw(self, ax: Axes, quantity: Quantity, **options: Any) -> Any:
         """Draw colours with a bar, or stream lines of vectors."""
         labelled(ax, *map(_of_coordinate, self.names))
+        _to_scale(ax, self.names, np.array([np.ptp(self.x), np.ptp(self.y)]))
         if self.values.ndim == 3:
             return self._draw_lines(ax, quantity, **options)
         colours = _masked(self.values).T
@@ -110,6 +115,7 @@ class Plane(Shape):
     def contours(self, ax: Axes, quantity: Quantity, levels: int, **options: Any) -> None:
         """See `Shape`."""
         labelled(ax, *map(_of_coordinate, self.names))
+        _to_scale(ax, self.names, np.array([np.ptp(self.x), np.ptp(self.y)]))
         areas = ax.contourf(self.x, self.y, _masked(_inside(self.values)).T, **({"levels": levels} | options))
         _bar(ax, areas, quantity.label, self.note)
 
@@ -156,7 +162,7 @@ class Triangles(Shape):
     def draw(self, ax: Axes, quantity: Quantity, **options: Any) -> Any:
         """Draw colours with a bar, or arrows of vectors."""
         labelled(ax, *map(_of_coordinate, self.names))
-        ax.set_aspect("equal")
+        _to_scale(ax, self.names, np.ptp(self.points, axis=0))
         if self.values.ndim == 2:
             return self._draw_arrows(ax, quantity, **options)
         from matplotlib.tri import Triangulation
@@ -164,6 +170,7 @@ class Triangles(Shape):
         given: dict[str, Any] = {"shading": "gouraud", "cmap": "viridis"} | options
         triangulation = Triangulation(self.points[:, 0], self.points[:, 1], self.corners)
         mesh: Any = ax.tripcolor(triangulation, np.nan_to_num(self.values), **given)
+        self._to_the_edge(ax, mesh)
         _bar(ax, mesh, quantity.label, self.note)
         return mesh
 
@@ -172,7 +179,7 @@ class Triangles(Shape):
         from matplotlib.tri import Triangulation
 
         labelled(ax, *map(_of_coordinate, self.names))
-        ax.set_aspect("equal")
+        _to_scale(ax, self.names, np.ptp(self.points, axis=0))
         values = np.nan_to_num(_inside(self.values))
         given: dict[str, Any] = {"levels": levels}
         triangulation = Triangulation(self.points[:, 0], self.points[:, 1], self.corners)
@@ -185,21 +192,46 @@ class Triangles(Shape):
 
     def _draw_arrows(self, ax: Axes, quantity: Quantity | None, **options: Any) -> Any:
         low, high = self.points.min(axis=0), self.points.max(axis=0)
-        tiles = np.floor((self.points - low) / (high - low).max() * (ARROWS - 1e-9)).astype(int)
-        _, chosen = np.unique(tiles, axis=0, return_index=True)
-        vectors, places = self.values[chosen], self.points[chosen]
-        given = {"cmap": "viridis", "angles": "xy"} | options
+        tile = (high - low).max() / ARROWS
+        tiles = np.floor((self.points - low) / tile * (1 - 1e-9))
+        # of each tile what is nearest to its middle
+        distance = ((self.points - low - tile * (tiles + 0.5)) ** 2).sum(axis=1)
+        order = np.argsort(distance, kind="stable")
+        chosen = order[np.unique(tiles[order], axis=0, return_index=True)[1]]
+        vectors, places = np.nan_to_num(self.values[chosen]), self.points[chosen]
+        length = np.hypot(*vectors.T)
+        # around their places and not longer than tiles: an arrow that ends far off would show a current there
+        given = {"cmap": "viridis", "angles": "xy", "scale_units": "xy", "pivot": "mid"} | options
+        given = {"scale": (length.max(initial=0.0) or 1.0) / (LENGTH * tile)} | given
         if "color" in options:
             given.pop("cmap")
             return ax.quiver(*places.T, *vectors.T, **given)
-        arrows = ax.quiver(*places.T, *vectors.T, np.hypot(*vectors.T), **given)
+        arrows = ax.quiver(*places.T, *vectors.T, length, **given)
+        self._to_the_edge(ax, arrows)
         if quantity is not None:
             _bar(ax, arrows, quantity.label, self.note)
         return arrows
 
+    def _to_the_edge(self, ax: Axes, artist: Any) -> None:
+        """No margin around the triangles, as there is none around grids."""
+        low, high = self.points.min(axis=0), self.points.max(axis=0)
+        for edges, ends in zip((artist.sticky_edges.x, artist.sticky_edges.y), zip(low, high)):
+            edges.extend(ends)
+        ax.update_datalim([low, high])
+        ax.autoscale_view()
+
     def renew(self, artist: Any) -> None:
         """See `Shape`."""
         artist.set_array(np.nan_to_num(self.values))
+
+
+def _to_scale(ax: Axes, names: tuple[str, str], sides: np.ndarray) -> None:
+    """The same length along both axes of places, of a picture that is not too narrow for it; a choice that is there
+    stays.
+    """
+    places = all(len(name) == 1 for name in names)
+    if places and ax.get_aspect() == "auto" and LONGEST * sides.min() >= sides.max():
+        ax.set_aspect("equal")
 
 
 def _masked(values: np.ndarray) -> np.ndarray:

@@ -53,6 +53,8 @@ def compare_balls(
     )  # fmt: skip
 
     def draw(axes: Any) -> None:
+        if axes is None:
+            return
         for ax, result in zip(axes, (samples, limit)):
             result.plot(ax)
         limits = [ax.get_ylim() for ax in axes[:2]]
@@ -62,7 +64,7 @@ def compare_balls(
 
     comparison = Comparison(
         f"{balls.n} pinned balls", f"n = {balls.n}", runs, samples.times, samples, limit, finite, differences,
-        false_alarm, (), draw,
+        false_alarm, (), draw, comm,
     )  # fmt: skip
     return comparison
 

@@ -12,14 +12,16 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from scaling_limits.particles import InvalidArgument
-from scaling_limits.particles.showing.axes import pyplot
+from scaling_limits.particles.sampling.ranks import on_all_ranks
+from scaling_limits.particles.showing.axes import closed_if_refused, flat_axes, pyplot
 from scaling_limits.particles.showing.datasets import Variable, dataset
 from scaling_limits.particles.showing.described import Described
-from scaling_limits.particles.showing.quantities import TIME, Quantity
+from scaling_limits.particles.showing.quantities import TIME, Quantity, time_text
 from scaling_limits.particles.support.checks import shown
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from mpi4py import MPI
 
 # probability of all differences by chance, below which there are signs
 DOUBTFUL = 1e-2
@@ -116,7 +118,9 @@ class Comparison(Described):
         differences: one for each quantity.
         false_alarm: probability with which a verdict says "told apart" of a system that has reached its limit.
         remarks: sentences on what else differs.
-        draw: draws samples, limit and difference on three axes.
+        draw: draws samples, limit and difference on three axes of rank 0; collective, with None on the others.
+        comm: the ranks that share them.
+        time: what the times are.
     """
 
     system: str
@@ -130,6 +134,8 @@ class Comparison(Described):
     false_alarm: float
     remarks: tuple[str, ...]
     draw: Callable[[Any], None]
+    comm: MPI.Comm | None = None
+    time: Quantity = TIME
 
     @property
     def numbers(self) -> int:
@@ -164,7 +170,7 @@ class Comparison(Described):
     def _sentences(self) -> str:
         worst = self._worst
         place = worst.worst
-        where = [f"t = {self.times[place[0]]:.3g}"]
+        where = [time_text(self.times[place[0]], self.time)]
         where += [f"{said.name} = {values[i]:.3g}" for (said, values), i in zip(worst.places, place[1:])]
         numbers = f"{worst.sampled[place]:.4g} in the samples, {worst.limit[place]:.4g} in the limit"
         away = f"{abs(worst.deviations[place]):.1f} standard errors"
@@ -206,33 +212,31 @@ class Comparison(Described):
         said["least likely difference"] = f"{largest:.1f} standard errors, {self.threshold:.1f} tell"
         return f"Comparison of {self.system} with its limit: {told}", said
 
+    @closed_if_refused
     def plot(self, axes: Any = None) -> Any:
         """Draw samples, limit and difference side by side; collective.
 
         Args:
-            axes: three axes of matplotlib; None for those of a new figure.
+            axes: three axes of matplotlib, on rank 0; None for those of a new figure.
 
         Returns:
-            The three axes.
+            The three axes on rank 0, None on the others.
 
         Raises:
-            InvalidArgument: other axes than three.
+            InvalidArgument: other axes than three, or axes that are not flat.
             ImportError: matplotlib is not here.
         """
-        if axes is None:
-            _, axes = pyplot().subplots(1, 3, figsize=(12.6, 3.8), layout="constrained")
-        elif np.shape(axes) != (3,) or not all(hasattr(ax, "set_title") for ax in axes):
-            raise InvalidArgument("axes", f"must be three axes of matplotlib, not {shown(axes)}")
-        self.draw(axes)
-        for ax, name in zip(axes, PANELS):
+        drawn = on_all_ranks(self.comm, lambda: _three(axes) if self.comm is None or self.comm.rank == 0 else None)
+        self.draw(drawn)
+        for ax, name in zip([] if drawn is None else drawn, PANELS):
             if not ax.get_title():
                 ax.set_title(name)
-        return axes
+        return drawn
 
     def to_xarray(self) -> Any:
         """All quantities as a `xarray.Dataset`: of the samples, in the limit, with errors and chances."""
         variables: list[Variable] = []
-        coordinates: dict[str, Variable] = {"time": (TIME, ("time",), self.times)}
+        coordinates: dict[str, Variable] = {"time": (self.time, ("time",), self.times)}
         for one in self.differences:
             name = one.quantity.name
             dims = ("time", *(said.name for said, _ in one.places))
@@ -248,6 +252,18 @@ class Comparison(Described):
                     variables.append((said, dims, values))
         said_of = {"system": self.system, "runs": self.runs, "verdict": self.verdict}
         return dataset("Comparison", variables, list(coordinates.values()), said_of)
+
+
+def _three(axes: Any) -> Any:
+    """The axes that were given, or those of a new figure."""
+    if axes is None:
+        return pyplot().subplots(1, 3, figsize=(12.6, 3.8), layout="constrained")[1]
+    right = "three axes of matplotlib"
+    if np.shape(axes) != (3,):
+        raise InvalidArgument("axes", f"must be {right}, not {shown(axes)}")
+    for ax in axes:
+        flat_axes("axes", ax, right)
+    return axes
 
 
 def draw_deviations(ax: Axes, x: np.ndarray, one: Difference, threshold: float, label: str, index: int = -1) -> None:

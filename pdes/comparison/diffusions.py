@@ -21,7 +21,7 @@ from scaling_limits.particles.sampling.philox import Purpose, key_words
 from scaling_limits.particles.sampling.ranks import on_all_ranks
 from scaling_limits.particles.showing.axes import axis_label, draw_histogram, labelled
 from scaling_limits.particles.showing.described import Described
-from scaling_limits.particles.showing.quantities import Quantity
+from scaling_limits.particles.showing.quantities import Quantity, time_text
 from scaling_limits.particles.support.checks import number, real_array
 
 from ..diffusions.density_evolution import DensityEvolution
@@ -123,7 +123,7 @@ def compare_diffusions(
     comparison = Comparison(
         f"paths in a potential of {potential.scales} fast scale{'s' * (potential.scales > 1)}",
         f"epsilon = {epsilon:g}", paths, samples.times, samples, limit, local, differences, false_alarm,
-        remarks, draw,
+        remarks, draw, comm,
     )  # fmt: skip
     return comparison
 
@@ -263,7 +263,11 @@ def _differences(
 
 
 def _draw(axes: Any, samples: Any, limit: DensityEvolution, shares: Difference, bins: Bins, threshold: float) -> None:
-    time = f"t = {samples.times[-1]:.3g}"
+    if axes is None:
+        # its other part is on rank 0
+        limit.plot(index=-1)
+        return
+    time = time_text(samples.times[-1])
     last = samples.positions[-1]
     if len(bins.box) == 1:
         draw_histogram(axes[0], last[:, 0], {"label": time, "bins": bins.edges[0]})

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from scaling_limits.particles import RotatorLattice, TransportProcess
 from scaling_limits.particles.showing.axes import draw_histogram, labelled
-from scaling_limits.particles.showing.quantities import Quantity
+from scaling_limits.particles.showing.quantities import SLOW_TIME, Quantity, time_text
 
 from . import chances
 from .comparison import Comparison, Difference, draw_deviations
@@ -49,18 +49,21 @@ def compare_rotators(
     )  # fmt: skip
 
     def draw(axes: Any) -> None:
+        if axes is None:
+            return
         for ax, result in zip(axes, (samples, limit)):
             for j in range(min(lattice.size, 4)):
                 draw_histogram(ax, result.actions[-1, :, j], {"label": f"site {j}", "bins": _edges(samples.actions)})
             ax.legend()
-            labelled(ax, "action", f"density at slow time {samples.times[-1]:.3g}")
+            labelled(ax, "action", f"density (1/action) at {time_text(samples.times[-1], SLOW_TIME)}")
         axes[1].set_ylim(axes[0].get_ylim())
         draw_deviations(axes[2], sites[1], differences[0], comparison.threshold, SITE.label)
         axes[2].set_xticks(sites[1])
 
     comparison = Comparison(
         f"{lattice.size} rotators", f"epsilon = {lattice.epsilon:g}", runs, samples.times, samples, limit, None,
-        differences, false_alarm, (REMARK,), draw,
+        differences, false_alarm, (REMARK,), draw, comm,
+        SLOW_TIME,
     )  # fmt: skip
     return comparison
 

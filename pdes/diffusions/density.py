@@ -28,7 +28,7 @@ from .hitting.between_nodes import BetweenNodes
 from .hitting.target_sets import Indicator
 from .interpolation import combined, corners, inside
 from .output.grid_dataset import grid_dataset
-from .output.quantities import DENSITY, MASS
+from .output.quantities import MASS, density_in
 from .output.shapes import on_grid
 from .output.written import Written
 from .problem import ReversibleDiffusion
@@ -242,7 +242,7 @@ class Density(SavedOnGrid, Written):
 
     def frames(self) -> Frames:
         """The density, for files; collective."""
-        return Frames(DENSITY, None, lambda index: self.function)
+        return Frames(density_in(self.grid.dim), None, lambda index: self.function)
 
     def shape(self, index: int = 0, level: float | None = None) -> Shape | None:
         """See `Written`; collective."""
@@ -250,7 +250,9 @@ class Density(SavedOnGrid, Written):
 
     def to_xarray(self) -> Any:
         """The density at the nodes as a `xarray.Dataset`; of the size of the problem on the rank that asks."""
-        return grid_dataset(self.grid, DENSITY, self.values, "Density", None, {MASS: np.array(self.mass)})
+        return grid_dataset(
+            self.grid, density_in(self.grid.dim), self.values, "Density", None, {MASS: np.array(self.mass)}
+        )
 
     @property
     def _grid(self) -> Grid:

@@ -26,7 +26,7 @@ from .hitting.coarser_grids import richardson, solved
 from .hitting.target_sets import Indicator
 from .output.grid_dataset import grid_dataset
 from .output.in_time import WrittenInTime
-from .output.quantities import DENSITY, ENTROPY, FREE_ENERGY, MASS
+from .output.quantities import ENTROPY, FREE_ENERGY, MASS, density_in
 from .output.shapes import on_grid
 from .problem import ReversibleDiffusion
 from .snapshots.moments import Moments
@@ -163,7 +163,7 @@ class DensityEvolution(SavedOnGrid, WrittenInTime, DensitySeries[Density]):
 
     def frames(self) -> Frames:
         """The densities, for files; collective."""
-        return Frames(DENSITY, self.times, lambda index: self.density(index).function)
+        return Frames(density_in(self.equation.grid.dim), self.times, lambda index: self.density(index).function)
 
     def shape(self, index: int = 0, level: float | None = None) -> Shape | None:
         """See `Written`; collective."""
@@ -175,7 +175,9 @@ class DensityEvolution(SavedOnGrid, WrittenInTime, DensitySeries[Density]):
         """
         values = np.array([density.values for density in self])
         series = {MASS: self.mass, ENTROPY: self.relative_entropy, FREE_ENERGY: self.free_energy}
-        return grid_dataset(self.equation.grid, DENSITY, values, "DensityEvolution", self.times, series)
+        return grid_dataset(
+            self.equation.grid, density_in(self.equation.grid.dim), values, "DensityEvolution", self.times, series
+        )
 
     @property
     def _grid(self) -> Grid:

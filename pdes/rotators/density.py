@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from scaling_limits.meshes.backend.quadrature import composite_gauss
 from scaling_limits.meshes.files.frames import Frames
 from scaling_limits.particles import InvalidArgument
-from scaling_limits.particles.showing.axes import axes_of
+from scaling_limits.particles.showing.axes import axes_of, closed_if_refused
 from scaling_limits.particles.support.checks import called, integer, real_array
 
 from ..time.densities import CallableArray
@@ -67,6 +67,7 @@ class ActionDensity(WrittenActions):
         title = f"ActionDensity: {'x'.join(map(str, self.space.shape))} nodes"
         return title, {"mass": self.mass, "mean": np.asarray(self.mean), "actions up to": self.space.upper}
 
+    @closed_if_refused
     def plot(self, ax: Axes | None = None, **options: Any) -> Axes:
         """Draw the density of one action or two, or the densities of each of three; each rank by itself.
 

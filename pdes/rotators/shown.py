@@ -12,12 +12,12 @@ import numpy as np
 from scaling_limits.meshes.files.frames import Frames
 from scaling_limits.meshes.files.pyvista_grids import pyvista_grids
 from scaling_limits.meshes.files.writers import write
-from scaling_limits.particles.sampling.ranks import on_all_ranks
+from scaling_limits.particles.sampling.ranks import on_all_ranks, same_on_all_ranks
 from scaling_limits.particles.showing.animation import animate, checked_animation
-from scaling_limits.particles.showing.axes import axes_of, draw_curves, labelled, some_of
+from scaling_limits.particles.showing.axes import axes_of, closed_if_refused, draw_curves, labelled, some_of
 from scaling_limits.particles.showing.datasets import Variable, dataset
 from scaling_limits.particles.showing.described import Described
-from scaling_limits.particles.showing.quantities import Quantity
+from scaling_limits.particles.showing.quantities import SLOW_TIME, Quantity, time_text
 from scaling_limits.particles.showing.shapes import Curve, Plane, Shape
 from scaling_limits.particles.support.checks import integer
 
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 DENSITY = Quantity("p", "probability density", "1/action^N")
 MARGINAL = Quantity("p", "density of one action", "1/action")
-SLOW_TIME = Quantity("time", "slow time", "slow time")
 # points along each direction of a picture; the part of each marginal that it shows
 FINE, COVERAGE = 121, 0.9995
 
@@ -39,8 +38,8 @@ def shape_of(density: Any, ends: list[float]) -> Shape:
     points = np.stack(np.meshgrid(*lines, indexing="ij"), axis=-1).reshape(-1, len(ends))
     values = density.at(points).reshape([FINE] * len(ends))
     if len(ends) == 1:
-        return Curve(lines[0], values, "action (action)")
-    return Plane(lines[0], lines[1], values, ("action of site 0 (action)", "action of site 1 (action)"))
+        return Curve(lines[0], values, "action")
+    return Plane(lines[0], lines[1], values, ("action of site 0", "action of site 1"))
 
 
 def ends_of(density: Any) -> list[float]:
@@ -127,6 +126,7 @@ class ShownActions(WrittenActions):
     def density(self, index: int) -> Any:
         """The density at the time of an index."""
 
+    @closed_if_refused
     def plot(self, ax: Axes | None = None, *, index: int | None = None, **options: Any) -> Axes:
         """Draw the densities: of one action at up to six times, of two in the plane at one, of three their marginals
         at one; each rank by itself.
@@ -150,8 +150,8 @@ class ShownActions(WrittenActions):
             chosen = some_of(count)
             places = np.linspace(0.0, max(ends_of(self.density(k))[0] for k in chosen), FINE)
             rows = np.array([self.density(k).at(places[:, None]) for k in chosen])
-            return draw_curves(ax, places, rows, self.times[chosen], ("action", MARGINAL.label), options)
-        draw_density(ax, density, options).set_title(f"slow time {self.times[one]:.3g}")
+            return draw_curves(ax, places, rows, self.times[chosen], ("action", MARGINAL.label), options, SLOW_TIME)
+        draw_density(ax, density, options).set_title(time_text(self.times[one], SLOW_TIME))
         return ax
 
     def animate(self, path: str | os.PathLike[str], *, frames_per_second: int = 8, **options: Any) -> Path:
@@ -161,19 +161,20 @@ class ShownActions(WrittenActions):
 
         Args:
             path: the file: .gif, or .mp4 where the program ffmpeg is.
-            frames_per_second: speed.
+            frames_per_second: speed; at most 50 in .gif.
             options: of `Axes.plot` or `pcolormesh`.
 
         Returns:
             The path.
 
         Raises:
-            InvalidArgument: another suffix, or no place for a file.
+            InvalidArgument: another suffix, no place for a file, too fast for .gif, or arguments that differ between
+                ranks.
             ImportError: matplotlib or pillow is not here.
         """
         comm = self.density(0).space.comm
         place, speed = on_all_ranks(comm, lambda: checked_animation(path, frames_per_second))
-
+        same_on_all_ranks(comm, path=place, frames_per_second=speed)
         on_all_ranks(comm, lambda: self._write(place, speed, options) if comm.rank == 0 else None)
         return place
 
@@ -197,6 +198,6 @@ class ShownActions(WrittenActions):
 
         def renew(drawn: tuple[Axes, Any], index: int) -> None:
             shapes[index].renew(drawn[1])
-            drawn[0].set_title(f"slow time {self.times[index]:.3g}")
+            drawn[0].set_title(time_text(self.times[index], SLOW_TIME))
 
         animate(place, speed, len(shapes), draw, renew)

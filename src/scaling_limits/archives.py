@@ -46,6 +46,7 @@ KINDS = {
     "EntropyProduction": "particles",
     "WatchedRotators": "particles",
     "StationarySample": "particles",
+    "TimeAverage": "particles",
     "EffectiveTensor": "cells",
     "EffectiveCoefficients": "cells",
     "Density": "pdes",

@@ -72,7 +72,16 @@ def drawn_on_rank_0(result, **options):
 @pytest.mark.filterwarnings("ignore::scaling_limits.particles.errors.Unresolved")
 def test_densities_and_evolutions_draw_themselves(dim, on_mesh, tmp_path):
     equation_ = equation(dim, on_mesh)
-    ax = drawn_on_rank_0(equation_.stationary())
+    density = equation_.stationary()
+    ax = drawn_on_rank_0(density)
+    units = ("1/length", "1/area", "1/volume")[dim - 1]
+    data = density.to_xarray()
+    if COMM.rank == 0:
+        assert ax.get_aspect() == ("auto" if dim == 1 else 1.0)
+        assert data.rho.attrs["units"] == units
+    if ax is not None:
+        bars = [one.get_ylabel() for one in ax.figure.axes]
+        assert f"probability density ({units})" in bars
     if ax is not None and dim == 3:
         assert ax.get_title() == "z = 0"
     run = equation_.evolve(start, [0.05, 0.5], step=0.05)
@@ -91,6 +100,14 @@ def test_densities_and_evolutions_draw_themselves(dim, on_mesh, tmp_path):
         run.animate(COMM.bcast(tmp_path) / "run.png")
     with pytest.raises(InvalidArgument, match="index"):
         run.plot(index=2)
+    if COMM.size > 1:
+        folder = COMM.bcast(tmp_path)
+        with pytest.raises(InvalidArgument, match="frames_per_second"):
+            run.animate(folder / "run.gif", frames_per_second=4 + COMM.rank)
+        with pytest.raises(InvalidArgument, match="path"):
+            run.animate(folder / f"run_{COMM.rank}.gif")
+        with pytest.raises(InvalidArgument, match="level"):
+            run.plot(level=0.1 * COMM.rank)
     if dim == 3:
         with pytest.raises(InvalidArgument, match="level"):
             run.plot(level=3.0)
@@ -105,7 +122,14 @@ def test_fields_transitions_and_passages_draw_themselves(dim, on_mesh):
     for one in (transition, transition.forward, equation_.first_passage(right), equation_.quasi_stationary(right)):
         drawn_on_rank_0(one)
     if dim == 2:
-        drawn_on_rank_0(transition.current)
+        ax = drawn_on_rank_0(transition.current)
+        if ax is not None and on_mesh:
+            (arrows,) = (one for one in ax.collections if hasattr(one, "U"))
+            tails = np.column_stack([arrows.X, arrows.Y])
+            heads = 0.5 * np.column_stack([arrows.U, arrows.V]) / arrows.scale
+            assert np.linalg.norm(heads, axis=1).max() < 0.11
+            assert np.allclose(ax.get_xlim(), (-2, 2))
+            assert len(np.unique(tails.round(6), axis=0)) == len(tails)
     data = transition.to_xarray()
     whole = COMM.rank == 0 or not on_mesh
     assert (data is not None) == whole
@@ -138,7 +162,11 @@ def test_densities_of_actions_draw_themselves(sites, tmp_path):
     density = transport.stationary()
     assert density.plot().has_data()
     run = transport.evolve(lambda x: np.exp(-x.sum(axis=1)), [0.1, 1.0])
-    assert run.plot().has_data()
+    ax = run.plot()
+    assert ax.has_data()
+    texts = [ax.get_title(), *(one.get_text() for one in ax.get_legend().texts)] if sites == 1 else [ax.get_title()]
+    assert "tau = 1" in texts
+    assert ax.get_xlabel() in ("action", "action of site 0")
     assert run.animate(COMM.bcast(tmp_path) / "actions.gif").name == "actions.gif"
     data = run.to_xarray()
     np.testing.assert_array_equal(data.p[1], run[1].values)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ...errors import InvalidArgument
-from ...showing.axes import axes_of, draw_bars_of_error, labelled
+from ...showing.axes import axes_of, closed_if_refused, draw_bars_of_error, labelled
 from ...showing.datasets import dataset
 from ...showing.described import Described
 from ...showing.quantities import Quantity
@@ -201,6 +201,7 @@ class FirstPassages(Described):
         names, orders = tuple(map(str, content["names"])), tuple(map(float, content["boundary_order"]))
         return cls(**(plain | {"names": names, "boundary_order": orders}))
 
+    @closed_if_refused
     def plot(self, ax: Axes | None = None, **options: Any) -> Axes:
         """Draw P(T > t), the part of the paths that has hit no target yet, with a band of two standard errors.
 

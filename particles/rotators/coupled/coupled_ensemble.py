@@ -12,11 +12,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from ...errors import InvalidArgument
 from ...sampling.samples import Samples, mean_and_error, observed
-from ...showing.axes import axes_of, draw_bars_of_error, labelled
+from ...showing.axes import axes_of, closed_if_refused, draw_bars_of_error, labelled
 from ...showing.datasets import dataset
-from ...showing.quantities import Quantity
+from ...showing.quantities import SLOW_TIME, Quantity
 from ...support import checks
-from ..ensemble import MOST_SITES, SLOW_TIME, RotatorEnsemble
+from ..ensemble import MOST_SITES, RotatorEnsemble
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -104,6 +104,7 @@ class CoupledEnsemble(Samples):
         together = self.std**2
         return np.divide(apart, together, out=np.full_like(apart, np.inf), where=together > 0)
 
+    @closed_if_refused
     def plot(self, ax: Axes | None = None, **options: Any) -> Axes:
         """Draw the mean difference of each site in time, with bands of two standard errors.
 

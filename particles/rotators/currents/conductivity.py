@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import InvalidArgument
-from ...showing.axes import axes_of, draw_bars_of_error, labelled
+from ...showing.axes import axes_of, closed_if_refused, draw_bars_of_error, labelled
 from ...showing.datasets import Variable, dataset
 from ...showing.described import Described
 from ...showing.quantities import Quantity
@@ -62,6 +62,7 @@ class Conductivity(Saved, Described):
     integral: NDArray[np.float64]
     integral_error: NDArray[np.float64]
 
+    @closed_if_refused
     def plot(self, ax: Axes | None = None, **options: Any) -> Axes:
         """Draw how the time integral grows to the conductivity, or of differences the response of each bond.
 

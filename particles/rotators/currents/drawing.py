@@ -53,12 +53,12 @@ def draw_arrows(
         places[:, 0], places[:, 1], c=actions, cmap="inferno", zorder=2, s=25, edgecolors="0.5", linewidths=0.5
     )
     if not line:
-        pyplot().colorbar(dots, ax=ax, label="mean action (action)")
+        pyplot().colorbar(dots, ax=ax, label="mean action")
         ax.set_aspect("equal")
     if shown:
         _quiver(ax, middle[shown], steps[shown], flow[shown], 1.0 if not line else _reach(len(bonds)), options)
     ax.margins(0.08)
-    return labelled(ax, "site", "mean action (action)") if line else labelled(ax, "site, first direction", "second")
+    return labelled(ax, "site", "mean action") if line else labelled(ax, "site, first direction", "second")
 
 
 def _reach(count: int) -> float:

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...sampling.samples import mean_and_error
-from ...showing.axes import axes_of, labelled
+from ...showing.axes import axes_of, closed_if_refused, labelled
 from ...showing.datasets import Variable, dataset
 from ...showing.described import Described
 from ...showing.quantities import Quantity
@@ -59,6 +59,7 @@ class EntropyProduction(Saved, Described):
     temperature: NDArray[np.float64]
     source: str
 
+    @closed_if_refused
     def plot(self, ax: Axes | None = None, **options: Any) -> Axes:
         """Draw the heat that each thermostat takes up, with bars of two errors.
 

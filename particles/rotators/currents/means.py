@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import Unresolved, warn
+from ...showing.axes import closed_if_refused
 from ...showing.datasets import Variable, dataset
 from ...showing.described import Described
 from ...showing.quantities import Quantity
@@ -70,6 +71,7 @@ class MeanCurrents(Saved, Described):
             message = f"site {j} does not balance: E R_j + T_j = {self.balance[j]:.3g} +- {self.balance_error[j]:.1g}; "
             warn(message + "the samples are not stationary yet, take later times", Unresolved)
 
+    @closed_if_refused
     def plot(self, ax: Axes | None = None, **options: Any) -> Axes:
         """Draw the flows of a chain or a plane as arrows along its bonds, and the mean actions of its sites.
 

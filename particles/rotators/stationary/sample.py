@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import InvalidArgument, Unresolved, warn
-from ..ensemble import RotatorEnsemble
+from ...showing.axes import axes_of, closed_if_refused, draw_bars_of_error, labelled
+from ...support import checks
+from ..ensemble import MOST_SITES, RotatorEnsemble
 from .time_average import Observable, observed
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 # of the integrated time: the window within which autocorrelations are added up
 WINDOW = 6.0
@@ -97,6 +102,43 @@ class StationarySample(RotatorEnsemble):
         lags = np.arange(1, window).reshape(-1, *[1] * (rho.ndim - 1))
         inefficiency = 1 + 2 * ((1 - lags / len(rho)) * rho[1:window]).sum(axis=0)
         return np.asarray(values.shape[0] * values.shape[1] / np.maximum(inefficiency, 1e-300))
+
+    @closed_if_refused
+    def plot_autocorrelation(
+        self, observable: Observable | None = None, ax: Axes | None = None, *, lags: int | None = None, **options: Any
+    ) -> Axes:
+        """Draw the autocorrelations over the lag, with bands of two standard errors.
+
+        Args:
+            observable: as `autocorrelation`.
+            ax: axes of matplotlib; None for those of a new figure.
+            lags: how many are drawn, at least two; None for half of the snapshots: of larger lags little is known.
+            options: of `Axes.plot`.
+
+        Returns:
+            The axes; of more than ten numbers the first ten, in C order, have curves.
+
+        Raises:
+            InvalidArgument: as `autocorrelation`, no axes, or no such number of lags.
+            ImportError: matplotlib is not here.
+        """
+        count = len(self.times)
+        shown = max(2, count // 2 + 1) if lags is None else checks.integer("lags", lags, 2, max(count, 2))
+        rho, error = (one.reshape(count, -1)[:shown] for one in self.autocorrelation(observable))
+        ax, lag = axes_of(ax), self.times[:shown] - self.times[0]
+        what = "site" if observable is None else "number"
+        for j in range(min(rho.shape[1], MOST_SITES)):
+            named = {"label": f"{what} {j}"} if rho.shape[1] > 1 else {}
+            draw_bars_of_error(ax, lag, rho[:, j], error[:, j], named | options)
+        ax.axhline(0.0, color="0.6", linewidth=0.8)
+        if ax.get_legend_handles_labels()[0]:
+            ax.legend()
+        return labelled(ax, "lag (slow time)", "autocorrelation")
+
+    def to_xarray(self) -> Any:
+        """As of a `RotatorEnsemble`, with what is known of the burn-in as attributes."""
+        said = {name: getattr(self, name) for name in ("burn_in", "relaxation", "relaxation_error", "bias")}
+        return super().to_xarray().assign_attrs({"kind": "StationarySample"} | said)
 
     def _observed(self, observable: Observable | None) -> NDArray[np.float64]:
         spans = np.diff(self.times)

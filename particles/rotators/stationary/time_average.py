@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -12,19 +12,32 @@ from numpy.typing import ArrayLike, NDArray
 from ...errors import InvalidArgument, Unresolved, warn
 from ...sampling.samples import mean_and_error
 from ...sampling.samples import observed as of_values
+from ...showing.axes import axes_of, closed_if_refused, labelled
+from ...showing.datasets import Variable, dataset
 from ...showing.described import Described
+from ...showing.quantities import Quantity
 from ...support import checks
+from ...support.saved import Saved
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 Observable = Callable[[np.ndarray, np.ndarray], ArrayLike]
 # members whose spread tells the error of their mean; of fewer, blocks of time do
 FEWEST_MEMBERS = 16
 BLOCKS = 32
+# numbers that have a tick each in a picture
+MOST_TICKS = 16
 # of neighbouring blocks; that of 32 independent ones is above it in 2 of 1000 cases
 LARGEST_CORRELATION = 0.5
+UNKNOWN = "units of the observable"
+VALUE = Quantity("value", "average over time", UNKNOWN)
+ERROR = Quantity("standard_error", "standard error of the average over time", UNKNOWN)
+QUADRATURE = Quantity("quadrature", "estimated error of the trapezoidal rule in time", UNKNOWN)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class TimeAverage(Described):
+class TimeAverage(Saved, Described):
     """An average over time and members, int h(tau) E F(I(tau), phi(tau)) d tau with int h = 1.
 
     Args:
@@ -39,6 +52,50 @@ class TimeAverage(Described):
     standard_error: NDArray[np.float64]
     quadrature: NDArray[np.float64]
     blocks: int
+    # few snapshots, or few members, tell no error
+    MAY_BE_NAN: ClassVar[frozenset[str]] = frozenset({"quadrature"})
+
+    @closed_if_refused
+    def plot(self, ax: Axes | None = None, **options: Any) -> Axes:
+        """Draw the numbers, in C order, with bars of two standard errors.
+
+        Args:
+            ax: axes of matplotlib; None for those of a new figure.
+            options: of `Axes.errorbar`.
+
+        Returns:
+            The axes.
+
+        Raises:
+            ImportError: matplotlib is not here.
+        """
+        ax, values = axes_of(ax), np.ravel(self.value)
+        error = 2 * np.ravel(self.standard_error)
+        given: dict[str, Any] = {"fmt": "o", "capsize": 3, "yerr": np.where(np.isfinite(error), error, 0.0)} | options
+        ax.errorbar(np.arange(len(values)), values, **given)
+        if len(values) < MOST_TICKS:
+            ax.set_xticks(np.arange(len(values)))
+        return labelled(ax, "number of the component", VALUE.long_name)
+
+    def to_xarray(self) -> Any:
+        """Value and errors as a `xarray.Dataset`, with dimensions component_0, component_1 and so on."""
+        names = tuple(f"component_{k}" for k in range(np.ndim(self.value)))
+        variables: list[Variable] = [(said, names, getattr(self, said.name)) for said in (VALUE, ERROR, QUADRATURE)]
+        return dataset("TimeAverage", variables, [], {"blocks": self.blocks})
+
+    @classmethod
+    def _made(cls, content: dict[str, Any]) -> Self:
+        arrays = {said.name: np.asarray(content[said.name], dtype=np.float64) for said in (VALUE, ERROR, QUADRATURE)}
+        if len({one.shape for one in arrays.values()}) > 1:
+            raise ValueError("value and errors are of different shapes")
+        return cls(**arrays, blocks=int(content["blocks"]))
+
+    def _summary(self) -> tuple[str, dict[str, Any]]:
+        said: dict[str, Any] = {"value": self.value, "standard error": self.standard_error}
+        if np.isfinite(self.quadrature).all():
+            said["error of the trapezoidal rule"] = float(np.max(self.quadrature, initial=0.0))
+        said["error from"] = f"{self.blocks} blocks of time" if self.blocks else "members"
+        return type(self).__name__, said
 
 
 def observed(observable: Observable, actions: np.ndarray, angles: np.ndarray) -> NDArray[np.float64]:

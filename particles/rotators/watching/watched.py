@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from ...errors import InvalidArgument, Unresolved, warn
 from ...sampling.samples import mean_and_error
 from ...showing.datasets import dataset
-from ...showing.quantities import Quantity
+from ...showing.quantities import SLOW_TIME, Quantity
 from ...support import checks
-from ..ensemble import ACTION, MOST_SITES, SLOW_TIME, RotatorEnsemble
+from ..ensemble import ACTION, MOST_SITES, RotatorEnsemble
 from .watch import PathWatch
 
 if TYPE_CHECKING:

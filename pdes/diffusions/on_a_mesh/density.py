@@ -19,7 +19,7 @@ from scaling_limits.meshes.spread_values import SpreadRows, SpreadValues
 
 from ...time.densities import CallableArray
 from ..density import FLOOR, density_of_logarithms
-from ..output.quantities import DENSITY
+from ..output.quantities import density_in
 from ..output.written import Written
 from .lumped import LumpedEquation
 from .problem import DiffusionOnMesh
@@ -167,7 +167,7 @@ class MeshDensity(SavedDensity, Written):
 
     def frames(self) -> Frames:
         """The density, for files; collective."""
-        return Frames(DENSITY, None, lambda index: self.function)
+        return Frames(density_in(self.lumped.equation.dim), None, lambda index: self.function)
 
     def to_xarray(self) -> Any:
         """The density at the nodes (`mesh_dataset`); collective: a `xarray.Dataset` on rank 0, None on the others."""

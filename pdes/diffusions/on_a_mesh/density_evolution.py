@@ -18,7 +18,7 @@ from scaling_limits.particles.showing.datasets import about
 from ...time.densities import DensitySeries
 from ...time.integration import Statistics
 from ..output.in_time import WrittenInTime
-from ..output.quantities import DENSITY, ENTROPY, FREE_ENERGY, MASS
+from ..output.quantities import ENTROPY, FREE_ENERGY, MASS, density_in
 from ..snapshots.moments import Moments
 from .density import LogRatio, MeshDensity
 from .lumped import LumpedEquation
@@ -93,7 +93,7 @@ class MeshDensityEvolution(SavedDensity, WrittenInTime, DensitySeries[MeshDensit
 
     def frames(self) -> Frames:
         """The densities, for files; collective."""
-        return Frames(DENSITY, self.times, lambda index: self.density(index).function)
+        return Frames(density_in(self.lumped.equation.dim), self.times, lambda index: self.density(index).function)
 
     def to_xarray(self) -> Any:
         """The densities at the nodes, and what they conserve and dissipate; see `mesh_dataset`. Collective: a

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,11 +11,11 @@ import numpy as np
 
 from scaling_limits.particles.sampling.ranks import on_all_ranks, same_on_all_ranks
 from scaling_limits.particles.showing.animation import animate, checked_animation
-from scaling_limits.particles.showing.axes import axes_of, axis_label, draw_curves, some_of
+from scaling_limits.particles.showing.axes import axes_of, axis_label, closed_if_refused, draw_curves, some_of
+from scaling_limits.particles.showing.quantities import Quantity, time_text
 from scaling_limits.particles.showing.shapes import Curve, Shape
 from scaling_limits.particles.support.checks import integer
 
-from .quantities import DENSITY
 from .written import Written
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ class WrittenInTime(Written):
 
     times: np.ndarray
 
+    @closed_if_refused
     def plot(
         self, ax: Axes | None = None, *, index: int | None = None, level: float | None = None, **options: Any
     ) -> Axes | None:
@@ -49,8 +51,8 @@ class WrittenInTime(Written):
         """
         count, comm = len(self.times), self._ranks
         one = on_all_ranks(comm, lambda: -1 if index is None else integer("index", index, -count, count - 1)) % count
-        same_on_all_ranks(comm, index=one)
-        shape = self.shape(one, level)
+        same_on_all_ranks(comm, index=(one, index is None), level=level)
+        shape, quantity = self.shape(one, level), self.frames().quantity
         several = on_all_ranks(comm, lambda: comm.bcast(isinstance(shape, Curve))) and index is None
         shapes = [self.shape(k, level) for k in some_of(count)] if several else [shape]
 
@@ -62,9 +64,9 @@ class WrittenInTime(Written):
             if several:
                 rows, x = np.array([one.values for one in drawn]), shape.x if isinstance(shape, Curve) else np.empty(0)
                 times = self.times[some_of(count)]
-                return draw_curves(axes, x, rows, times, (axis_label("x"), DENSITY.label), options)
-            drawn[0].draw(axes, DENSITY, **options)
-            text = f"t = {self.times[one]:.3g}"
+                return draw_curves(axes, x, rows, times, (axis_label("x"), quantity.label), options)
+            drawn[0].draw(axes, quantity, **options)
+            text = time_text(self.times[one])
             axes.set_title(f"{text}, {drawn[0].note}" if drawn[0].note else text)
             return axes
 
@@ -80,7 +82,7 @@ class WrittenInTime(Written):
         Args:
             path: the file: .gif, or .mp4 where the program ffmpeg is.
             level: of the cut; None for the middle.
-            frames_per_second: speed.
+            frames_per_second: speed; at most 50 in .gif.
             options: as of `plot`; colours are the same at all times, from the least to the largest density unless vmin
                 and vmax, or a norm, are given.
 
@@ -88,36 +90,53 @@ class WrittenInTime(Written):
             The path.
 
         Raises:
-            InvalidArgument: another suffix, no place for a file, or a level outside of the domain.
+            InvalidArgument: another suffix, no place for a file, too fast for .gif, arguments that differ between
+                ranks, or a level outside of the domain.
             ImportError: matplotlib or pillow is not here; on meshes pyvista.
         """
         comm = self._ranks
         place, speed = on_all_ranks(comm, lambda: checked_animation(path, frames_per_second))
+        same_on_all_ranks(comm, path=place, frames_per_second=speed, level=level)
         shapes = [self.shape(index, level) for index in range(len(self.times))]
+        film = Film([one for one in shapes if one is not None], self.times, self.frames().quantity, options)
 
         def write() -> None:
             if comm.rank == 0:
-                _animated(place, speed, [one for one in shapes if one is not None], self.times, options)
+                animate(place, speed, len(film.shapes), film.draw, film.renew)
 
         on_all_ranks(comm, write)
         return place
 
 
-def _animated(place: Path, speed: int, shapes: list[Shape], times: np.ndarray, options: dict[str, Any]) -> None:
-    ranges = np.array([shape.range for shape in shapes])
-    low, high = float(ranges[:, 0].min()), float(ranges[:, 1].max())
-    curve = isinstance(shapes[0], Curve)
-    given = options if curve or "norm" in options else {"vmin": low, "vmax": high} | options
+@dataclass(frozen=True, eq=False)
+class Film:
+    """Pictures at times, with one range of colours or heights.
 
-    def draw(ax: Axes) -> tuple[Axes, Any]:
-        artist = shapes[0].draw(ax, DENSITY, **given)
+    Args:
+        shapes: one for each time.
+        times: (T,).
+        quantity: what they show.
+        options: of the drawing.
+    """
+
+    shapes: list[Shape]
+    times: np.ndarray
+    quantity: Quantity
+    options: dict[str, Any]
+
+    def draw(self, ax: Axes) -> tuple[Axes, Any]:
+        """The first picture; what `renew` takes."""
+        ranges = np.array([shape.range for shape in self.shapes])
+        low, high = float(ranges[:, 0].min()), float(ranges[:, 1].max())
+        curve = isinstance(self.shapes[0], Curve)
+        plain = curve or "norm" in self.options
+        artist = self.shapes[0].draw(ax, self.quantity, **({} if plain else {"vmin": low, "vmax": high}) | self.options)
         if curve:
             ax.set_ylim(min(low, 0.0), MARGIN * high)
         return ax, artist
 
-    def renew(drawn: tuple[Axes, Any], index: int) -> None:
-        shapes[index].renew(drawn[1])
-        text = f"t = {times[index]:.3g}"
-        drawn[0].set_title(f"{text}, {shapes[index].note}" if shapes[index].note else text)
-
-    animate(place, speed, len(shapes), draw, renew)
+    def renew(self, drawn: tuple[Axes, Any], index: int) -> None:
+        """The picture of an index in the place of the one before."""
+        shape, text = self.shapes[index], time_text(self.times[index])
+        shape.renew(drawn[1])
+        drawn[0].set_title(f"{text}, {shape.note}" if shape.note else text)

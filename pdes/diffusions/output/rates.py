@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scaling_limits.particles.showing.axes import axes_of, labelled
+from scaling_limits.particles.showing.axes import axes_of, closed_if_refused, labelled
 from scaling_limits.particles.showing.datasets import dataset
 from scaling_limits.particles.showing.described import Described
 from scaling_limits.particles.showing.quantities import Quantity
@@ -26,6 +26,7 @@ class ShownRates(Described):
         rates: np.ndarray
         errors: np.ndarray
 
+    @closed_if_refused
     def plot(self, ax: Axes | None = None, **options: Any) -> Axes:
         """Draw the rates but the first, which is 0, with their errors on a logarithmic axis; each rank by itself.
 

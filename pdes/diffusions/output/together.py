@@ -6,8 +6,8 @@ from abc import abstractmethod
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from scaling_limits.particles.sampling.ranks import on_all_ranks
-from scaling_limits.particles.showing.axes import axes_of, labelled
+from scaling_limits.particles.sampling.ranks import on_all_ranks, same_on_all_ranks
+from scaling_limits.particles.showing.axes import axes_of, closed_if_refused, labelled
 from scaling_limits.particles.showing.datasets import attributes, xarray
 from scaling_limits.particles.showing.described import Described
 from scaling_limits.particles.showing.shapes import Curve
@@ -59,6 +59,7 @@ class SeveralFields(Described):
 class ShownField(SeveralFields):
     """Of several fields the first is drawn."""
 
+    @closed_if_refused
     def plot(self, ax: Axes | None = None, *, level: float | None = None, **options: Any) -> Axes | None:
         """Draw the first field: the mean first passage time, or the quasi-stationary density; collective.
 
@@ -90,6 +91,7 @@ class ShownTransition(SeveralFields):
         def current(self) -> Any:
             """J."""
 
+    @closed_if_refused
     def plot(self, ax: Axes | None = None, *, level: float | None = None, **options: Any) -> Axes | None:
         """Draw both committors on a line; in the plane the forward one in colours, with the current; collective.
 
@@ -106,6 +108,7 @@ class ShownTransition(SeveralFields):
             ImportError: matplotlib is not here; on meshes pyvista.
         """
         comm = self.forward.grid.comm if hasattr(self.forward, "grid") else self.forward.equation.comm
+        same_on_all_ranks(comm, level=level)
         forward, backward, current = (one.shape(0, level) for one in (self.forward, self.backward, self.current))
 
         def draw() -> Axes | None:

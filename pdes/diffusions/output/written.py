@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from scaling_limits.meshes.backend.fenicsx import needed_by
 from scaling_limits.meshes.files.frames import Frames
 from scaling_limits.meshes.files.shapes import mesh_shape
-from scaling_limits.particles.sampling.ranks import on_all_ranks
-from scaling_limits.particles.showing.axes import axes_of
+from scaling_limits.particles.sampling.ranks import on_all_ranks, same_on_all_ranks
+from scaling_limits.particles.showing.axes import axes_of, closed_if_refused
 from scaling_limits.particles.showing.described import Described
 from scaling_limits.particles.showing.shapes import Shape
 
@@ -44,6 +44,7 @@ class Written(Described, ABC):
         """
         return mesh_shape(self._ranks, self.frames(), index, level)
 
+    @closed_if_refused
     def plot(self, ax: Axes | None = None, *, level: float | None = None, **options: Any) -> Axes | None:
         """Draw the field: a curve, colours in the plane, or in space a cut across the third axis; collective.
 
@@ -60,6 +61,7 @@ class Written(Described, ABC):
             InvalidArgument: no axes, or a level outside of the domain.
             ImportError: matplotlib is not here; on meshes pyvista.
         """
+        same_on_all_ranks(self._ranks, level=level)
         shape, quantity = self.shape(0, level), self.frames().quantity
 
         def draw() -> Axes | None:

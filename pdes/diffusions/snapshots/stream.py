@@ -14,6 +14,7 @@ from scaling_limits.particles.sampling.ranks import on_all_ranks
 
 from ...time.integration import Statistics
 from ...time.snapshot_file import Layout, SnapshotWriter, Variable, read
+from ..output.quantities import PER_VOLUME
 from ..problem import ReversibleDiffusion
 from .moments import Moments
 
@@ -34,10 +35,10 @@ def layout_of(equation: ReversibleDiffusion) -> Layout:
         "statistics": Variable(("statistics",), "1", "steps, refused, evaluations, factorisations, sizes of steps"),
         "time": Variable(("time",), "time", "time"),
         **{name: Variable(("time",), "1", meaning) for name, meaning in of_one.items()},
-        "minimum": Variable(("time",), "1/volume", "least density of all nodes"),
+        "minimum": Variable(("time",), PER_VOLUME[grid.dim - 1], "least density of all nodes"),
         "mean": Variable(("time", "direction"), "length", "mean position"),
         "covariance": Variable(("time", "direction", "other_direction"), "length^2", "covariance of the position"),
-        DENSITY: Variable(("time", *axes), "1/volume", "probability density"),
+        DENSITY: Variable(("time", *axes), PER_VOLUME[grid.dim - 1], "probability density"),
     }
     sizes = dict(zip(axes, grid.shape)) | {
         "direction": grid.dim, "other_direction": grid.dim, "statistics": Statistics().numbers.size,

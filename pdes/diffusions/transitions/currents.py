@@ -22,7 +22,7 @@ from ..hitting.killed_chain import KilledChain
 from ..hitting.target_sets import TargetSet
 from ..interpolation import inside
 from ..output.grid_dataset import grid_dataset
-from ..output.quantities import CURRENT
+from ..output.quantities import current_in
 from ..output.shapes import on_grid
 from ..output.written import Written
 from ..storage.grid_files import damaged, load_on_grid, save_on_grid
@@ -88,7 +88,7 @@ class VectorField(NotPickled, Written):
 
     def frames(self) -> Frames:
         """The field, for files; collective."""
-        return Frames(CURRENT, None, lambda index: self.function)
+        return Frames(current_in(self.grid.dim), None, lambda index: self.function)
 
     def shape(self, index: int = 0, level: float | None = None) -> Shape | None:
         """See `Written`; collective."""
@@ -96,7 +96,7 @@ class VectorField(NotPickled, Written):
 
     def to_xarray(self) -> Any:
         """The field at the nodes as a `xarray.Dataset`, with a dimension `direction`; each rank by itself."""
-        return grid_dataset(self.grid, CURRENT, self.values, "VectorField")
+        return grid_dataset(self.grid, current_in(self.grid.dim), self.values, "VectorField")
 
     @property
     def _ranks(self) -> MPI.Comm:

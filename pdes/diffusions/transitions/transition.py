@@ -37,7 +37,7 @@ from ..hitting.line import Line, committors
 from ..hitting.line_panels import WEIGHTS, Integrals
 from ..hitting.on_grid import GridProblem, scalar_errors
 from ..hitting.target_sets import Indicator, TargetSet
-from ..output.quantities import BACKWARD, COMMITTOR, REACTIVE
+from ..output.quantities import BACKWARD, COMMITTOR, reactive_in
 from ..output.together import ShownTransition, estimates
 from ..problem import ReversibleDiffusion, integral
 from ..storage.grid_files import (
@@ -343,9 +343,8 @@ def _named(
     forward: ScalarField, backward: ScalarField, density: ScalarField
 ) -> tuple[ScalarField, ScalarField, ScalarField]:
     """Both committors and the density, with their names."""
-    return (
-        replace(forward, quantity=COMMITTOR), replace(backward, quantity=BACKWARD), replace(density, quantity=REACTIVE)
-    )  # fmt: skip
+    named = replace(density, quantity=reactive_in(density.grid.dim))
+    return replace(forward, quantity=COMMITTOR), replace(backward, quantity=BACKWARD), named
 
 
 def _within(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scaling_limits.particles.showing.axes import axes_of, labelled
+from scaling_limits.particles.showing.axes import axes_of, closed_if_refused, labelled
 from scaling_limits.particles.showing.datasets import dataset
 from scaling_limits.particles.showing.described import Described
 from scaling_limits.particles.showing.quantities import Quantity
@@ -48,6 +48,7 @@ class RotatorMoments(Described):
     error: float
     degree: int
 
+    @closed_if_refused
     def plot(self, ax: Axes | None = None, **options: Any) -> Axes:
         """Draw the mean action of each site.
 

@@ -13,6 +13,7 @@ from scaling_limits.particles import FirstPassages, InvalidArgument, Paths, Pinn
 from scaling_limits.particles.showing.animation import animate, checked_animation
 from scaling_limits.particles.showing.axes import axes_of, some_of
 from scaling_limits.particles.showing.described import Described, text_of
+from scaling_limits.particles.showing.quantities import Quantity
 
 pytestmark = pytest.mark.serial
 TIMES = np.array([0.0, 0.5, 1.0])
@@ -49,8 +50,16 @@ def test_results_draw_themselves_on_given_axes_and_new_ones(result):
     assert ax.has_data()
     _, given = plt.subplots()
     assert result.plot(given) is given
+    open_figures = plt.get_fignums()
     with pytest.raises(InvalidArgument, match="ax"):
         result.plot("ax")
+    with pytest.raises(AttributeError):
+        result.plot(no_such_option=1)
+    assert plt.get_fignums() == open_figures
+    for projection in ("3d", "polar"):
+        other = plt.figure().add_subplot(projection=projection)
+        with pytest.raises(InvalidArgument, match=projection):
+            result.plot(other)
 
 
 @pytest.mark.parametrize("result", RESULTS, ids=lambda one: type(one).__name__)
@@ -91,8 +100,14 @@ def test_curves_and_points_are_those_of_the_result():
     heights = flat.plot().patches[0].get_xy()
     area = np.trapezoid(heights[:, 1], heights[:, 0])
     assert abs(area - 1.0) < 1e-12
+    assert len(flat.plot().patches) == 3
+    (one,) = flat.plot(index=-2).patches
+    assert one.get_label() == "t = 0.5"
+    assert plane.plot(index=1).get_title() == "t = 0.5"
     with pytest.raises(InvalidArgument, match="quantity"):
         balls.plot(quantity="speed")
+    with pytest.raises(InvalidArgument, match="index"):
+        flat.plot(index=3)
     with pytest.raises(InvalidArgument, match="index"):
         plane.plot(index=3)
 
@@ -111,6 +126,30 @@ def test_animations_are_files_with_a_frame_for_each_time(tmp_path):
             balls.animate(bad)
     with pytest.raises(InvalidArgument, match="frames_per_second"):
         balls.animate(path, frames_per_second=0)
+
+
+@pytest.mark.parametrize("speed", [7, 30, 50])
+def test_films_last_as_long_as_they_should(speed, tmp_path):
+    """To the hundredths of a second of the format, whatever the number of frames."""
+    from PIL import Image
+
+    def renew(ax, index):
+        ax.set_title(f"{index}")
+
+    path = animate(tmp_path / "a.gif", speed, 25, lambda ax: ax, renew)
+    with Image.open(path) as image:
+        lasts = []
+        for k in range(image.n_frames):
+            image.seek(k)
+            lasts.append(image.info["duration"])
+    assert len(lasts) == 25
+    assert max(lasts) - min(lasts) <= 10
+    assert abs(sum(lasts) - 25000 / speed) <= 5
+
+
+def test_films_that_their_format_cannot_hold_are_refused(tmp_path):
+    with pytest.raises(InvalidArgument, match="frames_per_second.*50"):
+        checked_animation(tmp_path / "a.gif", 51)
 
 
 def test_a_film_that_is_interrupted_leaves_what_was_there(tmp_path):
@@ -133,12 +172,23 @@ def test_films_need_their_program(tmp_path, monkeypatch):
         checked_animation(tmp_path / "a.mp4", 8)
 
 
+def test_words_of_units_stand_once():
+    assert Quantity("I", "mean action", "action").label == "mean action"
+    assert Quantity("t", "slow time", "slow time").label == "slow time"
+    assert Quantity("x", "position along x", "length").label == "position along x (length)"
+    assert Quantity("c", "transaction", "action").label == "transaction (action)"
+    rotators = RESULTS[2]
+    assert rotators.plot().get_ylabel() == "mean action"
+    one = RotatorEnsemble(TIMES[1:2], NUMBERS[1:2, :, :1] + 1j, 0.1, 3)
+    assert one.plot().get_title() == "tau = 0.5"
+
+
 def test_helpers():
     assert some_of(3) == [0, 1, 2]
     assert some_of(100, 3) == [0, 50, 99]
     assert text_of(np.arange(100.0)) == "array of the shape (100,)"
     assert text_of(1 / 3) == "0.333333"
-    assert len(text_of("x" * 500)) < 80
+    assert len(text_of("x" * 500)) < 90
     _, ax = plt.subplots()
     assert axes_of(ax) is ax
 

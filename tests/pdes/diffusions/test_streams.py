@@ -73,7 +73,7 @@ def test_what_is_in_the_file_is_what_is_in_memory(shared_folder):
         assert np.abs(variables["x"][:] - np.linspace(-3, 3, 25)).max() < 1e-14
         for i, density in enumerate(expected):
             assert np.abs(variables["density"][i] - density.values).max() < 1e-14
-        assert variables["density"].units == b"1/volume"
+        assert variables["density"].units == b"1/area"
 
 
 @pytest.mark.parametrize("steps", [3, 30])

@@ -26,7 +26,7 @@ from scaling_limits.meshes.files.mesh_datasets import mesh_dataset
 from scaling_limits.meshes.spread_functions import SpreadFunction, SpreadSpace
 from scaling_limits.particles.support.not_pickled import NotPickled
 
-from ...output.quantities import CURRENT
+from ...output.quantities import current_in
 from ...output.written import Written
 from ..forms import MeshForms
 from ..problem import DiffusionOnMesh
@@ -67,7 +67,7 @@ class MeshVectorField(NotPickled, Written):
 
     def frames(self) -> Frames:
         """The field, for files; collective."""
-        return Frames(CURRENT, None, lambda index: self.function)
+        return Frames(current_in(self.equation.dim), None, lambda index: self.function)
 
     def to_xarray(self) -> Any:
         """The field at the corners of each cell, which are nodes of its own, with a dimension `direction`

@@ -15,7 +15,7 @@ from scaling_limits.particles.errors import NotConverged, Unresolved, warn
 from scaling_limits.particles.sampling.ranks import on_all_ranks
 from scaling_limits.particles.support.checks import flag, mask
 
-from ...output.quantities import BACKWARD, COMMITTOR, REACTIVE
+from ...output.quantities import BACKWARD, COMMITTOR, reactive_in
 from ...output.together import ShownTransition, estimates
 from ..problem import DiffusionOnMesh
 from .boundary_gap import BoundaryGap
@@ -185,5 +185,5 @@ def _result(
     both = (one.errors.x.array for one in (forward, backward) if one.errors is not None)
     relative = errors["mean_duration"] / numbers["mean_duration"]
     errors_of.x.array[:] = pi * sum(both) + relative * values.x.array
-    density = MeshField(equation, values, errors_of, empty, (0.0, np.inf), REACTIVE)
+    density = MeshField(equation, values, errors_of, empty, (0.0, np.inf), reactive_in(equation.dim))
     return MeshTransition(forward, backward, density, **numbers, errors=errors, problem=problem)

@@ -11,6 +11,8 @@ from scaling_limits.particles import (
     DiagonalDissipation,
     InvalidArgument,
     RotatorEnsemble,
+    StationarySample,
+    TimeAverage,
     TransportProcess,
     Unresolved,
 )
@@ -162,7 +164,7 @@ def test_files(tmp_path):
     assert type(again) is type(found)
     assert again.burn_in == found.burn_in
     assert "burn-in" in repr(found)
-    assert "standard_error" in repr(found.time_average(lambda i, phi: i))
+    assert "standard error" in repr(found.time_average(lambda i, phi: i))
 
 
 ONE = RotatorEnsemble(np.zeros(1), np.ones((1, 3, 2), dtype=complex), 0.1, 1)
@@ -192,3 +194,76 @@ def test_bad_input(name, make):
     with pytest.raises(InvalidArgument) as caught:
         make()
     assert caught.value.argument == name
+
+
+def pair(seed, runs=40, times=11):
+    """Independent exponential actions of two sites, at evenly spaced times."""
+    made = np.random.Generator(np.random.Philox(key=seed))
+    amplitudes = np.sqrt(made.exponential(1.0, (times, runs, 2))) * np.exp(2j * np.pi * made.random((times, runs, 2)))
+    return StationarySample(0.1 * np.arange(times), amplitudes, 0.01, seed, 3.0, 2.0, 0.1, 1e-4)
+
+
+@pytest.mark.serial
+@pytest.mark.parametrize(
+    "observable", [lambda i, phi: i[:, 0], lambda i, phi: i, lambda i, phi: i[:, :, None] * i[:, None]]
+)
+def test_averages_are_kept_and_shown(observable, tmp_path):
+    import matplotlib
+
+    matplotlib.use("agg")
+    import matplotlib.pyplot as plt
+
+    average = pair(1).time_average(observable)
+    average.save(tmp_path / "it.npz")
+    for again in (TimeAverage.load(tmp_path / "it.npz"), scaling_limits.load(tmp_path / "it.npz")):
+        for name in ("value", "standard_error", "quadrature"):
+            np.testing.assert_array_equal(getattr(again, name), getattr(average, name))
+            assert np.shape(getattr(again, name)) == np.shape(getattr(average, name))
+        assert again.blocks == average.blocks
+        assert repr(again) == repr(average)
+    data = average.to_xarray()
+    np.testing.assert_array_equal(data.value, average.value)
+    np.testing.assert_array_equal(data.standard_error, average.standard_error)
+    ax = average.plot()
+    np.testing.assert_array_equal(ax.lines[0].get_ydata(), np.ravel(average.value))
+    (bars,) = ax.collections
+    lengths = np.array([np.ptp(one[:, 1]) for one in bars.get_segments()])
+    np.testing.assert_allclose(lengths, 4 * np.ravel(average.standard_error))
+    plt.close("all")
+
+
+@pytest.mark.serial
+def test_files_of_averages_with_other_shapes_are_refused(tmp_path):
+    TimeAverage(np.ones(2), np.ones(3), np.full(2, np.nan), 0).save(tmp_path / "it.npz")
+    with pytest.raises(InvalidArgument, match="shapes"):
+        TimeAverage.load(tmp_path / "it.npz")
+    few = TimeAverage(np.ones(2), np.full(2, np.inf), np.full(2, np.nan), 0)
+    few.save(tmp_path / "few.npz")
+    assert np.isinf(TimeAverage.load(tmp_path / "few.npz").standard_error).all()
+
+
+@pytest.mark.serial
+def test_pictures_of_autocorrelations():
+    import matplotlib
+
+    matplotlib.use("agg")
+    import matplotlib.pyplot as plt
+
+    found = pair(2)
+    ax = found.plot_autocorrelation()
+    rho, _ = found.autocorrelation()
+    for j, line in enumerate(ax.lines[:2]):
+        np.testing.assert_array_equal(line.get_ydata(), rho[:6, j])
+        np.testing.assert_allclose(line.get_xdata(), found.times[:6])
+    assert len(found.plot_autocorrelation(lambda i, phi: i[:, 0], lags=11).lines[0].get_xdata()) == 11
+    figures = plt.get_fignums()
+    for bad in (1, 12):
+        with pytest.raises(InvalidArgument, match="lags"):
+            found.plot_autocorrelation(lags=bad)
+    with pytest.raises(InvalidArgument, match="times"):
+        pair(2, times=1).plot_autocorrelation()
+    assert plt.get_fignums() == figures
+    data = found.to_xarray()
+    assert data.attrs["kind"] == "StationarySample"
+    assert data.attrs["burn_in"] == 3.0
+    plt.close("all")

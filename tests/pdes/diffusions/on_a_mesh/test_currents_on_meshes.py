@@ -74,7 +74,7 @@ def test_datasets(kind):
         return
     data, alone = datasets
     assert list(data["direction"].values) == ["x", "y"]
-    assert data["J"].attrs["units"] == "length/(time volume)"
+    assert data["J"].attrs["units"] == "1/(time length)"
     middle = np.stack([data["x"], data["y"]], axis=1)[data["cell_nodes"].values].mean(axis=1)
     values = data["J"].values[data["cell_nodes"].values].mean(axis=1)
     np.testing.assert_allclose(values, current.at(middle), atol=1e-9)

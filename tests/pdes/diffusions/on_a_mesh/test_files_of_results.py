@@ -236,7 +236,8 @@ def test_datasets_and_grids(name):
         symbol = "T" if isinstance(result, MeshField) else "rho"
         points = np.stack([data[axis].values for axis in "xyz"[:dim]], axis=1)
         np.testing.assert_allclose(data[symbol].values, result.at(points), rtol=1e-9, atol=1e-13)
-        assert data[symbol].attrs["units"] in ("1/volume", "time")
+        units = ("1/length", "1/area", "1/volume")[dim - 1]
+        assert data[symbol].attrs["units"] == ("time" if symbol == "T" else units)
         assert data.attrs["kind"] == type(result).__name__
         assert data.attrs["version"]
         cells = data["cell_nodes"].values
