@@ -37,6 +37,8 @@ from .storage.target_places import check_absorbing, check_empty
 if TYPE_CHECKING:
     from mpi4py import MPI
 
+# total variation of the difference of two densities of mass 1
+LARGEST = 2.0
 ARRAYS = ("times", "probabilities", "relative_entropy")
 
 
@@ -111,14 +113,16 @@ class DensityEvolution(SavedOnGrid, WrittenInTime, DensitySeries[Density]):
     @cached_property
     def error(self) -> np.ndarray | None:
         """The estimated error of each density in total variation, relative to its mass (T,): of the cells, by the same
-        evolution on larger cells, and rtol for the steps. None where steps were given, where
-        cells are few, or for a result that was read. Collective the first time.
+        evolution on larger cells, and rtol for the steps; 2 where nothing is known, as large as it can be of two
+        densities of mass 1. None where steps were given, where cells are few, or for a result that was read. Collective
+        the first time.
         """
         if self.again is None or self.equation.coarser is None:
             return None
         runs = solved(self.equation, self.again, self)
         changes = [one.distances(other) for one, other in pairwise(runs)]
-        return np.broadcast_to(richardson(changes), len(self)) + self.equation.rtol
+        errors = np.broadcast_to(richardson(changes), len(self)) + self.equation.rtol
+        return np.minimum(errors, LARGEST) if self.absorbing is None else errors
 
     def distances(self, other: DensityEvolution) -> np.ndarray:
         """The total variation of differences from densities on another grid (T,), relative to the mass; collective."""
