@@ -189,6 +189,11 @@ class Grid:
         low, high = self.box.T
         return np.where(index == np.array(self.cells), high, low + index * self.spacing)
 
+    def shown(self, x: np.ndarray) -> list[float]:
+        """Coordinates (d,) to a hundredth of a spacing, for messages."""
+        digits = np.maximum(-np.floor(np.log10(self.spacing)).astype(int) + 2, 0)
+        return [round(float(c), int(n)) + 0.0 for c, n in zip(x, digits)]
+
     @cached_property
     def volumes(self) -> np.ndarray:
         """The volume (m,) that belongs to each node of this rank: the product of h_i, halved for each wall it is on."""

@@ -121,6 +121,8 @@ class Comparison(Described):
         draw: draws samples, limit and difference on three axes of rank 0; collective, with None on the others.
         comm: the ranks that share them.
         time: what the times are.
+        doubts: sentences on what may make differences, whatever epsilon is.
+        hidden: sentences on what may hide them.
     """
 
     system: str
@@ -136,6 +138,8 @@ class Comparison(Described):
     draw: Callable[[Any], None]
     comm: MPI.Comm | None = None
     time: Quantity = TIME
+    doubts: tuple[str, ...] = ()
+    hidden: tuple[str, ...] = ()
 
     @property
     def numbers(self) -> int:
@@ -164,7 +168,8 @@ class Comparison(Described):
     @property
     def verdict(self) -> str:
         """Whether epsilon is small enough (n large enough), as far as these samples can say, with numbers."""
-        remarks = f" Besides, {'; '.join(self.remarks)}." if self.remarks else ""
+        said = self.remarks if self.chance > DOUBTFUL else (*self.hidden, *self.remarks)
+        remarks = f" Besides, {'; '.join(said)}." if said else ""
         return fill(self._sentences() + remarks, WIDTH)
 
     def _sentences(self) -> str:
@@ -181,24 +186,35 @@ class Comparison(Described):
                 f" What is known of the finite system leaves {100 * rest.max():.2g} % in {worst.quantity.name}, of "
                 f"which chance makes {100 * worst.by_chance.max():.2g} %."
             )  # fmt: skip
+            enough = f"{self.small}: whether this is enough depends on whether {100 * largest:.2g} % matter to you."
             return (
                 f"{self.runs} samples tell the system from its limit: {worst.quantity.long_name} at {', '.join(where)} "
                 f"is {numbers}, {away} apart, which chance makes in less than {self.false_alarm:.0e} of cases. "
-                f"{self.small}: whether this is enough depends on whether {100 * largest:.2g} % matter to you.{known}"
+                f"{self._not_small or enough}{known}"
             )
         if self.chance <= DOUBTFUL:
+            more = self._not_small or f"{self.small}: more samples would tell."
             return (
                 f"{self.runs} samples do not tell the system from its limit for sure, but there are signs: "
                 f"{worst.quantity.long_name} at {', '.join(where)} is {numbers}, {away} apart, which chance makes in "
-                f"{self.chance:.0e} of cases at most. {self.small}: more samples would tell."
+                f"{self.chance:.0e} of cases at most. {more}"
             )
         seen = {one.quantity.name: self.threshold * float(one.by_chance.max()) for one in self.differences}
         unseen = ", ".join(f"{100 * part:.2g} % in {name}" for name, part in seen.items())
+        blind = "; ".join((*self.doubts, *self.hidden))
+        enough = f"Whether {self.small} is enough is not known: {blind}" if blind else (
+            f"{self.small}: small enough for what they see"
+        )  # fmt: skip
         return (
             f"{self.runs} samples cannot tell the system from its limit: of {self.numbers} numbers the least likely "
-            f"difference is {away}, of {self.threshold:.1f} that would tell. {self.small}: small enough for what they "
-            f"see; differences of {unseen} might stay unseen."
+            f"difference is {away}, of {self.threshold:.1f} that would tell. {enough}; differences of {unseen} might "
+            "stay unseen."
         )
+
+    @property
+    def _not_small(self) -> str:
+        """What is said instead of epsilon where something else may be why, else nothing."""
+        return f"This need not be {self.small}: {'; '.join(self.doubts)}." if self.doubts else ""
 
     def _summary(self) -> tuple[str, dict[str, Any]]:
         said: dict[str, Any] = {}

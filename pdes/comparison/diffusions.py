@@ -46,6 +46,8 @@ SAFETY = 3.0
 MUCH = 0.01
 # points in a period of the finest scale, below which the local equilibrium is not summed
 LEAST_IN_A_PERIOD = 5.0
+# times 1/sqrt(R): part of the paths outside of the box that samples do not see
+SEEN = 0.1
 # part of the mass of the start that the box may leave out
 OUTSIDE = 1e-9
 
@@ -115,7 +117,7 @@ def compare_diffusions(
     assert local is not None
     local = local if local.resolved else None
     differences = _differences(samples.positions, limit, bins, local)
-    remarks = _remarks(samples, limit, bins, local)
+    remarks, doubts, hidden = _remarks(samples, limit, bins, local)
 
     def draw(axes: Any) -> None:
         _draw(axes, samples, limit, differences[1], bins, comparison.threshold)
@@ -123,28 +125,35 @@ def compare_diffusions(
     comparison = Comparison(
         f"paths in a potential of {potential.scales} fast scale{'s' * (potential.scales > 1)}",
         f"epsilon = {epsilon:g}", paths, samples.times, samples, limit, local, differences, false_alarm,
-        remarks, draw, comm,
+        remarks, draw, comm, doubts=doubts, hidden=hidden,
     )  # fmt: skip
     return comparison
 
 
-def _remarks(samples: Paths, limit: DensityEvolution, bins: Bins, local: LocalEquilibrium | None) -> tuple[str, ...]:
-    """Sentences on what else may make a difference."""
-    said = [f"paths have steps of {samples.step:.3g}, whose errors count as differences"]
+def _remarks(
+    samples: Paths, limit: DensityEvolution, bins: Bins, local: LocalEquilibrium | None
+) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
+    """Sentences on what else may make a small difference, on what makes a large one, and on what hides them."""
+    said, doubts = [f"paths have steps of {samples.step:.3g}, whose errors count as differences"], []
+    hidden = []
     outside = (samples.positions < bins.box[:, 0]) | (samples.positions > bins.box[:, 1])
     lost = float(outside.any(axis=2).mean(axis=1).max())
     if lost > 0:
-        said.append(f"{100 * lost:.2g} % of the paths are outside of the box, and count at its walls")
+        away = f"{100 * lost:.2g} % of the paths are outside of the box, and count at its walls"
+        if lost * math.sqrt(samples.positions.shape[1]) < SEEN:
+            said.append(away)
+        else:
+            doubts.append(f"{away}, where the limit turns back: take a wider box")
     if limit.error is None:
-        said.append("the error of the limit is not known, and counts as a difference")
+        doubts.append("the error of the limit is not known, and counts as a difference: take more cells")
     elif (unknown := 0.5 * SAFETY * float(np.max(limit.error))) > MUCH:
-        said.append(
+        hidden.append(
             f"the limit is known to {100 * unknown:.2g} % of the paths in a bin only, and smaller differences count "
             "for nothing: take more cells"
         )
     if local is None:
         said.append("epsilon is too small for the local equilibrium on these cells")
-    return tuple(said)
+    return tuple(said), tuple(doubts), tuple(hidden)
 
 
 def _start(box: np.ndarray, initial: ArrayLike, width: float | None) -> tuple[np.ndarray, float]:

@@ -137,7 +137,7 @@ def _definite(tensors: np.ndarray) -> np.ndarray:
 
 
 def _refused(what: str, points: np.ndarray, tensors: np.ndarray, place: int) -> InvalidArgument:
-    x = [float(f"{c:.6g}") for c in points[place]]
+    x = [float(f"{c:.10g}") for c in points[place]]
     return InvalidArgument("mobility", f"M must be {what} everywhere, but at x = {x} it is {tensors[place].tolist()}")
 
 

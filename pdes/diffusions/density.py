@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
 from operator import attrgetter
@@ -33,6 +33,7 @@ from .output.shapes import on_grid
 from .output.written import Written
 from .problem import ReversibleDiffusion
 from .storage.grid_files import FORMAT, SAME, SAME_EXPONENT, check_has_box, save_on_grid
+from .storage.target_places import check_absorbing
 
 if TYPE_CHECKING:
     from dolfinx import fem
@@ -48,6 +49,7 @@ class SavedOnGrid(NotPickled, ABC):
     NAMES: ClassVar[set[str]]
     # the one of them that has values at nodes, last
     NODAL: ClassVar[str]
+    mass: Any
     INSTEAD: ClassVar[str] = "save(path) writes it, load(path, equation) reads it"
 
     @property
@@ -58,6 +60,15 @@ class SavedOnGrid(NotPickled, ABC):
     @abstractmethod
     def _content(self) -> tuple[np.ndarray, dict[str, object]]:
         """Psi/sigma at all nodes (size,), and what else is saved, under `NAMES`; for rank 0, by itself."""
+
+    @property
+    @abstractmethod
+    def _killing(self) -> tuple[Indicator, ...]:
+        """The sets in which paths are killed."""
+
+    @abstractmethod
+    def _killed_in(self, absorbing: Indicator) -> Self:
+        """The same result, with a set in which paths are killed."""
 
     @classmethod
     @abstractmethod
@@ -84,21 +95,26 @@ class SavedOnGrid(NotPickled, ABC):
 
         def content() -> dict[str, Any]:
             exponent, others = self._content()
-            return {"exponent": exponent} | others
+            held = [one(self._grid.nodes) for one in self._killing]
+            return {"exponent": exponent, "held": np.any(held, axis=0) if held else np.empty(0, bool)} | others
 
         save_on_grid(self._grid, path, type(self).__name__, content)
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str], equation: ReversibleDiffusion) -> Self:
+    def load(
+        cls, path: str | os.PathLike[str], equation: ReversibleDiffusion, absorbing: Indicator | None = None
+    ) -> Self:
         """Read what `save` wrote; collective: each rank gets the values at its nodes.
 
         Args:
             path: the file, on a disk of rank 0.
             equation: the one that was solved, which knows Psi between the nodes.
+            absorbing: the set in which paths are killed, as it was given; beside it the density is linear, and no file
+                has it.
 
         Raises:
             FileNotFoundError: there is no such file.
-            InvalidArgument: it is not such a file, or belongs to another equation.
+            InvalidArgument: it is not such a file, or belongs to another equation or set.
         """
         check_has_box(equation, path)
         grid = equation.grid
@@ -106,7 +122,7 @@ class SavedOnGrid(NotPickled, ABC):
         def read() -> dict[str, np.ndarray] | None:
             if grid.comm.rank > 0:
                 return None
-            content = load_arrays(path, cls.__name__, FORMAT, {*cls.NAMES, *SAME, "exponent"})
+            content = load_arrays(path, cls.__name__, FORMAT, {*cls.NAMES, *SAME, "exponent"}, {"held"})
             check_numbers(path, content, cls.NAMES)
             exponent = content.pop("exponent")
             same = all(np.array_equal(content.pop(name), getattr(grid, name)) for name in SAME)
@@ -117,10 +133,13 @@ class SavedOnGrid(NotPickled, ABC):
             return content
 
         content, parts = on_all_ranks(grid.comm, read), None
+        held = grid.comm.bcast(None if content is None else content.pop("held", None))
         if content is not None:
             nodal = content[cls.NODAL]
             parts = [content | {cls.NODAL: nodal[..., first:last]} for first, last in pairwise(grid.ends)]
-        return cls._of(equation, grid.comm.scatter(parts))
+        result = cls._of(equation, grid.comm.scatter(parts))
+        check_absorbing(path, grid, held, float(np.min(result.mass)), absorbing)
+        return result if absorbing is None else result._killed_in(absorbing)
 
 
 def density_of_logarithms(logarithms: np.ndarray) -> np.ndarray:
@@ -264,6 +283,13 @@ class Density(SavedOnGrid, Written):
 
     def _content(self) -> tuple[np.ndarray, dict[str, object]]:
         return self.exponent(self.nodes), {name: getattr(self, name) for name in self.NAMES}
+
+    @property
+    def _killing(self) -> tuple[Indicator, ...]:
+        return self.sets
+
+    def _killed_in(self, absorbing: Indicator) -> Density:
+        return replace(self, sets=(absorbing,))
 
     @property
     def content(self) -> dict[str, object]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
 from operator import attrgetter
@@ -32,10 +32,13 @@ from .problem import ReversibleDiffusion
 from .snapshots.moments import Moments
 from .snapshots.stream import FileRows, streamed
 from .storage.grid_files import check_has_box
+from .storage.target_places import check_absorbing, check_empty
 
 if TYPE_CHECKING:
     from mpi4py import MPI
 
+# total variation of the difference of two densities of mass 1
+LARGEST = 2.0
 ARRAYS = ("times", "probabilities", "relative_entropy")
 
 
@@ -101,7 +104,7 @@ class DensityEvolution(SavedOnGrid, WrittenInTime, DensitySeries[Density]):
         return Density(
             self.equation.grid, self.equation.exponent, ratio, float(moments.mass[index]), moments.mean[index],
             moments.covariance[index], float(self.relative_entropy[index]), float(self.free_energy[index]),
-            () if self.absorbing is None else (self.absorbing,), lambda: self._error_at(index),
+            self._killing, lambda: self._error_at(index),
         )  # fmt: skip
 
     def _error_at(self, index: int) -> float | None:
@@ -110,14 +113,16 @@ class DensityEvolution(SavedOnGrid, WrittenInTime, DensitySeries[Density]):
     @cached_property
     def error(self) -> np.ndarray | None:
         """The estimated error of each density in total variation, relative to its mass (T,): of the cells, by the same
-        evolution on larger cells, and rtol for the steps. None where steps were given, where
-        cells are few, or for a result that was read. Collective the first time.
+        evolution on larger cells, and rtol for the steps; 2 where nothing is known, as large as it can be of two
+        densities of mass 1. None where steps were given, where cells are few, or for a result that was read. Collective
+        the first time.
         """
         if self.again is None or self.equation.coarser is None:
             return None
         runs = solved(self.equation, self.again, self)
         changes = [one.distances(other) for one, other in pairwise(runs)]
-        return np.broadcast_to(richardson(changes), len(self)) + self.equation.rtol
+        errors = np.broadcast_to(richardson(changes), len(self)) + self.equation.rtol
+        return np.minimum(errors, LARGEST) if self.absorbing is None else errors
 
     def distances(self, other: DensityEvolution) -> np.ndarray:
         """The total variation of differences from densities on another grid (T,), relative to the mass; collective."""
@@ -192,13 +197,25 @@ class DensityEvolution(SavedOnGrid, WrittenInTime, DensitySeries[Density]):
         return self.equation.exponent(self.equation.grid.nodes), content
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str], equation: ReversibleDiffusion) -> DensityEvolution:
+    def load(
+        cls, path: str | os.PathLike[str], equation: ReversibleDiffusion, absorbing: Indicator | None = None
+    ) -> DensityEvolution:
         """Read what `save` wrote, or the file of a stream, whose densities stay on disk; see `Density.load`."""
         check_has_box(equation, path)
         if not on_all_ranks(equation.comm, lambda: is_snapshot_file(path)):
-            return super().load(path, equation)
+            return super().load(path, equation, absorbing)
         times, rows, moments, entropy, statistics = streamed(equation, path)
-        return cls(equation, times, rows, moments, entropy, statistics)
+        check_absorbing(path, equation.grid, None, float(moments.mass.min()), absorbing)
+        if absorbing is not None:
+            check_empty(path, equation.grid, rows.row(len(times) - 1).own, absorbing)
+        return cls(equation, times, rows, moments, entropy, statistics, absorbing)
+
+    @property
+    def _killing(self) -> tuple[Indicator, ...]:
+        return () if self.absorbing is None else (self.absorbing,)
+
+    def _killed_in(self, absorbing: Indicator) -> DensityEvolution:
+        return replace(self, absorbing=absorbing)
 
     @classmethod
     def _of(cls, equation: ReversibleDiffusion, content: dict[str, np.ndarray]) -> DensityEvolution:

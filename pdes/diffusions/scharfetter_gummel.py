@@ -284,7 +284,7 @@ class ScharfetterGummel:
             alone = (change > JUMP) & (change > ALONE * around)
             if alone.any():
                 index = np.argwhere(alone)[0] + 0.5 * (np.arange(grid.dim) == axis)
-                return [float(f"{x:.4g}") for x in grid.box[:, 0] + index * grid.spacing]
+                return grid.shown(grid.box[:, 0] + index * grid.spacing)
         return None
 
     def rates_back(self, part: np.ndarray) -> np.ndarray:

@@ -140,7 +140,7 @@ def _warn_of_high_wells(equation: ReversibleDiffusion) -> None:
     wells = (exponent > -np.log(NEGLIGIBLE)) & (exponent <= around) & (within > exponent * (1 + SETTINGS.flat))
     if wells.any() and grid.comm.rank == 0:
         index = np.argwhere(wells)[0]
-        place = [float(f"{x:.4g}") for x in grid.box[:, 0] + index * grid.spacing]
+        place = grid.shown(grid.box[:, 0] + index * grid.spacing)
         message = f"Psi has a well at x = {place}, {exponent[tuple(index)]:.3g} sigma above its minimum"
         warn(
             f"{message}: modes in wells higher than {-np.log(NEGLIGIBLE):.0f} sigma are left out; "

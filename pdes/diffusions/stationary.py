@@ -25,7 +25,7 @@ def stationary(equation: ReversibleDiffusion) -> Density:
     energy = -float(equation.coefficients.temperature) * log_partition
     uniform = Uniform(-log_partition, equation.grid.size)
     mean, covariance = mass * centre + away, second - np.outer(away, away)
-    uncertain = error + abs(mass - 1.0)
+    uncertain = min(error + abs(mass - 1.0), 2.0)
     return Density(
         equation.grid, equation.exponent, uniform, mass, mean, covariance, 0.0, energy, estimate=lambda: uncertain
     )

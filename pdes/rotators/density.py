@@ -29,6 +29,19 @@ if TYPE_CHECKING:
 GAUSS_POINTS = 8  # in each part of the way between two points of a distribution
 
 
+@dataclass(frozen=True, eq=False)
+class StationaryError:
+    """Estimated errors of a stationary density.
+
+    Args:
+        variation: int |p - p_exact|, the total variation.
+        mean: of the mean actions (N,).
+    """
+
+    variation: float
+    mean: NDArray[np.float64]
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class ActionDensity(WrittenActions):
     """p(I) = w(I) u(I), a probability density of N actions.
@@ -36,10 +49,12 @@ class ActionDensity(WrittenActions):
     Args:
         space: of u, and w.
         field: u at the nodes (size,).
+        accuracy: what it is accurate to, collective the first time; None where it is not known.
     """
 
     space: ActionSpace
     field: np.ndarray
+    accuracy: Callable[[], StationaryError] | None = None
 
     def at(self, points: ArrayLike) -> np.ndarray:
         """The density p(I) at points.
@@ -139,6 +154,18 @@ class ActionDensity(WrittenActions):
         count, mean = self.space.dim, self.mean
         second = [[self._moment({j: 2} if j == k else {j: 1, k: 1}) for k in range(count)] for j in range(count)]
         return (np.array(second) / self.mass - np.outer(mean, mean)).view(CallableArray)
+
+    @property
+    def error(self) -> float | None:
+        """The estimated error int |p - p_exact| of a stationary density, of the cells (by a solve on three quarters of
+        them) and of what the box cuts off; None for evolutions, and for one that was read. Collective the first time.
+        """
+        return None if self.accuracy is None else self.accuracy().variation
+
+    @property
+    def mean_error(self) -> NDArray[np.float64] | None:
+        """The estimated error of the mean actions (N,), likewise."""
+        return None if self.accuracy is None else self.accuracy().mean
 
     def _moment(self, powers: dict[int, int]) -> float:
         vectors: list[np.ndarray | None] = []

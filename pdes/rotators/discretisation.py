@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,8 @@ from scaling_limits.particles import InvalidArgument
 from scaling_limits.particles.errors import NotConverged, Unresolved, warn
 
 from . import coupled, separable
-from .density import ActionDensity
+from .accuracy import compared, fewer
+from .density import ActionDensity, StationaryError
 from .space import ActionAxis, ActionSpace, graded, product_of
 from .weights import SingleSiteWeights
 
@@ -91,7 +92,22 @@ class TransportDiscretisation:
             u = product_of(np.exp(log - log.max()) for log in logs)
         else:
             u = coupled.stationary(self.space, self.matrices, self.petsc_options)
-        return ActionDensity(self.space, self.space.normalised(u))
+        return ActionDensity(self.space, self.space.normalised(u), lambda: self.errors)
+
+    @cached_property
+    def errors(self) -> StationaryError:
+        """What the stationary density is accurate to, by a solve on fewer cells (collective the first time).
+
+        Where these are too few for any density, the errors are as large as can be.
+        """
+        if self.separable and self.weights is self.sites:
+            # u is constant
+            return compared(self.density, None, self.tail)
+        try:
+            coarse = replace(self, cells=fewer(self.cells)).density
+        except (NotConverged, InvalidArgument):
+            return StationaryError(2.0, self.upper.copy())
+        return compared(self.density, coarse, self.tail)
 
     @cached_property
     def tail(self) -> np.ndarray:

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 # what the `load` of a class needs besides the file
 CONTEXT = {
     "EffectiveCoefficients": "potential=, the one that they belong to",
-    "Density": "equation=, the one that it belongs to",
-    "DensityEvolution": "equation=, the one that was solved",
+    "Density": "equation=, the one that it belongs to, and absorbing= where paths are killed",
+    "DensityEvolution": "equation=, the one that was solved, and absorbing= where paths were killed",
     "MeshDensity": "equation=, the one that it belongs to",
     "MeshDensityEvolution": "equation=, the one that was solved",
     "ScalarField": "equation=, the one that was solved, for some densities, or comm=",

@@ -100,7 +100,13 @@ def test_what_is_not_known_is_said():
     assert found.differences[1].finite is None
     assert "too small for the local equilibrium" in " ".join(found.verdict.split())
     hot = compare(potential(), [3.0], 500, seed=1, epsilon=0.5, box=[(-1.2, 1.2)], initial=[0.0])
-    assert "outside of the box" in " ".join(hot.verdict.split())
+    said = " ".join(hot.verdict.split())
+    assert "This need not be epsilon = 0.5: 12 % of the paths are outside of the box" in said
+    assert "depends on whether" not in said
+    coarse = paths(epsilon=0.1, cells=12)
+    said = " ".join(coarse.verdict.split())
+    assert "Whether epsilon = 0.1 is enough is not known: the limit is known to" in said
+    assert "small enough for what they see" not in said
 
 
 def test_few_paths_cannot_tell_what_many_can():

@@ -133,6 +133,30 @@ def test_first_passages_and_laws_that_last(case, path):
     np.testing.assert_array_equal(again.density.at(near), law.density.at(near))
 
 
+def test_evolutions_with_a_set_that_kills(case, path):
+    """In cells that the set cuts too, from an archive and from a stream, whole and one of the times."""
+    equation, _, b, x = case
+    near = np.concatenate([x, equation.grid.nodes[::7]])
+    stream = path.with_suffix(".nc")
+    for where in (None, stream):
+        run = equation.evolve(lambda points: np.exp(-4 * ((points - x[0]) ** 2).sum(axis=1)), [0.05, 0.1], absorbing=b,
+                              stream=where)  # fmt: skip
+        assert run.survival[-1] < 1 - 1e-6
+        if where is None:
+            run.save(path)
+        file = path if where is None else stream
+        np.testing.assert_array_equal(load(file, equation=equation, absorbing=b).at(near), run.at(near))
+        with pytest.raises(InvalidArgument, match="^absorbing: must be given: .* killed in a set"):
+            load(file, equation=equation)
+        with pytest.raises(InvalidArgument, match="^absorbing: is not the set"):
+            load(file, equation=equation, absorbing=lambda points: points[:, 0] > -0.5)
+    run[1].save(path)
+    np.testing.assert_array_equal(load(path, equation=equation, absorbing=b).at(near), run[1].at(near))
+    equation.evolve(lambda points: np.exp(-((points - x[0]) ** 2).sum(axis=1)), [0.1]).save(path)
+    with pytest.raises(InvalidArgument, match="^absorbing: is not the set"):
+        load(path, equation=equation, absorbing=b)
+
+
 def test_modes(case, path):
     equation, *_, x = case
     modes = equation.modes(3)

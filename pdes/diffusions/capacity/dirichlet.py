@@ -67,7 +67,7 @@ def check_apart(mesh: TensorMesh, a: CellSet, b: CellSet) -> None:
     if shared.any():
         nodes = mesh.nodes(np.arange(mesh.size), 1)
         cell = int(np.flatnonzero(shared[nodes].any(axis=1))[0])
-        place = [float(f"{x:.4g}") for x in mesh.points(np.array([cell]), np.full((1, mesh.dim), 0.5))[0]]
+        place = [float(f"{x:.10g}") for x in mesh.points(np.array([cell]), np.full((1, mesh.dim), 0.5))[0]]
         reason = f"meets or touches {a.name}, or less than a cell is between them, near x = {place}"
         raise InvalidArgument(b.name, f"{reason}; take sets that are apart, or more cells")
 

@@ -175,7 +175,7 @@ class ChainSolver:
             places = np.stack(np.unravel_index(nodes, grid.shape), axis=1)
             eliminated = EliminatedChain(places, joins, root[nodes], killing[nodes])
             if (stuck := eliminated.stuck).any():
-                x = [float(f"{c:.4g}") for c in grid.coordinates(nodes[stuck][:1])[0]]
+                x = grid.shown(grid.coordinates(nodes[stuck][:1])[0])
                 raise NotConverged(
                     "a hitting problem", f"from nodes such as x = {x} no path leads to a set",
                     "make the box smaller, or the temperature higher",

@@ -158,7 +158,7 @@ def say(grid: Grid, errors: np.ndarray | None, size: float, rtol: float, exponen
         warn(f"{message}; take more cells", Unresolved)
     elif not (worst := float(np.nanmax(errors)) / max(size, TINY)) <= max(SETTINGS.said, rtol):
         node = int(np.nanargmax(errors))
-        place = [float(f"{c:.4g}") for c in grid.coordinates(np.array([node]))[0]]
+        place = grid.shown(grid.coordinates(np.array([node]))[0])
         known = f"known to about {worst:.0e} of its largest value only" if worst < 1 else "not known"
         message = f"the solution is {known} near x = {place}"
         depth = 0.0 if exponent is None else float(exponent[node] - exponent.min())

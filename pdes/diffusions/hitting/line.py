@@ -135,8 +135,8 @@ class Line:
             k = gap.panels
             half, load, r = self.panels.half[k], (weight + source)[k], resistance[k]
             if gap.left is None and gap.right is None:
-                x = self.panels.nodes[k].mean()
-                raise InvalidArgument(self.sets[0].name, f"is not reached from x = {x:.4g}: no path gets there")
+                x = self.grid.shown(np.array([self.panels.nodes[k].mean()]))[0]
+                raise InvalidArgument(self.sets[0].name, f"is not reached from x = {x}: no path gets there")
             if gap.left is None:
                 flow = Integrals.of(load, half).left
                 time[k] = Integrals.of(r + flow, half).right
@@ -165,8 +165,8 @@ class Line:
         for gap in self.gaps:
             k, known = gap.panels, [end for end in (gap.left, gap.right) if end is not None]
             if not known:
-                x = self.panels.nodes[k].mean()
-                raise InvalidArgument(self.sets[0].name, f"is not reached from x = {x:.4g}: no path gets there")
+                x = self.grid.shown(np.array([self.panels.nodes[k].mean()]))[0]
+                raise InvalidArgument(self.sets[0].name, f"is not reached from x = {x}: no path gets there")
             if len(known) == 1 or known[0] == known[1]:
                 forward[k], backward[k] = float(known[0] == 1), float(known[0] == 0)
                 continue

@@ -56,15 +56,16 @@ class GridProblem:
         """The rates between the nodes, and into the sets; collective.
 
         Warns:
-            Unresolved: M or Psi jumps between nodes.
+            Unresolved: M or Psi jumps between nodes, or changes as fast.
         """
         generator = self.equation.generator
         place = None if generator.quiet else generator.jumps
         if place is not None and self.equation.comm.rank == 0:
             where = (
-                f"M or Psi jumps between nodes, as near x = {place}: the error depends on where in a cell, and may be"
+                f"M or Psi jumps, or is not resolved, between nodes, as near x = {place}: the error depends on where in"
             )
-            warn(f"{where} several times what is estimated; let M and Psi be smooth", Unresolved)
+            remedy = "take more cells, or smooth functions where they jump"
+            warn(f"{where} a cell, and may be several times what is estimated; {remedy}", Unresolved)
         return KilledChain.of(self.equation.generator, self.sets)
 
     @cached_property

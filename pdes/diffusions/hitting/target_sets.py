@@ -127,8 +127,8 @@ def intervals(grid: Grid, sets: tuple[TargetSet, ...]) -> list[np.ndarray]:
     if len(sets) == 2:
         for (a, b), shift in itertools.product(itertools.product(*intervals_of_sets), shifts):
             if a[0] - tiny <= b[1] + shift and b[0] + shift - tiny <= a[1]:
-                place = max(a[0], b[0] + shift)
-                raise InvalidArgument(sets[1].name, f"must not meet {sets[0].name}, but both reach x = {place:.6g}")
+                place = grid.shown(np.array([max(a[0], b[0] + shift)]))[0]
+                raise InvalidArgument(sets[1].name, f"must not meet {sets[0].name}, but both reach x = {place}")
     return intervals_of_sets
 
 
@@ -285,4 +285,4 @@ def _missed(grid: Grid, one: TargetSet, held: np.ndarray) -> list[float] | None:
 
 
 def _place(grid: Grid, index: np.ndarray) -> list[float]:
-    return [float(f"{c:.4g}") for c in grid.box[:, 0] + index * grid.spacing]
+    return grid.shown(grid.box[:, 0] + index * grid.spacing)

@@ -155,7 +155,7 @@ def quasi_stationary(equation: ReversibleDiffusion, target: Indicator) -> QuasiS
     if second - rate <= CLOSE * rate and equation.comm.rank == 0:
         message = f"two rates, {rate:.6g} and {second:.6g}, are almost the same"
         warn(f"{message}: which law paths come to depends on where they start", Unresolved)
-    density = replace(laws[0].density, estimate=lambda: far if np.isfinite(far) else None)
+    density = replace(laws[0].density, estimate=lambda: min(far, 2.0) if np.isfinite(far) else None)
     return QuasiStationary(density, rate, rate * relative)
 
 

@@ -19,7 +19,7 @@ from ..space import ActionSpace, each_once
 from ..transport_fokker_planck import TransportFokkerPlanck
 from .accuracy import with_error
 
-NOTHING = 1e-12  # of the largest u: where u is smaller, or negative, nothing is added up
+NOTHING = 1e-20  # of the largest density: where it is smaller, or negative, nothing is added up
 
 
 def density_entropy_production(equation: TransportFokkerPlanck) -> EntropyProduction:
@@ -29,11 +29,12 @@ def density_entropy_production(equation: TransportFokkerPlanck) -> EntropyProduc
         equation: of the density of up to three actions.
 
     Returns:
-        sigma, not negative; as its error the larger of what fewer cells change and its difference from sum_j q_j/T_j.
+        sigma, not negative; as its error the larger of what fewer cells and the end of a given box change and its
+            difference from sum_j q_j/T_j.
 
     Raises:
         InvalidArgument: no equation.
-        NotConverged: the stationary density was not found.
+        NotConverged: the stationary density was not found, or has 1 % of its mass beyond the given box.
     """
 
     def values(one: TransportFokkerPlanck, density: ActionDensity) -> NDArray[np.float64]:
@@ -52,7 +53,8 @@ def squared_currents(equation: TransportFokkerPlanck, density: ActionDensity) ->
     space, weights = density.space, equation.discretisation.weights
     values = space.grid_values(density.field)
     rate = space.on_grid(weights.dissipation.rate)
-    seen = values > NOTHING * values.max()
+    density_there = space.on_grid(space.weight) * values
+    seen = density_there > NOTHING * density_there.max()
     total = 0.0
     for j, (axis, temperature) in enumerate(zip(space.axes, weights.temperature)):
         points = axis.quadrature[0]

@@ -24,17 +24,18 @@ def density_currents(
         flow: of your own, as of `action_currents`.
 
     Returns:
-        The means; as their errors what fewer cells change, or the largest imbalance of a site if that is more.
+        The means; as their errors what fewer cells and the end of a given box change, or the largest imbalance of
+            a site if that is more.
 
     Raises:
         InvalidArgument: no equation, or no flow.
-        NotConverged: the stationary density was not found.
+        NotConverged: the stationary density was not found, or has 1 % of its mass beyond the given box.
 
     Warns:
         Unresolved: the flows are not all that sites do to one another (see `action_currents`).
     """
     currents = action_currents(instance("equation", equation, TransportFokkerPlanck).lattice, flow)
     means, errors = with_error(equation, lambda _, density: density.expectation(currents.parts))
-    # what the end of the box cuts off shows in the balance, which fewer cells in the same box do not change
+    # what is wrong with the density shows in the balance
     lost = float(np.abs(means[3 * equation.dim : 4 * equation.dim]).max())
     return currents.result(means, np.maximum(errors, lost), "density")

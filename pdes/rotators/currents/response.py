@@ -36,11 +36,11 @@ def density_conductivity(
         flow: of your own, as of `action_currents`.
 
     Returns:
-        Responses and conductivity; as errors what fewer cells and the extrapolation change.
+        Responses and conductivity; as errors what fewer cells, the end of a given box and the extrapolation change.
 
     Raises:
         InvalidArgument: no equation, no such profile, or no flow.
-        NotConverged: a stationary density was not found.
+        NotConverged: a stationary density was not found, or has 1 % of its mass beyond the given box.
 
     Warns:
         Unresolved: the flows are not all that sites do to one another (see `action_currents`).

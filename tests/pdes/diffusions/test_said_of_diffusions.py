@@ -113,3 +113,25 @@ def test_densities_of_any_size():
 def test_results_can_be_gone_through():
     run = on_a_line(lambda x: x[:, 0] ** 2 / 2, -6, 6, 60).evolve(lambda x: np.exp(-((x[:, 0] - 1) ** 2)), [0.0, 1.0])
     assert [round(float(rho.mean()[0]), 1) for rho in run] == [1.0, 0.4]
+
+
+def test_places_far_from_zero_keep_their_digits():
+    far = 1e6
+    equation = FokkerPlanck.of(
+        mobility=1.0, free_energy=lambda x: 3 * np.cos(30 * (x[:, 0] - far)) + x[:, 1] - far, temperature=1.0,
+        box=[(far, far + 2)] * 2, cells=(24, 24),
+    )  # fmt: skip
+    place = r"near x = \[10000(00|01|02)\.\d+, 10000(00|01|02)\.\d+\]"
+    with pytest.warns(Unresolved, match=place) as said:
+        equation.committor(lambda x: x[:, 0] < far + 0.2, lambda x: x[:, 0] > far + 1.8)
+    assert equation.comm.rank > 0 or "x = [1000000.0, 1000000.0]" not in str(said[0].message)
+
+
+def test_errors_of_densities_are_no_more_than_a_total_variation_can_be():
+    equation = FokkerPlanck.of(
+        mobility=1.0, free_energy=lambda x: 30 * np.cos(40 * x[:, 0]) + 0 * x[:, 1], temperature=1.0, box=[(-1, 1)] * 2,
+        cells=(16, 16),
+    )  # fmt: skip
+    run = equation.evolve(lambda x: np.exp(-40 * ((x - 0.3) ** 2).sum(axis=1)), [1e-3])
+    assert run.error[0] == 2.0
+    assert run[0].error == 2.0
