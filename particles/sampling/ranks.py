@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..errors import InvalidArgument
 from ..support.checks import shown
@@ -94,6 +95,26 @@ def same_on_all_ranks(comm: MPI.Comm | None, **arguments: object) -> None:
     for name, digest in first.items():
         if any(other[name] != digest for other in others):
             raise InvalidArgument(name, "must be the same on all ranks; it differs between them")
+
+
+def over_members(
+    comm: MPI.Comm | None, members: int, work: Callable[[slice], NDArray[np.float64]]
+) -> NDArray[np.float64]:
+    """Numbers of all members (R, ...), which the ranks share; collective, and the same on all of them.
+
+    Args:
+        comm: an mpi4py communicator, or None for a process of its own.
+        members: R.
+        work: from a range of members, not empty, to their numbers; without communication.
+
+    Raises:
+        Exception: that of `work`, on all ranks.
+    """
+    if comm is None or comm.size == 1:
+        return work(slice(0, members))
+    mine = slice(members * comm.rank // comm.size, members * (comm.rank + 1) // comm.size)
+    found = on_all_ranks(comm, lambda: work(mine) if mine.stop > mine.start else None)
+    return np.concatenate([part for part in comm.allgather(found) if part is not None])
 
 
 def _bytes(value: object) -> bytes:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import brentq
 
 from ...errors import InvalidArgument
 from ...showing.axes import axes_of, closed_if_refused, draw_bars_of_error, labelled
@@ -141,18 +142,16 @@ def relaxation_time(drift: ActionDrift) -> float:
     """
     shape, heat = np.ones((1, drift.lattice.size)), float(drift.lattice.temperature.sum())
 
-    def total(action: float) -> float:
-        return float(drift(action * shape).sum())
+    def gain(action: float) -> float:
+        return float(drift(action * shape).sum()) + heat
 
     low = high = float(drift.scale.mean())
-    while total(high) + heat > 0:
+    while gain(high) > 0:
         low, high = high, 2 * high
         if high > LARGEST_ACTION * float(drift.scale.mean()):
             raise InvalidArgument("lattice", "its dissipation does not confine equal actions; give `window` and `burn`")
-    while total(low) + heat < 0:
+    while gain(low) < 0:
         low = 0.5 * low
-    for _ in range(40):
-        middle = 0.5 * (low + high)
-        low, high = (middle, high) if total(middle) + heat > 0 else (low, middle)
-    slope = (total(1.01 * high) - total(0.99 * high)) / (0.02 * high)
+    action = float(brentq(gain, low, high))
+    slope = (gain(1.01 * action) - gain(0.99 * action)) / (0.02 * action)
     return drift.lattice.size / abs(slope)

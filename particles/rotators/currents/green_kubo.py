@@ -23,19 +23,26 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ...errors import Unresolved, warn
+from ...sampling.ranks import communicator, on_all_ranks, over_members, same_on_all_ranks
 from ...sampling.samples import mean_and_error
 from ...support import checks
 from ..lattice import RotatorLattice
 from ..transport_process import TransportProcess
 from .conductivity import Conductivity, checked_profile, relaxation_time, weights_of
+from .differences import mean_flows, some_flows
 from .drift import in_chunks
 from .entropy import has_potential, heat_of_actions
 from .splitting import ActionCurrents, action_currents
+from .tails import warn_of_tails
+
+if TYPE_CHECKING:
+    from mpi4py import MPI
 
 BURN, WINDOW, LENGTH = 12.0, 8.0, 24.0  # relaxation times: before, of the integral, and of the averages
 POINTS = 64  # of a path in a relaxation time
@@ -109,6 +116,7 @@ def conductivity_by_green_kubo(
     flow: Callable[[np.ndarray], ArrayLike] | None = None,
     burn: float | None = None,
     workers: int | None = None,
+    comm: MPI.Comm | None = None,
 ) -> Conductivity:
     """The conductivity from fluctuations in the stationary state, by a time integral of correlations.
 
@@ -126,6 +134,7 @@ def conductivity_by_green_kubo(
         flow: of your own, as of `action_currents`.
         burn: slow time before; None takes twelve relaxation times.
         workers: threads.
+        comm: communicator whose ranks share the members; all get the result.
 
     Raises:
         InvalidArgument: an argument out of range.
@@ -133,41 +142,61 @@ def conductivity_by_green_kubo(
 
     Warns:
         Unresolved: the flows are not all that sites do to one another (see `action_currents`); the integral still
-            changes at its end by more than six standard errors.
+            changes at its end by more than six standard errors; a few members make the error, which the weights
+            of paths do more than the scores of a known law.
     """
-    currents, number = action_currents(lattice, flow), checks.integer("runs", runs, 2)
-    h, key = checked_profile(lattice, profile), checks.seed(seed)
-    time = 1.0 if window is not None and burn is not None else relaxation_time(currents.drift)
-    end = WINDOW * time if window is None else checks.number("window", window, above=0.0)
-    before = BURN * time if burn is None else checks.number("burn", burn, above=0.0)
-    equal = bool(np.ptp(lattice.temperature) <= EQUAL * lattice.temperature.max())
-    weights = Weights(currents, h, equal and has_potential(currents.drift))
+
+    def checked() -> tuple[Weights, int, int, float, float]:
+        currents, number = action_currents(lattice, flow), checks.integer("runs", runs, 2)
+        h, key = checked_profile(lattice, profile), checks.seed(seed)
+        time = 1.0 if window is not None and burn is not None else relaxation_time(currents.drift)
+        end = WINDOW * time if window is None else checks.number("window", window, above=0.0)
+        before = BURN * time if burn is None else checks.number("burn", burn, above=0.0)
+        equal = bool(np.ptp(lattice.temperature) <= EQUAL * lattice.temperature.max())
+        return Weights(currents, h, equal and has_potential(currents.drift)), number, key, before, end
+
+    weights, number, key, before, end = on_all_ranks(communicator(comm, optional=True), checked)
+    flows = some_flows(weights.currents)
+    same_on_all_ranks(comm, runs=number, seed=key, profile=weights.profile, window=end, burn=before, flow=flows)
     spacing = end / WINDOW / POINTS
     members = int(np.clip(MOST_NUMBERS // (lattice.size * round((WINDOW + LENGTH) * POINTS)) // TILE, 1, 64)) * TILE
     parts = []
     for first in range(0, number, members):
         some = min(members, number - first)
         seeds = np.random.SeedSequence([key, first]).generate_state(2, np.uint64)
-        parts.append(_paths(weights, some, [int(s) for s in seeds], before, spacing, workers))
+        parts.append(_paths(weights, some, [int(s) for s in seeds], before, spacing, workers, comm))
     return _result(weights, [np.concatenate(arrays) for arrays in zip(*parts)], spacing)
 
 
 def _paths(
-    weights: Weights, members: int, seeds: list[int], before: float, spacing: float, workers: int | None
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Of members: responses (R, 2, B) with points of the path, and with every other one; kappa (R, K) until windows;
-    flows (R, B).
-    """
+    weights: Weights, members: int, seeds: list[int], before: float, spacing: float, workers: int | None,
+    comm: MPI.Comm | None,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:  # fmt: skip
+    """Of members: responses (R, 2, B) with points of the path, and with every other one; kappa (R, K) until windows."""
     lattice = weights.currents.lattice
     process, start = TransportProcess(lattice), np.sqrt(2.0 * weights.currents.drift.scale)
-    begun = process.sample(start, [before], members, seeds[0], workers=workers).amplitudes[0]
+    begun = process.sample(start, [before], members, seeds[0], workers=workers, comm=comm).amplitudes[0]
     points = spacing * np.arange(round((WINDOW + LENGTH) * POINTS) + 1)
-    v = process.sample(begun, points, members, seeds[1], workers=workers).amplitudes
-    actions = 0.5 * np.abs(v.reshape(-1, lattice.size)) ** 2
-    shape = (*v.shape[:2], len(lattice.region.bonds))
-    flow = weights.currents.flow(actions).reshape(shape)
-    direct = weights.direct(actions).reshape(shape).mean(axis=0)
-    centred = flow - flow.mean(axis=(0, 1))
+    v = process.sample(begun, points, members, seeds[1], workers=workers, comm=comm).amplitudes
+    actions, currents = 0.5 * np.abs(v) ** 2, weights.currents
+    mean = over_members(comm, members, lambda some: mean_flows(currents, actions[:, some])).mean(axis=0)
+
+    def of(some: slice) -> NDArray[np.float64]:
+        responses, kappa = _correlated(weights, v[:, some], actions[:, some], mean, spacing)
+        return np.concatenate([responses.reshape(len(kappa), -1), kappa], axis=1)
+
+    both, bonds = over_members(comm, members, of), len(lattice.region.bonds)
+    return both[:, : 2 * bonds].reshape(members, 2, bonds), both[:, 2 * bonds :]
+
+
+def _correlated(
+    weights: Weights, v: NDArray[np.complex128], actions: NDArray[np.float64], mean: NDArray[np.float64], spacing: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The same of members whose paths are v (T, R, N), of mean flows (B,)."""
+    lattice = weights.currents.lattice
+    flat, shape = actions.reshape(-1, lattice.size), (*v.shape[:2], len(lattice.region.bonds))
+    centred = weights.currents.flow(flat).reshape(shape) - mean
+    direct = weights.direct(flat).reshape(shape).mean(axis=0)
     w = round(WINDOW * POINTS)
     responses, along = [], weights.along(v, spacing)
     for every in (1, 2):
@@ -177,7 +206,7 @@ def _paths(
     total = centred[w:] @ weights_of(lattice.region.bonds, weights.profile)
     memory = [(total * (along[w:] - along[w - k : len(along) - k])).mean(axis=0) for k in _widths()]
     kappa = np.stack(memory, axis=1) + (direct @ weights_of(lattice.region.bonds, weights.profile))[:, None]
-    return np.stack(responses, axis=1), kappa, flow.mean(axis=0)
+    return np.stack(responses, axis=1), kappa
 
 
 def _widths() -> NDArray[np.int64]:
@@ -187,13 +216,14 @@ def _widths() -> NDArray[np.int64]:
 
 def _result(weights: Weights, parts: list[NDArray[np.float64]], spacing: float) -> Conductivity:
     """Errors of the time step and of the end of the integral, and the extrapolation to no step."""
-    responses, kappa, _ = parts
+    responses, kappa = parts
     bonds = weights.currents.lattice.region.bonds
     fine, coarse = responses[:, 0], responses[:, 1]
     best = fine + (fine - coarse) / 3
     response, response_error = mean_and_error(best)
     sums = weights_of(bonds, weights.profile)
     (value,), (error,) = mean_and_error((best @ sums)[:, None])
+    warn_of_tails(best @ sums)
     step = abs(float((best - fine).mean(axis=0) @ sums))
     early = int(PLATEAU * WINDOWS)
     (left,), (left_error,) = mean_and_error((kappa[:, -1] - kappa[:, early])[:, None])
