@@ -109,7 +109,7 @@ class Brackets:
         return 0.5 * bracket(both, self.generator(v))
 
     def size(self, v: np.ndarray) -> np.ndarray:
-        """What brackets are sums of: sum_j |grad_j| |grad_j Phi| (P,), with the gradients of the coupling and its mean."""
+        """sum_j |grad_j| |grad_j Phi| (P,), with the gradients of the coupling and its mean: a scale of brackets."""
         both = np.abs(self.coupling_gradient(v)) + np.abs(self.mean_gradient(v))
         return np.asarray((both * np.abs(self.generator(v))).sum(axis=1))
 

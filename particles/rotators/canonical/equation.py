@@ -31,11 +31,12 @@ PARTS = {
 
 @dataclass(frozen=True, eq=False, repr=False)
 class CanonicalEquation(Saved, Described):
-    """The coefficients of the equation of v at states, in the fast time t, with beta of independent standard parts:
+    """The coefficients of the equation of v at states, in the fast time t; both parts of beta are standard.
 
         dv = (i grad H_0 + epsilon^2a i grad H_2 + epsilon g(v) + epsilon^(1+a) r) dt
              + sqrt(epsilon) (W^1 dbeta + W^2 dconj(beta)),
-        W^1_kl = sqrt(T_l) dv_k/du_l,    W^2_kl = sqrt(T_l) dv_k/dconj(u_l),    r = r^D + r^I + epsilon^(2a-1) i grad H_>,
+        W^1_kl = sqrt(T_l) dv_k/du_l,    W^2_kl = sqrt(T_l) dv_k/dconj(u_l),
+        r = r^D + r^I + epsilon^(2a-1) i grad H_>,
         r^D = epsilon^-a (g(u) - g(v) + (dv/du - 1) g(u) + dv/dconj(u) conj(g(u))),
         r^I = 2 epsilon^-a sum_k T_k d^2v/(du_k dconj(u_k)).
 
@@ -92,7 +93,7 @@ class CanonicalEquation(Saved, Described):
 
     @property
     def action_diffusion(self) -> NDArray[np.float64]:
-        """S^J_kl = Re(v_k conj(v_l) d^1_kl + conj(v_k v_l) d^2_kl) (..., N, N) in the slow time (A.3); near 2 J_k T_k."""
+        """S^J_kl = Re(v_k conj(v_l) d^1_kl + conj(v_k v_l) d^2_kl) (..., N, N), near 2 J_k T_k (A.3)."""
         v, (one, two) = self.amplitudes, self.covariances
         mixed, alike = v[..., :, None] * np.conj(v[..., None, :]), np.conj(v[..., :, None] * v[..., None, :])
         return np.asarray((mixed * one + alike * two).real)

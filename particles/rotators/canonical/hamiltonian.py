@@ -143,8 +143,8 @@ def settled_beyond(parts: Brackets, v: np.ndarray, delta: float) -> np.ndarray:
         if steps > MOST_STEPS:
             raise NotConverged(
                 "the flow of Phi",
-                f"{MOST_STEPS} steps change H_2 + epsilon^a H_> by {wrong.max():.1e}; the coupling is not small, or f_j - f_k "
-                "is nearly 0",
+                f"{MOST_STEPS} steps change H_2 + epsilon^a H_> by {wrong.max():.1e}; the coupling is not small, or "
+                "f_j - f_k is nearly 0",
                 "take a smaller epsilon, a smoother f or G', or smaller amplitudes",
             )
 

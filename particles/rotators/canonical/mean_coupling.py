@@ -70,9 +70,11 @@ def _means(values: Values, size: np.ndarray, other: np.ndarray) -> np.ndarray:
         share = np.where((turns == 0) | (turns == 0.5), 1.0, 2.0)
         return found @ (share / share.sum()), np.abs(found).max(axis=(0, 2), initial=1e-300)
 
-    left, count = np.arange(len(size)), ANGLES
+    left: np.ndarray = np.arange(len(size))
+    count = ANGLES
     now, largest = means(left, np.arange(count // 2 + 1) / count)
-    calm, result = np.zeros(len(size), dtype=int), np.empty((len(now), len(size)))
+    calm: np.ndarray = np.zeros(len(size), dtype=int)
+    result: np.ndarray = np.empty((len(now), len(size)))
     while True:
         between, top = means(left, (np.arange(count // 2) + 0.5) / count)
         finer, largest = 0.5 * (now + between), np.maximum(largest, top)
