@@ -6,6 +6,7 @@ from scaling_limits.particles.errors import NotConverged, Unresolved
 from scaling_limits.particles.support.lazy_names import lazy_names
 
 # of modules by the same names, which would take the place of what is found later
+from .angle_average import AngleAverage, angle_average
 from .averaged_dissipation import AveragedDissipation, averaged_dissipation
 from .correctors import CorrectorLevel, correctors
 from .effective_coefficients import EffectiveCoefficients, effective_coefficients
@@ -21,6 +22,7 @@ else:
     __getattr__, __dir__ = lazy_names(__name__, "scaling_limits.meshes.backend.fenicsx")
 
 __all__ = [
+    "AngleAverage",
     "AveragedDissipation",
     "CorrectorForms",
     "CorrectorLevel",
@@ -34,6 +36,7 @@ __all__ = [
     "NotConverged",
     "PETScElements",
     "Unresolved",
+    "angle_average",
     "averaged_dissipation",
     "choose_route",
     "correctors",

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
         run_correlations,
     )
     from .rotators.assumptions import Assumption
+    from .rotators.canonical.coefficients import canonical_equation
+    from .rotators.canonical.equation import CanonicalEquation
+    from .rotators.canonical.hamiltonian import CanonicalHamiltonian
     from .rotators.canonical_variables import canonical_variables
     from .rotators.coupled.coupled_ensemble import CoupledEnsemble
     from .rotators.coupled.coupled_rotators import CoupledRotators
@@ -58,6 +61,8 @@ __all__ = [
     "ActionCurrents",
     "Assumption",
     "AssumptionWarning",
+    "CanonicalEquation",
+    "CanonicalHamiltonian",
     "Conductivity",
     "CoupledEnsemble",
     "CoupledRotators",
@@ -96,6 +101,7 @@ __all__ = [
     "WatchedRotators",
     "WhiteNoiseTests",
     "action_currents",
+    "canonical_equation",
     "canonical_variables",
     "conductivity_by_difference",
     "conductivity_by_green_kubo",
