@@ -18,6 +18,7 @@ from scaling_limits.pdes import (
     TransportFokkerPlanck,
     picard_iteration,
 )
+from scaling_limits.pdes.pictures import density_animation
 
 COMM = MPI.COMM_WORLD
 
@@ -141,6 +142,36 @@ def test_fields_transitions_and_passages_draw_themselves(dim, on_mesh):
         assert float(abs(data.q + data.q_back - 1).max()) < 1e-6
     passage = equation_.first_passage(right).to_xarray()
     assert not whole or {"T", "v"} <= set(passage.data_vars)
+
+
+@pytest.mark.serial
+def test_films_have_what_is_drawn_over_them(tmp_path):
+    """The former function writes the same frames as `animate`."""
+    from matplotlib.colors import LogNorm
+    from PIL import Image
+
+    equation_ = equation(2, False)
+    run = equation_.evolve(start, [0.05, 0.5], step=0.05)
+    x, y = (np.linspace(-2, 2, count) for count in equation_.grid.shape)
+    landscape = np.add.outer(x**2, y**2)
+    seen = []
+
+    def over(ax):
+        seen.append(ax)
+        ax.contour(x, y, landscape.T, levels=14, colors="white", linewidths=0.5, alpha=0.5)
+
+    top = run.at(equation_.grid.nodes).max()
+    norm = LogNorm(1e-5 * top, top, clip=True)
+    new = run.animate(tmp_path / "new.gif", cmap="magma", norm=norm, over=over)
+    with pytest.warns(DeprecationWarning, match="animate"):
+        old = density_animation(tmp_path / "old.gif", run, landscape)
+    assert len(seen) == 1
+    with Image.open(new) as one, Image.open(old) as other:
+        assert one.n_frames == other.n_frames == 2
+        for k in range(2):
+            one.seek(k)
+            other.seek(k)
+            np.testing.assert_array_equal(np.array(one.convert("RGB")), np.array(other.convert("RGB")))
 
 
 def test_rates_draw_themselves():
