@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from .rotators.transport_process import TransportProcess
     from .rotators.watching.watch import PathWatch
     from .rotators.watching.watched import WatchedRotators
+    from .sampling.noise import CubatureNoise, GaussianNoise, Noise
 else:
     __getattr__, __dir__ = lazy_names(__name__)
 
@@ -60,6 +61,7 @@ __all__ = [
     "Conductivity",
     "CoupledEnsemble",
     "CoupledRotators",
+    "CubatureNoise",
     "CustomDissipation",
     "DiagonalDissipation",
     "DirectedDissipation",
@@ -68,6 +70,7 @@ __all__ = [
     "Ensemble",
     "EntropyProduction",
     "FirstPassages",
+    "GaussianNoise",
     "InvalidArgument",
     "Langevin",
     "LangevinScheme",
@@ -76,6 +79,7 @@ __all__ = [
     "LongRun",
     "MeanCurrents",
     "MultiscalePotential",
+    "Noise",
     "PathWatch",
     "Paths",
     "PeriodicGrid",

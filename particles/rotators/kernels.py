@@ -157,10 +157,21 @@ def _shrink(p, square, time):  # type: ignore[no-untyped-def]
     return (1.0 + (p - 2) * square ** (0.5 * (p - 2)) * time) ** (-1.0 / (p - 2))
 
 
-@njit(**COMPILED)
-def site_noise(z, w, noise_step, j, heat, uniform, exponent):  # type: ignore[no-untyped-def]
-    """Fill z and w (LANES,) with the standard normal noise of a site; `heat` as at the head of this file."""
-    fill_site(z, w, noise_step, j, heat[1], heat[2], heat[3], heat[4], uniform, exponent)
+@lru_cache(maxsize=8)
+def noise_of_sites(fill: Callable[..., Any]) -> Callable[..., Any]:
+    """noise(z, w, noise_step, j, heat, uniform, exponent): fill z and w (LANES,) with the noise of a site.
+
+    fill: of a kind of noise, see `Noise.fill_site`; `heat` as at the head of this file.
+    """
+
+    @njit(**COMPILED)
+    def noise(z, w, noise_step, j, heat, uniform, exponent):  # type: ignore[no-untyped-def]
+        fill(z, w, noise_step, j, heat[1], heat[2], heat[3], heat[4], uniform, exponent)
+
+    return noise
+
+
+site_noise = noise_of_sites(fill_site)
 
 
 @lru_cache(maxsize=64)

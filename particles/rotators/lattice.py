@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..errors import InvalidArgument
+from ..sampling.noise import Noise
 from ..sampling.philox import Purpose
 from ..sampling.steps import even_steps, longest_step
 from ..showing.described import Described
@@ -26,7 +27,7 @@ from .assumptions import (
 )
 from .dissipations.dissipation import Dissipation
 from .ensemble import checked_actions, complex_amplitudes
-from .kernels import hamiltonian_stepper, lattice_stepper, thermostat_stepper
+from .kernels import hamiltonian_stepper, lattice_stepper, noise_of_sites, thermostat_stepper
 from .member_sampler import Keys, MemberSampler, SampledRotators
 from .region import LatticeRegion
 from .resolved_functions import resolved
@@ -243,15 +244,16 @@ class RotatorLattice(SampledRotators[RotatorStep], Described):
         keys: Keys,
         step: RotatorStep,
         watched: bool,
+        noise: Noise,
     ) -> tuple[MemberSampler, float]:
         """Splitting into exact flows, see `kernels`."""
         between = step.between
         spans, blocks = even_steps(snapshots / self.epsilon, step.h * between)
         g = self.dissipation.compiled(self.region)
         steps, hamiltonian = self.hamiltonian
-        advance = lattice_stepper(steps, thermostat_stepper(g.kernel, g.radial))
+        advance = lattice_stepper(steps, thermostat_stepper(g.kernel, g.radial, noise_of_sites(noise.fill_site)))
         run = watched_stepper(advance) if watched else advance
-        purpose = np.uint64(Purpose.ROTATORS)
+        purpose = np.uint64(noise.purpose(Purpose.ROTATORS))
 
         def advanced(
             x: np.ndarray, y: np.ndarray, k: int, first: int, some: int, noise_step: int, member: int, *watching: Any

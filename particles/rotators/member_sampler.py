@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..errors import InvalidArgument, Unstable
+from ..sampling.noise import GaussianNoise, Noise
 from ..sampling.philox import key_words
 from ..sampling.ranks import communicator, on_all_ranks, same_on_all_ranks
 from ..sampling.samples import runs_or_paths, start_of_each
@@ -34,6 +35,7 @@ LEAST_SECONDS = 2e-9  # of a step of a site of a member
 LEAST_TOTAL = 0.5  # seconds; calls that fast steps would end sooner are not timed beforehand
 TRIED = 10_000_000  # steps of sites and lanes whose time is taken: at most a tenth of a second or so
 FAR_AWAY = 1e6  # amplitudes beyond it, in units of their scale, are taken for an instability
+GAUSSIAN = GaussianNoise()
 Keys = tuple[np.uint64, np.uint64]
 Step = TypeVar("Step", bound=ChosenStep)
 
@@ -189,7 +191,13 @@ class SampledRotators(ABC, Generic[Step]):
 
     @abstractmethod
     def _sampler(
-        self, start: NDArray[np.complex128], snapshots: NDArray[np.float64], keys: Keys, step: Step, watched: bool
+        self,
+        start: NDArray[np.complex128],
+        snapshots: NDArray[np.float64],
+        keys: Keys,
+        step: Step,
+        watched: bool,
+        noise: Noise,
     ) -> tuple[MemberSampler, float]:
         """The sampler from a start, with random numbers of the keys, and the longest step that it takes."""
 
@@ -211,6 +219,7 @@ class SampledRotators(ABC, Generic[Step]):
         paths: int | None = None,
         workers: int | None = None,
         watch: PathWatch | None = None,
+        noise: Noise = GAUSSIAN,
         progress: bool = False,
         comm: MPI.Comm | None = None,
     ) -> RotatorEnsemble:
@@ -230,6 +239,7 @@ class SampledRotators(ABC, Generic[Step]):
             watch: what to look at in every step: suprema and integrals of the actions, time at small ones, norms. It
                 does not change the paths, but that the limit of linear damping, which otherwise has one step from a
                 snapshot to the next, takes those of other dissipations.
+            noise: `GaussianNoise()`, or `CubatureNoise()` for smooth means at less cost.
             progress: show a progress bar, at a terminal or in a notebook, on rank 0.
             comm: communicator whose ranks share the members; all get the whole result.
 
@@ -251,16 +261,19 @@ class SampledRotators(ABC, Generic[Step]):
             start = start_of_each(complex_amplitudes("initial", initial), number, self.size)
             if watch is not None:
                 checks.instance("watch", watch, PathWatch)
+            checks.instance("noise", noise, Noise)
+            if watch is not None and not noise.normal:
+                raise InvalidArgument("noise", "must be `GaussianNoise()` where paths are watched, for the bridges")
             weights = None if watch is None else watch.weights(self.heated[0])
             return start, checks.times(times), checks.seed(seed), self._chosen(start, step), weights
 
         start, snapshots, number, chosen, weights = on_all_ranks(communicator(comm, optional=True), checked)
         same_on_all_ranks(
             comm, initial=np.asarray(initial), times=snapshots, runs=len(start), seed=number, step=chosen.h,
-            lattice=self.identity(), watch=None if watch is None else watch.identity(),
+            noise=repr(noise), lattice=self.identity(), watch=None if watch is None else watch.identity(),
         )  # fmt: skip
         keys = key_words(number)
-        sampler, longest = self._sampler(start, snapshots, keys, chosen, watch is not None)
+        sampler, longest = self._sampler(start, snapshots, keys, chosen, watch is not None, noise)
         if watch is not None:
             sampler = replace(sampler, watcher=self._watcher(watch, weights, sampler, snapshots, keys))
         amplitudes, *watched = sampler.sampled(workers, progress, comm)
@@ -278,6 +291,7 @@ class SampledRotators(ABC, Generic[Step]):
         rtol: float = 1e-3,
         longest: float | None = None,
         step: float | None = None,
+        noise: Noise = GAUSSIAN,
         workers: int | None = None,
         progress: bool = False,
         comm: MPI.Comm | None = None,
@@ -298,6 +312,7 @@ class SampledRotators(ABC, Generic[Step]):
             rtol: what may be left of the differences between starts, in standard deviations of the same quantities.
             longest: most slow time of the burn-in; None takes a thousand times that in which noise makes the actions.
             step: as of `sample`.
+            noise: as of `sample`.
             workers: as of `sample`.
             progress: as of `sample`.
             comm: as of `sample`.
@@ -317,6 +332,7 @@ class SampledRotators(ABC, Generic[Step]):
                 None if longest is None else checks.number("longest", longest, above=0.0),
                 None if step is None else checks.number("step", step, above=0.0),
                 checks.seed(seed),
+                checks.instance("noise", noise, Noise),
             )
 
         asked = on_all_ranks(communicator(comm, optional=True), checked)

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from ..sampling.noise import Noise
 from ..sampling.philox import Purpose
 from ..sampling.steps import even_steps, longest_step
 from ..showing.described import Described
@@ -15,7 +16,7 @@ from ..support import checks
 from .assumptions import warn_of_bad_sites
 from .dissipations.dissipation import Dissipation
 from .dissipations.general import AngleAverage, amplitudes_of_scale
-from .kernels import thermostat_stepper, transport_stepper
+from .kernels import noise_of_sites, thermostat_stepper, transport_stepper
 from .lattice import RotatorLattice
 from .member_sampler import Keys, MemberSampler, SampledRotators
 from .region import LatticeRegion
@@ -39,8 +40,8 @@ class TransportProcess(SampledRotators[SlowStep], Described):
         dI_j = (R_j(I) + T_j) d tau + sqrt(2 I_j T_j) dB_j.
 
     The equation for the actions has a square root that is not Lipschitz at 0; the one for v is regular. For linear
-    damping there is one step, exact in law, from a time to the next; for diagonal dissipation its exact flow is split
-    from the noise; else Heun's scheme is used.
+    damping and normal noise there is one step, exact in law, from a time to the next; for diagonal dissipation its
+    exact flow is split from the noise; else Heun's scheme is used.
 
     Args:
         lattice: the rotators whose limit it is; their epsilon, frequency and coupling do not matter.
@@ -87,14 +88,20 @@ class TransportProcess(SampledRotators[SlowStep], Described):
         return SlowStep(chosen_slow_step(averaged, region, scale, step), scale, averaged, step is None)
 
     def _sampler(
-        self, start: NDArray[np.complex128], snapshots: NDArray[np.float64], keys: Keys, step: SlowStep, watched: bool
+        self,
+        start: NDArray[np.complex128],
+        snapshots: NDArray[np.float64],
+        keys: Keys,
+        step: SlowStep,
+        watched: bool,
+        noise: Noise,
     ) -> tuple[MemberSampler, float]:
         """Exact flows split from the noise, or Heun's scheme."""
-        temperature, purpose = self.lattice.temperature, np.uint64(Purpose.TRANSPORT)
+        temperature, purpose = self.lattice.temperature, np.uint64(noise.purpose(Purpose.TRANSPORT))
         g = step.averaged.compiled(self.lattice.region)
-        exact_in_law = g.radial == 2 and step.automatic and snapshots[-1] > 0 and not watched
+        exact_in_law = g.radial == 2 and step.automatic and snapshots[-1] > 0 and not watched and noise.normal
         spans, counts = even_steps(snapshots, float(snapshots[-1]) if exact_in_law else step.h)
-        advance = transport_stepper(thermostat_stepper(g.kernel, g.radial))
+        advance = transport_stepper(thermostat_stepper(g.kernel, g.radial, noise_of_sites(noise.fill_site)))
         run = watched_stepper(advance) if watched else advance
 
         def advanced(

@@ -37,6 +37,8 @@ class Purpose(IntEnum):
     TRANSPORT = 6
     PASSAGES = 7
     BRIDGES = 8
+    ROTATORS_CUBATURE = 9
+    TRANSPORT_CUBATURE = 10
 
 
 @njit(inline="always")

@@ -6,6 +6,7 @@ from pathlib import Path
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "tools")]
 
 import balls
+import bench_record
 import cell_problems
 import densities
 import equations
@@ -16,10 +17,12 @@ import rare_events
 import rotators
 from table import print_table
 
-print_table(
-    [
-        row
-        for part in (balls, equations, lattice, cell_problems, densities, own_meshes, rare_events, langevin, rotators)
-        for row in part.rows()
-    ]
-)
+rows = [
+    row
+    for part in (balls, equations, lattice, cell_problems, densities, own_meshes, rare_events, langevin, rotators)
+    for row in part.rows()
+]
+print_table(rows)
+before = bench_record.last()
+bench_record.print_lost(rows, before)
+print(f"recorded in {bench_record.save(rows)}")

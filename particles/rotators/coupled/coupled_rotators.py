@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ...sampling.noise import Noise
 from ...sampling.philox import Purpose
 from ...sampling.steps import even_steps, longest_step
 from ...showing.described import Described
@@ -68,7 +69,13 @@ class _Pair(SampledRotators[PairStep]):
         return PairStep(h, max(fast.scale, slow.scale), between, slow)
 
     def _sampler(
-        self, start: NDArray[np.complex128], snapshots: NDArray[np.float64], keys: Keys, step: PairStep, watched: bool
+        self,
+        start: NDArray[np.complex128],
+        snapshots: NDArray[np.float64],
+        keys: Keys,
+        step: PairStep,
+        watched: bool,
+        noise: Noise,
     ) -> tuple[MemberSampler, float]:
         lattice, between = self.lattice, step.between
         spans, blocks = even_steps(snapshots / lattice.epsilon, step.h * between)

@@ -13,6 +13,7 @@ import numpy as np
 from ...errors import InvalidArgument
 from ..region import LatticeRegion
 from .dissipation import Dissipation, LinearDissipation
+from .perturbation import allowed_constant, perturbation_constant
 
 SAMPLES = 256
 MOST_AMPLITUDES = 4_000_000
@@ -61,6 +62,10 @@ def dissipating(g: Dissipation, region: LatticeRegion, temperature: float) -> Di
     climbed = _climbed(g, region, u[np.argsort(ratio)[-CHAINS:]], far)
     worst = max(worst, climbed)
     detail = f"(g . u)_j <= {worst:.3g} |u|^p at {len(u)} large amplitudes and on ascents from the worst of them"
+    constant, allowed = perturbation_constant(g, region), allowed_constant(region)
+    if constant is not None and np.isfinite(constant):
+        relation = "below" if constant < allowed else "above"
+        detail += f"; C <= {constant:.3g} is {relation} the constant {allowed:.3g} of Example 2.4"
     if isinstance(g, LinearDissipation):
         worst, detail = _linear(g, region, worst, detail)
     return Dissipating(worst, fades, detail)
@@ -124,11 +129,7 @@ def _climbed(g: Dissipation, region: LatticeRegion, u: np.ndarray, far: float) -
 
 
 def _linear(g: LinearDissipation, region: LatticeRegion, worst: float, detail: str) -> tuple[float, str]:
-    """The same for linear dissipation, beside the constant of the paper; exactly where the matrix is small."""
-    constant = 1 / (8 * region.dim * (2 * region.dim + 1) ** 2)
-    largest = float(np.abs(g.b).max(initial=0.0))
-    relation = "below" if largest < constant else "above"
-    detail += f"; |b| = {largest:.3g} is {relation} the constant {constant:.3g} of Example 2.4"
+    """The same for linear dissipation, exactly where the matrix is small."""
     if region.size <= LARGEST_MATRIX:
         matrix = np.zeros((region.size, region.size), dtype=np.complex128)
         rows, columns, values = g.entries(region)

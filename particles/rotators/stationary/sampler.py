@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import NotConverged
+from ...sampling.noise import Noise
 from ..ensemble import RotatorEnsemble
 from .relaxation import Meeting, starts
 from .sample import StationarySample
@@ -47,6 +48,7 @@ class Asked:
         longest: slow time of the burn-in, at most; None for 1000 units of the scale.
         step: as of `sample`.
         seed: of the random numbers.
+        noise: as of `sample`.
     """
 
     runs: int
@@ -56,6 +58,7 @@ class Asked:
     longest: float | None
     step: float | None
     seed: int
+    noise: Noise
 
 
 def stage_seed(seed: int, stage: int) -> int:
@@ -68,7 +71,7 @@ def stationary(
     workers: int | None, progress: bool, comm: MPI.Comm | None,
 ) -> StationarySample:  # fmt: skip
     """Burn in until members from all starts have met, then sample; see `SampledRotators.sample_stationary`."""
-    more: dict[str, Any] = {"workers": workers, "progress": progress, "comm": comm}
+    more: dict[str, Any] = {"workers": workers, "progress": progress, "comm": comm, "noise": asked.noise}
     unit = float((scale / temperature).max())
     members = max(4 * -(-asked.runs // 4), LEAST_MEMBERS)
     amplitudes = starts(scale, members, stage_seed(asked.seed, 0), HOT)

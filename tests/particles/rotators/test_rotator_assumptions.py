@@ -5,16 +5,20 @@ import warnings
 import numpy as np
 import pytest
 from rotators import alternating, fast, slow, weak
+from sympy import Abs, conjugate
 
 from scaling_limits.particles import (
     AssumptionWarning,
     DiagonalDissipation,
+    DirectedDissipation,
     InvalidArgument,
     LatticeRegion,
     LinearDissipation,
+    PolynomialDissipation,
     RotatorLattice,
     TransportProcess,
 )
+from scaling_limits.particles.rotators.dissipations.perturbation import allowed_constant, perturbation_constant
 
 pytestmark = pytest.mark.serial  # nothing here communicates
 
@@ -132,3 +136,29 @@ def test_assumptions_are_named():
     assert all(a.holds for a in lattice.assumptions)
     assert "above the constant 0.0139 of Example 2.4" in lattice.assumptions[2].detail
     RotatorLattice((2,), slow, weak, DiagonalDissipation(4), 1.0, 0.1, coupling_exponent=1.0)  # HF is not needed
+
+
+def test_constants_of_example_2_4():
+    """A bound of C, |g_l + c |u_l|^(p-2) u_l| <= C sum_k |u_k|^(p-1) + const, at large random amplitudes; by hand for few."""
+    generator = np.random.default_rng(5)
+    region = LatticeRegion.box((3, 2))
+
+    def mixed(u):
+        return -2 * Abs(u()) ** 2 * u() + 0.02 * u(1) ** 2 * conjugate(u()) + 0.01j * Abs(u(0, 1)) ** 2 * u() + u(-1)
+
+    found = perturbation_constant(PolynomialDissipation(mixed), region)
+    # of |u_k|^3: 2/3 of 0.02, and 1/3 of 0.02 + 1/3 of 0.01 of |u_j|^3; over 2
+    assert abs(found - 0.02 * 2 / 3 / 2) < 1e-15
+    assert allowed_constant(region) == 1 / 400
+    g = PolynomialDissipation(mixed)
+    u = 1e6 * generator.standard_normal((1000, 6, 2)).view(complex)[..., 0] * generator.random((1000, 6)) ** 4
+    left = np.abs(g.at(region, u) / 2 + np.abs(u) ** 2 * u)
+    assert (left <= found * (np.abs(u) ** 3).sum(axis=1, keepdims=True) * (1 + 1e-6)).all()
+    line = LatticeRegion.box(3)
+    assert perturbation_constant(LinearDissipation(0.1), line) == 0.1
+    assert perturbation_constant(DirectedDissipation(strength=0.1), line) == pytest.approx(0.1 * 2 / 3, rel=1e-14)
+    assert perturbation_constant(PolynomialDissipation(lambda u: u(1)), line) == np.inf
+    assert perturbation_constant(DiagonalDissipation(3), line) is None
+    small = PolynomialDissipation(lambda u: -(Abs(u()) ** 2) * u() + 0.001 * u(1) ** 3)
+    lattice = RotatorLattice((3,), fast, weak, small, 1.0, 0.1)
+    assert "C <= 0.001 is below the constant 0.0139 of Example 2.4" in lattice.assumptions[2].detail

@@ -6,6 +6,7 @@ from chance import ALPHA, assert_mean
 from rotators import FREQUENCIES, WORLD, alternating, linear_law, weak
 from scipy import stats
 from sympy import Abs, conjugate
+from weak_errors import cubature_rule, heun_step, normal_rule, radial_step, transferred
 
 from scaling_limits.particles import (
     CustomDissipation,
@@ -33,25 +34,6 @@ def noise(site, step, seed):
     z, w = np.empty(LANES), np.empty(LANES)
     fill_site(z, w, step, site, 0, np.uint64(Purpose.TRANSPORT), *key_words(seed), np.empty(LANES), np.empty(LANES))
     return z + 1j * w
-
-
-def radial_flow(v, p, time):
-    """The flow of v' = -|v|^(p-2) v."""
-    if p == 2:
-        return v * np.exp(-time)
-    return v * (1 + (p - 2) * np.abs(v) ** (p - 2) * time) ** (-1 / (p - 2))
-
-
-def radial_step(v, z, p, temperature, h):
-    """One step for diagonal dissipation: exact in law for p = 2, else split."""
-    if p == 2:
-        return np.exp(-h) * v + np.sqrt(temperature * (1 - np.exp(-2 * h)) / 2) * z
-    return radial_flow(radial_flow(v, p, h / 2) + np.sqrt(temperature * h) * z, p, h / 2)
-
-
-def heun_step(v, z, drift, temperature, h):
-    w = np.sqrt(temperature * h) * z
-    return v + w + 0.5 * h * (drift(v) + drift(v + w + h * drift(v)))
 
 
 @pytest.mark.serial
@@ -135,39 +117,20 @@ def test_averaging_drops_what_turns():
     assert PolynomialDissipation(lambda u: -u() + 0.1 * u(1)).separates(lattices[0].region)
 
 
-def transferred(step, h, count, start, points=64, nodes=24):
-    """E |v|^2/2 and E exp(-|v|^2/2) after `count` steps from |v| = start, without noise: functions of the modulus, at
-    Chebyshev points in [0, R], are taken back through the step by Gauss and Hermite's rule.
-    """
-    radius = 7.0
-    r = 0.5 * radius * (1 - np.cos(np.pi * (np.arange(points) + 0.5) / points))
-    x, weights = np.polynomial.hermite_e.hermegauss(nodes)
-    weights = np.outer(weights, weights).ravel() / weights.sum() ** 2
-    z = (x[:, None] + 1j * x[None, :]).ravel()
-    after = np.minimum(np.abs(step(r[:, None] + 0j, z[None, :], h)), radius)
-    basis = np.polynomial.chebyshev.chebvander(2 * after / radius - 1, points - 1)
-    operator = np.einsum("q,pqk->pk", weights, basis) @ np.linalg.inv(
-        np.polynomial.chebyshev.chebvander(2 * r / radius - 1, points - 1)
-    )
-    at = np.polynomial.chebyshev.chebvander([2 * start / radius - 1], points - 1) @ np.linalg.inv(
-        np.polynomial.chebyshev.chebvander(2 * r / radius - 1, points - 1)
-    )
-    return np.array([(at @ np.linalg.matrix_power(operator, count) @ f)[0] for f in (r**2 / 2, np.exp(-(r**2) / 2))])
-
-
 @pytest.mark.serial
+@pytest.mark.parametrize("rule", [normal_rule, cubature_rule])
 @pytest.mark.parametrize("scheme", ["split", "Heun"])
-def test_weak_order_without_noise(scheme):
-    """Both schemes are of the declared weak order for p = 4, T = 1."""
+def test_weak_order_without_noise(scheme, rule):
+    """Both schemes are of the declared weak order for p = 4, T = 1, with both kinds of noise."""
 
     def step(v, z, h):
         if scheme == "split":
             return radial_step(v, z, 4, 1.0, h)
         return heun_step(v, z, lambda v: -(np.abs(v) ** 2) * v, 1.0, h)
 
-    exact = transferred(step, 1 / 1024, 1024, 0.8)
+    exact = transferred(step, 1 / 1024, 1024, 0.8, normal_rule())
     counts = np.array([32, 64, 128])
-    errors = np.array([np.abs(transferred(step, 1 / n, n, 0.8) - exact) for n in counts])
+    errors = np.array([np.abs(transferred(step, 1 / n, n, 0.8, rule()) - exact) for n in counts])
     for column in errors.T:
         slope = -np.polyfit(np.log(counts), np.log(column), 1)[0]
         assert abs(slope - TransportProcess.weak_order) < 0.2, errors

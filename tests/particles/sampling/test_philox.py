@@ -73,6 +73,8 @@ def test_registry_of_purposes_is_frozen():
         "TRANSPORT": 6,
         "PASSAGES": 7,
         "BRIDGES": 8,
+        "ROTATORS_CUBATURE": 9,
+        "TRANSPORT_CUBATURE": 10,
     }
 
 

@@ -5,15 +5,18 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from chance import assert_mean
-from rotators import diagonal_law, lattice_of, linear_law
+from rotators import diagonal_law, lattice_of, linear_law, slow, weak
 from scipy import linalg
 
 from scaling_limits.particles import (
+    AssumptionWarning,
     CustomDissipation,
     DiagonalDissipation,
     DirectedDissipation,
     InvalidArgument,
     LinearDissipation,
+    PolynomialDissipation,
+    RotatorLattice,
     TransportProcess,
 )
 from scaling_limits.pdes import TransportFokkerPlanck
@@ -188,3 +191,19 @@ def test_wider_box_is_seen():
     assert (run.discretisation.upper > equation.upper).all()
     assert np.array_equal(run.free_energy, run.relative_entropy)
     assert len(repr(run)) < 200
+
+
+def test_no_dissipation_on_finite_times():
+    """Section 7.1, R = 0: E I(tau) = E I(0) + T tau and E I^2(tau) = E I^2(0) + 4 T (E I(0) tau + T tau^2/2) in a given box."""
+    turning = PolynomialDissipation(lambda u: 0.3j * u(), power=2)
+    with pytest.warns(AssumptionWarning, match="section 7.1"):
+        lattice = RotatorLattice((2,), slow, weak, turning, [1.0, 0.5], 0.1)
+    run = TransportFokkerPlanck(lattice, upper=(32.0, 24.0)).evolve(lambda x: np.exp(-3 * x.sum(axis=-1)), [0.5, 1.0])
+    for k, tau in enumerate((0.5, 1.0)):
+        heat = np.array([1.0, 0.5])
+        mean, square = 1 / 3 + heat * tau, 2 / 9 + 4 * heat * (tau / 3 + heat * tau**2 / 2)
+        assert np.abs(run.mean[k] - mean).max() < 1e-7
+        found = run.density(k).expectation(lambda x: x**2)
+        assert np.abs(found - square).max() < 1e-6
+    with pytest.raises(InvalidArgument, match="no stationary law"):
+        TransportFokkerPlanck(lattice)
