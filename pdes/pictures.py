@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from scaling_limits.meshes.backend.display import display
 from scaling_limits.particles import InvalidArgument
-from scaling_limits.particles.errors import NoDisplay
+from scaling_limits.particles.errors import NoDisplay, warn
+from scaling_limits.particles.showing.animation import animate, checked_animation
 from scaling_limits.particles.support.archive import target
-from scaling_limits.particles.support.checks import integer
 
 from .diffusions.density import Density
 from .diffusions.density_evolution import DensityEvolution
+from .diffusions.output.in_time import Film
+from .diffusions.output.quantities import density_in
+from .diffusions.output.shapes import grid_shape
 from .rotators.density import ActionDensity
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 __all__ = ["NoDisplay", "action_surface", "density_animation", "density_surface", "space_time_surface"]
 
@@ -152,13 +159,14 @@ def density_animation(
     *,
     frames_per_second: int = 8,
 ) -> Path:
-    """Draw the densities of an evolution, d = 2, as an animation (GIF): one frame for each time.
+    """Draw log rho of an evolution, d = 2, as a GIF; the former way to `DensityEvolution.animate`, which does it with
+    cmap="magma", a norm such as matplotlib.colors.LogNorm, and over=lambda ax: ax.contour(x, y, landscape.T).
 
     Args:
         path: the GIF file to write.
         run: the evolution; drawn by the process that calls, without communication.
         landscape: a field over the nodes (X, Y) whose contours are drawn too, or None.
-        frames_per_second: speed.
+        frames_per_second: speed; at most 50.
 
     Returns:
         The path.
@@ -166,37 +174,25 @@ def density_animation(
     Raises:
         InvalidArgument: densities that are not in the plane, a landscape of another shape, or a path of no GIF.
     """
-    import matplotlib.pyplot as plt
-    from matplotlib.animation import FuncAnimation, PillowWriter
-    from matplotlib.artist import Artist
-
     if not isinstance(run, DensityEvolution):
         raise InvalidArgument("run", f"must be what evolve returns, not {type(run).__name__}")
     if target("path", path).suffix.lower() != ".gif":
         raise InvalidArgument("path", f"must end with .gif, not {os.fspath(path)!r}")
-    speed = integer("frames_per_second", frames_per_second, 1)
+    place, speed = checked_animation(path, frames_per_second)
     x, y = _plane(run[0])
-    shape, volumes = (x.size, y.size), run.volumes
+    shape = (x.size, y.size)
     if landscape is not None and np.shape(landscape) != shape:
         raise InvalidArgument("landscape", f"must have the shape {shape}, not {np.shape(landscape)}")
-    values = [(p / volumes).reshape(shape) for p in run.probabilities]
-    figure, axes = plt.subplots(figsize=(5.6, 5), layout="constrained")
-    top = np.log10(max(v.max() for v in values))
-    extent = (float(x[0]), float(x[-1]), float(y[0]), float(y[-1]))
+    warn("density_animation is `run.animate` now, with a norm and over= for the landscape", DeprecationWarning)
+    from matplotlib.colors import LogNorm
 
-    def shown(i: int) -> np.ndarray:
-        return np.log10(np.maximum(values[i], 10 ** (top - 6))).T
+    shapes = [grid_shape(run.equation.grid, density.values, None) for density in run]
+    top = max(one.range[1] for one in shapes)
+    options = {"cmap": "magma", "norm": LogNorm(1e-5 * top, top, clip=True)}
+    film = Film(shapes, run.times, density_in(2), options)
 
-    image = axes.imshow(shown(0), vmin=top - 5, vmax=top, origin="lower", extent=extent, cmap="magma", aspect="auto")
-    figure.colorbar(image, ax=axes, label="log10 rho")
-    if landscape is not None:
-        axes.contour(x, y, np.asarray(landscape).T, levels=14, colors="white", linewidths=0.5, alpha=0.5)
+    def contours(ax: Axes) -> None:
+        if landscape is not None:
+            ax.contour(x, y, np.asarray(landscape).T, levels=14, colors="white", linewidths=0.5, alpha=0.5)
 
-    def draw(i: int) -> list[Artist]:
-        image.set_data(shown(i))
-        axes.set_title(f"t = {run.times[i]:.3g}")
-        return [image]
-
-    FuncAnimation(figure, draw, frames=len(run)).save(os.fspath(path), writer=PillowWriter(fps=speed), dpi=80)
-    plt.close(figure)
-    return Path(path)
+    return animate(place, speed, len(shapes), film.draw, film.renew, contours)

@@ -20,12 +20,13 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.colors import LogNorm
 from sympy import cos, pi, sin
 
 from scaling_limits.cells.pictures import tensor_ellipses
 from scaling_limits.particles import Langevin, MultiscalePotential, mueller_brown
 from scaling_limits.pdes import EffectiveFokkerPlanck
-from scaling_limits.pdes.pictures import density_animation, density_surface
+from scaling_limits.pdes.pictures import density_surface
 
 paths = int(os.environ.get("SCALING_LIMITS_PATHS", 256))
 frames = int(os.environ.get("SCALING_LIMITS_FRAMES", 24))
@@ -95,7 +96,10 @@ for axis, k in zip(axes, np.linspace(0, len(run) - 1, 4).astype(int)):
     axis.contour(x, y, smooth.T, levels=14, colors="white", linewidths=0.4, alpha=0.5)
     axis.set(title=f"t = {run.times[k]:.3g}", xlabel="x")
 figure.colorbar(drawn, ax=axes, label=r"$\log_{10}\rho$")
-density_animation(out / "mueller_density.gif", run, smooth)  # all frames
+run.animate(  # all frames
+    out / "mueller_density.gif", cmap="magma", norm=LogNorm(1e-4, 30.0, clip=True),
+    over=lambda ax: ax.contour(x, y, smooth.T, levels=14, colors="white", linewidths=0.4, alpha=0.5),
+)  # fmt: skip
 plt.show()
 
 # %%

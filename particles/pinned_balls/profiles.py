@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -75,7 +76,13 @@ class VelocityProfiles(Described, ABC):
         return draw_curves(ax, self._places, self._profile(quantity), self.times, (PLACE.label, said.label), options)
 
     def animate(
-        self, path: str | os.PathLike[str], quantity: str = "std", *, frames_per_second: int = 8, **options: Any
+        self,
+        path: str | os.PathLike[str],
+        quantity: str = "std",
+        *,
+        frames_per_second: int = 8,
+        over: Callable[[Axes], Any] | None = None,
+        **options: Any,
     ) -> Path:
         """Draw an animation, one frame for each time.
 
@@ -83,6 +90,7 @@ class VelocityProfiles(Described, ABC):
             path: the file: .gif, or .mp4 where the program ffmpeg is.
             quantity: "std" or "mean".
             frames_per_second: speed; at most 50 in .gif.
+            over: draws once over all frames, such as lambda ax: ax.contour(x, y, V.T); None for nothing.
             options: of `Axes.plot`.
 
         Returns:
@@ -93,7 +101,7 @@ class VelocityProfiles(Described, ABC):
             ImportError: matplotlib or pillow is not here.
         """
         said = _checked(quantity)
-        place, speed = checked_animation(path, frames_per_second)
+        place, speed = checked_animation(path, frames_per_second, over)
         rows = self._profile(quantity)
         low, high = float(rows.min()), float(rows.max())
         room = MARGIN * (high - low or 1.0)
@@ -106,7 +114,7 @@ class VelocityProfiles(Described, ABC):
             drawn[1].set_ydata(rows[index])
             drawn[0].set_title(time_text(self.times[index]))
 
-        return animate(place, speed, len(rows), draw, renew)
+        return animate(place, speed, len(rows), draw, renew, over)
 
     def to_xarray(self) -> Any:
         """Both profiles, and what else is known at the times, as a `xarray.Dataset` with dimensions time and x."""

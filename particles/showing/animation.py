@@ -12,29 +12,35 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import InvalidArgument
 from ..support.archive import target
-from ..support.checks import integer
+from ..support.checks import integer, shown
 from .axes import pyplot
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+    Over = Callable[[Axes], Any]
 
 SUFFIXES = (".gif", ".mp4")
 # frames for each second; delays of a GIF are whole hundredths of a second, and viewers make a tenth of a single one
 FASTEST = {".gif": 50, ".mp4": 1000}
 
 
-def checked_animation(path: str | os.PathLike[str], frames_per_second: int) -> tuple[Path, int]:
+def checked_animation(
+    path: str | os.PathLike[str], frames_per_second: int, over: Over | None = None
+) -> tuple[Path, int]:
     """The path and the speed, before any work.
 
     Raises:
         InvalidArgument: another suffix than .gif and .mp4, no place for a file, .mp4 without ffmpeg, no speed, or one
-            that the format cannot hold.
+            that the format cannot hold; or `over` is no function.
         ImportError: matplotlib or pillow is not here.
     """
     place, speed = target("path", path), integer("frames_per_second", frames_per_second, 1, 1000)
     suffix = place.suffix.lower()
     if suffix not in SUFFIXES:
         raise InvalidArgument("path", f"must end with {' or '.join(SUFFIXES)}, not {os.fspath(path)!r}")
+    if over is not None and not callable(over):
+        raise InvalidArgument("over", f"must be a function of axes of matplotlib, or None, not {shown(over)}")
     if speed > FASTEST[suffix]:
         reason = "whose delays are hundredths of a second, and at least two of them; .mp4 takes more"
         raise InvalidArgument("frames_per_second", f"must be at most {FASTEST[suffix]} in {suffix}, {reason}")
@@ -47,8 +53,9 @@ def checked_animation(path: str | os.PathLike[str], frames_per_second: int) -> t
 
 
 def animate(
-    place: Path, speed: int, count: int, draw: Callable[[Axes], Any], renew: Callable[[Any, int], None]
-) -> Path:
+    place: Path, speed: int, count: int, draw: Callable[[Axes], Any], renew: Callable[[Any, int], None],
+    over: Over | None = None,
+) -> Path:  # fmt: skip
     """Write one frame for each index below a number; a file that is there is replaced when all of them are written.
 
     Args:
@@ -57,6 +64,7 @@ def animate(
         count: how many.
         draw: draws the first frame, and returns what is renewed.
         renew: from that and an index, the others.
+        over: draws once over all of them, or None.
 
     Returns:
         The path.
@@ -67,7 +75,10 @@ def animate(
 
     figure = Figure(figsize=(6.4, 4.8), layout="constrained")
     FigureCanvasAgg(figure)
-    artists = draw(figure.add_subplot())
+    axes = figure.add_subplot()
+    artists = draw(axes)
+    if over is not None:
+        over(axes)
     writer = _gif_writer(speed) if place.suffix.lower() == ".gif" else FFMpegWriter(fps=speed)
     # beside it, so that a full disk or an interrupt leaves what was there
     with tempfile.TemporaryDirectory(dir=place.parent, prefix=f".{place.stem}-") as folder:

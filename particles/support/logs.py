@@ -46,7 +46,8 @@ def timed(comm: MPI.Comm | None, what: str) -> Iterator[dict[str, Any]]:
     yield details
     if LOGGER.isEnabledFor(logging.INFO) and _first(comm):
         said = ", ".join(f"{name} {value}" for name, value in details.items())
-        LOGGER.info("%s: %s; %.3g s", what, said, time.perf_counter() - begin)
+        # the line is that of the block, past this function and contextlib
+        LOGGER.info("%s: %s; %.3g s", what, said, time.perf_counter() - begin, stacklevel=3)
 
 
 def _first(comm: MPI.Comm | None) -> bool:

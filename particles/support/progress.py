@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import closing
 from importlib.util import find_spec
 from typing import Any, TypeVar
 
 Item = TypeVar("Item")
+# seconds between two pictures of a bar; in a notebook each one is a message that stays
+INTERVAL = 0.1
 
 
 class ProgressBar:
@@ -22,7 +25,7 @@ class ProgressBar:
     """
 
     def __init__(self, total: int, shown: bool, unit: str, done: int = 0) -> None:
-        self._bar, self._total = None, total
+        self._bar, self._total, self._drawn = None, total, 0.0
         if shown:
             kind, silent = _tqdm()
             self._bar = kind(total=total, initial=done, unit=unit, disable=silent, leave=False)
@@ -36,7 +39,10 @@ class ProgressBar:
         """Go on to a place."""
         if self._bar is not None:
             self._bar.n = round(min(place, self._total), 2)
-            self._bar.refresh()
+            now = time.monotonic()
+            if now - self._drawn >= INTERVAL or place >= self._total:
+                self._bar.refresh()
+                self._drawn = now
 
     def close(self) -> None:
         """Take the bar away."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from abc import abstractmethod
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -154,7 +155,14 @@ class ShownActions(WrittenActions):
         draw_density(ax, density, options).set_title(time_text(self.times[one], SLOW_TIME))
         return ax
 
-    def animate(self, path: str | os.PathLike[str], *, frames_per_second: int = 8, **options: Any) -> Path:
+    def animate(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        frames_per_second: int = 8,
+        over: Callable[[Axes], Any] | None = None,
+        **options: Any,
+    ) -> Path:
         """Draw an animation, one frame for each time, of one action or two; of three the density of the first.
 
         Collective; rank 0 writes.
@@ -162,6 +170,7 @@ class ShownActions(WrittenActions):
         Args:
             path: the file: .gif, or .mp4 where the program ffmpeg is.
             frames_per_second: speed; at most 50 in .gif.
+            over: draws once over all frames, such as lambda ax: ax.contour(x, y, V.T); None for nothing.
             options: of `Axes.plot` or `pcolormesh`.
 
         Returns:
@@ -173,12 +182,12 @@ class ShownActions(WrittenActions):
             ImportError: matplotlib or pillow is not here.
         """
         comm = self.density(0).space.comm
-        place, speed = on_all_ranks(comm, lambda: checked_animation(path, frames_per_second))
+        place, speed = on_all_ranks(comm, lambda: checked_animation(path, frames_per_second, over))
         same_on_all_ranks(comm, path=place, frames_per_second=speed)
-        on_all_ranks(comm, lambda: self._write(place, speed, options) if comm.rank == 0 else None)
+        on_all_ranks(comm, lambda: self._write(place, speed, over, options) if comm.rank == 0 else None)
         return place
 
-    def _write(self, place: Path, speed: int, options: dict[str, Any]) -> None:
+    def _write(self, place: Path, speed: int, over: Callable[[Axes], Any] | None, options: dict[str, Any]) -> None:
         densities = [self.density(index) for index in range(len(self.times))]
         ends = np.max([ends_of(density) for density in densities], axis=0).tolist()
         if len(ends) == 3:
@@ -200,4 +209,4 @@ class ShownActions(WrittenActions):
             shapes[index].renew(drawn[1])
             drawn[0].set_title(time_text(self.times[index], SLOW_TIME))
 
-        animate(place, speed, len(shapes), draw, renew)
+        animate(place, speed, len(shapes), draw, renew, over)

@@ -18,6 +18,7 @@ from scaling_limits.pdes import (
     TransportFokkerPlanck,
     picard_iteration,
 )
+from scaling_limits.pdes.pictures import density_animation
 
 COMM = MPI.COMM_WORLD
 
@@ -141,6 +142,69 @@ def test_fields_transitions_and_passages_draw_themselves(dim, on_mesh):
         assert float(abs(data.q + data.q_back - 1).max()) < 1e-6
     passage = equation_.first_passage(right).to_xarray()
     assert not whole or {"T", "v"} <= set(passage.data_vars)
+
+
+@pytest.mark.parametrize("cells", ["quadrilateral", "hexahedron", "periodic box"])
+@pytest.mark.filterwarnings("ignore::scaling_limits.particles.errors.Unresolved")
+def test_other_cells_and_periodic_boxes_draw_themselves(cells):
+    dim = 3 if cells == "hexahedron" else 2
+    given = {"mobility": 1.0, "temperature": 0.4, "rtol": 1e-2}
+    corners = [np.full(dim, -2.0), np.full(dim, 2.0)]
+    if cells == "periodic box":
+        periodic = {"free_energy": lambda x: np.cos(0.5 * np.pi * x).sum(axis=1), "periodic": True}
+        equation_ = FokkerPlanck.of(**given, **periodic, box=[(-2, 2)] * 2, cells=(16, 12))
+    else:
+        kind = mesh.CellType[cells]
+        make = mesh.create_rectangle if dim == 2 else mesh.create_box
+        equation_ = FokkerPlanck.of(**given, free_energy=height, mesh=make(COMM, corners, (12, 8, 6)[:dim], kind))
+    density = equation_.stationary()
+    ax = drawn_on_rank_0(density)
+    if ax is not None:
+        assert np.allclose([ax.get_xlim(), ax.get_ylim()], [(-2, 2), (-2, 2)])
+        (colours,) = ax.collections
+        points = np.array([[0.1, 0.2, 0.0], [-1.0, 0.4, 0.0]])[:, :dim]
+        low, high = colours.get_clim()
+        assert low <= density.at(points).min()
+        assert density.at(points).max() <= 1.05 * high
+        if cells == "periodic box":
+            # the first line of nodes is the last one too
+            values = colours.get_array().reshape(13, 17)
+            np.testing.assert_array_equal(values[:, 0], values[:, -1])
+            np.testing.assert_array_equal(values[0], values[-1])
+    transition = equation_.transition(left, right) if cells != "periodic box" else None
+    if transition is not None:
+        drawn_on_rank_0(transition)
+        drawn_on_rank_0(transition.current)
+
+
+@pytest.mark.serial
+def test_films_have_what_is_drawn_over_them(tmp_path):
+    """The former function writes the same frames as `animate`."""
+    from matplotlib.colors import LogNorm
+    from PIL import Image
+
+    equation_ = equation(2, False)
+    run = equation_.evolve(start, [0.05, 0.5], step=0.05)
+    x, y = (np.linspace(-2, 2, count) for count in equation_.grid.shape)
+    landscape = np.add.outer(x**2, y**2)
+    seen = []
+
+    def over(ax):
+        seen.append(ax)
+        ax.contour(x, y, landscape.T, levels=14, colors="white", linewidths=0.5, alpha=0.5)
+
+    top = run.at(equation_.grid.nodes).max()
+    norm = LogNorm(1e-5 * top, top, clip=True)
+    new = run.animate(tmp_path / "new.gif", cmap="magma", norm=norm, over=over)
+    with pytest.warns(DeprecationWarning, match="animate"):
+        old = density_animation(tmp_path / "old.gif", run, landscape)
+    assert len(seen) == 1
+    with Image.open(new) as one, Image.open(old) as other:
+        assert one.n_frames == other.n_frames == 2
+        for k in range(2):
+            one.seek(k)
+            other.seek(k)
+            np.testing.assert_array_equal(np.array(one.convert("RGB")), np.array(other.convert("RGB")))
 
 
 def test_rates_draw_themselves():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -73,7 +74,13 @@ class WrittenInTime(Written):
         return on_all_ranks(comm, draw)
 
     def animate(
-        self, path: str | os.PathLike[str], *, level: float | None = None, frames_per_second: int = 8, **options: Any
+        self,
+        path: str | os.PathLike[str],
+        *,
+        level: float | None = None,
+        frames_per_second: int = 8,
+        over: Callable[[Axes], Any] | None = None,
+        **options: Any,
     ) -> Path:
         """Draw an animation, one frame for each time; collective, and rank 0 writes.
 
@@ -83,6 +90,7 @@ class WrittenInTime(Written):
             path: the file: .gif, or .mp4 where the program ffmpeg is.
             level: of the cut; None for the middle.
             frames_per_second: speed; at most 50 in .gif.
+            over: draws once over all frames, such as lambda ax: ax.contour(x, y, V.T); None for nothing.
             options: as of `plot`; colours are the same at all times, from the least to the largest density unless vmin
                 and vmax, or a norm, are given.
 
@@ -95,14 +103,14 @@ class WrittenInTime(Written):
             ImportError: matplotlib or pillow is not here; on meshes pyvista.
         """
         comm = self._ranks
-        place, speed = on_all_ranks(comm, lambda: checked_animation(path, frames_per_second))
+        place, speed = on_all_ranks(comm, lambda: checked_animation(path, frames_per_second, over))
         same_on_all_ranks(comm, path=place, frames_per_second=speed, level=level)
         shapes = [self.shape(index, level) for index in range(len(self.times))]
         film = Film([one for one in shapes if one is not None], self.times, self.frames().quantity, options)
 
         def write() -> None:
             if comm.rank == 0:
-                animate(place, speed, len(film.shapes), film.draw, film.renew)
+                animate(place, speed, len(film.shapes), film.draw, film.renew, over)
 
         on_all_ranks(comm, write)
         return place

@@ -3,6 +3,8 @@
 import logging
 import subprocess
 import sys
+import threading
+import time
 import types
 
 import numpy as np
@@ -33,6 +35,24 @@ def test_lines_are_those_of_rank_0(caplog):
     assert first == "route Fourier"
     assert second.startswith("a solve: steps 3, solver LU; ")
     assert second.endswith(" s")
+
+
+def test_lines_from_threads_are_whole_and_of_their_place(caplog):
+    def work(number):
+        for k in range(50):
+            with timed(None, f"work {number}") as said:
+                said["part"] = k
+
+    threads = [threading.Thread(target=work, args=(k,), name=f"thread {k}") for k in range(4)]
+    with caplog.at_level(logging.INFO, "scaling_limits"):
+        for one in threads:
+            one.start()
+        for one in threads:
+            one.join()
+    assert len(caplog.records) == 200
+    for record in caplog.records:
+        assert record.threadName.split()[1] == record.getMessage().split(":")[0].split()[1]
+        assert record.funcName == "work"
 
 
 def test_a_sample_is_logged(caplog):
@@ -70,3 +90,15 @@ def test_a_bar_is_drawn_in_a_notebook_that_has_no_terminal(monkeypatch, capsys):
     assert "tile" in drawn(ZMQInteractiveShell())
     assert drawn(object()) == ""
     assert drawn(None) == ""
+
+
+def test_a_bar_that_moves_fast_is_seldom_drawn(monkeypatch):
+    """In a notebook without widgets each picture is a message that stays; the last one is drawn for sure."""
+    drawn = []
+    bar = ProgressBar(1000, False, "step")
+    monkeypatch.setattr(bar, "_bar", types.SimpleNamespace(n=0.0, refresh=lambda: drawn.append(bar._bar.n)))
+    begin = time.monotonic()
+    for k in range(10_001):
+        bar.move_to(0.1 * k)
+    assert drawn[-1] == 1000
+    assert len(drawn) <= 3 + (time.monotonic() - begin) / 0.1

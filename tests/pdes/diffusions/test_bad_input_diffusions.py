@@ -317,6 +317,7 @@ CASES_MESHES_AND_PICTURES = [
     (lambda: density_animation("/nowhere/at/all.gif", RUN2), "path"),
     (lambda: density_animation("x.gif", RUN2, np.zeros((3, 3))), "landscape"),
     (lambda: density_animation("x.gif", RUN2, frames_per_second=0), "frames_per_second"),
+    (lambda: RUN2.animate("x.gif", over="V"), "over"),
 ]
 
 
