@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from scaling_limits.meshes.backend.fenicsx import is_there
 from scaling_limits.particles.errors import NotConverged, Unresolved
 from scaling_limits.particles.support.lazy_names import lazy_names
 
@@ -43,3 +44,7 @@ __all__ = [
     "effective_coefficients",
     "effective_tensor",
 ]
+
+if not TYPE_CHECKING and not is_there():
+    # `import *` takes what can be had
+    __all__ = [name for name in __all__ if name in __dir__()]

@@ -4,6 +4,8 @@ from typing import TYPE_CHECKING
 
 from scaling_limits.particles.support.lazy_names import lazy_names
 
+from .backend.fenicsx import is_there
+
 # of modules by the same names, which would take the place of what is found later
 from .box import Grid, box
 from .torus import draw_space, torus
@@ -16,3 +18,7 @@ else:
 Lattice, lattice = Grid, Grid.of  # their former names
 
 __all__ = ["Grid", "Lattice", "box", "draw_space", "evaluate", "lattice", "torus"]
+
+if not TYPE_CHECKING and not is_there():
+    # `import *` takes what can be had
+    __all__ = [name for name in __all__ if name in __dir__()]

@@ -4,6 +4,8 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -102,7 +104,15 @@ def test_citations_name_the_right_paper():
 
 def results():
     from scaling_limits.cells import effective_coefficients, effective_tensor
-    from scaling_limits.particles import DiagonalDissipation
+    from scaling_limits.particles import (
+        DiagonalDissipation,
+        DirectedDissipation,
+        LinearDissipation,
+        TransportProcess,
+        action_currents,
+        conductivity_by_difference,
+    )
+    from scaling_limits.pdes import RotatorFokkerPlanck
 
     potential = egg_carton(1.0)
     balls = PinnedBalls(n=20, mean=lambda x: x, std=lambda x: 1 + x)
@@ -111,11 +121,23 @@ def results():
         temperature=1.0, epsilon=0.1,
     )  # fmt: skip
     start = np.zeros(potential.dim)
+    chain = RotatorLattice(
+        shape=(2,), frequency=lambda x: 1 + x**2, coupling=lambda x: 1 / (1 + x), dissipation=DirectedDissipation(),
+        temperature=1.0, epsilon=0.01,
+    )  # fmt: skip
+    turning, currents = TransportProcess(chain).sample(np.ones(2), [3.0, 4.0], 64, 1), action_currents(chain)
+    exchanging = LinearDissipation([[0.0, 0.3], [0.3, 0.0]])
+    linear = replace(rotators, coupling=lambda x: 0.4 + 0.0 * x, dissipation=exchanging)
     return {
         "Ensemble": (balls.sample([1e-3], runs=5, seed=1), {}, "mean"),
         "Paths": (Langevin(potential, 0.3).sample(start, [0.01], 4, 1), {}, "positions"),
         "FirstPassages": (Langevin(potential, 0.3).first_passages(start, lambda x: x[:, 0] > 0.01, 4, 1), {}, "times"),
         "RotatorEnsemble": (rotators.sample(np.ones(2), [0.01], 3, 1), {}, "actions"),
+        "MeanCurrents": (currents.mean(turning), {}, "flow"),
+        "EntropyProduction": (currents.entropy_production(turning), {}, "heat"),
+        "Conductivity": (conductivity_by_difference(chain, 64, 1), {}, "response"),
+        "RotatorMoments": (RotatorFokkerPlanck(linear).stationary(), {}, "covariance"),
+        "EpsilonExpansion": (RotatorFokkerPlanck(linear).expansion(), {}, "limit"),
         "EffectiveTensor": (effective_tensor(potential, start[None], 1e-3), {}, "value"),
         "EffectiveCoefficients": (
             effective_coefficients(potential, [(-1, 1)] * potential.dim, rtol=1e-2), {"potential": potential}, "polynomials"
@@ -123,8 +145,13 @@ def results():
     }  # fmt: skip
 
 
+@cache
+def found():
+    return results()
+
+
 def test_one_reader_for_all_files(tmp_path):
-    for kind, (result, context, field) in results().items():
+    for kind, (result, context, field) in found().items():
         path = tmp_path / f"{kind}.npz"
         result.save(path)
         again = load(path, **context)
@@ -143,6 +170,27 @@ def test_one_reader_for_all_files(tmp_path):
         wrong = {} if context else {"potential": 3}
         with pytest.raises(InvalidArgument, match="context: .* asks for"):
             load(path, **wrong)
+
+
+@pytest.mark.parametrize("kind", [
+    "Ensemble", "Paths", "FirstPassages", "RotatorEnsemble", "MeanCurrents", "EntropyProduction", "Conductivity",
+    "RotatorMoments", "EpsilonExpansion",
+])  # fmt: skip
+def test_results_show_themselves(kind):
+    """A few lines, a picture with labels, and a dataset of its kind; after reading too."""
+    import matplotlib
+
+    matplotlib.use("agg")
+    import matplotlib.pyplot as plt
+
+    result = found()[kind][0]
+    assert repr(result).startswith(kind)
+    assert 1 < len(repr(result).splitlines()) < 10
+    ax = result.plot()
+    assert ax.has_data()
+    assert ax.get_xlabel()
+    plt.close("all")
+    assert result.to_xarray().attrs["kind"] == kind
 
 
 def test_every_result_that_can_be_saved_is_known_to_the_reader():

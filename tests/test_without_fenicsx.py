@@ -75,7 +75,11 @@ import pydoc
 for package in (s.particles, s.meshes, s.cells, s.pdes):
     assert package.__name__ in pydoc.render_doc(package)
     for name in set(package.__all__) & set(dir(package)): getattr(package, name)
-assert set(s.cells.__all__) - set(dir(s.cells)) == {"CorrectorForms", "CorrectorProblem", "CorrectorSolution"}
+for package in (s.particles, s.meshes, s.cells): assert set(package.__all__) <= set(dir(package))
+assert not {"CorrectorForms", "CorrectorProblem", "CorrectorSolution"} & set(s.cells.__all__)
+from scaling_limits.meshes import *
+from scaling_limits.cells import *
+assert choose_route and Grid
 assert set(s.particles.__all__) <= set(dir(s.particles))
 assert "FiniteSizeEquations" in dir(s.pdes) and "BilliardEquations" not in dir(s.pdes)
 s.show_versions()

@@ -19,6 +19,9 @@ from scaling_limits.particles.sampling.mpi import MPI
 if TYPE_CHECKING:
     from ..backend.lowest_modes import LowestModes
 
+# of libraries that take no options
+OTHER_REMEDY = "take fewer cells or a higher temperature, or linear_algebra='petsc' where PETSc is"
+
 
 @dataclass(frozen=True, eq=False)
 class SolverChoice:
@@ -89,6 +92,14 @@ class SparseMatrix(ABC):
 
     name: ClassVar[str]
     comm: MPI.Comm
+
+    def remedy(self, options: str) -> str:
+        """What a message recommends where solves are not exact enough.
+
+        Args:
+            options: what is recommended where the solver takes options of PETSc.
+        """
+        return options if self.name == "petsc" else OTHER_REMEDY
 
     @classmethod
     @abstractmethod

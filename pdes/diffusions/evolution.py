@@ -89,6 +89,7 @@ class ReversibleSystem:
         self._choice, self._comm, self._root = choice, generator.grid.comm, generator.root
         allowed = SETTINGS.exact_steps if choice.rtol is None else SETTINGS.exact * choice.rtol
         matrix = equation.matrix(chain.rows())
+        self._remedy = matrix.remedy("let the linear solver be more exact, by petsc_options")
         grid = generator.grid
         # on a line the natural order is the best, and on several ranks the solver has its own
         order = dissected(grid.shape) if grid.dim > 1 and grid.comm.size == 1 else None
@@ -187,7 +188,7 @@ class ReversibleSystem:
             return density, min(entropy, old.entropy)
         raise NotConverged(
             WHAT, f"the relative entropy rose from {old.entropy:.6e} to {entropy:.6e}",
-            "let the linear solver be more exact, by petsc_options",
+            self._remedy,
         )  # fmt: skip
 
 

@@ -130,7 +130,9 @@ class Resolvents:
         right = right_hand_side if self._product is None else self._product.applied(right_hand_side)
         result, reason = solver.solution(right)
         if reason:
-            raise NotConverged("a linear solve of an evolution", reason, "try petsc_options of a direct solver")
+            raise NotConverged(
+                "a linear solve of an evolution", reason, self._matrix.remedy("try petsc_options of a direct solver")
+            )
         return result
 
     def _refined(self, solver: Solver, c: float, right_hand_side: np.ndarray, result: np.ndarray) -> np.ndarray:
@@ -152,7 +154,7 @@ class Resolvents:
         raise NotConverged(
             "a linear solve of an evolution",
             f"the solver leaves {left:.1e} of the mass, where {self._allowed:.1e} is allowed",
-            "let ksp_rtol in petsc_options be smaller, or take a direct solver",
+            self._matrix.remedy("let ksp_rtol in petsc_options be smaller, or take a direct solver"),
         )
 
     @cached_property

@@ -63,6 +63,8 @@ KINDS = {
     "MeshModes": "pdes",
     "ActionDensity": "pdes",
     "EvolvedActions": "pdes",
+    "RotatorMoments": "pdes",
+    "EpsilonExpansion": "pdes",
     "BilliardSolution": "pdes",
     "FiniteSizeSolution": "pdes",
 }

@@ -70,7 +70,7 @@ class RepeatedSolves:
             return np.zeros_like(values)
         result, reason = self._solver.solution(values / length)
         if reason:
-            raise NotConverged(WHAT, reason, "try petsc_options of a direct solver")
+            raise NotConverged(WHAT, reason, self._matrix.remedy("try petsc_options of a direct solver"))
         return np.asarray(length * result)
 
     def refined(self, values: np.ndarray, roots: np.ndarray) -> np.ndarray:
@@ -101,7 +101,7 @@ class RepeatedSolves:
         if error > SETTINGS.enough * self._equation.rtol:
             said = f"the linear solver leaves an error of {error:.1e}, and rtol is {self._equation.rtol:g}"
             remedy = "let ksp_rtol (and ksp_atol) in petsc_options be smaller, or take a direct solver"
-            raise NotConverged(WHAT, said, remedy)
+            raise NotConverged(WHAT, said, self._matrix.remedy(remedy))
         return result
 
     def _check_direct(self, error: float) -> None:

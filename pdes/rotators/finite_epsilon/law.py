@@ -12,6 +12,8 @@ from scaling_limits.particles.showing.axes import axes_of, closed_if_refused, la
 from scaling_limits.particles.showing.datasets import dataset
 from scaling_limits.particles.showing.described import Described
 from scaling_limits.particles.showing.quantities import Quantity
+from scaling_limits.particles.support.checks import number
+from scaling_limits.particles.support.saved import Saved
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -21,11 +23,15 @@ OTHER = Quantity("other", "number of another site", "1")
 BOND = Quantity("bond", "number of the bond", "1")
 MEAN = Quantity("mean", "the mean action", "action")
 COVARIANCE = Quantity("covariance", "covariance of the actions", "action^2")
+TERM = Quantity("exponent", "power of epsilon of the term", "1")
+COEFFICIENT = Quantity("coefficient", "coefficient of the mean action", "action")
+# the values of epsilon that are drawn
+DRAWN = np.geomspace(1e-4, 0.1, 61)
 EXCHANGE = Quantity("exchange", "mean flow of actions through the bond by the coupling", "action/slow time")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class RotatorMoments(Described):
+class RotatorMoments(Saved, Described):
     """Moments of the stationary law of the lattice, by a Galerkin method; errors are those of its last refinement.
 
     Args:
@@ -82,7 +88,7 @@ class RotatorMoments(Described):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class EpsilonExpansion(Described):
+class EpsilonExpansion(Saved, Described):
     """Stationary means of two rotators as epsilon -> 0.
 
         E I_j = c_0 + c_1 epsilon^a + c_2 epsilon^(2 a) + c_3 epsilon + smaller ones.
@@ -104,7 +110,12 @@ class EpsilonExpansion(Described):
     error: float
 
     def at(self, epsilon: float) -> NDArray[np.float64]:
-        """The sum of the terms that are known (N,), for an epsilon."""
+        """The sum of the terms that are known (N,), for an epsilon.
+
+        Raises:
+            InvalidArgument: a negative epsilon, or no number.
+        """
+        epsilon = number("epsilon", epsilon, least=0.0)
         power = epsilon**self.exponent
         return self.limit + power * self.first + power**2 * self.second + epsilon * self.thermal
 
@@ -115,3 +126,36 @@ class EpsilonExpansion(Described):
         terms = ((self.first, self.exponent), (self.second, 2 * self.exponent), (self.thermal, 1.0))
         floor = max(10 * self.error, 1e-12) * size
         return min((exponent for values, exponent in terms if np.abs(values).max() > floor), default=np.inf)
+
+    def plot(self, ax: Axes | None = None, **options: Any) -> Axes:
+        """Draw the mean action of each site over epsilon, with its limit.
+
+        Args:
+            ax: axes of matplotlib; None for those of a new figure.
+            options: of `Axes.plot`.
+
+        Returns:
+            The axes.
+
+        Raises:
+            ImportError: matplotlib is not here.
+        """
+        ax = axes_of(ax)
+        means = np.array([self.at(float(epsilon)) for epsilon in DRAWN])
+        for j, (values, limit) in enumerate(zip(means.T, self.limit)):
+            (line,) = ax.plot(DRAWN, values, **({"label": f"site {j}"} | options))
+            ax.axhline(limit, color=line.get_color(), linestyle=":")
+        ax.set_xscale("log")
+        ax.legend()
+        return labelled(ax, "epsilon", MEAN.label)
+
+    def to_xarray(self) -> Any:
+        """The coefficients as a `xarray.Dataset` with dimensions term and site."""
+        terms = np.array([self.limit, self.first, self.second, self.thermal])
+        exponents = np.array([0.0, self.exponent, 2 * self.exponent, 1.0])
+        return dataset(
+            "EpsilonExpansion",
+            [(COEFFICIENT, ("term", "site"), terms), (TERM, ("term",), exponents)],
+            [(SITE, ("site",), np.arange(len(self.limit)))],
+            {"error": self.error},
+        )

@@ -6,7 +6,7 @@ from mpi4py import MPI
 
 from scaling_limits.meshes.linear_algebra import choice
 from scaling_limits.particles import InvalidArgument
-from scaling_limits.pdes import FokkerPlanck
+from scaling_limits.pdes import FokkerPlanck, NotConverged
 from scaling_limits.pdes.diffusions.hitting import chain_solver
 
 CELLS = {1: 40, 2: 16, 3: 7}
@@ -131,6 +131,15 @@ def test_wrong_arguments(arguments, name):
         FokkerPlanck.of(
             mobility=1.0, free_energy=0.0, temperature=1.0, box=[(0, 1)], cells=8, comm=MPI.COMM_SELF, **arguments
         )
+
+
+def test_scipy_takes_no_options_and_recommends_none(monkeypatch):
+    from scaling_limits.meshes.linear_algebra.scipy_matrix import ScipySolver
+
+    monkeypatch.setattr(ScipySolver, "solution", lambda self, right: (right, "it failed"))
+    with pytest.raises(NotConverged, match=r"it failed. Remedy: take fewer cells .*linear_algebra='petsc'") as said:
+        equation("scipy", 2).evolve(lambda x: 1.0 + 0.0 * x[:, 0] + x[:, 0] ** 2, [0.1])
+    assert "petsc_options" not in str(said.value)
 
 
 def test_scipy_is_for_one_rank():
