@@ -226,6 +226,41 @@ def test_rotators_defect(tmp_path):
     shown(run("rotators_defect", tmp_path, check, runs=512), 1)
 
 
+def test_heat_flow(tmp_path):
+    """Routes agree, asserted in the example; here the flow of each kind, and what rings know."""
+
+    def check(flows, found, exact):
+        assert 0 < flows["conduction", 8][0] < 0.15
+        assert flows["example 2", 8][0] < -0.5
+        assert found["conduction"][8].value > found["conduction"][4].value
+        assert exact["conduction"].error < 1e-3
+
+    notebook = run("heat_flow", tmp_path, check, runs=128, size=8)
+    assert "by the density" in printed(notebook)
+    shown(notebook, 2)
+
+
+def test_rotators_ring(tmp_path):
+    """Both ways alike, one way around, and three sites by the density: asserted in the example itself."""
+
+    def check(around, means):
+        assert set(around) == {"conduction", "example 2"}
+        assert (around["conduction"][3:6, 0] > -0.05).all()
+        assert len(means["conduction"].flow) == 12
+
+    shown(run("rotators_ring", tmp_path, check, runs=512), 1)
+
+
+def test_rotators_plane(tmp_path):
+    """Balance and production of entropy, asserted in the example itself; flows leave the corner."""
+
+    def check(mean, flowing):
+        assert flowing[0] < -0.2
+        assert mean.flow.max() > 0.5
+
+    shown(run("rotators_plane", tmp_path, check, runs=256), 1)
+
+
 def test_noise_induced_transition(tmp_path):
     def check(minima, rows):
         assert [len(places) for places in minima] == [2] * 18 + [1] * 6

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,7 +15,51 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 MOST_ARROWS = 32  # of a chain
-LONGEST = 0.8  # of the distance of two neighbours
+LONGEST, AMONG_DOTS = 0.8, 0.6  # of the distance of two neighbours; where large dots are at both ends of an arrow
+MOST_NAMES = 32  # sites of a ring that have their number beside them
+OUTSIDE = 0.7  # of the distance of two neighbours: from a site of a ring to its number
+
+
+@dataclass(frozen=True, eq=False)
+class Layout:
+    """Where sites and the middles of bonds are in the picture.
+
+    Args:
+        places: of sites (N, 2).
+        middle: of bonds (B, 2).
+        steps: from the first to the second site of a bond (B, 2), seen from its middle.
+        kind: "chain", "ring" or "plane".
+    """
+
+    places: NDArray[np.float64]
+    middle: NDArray[np.float64]
+    steps: NDArray[np.float64]
+    kind: str
+
+    @classmethod
+    def of(cls, sites: NDArray[np.int64], bonds: NDArray[np.int64], actions: NDArray[np.float64]) -> Layout:
+        """A chain at the heights of its actions (N,), a ring as a circle, a plane where its sites (N, 2) are."""
+        difference = sites[bonds[:, 1]] - sites[bonds[:, 0]]
+        # through the end of a periodic box the next site is one step further all the same
+        wraps = np.abs(difference).sum(axis=1) > 1
+        difference[wraps] = -np.sign(difference[wraps])
+        if sites.shape[1] == 2:
+            places, steps = sites.astype(float), difference.astype(float)
+            return cls(places, places[bonds[:, 0]] + 0.5 * steps, steps, "plane")
+        if wraps.any():
+            return cls._ring(sites[:, 0], sites[bonds[:, 0], 0], difference[:, 0])
+        steps = np.column_stack([difference[:, 0], np.zeros(len(bonds))]).astype(float)
+        places = np.column_stack([sites[:, 0], actions])
+        return cls(places, places[bonds].mean(axis=1), steps, "chain")
+
+    @classmethod
+    def _ring(cls, sites: NDArray[np.int64], first: NDArray[np.int64], towards: NDArray[np.int64]) -> Layout:
+        """Clockwise from the top, neighbours about 1 apart."""
+        turn = 2.0 * np.pi / (int(sites.max()) + 1)
+        angles, between = turn * sites, turn * (first + 0.5 * towards)
+        steps = towards[:, None] * np.column_stack([np.cos(between), -np.sin(between)])
+        around = [np.column_stack([np.sin(a), np.cos(a)]) / turn for a in (angles, between)]
+        return cls(*around, steps, "ring")
 
 
 def draw_arrows(
@@ -35,43 +80,45 @@ def draw_arrows(
         raise InvalidArgument(
             "ax", "arrows are drawn of chains and planes; of sites in space take `flow` of some bonds"
         )
-    ax, line = axes_of(ax), sites.shape[1] == 1
-    places = np.column_stack([sites[:, 0], actions]) if line else sites.astype(float)
-    steps = np.zeros((len(bonds), 2))
-    difference = sites[bonds[:, 1]] - sites[bonds[:, 0]]
-    # through the end of a periodic box the next site is one step further all the same
-    wraps = np.abs(difference).sum(axis=1) > 1
-    difference[wraps] = -np.sign(difference[wraps])
-    steps[:, : sites.shape[1]] = difference
-    middle = places[bonds[:, 0]] + 0.5 * steps
-    if line:
-        middle[:, 1] = np.where(wraps, actions[bonds[:, 0]], actions[bonds].mean(axis=1))
-    shown = some_of(len(bonds), MOST_ARROWS) if line else list(range(len(bonds)))
-    if line:
+    ax, layout = axes_of(ax), Layout.of(sites, bonds, actions)
+    places, chain = layout.places, layout.kind == "chain"
+    if chain:
         ax.plot(*places.T, color="0.7", zorder=1)
-    dots = ax.scatter(
-        places[:, 0], places[:, 1], c=actions, cmap="inferno", zorder=2, s=25, edgecolors="0.5", linewidths=0.5
-    )
-    if not line:
+    size = 25 if chain else float(np.clip(9000 / len(sites), 30, 150))
+    # the ring of a dot is seen on any background, bright ones too
+    dots = ax.scatter(places[:, 0], places[:, 1], c=actions, cmap="inferno", zorder=2, s=size, edgecolors="0.5", linewidths=0.5)
+    if not chain:
         pyplot().colorbar(dots, ax=ax, label="mean action")
         ax.set_aspect("equal")
-    if shown:
-        _quiver(ax, middle[shown], steps[shown], flow[shown], 1.0 if not line else _reach(len(bonds)), options)
+    shown = list(range(len(bonds))) if layout.kind == "plane" else some_of(len(bonds), MOST_ARROWS)
+    if len(bonds):
+        apart = 1.0 if layout.kind == "plane" else max(1.0, len(bonds) / MOST_ARROWS)
+        longest = apart * (LONGEST if chain else AMONG_DOTS)
+        _quiver(ax, layout.middle[shown], layout.steps[shown], flow[shown], longest, options)
     ax.margins(0.08)
-    return labelled(ax, "site", "mean action") if line else labelled(ax, "site, first direction", "second")
+    if layout.kind == "ring":
+        return _numbered(ax, places, sites[:, 0])
+    words = ("site", "mean action") if chain else ("site, first direction", "site, second direction")
+    return labelled(ax, *words)
 
 
-def _reach(count: int) -> float:
-    """The distance of two arrows of a chain."""
-    return max(1.0, count / MOST_ARROWS)
+def _numbered(ax: Axes, places: NDArray[np.float64], sites: NDArray[np.int64]) -> Axes:
+    """A ring without coordinates: its sites have numbers instead."""
+    radius = float(np.abs(places).max())
+    for j in some_of(len(sites), MOST_NAMES):
+        x, y = places[j] * (1.0 + OUTSIDE / radius)
+        ax.text(x, y, str(sites[j]), ha="center", va="center", fontsize="small")
+    room = radius + 1.6 * OUTSIDE
+    ax.set(xticks=[], yticks=[], xlim=(-room, room), ylim=(-room, room))
+    return labelled(ax, f"ring of {len(sites)} sites", "")
 
 
 def _quiver(
-    ax: Axes, middle: np.ndarray, steps: np.ndarray, flow: np.ndarray, reach: float, options: dict[str, Any]
+    ax: Axes, middle: np.ndarray, steps: np.ndarray, flow: np.ndarray, longest: float, options: dict[str, Any]
 ) -> None:
-    """Arrows through their middles, the longest LONGEST of their distance, which the title tells."""
+    """Arrows through their middles; the title tells what the longest one is."""
     largest = float(np.abs(flow).max()) or 1.0
-    u, v = (LONGEST * reach * steps * (flow / largest)[:, None]).T
+    u, v = (longest * steps * (flow / largest)[:, None]).T
     given = {"color": "tab:blue", "pivot": "mid", "angles": "xy", "scale_units": "xy", "scale": 1.0, "zorder": 3}
     if not np.any(v):
         given |= {"angles": "uv", "scale_units": "x"}

@@ -16,6 +16,7 @@ from scaling_limits.particles import (
     DirectedDissipation,
     EntropyProduction,
     InvalidArgument,
+    LatticeRegion,
     LinearDissipation,
     MeanCurrents,
     PolynomialDissipation,
@@ -226,4 +227,25 @@ def test_results_show_themselves(stationary, tmp_path):
         assert result.to_xarray().attrs["kind"] == kind.__name__
         assert result.plot().get_xlabel() == "site"
     plane = quietly(lattice(DirectedDissipation(), shape=(3, 2)))
-    assert plane.result(np.ones(31), np.ones(31), "density").plot().get_ylabel() == "second"
+    assert plane.result(np.ones(31), np.ones(31), "density").plot().get_ylabel() == "site, second direction"
+
+
+@pytest.mark.parametrize("size", [3, 4, 40])
+def test_arrows_of_a_ring(size):
+    """Sites on a circle, and arrows along it: the flow from each site to the next is clockwise, also around the end."""
+    region = LatticeRegion.box((size,), periodic=True)
+    flow = np.where((region.bonds[:, 1] - region.bonds[:, 0]) % size == 1, 1.0, -1.0)
+    none = np.zeros(size)
+    mean = MeanCurrents(region.sites, region.bonds, none, none, flow, flow, none, none, none, none, "samples")
+    ax = mean.plot()
+    dots, arrows = ax.collections[:2]
+    places = np.asarray(dots.get_offsets())
+    assert np.ptp(np.linalg.norm(places, axis=1)) < 1e-12
+    middle = np.asarray(arrows.get_offsets())
+    assert len(middle) == min(size, 32)
+    turning = middle[:, 0] * arrows.V - middle[:, 1] * arrows.U
+    assert (turning < 0).all()
+    # the arrow of a bond is between its two sites
+    near = np.sort(np.linalg.norm(middle[:, None] - places, axis=2), axis=1)
+    assert np.abs(near[:, 0] - near[:, 1]).max() < 1e-12
+    assert {text.get_text() for text in ax.texts} >= {"0", str(size - 1)}
