@@ -245,8 +245,10 @@ class EnergyLaw(Described):
 
     def _shown(self, site: int) -> NDArray[np.float64]:
         """The energies of a site that pictures and tables show (K,)."""
-        low, high = self.quantile(SHOWN, site)
-        return np.linspace(low, high, FINE)
+        one = self.sites[site]
+        # even in the modulus: densities vary most near rest
+        low, high = np.sqrt(np.sort(one.action(self.quantile(SHOWN, site))))
+        return np.sort(one.energy(np.linspace(low, high, FINE) ** 2))
 
     def plot(self, ax: Axes | None = None, **options: Any) -> Axes:
         """Draw the densities of the energies of the sites.
