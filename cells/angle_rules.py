@@ -141,16 +141,21 @@ def _mean(
     h: Observable, moduli: np.ndarray, directions: Callable[[int, int], np.ndarray], count: int
 ) -> tuple[NDArray[Any], NDArray[np.float64]]:
     """Means (P, ...) over directions exp(i phi) (count, N), and the largest |h| (P, 1, ...)."""
-    values, sizes = [], []
     part = max(1, AT_ONCE // h.size)
-    for modulus in moduli:
+    # few directions: many points at a time; many directions: one point after another
+    rows = max(1, part // count)
+    values, sizes = [], []
+    for top in range(0, len(moduli), rows):
+        some = moduli[top : top + rows]
         total: Any = 0.0
-        largest = 0.0
+        largest = np.full(len(some), 1e-300)
         for first in range(0, count, part):
-            found = h(modulus * directions(first, min(first + part, count)))
-            total = total + found.sum(axis=0)
-            largest = max(largest, float(np.abs(found).max(initial=0.0)))
+            turned = some[:, None, :] * directions(first, min(first + part, count))
+            found = h(turned.reshape(-1, h.size)).reshape(*turned.shape[:2], -1)
+            total = total + found.sum(axis=1)
+            largest = np.maximum(largest, np.abs(found).max(axis=(1, 2), initial=0.0))
         values.append(total / count)
         sizes.append(largest)
-    result = np.array(values)
-    return result, np.maximum(sizes, 1e-300).reshape(-1, *[1] * (result.ndim - 1))
+    shape = h(moduli[:1] + 0j).shape[1:]
+    result = np.concatenate(values).reshape(len(moduli), *shape)
+    return result, np.concatenate(sizes).reshape(-1, *[1] * len(shape))

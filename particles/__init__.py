@@ -43,6 +43,8 @@ if TYPE_CHECKING:
         LinearDissipation,
     )
     from .rotators.dissipations.general import CustomDissipation, PolynomialDissipation
+    from .rotators.energies.law import EnergyLaw
+    from .rotators.energies.samples import EnergySamples, energy_samples
     from .rotators.ensemble import RotatorEnsemble
     from .rotators.lattice import RotatorLattice
     from .rotators.region import LatticeRegion
@@ -72,6 +74,8 @@ __all__ = [
     "DirectedDissipation",
     "Dissipation",
     "EffectiveLangevin",
+    "EnergyLaw",
+    "EnergySamples",
     "Ensemble",
     "EntropyProduction",
     "FirstPassages",
@@ -109,6 +113,7 @@ __all__ = [
     "correlation_p_value",
     "diagnostics",
     "egg_carton",
+    "energy_samples",
     "fully_coupled",
     "laminate",
     "load",

@@ -77,17 +77,19 @@ def _coefficients(lattice: RotatorLattice, v: np.ndarray) -> dict[str, np.ndarra
         if _relative_error(other) < _relative_error(best):
             best, step = other, smaller
     flow_steps, change = FLOW_STEPS, np.full(len(v), np.inf)
-    while flow_steps < MOST_FLOW_STEPS and not (change <= RTOL * _sizes(best)).all():
+    while _relative_error(best) <= REFUSED and flow_steps < MOST_FLOW_STEPS:
         flow_steps *= 2
         finer = _with(parts, v, delta, step, flow_steps)
         change = np.abs(finer["remainder"] - best["remainder"]).max(axis=1)
         best = finer
+        if (change <= RTOL * _sizes(best)).all():
+            break
     best["error"] = best["error"] + change
     if not _relative_error(best) <= REFUSED:
         raise NotConverged(
             "the derivatives of the change of variables",
-            f"{len(STEPS)} steps of differences and {flow_steps} of the flow leave an error of "
-            f"{best['error'].max():.1e} of r: f, G' or g is not smooth near these amplitudes, or G' is narrow",
+            f"differences with steps down to {step:g} and {flow_steps} steps of the flow leave r unknown: f, G' or g "
+            "is not smooth near these amplitudes, or G' is narrow",
             "take smoother functions, other amplitudes, or a smaller epsilon",
         )
     return best

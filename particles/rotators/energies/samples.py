@@ -1,0 +1,178 @@
+"""Samples of energies: their laws from histograms, with standard errors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.stats import beta
+
+from ...errors import InvalidArgument
+from ...sampling.samples import Samples
+from ...showing.axes import axes_of, draw_histogram, labelled
+from ...showing.datasets import dataset
+from ...showing.quantities import Quantity
+from ...support import checks
+from ..ensemble import RotatorEnsemble
+from ..lattice import RotatorLattice
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+ENERGY = Quantity("energies", "energy", "action/time")
+SLOW_TIME = Quantity("time", "slow time", "slow time")
+MOST_SITES = 10
+# the quantiles of order statistics that are two standard errors apart from the middle one
+ONE_SIGMA = 0.158655
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class EnergySamples(Samples):
+    """Energies of N rotators in R independent members at T slow times, as numbers `energies`, and the law of each.
+
+    Each method takes a `site`, or None for the sum of all energies, and an `index` of the time, the last one by itself.
+
+    Args:
+        times: tau (T,).
+        energies: E (T, R, N).
+        coupled: whether they have shares of the coupling, H_j, or are F_j(2 I_j)/2.
+    """
+
+    times: NDArray[np.float64]
+    energies: NDArray[np.float64]
+    coupled: bool
+    WORD: ClassVar[str] = "members"
+
+    @property
+    def values(self) -> NDArray[np.float64]:
+        """The energies (T, R, N)."""
+        return self.energies
+
+    def distribution(
+        self, energies: ArrayLike, site: int | None = None, *, index: int = -1
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """The part of members with E <= x (...), and its standard error, sqrt(p (1 - p)/R).
+
+        Args:
+            energies: x (...).
+            site: j; None for the sum of all sites.
+            index: of the time.
+
+        Raises:
+            InvalidArgument: no such site or time; energies that are not finite.
+        """
+        x, values = checks.real_array("energies", energies), np.sort(self._of(site, index))
+        share = np.searchsorted(values, x, side="right") / len(values)
+        return np.asarray(share), self._error(share)
+
+    def masses(
+        self, edges: ArrayLike, site: int | None = None, *, index: int = -1
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """The parts of members with x_k < E <= x_(k+1) (K,), and their standard errors.
+
+        Args:
+            edges: x (K + 1,), increasing.
+            site: j; None for the sum of all sites.
+            index: of the time.
+
+        Raises:
+            InvalidArgument: no such site or time; edges that do not increase.
+        """
+        x = checks.real_array("edges", edges)
+        if x.ndim != 1 or len(x) < 2 or (np.diff(x) <= 0).any():
+            raise InvalidArgument("edges", f"must be at least two increasing numbers, not {checks.shown(edges)}")
+        share = np.diff(self.distribution(x, site, index=index)[0])
+        return share, self._error(share)
+
+    def quantile(
+        self, shares: ArrayLike, site: int | None = None, *, index: int = -1
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """The energies below which a part q of the members is (...), and their standard errors.
+
+        The error is half the way between the order statistics one standard deviation of their rank below and above.
+
+        Args:
+            shares: q (...), above 0 and below 1.
+            site: j; None for the sum of all sites.
+            index: of the time.
+
+        Raises:
+            InvalidArgument: no such site or time; shares out of range, or nearer to 0 or 1 than ten members.
+        """
+        q, values = checks.real_array("shares", shares), np.sort(self._of(site, index))
+        runs = len(values)
+        if not ((q * runs >= 10) & ((1 - q) * runs >= 10)).all():
+            raise InvalidArgument(
+                "shares", f"must leave at least ten of {runs} members on each side; take more members"
+            )
+        rank = np.maximum(np.ceil(q * runs).astype(int) - 1, 0)
+        low, high = (np.quantile(values, beta.ppf(side, rank + 1, runs - rank)) for side in (ONE_SIGMA, 1 - ONE_SIGMA))
+        return values[rank], 0.5 * (high - low)
+
+    def _error(self, share: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The standard error of a part of the members; where none or all are, that of one member."""
+        runs = self.runs
+        return np.asarray(np.sqrt(np.maximum(share * (1 - share), (runs - 1) / runs**2) / runs))
+
+    def _of(self, site: int | None, index: int) -> NDArray[np.float64]:
+        """The energies of a site or their sum at a time (R,)."""
+        count = len(self.times)
+        at_time = self.energies[checks.integer("index", index, -count, count - 1)]
+        if site is None:
+            return np.asarray(at_time.sum(axis=1))
+        return np.asarray(at_time[:, checks.integer("site", site, 0, at_time.shape[1] - 1)])
+
+    def plot(self, ax: Axes | None = None, *, index: int = -1, **options: Any) -> Axes:
+        """Draw histograms of the energies of the sites at a time.
+
+        Args:
+            ax: axes of matplotlib; None for those of a new figure.
+            index: of the time.
+            options: of `Axes.hist`.
+
+        Returns:
+            The axes; of more than ten sites the first ten have histograms.
+
+        Raises:
+            ImportError: matplotlib is not here.
+        """
+        ax = axes_of(ax)
+        for j in range(min(self.energies.shape[2], MOST_SITES)):
+            draw_histogram(ax, self._of(j, index), {"label": f"site {j}"} | options)
+        ax.legend()
+        return labelled(ax, "energy (action/time)", "density (time/action)")
+
+    def to_xarray(self) -> Any:
+        """The energies as a `xarray.Dataset` with dimensions time, member and site."""
+        return dataset(
+            "EnergySamples",
+            [(ENERGY, ("time", "member", "site"), self.energies)],
+            [(SLOW_TIME, ("time",), self.times)],
+            {"coupled": int(self.coupled)},
+        )
+
+
+def energy_samples(lattice: RotatorLattice, ensemble: RotatorEnsemble, *, coupled: bool = False) -> EnergySamples:
+    """The energies of a sample of rotators.
+
+    Args:
+        lattice: whose f, spins and G count.
+        ensemble: of the lattice or of its limit (`TransportProcess`); of a stationary one the energies have the
+            push-forward of the stationary law.
+        coupled: with the shares of the coupling, H_j, which is of a lattice; else the limit F_j(2 I_j)/2.
+
+    Raises:
+        InvalidArgument: no lattice, no sample of rotators, or of another number of sites; f or G' that varies too
+            wildly to be integrated.
+
+    Source: Dymov, Corollary 4.7.
+    """
+    checks.instance("lattice", lattice, RotatorLattice)
+    checks.instance("ensemble", ensemble, RotatorEnsemble)
+    if ensemble.amplitudes.shape[-1] != lattice.size:
+        raise InvalidArgument("ensemble", f"is of {ensemble.amplitudes.shape[-1]} sites, not of {lattice.size}")
+    whole = checks.flag("coupled", coupled)
+    energies = lattice.local_energy(ensemble.amplitudes) if whole else lattice.rotation_energy(ensemble.actions)
+    return EnergySamples(ensemble.times, energies, whole)
