@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from .rotators.canonical_variables import canonical_variables
     from .rotators.coupled.coupled_ensemble import CoupledEnsemble
     from .rotators.coupled.coupled_rotators import CoupledRotators
+    from .rotators.coupled.watched_pairs import WatchedPairs
     from .rotators.currents.conductivity import Conductivity
     from .rotators.currents.differences import conductivity_by_difference
     from .rotators.currents.entropy import EntropyProduction
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from .rotators.dissipations.general import CustomDissipation, PolynomialDissipation
     from .rotators.ensemble import RotatorEnsemble
     from .rotators.lattice import RotatorLattice
+    from .rotators.paths.path_distance import PathDistance, path_distance
     from .rotators.region import LatticeRegion
     from .rotators.transport_process import TransportProcess
     from .rotators.watching.watch import PathWatch
@@ -74,6 +76,7 @@ __all__ = [
     "LongRun",
     "MeanCurrents",
     "MultiscalePotential",
+    "PathDistance",
     "PathWatch",
     "Paths",
     "PeriodicGrid",
@@ -85,6 +88,7 @@ __all__ = [
     "TransportProcess",
     "Unresolved",
     "Unstable",
+    "WatchedPairs",
     "WatchedRotators",
     "WhiteNoiseTests",
     "action_currents",
@@ -99,6 +103,7 @@ __all__ = [
     "laminate",
     "load",
     "mueller_brown",
+    "path_distance",
     "run_correlations",
     "self_similar",
 ]

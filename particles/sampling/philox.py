@@ -37,6 +37,7 @@ class Purpose(IntEnum):
     TRANSPORT = 6
     PASSAGES = 7
     BRIDGES = 8
+    PATH_LAWS = 16
 
 
 @njit(inline="always")

@@ -45,6 +45,8 @@ KINDS = {
     "Conductivity": "particles",
     "EntropyProduction": "particles",
     "WatchedRotators": "particles",
+    "WatchedPairs": "particles",
+    "PathDistance": "particles",
     "EffectiveTensor": "cells",
     "EffectiveCoefficients": "cells",
     "Density": "pdes",

@@ -73,6 +73,7 @@ def test_registry_of_purposes_is_frozen():
         "TRANSPORT": 6,
         "PASSAGES": 7,
         "BRIDGES": 8,
+        "PATH_LAWS": 16,
     }
 
 
