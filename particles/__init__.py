@@ -43,7 +43,9 @@ if TYPE_CHECKING:
     from .rotators.dissipations.general import CustomDissipation, PolynomialDissipation
     from .rotators.ensemble import RotatorEnsemble
     from .rotators.lattice import RotatorLattice
+    from .rotators.paths.epsilon_study import EpsilonStudy, epsilon_study
     from .rotators.paths.path_distance import PathDistance, path_distance
+    from .rotators.paths.window_study import WindowStudy, window_study
     from .rotators.region import LatticeRegion
     from .rotators.transport_process import TransportProcess
     from .rotators.watching.watch import PathWatch
@@ -67,6 +69,7 @@ __all__ = [
     "EffectiveLangevin",
     "Ensemble",
     "EntropyProduction",
+    "EpsilonStudy",
     "FirstPassages",
     "InvalidArgument",
     "Langevin",
@@ -91,6 +94,7 @@ __all__ = [
     "WatchedPairs",
     "WatchedRotators",
     "WhiteNoiseTests",
+    "WindowStudy",
     "action_currents",
     "canonical_variables",
     "conductivity_by_difference",
@@ -99,6 +103,7 @@ __all__ = [
     "correlation_p_value",
     "diagnostics",
     "egg_carton",
+    "epsilon_study",
     "fully_coupled",
     "laminate",
     "load",
@@ -106,4 +111,5 @@ __all__ = [
     "path_distance",
     "run_correlations",
     "self_similar",
+    "window_study",
 ]

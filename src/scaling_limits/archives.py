@@ -47,6 +47,8 @@ KINDS = {
     "WatchedRotators": "particles",
     "WatchedPairs": "particles",
     "PathDistance": "particles",
+    "EpsilonStudy": "particles",
+    "WindowStudy": "particles",
     "EffectiveTensor": "cells",
     "EffectiveCoefficients": "cells",
     "Density": "pdes",

@@ -16,6 +16,7 @@ from ...showing.quantities import Quantity
 from ...support import checks
 from ...support.saved import Saved
 from ..coupled.coupled_ensemble import CoupledEnsemble
+from ..coupled.watched_pairs import WatchedPairs
 from .bounds import gaps_of, gaps_of_coupled, matched_bound, paired_bound
 from .functionals import (
     Functionals,
@@ -61,7 +62,9 @@ class PathDistance(Saved, Described):
         chance: the mean of W_1 between two samples of one law (F,).
         p_value: the probability that chance makes the largest of value/chance as large, for two samples of one law; by
             exchanging members.
-        bound: the mean distance of paired members in the norm of the path space, and ..
+        bound: the mean distance of paired members in the norm of the path space, at all steps where pairs with the same
+            noise were watched, else at the snapshots; of members that are matched as well as can be where that is less,
+            and ..
         bound_error: .. its standard error.
         sites: numbers of the sites (S,).
         runs: of both samples (2,).
@@ -92,8 +95,16 @@ class PathDistance(Saved, Described):
 
     @property
     def at_least(self) -> float:
-        """What the distance of the path laws is at least: the largest lower end of a 1-Lipschitz functional."""
-        return float(self.lower[self.lipschitz].max())
+        """What the distance of the path laws is at least: the largest lower end of a 1-Lipschitz functional.
+
+        It is 0 where the laws are not told apart.
+        """
+        return float(self.lower[self.lipschitz].max()) if self.different else 0.0
+
+    @property
+    def functionals_at_most(self) -> float:
+        """The largest upper end of a 1-Lipschitz functional: none of them is farther apart, at this level."""
+        return float(self.upper[self.lipschitz].max())
 
     @property
     def at_most(self) -> float:
@@ -168,13 +179,15 @@ class PathDistance(Saved, Described):
         return dataset("PathDistance", variables, axes, said)
 
     def _summary(self) -> tuple[str, dict[str, Any]]:
-        said: dict[str, Any] = {"verdict": self.verdict, "members": " and ".join(map(str, self.runs))}
+        said: dict[str, Any] = {"laws": "different" if self.different else "not resolved, one law would look the same"}
+        said |= {"p": self.p_value, "W_1 on C([0, T])": f"{self.at_least:.3g} to {self.at_most:.3g}"}
+        said["functionals"] = f"all at most {self.functionals_at_most:.3g}"
+        said["members"] = " and ".join(map(str, self.runs))
         largest = int((self.value / np.maximum(self.chance, 1e-300)).argmax())
         said["farthest apart"] = (
             f"{self.names[largest]}: {self.value[largest]:.4g}, in [{self.lower[largest]:.3g}, "
             f"{self.upper[largest]:.3g}], by chance {self.chance[largest]:.2g}"
         )
-        said["pairs"] = "with the same noise" if self.paired else "matched"
         said["suprema over"] = "all steps" if self.every_step else "snapshots"
         return type(self).__name__, said
 
@@ -229,12 +242,11 @@ def path_distance(
         raise InvalidArgument("level", f"must be below 0.5, not {part:g}")
     count, key = checks.integer("resamples", resamples, int(np.ceil(2 / part)), 10**6), checks.seed(seed)
     found = functionals_of(pair, chosen, more, key)
-    if not paired:
-        bound = matched_bound(pair, chosen)
-    elif isinstance(samples, CoupledEnsemble):
+    if isinstance(samples, WatchedPairs):
         bound = paired_bound(gaps_of_coupled(samples, chosen))
     else:
-        bound = paired_bound(gaps_of(pair, chosen))
+        bounds = [matched_bound(pair, chosen)] + ([paired_bound(gaps_of(pair, chosen))] if paired else [])
+        bound = min(bounds, key=lambda one: one[0] + SIGMAS * one[1])
     numbers = np.array([pair[0].runs, pair[1].runs])
     estimate = resampled(found.values, found.weights, paired, count, key)
     return _judged(found, estimate, bound, numbers, chosen, (part, count, key, paired))
