@@ -14,6 +14,7 @@ ORDER = (
     "hot_cold_chain",
     "rotators_epsilon",
     "rotators_correction",
+    "rotators_path_laws",
     "rotators_defect",
 )
 

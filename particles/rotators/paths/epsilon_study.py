@@ -127,7 +127,7 @@ class EpsilonStudy(DistanceStudy):
             low, high = value * np.exp(-3 * relative), value * np.exp(3 * relative)
             ax.fill_between(fine, low, high, color=drawn.get_color(), alpha=0.2, linewidth=0)
         ax.set(xscale="log", yscale="log")
-        ax.legend()
+        ax.legend(fontsize="small")
         return labelled(ax, "epsilon", "distance of the path laws (action)")
 
     def _summary(self) -> tuple[str, dict[str, Any]]:

@@ -104,7 +104,7 @@ class PathDistance(Saved, Described):
     @property
     def functionals_at_most(self) -> float:
         """The largest upper end of a 1-Lipschitz functional: none of them is farther apart, at this level."""
-        return float(self.upper[self.lipschitz].max())
+        return min(float(self.upper[self.lipschitz].max()), self.at_most)
 
     @property
     def at_most(self) -> float:
@@ -159,7 +159,7 @@ class PathDistance(Saved, Described):
         ax.axvline(self.at_most, color="tab:red", linestyle="--", label="paths: at most")
         ax.set_yticks(rows, list(self.names[chosen]))
         ax.invert_yaxis()
-        ax.legend()
+        ax.legend(fontsize="small")
         return labelled(ax, "distance of the laws (action)", "functional of the path")
 
     def to_xarray(self) -> Any:

@@ -79,7 +79,7 @@ class DistanceStudy(Saved, Described):
     @property
     def functionals_at_most(self) -> NDArray[np.float64]:
         """The largest upper ends of 1-Lipschitz functionals (K,): none of them is farther apart, at this level."""
-        return np.asarray(self.upper[:, self.lipschitz].max(axis=1))
+        return np.minimum(self.upper[:, self.lipschitz].max(axis=1), self.at_most)
 
     @property
     def at_most(self) -> NDArray[np.float64]:

@@ -86,9 +86,10 @@ class WindowStudy(DistanceStudy):
         """
         ax = axes_of(ax)
         self._draw_bounds(ax, options)
+        ax.set_xticks(self.parameter)
         if (self.bound > 0).any():
             ax.set_yscale("log")
-        ax.legend()
+        ax.legend(fontsize="small")
         return labelled(ax, self.PARAMETER.long_name, "distance of the path laws in the window (action)")
 
     def _summary(self) -> tuple[str, dict[str, Any]]:
