@@ -4,7 +4,8 @@ Is my epsilon small enough for path laws?
 
 The theorem on rotators speaks of whole paths: as :math:`\varepsilon\to0` the law of the actions
 :math:`I^\varepsilon` on :math:`C([0, T])` tends to that of the transport equation, for any sites that are looked at,
-whatever the size of the lattice. Whoever has one :math:`\varepsilon` and one lattice asks how far the two laws are from one another there:
+whatever the size of the lattice. Whoever has one :math:`\varepsilon` and one lattice asks how far the two laws are from
+one another there:
 
 .. math:: W_1 = \inf E\,\max_j\sup_{\tau\le T} |I_j^\varepsilon(\tau) - I_j^0(\tau)|
 
@@ -71,8 +72,8 @@ assert 0.3 < study.rate[0] < 0.7
 
 # %%
 # The lattice has ends. The middle of boxes around it, with the same noise at the same sites, feels them the less the
-# farther they are: each further site counts for a quarter of the one before, or less, so that ten sites are as good as
-# infinitely many up to what the last box is away.
+# farther they are: a further site on either side leaves about a quarter. So ten sites are a few thousandths away from
+# infinitely many.
 
 window = window_study(lattice, middle, [0, 1, 2, 3], start, np.linspace(0.0, 1.5, 16), runs, seed=4)
 print(window.verdict)

@@ -127,7 +127,10 @@ class EpsilonStudy(DistanceStudy):
             low, high = value * np.exp(-3 * relative), value * np.exp(3 * relative)
             ax.fill_between(fine, low, high, color=drawn.get_color(), alpha=0.2, linewidth=0)
         ax.set(xscale="log", yscale="log")
-        ax.legend(fontsize="small")
+        low, high = ax.get_ylim()
+        # room above what rises for what is said of it
+        ax.set_ylim(low, high * (high / low) ** 0.35)
+        ax.legend(fontsize="small", loc="upper left")
         return labelled(ax, "epsilon", "distance of the path laws (action)")
 
     def _summary(self) -> tuple[str, dict[str, Any]]:
