@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 # relative, of what is fitted: corrections of higher order are seldom less
 LEAST_ERROR = 1e-3
+# what is less is rounding
+LEAST = 1e-11
 
 
 @dataclass(frozen=True)
@@ -41,14 +43,14 @@ class Line:
 
 
 def fitted_line(x: NDArray[np.float64], y: NDArray[np.float64], error: NDArray[np.float64]) -> Line | None:
-    """The line of log y; None for fewer than two positive y.
+    """The line of log y; None for fewer than two y above rounding.
 
     Args:
         x: places, all different (P,).
         y: numbers (P,).
         error: their standard errors (P,).
     """
-    good = y > 0
+    good = y > LEAST
     if good.sum() < 2:
         return None
     x, y, error = x[good], y[good], error[good]

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from ...sampling.philox import Purpose
 
 ENTRIES = 1_000_000  # of weights that are held at a time
+ROUNDING = 1e-11  # of numbers that long calculations make
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,8 @@ def resampled(
     pooled = np.concatenate(values, axis=1)
     order = np.argsort(pooled, axis=1, kind="stable")
     gaps = np.diff(np.take_along_axis(pooled, order, axis=1), axis=1)
+    # pairs that are the same but for rounding are no farther apart than that
+    gaps[gaps < ROUNDING * np.abs(pooled).max(axis=1, keepdims=True)] = 0.0
     plain = np.concatenate([np.full(first, 1.0 / first), np.full(second, -1.0 / second)])
     part = max(1, ENTRIES // (first + second))
     found: list[list[NDArray[np.float64]]] = [[], [], []]

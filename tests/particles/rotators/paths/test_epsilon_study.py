@@ -69,7 +69,11 @@ def test_nothing_to_see():
     """Without coupling the actions are those of the limit: W_1 is 0 and nothing is told apart."""
     study = epsilon_study(alternating(2, 0.5, coupling=no_coupling), [0.1, 0.02], START, [0.5], 200, 1)
     assert (study.at_most < 1e-11).all()
-    assert (study.at_least < 1e-11).all()
+    assert (study.at_least == 0).all()
+    assert not study.different.any()
+    assert np.isnan(study.rate).all()
+    refused("distance", "no falling line", lambda: study.epsilon_for(1e-3))
+    study.plot()
 
 
 def test_same_on_ranks():

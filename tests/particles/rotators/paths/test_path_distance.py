@@ -173,6 +173,7 @@ def test_lattice_and_limit_that_are_the_same():
     assert "not resolved" in found.verdict
     both = path_distance(CoupledRotators(lattice).sample(*arguments, seed=1))
     assert both.bound < 1e-12
+    assert both.p_value == 1
 
 
 @pytest.mark.serial
