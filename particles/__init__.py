@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from .rotators.canonical_variables import canonical_variables
     from .rotators.coupled.coupled_ensemble import CoupledEnsemble
     from .rotators.coupled.coupled_rotators import CoupledRotators
+    from .rotators.coupled.watched_pairs import WatchedPairs
     from .rotators.currents.conductivity import Conductivity
     from .rotators.currents.differences import conductivity_by_difference
     from .rotators.currents.entropy import EntropyProduction
@@ -47,6 +48,9 @@ if TYPE_CHECKING:
     from .rotators.energies.samples import EnergySamples, energy_samples
     from .rotators.ensemble import RotatorEnsemble
     from .rotators.lattice import RotatorLattice
+    from .rotators.paths.epsilon_study import EpsilonStudy, epsilon_study
+    from .rotators.paths.path_distance import PathDistance, path_distance
+    from .rotators.paths.window_study import WindowStudy, window_study
     from .rotators.region import LatticeRegion
     from .rotators.stationary.sample import StationarySample
     from .rotators.stationary.time_average import TimeAverage
@@ -78,6 +82,7 @@ __all__ = [
     "EnergySamples",
     "Ensemble",
     "EntropyProduction",
+    "EpsilonStudy",
     "FirstPassages",
     "GaussianNoise",
     "InvalidArgument",
@@ -89,6 +94,7 @@ __all__ = [
     "MeanCurrents",
     "MultiscalePotential",
     "Noise",
+    "PathDistance",
     "PathWatch",
     "Paths",
     "PeriodicGrid",
@@ -102,8 +108,10 @@ __all__ = [
     "TransportProcess",
     "Unresolved",
     "Unstable",
+    "WatchedPairs",
     "WatchedRotators",
     "WhiteNoiseTests",
+    "WindowStudy",
     "action_currents",
     "canonical_equation",
     "canonical_variables",
@@ -114,10 +122,13 @@ __all__ = [
     "diagnostics",
     "egg_carton",
     "energy_samples",
+    "epsilon_study",
     "fully_coupled",
     "laminate",
     "load",
     "mueller_brown",
+    "path_distance",
     "run_correlations",
     "self_similar",
+    "window_study",
 ]

@@ -17,6 +17,7 @@ ORDER = (
     "rotators_plane",
     "rotators_epsilon",
     "rotators_correction",
+    "rotators_path_laws",
     "rotators_defect",
 )
 

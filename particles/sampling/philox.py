@@ -39,6 +39,7 @@ class Purpose(IntEnum):
     BRIDGES = 8
     ROTATORS_CUBATURE = 9
     TRANSPORT_CUBATURE = 10
+    PATH_LAWS = 16
 
 
 @njit(inline="always")

@@ -218,6 +218,18 @@ def test_rotators_correction(tmp_path):
     shown(notebook, 1)
 
 
+def test_rotators_path_laws(tmp_path):
+    def check(study, window, independent):
+        assert study.different.all()
+        assert (np.diff(study.bound) < 0).all()
+        assert (np.diff(window.at_most) < 0).all()
+        assert not independent.paired
+
+    notebook = run("rotators_path_laws", tmp_path, check, runs=512)
+    assert "paths are at most 0.05 apart" in printed(notebook)
+    shown(notebook, 1)
+
+
 def test_rotators_defect(tmp_path):
     def check(relative, lattice):
         assert relative.shape == (81,)

@@ -19,8 +19,12 @@ from ..member_sampler import Keys, MemberSampler, SampledRotators
 from ..region import LatticeRegion
 from ..step_size import RotatorStep
 from ..transport_process import SlowStep, TransportProcess
+from ..watching.kernels import watched_stepper
+from ..watching.watch import PathWatch
+from ..watching.watched import WatchedRotators
 from .coupled_ensemble import CoupledEnsemble
-from .kernels import steps_of_first, thermostats_of_both, turned_noise
+from .kernels import gap_stepper, steps_of_first, thermostats_of_both, turned_noise
+from .watched_pairs import PairWatcher, WatchedPairs
 
 if TYPE_CHECKING:
     from mpi4py import MPI
@@ -44,6 +48,7 @@ class _Pair(SampledRotators[PairStep]):
 
     lattice: RotatorLattice
     limit: TransportProcess
+    HALVED: ClassVar[bool] = True
 
     @property
     def size(self) -> int:
@@ -85,13 +90,16 @@ class _Pair(SampledRotators[PairStep]):
             thermostat_stepper(g.kernel, g.radial), thermostat_stepper(k.kernel, k.radial, turned_noise)
         )
         advance = lattice_stepper(steps_of_first(steps), thermostats)
+        run = watched_stepper(gap_stepper(advance)) if watched else advance
         parameters = g.int_params, g.float_params, k.int_params, k.float_params
         purpose = np.uint64(Purpose.ROTATORS)
 
-        def advanced(x: np.ndarray, y: np.ndarray, i: int, first: int, some: int, noise_step: int, member: int) -> None:
+        def advanced(
+            x: np.ndarray, y: np.ndarray, i: int, first: int, some: int, noise_step: int, member: int, *watching: Any
+        ) -> None:
             heat = lattice.temperature, member, purpose, *keys, *parameters
             count, h = int(blocks[i]), spans[i] / (blocks[i] * between)
-            advance(x, y, first, some, count, between, h, lattice.epsilon, hamiltonian, noise_step, heat)
+            run(x, y, first, some, *watching, count, between, h, lattice.epsilon, hamiltonian, noise_step, heat)
 
         noises = np.where(blocks > 0, blocks + 1, 0)
         both = np.concatenate([start, start], axis=1)
@@ -99,6 +107,13 @@ class _Pair(SampledRotators[PairStep]):
             both, blocks * between, noises, advanced, step.h, between, np.sqrt(2 * step.scale), lattice.remedy
         )
         return sampler, longest_step(spans, blocks) / between or step.h
+
+    def _watcher(
+        self, watch: PathWatch, weights: np.ndarray, sampler: MemberSampler, snapshots: np.ndarray, keys: Keys
+    ) -> PairWatcher:
+        """Who looks at every step of both."""
+        one = super()._watcher(watch, np.empty((0, 2 * self.size)), sampler, snapshots, keys)
+        return PairWatcher(**(vars(one) | {"temperature": np.tile(one.temperature, 2)}))
 
 
 @dataclass(frozen=True, repr=False)
@@ -141,6 +156,7 @@ class CoupledRotators(Described):
         *,
         paths: int | None = None,
         workers: int | None = None,
+        watch: bool = False,
         progress: bool = False,
         comm: MPI.Comm | None = None,
     ) -> CoupledEnsemble:
@@ -156,11 +172,13 @@ class CoupledRotators(Described):
                 square, and is seen by halving `both.step`.
             paths: another name of `runs`.
             workers: threads; None takes the cores that this process may use.
+            watch: look at every step: largest differences, suprema and integrals of the actions; it changes no path.
             progress: show a progress bar on rank 0.
             comm: communicator whose ranks share the members; all get the whole result.
 
         Returns:
-            Both ensembles, with the mean of their difference and its standard error.
+            Both ensembles, with the mean of their difference and its standard error; `WatchedPairs` where they are
+            watched.
 
         Raises:
             InvalidArgument: an argument out of range; a step that is too large.
@@ -170,9 +188,14 @@ class CoupledRotators(Described):
             LongRun: it will take more than ten minutes.
         """
         options: dict[str, Any] = {"paths": paths, "workers": workers, "progress": progress, "comm": comm}
+        options["watch"] = PathWatch() if checks.flag("watch", watch) else None
         both = _Pair(self.lattice, vars(self)["_limit"]).sample(initial, times, runs, seed, step, **options)
         u, v = np.split(both.amplitudes, 2, axis=2)
-        return CoupledEnsemble(both.times, u, v, both.step, both.seed, self.lattice.epsilon)
+        found = both.times, u, v, both.step, both.seed, self.lattice.epsilon
+        if isinstance(both, WatchedRotators):
+            # a pair has its gaps where one alone has norms
+            return WatchedPairs(*found, both.norms, both.step_maxima, both.maxima, both.integrals)
+        return CoupledEnsemble(*found)
 
     def at(self, epsilon: float) -> CoupledRotators:
         """The same rotators at another epsilon."""

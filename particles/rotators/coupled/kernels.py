@@ -70,3 +70,26 @@ def thermostats_of_both(of_lattice: Callable[..., Any], of_limit: Callable[..., 
         of_limit(x[sites:], y[sites:], d, noise_step, turned)
 
     return apply
+
+
+@njit(cache=True, **COMPILED)
+def largest_gaps(x, y, gaps):  # type: ignore[no-untyped-def]
+    """Raise gaps (N, LANES) to |I_j of u - I_j of v| where that is larger."""
+    sites = gaps.shape[0]
+    for j in range(sites):
+        for n in range(LANES):
+            of_lattice = x[j, n] * x[j, n] + y[j, n] * y[j, n]
+            of_limit = x[sites + j, n] * x[sites + j, n] + y[sites + j, n] * y[sites + j, n]
+            gaps[j, n] = max(gaps[j, n], 0.5 * abs(of_lattice - of_limit))
+
+
+@lru_cache(maxsize=64)
+def gap_stepper(advance: Callable[..., Any]) -> Callable[..., Any]:
+    """run(x, y, first, some, gaps, *rest): advance(x, y, first, some, *rest), and a look at the gaps after it."""
+
+    @njit(**COMPILED)
+    def run(x, y, first, some, gaps, *rest):  # type: ignore[no-untyped-def]
+        advance(x, y, first, some, *rest)
+        largest_gaps(x, y, gaps)
+
+    return run

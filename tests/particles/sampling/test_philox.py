@@ -75,6 +75,7 @@ def test_registry_of_purposes_is_frozen():
         "BRIDGES": 8,
         "ROTATORS_CUBATURE": 9,
         "TRANSPORT_CUBATURE": 10,
+        "PATH_LAWS": 16,
     }
 
 
