@@ -39,10 +39,10 @@ class AlternatingScheme:
         self._operator, self._tolerance, self._max_rank = operator, tolerance, max_rank
         self.cores, self.cut = list(cores), 0.0
         size = len(self.cores)
-        self._left = [np.ones((1, 1, 1))] * size
-        self._right = [np.ones((1, 1, 1))] * size
-        self._before = [np.ones(1)] * size
-        self._after = [np.ones(1)] * size
+        self._left: list[np.ndarray] = [np.ones((1, 1, 1))] * size
+        self._right: list[np.ndarray] = [np.ones((1, 1, 1))] * size
+        self._before: list[np.ndarray] = [np.ones(1)] * size
+        self._after: list[np.ndarray] = [np.ones(1)] * size
         for j in range(size - 1, 0, -1):
             core = self.cores[j]
             q, r = np.linalg.qr(core.reshape(core.shape[0], -1).T)

@@ -92,7 +92,7 @@ class LocalSystem:
     @cached_property
     def _factors(self) -> tuple[list[np.ndarray], list[np.ndarray], np.ndarray]:
         """Modes of the parts that act on the left, the site and the right alone, and the inverse sums of rates."""
-        a, n, b = self.shape
+        a, _, b = self.shape
         left = self.left[:, 1, :] if self.left.shape[1] > 1 else np.zeros((a, a))
         right = self.right[:, 0, :] if self.right.shape[1] > 1 else np.zeros((b, b))
         site = self.core[0, -1 if self.core.shape[1] == 1 else 1]

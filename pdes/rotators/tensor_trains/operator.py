@@ -58,7 +58,7 @@ def _core(
     size, n = len(bases), bases[j].functions
     before = sorted(later[j])
     after = sorted(later[j + 1]) if j + 1 < size else []
-    result = np.zeros((2 + len(before), 2 + len(after), n, n))
+    result: np.ndarray = np.zeros((2 + len(before), 2 + len(after), n, n))
     result[0, 0] = result[1, 1] = np.eye(n)
     result[0, 1] = bases[j].outflow
     for rest, matrix in first[j].items():

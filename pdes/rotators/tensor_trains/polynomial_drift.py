@@ -136,7 +136,7 @@ class _Values:
         for j in range(size):
             here = [p for p in powers if (j or not p[0]) and (j < size - 1 or not p[2])]
             table = np.array([np.prod(wide[:, j : j + 3] ** np.array(p), axis=1) for p in here]).reshape(len(here), -1)
-            found = _fitted(table.T, rest[:, [j]], np.abs(own[j]).max())[:, 0] if here else []
+            found: np.ndarray = _fitted(table.T, rest[:, [j]], np.abs(own[j]).max())[:, 0] if here else np.empty(0)
             one = {(a, b + 1, c): v / self._scale ** (a + b + c) for (a, b, c), v in zip(here, found) if v}
             result.append({powers: float(v) for powers, v in one.items()})
         return tuple(result)
@@ -149,8 +149,8 @@ class _Values:
         if wrong.max() > DIFFERENT:
             site = int(self._order[np.argmax(wrong)])
             message = (
-                f"R_{site} is no polynomial of degree {-(-self._power // 2)} in its action and those of its neighbours; "
-                "tensor trains need one. TransportProcess samples any dissipation; a polynomial may have a wrong `power`"
+                f"R_{site} is no polynomial of degree {-(-self._power // 2)} in its action and its neighbours', "
+                "which tensor trains need; TransportProcess samples any dissipation; is its `power` right?"
             )
             raise InvalidArgument("dissipation", message)
 

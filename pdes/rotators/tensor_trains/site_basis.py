@@ -115,7 +115,7 @@ class SiteBasis:
 
     @cached_property
     def gauss(self) -> tuple[np.ndarray, np.ndarray]:
-        """Points (n,) and the matrix (n, n) that has from coefficients u_a the integral of w u f over values f there."""
+        """Gauss points (n,), and the matrix (n, n) from values f there to the integrals int w f P_a."""
         alpha, beta = self._recurrence
         jacobi = np.diag(alpha[: self.functions]) + np.diag(beta[1 : self.functions], 1)
         points, vectors = np.linalg.eigh(jacobi + np.diag(beta[1 : self.functions], -1))

@@ -29,8 +29,8 @@ class Contractions:
     def __init__(self, cores: Sequence[np.ndarray]) -> None:
         self.cores = list(cores)
         size = len(self.cores)
-        self.before = [np.ones(1)] * (size + 1)
-        self.after = [np.ones(1)] * (size + 1)
+        self.before: list[np.ndarray] = [np.ones(1)] * (size + 1)
+        self.after: list[np.ndarray] = [np.ones(1)] * (size + 1)
         for j in range(size):
             row = self.before[j] @ self.cores[j][:, 0, :]
             self.before[j + 1] = row
@@ -46,7 +46,7 @@ class Contractions:
     def several(self, places: Sequence[int]) -> np.ndarray:
         """The coefficients (n, ..) of the joint law of some sites, in increasing order."""
         first, last = places[0], places[-1]
-        result = self.before[first][None, :]
+        result: np.ndarray = self.before[first][None, :]
         for j in range(first, last + 1):
             if j in places:
                 result = np.tensordot(result, self.cores[j], (-1, 0))
@@ -61,7 +61,7 @@ class Contractions:
         if not moments:
             return 1.0
         first, last = min(moments), max(moments)
-        row = self.before[first]
+        row: np.ndarray = self.before[first]
         for j in range(first, last + 1):
             core = self.cores[j]
             row = row @ (np.tensordot(core, moments[j], (1, 0)) if j in moments else core[:, 0, :])
