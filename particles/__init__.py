@@ -25,6 +25,14 @@ if TYPE_CHECKING:
     )
     from .rotators.assumptions import Assumption
     from .rotators.canonical_variables import canonical_variables
+    from .rotators.coupled.coupled_ensemble import CoupledEnsemble
+    from .rotators.coupled.coupled_rotators import CoupledRotators
+    from .rotators.currents.conductivity import Conductivity
+    from .rotators.currents.differences import conductivity_by_difference
+    from .rotators.currents.entropy import EntropyProduction
+    from .rotators.currents.green_kubo import conductivity_by_green_kubo
+    from .rotators.currents.means import MeanCurrents
+    from .rotators.currents.splitting import ActionCurrents, action_currents
     from .rotators.dissipations.dissipation import (
         DiagonalDissipation,
         DirectedDissipation,
@@ -36,20 +44,27 @@ if TYPE_CHECKING:
     from .rotators.lattice import RotatorLattice
     from .rotators.region import LatticeRegion
     from .rotators.transport_process import TransportProcess
+    from .rotators.watching.watch import PathWatch
+    from .rotators.watching.watched import WatchedRotators
 else:
     __getattr__, __dir__ = lazy_names(__name__)
 
 __all__ = [
     "LEIMKUHLER_MATTHEWS",
     "STOCHASTIC_HEUN",
+    "ActionCurrents",
     "Assumption",
     "AssumptionWarning",
+    "Conductivity",
+    "CoupledEnsemble",
+    "CoupledRotators",
     "CustomDissipation",
     "DiagonalDissipation",
     "DirectedDissipation",
     "Dissipation",
     "EffectiveLangevin",
     "Ensemble",
+    "EntropyProduction",
     "FirstPassages",
     "InvalidArgument",
     "Langevin",
@@ -57,7 +72,9 @@ __all__ = [
     "LatticeRegion",
     "LinearDissipation",
     "LongRun",
+    "MeanCurrents",
     "MultiscalePotential",
+    "PathWatch",
     "Paths",
     "PeriodicGrid",
     "PinnedBalls",
@@ -68,8 +85,12 @@ __all__ = [
     "TransportProcess",
     "Unresolved",
     "Unstable",
+    "WatchedRotators",
     "WhiteNoiseTests",
+    "action_currents",
     "canonical_variables",
+    "conductivity_by_difference",
+    "conductivity_by_green_kubo",
     "correlation_density",
     "correlation_p_value",
     "diagnostics",

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from .diffusions.density import Density
     from .diffusions.density_evolution import DensityEvolution, Evolved
     from .diffusions.effective_fokker_planck import EffectiveFokkerPlanck
+    from .diffusions.elements.modes import Modes
     from .diffusions.fokker_planck import FokkerPlanck
     from .diffusions.generator_forms import GeneratorForms
     from .diffusions.given_coefficients import GivenCoefficients
@@ -21,8 +22,13 @@ if TYPE_CHECKING:
     from .diffusions.on_a_mesh.density import MeshDensity
     from .diffusions.on_a_mesh.density_evolution import MeshDensityEvolution
     from .diffusions.on_a_mesh.elliptic.fields import MeshField
+    from .diffusions.on_a_mesh.elliptic.mesh_modes import MeshModes
     from .diffusions.scharfetter_gummel import ScharfetterGummel
     from .diffusions.scharfetter_gummel import ScharfetterGummel as EdgeScheme
+    from .diffusions.transitions.currents import VectorField
+    from .diffusions.transitions.first_passage import FirstPassage
+    from .diffusions.transitions.quasi_stationary import QuasiStationary
+    from .diffusions.transitions.transition import Transition
     from .pinned_balls.equations import BilliardEquations
     from .pinned_balls.exact_limits import Ordering, constancy_gap, linear_wave, ordering_time
     from .pinned_balls.finite_size import FiniteSizeEquations, FiniteSizeSolution
@@ -30,9 +36,14 @@ if TYPE_CHECKING:
     from .pinned_balls.picard import PicardIteration, picard_iteration
     from .pinned_balls.solution import BilliardSolution
     from .rotators.coupled import TransportForms
+    from .rotators.currents.entropy import density_entropy_production
+    from .rotators.currents.means import density_currents
+    from .rotators.currents.response import density_conductivity
     from .rotators.density import ActionDensity
     from .rotators.density_evolution import EvolvedActions
     from .rotators.effective_plane import EffectivePlane
+    from .rotators.finite_epsilon.law import EpsilonExpansion, RotatorMoments
+    from .rotators.finite_epsilon.rotator_fokker_planck import RotatorFokkerPlanck
     from .rotators.transport_fokker_planck import TransportFokkerPlanck
     from .time.chebyshev import RungeKuttaChebyshev
     from .time.resolvents import IMPLICIT_EULER, RESOLVENT2, RESOLVENT3, RESOLVENT4, ResolventScheme
@@ -60,10 +71,12 @@ __all__ = [
     "EffectiveFokkerPlanck",
     "EffectivePlane",
     "EnergyForm",
+    "EpsilonExpansion",
     "Evolved",
     "EvolvedActions",
     "FiniteSizeEquations",
     "FiniteSizeSolution",
+    "FirstPassage",
     "FokkerPlanck",
     "GeneratorForms",
     "GivenCoefficients",
@@ -71,20 +84,30 @@ __all__ = [
     "MeshDensity",
     "MeshDensityEvolution",
     "MeshField",
+    "MeshModes",
+    "Modes",
     "NotConverged",
     "Ordering",
     "PicardIteration",
+    "QuasiStationary",
     "ResolventScheme",
     "Rosenbrock",
+    "RotatorFokkerPlanck",
+    "RotatorMoments",
     "RungeKuttaChebyshev",
     "ScalarField",
     "ScharfetterGummel",
+    "Transition",
     "TransportFokkerPlanck",
     "TransportForms",
     "Unresolved",
     "VarianceForm",
+    "VectorField",
     "compare",
     "constancy_gap",
+    "density_conductivity",
+    "density_currents",
+    "density_entropy_production",
     "linear_wave",
     "ordering_time",
     "picard_iteration",

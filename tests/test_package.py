@@ -160,8 +160,8 @@ def test_files_that_are_none(tmp_path):
         load(tmp_path / "missing.npz")
     (tmp_path / "text.npz").write_text("no archive")
     np.savez(tmp_path / "other.npz", x=np.zeros(3))
-    np.savez(tmp_path / "later.npz", kind="Transition", format=1)
-    for name, word in (("text", "not a file of a result"), ("other", "a result was saved in"), ("later", "Transition")):
+    np.savez(tmp_path / "later.npz", kind="Surface", format=1)
+    for name, word in (("text", "not a file of a result"), ("other", "a result was saved in"), ("later", "Surface")):
         with pytest.raises(InvalidArgument, match=f"path: .*{word}"):
             load(tmp_path / f"{name}.npz")
     with (tmp_path / "text.npz").open() as file:

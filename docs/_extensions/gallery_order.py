@@ -13,6 +13,7 @@ ORDER = (
     "pinned_billiards",
     "hot_cold_chain",
     "rotators_epsilon",
+    "rotators_correction",
     "rotators_defect",
 )
 

@@ -12,12 +12,6 @@ ERRORS = (
     "InvalidArgument", "NotConverged", "MissingFEniCSx", "Unstable",
     "Unresolved", "AssumptionWarning", "LongRun", "NoDisplay",
 )  # fmt: skip
-RETURNED = {
-    "Transition": "transitions.transition",
-    "VectorField": "transitions.currents",
-    "FirstPassage": "transitions.first_passage",
-    "QuasiStationary": "transitions.quasi_stationary",
-}
 CALL = re.compile(r"([A-Za-z_]\w*)(\(.*\))?$", re.DOTALL)
 
 
@@ -28,7 +22,6 @@ def public_names() -> dict[str, str]:
         for name in import_module(f"scaling_limits.{package}").__all__:
             found.setdefault(name, f"scaling_limits.{package}.{name}")
     found |= {name: f"scaling_limits.particles.errors.{name}" for name in ERRORS}
-    found |= {name: f"scaling_limits.pdes.diffusions.{room}.{name}" for name, room in RETURNED.items()}
     return found
 
 

@@ -1,4 +1,4 @@
-"""The assumptions of Dymov's theorems, looked at where they can be: HF, HG and Hg.
+"""The assumptions of Dymov's theorems, looked at where they can be: HG and Hg, and what HF needs (`turning`).
 
 f and G' are looked at for |u|^2 in units of T^(2/p), the size of actions in equilibrium.
 """
@@ -109,7 +109,7 @@ def least_value(function: Callable[[np.ndarray], np.ndarray], x: np.ndarray, val
     return best
 
 
-def _grows(ratio: Callable[[np.ndarray], np.ndarray], scale: float) -> bool:
+def grows(ratio: Callable[[np.ndarray], np.ndarray], scale: float) -> bool:
     """Whether a ratio that should be bounded for all |u|^2 grows, in units of the hottest site and much farther out."""
     return all(_grows_there(ratio(scale * unit * SETTINGS.far * np.geomspace(1, 100, 41))) for unit in SETTINGS.units)
 
@@ -118,67 +118,9 @@ def _grows_there(ratio: np.ndarray) -> bool:
     return not (np.isfinite(ratio).all() and ratio[-1] <= SETTINGS.growth * max(ratio[0], 1e-6 * ratio.max(), 1e-300))
 
 
-def _slope(function: Callable[[np.ndarray], np.ndarray], x: np.ndarray) -> np.ndarray:
+def slope(function: Callable[[np.ndarray], np.ndarray], x: np.ndarray) -> np.ndarray:
+    """The derivative, roughly."""
     return (function(x * 1.001) - function(x * 0.999)) / (0.002 * x)
-
-
-def flat_interval(x: np.ndarray, f: np.ndarray) -> tuple[float, float] | None:
-    """The longest interval on which f does not change, if its ends differ enough; x is a geometric progression.
-
-    There f' is 0, while HF and HF' (Remark 2.5) demand that its zeros are isolated.
-    """
-    width = int(np.log(SETTINGS.flat_ratio) / np.log(x[1] / x[0])) + 1  # x is geometric
-    if len(f) < width:
-        return None
-    windows = np.lib.stride_tricks.sliding_window_view(f, width)
-    flat = np.ptp(windows, axis=1) <= SETTINGS.rounding * np.abs(windows).max(axis=1)
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], flat, [False]]).astype(int)))
-    intervals = [(float(x[i]), float(x[k + width - 2])) for i, k in zip(edges[::2], edges[1::2])]
-    return max(intervals, key=lambda ends: ends[1] / ends[0], default=None)
-
-
-def frequency_assumption(
-    compiled: Callable[[float], float], scales: SquareScales, exponent: float, defects: np.ndarray, good: np.ndarray
-) -> Assumption:
-    """HF: f >= C (1 + x^(p/2)), |f'| x^(1/2) <= C f, isolated zeros of f', and spins that alternate away from defects.
-
-    Args:
-        compiled: f.
-        scales: of its argument.
-        exponent: a; for a >= 1 it is HF', isolated zeros of f' alone.
-        defects: whether the spin of a site is out of order (N,).
-        good: whether a site is far enough from these (N,).
-    """
-
-    def frequency(x: np.ndarray) -> np.ndarray:
-        return values_of(compiled, x, "frequency")
-
-    p, x, scale = scales.power, scales.points(), scales.hottest
-    f, at_zero = frequency(x), float(frequency(np.zeros(1))[0])
-    if not (np.isfinite(f).all() and np.isfinite(at_zero)):
-        raise InvalidArgument("frequency", "must be finite for all |u|^2 >= 0 (HF)")
-    inside = (x >= SETTINGS.flat_span[0] * scales.coldest) & (x <= SETTINGS.flat_span[1] * scale)
-    flat = flat_interval(x[inside], f[inside])
-    text = "" if flat is None else f"f' is 0 for {flat[0]:.3g} <= |u|^2 <= {flat[1]:.3g}, and must have isolated zeros"
-    if exponent >= 1:
-        return Assumption("HF", flat is None, text or "for a >= 1 only: f' has isolated zeros (Remark 2.5)")
-    outside = frequency(x[-1] * np.geomspace(1, SETTINGS.units[-1], 400))
-    least = min(least_value(frequency, x, f), at_zero, float(outside[np.isfinite(outside)].min(initial=np.inf)))
-    if least <= 0:
-        raise InvalidArgument("frequency", f"must be positive (HF), but it is {least:g} somewhere")
-    if text:
-        return Assumption("HF", False, text)
-    with np.errstate(all="ignore"):
-        if _grows(lambda x: (1 + (x / scale) ** (p / 2)) / frequency(x), scale):
-            return Assumption("HF", False, f"f(x) grows more slowly than x^(p/2) = x^{p / 2:g}")
-        if _grows(lambda x: np.abs(_slope(frequency, x)) * np.sqrt(x) / frequency(x), scale):
-            return Assumption("HF", False, "|f'(x)| x^(1/2) grows faster than f(x)")
-    count = int(defects.sum())
-    if count and not good.any():
-        return Assumption(
-            "HF", False, f"{count} sites with a spin out of order, and no site at a distance of 3 from them (7.2)"
-        )
-    return Assumption("HF", True, f"f >= {least:.3g}; {count} sites with a spin out of order")
 
 
 def coupling_assumption(compiled: Callable[[float], float], scales: SquareScales, exponent: float) -> Assumption:
@@ -192,11 +134,11 @@ def coupling_assumption(compiled: Callable[[float], float], scales: SquareScales
         raise InvalidArgument("coupling", "G' must be finite for all |u|^2 >= 0 (HG)")
 
     def ratio(x: np.ndarray) -> np.ndarray:
-        curvature = np.abs(_slope(coupling, x)) * x if exponent < 1 else 0.0
+        curvature = np.abs(slope(coupling, x)) * x if exponent < 1 else 0.0
         return (np.abs(coupling(x)) * np.sqrt(x) + curvature) / (1 + (x / scale) ** ((p - 1) / 2))
 
     with np.errstate(all="ignore"):
-        if _grows(ratio, scale):
+        if grows(ratio, scale):
             return Assumption("HG", False, f"G'(x) x^(1/2) grows faster than x^((p-1)/2) = x^{(p - 1) / 2:g}")
     return Assumption("HG", True, "G' and G'' are bounded by powers as they should")
 
@@ -232,13 +174,22 @@ def warn_of_violations(assumptions: tuple[Assumption, ...], power: int) -> None:
             warn(f"assumption {assumption.name} does not hold: {assumption.detail}{rest}", AssumptionWarning)
 
 
-def warn_of_bad_sites(good: np.ndarray, what: str) -> None:
-    """Warn where the limit is asked of a lattice some of whose sites (N,) are not good ones (section 7.2)."""
+def warn_of_bad_sites(good: np.ndarray, what: str, *, separates: bool = True) -> None:
+    """Warn where the limit is asked of a lattice some of whose sites are not good ones (section 7.2).
+
+    Args:
+        good: C_G (N,).
+        what: what is asked for.
+        separates: whether R_j is known to depend on I_j only; else good sites have the actions of others in (7.3).
+    """
     if not good.all():
         bad = np.flatnonzero(~good)
         shown = ", ".join(map(str, bad[:8])) + (", ..." if len(bad) > 8 else "")
+        others = (
+            "" if separates else ", and R_j of good sites has the actions of others, whose limit is not known (7.3)"
+        )
         warn(
             f"{what} is not the limit of this lattice at the sites {shown}: they are defects, or closer than 3 to the "
-            "neighbours of one (section 7.2); good_sites says where it is",
+            f"neighbours of one (section 7.2){others}; good_sites says where it is",
             AssumptionWarning,
         )

@@ -17,7 +17,7 @@ from ..support import checks
 from ..support.compiled_functions import values_of
 from .ensemble import complex_amplitudes
 from .lattice import RotatorLattice
-from .resolved_functions import ResolvedFunction, resolved
+from .turning.frequencies import ResolvedFrequencies
 
 ANGLES = 128  # of the Fourier series of G(|u_j - u_k|^2) in the relative angle, to begin with
 MOST_ANGLES = 2**14
@@ -39,8 +39,8 @@ def canonical_variables(
         Phi = sum_{bonds} int_0^theta (G - <G>) d theta' / (2 (f_j - f_k)),    theta = arg u_j - arg u_k.
 
     In v the Hamiltonian has no terms of order epsilon^a that depend on angles: |u - v| and |I - J| are of order
-    epsilon^a, J = |v|^2/2 changes only on the slow time, and converges faster. Bonds that touch a defect are left
-    out (section 7.2).
+    epsilon^a, J = |v|^2/2 changes only on the slow time, and converges faster. Bonds that touch a site that turns like
+    a neighbour are left out (section 7.2; `RotatorLattice.resonant_sites`).
 
     Args:
         lattice: the rotators.
@@ -65,7 +65,7 @@ def canonical_variables(
         raise InvalidArgument("amplitudes", f"must have the shape (..., {lattice.size}), not {given.shape}")
     pieces = np.array_split(given.reshape(-1, lattice.size), max(1, -(-given.size // lattice.size // CHUNK)))
     top = np.array([2.0 * (np.abs(given) ** 2).max(initial=0.0)])
-    f = resolved("frequency", lattice.compiled_frequency, top)  # once, for all pieces and stages
+    f = lattice.frequencies.resolved(top)  # once, for all pieces and stages
     time = (1.0 if checks.flag("inverse", inverse) else -1.0) * lattice.epsilon**lattice.coupling_exponent
     result = [
         _settled(lattice, piece, time, f) if count is None else _flow(lattice, piece, time, count, f)
@@ -74,7 +74,7 @@ def canonical_variables(
     return np.concatenate(result).reshape(given.shape)
 
 
-def _flow(lattice: RotatorLattice, u: np.ndarray, time: float, steps: int, f: ResolvedFunction) -> np.ndarray:
+def _flow(lattice: RotatorLattice, u: np.ndarray, time: float, steps: int, f: ResolvedFrequencies) -> np.ndarray:
     """The flow of Phi from u (P, N) over a time."""
     v, h = u.copy(), time / steps
     for _ in range(steps):
@@ -86,7 +86,7 @@ def _flow(lattice: RotatorLattice, u: np.ndarray, time: float, steps: int, f: Re
     return v
 
 
-def _settled(lattice: RotatorLattice, u: np.ndarray, time: float, f: ResolvedFunction) -> np.ndarray:
+def _settled(lattice: RotatorLattice, u: np.ndarray, time: float, f: ResolvedFrequencies) -> np.ndarray:
     """The flow with as many steps for each member (P, N) as it takes.
 
     Raises:
@@ -110,16 +110,16 @@ def _settled(lattice: RotatorLattice, u: np.ndarray, time: float, f: ResolvedFun
             )
 
 
-def generator_gradient(lattice: RotatorLattice, u: np.ndarray, known: ResolvedFunction | None = None) -> np.ndarray:
+def generator_gradient(lattice: RotatorLattice, u: np.ndarray, known: ResolvedFrequencies | None = None) -> np.ndarray:
     """grad_j Phi = 2 dPhi/d conj(u_j) (P, N), at amplitudes u (P, N); `known` is f as far as it is resolved."""
     result = np.zeros_like(u)
     square = np.abs(u) ** 2
-    f = lattice.spins * values_of(lattice.compiled_frequency, square)
-    if known is None or square.max(initial=0.0) > known.breaks[-1]:
-        known = resolved("frequency", lattice.compiled_frequency, square)
+    f = lattice.spins * lattice.frequencies.at(square)
+    if known is None or square.max(initial=0.0) > known.top:
+        known = lattice.frequencies.resolved(square)
     slope = lattice.spins * known.derivative(square)
     for j, k in lattice.region.bonds:
-        if lattice.defects[j] or lattice.defects[k]:
+        if lattice.resonant_sites[j] or lattice.resonant_sites[k]:
             continue
         value, first, second = _bond(lattice.compiled_coupling, u[:, j], u[:, k])
         gap = f[:, j] - f[:, k]

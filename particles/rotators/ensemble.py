@@ -53,6 +53,27 @@ class RotatorEnsemble(Samples):
         """The actions I (T, R, N)."""
         return self.actions
 
+    def covariance(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """The covariances of the actions of all pairs of sites at each time (T, N, N), and their standard errors.
+
+        Without bias, of R - 1 degrees of freedom; the error is that for any law with fourth moments, which the members
+        tell. Both are infinite for one member.
+        """
+        runs = self.runs
+        shape = (len(self.times), *2 * self.actions.shape[2:])
+        values, errors = np.full((2, *shape), np.inf)
+        if runs == 1:
+            return values, errors
+        for k, actions in enumerate(self.actions):
+            centred = actions - actions.mean(axis=0)
+            second = centred.T @ centred / runs
+            fourth = (centred**2).T @ centred**2 / runs
+            variances = np.diag(second)
+            values[k] = second * (runs / (runs - 1))
+            spread = fourth - second**2 * ((runs - 2) / (runs - 1)) + np.outer(variances, variances) / (runs - 1)
+            errors[k] = np.sqrt(np.maximum(spread, 0.0) / runs)
+        return values, errors
+
     def plot(self, ax: Axes | None = None, **options: Any) -> Axes:
         """Draw the mean action of each site in time, with bands of two standard errors; of one time histograms.
 
@@ -93,6 +114,20 @@ class RotatorEnsemble(Samples):
     def angles(self) -> NDArray[np.float64]:
         """Phases phi = arg u in (-pi, pi] (T, R, N)."""
         return np.asarray(np.angle(self.amplitudes), dtype=np.float64)
+
+
+def checked_actions(name: str, value: ArrayLike, sites: int) -> NDArray[np.float64]:
+    """Actions (..., N), finite and not negative.
+
+    Raises:
+        InvalidArgument: they are not.
+    """
+    actions = checks.real_array(name, value)
+    if actions.shape[-1:] != (sites,):
+        raise InvalidArgument(name, f"must have the shape (..., {sites}), not {actions.shape}")
+    if (actions < 0).any():
+        raise InvalidArgument(name, f"must not be negative, but the least is {actions.min():g}")
+    return actions
 
 
 def complex_amplitudes(name: str, value: ArrayLike) -> NDArray[np.complex128]:

@@ -37,25 +37,82 @@ TWO_PI_INVERSE = 1.0 / (2.0 * math.pi)
 
 
 @lru_cache(maxsize=64)
-def hamiltonian_stepper(frequency: Callable[[float], float], coupling: Callable[[float], float]) -> Callable[..., Any]:
-    """steps(x, y, spins, pairs, ends, strength, h, count, first=0, last=-1): steps of the Hamiltonian part, of size h.
+def _turn(frequency: Callable[[float], float]) -> Callable[..., Any]:
+    """turn(a, b, periods): members a + i b (LANES,) of one site turn by so many periods for f = 1."""
+
+    @njit(**COMPILED)
+    def turn(a, b, periods):  # type: ignore[no-untyped-def]
+        for n in range(LANES):
+            c, s = cos_sin_2pi(periods * frequency(a[n] * a[n] + b[n] * b[n]))
+            old = a[n]
+            a[n] = c * old - s * b[n]
+            b[n] = s * old + c * b[n]
+
+    return turn
+
+
+@lru_cache(maxsize=64)
+def _turn_by_number(frequencies: tuple[Callable[[float], float], ...]) -> Callable[..., Any]:
+    """turn(a, b, periods, number): the same with the function of this number."""
+    first = _turn(frequencies[0])
+    if len(frequencies) == 1:
+
+        @njit(**COMPILED)
+        def turn(a, b, periods, number):  # type: ignore[no-untyped-def]
+            first(a, b, periods)
+
+        return turn
+    others = _turn_by_number(frequencies[1:])
+
+    @njit(**COMPILED)
+    def turn_one(a, b, periods, number):  # type: ignore[no-untyped-def]
+        if number == 0:
+            first(a, b, periods)
+        else:
+            others(a, b, periods, number - 1)
+
+    return turn_one
+
+
+@lru_cache(maxsize=64)
+def rotation(frequencies: tuple[Callable[[float], float], ...]) -> Callable[..., Any]:
+    """rotate(x, y, turning, h): R(h) of all sites.
+
+    turning: spins (N,); of several functions both spins (N,) and which of them each site has (N,).
+    """
+    if len(frequencies) == 1:
+        turn = _turn(frequencies[0])
+
+        @njit(**COMPILED)
+        def rotate(x, y, spins, h):  # type: ignore[no-untyped-def]
+            for j in range(x.shape[0]):
+                turn(x[j], y[j], spins[j] * h * TWO_PI_INVERSE)
+
+        return rotate
+    chosen = _turn_by_number(frequencies)
+
+    @njit(**COMPILED)
+    def rotate_each(x, y, turning, h):  # type: ignore[no-untyped-def]
+        spins, numbers = turning
+        for j in range(x.shape[0]):
+            chosen(x[j], y[j], spins[j] * h * TWO_PI_INVERSE, numbers[j])
+
+    return rotate_each
+
+
+@lru_cache(maxsize=64)
+def hamiltonian_stepper(
+    frequencies: tuple[Callable[[float], float], ...], coupling: Callable[[float], float]
+) -> Callable[..., Any]:
+    """steps(x, y, turning, pairs, ends, strength, h, count, first=0, last=-1): the Hamiltonian part, steps of size h.
 
     All `count` of them, or those from `first` on and before `last`. Half rotations of successive steps are joined, so
     that only the first and the last of the `count` steps have them.
 
-    frequency, coupling: f and G', compiled; pairs (B, 2) by colours, whose ends are at ends (colours + 1,);
-    strength: of the coupling, epsilon^a.
+    frequencies, coupling: the different f_j, and G', compiled; turning: see `rotation`; pairs (B, 2) by colours, whose
+    ends are at ends (colours + 1,); strength: of the coupling, epsilon^a.
     """
-
-    @njit(**COMPILED)
-    def rotate(x, y, spins, h):  # type: ignore[no-untyped-def]
-        for j in range(x.shape[0]):
-            a, b, periods = x[j], y[j], spins[j] * h * TWO_PI_INVERSE
-            for n in range(LANES):
-                c, s = cos_sin_2pi(periods * frequency(a[n] * a[n] + b[n] * b[n]))
-                old = a[n]
-                a[n] = c * old - s * b[n]
-                b[n] = s * old + c * b[n]
+    rotate = rotation(frequencies)
 
     @njit(**COMPILED)
     def turn_bonds(x, y, pairs, first, last, angle):  # type: ignore[no-untyped-def]
@@ -74,10 +131,10 @@ def hamiltonian_stepper(frequency: Callable[[float], float], coupling: Callable[
                 q[n] = 0.5 * (sy - ry)
 
     @njit(**COMPILED)
-    def steps(x, y, spins, pairs, ends, strength, h, count, first=0, last=-1):  # type: ignore[no-untyped-def]
+    def steps(x, y, turning, pairs, ends, strength, h, count, first=0, last=-1):  # type: ignore[no-untyped-def]
         colours, angle = ends.shape[0] - 1, 2.0 * strength * h
         if first == 0:
-            rotate(x, y, spins, 0.5 * h)
+            rotate(x, y, turning, 0.5 * h)
         for i in range(first, count if last < 0 else last):
             for c in range(colours - 1):
                 turn_bonds(x, y, pairs, ends[c], ends[c + 1], 0.5 * angle)
@@ -85,7 +142,7 @@ def hamiltonian_stepper(frequency: Callable[[float], float], coupling: Callable[
                 turn_bonds(x, y, pairs, ends[colours - 1], ends[colours], angle)
             for c in range(colours - 2, -1, -1):
                 turn_bonds(x, y, pairs, ends[c], ends[c + 1], 0.5 * angle)
-            rotate(x, y, spins, h if i < count - 1 else 0.5 * h)
+            rotate(x, y, turning, h if i < count - 1 else 0.5 * h)
 
     return steps
 
@@ -100,16 +157,24 @@ def _shrink(p, square, time):  # type: ignore[no-untyped-def]
     return (1.0 + (p - 2) * square ** (0.5 * (p - 2)) * time) ** (-1.0 / (p - 2))
 
 
+@njit(**COMPILED)
+def site_noise(z, w, noise_step, j, heat, uniform, exponent):  # type: ignore[no-untyped-def]
+    """Fill z and w (LANES,) with the standard normal noise of a site; `heat` as at the head of this file."""
+    fill_site(z, w, noise_step, j, heat[1], heat[2], heat[3], heat[4], uniform, exponent)
+
+
 @lru_cache(maxsize=64)
-def thermostat_stepper(dissipation: Callable[..., Any], p: int) -> Callable[..., Any]:
+def thermostat_stepper(
+    dissipation: Callable[..., Any], p: int, noise: Callable[..., Any] = site_noise
+) -> Callable[..., Any]:
     """apply(x, y, d, noise_step, heat): H(d) with the noise of this number; `heat` as at the head of this file.
 
-    dissipation: the kernel of g; p: its power where it is radial, else 0.
+    dissipation: the kernel of g; p: its power where it is radial, else 0; noise: see `site_noise`.
     """
 
     @njit(**COMPILED)
     def apply(x, y, d, noise_step, heat):  # type: ignore[no-untyped-def]
-        temperature, member, purpose, k0, k1, int_params, float_params = heat
+        temperature, int_params, float_params = heat[0], heat[5], heat[6]
         sites = x.shape[0]
         z, w, uniform, exponent = np.empty(LANES), np.empty(LANES), np.empty(LANES), np.empty(LANES)
         # p is a constant when this is compiled, and the branches that it does not take are left out
@@ -119,7 +184,7 @@ def thermostat_stepper(dissipation: Callable[..., Any], p: int) -> Callable[...,
             dissipation(x, y, dx, dy, int_params, float_params)
             ahead_x, ahead_y = np.empty((2, sites, LANES))
             for j in range(sites):
-                fill_site(z, w, noise_step, j, member, purpose, k0, k1, uniform, exponent)
+                noise(z, w, noise_step, j, heat, uniform, exponent)
                 s = math.sqrt(temperature[j] * d)
                 for n in range(LANES):
                     x[j, n] += s * z[n]
@@ -134,7 +199,7 @@ def thermostat_stepper(dissipation: Callable[..., Any], p: int) -> Callable[...,
             return
         keep = math.exp(-d)
         for j in range(sites):
-            fill_site(z, w, noise_step, j, member, purpose, k0, k1, uniform, exponent)
+            noise(z, w, noise_step, j, heat, uniform, exponent)
             a, b = x[j], y[j]
             if p == 2:
                 # an Ornstein-Uhlenbeck process, exact in law
@@ -160,13 +225,13 @@ def lattice_stepper(steps: Callable[..., Any], thermostat: Callable[..., Any]) -
     """advance(x, y, first, some, blocks, m, h, epsilon, hamiltonian, noise_step, heat) for rotators on a lattice.
 
     Takes the Hamiltonian steps first, .., first + some - 1 out of `blocks` times m, with the thermostats around them: a
-    slice of all steps. hamiltonian: (spins, pairs, ends, strength), see `hamiltonian_stepper`;
+    slice of all steps. hamiltonian: (turning, pairs, ends, strength), see `hamiltonian_stepper`;
     noise_step: the number of the noise of the first thermostat; heat: see the head of this file.
     """
 
     @njit(**COMPILED)
     def advance(x, y, first, some, blocks, m, h, epsilon, hamiltonian, noise_step, heat):  # type: ignore[no-untyped-def]
-        spins, pairs, ends, strength = hamiltonian
+        turning, pairs, ends, strength = hamiltonian
         d = epsilon * m * h
         # the thermostat before the first block and that after the last one act for half as long
         if first == 0:
@@ -175,7 +240,7 @@ def lattice_stepper(steps: Callable[..., Any], thermostat: Callable[..., Any]) -
         while done < first + some:
             block, begin = done // m, done % m
             end = min(m, begin + first + some - done)
-            steps(x, y, spins, pairs, ends, strength, h, m, begin, end)
+            steps(x, y, turning, pairs, ends, strength, h, m, begin, end)
             done += end - begin
             # a slice may end within a block: only then there is no thermostat yet
             if end == m:

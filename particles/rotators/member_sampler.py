@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -19,7 +19,10 @@ from ..sampling.workers import Stop, over_tiles, thread_count, warn_if_long
 from ..support import checks
 from .dissipations.kernels import LANES
 from .ensemble import RotatorEnsemble, complex_amplitudes
+from .region import LatticeRegion
 from .step_size import ChosenStep
+from .watching.watch import PathWatch, WatchedTile, Watcher
+from .watching.watched import WatchedRotators
 
 if TYPE_CHECKING:
     from mpi4py import MPI
@@ -41,12 +44,14 @@ class MemberSampler:
         start: u(0) (R, N).
         counts: the numbers of steps (T,) before each snapshot.
         noises: the numbers of noises (T,) that they use.
-        advance: advance(x, y, k, first, some, noise_step, member) takes x + i y (N, LANES) in place through the steps
-            first, .., first + some - 1 before snapshot k; noise_step: noises used before; member: the tile's first.
+        advance: advance(x, y, k, first, some, noise_step, member, *watched) takes x + i y (N, LANES) in place through
+            the steps first, .., first + some - 1 before snapshot k; noise_step: noises used before; member: the tile's
+            first; watched: what a `watched_stepper` takes, nothing where nobody watches.
         step: size of the steps.
         block: steps after which all parts of the scheme have had their turn.
         scale: the size of amplitudes.
         remedy: what helps where a member leaves all bounds.
+        watcher: looks at every step, or None.
     """
 
     start: NDArray[np.complex128]
@@ -57,9 +62,11 @@ class MemberSampler:
     block: int
     scale: float
     remedy: str
+    watcher: Watcher | None = None
 
-    def sampled(self, workers: int | None, progress: bool, comm: MPI.Comm | None) -> NDArray[np.complex128]:
-        """The amplitudes (T, R, N) of all members, tile by tile, in slices between which an interrupt is seen.
+    def sampled(self, workers: int | None, progress: bool, comm: MPI.Comm | None) -> list[NDArray[Any]]:
+        """The amplitudes (T, R, N) of all members, tile by tile, in slices between which an interrupt is seen; and what
+        was watched of each way to a snapshot, (T, R, ...).
 
         Args:
             workers: threads, or None.
@@ -69,7 +76,7 @@ class MemberSampler:
         if self.counts.any():
             self._begin(workers, comm)
         tiles = over_tiles(self._tile, len(self.start), workers, progress, comm, LANES)
-        return np.concatenate(tiles, axis=1)
+        return [np.concatenate(parts, axis=1) for parts in zip(*tiles)]
 
     def _begin(self, workers: int | None, comm: MPI.Comm | None) -> None:
         """Compile, and warn of a call that will take very long, judged by the time of its first steps.
@@ -80,37 +87,46 @@ class MemberSampler:
         threads = thread_count(workers, comm)
         k, (members, sites) = int(self.counts.argmax()), self.start.shape
         x, y = np.zeros((2, sites, LANES))
-        self._advance(x, y, k, 1, 0, 0, 0)
+        tile = None if self.watcher is None else self.watcher.tile()
+        self._advance(tile, x, y, k, 1, 0, 0, 0)
         if float(self.counts.sum()) * sites * members * LEAST_SECONDS < LEAST_TOTAL:
             return
         x[:], y[:] = self.start[0].real[:, None], self.start[0].imag[:, None]
         tried = min(self.block, int(self.counts[k]), max(1, TRIED // (sites * LANES)))
         begun = time.perf_counter()
-        self._advance(x, y, k, int(tried + 1 < self.block), tried, 0, 0)
+        self._advance(tile, x, y, k, int(tried + 1 < self.block), tried, 0, 0)
         seconds = (time.perf_counter() - begun) * float(self.counts.sum()) / tried * -(-members // LANES)
         what = f"{float(self.counts.sum()):.2g} steps of {self.step:.2g} of {members} members of {sites} sites"
         warn_if_long(what, seconds, threads, "take fewer members, shorter times or a larger epsilon", comm)
 
-    def _tile(self, index: int, stop: Stop) -> np.ndarray:
+    def _tile(self, index: int, stop: Stop) -> list[NDArray[Any]]:
         chosen = self.start[index * LANES : (index + 1) * LANES]
         x, y = np.empty((2, self.start.shape[1], LANES))
         # lanes that are left over repeat the last member
         x[:], y[:] = chosen[-1].real[:, None], chosen[-1].imag[:, None]
         x[:, : len(chosen)], y[:, : len(chosen)] = chosen.real.T, chosen.imag.T
         result = np.empty((len(self.counts), *chosen.shape), dtype=np.complex128)
-        used, length = 0, SliceLength()
+        used, length, watched = 0, SliceLength(), []
+        tile = None if self.watcher is None else self.watcher.tile()
         for k, (count, noises) in enumerate(zip(self.counts, self.noises)):
+            if tile is not None:
+                tile.begin(x, y, k)
             for first, some in length.slices(int(count), stop):
-                self._advance(x, y, k, first, some, used, index * LANES)
+                self._advance(tile, x, y, k, first, some, used, index * LANES)
                 self._check(x, y)
             used += int(noises)
             result[k].real, result[k].imag = x[:, : len(chosen)].T, y[:, : len(chosen)].T
             self._check(x, y)
-        return result
+            watched += [] if tile is None else [tile.found(len(chosen))]
+        return [result, *(np.stack(parts) for parts in zip(*watched))]
 
-    def _advance(self, *arguments: Any) -> None:
+    def _advance(
+        self, tile: WatchedTile | None, x: np.ndarray, y: np.ndarray, k: int, first: int, some: int, noise_step: int,
+        member: int,
+    ) -> None:  # fmt: skip
+        watched = () if tile is None else tile.arguments(k, noise_step, member)
         try:
-            self.advance(*arguments)
+            self.advance(x, y, k, first, some, noise_step, member, *watched)
         except Exception as error:  # compiled kernels raise what the functions of the user raise
             raise InvalidArgument(
                 "lattice", f"one of its functions raises {type(error).__name__} at amplitudes of the sample: {error}"
@@ -144,7 +160,17 @@ class SliceLength:
 
 
 class SampledRotators(ABC, Generic[Step]):
-    """Rotators of which members can be sampled: a lattice, or its limit."""
+    """Rotators of which members can be sampled: a lattice, or its limit.
+
+    HALVED: whether the first and the last noise before a snapshot act for half as long as the others.
+    """
+
+    HALVED: ClassVar[bool] = False
+
+    @property
+    @abstractmethod
+    def heated(self) -> tuple[LatticeRegion, NDArray[np.float64]]:
+        """The sites, and their temperatures T_j (N,)."""
 
     @property
     @abstractmethod
@@ -161,9 +187,16 @@ class SampledRotators(ABC, Generic[Step]):
 
     @abstractmethod
     def _sampler(
-        self, start: NDArray[np.complex128], snapshots: NDArray[np.float64], keys: Keys, step: Step
+        self, start: NDArray[np.complex128], snapshots: NDArray[np.float64], keys: Keys, step: Step, watched: bool
     ) -> tuple[MemberSampler, float]:
         """The sampler from a start, with random numbers of the keys, and the longest step that it takes."""
+
+    def _watcher(
+        self, watch: PathWatch, weights: np.ndarray, sampler: MemberSampler, snapshots: np.ndarray, keys: Keys
+    ) -> Watcher:
+        """Who looks at every step of a sampler."""
+        lengths = np.diff(snapshots, prepend=0.0) / np.maximum(sampler.counts, 1)
+        return Watcher(watch, weights, self.heated[1], lengths, sampler.counts, sampler.block, self.HALVED, keys)
 
     def sample(
         self,
@@ -175,6 +208,7 @@ class SampledRotators(ABC, Generic[Step]):
         *,
         paths: int | None = None,
         workers: int | None = None,
+        watch: PathWatch | None = None,
         progress: bool = False,
         comm: MPI.Comm | None = None,
     ) -> RotatorEnsemble:
@@ -191,11 +225,15 @@ class SampledRotators(ABC, Generic[Step]):
                 members at the start, so that a member goes the same way among others that start colder.
             paths: another name of `runs`.
             workers: threads; None takes the cores that this process may use.
+            watch: what to look at in every step: suprema and integrals of the actions, time at small ones, norms. It
+                does not change the paths, but that the limit of linear damping, which otherwise has one step from a
+                snapshot to the next, takes those of other dissipations.
             progress: show a progress bar, at a terminal or in a notebook, on rank 0.
             comm: communicator whose ranks share the members; all get the whole result.
 
         Returns:
-            The amplitudes (T, R, N), with actions and angles, and the step that was taken.
+            The amplitudes (T, R, N), with actions and angles, and the step that was taken; `WatchedRotators` where
+            something is watched.
 
         Raises:
             InvalidArgument: an argument out of range; a step that is too large.
@@ -206,16 +244,24 @@ class SampledRotators(ABC, Generic[Step]):
         """
         asked = runs_or_paths("runs", runs, paths)
 
-        def checked() -> tuple[NDArray[np.complex128], NDArray[np.float64], int, Step]:
+        def checked() -> tuple[NDArray[np.complex128], NDArray[np.float64], int, Step, Any]:
             number = checks.integer(*asked, 1, 2**31)
             start = start_of_each(complex_amplitudes("initial", initial), number, self.size)
-            return start, checks.times(times), checks.seed(seed), self._chosen(start, step)
+            if watch is not None:
+                checks.instance("watch", watch, PathWatch)
+            weights = None if watch is None else watch.weights(self.heated[0])
+            return start, checks.times(times), checks.seed(seed), self._chosen(start, step), weights
 
-        start, snapshots, number, chosen = on_all_ranks(communicator(comm, optional=True), checked)
+        start, snapshots, number, chosen, weights = on_all_ranks(communicator(comm, optional=True), checked)
         same_on_all_ranks(
             comm, initial=np.asarray(initial), times=snapshots, runs=len(start), seed=number, step=chosen.h,
-            lattice=self.identity(),
+            lattice=self.identity(), watch=None if watch is None else watch.identity(),
         )  # fmt: skip
-        sampler, longest = self._sampler(start, snapshots, key_words(number), chosen)
-        amplitudes = sampler.sampled(workers, progress, comm)
-        return RotatorEnsemble(snapshots, amplitudes, longest, number)
+        keys = key_words(number)
+        sampler, longest = self._sampler(start, snapshots, keys, chosen, watch is not None)
+        if watch is not None:
+            sampler = replace(sampler, watcher=self._watcher(watch, weights, sampler, snapshots, keys))
+        amplitudes, *watched = sampler.sampled(workers, progress, comm)
+        if watch is None:
+            return RotatorEnsemble(snapshots, amplitudes, longest, number)
+        return WatchedRotators.of(watch, (snapshots, amplitudes, longest, number), watched)

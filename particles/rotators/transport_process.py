@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,9 @@ from .dissipations.general import AngleAverage, amplitudes_of_scale
 from .kernels import thermostat_stepper, transport_stepper
 from .lattice import RotatorLattice
 from .member_sampler import Keys, MemberSampler, SampledRotators
+from .region import LatticeRegion
 from .step_size import ChosenStep, action_scale, chosen_slow_step
+from .watching.kernels import watched_stepper
 
 
 @dataclass(frozen=True)
@@ -57,12 +59,19 @@ class TransportProcess(SampledRotators[SlowStep], Described):
 
     def __post_init__(self) -> None:
         checks.instance("lattice", self.lattice, RotatorLattice)
-        warn_of_bad_sites(self.lattice.good_sites, "the transport process")
+        lattice = self.lattice
+        separates = lattice.dissipation.separates(lattice.region)
+        warn_of_bad_sites(lattice.good_sites, "the transport process", separates=separates)
 
     @property
     def size(self) -> int:
         """Number N of sites."""
         return self.lattice.size
+
+    @property
+    def heated(self) -> tuple[LatticeRegion, NDArray[np.float64]]:
+        """See `SampledRotators`."""
+        return self.lattice.heated
 
     def identity(self) -> str:
         """What tells the process from others: the same as of its lattice."""
@@ -78,18 +87,21 @@ class TransportProcess(SampledRotators[SlowStep], Described):
         return SlowStep(chosen_slow_step(averaged, region, scale, step), scale, averaged, step is None)
 
     def _sampler(
-        self, start: NDArray[np.complex128], snapshots: NDArray[np.float64], keys: Keys, step: SlowStep
+        self, start: NDArray[np.complex128], snapshots: NDArray[np.float64], keys: Keys, step: SlowStep, watched: bool
     ) -> tuple[MemberSampler, float]:
         """Exact flows split from the noise, or Heun's scheme."""
         temperature, purpose = self.lattice.temperature, np.uint64(Purpose.TRANSPORT)
         g = step.averaged.compiled(self.lattice.region)
-        exact_in_law = g.radial == 2 and step.automatic and snapshots[-1] > 0
+        exact_in_law = g.radial == 2 and step.automatic and snapshots[-1] > 0 and not watched
         spans, counts = even_steps(snapshots, float(snapshots[-1]) if exact_in_law else step.h)
         advance = transport_stepper(thermostat_stepper(g.kernel, g.radial))
+        run = watched_stepper(advance) if watched else advance
 
-        def advanced(x: np.ndarray, y: np.ndarray, k: int, first: int, some: int, noise_step: int, member: int) -> None:
+        def advanced(
+            x: np.ndarray, y: np.ndarray, k: int, first: int, some: int, noise_step: int, member: int, *watching: Any
+        ) -> None:
             heat = temperature, member, purpose, *keys, g.int_params, g.float_params
-            advance(x, y, first, some, spans[k] / counts[k], noise_step, heat)
+            run(x, y, first, some, *watching, spans[k] / counts[k], noise_step, heat)
 
         sampler = MemberSampler(
             start, counts, counts, advanced, step.h, 1, np.sqrt(2 * step.scale), self.lattice.remedy

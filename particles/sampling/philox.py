@@ -36,6 +36,7 @@ class Purpose(IntEnum):
     ROTATORS = 5
     TRANSPORT = 6
     PASSAGES = 7
+    BRIDGES = 8
 
 
 @njit(inline="always")

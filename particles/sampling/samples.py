@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import fields
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -14,22 +12,20 @@ from numpy.typing import ArrayLike, NDArray
 from ..errors import InvalidArgument
 from ..showing.described import Described, times_text
 from ..support import checks
-from ..support.archive import load_arrays, save_arrays, target
+from ..support.saved import Saved
 
 SAID = ("step", "seed")
 
 
-class Samples(Described, ABC):
+class Samples(Saved, Described, ABC):
     """Independent runs of a model, at times.
 
     Attributes:
         times: snapshots (T,).
         WORD: what a run is called.
-        FORMAT: of the files; raised when a file of the old kind can no longer be read.
     """
 
     WORD: ClassVar[str] = "runs"
-    FORMAT: ClassVar[int] = 1
     if TYPE_CHECKING:
 
         @property
@@ -54,7 +50,7 @@ class Samples(Described, ABC):
     @property
     def std(self) -> NDArray[np.float64]:
         """Standard deviation over the runs (T, ...), of R - 1 degrees of freedom; infinite for one run."""
-        return _deviation(self.values)
+        return deviation(self.values, axis=1)
 
     @property
     def standard_error(self) -> NDArray[np.float64]:
@@ -70,58 +66,7 @@ class Samples(Described, ABC):
         Raises:
             InvalidArgument: not such a function.
         """
-        first = self.values[0]
-        shape = checks.called("observable", observable, first, first.shape[:1]).shape
-        each = shape[1:] if len(shape) > 1 and shape[0] == len(first) else ()
-        numbers = np.array([checks.evaluated("observable", observable, x, each) for x in self.values])
-        return numbers.mean(axis=1), _deviation(numbers) / np.sqrt(numbers.shape[1])
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write everything to an .npz file; it appears under its name only when it is whole.
-
-        Args:
-            path: the file, its name taken as it is; an existing one is replaced.
-
-        Raises:
-            InvalidArgument: not the path of a file, or in a folder that is not there.
-        """
-        place = target("path", path)
-        save_arrays(place, {"kind": type(self).__name__, "format": self.FORMAT} | self._content())
-
-    @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> Self:
-        """Read what `save` wrote.
-
-        Args:
-            path: the file.
-
-        Raises:
-            FileNotFoundError: there is no such file.
-            InvalidArgument: it is of another kind, damaged, or of another format.
-        """
-        return cls.read(path, "path")
-
-    @classmethod
-    def read(cls, path: str | os.PathLike[str], argument: str) -> Self:
-        """As `load`, for a path that the caller knows as `argument`."""
-        content = load_arrays(path, cls.__name__, cls.FORMAT, cls._names(), argument=argument)
-        try:
-            return cls._made({name: value.item() if value.shape == () else value for name, value in content.items()})
-        except ValueError as error:
-            raise InvalidArgument(argument, f"{os.fspath(path)} is damaged: {error}") from None
-
-    @classmethod
-    def _names(cls) -> set[str]:
-        """Names of what is saved; here of the fields of a dataclass."""
-        return {field.name for field in fields(cls)}  # type: ignore[arg-type]
-
-    def _content(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in self._names()}
-
-    @classmethod
-    def _made(cls, content: dict[str, Any]) -> Self:
-        """What has this content; ValueError where the parts do not belong together."""
-        return cls(**content)
+        return mean_and_error(observed(observable, self.values), axis=1)
 
     def _summary(self) -> tuple[str, dict[str, Any]]:
         shape = " x ".join(map(str, self.values.shape[2:]))
@@ -129,11 +74,28 @@ class Samples(Described, ABC):
         return type(self).__name__, said | {name: getattr(self, name) for name in SAID if hasattr(self, name)}
 
 
-def _deviation(values: np.ndarray) -> NDArray[np.float64]:
-    """The standard deviation along the second axis; one run tells none."""
-    if values.shape[1] == 1:
-        return np.full((len(values), *values.shape[2:]), np.inf)
-    return np.asarray(values.std(axis=1, ddof=1))
+def observed(observable: Callable[[np.ndarray], ArrayLike], values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """f at each time (T, R, ...), of values (T, R, ...) of all runs.
+
+    Raises:
+        InvalidArgument: f is no function from (R, ...) to (R,) or (R, ...).
+    """
+    first = values[0]
+    shape = checks.called("observable", observable, first, first.shape[:1]).shape
+    each = shape[1:] if len(shape) > 1 and shape[0] == len(first) else ()
+    return np.array([checks.evaluated("observable", observable, x, each) for x in values])
+
+
+def mean_and_error(values: NDArray[np.float64], axis: int = 0) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The mean over the runs, which are along an axis, and its standard error, which is infinite for one of them."""
+    return np.asarray(values.mean(axis=axis)), deviation(values, axis) / np.sqrt(values.shape[axis])
+
+
+def deviation(values: NDArray[np.float64], axis: int = 0) -> NDArray[np.float64]:
+    """The standard deviation along an axis, of one degree of freedom less than runs; one run tells none."""
+    if values.shape[axis] == 1:
+        return np.full_like(values.mean(axis=axis), np.inf)
+    return np.asarray(values.std(axis=axis, ddof=1))
 
 
 def start_of_each(start: np.ndarray, number: int, size: int) -> np.ndarray:

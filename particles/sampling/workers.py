@@ -10,8 +10,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from typing import TYPE_CHECKING, TypeVar
 
-import numpy as np
-
 from ..errors import LongRun, warn
 from ..support import checks
 from ..support.logs import timed
@@ -128,9 +126,9 @@ def thread_count(workers: int | None, comm: MPI.Comm | None) -> int:
 
 
 def over_tiles(
-    work: Callable[[int, Stop], np.ndarray], paths: int, workers: int | None, progress: bool, comm: MPI.Comm | None,
+    work: Callable[[int, Stop], Result], paths: int, workers: int | None, progress: bool, comm: MPI.Comm | None,
     width: int = TILE,
-) -> list[np.ndarray]:  # fmt: skip
+) -> list[Result]:  # fmt: skip
     """Do the tiles of all paths, shared by threads and ranks, and return what they give in the order of the tiles.
 
     An error on one rank is raised on all of them; Ctrl-C ends all threads.
@@ -150,7 +148,7 @@ def over_tiles(
     mine = tiles[rank::size]
     checks.flag("progress", progress)
 
-    def done() -> list[np.ndarray]:
+    def done() -> list[Result]:
         with closing(in_order(work, mine, threads)) as results:
             return list(watched(results, len(mine), progress, comm, "tile"))
 

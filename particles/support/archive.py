@@ -6,6 +6,7 @@ import os
 import tempfile
 import zipfile
 import zlib
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ def save_arrays(path: str | os.PathLike[str], fields: dict[str, Any]) -> None:
         path: the file.
         fields: with "kind", the name of what is saved, and "format", the number of its layout.
     """
-    target = Path(path)
+    target = Path(os.fsdecode(path))
     partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
     try:
         with open(partial, "wb") as file:
@@ -36,8 +37,9 @@ def save_arrays(path: str | os.PathLike[str], fields: dict[str, Any]) -> None:
 
 
 def _place(name: str, path: str | os.PathLike[str]) -> str:
+    """The path as a text; bytes, as some folders are listed, are decoded as the file system does."""
     try:
-        return os.fspath(path)
+        return os.fsdecode(path)
     except TypeError:
         raise InvalidArgument(name, f"must be the path of a file, not {path!r}") from None
 
@@ -52,7 +54,7 @@ def target(name: str, path: str | os.PathLike[str]) -> Path:
     if "\0" in str(place):
         raise InvalidArgument(name, "must be the path of a file, without the character 0")
     if not place.name:
-        raise InvalidArgument(name, f"must be the path of a file, not {os.fspath(path)!r}")
+        raise InvalidArgument(name, f"must be the path of a file, not {str(path)!r}")
     try:
         place.lstat()
     except (FileNotFoundError, NotADirectoryError, PermissionError):
@@ -125,7 +127,7 @@ def load_arrays(
         InvalidArgument: it is not such a file.
     """
     content = _content(path, argument, f"that {kind} was saved in")
-    place = os.fspath(path)
+    place = _place(argument, path)
     saved, number = str(content.pop("kind", kind)), content.pop("format", np.array(0))
     if saved != kind or not names <= set(content) <= names | optional:
         known = f"holds {saved}" if saved != kind else "holds something else"
@@ -139,3 +141,35 @@ def load_arrays(
     if format_ not in allowed:
         raise InvalidArgument(argument, f"{place} is of format {format_}; this version reads {sorted(allowed)}")
     return content
+
+
+def check_numbers(
+    path: str | os.PathLike[str],
+    content: Mapping[str, np.ndarray],
+    known: Iterable[str] = (),
+    argument: str = "path",
+) -> None:
+    """Refuse a file whose "times" are no snapshots, or which has NaN where numbers must be.
+
+    Args:
+        path: the file.
+        content: its fields.
+        known: names of those without NaN; those that it has not are left out.
+        argument: the name of the argument that carries the path, for the message.
+
+    Raises:
+        InvalidArgument: it is damaged, and where.
+    """
+    place, times = _place(argument, path), content.get("times")
+    if times is not None:
+        good = times.ndim == 1 and times.size > 0 and times.dtype.kind in "iuf" and bool(np.isfinite(times).all())
+        if not good or (np.diff(times) < 0).any():
+            raise InvalidArgument(argument, f"{place} is damaged: its times must be finite and not decreasing")
+    for name in known:
+        values = content.get(name)
+        if values is None:
+            continue
+        if values.dtype.kind not in "biufc":
+            raise InvalidArgument(argument, f"{place} is damaged: {name} must be numbers")
+        if np.isnan(values).any():
+            raise InvalidArgument(argument, f"{place} is damaged: {name} holds NaN")

@@ -20,7 +20,7 @@ from scaling_limits.meshes.spread_values import NodeValues, SpreadRows
 from scaling_limits.particles import InvalidArgument
 from scaling_limits.particles.sampling.ranks import on_all_ranks
 from scaling_limits.particles.showing.shapes import Shape
-from scaling_limits.particles.support.archive import load_arrays, save_arrays, target
+from scaling_limits.particles.support.archive import check_numbers, load_arrays
 from scaling_limits.particles.support.not_pickled import NotPickled
 
 from ..time.densities import CallableArray
@@ -32,6 +32,7 @@ from .output.quantities import DENSITY, MASS
 from .output.shapes import on_grid
 from .output.written import Written
 from .problem import ReversibleDiffusion
+from .storage.grid_files import FORMAT, SAME, SAME_EXPONENT, check_has_box, save_on_grid
 
 if TYPE_CHECKING:
     from dolfinx import fem
@@ -39,11 +40,6 @@ if TYPE_CHECKING:
 
 # the logarithm of a density that is as good as 0
 FLOOR = -700.0
-FORMAT = 1
-# of the grid, in a file and in the equation that it is read for
-SAME = ("box", "cells", "periodic")
-# largest difference of Psi/sigma at a node between both
-SAME_EXPONENT = 1e-6
 
 
 class SavedOnGrid(NotPickled, ABC):
@@ -68,6 +64,14 @@ class SavedOnGrid(NotPickled, ABC):
     def _of(cls, equation: ReversibleDiffusion, content: dict[str, np.ndarray]) -> Self:
         """The result of an equation with this content, of the nodes of this rank; collective."""
 
+    @classmethod
+    def _belong_together(cls, content: dict[str, np.ndarray], grid: Grid) -> bool:
+        """Whether the arrays of a file are of one another's sizes, for rank 0."""
+        times, values = content.get("times"), content[cls.NODAL]
+        if times is None:
+            return values.shape == (grid.size,)
+        return values.shape == (len(times), grid.size) and content["relative_entropy"].shape == times.shape
+
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the result to an .npz file; collective.
 
@@ -77,16 +81,12 @@ class SavedOnGrid(NotPickled, ABC):
         Raises:
             InvalidArgument: no path, or one that no file can be written to.
         """
-        grid = self._grid
-        place = on_all_ranks(grid.comm, lambda: target("path", path))
 
-        def save() -> None:
-            if grid.comm.rank == 0:
-                exponent, content = self._content()
-                about = {name: np.array(getattr(grid, name)) for name in SAME} | {"exponent": exponent}
-                save_arrays(place, {"kind": type(self).__name__, "format": FORMAT} | about | content)
+        def content() -> dict[str, Any]:
+            exponent, others = self._content()
+            return {"exponent": exponent} | others
 
-        on_all_ranks(grid.comm, save)
+        save_on_grid(self._grid, path, type(self).__name__, content)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], equation: ReversibleDiffusion) -> Self:
@@ -107,10 +107,13 @@ class SavedOnGrid(NotPickled, ABC):
             if grid.comm.rank > 0:
                 return None
             content = load_arrays(path, cls.__name__, FORMAT, {*cls.NAMES, *SAME, "exponent"})
+            check_numbers(path, content, cls.NAMES)
             exponent = content.pop("exponent")
             same = all(np.array_equal(content.pop(name), getattr(grid, name)) for name in SAME)
             if not same or np.abs(exponent - equation.exponent(grid.nodes)).max() > SAME_EXPONENT:
-                raise InvalidArgument("equation", f"{os.fspath(path)} belongs to another one")
+                raise InvalidArgument("equation", f"{os.fsdecode(path)} belongs to another one")
+            if not cls._belong_together(content, grid):
+                raise InvalidArgument("path", f"{os.fsdecode(path)} is damaged: its arrays do not belong together")
             return content
 
         content, parts = on_all_ranks(grid.comm, read), None
@@ -123,16 +126,6 @@ class SavedOnGrid(NotPickled, ABC):
 def density_of_logarithms(logarithms: np.ndarray) -> np.ndarray:
     """rho from log rho, 0 where that is the floor to rounding."""
     return np.where(logarithms < FLOOR + 1e-6, 0.0, np.exp(logarithms))
-
-
-def check_has_box(equation: ReversibleDiffusion, path: str | os.PathLike[str]) -> None:
-    """Refuse an equation on a mesh for a file of a box.
-
-    Raises:
-        InvalidArgument: it is one.
-    """
-    if getattr(equation, "mesh", None) is not None:
-        raise InvalidArgument("equation", f"must have a box and cells, as in {path!s}, and no mesh")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -269,6 +262,12 @@ class Density(SavedOnGrid, Written):
 
     def _content(self) -> tuple[np.ndarray, dict[str, object]]:
         return self.exponent(self.nodes), {name: getattr(self, name) for name in self.NAMES}
+
+    @property
+    def content(self) -> dict[str, object]:
+        """What a file holds of the density, besides the grid; of the size of the problem on the rank that asks."""
+        exponent, content = self._content()
+        return {"exponent": exponent} | content
 
     @classmethod
     def _of(cls, equation: ReversibleDiffusion, content: dict[str, np.ndarray]) -> Density:

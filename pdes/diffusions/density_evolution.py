@@ -21,7 +21,7 @@ from scaling_limits.particles.showing.shapes import Shape
 from ..time.densities import DensitySeries
 from ..time.integration import Statistics
 from ..time.snapshot_file import is_snapshot_file
-from .density import FLOOR, Density, SavedOnGrid, check_has_box
+from .density import FLOOR, Density, SavedOnGrid
 from .hitting.coarser_grids import richardson, solved
 from .hitting.target_sets import Indicator
 from .output.grid_dataset import grid_dataset
@@ -31,6 +31,7 @@ from .output.shapes import on_grid
 from .problem import ReversibleDiffusion
 from .snapshots.moments import Moments
 from .snapshots.stream import FileRows, streamed
+from .storage.grid_files import check_has_box
 
 if TYPE_CHECKING:
     from mpi4py import MPI
@@ -191,9 +192,9 @@ class DensityEvolution(SavedOnGrid, WrittenInTime, DensitySeries[Density]):
     @classmethod
     def load(cls, path: str | os.PathLike[str], equation: ReversibleDiffusion) -> DensityEvolution:
         """Read what `save` wrote, or the file of a stream, whose densities stay on disk; see `Density.load`."""
+        check_has_box(equation, path)
         if not on_all_ranks(equation.comm, lambda: is_snapshot_file(path)):
             return super().load(path, equation)
-        check_has_box(equation, path)
         times, rows, moments, entropy, statistics = streamed(equation, path)
         return cls(equation, times, rows, moments, entropy, statistics)
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from functools import cache, cached_property, partial
+from dataclasses import dataclass, replace
+from functools import cache
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy import ndimage
@@ -18,20 +17,14 @@ from scaling_limits.particles import InvalidArgument
 from scaling_limits.particles.errors import NotConverged, Unresolved, warn
 from scaling_limits.particles.sampling.ranks import on_all_ranks
 from scaling_limits.particles.support.logs import say
-from scaling_limits.particles.support.not_pickled import NotPickled
 
 from .coefficients import exponent_at, mobility_at
 from .elements.box_elements import NEGLIGIBLE, BoxElements
+from .elements.box_functions import BoxFunctions
 from .elements.element_sequence import Member, growth, left, on_large_cells, on_own_cells, witness
-from .output.rates import ShownRates
+from .elements.modes import TINY, Modes
 from .problem import ReversibleDiffusion
 from .scharfetter_gummel import HIGHEST
-
-if TYPE_CHECKING:
-    from dolfinx import fem
-
-# below every rate
-TINY = 1e-300
 
 
 @dataclass(frozen=True)
@@ -63,47 +56,6 @@ SEARCH = ModeSearch(
     1, 1.0, 1e-11, 500, "fokker_planck_spectrum_", "the eigenvalue problem",
     "exp(-Psi/sigma) varies too much in a cell: take more cells",
 )  # fmt: skip
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class Modes(NotPickled, ShownRates):
-    """The slowest modes f_k and their rates: -L f_k = lambda_k f_k.
-
-    Args:
-        rates: lambda (k,), 0 first, in units of 1/time.
-        given: the functions, or what makes them, collective.
-        errors: of the rates, by their change from the elements before (k,).
-        degree: of the elements.
-        elements: their numbers along each direction (d,); not more than the cells.
-        rounding: part of the errors that rounding makes (k,).
-        left_out: part of the errors from cells that elements leave out, since pi is negligible there (k,).
-    """
-
-    rates: np.ndarray
-    given: list[fem.Function] | Callable[[], list[fem.Function]] = field(repr=False)
-    errors: np.ndarray
-    degree: int
-    elements: tuple[int, ...]
-    rounding: np.ndarray
-    left_out: np.ndarray | float = 0.0
-
-    @cached_property
-    def functions(self) -> list[fem.Function]:
-        """f_k, with int pi f_k^2 = int pi, the first of them 1; collective the first time.
-
-        Raises:
-            MissingFEniCSx: it is not here.
-        """
-        return self.given() if callable(self.given) else self.given
-
-    def _summary(self) -> tuple[str, dict[str, Any]]:
-        elements = f"of degree {self.degree}, {'x'.join(map(str, self.elements))}"
-        return "Modes", {"rates": self.rates, "relative error": self.worst, "elements": elements}
-
-    @property
-    def worst(self) -> float:
-        """The largest relative error of the rates but the first."""
-        return float((self.errors[1:] / np.maximum(self.rates[1:], TINY)).max(initial=0.0))
 
 
 def slowest(equation: ReversibleDiffusion, k: int) -> Modes:
@@ -207,7 +159,8 @@ def _modes_in(equation: ReversibleDiffusion, member: Member, k: int) -> Modes:
     spread = SpreadRows.of(elements.unknowns, np.ascontiguousarray(values[:, : own.stop - own.start]))
     numbers = tuple(member.elements(grid))
     left_out = rates * _at_the_cut(elements, values, equation.generator.partition)
-    return Modes(rates, partial(elements.functions, spread), unknown, member.degree, numbers, rounding, left_out)
+    given = BoxFunctions(grid, elements.unknowns, spread)
+    return Modes(rates, given, unknown, member.degree, numbers, rounding, left_out)
 
 
 def _at_the_cut(elements: BoxElements, values: np.ndarray, partition: float) -> np.ndarray:

@@ -15,7 +15,7 @@ from scaling_limits.particles.showing.datasets import Variable
 from scaling_limits.particles.showing.described import times_text
 from scaling_limits.particles.showing.quantities import Quantity
 from scaling_limits.particles.support import checks
-from scaling_limits.particles.support.archive import load_arrays, save_arrays, target
+from scaling_limits.particles.support.archive import check_numbers, load_arrays, save_arrays, target
 
 from ..time.integration import Statistics
 from .interval_elements import at_points
@@ -58,6 +58,7 @@ class SavedSolution:
         """
         costs = {field.name for field in fields(Statistics)}
         content = load_arrays(path, cls.__name__, FORMAT, cls._names() | costs)
+        check_numbers(path, content, cls._names() - {"error"})
         values: dict[str, Any] = {name: value.item() if value.ndim == 0 else value for name, value in content.items()}
         statistics = Statistics(**{name: values.pop(name) for name in costs})
         return cls(**values, statistics=statistics)  # type: ignore[call-arg]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from dolfinx import fem
@@ -18,6 +19,7 @@ from scaling_limits.particles.showing.axes import axes_of
 from scaling_limits.particles.support.checks import called, integer, real_array
 
 from ..time.densities import CallableArray
+from .action_files import Discretised, load_actions, save_actions
 from .shown import DENSITY, WrittenActions, action_dataset, draw_density
 from .space import ActionSpace, product_of
 
@@ -88,6 +90,32 @@ class ActionDensity(WrittenActions):
     def to_xarray(self) -> Any:
         """The density at the nodes as a `xarray.Dataset`; each rank by itself."""
         return action_dataset("ActionDensity", self.space, self.values, None)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the density to an .npz file; collective.
+
+        Args:
+            path: the file, on a disk of rank 0; an existing one is replaced when the new one is whole.
+
+        Raises:
+            InvalidArgument: no path, or one that no file can be written to.
+        """
+        save_actions(self.space, path, "ActionDensity", {"field": self.field})
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str], equation: Discretised) -> Self:
+        """Read what `save` wrote, on any number of ranks; collective.
+
+        Args:
+            path: the file, on a disk of rank 0.
+            equation: the TransportFokkerPlanck that was solved, which knows the weight w between the nodes.
+
+        Raises:
+            FileNotFoundError: there is no such file.
+            InvalidArgument: it is not such a file, or belongs to another equation.
+        """
+        found, content = load_actions(path, equation, "ActionDensity", {"field"}, _fits)
+        return cls(found.space, content["field"])
 
     @property
     def mass(self) -> float:
@@ -209,6 +237,10 @@ class ActionDensity(WrittenActions):
     def function(self) -> fem.Function:
         """The density p as a finite element function, interpolated at the nodes (collective the first time)."""
         return self.space.function(self.values.ravel(), "p")
+
+
+def _fits(content: dict[str, np.ndarray], size: int) -> bool:
+    return content["field"].shape == (size,)
 
 
 def _observed(observable: Callable[[np.ndarray], ArrayLike], points: np.ndarray) -> np.ndarray:

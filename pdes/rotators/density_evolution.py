@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -13,9 +14,12 @@ from scaling_limits.particles.showing.described import text_of
 from ..time.densities import DensitySeries
 from ..time.density_integrator import entropy_terms
 from ..time.integration import Statistics
+from .action_files import Discretised, load_actions, save_actions
 from .density import ActionDensity
 from .discretisation import TransportDiscretisation
 from .shown import ShownActions, action_dataset
+
+NAMES = {"times", "fields", "undershoot", "statistics"}
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -46,6 +50,35 @@ class EvolvedActions(DensitySeries[ActionDensity], ShownActions):
         """The densities at the nodes as a `xarray.Dataset`; each rank by itself."""
         values = np.array([density.values for density in self])
         return action_dataset("EvolvedActions", self.discretisation.space, values, self.times)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the densities to an .npz file; collective.
+
+        Args:
+            path: the file, on a disk of rank 0; an existing one is replaced when the new one is whole.
+
+        Raises:
+            InvalidArgument: no path, or one that no file can be written to.
+        """
+        content = {name: getattr(self, name) for name in ("times", "fields", "undershoot")}
+        content["statistics"] = self.statistics.numbers
+        save_actions(self.discretisation.space, path, "EvolvedActions", content)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str], equation: Discretised) -> Self:
+        """Read what `save` wrote, on any number of ranks; collective.
+
+        Args:
+            path: the file, on a disk of rank 0.
+            equation: the TransportFokkerPlanck that was solved, which knows the weight w between the nodes.
+
+        Raises:
+            FileNotFoundError: there is no such file.
+            InvalidArgument: it is not such a file, or belongs to another equation.
+        """
+        found, content = load_actions(path, equation, "EvolvedActions", NAMES, _fits)
+        statistics = Statistics.of(content["statistics"])
+        return cls(found, content["times"], content["fields"], float(content["undershoot"]), statistics)
 
     def density(self, index: int) -> ActionDensity:
         """The density at the time of an index >= 0."""
@@ -78,3 +111,7 @@ class EvolvedActions(DensitySeries[ActionDensity], ShownActions):
             ratio = np.maximum(u / reference, floor)
             result.append(float(space.integrals(entropy_terms(u, reference, ratio, np.log(ratio)))))
         return np.array(result)
+
+
+def _fits(content: dict[str, np.ndarray], size: int) -> bool:
+    return content["fields"].shape == (*content["times"].shape, size) and content["undershoot"].shape == ()

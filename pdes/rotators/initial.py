@@ -16,8 +16,9 @@ from scaling_limits.particles.support.checks import evaluated
 
 from ..time.density_integrator import StepChoice
 from .discretisation import CUT, REFUSED, TransportDiscretisation
-from .sizes import WIDENINGS, exponential_weights
+from .sizes import WIDENINGS
 from .space import ActionSpace
+from .weights import exponential_weights
 
 BEYOND = 1e-10  # initial mass outside of a box that was chosen
 DIGITS = 10  # of R, where two problems are compared

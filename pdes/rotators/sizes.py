@@ -19,7 +19,7 @@ from scaling_limits.particles.sampling.mpi import MPI
 from scaling_limits.particles.support.checks import integer, real_array
 
 from .discretisation import TransportDiscretisation, mass_beyond_box
-from .weights import ExponentialWeights, SingleSiteWeights
+from .weights import SingleSiteWeights
 
 # for N: cells along each axis, degree, and the number of nodes from which on degrees go down to 1
 SEPARABLE = {1: (32, 8, 4000), 2: (24, 8, 1_000_000), 3: (16, 6, 2_000_000)}
@@ -28,7 +28,6 @@ COARSE = {2: (8, 4), 3: (6, 2)}  # cells and degree, for N, of the trial solves 
 TAIL = 1e-24  # mass beyond the box: rates of modes that grow like powers need it so small
 COUPLED_TAIL = 1e-14  # the same where sites act on one another
 WIDENINGS = 12  # times that a box is made wider before the search is given up
-WIDTHS = 25.0  # ends of the box, in units of the widths theta of exponential weights
 
 Given = TypeVar("Given")
 Chosen = TypeVar("Chosen")
@@ -133,8 +132,3 @@ def box_of_coupled_sites(sites: SingleSiteWeights, upper: np.ndarray) -> np.ndar
         f"there are tails of {tails.max():.1e} beyond U = {np.round(upper, 2)}",
         "check that the dissipation confines the actions (Hg), or give `upper`",
     )
-
-
-def exponential_weights(sites: SingleSiteWeights, upper: np.ndarray) -> ExponentialWeights:
-    """Weights for densities that fill the box [0, U_1] x ... x [0, U_N]."""
-    return ExponentialWeights(sites.dissipation, sites.temperature, upper / WIDTHS)

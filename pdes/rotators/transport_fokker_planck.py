@@ -26,9 +26,9 @@ from .density_evolution import EvolvedActions
 from .discretisation import TransportDiscretisation
 from .evolution import TimeIntegration
 from .initial import density_on_grid, holding
-from .sizes import ChosenIfNone, box_of_coupled_sites, box_of_sites, cells_and_degree, checked_box, exponential_weights
+from .sizes import ChosenIfNone, box_of_coupled_sites, box_of_sites, cells_and_degree, checked_box
 from .space import ActionSpace
-from .weights import SingleSiteWeights
+from .weights import SingleSiteWeights, exponential_weights
 
 SIZES = ("upper", "cells", "degree")
 
@@ -96,7 +96,9 @@ class TransportFokkerPlanck(Described):
         # refuses arguments before any work
         _ = self._checked
         if self.comm.rank == 0:
-            warn_of_bad_sites(self.lattice.good_sites, "the density of the transport equation")
+            lattice = self.lattice
+            separates = lattice.dissipation.separates(lattice.region)
+            warn_of_bad_sites(lattice.good_sites, "the density of the transport equation", separates=separates)
 
     @cached_property
     def _checked(self) -> tuple[tuple[int, ...], int, np.ndarray, bool]:

@@ -31,6 +31,7 @@ VARIATION = 4.0  # of log w within an interval of the quadrature of w
 GAUSS = np.polynomial.legendre.leggauss(20)
 SUBDIVISIONS = 4096
 NEGLIGIBLE = 120.0  # of log w: where w is exp(-120) of its maximum nothing is integrated
+WIDTHS = 25.0  # ends of the box, in units of the widths theta of exponential weights
 FARTHEST = 1e12  # action beyond which a law that still has not decayed counts as not integrable
 
 
@@ -235,3 +236,8 @@ class ExponentialWeights(SingleSiteWeights):
     def logarithm(self, site: int, actions: np.ndarray) -> np.ndarray:
         """log w_j = -I/theta_j, in the shape of the actions."""
         return -actions / float(self.widths[site])
+
+
+def exponential_weights(sites: SingleSiteWeights, upper: np.ndarray) -> ExponentialWeights:
+    """Weights for densities that fill the box [0, U_1] x ... x [0, U_N]."""
+    return ExponentialWeights(sites.dissipation, sites.temperature, upper / WIDTHS)

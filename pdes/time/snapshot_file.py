@@ -34,7 +34,7 @@ def is_snapshot_file(path: str | os.PathLike[str]) -> bool:
     """Whether there is a file that begins like one of these."""
     try:
         # not open(path): a number would be taken for a file that is open already, and closed
-        with Path(path).open("rb") as file:
+        with Path(os.fsdecode(path)).open("rb") as file:
             return file.read(4) == MAGIC
     except (OSError, TypeError, ValueError):
         return False
@@ -238,11 +238,11 @@ def read(path: str | os.PathLike[str], layout: Layout) -> dict[str, np.ndarray]:
         there = file.read(len(header))
         size = file.seek(0, os.SEEK_END)
     if len(there) < len(header) or there[:4] != MAGIC or there[8:] != header[8:]:
-        raise InvalidArgument("path", f"{os.fspath(path)} belongs to another equation, or is no stream")
+        raise InvalidArgument("path", f"{os.fsdecode(path)} belongs to another equation, or is no stream")
     records = int(struct.unpack(">I", there[4:8])[0])
     first = min(begin for name, begin in begins.items() if layout.in_records(name))
     if size < first + records * layout.record:
-        raise InvalidArgument("path", f"{os.fspath(path)} is damaged: it ends before its {records} records do")
+        raise InvalidArgument("path", f"{os.fsdecode(path)} is damaged: it ends before its {records} records do")
     memory = np.memmap(path, mode="r")
     result: dict[str, np.ndarray] = {}
     for name, begin in begins.items():

@@ -22,6 +22,16 @@ CONTEXT = {
     "DensityEvolution": "equation=, the one that was solved",
     "MeshDensity": "equation=, the one that it belongs to",
     "MeshDensityEvolution": "equation=, the one that was solved",
+    "ScalarField": "equation=, the one that was solved, for some densities, or comm=",
+    "VectorField": "nothing besides, or comm=",
+    "Transition": "equation=, the one that was solved",
+    "FirstPassage": "equation= and target=, as they were given",
+    "QuasiStationary": "equation= and target=, as they were given",
+    "Modes": "nothing besides, or comm=",
+    "MeshModes": "nothing besides, or comm=",
+    "MeshField": "nothing besides, or comm=",
+    "ActionDensity": "equation=, the one that it belongs to",
+    "EvolvedActions": "equation=, the one that was solved",
 }
 
 # where the class of each kind is
@@ -30,6 +40,11 @@ KINDS = {
     "Paths": "particles",
     "FirstPassages": "particles",
     "RotatorEnsemble": "particles",
+    "CoupledEnsemble": "particles",
+    "MeanCurrents": "particles",
+    "Conductivity": "particles",
+    "EntropyProduction": "particles",
+    "WatchedRotators": "particles",
     "EffectiveTensor": "cells",
     "EffectiveCoefficients": "cells",
     "Density": "pdes",
@@ -37,6 +52,15 @@ KINDS = {
     "MeshDensity": "pdes",
     "MeshDensityEvolution": "pdes",
     "MeshField": "pdes",
+    "ScalarField": "pdes",
+    "VectorField": "pdes",
+    "Transition": "pdes",
+    "FirstPassage": "pdes",
+    "QuasiStationary": "pdes",
+    "Modes": "pdes",
+    "MeshModes": "pdes",
+    "ActionDensity": "pdes",
+    "EvolvedActions": "pdes",
     "BilliardSolution": "pdes",
     "FiniteSizeSolution": "pdes",
 }
@@ -54,8 +78,7 @@ def load(path: str | os.PathLike[str], **context: Any) -> Any:
         context: what the `load` of that class asks for besides, such as `potential=` for EffectiveCoefficients.
 
     Returns:
-        An Ensemble, Paths, FirstPassages, RotatorEnsemble, EffectiveTensor, EffectiveCoefficients, Density,
-        DensityEvolution, MeshDensity, MeshDensityEvolution, MeshField, BilliardSolution or FiniteSizeSolution.
+        The result, of the class whose `save` has written it.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -68,7 +91,7 @@ def load(path: str | os.PathLike[str], **context: Any) -> Any:
     if kind not in KINDS:
         known = ", ".join(KINDS)
         raise InvalidArgument(
-            "path", f"{os.fspath(path)} holds a {kind}, which is read by what wrote it; known: {known}"
+            "path", f"{os.fsdecode(path)} holds a {kind}, which is read by what wrote it; known: {known}"
         )
     return _read(kind, path, context)
 
@@ -89,7 +112,7 @@ def _is_stream(path: str | os.PathLike[str]) -> bool:
     """Whether a file is one of those that `evolve(stream=)` writes: netCDF's classic format."""
     try:
         # not open(path): a number would be taken for a file that is open already, and closed
-        with Path(path).open("rb") as file:
+        with Path(os.fsdecode(path)).open("rb") as file:
             return file.read(4) == b"CDF\x02"
     except (OSError, TypeError, ValueError):
         return False
@@ -110,4 +133,4 @@ def _without_kind(path: str | os.PathLike[str], context: dict[str, Any]) -> Any:
             return _read(kind, path, context)
         except InvalidArgument:
             continue
-    raise InvalidArgument("path", f"{os.fspath(path)} is not a file that a result was saved in")
+    raise InvalidArgument("path", f"{os.fsdecode(path)} is not a file that a result was saved in")

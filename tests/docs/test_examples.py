@@ -208,6 +208,16 @@ def test_rotators_epsilon(tmp_path):
     shown(run("rotators_epsilon", tmp_path, check, actions=32_768), 2)
 
 
+def test_rotators_correction(tmp_path):
+    def check(change, series):
+        assert (change[:, 0] < 0).all()
+        assert series.leading == 0.5
+
+    notebook = run("rotators_correction", tmp_path, check, runs=2048)
+    assert "of order epsilon^1" in printed(notebook)
+    shown(notebook, 1)
+
+
 def test_rotators_defect(tmp_path):
     def check(relative, lattice):
         assert relative.shape == (81,)

@@ -5,6 +5,7 @@ from scipy import stats
 from scipy.special import gamma
 
 from scaling_limits.particles import DiagonalDissipation, RotatorLattice
+from scaling_limits.particles.rotators.kernels import hamiltonian_stepper
 
 try:
     from mpi4py import MPI
@@ -83,3 +84,13 @@ def diagonal_law(p, temperature):
     norm = gamma(2 / p) / (p * rate ** (2 / p))
     mean = rate ** (-2 / p) * gamma(4 / p) / gamma(2 / p) / 2
     return lambda x: np.prod(np.exp(-rate * (2 * x) ** (p / 2)) / norm, axis=1), mean
+
+
+def hamiltonian_steps(lattice, u, h, count, coupling=None):
+    """Steps of the Hamiltonian part of a lattice from members u (N, LANES)."""
+    steps, parameters = lattice.hamiltonian
+    if coupling:
+        steps = hamiltonian_stepper(lattice.frequencies.functions, coupling)
+    x, y = u.real.copy(), u.imag.copy()
+    steps(x, y, *parameters, h, count)
+    return x + 1j * y

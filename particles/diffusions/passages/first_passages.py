@@ -16,7 +16,7 @@ from ...showing.datasets import dataset
 from ...showing.described import Described
 from ...showing.quantities import Quantity
 from ...support import checks
-from ...support.archive import load_arrays, save_arrays, target
+from ...support.archive import check_numbers, load_arrays, save_arrays, target
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -192,9 +192,11 @@ class FirstPassages(Described):
             InvalidArgument: it is of another kind, damaged, or of another format.
         """
         content = load_arrays(path, cls.__name__, cls.FORMAT, {field.name for field in fields(cls)})
+        # those that are no snapshots, infinite where a path is censored
+        check_numbers(path, {"times of paths": content["times"], "step": content["step"]}, ("times of paths", "step"))
         shapes = {name: value.shape for name, value in content.items()}
         if shapes["times"] != shapes["hit"] or shapes["names"] != shapes["boundary_order"]:
-            raise InvalidArgument("path", f"{os.fspath(path)} is damaged: its arrays do not belong together")
+            raise InvalidArgument("path", f"{os.fsdecode(path)} is damaged: its arrays do not belong together")
         plain: dict[str, Any] = {name: value.item() if value.shape == () else value for name, value in content.items()}
         names, orders = tuple(map(str, content["names"])), tuple(map(float, content["boundary_order"]))
         return cls(**(plain | {"names": names, "boundary_order": orders}))

@@ -58,6 +58,10 @@ class Dissipation(ABC):
             return np.empty(0, dtype=np.int64)
         return np.sort(np.append(region.neighbours[site], site))
 
+    def turns(self, region: LatticeRegion) -> bool:
+        """Whether exp(-i theta_j) g_j depends on angles: such parts interfere with the coupling, which turns too."""
+        return any(self.dependencies(region, j).size for j in range(region.size))
+
     def separates(self, region: LatticeRegion) -> bool:
         """Whether R_j(I) is known to depend on I_j only."""
         return False
@@ -175,6 +179,10 @@ class LinearDissipation(Dissipation):
             result[..., j] += b * u[..., k]
         return result
 
+    def turns(self, region: LatticeRegion) -> bool:
+        """Where sites are coupled."""
+        return bool(np.any(self.entries(region)[2]))
+
     def compiled(self, region: LatticeRegion) -> CompiledDissipation:
         """See `Dissipation.compiled`."""
         return compiled_linear(region.size, *self.entries(region))
@@ -194,21 +202,51 @@ class LinearDissipation(Dissipation):
 
 @dataclass(frozen=True)
 class DirectedDissipation(Dissipation):
-    """g_j(u) = (|u_{j+1}|^2 - |u_{j-1}|^2 - |u_j|^2) u_j / 4, with u = 0 outside of the region, so that
-    R_j(I) = I_{j+1} I_j - I_{j-1} I_j - I_j^2: dissipation that carries a flow of actions Theta(j) = 2 I_{j+1} I_j
-    from the site j + 1 to j. In the plane and in space, j + 1 and j - 1 are the neighbours along the first direction.
+    """Dissipation that carries a flow of actions Theta(j) from the site j + 1 to j, with q = p/2 and strength s.
 
-    Source: Dymov, section 4.4, example 2 (p = 4).
+        g_j(u) = 2^-q (s/2 (h(u_{j+1}, u_j) - h(u_{j-1}, u_j)) - |u_j|^(p-2)) u_j,
+        h(v, u) = |v|^(p-2) + |v|^2 |u|^(p-4),
+        R_j(I) = (Theta(j) - Theta(j-1))/2 - I_j^q,    Theta(j) = s (I_{j+1}^(q-1) I_j + I_{j+1} I_j^(q-1)),
+
+    and u = 0 outside of the region. What comes to j goes from j + 1: sum_j R_j = -sum_j I_j^q. For p = 4, s = 1 it is
+    example 2 of the paper, R_j = I_{j+1} I_j - I_{j-1} I_j - I_j^2. In the plane and in space, j + 1 and j - 1 are the
+    neighbours along the first direction.
+
+    It dissipates (Hg) whatever s: Theta(j) <= |s| (I_{j+1}^q + I_j^q), so that with weights gamma^|k-j| as in norms
+    (g . u)_j <= -(1 - |s| (1/gamma - 1)) 2^-q |u|_{j,p}^p, which is negative for gamma close to 1.
+
+    Args:
+        strength: s, any number; negative ones carry actions from j to j + 1.
+        power: p = 2 q, an even integer >= 4.
+
+    Raises:
+        InvalidArgument: not such numbers.
+
+    Source: Dymov, section 4.4, example 2 (p = 4, and p = 2q "in the same way"; this Theta is a symmetric polynomial of
+    degree q that is the paper's for q = 2).
     """
 
-    power = 4
+    strength: float = 1.0
+    power: int = 4
     degree = 0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "strength", checks.number("strength", self.strength))
+        power = checks.integer("power", self.power, 2, 64)
+        if power < 4 or power % 2:
+            remedy = "no flow I_{j+1}^a I_j^b of degree p/2 is a polynomial; write others as a PolynomialDissipation"
+            raise InvalidArgument("power", f"must be an even number of at least 4, not {power}: for others {remedy}")
+        object.__setattr__(self, "power", power)
 
     def at(self, region: LatticeRegion, u: np.ndarray) -> np.ndarray:
         """See `Dissipation.at`."""
         square = np.abs(np.append(u, np.zeros((*np.shape(u)[:-1], 1)), axis=-1)) ** 2
         after, before = self._beside(region)
-        return 0.25 * (square[..., after] - square[..., before] - square[..., :-1]) * u
+        own, q, s = square[..., :-1], self.power // 2, self.strength
+        if q == 2:
+            return 0.25 * (s * (square[..., after] - square[..., before]) - own) * u
+        gain, loss = (v ** (q - 1) + v * own ** (q - 2) for v in (square[..., after], square[..., before]))
+        return 0.5**q * (0.5 * s * (gain - loss) - own ** (q - 1)) * u
 
     @staticmethod
     def _beside(region: LatticeRegion) -> tuple[np.ndarray, np.ndarray]:
@@ -217,7 +255,7 @@ class DirectedDissipation(Dissipation):
 
     def compiled(self, region: LatticeRegion) -> CompiledDissipation:
         """See `Dissipation.compiled`."""
-        return compiled_directed(*self._beside(region))
+        return compiled_directed(*self._beside(region), self.strength, self.power)
 
     def averaged(self, region: LatticeRegion) -> DirectedDissipation:
         """The average K, which is g: it turns with the angle of its own site and does not depend on others."""
@@ -226,10 +264,15 @@ class DirectedDissipation(Dissipation):
     def separates(self, region: LatticeRegion) -> bool:
         """Only where there is nothing to couple."""
         after, before = self._beside(region)
-        return bool((after < 0).all() and (before < 0).all())
+        return self.strength == 0 or bool((after < 0).all() and (before < 0).all())
 
     def flow(self, region: LatticeRegion, actions: np.ndarray) -> np.ndarray:
-        """Theta = 2 I_{j+1} I_j of bonds along the first direction, 0 of others."""
+        """Theta of bonds along the first direction, 0 of others."""
         tail, head = region.bonds.T
-        along = region.sites[head, 0] != region.sites[tail, 0]
-        return np.where(along, 2.0 * actions[..., head] * actions[..., tail], 0.0)
+        along, q = region.sites[head, 0] != region.sites[tail, 0], self.power // 2
+        ahead, here = actions[..., head], actions[..., tail]
+        if q == 2:
+            theta = 2.0 * self.strength * ahead * here
+        else:
+            theta = self.strength * (ahead ** (q - 1) * here + ahead * here ** (q - 1))
+        return np.where(along, theta, 0.0)

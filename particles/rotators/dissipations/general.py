@@ -82,7 +82,7 @@ class PolynomialDissipation(Dissipation):
         if any(len(offset) > region.dim and any(offset[region.dim :]) for offset in offsets):
             raise InvalidArgument("polynomial", f"has offsets of more than {region.dim} directions")
 
-    def _placed(self, region: LatticeRegion) -> list[PlacedMonomial]:
+    def placed(self, region: LatticeRegion) -> list[PlacedMonomial]:
         """The monomials of all sites, without those that reach out of the region; kept for the last region."""
         if self._last is not None and self._last[0] is region:
             return self._last[1]
@@ -104,13 +104,13 @@ class PolynomialDissipation(Dissipation):
     def at(self, region: LatticeRegion, u: np.ndarray) -> np.ndarray:
         """See `Dissipation.at`."""
         result = np.zeros(np.shape(u), dtype=np.complex128)
-        for j, c, factors in self._placed(region):
+        for j, c, factors in self.placed(region):
             result[..., j] += c * np.prod([np.conj(u[..., k]) if bar else u[..., k] for k, bar in factors], axis=0)
         return result
 
     def compiled(self, region: LatticeRegion) -> CompiledDissipation:
         """See `Dissipation.compiled`."""
-        return compiled_polynomial(self._placed(region))
+        return compiled_polynomial(self.placed(region))
 
     def averaged(self, region: LatticeRegion) -> PolynomialDissipation:
         """The average K: the resonant monomials."""
@@ -121,15 +121,19 @@ class PolynomialDissipation(Dissipation):
 
     def dependencies(self, region: LatticeRegion, site: int) -> np.ndarray:
         """The sites whose amplitudes occur; not the site itself, where turning all of them together changes nothing."""
-        of_site = [factors for j, _, factors in self._placed(region) if j == site]
+        of_site = [factors for j, _, factors in self.placed(region) if j == site]
         sites = {site} | {k for factors in of_site for k, _ in factors}
         if all(sum(-1 if bar else 1 for _, bar in factors) == 1 for factors in of_site):
             sites -= {site}
         return np.array(sorted(sites), dtype=np.int64)
 
+    def turns(self, region: LatticeRegion) -> bool:
+        """Whether there are monomials that are not resonant."""
+        return not all(m.resonant for one in self.monomials for m in one)
+
     def separates(self, region: LatticeRegion) -> bool:
         """Whether the resonant monomials have the site's own amplitude only."""
-        return all(k == j for j, _, factors in self.averaged(region)._placed(region) for k, _ in factors)
+        return all(k == j for j, _, factors in self.averaged(region).placed(region) for k, _ in factors)
 
 
 @dataclass(frozen=True, eq=False)

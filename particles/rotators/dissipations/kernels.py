@@ -64,8 +64,10 @@ def compiled_radial(p: int) -> CompiledDissipation:
 
 @njit(cache=True, **COMPILED)
 def _directed(x, y, dx, dy, int_params, float_params):  # type: ignore[no-untyped-def]
-    """int_params: for each site the next one, then for each site the one before, -1 where there is none."""
-    sites = x.shape[0]
+    """int_params: for each site the next one, then for each site the one before, -1 where there is none; float_params:
+    the strength, divided by 4.
+    """
+    sites, share = x.shape[0], float_params[0]
     rate = np.empty(LANES)
     for j in range(sites):
         after, before = int_params[j], int_params[sites + j]
@@ -73,18 +75,54 @@ def _directed(x, y, dx, dy, int_params, float_params):  # type: ignore[no-untype
             rate[n] = -0.25 * (x[j, n] * x[j, n] + y[j, n] * y[j, n])
         if after >= 0:
             for n in range(LANES):
-                rate[n] += 0.25 * (x[after, n] * x[after, n] + y[after, n] * y[after, n])
+                rate[n] += share * (x[after, n] * x[after, n] + y[after, n] * y[after, n])
         if before >= 0:
             for n in range(LANES):
-                rate[n] -= 0.25 * (x[before, n] * x[before, n] + y[before, n] * y[before, n])
+                rate[n] -= share * (x[before, n] * x[before, n] + y[before, n] * y[before, n])
         for n in range(LANES):
             dx[j, n] = rate[n] * x[j, n]
             dy[j, n] = rate[n] * y[j, n]
 
 
-def compiled_directed(after: np.ndarray, before: np.ndarray) -> CompiledDissipation:
-    """(|u_{j+1}|^2 - |u_{j-1}|^2 - |u_j|^2) u_j / 4."""
-    return CompiledDissipation(_directed, np.concatenate([after, before]), NO_FLOATS)
+@njit(cache=True, **COMPILED)
+def _directed_power(x, y, dx, dy, int_params, float_params):  # type: ignore[no-untyped-def]
+    """int_params: as for p = 4, and q = p/2; float_params: the strength."""
+    sites = x.shape[0]
+    q, strength = int_params[2 * sites], float_params[0]
+    rate, own, low, other, high = np.empty(LANES), np.empty(LANES), np.empty(LANES), np.empty(LANES), np.empty(LANES)
+    for j in range(sites):
+        for n in range(LANES):
+            own[n] = 0.5 * (x[j, n] * x[j, n] + y[j, n] * y[j, n])
+            low[n] = 1.0
+        for _ in range(q - 2):
+            for n in range(LANES):
+                low[n] *= own[n]
+        for n in range(LANES):
+            rate[n] = -0.5 * low[n] * own[n]
+        for side in range(2):
+            k = int_params[side * sites + j]
+            if k < 0:
+                continue
+            share = (0.25 - 0.5 * side) * strength
+            for n in range(LANES):
+                other[n] = 0.5 * (x[k, n] * x[k, n] + y[k, n] * y[k, n])
+                high[n] = 1.0
+            for _ in range(q - 1):
+                for n in range(LANES):
+                    high[n] *= other[n]
+            for n in range(LANES):
+                rate[n] += share * (high[n] + other[n] * low[n])
+        for n in range(LANES):
+            dx[j, n] = rate[n] * x[j, n]
+            dy[j, n] = rate[n] * y[j, n]
+
+
+def compiled_directed(after: np.ndarray, before: np.ndarray, strength: float, power: int) -> CompiledDissipation:
+    """2^-q (s/2 (h(u_{j+1}, u_j) - h(u_{j-1}, u_j)) - |u_j|^(p-2)) u_j, see `DirectedDissipation`."""
+    if power == 4:
+        return CompiledDissipation(_directed, np.concatenate([after, before]), np.array([0.25 * strength]))
+    places = np.concatenate([after, before, [power // 2]])
+    return CompiledDissipation(_directed_power, places, np.array([strength]))
 
 
 @njit(cache=True, **COMPILED)

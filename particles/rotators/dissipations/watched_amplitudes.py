@@ -39,6 +39,9 @@ def check_places(function: Callable[[int, np.ndarray], complex], region: Lattice
     """
     generator = np.random.Generator(np.random.Philox(key=region.size))
     u = generator.standard_normal((region.size, 2)).view(np.complex128)[:, 0].view(_Watched)
+    remedy = "ask first whether the neighbour is there, as in `u[j - 1] if j > 0 else 0j`"
+    if region.periodic:
+        remedy = "around a ring write `u[(j - 1) % u.size]`"
     half = MOST_SITES // 2
     sites = range(region.size)
     for j in sites if region.size <= MOST_SITES else [*sites[:half], *sites[-half:]]:
@@ -47,8 +50,7 @@ def check_places(function: Callable[[int, np.ndarray], complex], region: Lattice
         except _Outside as error:
             raise InvalidArgument(
                 "function",
-                f"g_{j} reads u[{error}], where no site is (sites are 0 .. {region.size - 1}); ask first whether the "
-                "neighbour is there, as in `u[j - 1] if j > 0 else 0j`",
+                f"g_{j} reads u[{error}], where no site is (sites are 0 .. {region.size - 1}); {remedy}",
             ) from None
         except Exception:
             return  # it works compiled only; its dependence on sites is looked at all the same

@@ -10,23 +10,17 @@ import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from scaling_limits.meshes.backend.fenicsx import needed_by
 from scaling_limits.meshes.backend.quadrature import composite_gauss, lagrange_basis
-from scaling_limits.meshes.box import Grid, box
+from scaling_limits.meshes.box import Grid
 from scaling_limits.meshes.linear_algebra.sparse_matrix import SparseMatrix, scale_to_unit_diagonal
-from scaling_limits.meshes.spread_values import SpreadRows
 from scaling_limits.particles.sampling.ranks import on_all_ranks
 
 from ..capacity.tensor_mesh import TensorMesh
 from ..coefficients import Coefficients, exponent_at, mobility_at
 from .box_unknowns import BoxUnknowns, ElementRows
-
-if TYPE_CHECKING:
-    from dolfinx import fem
 
 # part of the largest pi, 69 sigma above the minimum of Psi; steep walls beyond it would make matrices indefinite
 NEGLIGIBLE = 1e-30
@@ -271,30 +265,6 @@ class BoxElements:
     def _nodal(self, f: np.ndarray, part: _Part) -> np.ndarray:
         """Values of f at the nodes of elements (E, p + 1, ..., p + 1)."""
         return f[self.unknowns.local[part.elements]].reshape(-1, *(self.degree + 1,) * self.grid.dim)
-
-    def functions(self, values: SpreadRows) -> list[fem.Function]:
-        """The finite element functions of values (k, m) at the unknowns; collective.
-
-        Raises:
-            MissingFEniCSx: it is not here.
-        """
-        with needed_by("a function of dolfinx"):
-            from dolfinx import fem
-        grid, unknowns = self.grid, self.unknowns
-        mesh = box(grid.box, list(unknowns.mesh.breaks), periodic=grid.periodic, comm=grid.comm)
-        space = fem.functionspace(mesh, ("Lagrange", self.degree))
-        x = space.tabulate_dof_coordinates()[:, : grid.dim]
-        index = []
-        for ends, ticks, column in zip(unknowns.mesh.breaks, unknowns.ticks, x.T):
-            # of a periodic direction, both ends are the first unknown
-            every = np.append(ticks[ticks < ends[-1]], ends[-1])
-            index.append(np.searchsorted(0.5 * (every[1:] + every[:-1]), column) % len(ticks))
-        numbers = np.ravel_multi_index(tuple(index), unknowns.shape)
-        result = []
-        for k in range(len(values.own)):
-            result.append(fem.Function(space, name=f"f_{k}"))
-            result[-1].x.array[:] = values.take(k, numbers)
-        return result
 
 
 def _products(first: np.ndarray, second: np.ndarray) -> np.ndarray:

@@ -63,6 +63,17 @@ class BetweenNodes:
 
     def _beside_sets(self, nodes: np.ndarray, cell: np.ndarray, weights: np.ndarray) -> np.ndarray:
         """Values (P,) outside of sets, in cells that they cut, from what `corners` gives for the points."""
+        values = self._corners(nodes, cell)
+        return np.clip((weights * values).sum(axis=1), *self._limits)
+
+    @property
+    def _limits(self) -> tuple[float, float]:
+        """The least and the largest value in cells that sets cut."""
+        bounds = [value for _, value in self.sets]
+        return min(bounds, default=-np.inf), max(bounds) if len(bounds) > 1 else np.inf
+
+    def _corners(self, nodes: np.ndarray, cell: np.ndarray) -> np.ndarray:
+        """Values (P, 2^d) at the corners of cells that sets cut, continued at those in a set."""
         place = self._place[nodes]
         values = np.where(place < 0, self.nodal[nodes], 0.0)
         sums, total = np.zeros(nodes.shape), np.zeros(nodes.shape)
@@ -75,8 +86,21 @@ class BetweenNodes:
                 np.add.at(sums, (point, j), weight * continued)
                 np.add.at(total, (point, j), weight)
         values[place >= 0] = (sums / np.where(total > 0, total, 1.0))[place >= 0]
-        bounds = [value for _, value in self.sets]
-        return np.clip((weights * values).sum(axis=1), min(bounds), max(bounds) if len(bounds) > 1 else np.inf)
+        return values
+
+    @property
+    def content(self) -> dict[str, np.ndarray]:
+        """What a file needs besides `nodal`: the cells that sets cut, and the values at their corners (`InCells`)."""
+        grid = self.grid
+        held = self._place.reshape(grid.shape) >= 0
+        count = np.zeros(grid.cells, dtype=int)
+        for corner in np.ndindex(*(2,) * grid.dim):
+            count += held[np.ix_(*((np.arange(n) + c) % m for n, c, m in zip(grid.cells, corner, grid.shape)))]
+        cell = np.argwhere((count > 0) & (count < 2**grid.dim))
+        which = np.array(list(np.ndindex(*(2,) * grid.dim)))
+        nodes = grid.flat((cell[:, None, :] + which) % grid.shape)
+        cut = np.ravel_multi_index(tuple(cell.T), grid.cells)
+        return {"cut": cut, "corners": self._corners(nodes, cell), "limits": np.array(self._limits)}
 
     def _continued(
         self, indicator: Indicator, value: float, index: np.ndarray, step: np.ndarray

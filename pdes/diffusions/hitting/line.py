@@ -24,6 +24,7 @@ from scaling_limits.particles.sampling.ranks import on_all_ranks
 
 from ..problem import ReversibleDiffusion
 from ..scharfetter_gummel import HIGHEST
+from ..storage.kept_functions import OnPanels
 from .coarser_grids import GIVEN
 from .fields import ScalarField
 from .line_panels import WEIGHTS, Integrals, Panels, tail
@@ -196,29 +197,18 @@ class Line:
         errors = errors + given * self.equation.error_of_coefficients * scale
         size = np.abs(values).max(axis=1)
         spread = (errors.max(axis=1) + tail(values) * size)[:, None] * np.ones(values.shape[1])
-        closed = self.panels.closed
+        interpolant = self._on_panels(values, held, (0.0, top) if self.sets else (-np.inf, np.inf))
+        error = self._on_panels(spread, (0.0,) * len(held), (0.0, np.inf))
+        return ScalarField(self.grid, interpolant, interpolant(self.grid.nodes), errors=error, breaks=self.panels.ends)
 
-        def hidden(x: np.ndarray) -> np.ndarray:
-            panel = np.searchsorted(self.panels.ends, x[:, 0], side="right") - 1
-            return np.asarray(closed[np.clip(panel, 0, len(closed) - 1)])
-
-        def interpolant(x: np.ndarray) -> np.ndarray:
-            result = self.panels.at(values, x[:, 0])
-            result = np.clip(result, 0.0, top) if self.sets else result
-            return self._held(np.where(hidden(x), np.nan, result), x, held)
-
-        def error(x: np.ndarray) -> np.ndarray:
-            result = np.where(hidden(x), np.nan, np.abs(self.panels.at(spread, x[:, 0])))
-            return self._held(result, x, (0.0,) * len(held))
-
-        nodes = self.grid.nodes
-        breaks = self.panels.ends
-        return ScalarField(self.grid, interpolant, interpolant(nodes), errors=error, breaks=breaks)
-
-    def _held(self, result: np.ndarray, x: np.ndarray, held: tuple[float, ...]) -> np.ndarray:
-        for part, value in zip(self.parts, held):
-            result[((x >= part[:, 0]) & (x <= part[:, 1])).any(axis=1)] = value
-        return result
+    def _on_panels(self, values: np.ndarray, held: tuple[float, ...], limits: tuple[float, float]) -> OnPanels:
+        """The polynomials of values (N, n) at the nodes of the panels, and numbers in the sets."""
+        parts = [np.zeros((0, 2)), *self.parts[: len(held)]]
+        numbers = np.repeat(held, [len(part) for part in parts[1:]]) if held else np.zeros(0)
+        panels = self.panels
+        return OnPanels(
+            panels.ends, panels.coefficients(values), panels.closed, np.array(limits), np.concatenate(parts), numbers
+        )
 
 
 def _break_points(grid: Grid, ends: np.ndarray) -> np.ndarray:

@@ -140,12 +140,9 @@ class Panels:
         """Whether a panel is where no path goes (N,)."""
         return np.asarray(self.weight.max(axis=1) < -HIGHEST)
 
-    def at(self, values: np.ndarray, x: np.ndarray) -> np.ndarray:
-        """The polynomials of values at the nodes (N, n), at points (P,)."""
-        panel = np.clip(np.searchsorted(self.ends, x, side="right") - 1, 0, len(self.half) - 1)
-        place = (x - self.ends[panel]) / self.half[panel] - 1.0
-        coefficients = values @ TO_COEFFICIENTS.T
-        return np.asarray((legendre.legvander(place, SETTINGS.order - 1) * coefficients[panel]).sum(axis=1))
+    def coefficients(self, values: np.ndarray) -> np.ndarray:
+        """The Legendre coefficients (N, n) of values at the nodes (N, n)."""
+        return np.asarray(values @ TO_COEFFICIENTS.T)
 
 
 def _unresolved(exponent: np.ndarray, mobility: np.ndarray) -> np.ndarray:

@@ -158,7 +158,7 @@ def streamed(
         ends = np.concatenate([[a, a + h * (n - 1)] for (a, _), h, n in zip(grid.box, grid.spacing, grid.shape)])
         same = np.abs(traits - equation.generator.traits).max() <= SAME_FIELD * np.sqrt(grid.size)
         if not same or not np.allclose(ticks, ends, rtol=0.0, atol=1e-9 * float(grid.spacing.min())):
-            raise InvalidArgument("equation", f"{os.fspath(path)} belongs to another one")
+            raise InvalidArgument("equation", f"{os.fsdecode(path)} belongs to another one")
         return content
 
     content = on_all_ranks(equation.comm, opened)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -18,15 +19,21 @@ from scaling_limits.particles.showing.shapes import Shape
 from scaling_limits.particles.support.not_pickled import NotPickled
 
 from ..hitting.killed_chain import KilledChain
-from ..interpolation import inside, interpolated
+from ..hitting.target_sets import TargetSet
+from ..interpolation import inside
 from ..output.grid_dataset import grid_dataset
 from ..output.quantities import CURRENT
 from ..output.shapes import on_grid
 from ..output.written import Written
+from ..storage.grid_files import damaged, load_on_grid, save_on_grid
+from ..storage.kept_functions import BesideSets, InSteps, KeptFunction
 
 if TYPE_CHECKING:
     from dolfinx import fem
     from mpi4py import MPI
+
+# what a file of a current may have: on a line, and else
+OPTIONAL = {"ends", "steps", "numbers", "continued"}
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -40,8 +47,9 @@ class VectorField(NotPickled, Written):
     """
 
     grid: Grid
-    interpolant: Callable[[np.ndarray], np.ndarray]
+    interpolant: KeptFunction
     nodal: np.ndarray
+    INSTEAD: ClassVar[str] = "save(path) writes it, load(path) reads it"
 
     def _summary(self) -> tuple[str, dict[str, Any]]:
         largest = float(np.linalg.norm(self.nodal, axis=1).max())
@@ -93,6 +101,88 @@ class VectorField(NotPickled, Written):
     @property
     def _ranks(self) -> MPI.Comm:
         return self.grid.comm
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the field to an .npz file; collective.
+
+        Args:
+            path: the file, on a disk of rank 0; an existing one is replaced when the new one is whole.
+
+        Raises:
+            InvalidArgument: no path, or one that no file can be written to.
+        """
+        save_on_grid(self.grid, path, "VectorField", lambda: self.content)
+
+    @property
+    def content(self) -> dict[str, Any]:
+        """What a file holds of the field, besides the grid."""
+        return {"nodal": self.nodal} | self.interpolant.content
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str], comm: MPI.Comm | None = None) -> Self:
+        """Read what `save` wrote, on any number of ranks; collective.
+
+        Outside of sets the field is what it was to rounding; in the cells that the boundary of a set cuts it goes on
+        into the set, by less than a cell.
+
+        Args:
+            path: the file, on a disk of rank 0.
+            comm: the ranks that share the field; None takes all.
+
+        Raises:
+            FileNotFoundError: there is no such file.
+            InvalidArgument: it is not such a file.
+        """
+        grid, content = load_on_grid(comm, path, "VectorField", {"nodal"}, OPTIONAL)
+        return cls.read(grid, content, path)
+
+    @classmethod
+    def read(cls, grid: Grid, content: Mapping[str, np.ndarray], path: str | os.PathLike[str]) -> Self:
+        """The inverse of `content`; the path is for messages.
+
+        Raises:
+            InvalidArgument: the file is damaged.
+        """
+        nodal = content["nodal"]
+        if nodal.shape != (grid.size, grid.dim):
+            raise damaged(path)
+        try:
+            if grid.dim == 1:
+                steps = InSteps(content["ends"], content["steps"])
+                if steps.ends.shape != (steps.steps.size + 1,) or not (np.diff(steps.ends) > 0).all():
+                    raise damaged(path)
+                return cls(grid, steps, nodal)
+            beside = BesideSets(grid, nodal, content["numbers"], content["continued"])
+        except KeyError as missing:
+            raise damaged(path, f"{missing} is not in it") from None
+        if beside.continued.shape != (len(beside.numbers), grid.dim) or (beside.numbers >= grid.size).any():
+            raise damaged(path)
+        return cls(grid, beside, nodal)
+
+
+@dataclass(frozen=True, eq=False)
+class OutsideOfSets:
+    """A vector field that is 0 in sets.
+
+    Args:
+        field: that goes on into them.
+        sets: these.
+    """
+
+    field: BesideSets
+    sets: tuple[TargetSet, ...]
+
+    def __call__(self, x: np.ndarray) -> np.ndarray:
+        """The values (P, d) at points (P, d)."""
+        result = self.field(x)
+        for one in self.sets:
+            result[one.holds(x)] = 0.0
+        return result
+
+    @property
+    def content(self) -> dict[str, np.ndarray]:
+        """See `KeptFunction`."""
+        return self.field.content
 
 
 @dataclass(frozen=True, eq=False)
@@ -159,17 +249,10 @@ class EdgeCurrents:
             flow = 0.5 * self.cut * chain.cut.step[:, k] * grid.spacing[k]
             nodal[:, k] += np.bincount(chain.cut.node, flow, grid.size)
         nodal = grid.comm.allreduce(nodal) / chain.generator.volumes[:, None]
-        held = chain.place >= 0
-        filled = _filled(grid, nodal, held)
-        sets = chain.sets
-
-        def interpolant(x: np.ndarray) -> np.ndarray:
-            result = interpolated(grid, filled, x)
-            for one in sets:
-                result[one.holds(x)] = 0.0
-            return result
-
-        return VectorField(grid, interpolant, nodal)
+        filled = _filled(grid, nodal, chain.place >= 0)
+        numbers = np.flatnonzero((filled != nodal).any(axis=1))
+        beside = BesideSets(grid, nodal, numbers, filled[numbers])
+        return VectorField(grid, OutsideOfSets(beside, chain.sets), nodal)
 
 
 def _filled(grid: Grid, nodal: np.ndarray, held: np.ndarray) -> np.ndarray:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import pairwise
-from typing import Any
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -23,7 +24,7 @@ from ..evolution import evolve
 from ..hitting.between_nodes import BetweenNodes
 from ..hitting.chain_solver import added
 from ..hitting.coarser_grids import GIVEN, richardson, say_relative, solved
-from ..hitting.fields import ScalarField
+from ..hitting.fields import NAMES, OPTIONAL, ScalarField
 from ..hitting.line import Line, moments
 from ..hitting.on_grid import GridProblem
 from ..hitting.target_sets import Indicator, TargetSet
@@ -33,11 +34,14 @@ from ..output.together import ShownField
 from ..problem import ReversibleDiffusion
 from ..starts.density_start import Initial
 from ..starts.point_start import PointStart
+from ..storage.grid_files import check_equation, check_has_box, load_on_grid, part_of, save_on_grid, with_prefix
+from ..storage.target_places import check_target, places
 
 # part of the error of the law of those that are left that the error of their number has at least
 SHARED = 0.3
 # twice the variance of a start between two nodes, over that of the paths in the time in which they cross a cell
 EARLY = 1.0 / 8.0
+FIELDS = ("mean", "variance")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -55,6 +59,7 @@ class FirstPassage(NotPickled, ShownField):
     target: Indicator
     mean: ScalarField
     variance: ScalarField
+    INSTEAD: ClassVar[str] = "save(path) writes it, load(path, equation, target) reads it"
 
     def _fields(self) -> dict[str, Any]:
         return {"mean": self.mean, "variance": self.variance}
@@ -135,6 +140,48 @@ class FirstPassage(NotPickled, ShownField):
         left, times = run.survival, np.maximum(run.times, 1e-300)
         beside = max(lost, 0.0) * np.where(times > crossing, left * crossing / times, 1.0)
         return np.asarray(np.maximum(beside, left * (1.0 - left) * np.minimum(1.0, EARLY * crossing / times)))
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write mean and variance to an .npz file; collective.
+
+        Args:
+            path: the file, on a disk of rank 0; an existing one is replaced when the new one is whole.
+
+        Raises:
+            InvalidArgument: no path, or one that no file can be written to.
+        """
+        grid = self.equation.grid
+
+        def content() -> dict[str, Any]:
+            looks = places(grid, self.mean.breaks)
+            result: dict[str, Any] = {"exponent": self.equation.exponent(grid.nodes), "held": self._set.holds(looks)}
+            for name in FIELDS:
+                result |= with_prefix(name, getattr(self, name).content)
+            return result
+
+        save_on_grid(grid, path, "FirstPassage", content)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str], equation: ReversibleDiffusion, target: Indicator) -> Self:
+        """Read what `save` wrote, on any number of ranks; collective.
+
+        Args:
+            path: the file, on a disk of rank 0.
+            equation: the one that was solved, for `survival`.
+            target: the set, likewise, as it was given; no file has it.
+
+        Raises:
+            FileNotFoundError: there is no such file.
+            InvalidArgument: it is not such a file, or belongs to another equation or set.
+        """
+        check_has_box(equation, path)
+        names = {f"{field}.{name}" for field in FIELDS for name in NAMES} | {"exponent", "held"}
+        optional = {f"{field}.{name}" for field in FIELDS for name in OPTIONAL}
+        grid, content = load_on_grid(equation.comm, path, "FirstPassage", names, optional)
+        check_equation(path, grid, content["exponent"], equation)
+        mean, variance = (ScalarField.read(grid, part_of(content, name), path, equation) for name in FIELDS)
+        check_target(path, grid, mean.breaks, content["held"], target)
+        return cls(equation, target, mean, variance)
 
     @property
     def _set(self) -> TargetSet:

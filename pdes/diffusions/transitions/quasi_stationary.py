@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
-from typing import Any
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
@@ -22,6 +23,8 @@ from ..hitting.target_sets import Indicator, TargetSet
 from ..output.together import ShownField, estimates
 from ..problem import ReversibleDiffusion
 from ..slow_modes import slowest_modes
+from ..storage.grid_files import check_equation, check_has_box, damaged, load_on_grid, save_on_grid
+from ..storage.target_places import check_target
 
 # steps of inverse iteration, which make every value of the mode right to its own size
 ROUNDS = 4
@@ -50,6 +53,7 @@ class QuasiStationary(NotPickled, ShownField):
     density: Density
     rate: float
     error: float
+    INSTEAD: ClassVar[str] = "save(path) writes it, load(path, equation, target) reads it"
 
     def _fields(self) -> dict[str, Any]:
         return {"density": self.density}
@@ -59,6 +63,55 @@ class QuasiStationary(NotPickled, ShownField):
 
     def _summary(self) -> tuple[str, dict[str, Any]]:
         return "QuasiStationary", estimates(self, {"rate": self.error})
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write density and rate to an .npz file; collective.
+
+        Args:
+            path: the file, on a disk of rank 0; an existing one is replaced when the new one is whole.
+
+        Raises:
+            InvalidArgument: no path, or one that no file can be written to.
+        """
+        density = self.density
+
+        def content() -> dict[str, Any]:
+            held = TargetSet("target", density.sets[0], 0.0).holds(density.nodes)
+            far = np.nan if density.error is None else density.error
+            return density.content | {"rate": self.rate, "error": self.error, "far": far, "held": held}
+
+        save_on_grid(density.grid, path, "QuasiStationary", content)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str], equation: ReversibleDiffusion, target: Indicator) -> Self:
+        """Read what `save` wrote, on any number of ranks; collective.
+
+        Args:
+            path: the file, on a disk of rank 0.
+            equation: the one that was solved, which knows Psi between the nodes.
+            target: the set, as it was given; beside it the density is linear, and no file has it.
+
+        Raises:
+            FileNotFoundError: there is no such file.
+            InvalidArgument: it is not such a file, or belongs to another equation or set.
+        """
+        check_has_box(equation, path)
+        names = {*Density.NAMES, "exponent", "rate", "error", "far", "held"}
+        grid, content = load_on_grid(equation.comm, path, "QuasiStationary", names, set())
+        check_equation(path, grid, content["exponent"], equation)
+        check_target(path, grid, None, content["held"], target)
+        rate, error, far = (float(content[name]) for name in ("rate", "error", "far"))
+        ratio = content["log_ratio"]
+        if ratio.shape != (grid.size,) or np.isnan(ratio).any() or not rate > 0:
+            raise damaged(path)
+        numbers: dict[str, Any] = {name: content[name] for name in ("first", "covariance")}
+        numbers |= {name: float(content[name]) for name in ("mass", "relative_entropy", "free_energy")}
+        killed = (TargetSet("target", target, 0.0).holds,)
+        density = Density(
+            grid, equation.exponent, WholeValues(ratio), **numbers, sets=killed,
+            estimate=lambda: None if np.isnan(far) else far,
+        )  # fmt: skip
+        return cls(density, rate, error)
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,9 +13,10 @@ Gayrard and Klein, Metastability in reversible diffusion processes I, J. Eur. Ma
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
@@ -29,6 +30,8 @@ from ..capacity.frequency_bounds import frequency_bounds
 from ..hitting.between_nodes import BetweenNodes
 from ..hitting.chain_solver import added
 from ..hitting.coarser_grids import GIVEN, say_relative
+from ..hitting.fields import NAMES as FIELD_NAMES
+from ..hitting.fields import OPTIONAL as FIELD_OPTIONAL
 from ..hitting.fields import ScalarField
 from ..hitting.line import Line, committors
 from ..hitting.line_panels import WEIGHTS, Integrals
@@ -37,6 +40,18 @@ from ..hitting.target_sets import Indicator, TargetSet
 from ..output.quantities import BACKWARD, COMMITTOR, REACTIVE
 from ..output.together import ShownTransition, estimates
 from ..problem import ReversibleDiffusion, integral
+from ..storage.grid_files import (
+    check_equation,
+    check_has_box,
+    damaged,
+    load_on_grid,
+    part_of,
+    save_on_grid,
+    with_prefix,
+)
+from ..storage.kept_functions import IN_CELLS, InSteps
+from ..storage.reactive_density import Committor, ReactiveDensity
+from .currents import OPTIONAL as CURRENT_OPTIONAL
 from .currents import EdgeCurrents, VectorField
 
 # relative difference of what leaves A and what enters B
@@ -45,6 +60,14 @@ BALANCED = 1e-6
 POINTS = 3
 # part of the largest relative error of frequency and rates that all numbers have at least
 SHARED = 0.5
+NUMBERS = ("frequency", "rate", "backward_rate", "mean_duration")
+# of files: what the density of paths has of the committors, which are there anyway; what there must be, and may be
+COMMITTORS_AGAIN = {f"density.{side}.{name}" for side in ("forward", "backward") for name in ("nodal", *IN_CELLS)}
+SCALARS = ("forward", "backward", "density")
+NAMES = {"exponent", "numbers", "errors", "bounds", "current.nodal"}
+NAMES |= {f"{field}.{name}" for field in SCALARS for name in FIELD_NAMES}
+OPTIONAL = {f"{field}.{name}" for field in SCALARS for name in FIELD_OPTIONAL}
+OPTIONAL |= {f"current.{name}" for name in CURRENT_OPTIONAL}
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -61,9 +84,10 @@ class Transition(NotPickled, ShownTransition):
         backward_rate: k_BA, likewise.
         mean_duration: of a transition, in units of time.
         errors: the estimated errors of these four numbers, by their names.
+        flux: from the indicator of a region that holds A and not B to the current out of it.
         lower: nu is at least this; None where no bounds were asked for.
         upper: nu is at most this.
-        flux: from the indicator of a region that holds A and not B to the current out of it.
+        equation: that was solved.
     """
 
     forward: ScalarField
@@ -78,6 +102,8 @@ class Transition(NotPickled, ShownTransition):
     flux: Callable[[Indicator], float]
     lower: float | None = None
     upper: float | None = None
+    equation: ReversibleDiffusion | None = None
+    INSTEAD: ClassVar[str] = "save(path) writes it, load(path, equation) reads it"
 
     @property
     def error(self) -> float:
@@ -95,6 +121,67 @@ class Transition(NotPickled, ShownTransition):
         if self.lower is not None:
             said["bounds of the frequency"] = f"[{self.lower:.6g}, {self.upper:.6g}]"
         return "Transition", said
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write committors, density, current and numbers to an .npz file; collective.
+
+        Args:
+            path: the file, on a disk of rank 0; an existing one is replaced when the new one is whole.
+
+        Raises:
+            InvalidArgument: no path, or one that no file can be written to.
+        """
+        save_on_grid(self.forward.grid, path, "Transition", self._content)
+
+    def _content(self) -> dict[str, Any]:
+        """What is saved besides the grid: of the density what the committors do not tell."""
+        assert self.equation is not None
+        content: dict[str, Any] = {"exponent": self.equation.exponent(self.forward.grid.nodes)}
+        for name, field in self._fields().items():
+            content |= with_prefix(name, field.content)
+        content = {name: value for name, value in content.items() if name not in COMMITTORS_AGAIN}
+        numbers = [getattr(self, name) for name in NUMBERS]
+        bounds = [np.nan if one is None else one for one in (self.lower, self.upper)]
+        return content | {"numbers": numbers, "errors": [self.errors[name] for name in NUMBERS], "bounds": bounds}
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str], equation: ReversibleDiffusion) -> Self:
+        """Read what `save` wrote, on any number of ranks; collective. Its fields are as `ScalarField.load` has them;
+        `flux` is not in the file.
+
+        Args:
+            path: the file, on a disk of rank 0.
+            equation: the one that was solved, which knows Psi between the nodes.
+
+        Raises:
+            FileNotFoundError: there is no such file.
+            InvalidArgument: it is not such a file, or belongs to another equation.
+        """
+        check_has_box(equation, path)
+        grid, content = load_on_grid(equation.comm, path, "Transition", NAMES, OPTIONAL)
+        check_equation(path, grid, content["exponent"], equation)
+        numbers, errors, bounds = (content[name] for name in ("numbers", "errors", "bounds"))
+        if not numbers.shape == errors.shape == (len(NUMBERS),) or bounds.shape != (2,) or np.isnan(numbers).any():
+            raise damaged(path)
+        if "density.integral" in content:
+            content |= {name: content[name.removeprefix("density.")] for name in COMMITTORS_AGAIN
+                        if name.removeprefix("density.") in content}  # fmt: skip
+        forward, backward, density = (
+            ScalarField.read(grid, part_of(content, name), path, equation) for name in SCALARS
+        )
+        current = VectorField.read(grid, part_of(content, "current"), path)
+        lower, upper = (None if np.isnan(one) else float(one) for one in bounds)
+        values, spread = ({name: float(one) for name, one in zip(NUMBERS, part)} for part in (numbers, errors))
+        return cls(
+            forward, backward, density, current, **values, errors=spread, flux=_no_flux, lower=lower, upper=upper,
+            equation=equation,
+        )  # fmt: skip
+
+
+def _no_flux(region: Indicator) -> float:
+    """Of a transition that was read: no file has the currents along edges."""
+    reason = "cannot be asked of a transition that was read from a file; through every surface between a and b the"
+    raise InvalidArgument("region", f"{reason} flux is `frequency`: solve again to see it")
 
 
 def transition(equation: ReversibleDiffusion, a: Indicator, b: Indicator, bounds: bool) -> Transition:
@@ -140,7 +227,8 @@ def _on_a_line(equation: ReversibleDiffusion, sets: tuple[TargetSet, ...], bound
     density = load / float((load * (panels.half[:, None] * WEIGHTS)).sum())
     field = line.field(density, np.abs(density) * relative["mean_duration"], (0.0, 0.0))
     flows = _flows(line, panels.resistance, total)
-    current = VectorField(line.grid, lambda x: _flow_at(line, flows, x), _flow_at(line, flows, line.grid.nodes))
+    steps = _in_steps(line, flows)
+    current = VectorField(line.grid, steps, steps(line.grid.nodes))
     least, most = (found["frequency"] - errors["frequency"], found["frequency"] + errors["frequency"])
 
     def flux(region: Indicator) -> float:
@@ -151,7 +239,7 @@ def _on_a_line(equation: ReversibleDiffusion, sets: tuple[TargetSet, ...], bound
     forward, backward, field = _named(forward, backward, field)
     return Transition(
         forward, backward, field, current, **found, errors=errors, flux=flux,
-        lower=least if bounds else None, upper=most if bounds else None,
+        lower=least if bounds else None, upper=most if bounds else None, equation=equation,
     )  # fmt: skip
 
 
@@ -183,13 +271,12 @@ def _flows(line: Line, resistance: np.ndarray, total: float) -> np.ndarray:
     return np.array(flows)
 
 
-def _flow_at(line: Line, flows: np.ndarray, x: np.ndarray) -> np.ndarray:
+def _in_steps(line: Line, flows: np.ndarray) -> InSteps:
+    """The current of each gap, on its panels."""
     values = np.zeros(len(line.place))
     for gap, flow in zip(line.gaps, flows):
         values[gap.panels] = flow
-    ends = line.panels.ends
-    result = values[np.clip(np.searchsorted(ends, x[:, 0], side="right") - 1, 0, len(values) - 1)]
-    return np.asarray(result)[:, None]
+    return InSteps(line.panels.ends, values)
 
 
 # --- on a grid ----------------------------------------------------------------------------------------------
@@ -228,7 +315,7 @@ def _on_a_grid(equation: ReversibleDiffusion, sets: tuple[TargetSet, ...], bound
     q, p, rho = _named(forward, backward, density)
     return Transition(
         q, p, rho, currents.field(), **numbers,
-        errors=errors, flux=flux, lower=lower, upper=upper,
+        errors=errors, flux=flux, lower=lower, upper=upper, equation=equation,
     )  # fmt: skip
 
 
@@ -236,10 +323,9 @@ def _density(problem: GridProblem, forward: ScalarField, backward: ScalarField, 
     """The field mu q (1 - q) over its integral, whose relative error is given; collective."""
     equation, generator = problem.equation, problem.chain.generator
 
-    def product(x: np.ndarray) -> np.ndarray:
-        weight = np.exp(generator.lowest - equation.exponent(x))
-        return np.asarray(weight * np.nan_to_num(forward.interpolant(x)) * np.nan_to_num(backward.interpolant(x)))
-
+    q, p = (Committor(one.nodal, one.interpolant) for one in (forward, backward))
+    exponents = np.asarray(generator.exponent + generator.lowest)
+    product = ReactiveDensity(q, p, 1.0, generator.lowest, exponents, equation.exponent)
     whole = float(integral(problem.grid, lambda x, weights: weights @ product(x), POINTS))
     pi = np.exp(-generator.exponent) / whole
     nodal = pi * forward.nodal * backward.nodal
@@ -250,7 +336,7 @@ def _density(problem: GridProblem, forward: ScalarField, backward: ScalarField, 
         error = np.maximum(forward.errors(nodes), backward.errors(nodes))
         change = error * (np.abs(backward.nodal - forward.nodal) + error)
         errors = BetweenNodes(problem.grid, pi * change + uncertain * nodal, ())
-    return ScalarField(problem.grid, lambda x: product(x) / whole, nodal, errors)
+    return ScalarField(problem.grid, replace(product, integral=whole), nodal, errors)
 
 
 def _named(

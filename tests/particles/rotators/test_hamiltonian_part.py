@@ -3,11 +3,10 @@
 import numpy as np
 import pytest
 from rates import assert_rate
-from rotators import alternating, slow, strong, weak
+from rotators import alternating, hamiltonian_steps, slow, strong, weak
 
 from scaling_limits.particles import DiagonalDissipation, LatticeRegion, RotatorLattice
 from scaling_limits.particles.rotators.dissipations.kernels import LANES
-from scaling_limits.particles.rotators.kernels import hamiltonian_stepper
 
 pytestmark = pytest.mark.serial  # nothing here communicates
 
@@ -42,16 +41,6 @@ def test_any_region():
 # ---- the Hamiltonian part ---------------------------------------------------------------------------------------------
 
 
-def hamiltonian(lattice, u, h, count, coupling=None):
-    """Steps of the Hamiltonian part for members u (N, LANES), in place."""
-    steps = hamiltonian_stepper(lattice.compiled_frequency, coupling or lattice.compiled_coupling)
-    x, y = u.real.copy(), u.imag.copy()
-    ends = np.cumsum([0] + [len(c) for c in lattice.region.colours])
-    strength = lattice.epsilon**lattice.coupling_exponent
-    steps(x, y, lattice.spins, lattice.region.coloured_bonds, ends, strength, h, count)
-    return x + 1j * y
-
-
 def amplitudes(size, lanes=LANES, seed=1):
     generator = np.random.default_rng(seed)
     return generator.standard_normal((size, lanes)) + 1j * generator.standard_normal((size, lanes))
@@ -60,7 +49,7 @@ def amplitudes(size, lanes=LANES, seed=1):
 def test_sum_of_actions_over_a_million_steps():
     u = amplitudes(3)
     lattice = alternating(3, 0.01)
-    v = hamiltonian(lattice, u, 0.17, 1_000_000)
+    v = hamiltonian_steps(lattice, u, 0.17, 1_000_000)
     assert np.abs((np.abs(v) ** 2).sum(axis=0) / (np.abs(u) ** 2).sum(axis=0) - 1).max() < 1e-12
     assert np.abs(np.abs(v) - np.abs(u)).max() > 0.1  # something happened
 
@@ -70,13 +59,14 @@ def test_hamiltonian_part(shape):
     """Reversible in time; of order 2, judged by the energy; the sum of actions stays."""
     lattice = RotatorLattice(shape, slow, strong, DiagonalDissipation(2), 1.0, 0.04)
     u = amplitudes(lattice.size)
-    forth = hamiltonian(lattice, u, 0.05, 40)
-    assert np.abs(hamiltonian(lattice, forth, -0.05, 40) - u).max() < 1e-11
+    forth = hamiltonian_steps(lattice, u, 0.05, 40)
+    assert np.abs(hamiltonian_steps(lattice, forth, -0.05, 40) - u).max() < 1e-11
     assert np.abs((np.abs(forth) ** 2).sum(axis=0) / (np.abs(u) ** 2).sum(axis=0) - 1).max() < 1e-13
     energy = lattice.local_energy(u.T).sum(axis=1)
     counts = np.array([80, 160, 320])
     errors = [
-        np.abs(lattice.local_energy(hamiltonian(lattice, u, 2 / n, n).T).sum(axis=1) - energy).mean() for n in counts
+        np.abs(lattice.local_energy(hamiltonian_steps(lattice, u, 2 / n, n).T).sum(axis=1) - energy).mean()
+        for n in counts
     ]
     assert_rate(1 / counts, errors, 2.0, slack=0.1, cap=5e-5)
 
@@ -95,7 +85,8 @@ def test_two_rotators_against_an_ordinary_differential_equation():
     exact = solve_ivp(right, (0, 1), u, rtol=1e-11, atol=1e-12).y[:, -1]
     counts = np.array([16, 32, 64])
     errors = [
-        np.abs(hamiltonian(lattice, np.repeat(u[:, None], LANES, 1), 1 / n, n)[:, 0] - exact).max() for n in counts
+        np.abs(hamiltonian_steps(lattice, np.repeat(u[:, None], LANES, 1), 1 / n, n)[:, 0] - exact).max()
+        for n in counts
     ]
     assert_rate(1 / counts, errors, 2.0, slack=0.1, cap=2e-4)
 

@@ -72,6 +72,7 @@ def test_registry_of_purposes_is_frozen():
         "ROTATORS": 5,
         "TRANSPORT": 6,
         "PASSAGES": 7,
+        "BRIDGES": 8,
     }
 
 

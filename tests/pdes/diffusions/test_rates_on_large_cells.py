@@ -9,6 +9,7 @@ from scaling_limits.meshes.linear_algebra.petsc_matrix import PetscMatrix
 from scaling_limits.meshes.spread_values import SpreadRows
 from scaling_limits.pdes import FokkerPlanck, GeneratorForms
 from scaling_limits.pdes.diffusions.elements.box_elements import BoxElements, breaks
+from scaling_limits.pdes.diffusions.elements.box_functions import BoxFunctions
 from scaling_limits.pdes.diffusions.elements.element_sequence import left
 
 
@@ -38,7 +39,7 @@ def test_sums_along_directions_are_the_forms(cells):
     x = unknowns.points(unknowns.known)
     f = np.cos(x[:, 0]) * x[:, 1] ** 2
     rows = SpreadRows.of(unknowns, f[None, : unknowns.own.stop - unknowns.own.start].copy())
-    (g,) = mine.functions(rows)
+    (g,) = BoxFunctions(fp.grid, unknowns, rows).functions()
     forms = GeneratorForms(g.function_space.mesh, given, 0.0, 3)
     expected = forms.integral(forms.product(g, g)), forms.integral(forms.energy(g, g))
     assert mine.product(f, f) == pytest.approx(expected[0], rel=1e-13)

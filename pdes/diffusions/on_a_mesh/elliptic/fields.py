@@ -185,7 +185,7 @@ class MeshField(NotPickled, Written):
         space = SpreadSpace(alone.search, fem.functionspace(mesh, ("Lagrange", int(degree))))
         order = NodeOrder.of(space)
         if order.digest != str(digest):
-            raise InvalidArgument("path", f"{os.fspath(path)} has a mesh whose nodes are not found again")
+            raise InvalidArgument("path", f"{os.fsdecode(path)} has a mesh whose nodes are not found again")
         values, errors = (order.scattered(None if content is None else content[name]) for name in ("values", "errors"))
         known = not comm.allreduce(bool(np.isnan(errors).any()), MPI.LOR)
         low, high = (float(one) for one in limits)

@@ -13,10 +13,11 @@ from scaling_limits.particles import InvalidArgument
 from scaling_limits.particles.errors import NotConverged, Unresolved, warn
 
 from ...generator_forms import scaled
-from ...spectrum import SETTINGS, Modes
+from ...spectrum import SETTINGS
 from ..forms import MeshForms
 from ..problem import DiffusionOnMesh
 from .held_unknowns import held_unknowns
+from .mesh_modes import MeshFunctions, MeshModes
 
 # of the elements; the others tell the error
 DEGREES = (3, 2)
@@ -47,14 +48,16 @@ def degrees(equation: DiffusionOnMesh) -> tuple[int, int]:
     return high, high - 1
 
 
-def modes(equation: DiffusionOnMesh, k: int) -> Modes:
+def modes(equation: DiffusionOnMesh, k: int) -> MeshModes:
     """The k slowest modes; see `FokkerPlanck.modes`."""
     if k > equation.size // 2:
         raise InvalidArgument("k", f"must be at most half the number of nodes, {equation.size // 2}, not {k}")
     high, low = degrees(equation)
     fine, coarse = (slow_modes(equation, k, degree, None) for degree in (high, low))
     errors = np.abs(fine.rates - coarse.rates) + fine.rounding
-    found = Modes(fine.rates, fine.functions, errors, high, (equation.cells,), fine.rounding)
+    found = MeshModes(
+        fine.rates, MeshFunctions(equation, fine.functions), errors, high, (equation.cells,), fine.rounding
+    )
     if found.worst > equation.rtol and equation.comm.rank == 0 and not equation.quiet:
         warn(f"rates are known to about {found.worst:.1e} only, with degree {high}; refine the mesh", Unresolved)
     return found

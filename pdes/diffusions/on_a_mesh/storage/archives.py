@@ -12,7 +12,7 @@ from scaling_limits.meshes.files.whole_mesh import CONTENT, WholeMesh, spread_me
 from scaling_limits.particles import InvalidArgument
 from scaling_limits.particles.sampling.mpi import MPI
 from scaling_limits.particles.sampling.ranks import on_all_ranks
-from scaling_limits.particles.support.archive import load_arrays, save_arrays, target
+from scaling_limits.particles.support.archive import check_numbers, load_arrays, save_arrays, target
 from scaling_limits.particles.support.checks import shown
 from scaling_limits.particles.support.not_pickled import NotPickled
 
@@ -119,9 +119,11 @@ class SavedDensity(NotPickled, ABC):
         def read() -> dict[str, np.ndarray] | None:
             content = load_arrays(path, cls.__name__, FORMAT, names) if comm.rank == 0 else None
             if content is not None and content["corners"].shape[2] != equation.dim:
-                raise InvalidArgument("equation", f"{os.fspath(path)} belongs to another one")
+                raise InvalidArgument("equation", f"{os.fsdecode(path)} belongs to another one")
+            if content is not None:
+                check_numbers(path, content, cls.NUMBERS)
             if content is not None and not _whole(content, cls.NODAL):
-                raise InvalidArgument("path", f"{os.fspath(path)} is damaged: it holds tables that do not fit")
+                raise InvalidArgument("path", f"{os.fsdecode(path)} is damaged: it holds tables that do not fit")
             return content
 
         content = on_all_ranks(comm, read)
@@ -136,7 +138,7 @@ class SavedDensity(NotPickled, ABC):
         different = bool((~(np.abs(parts[0] - on_mesh.exponents) <= SAME_EXPONENT)).any())
         known = comm.bcast(None if content is None else str(content["order"]) == order.digest)
         if comm.allreduce(different, MPI.LOR) or not known:
-            raise InvalidArgument("equation", f"{os.fspath(path)} belongs to another one")
+            raise InvalidArgument("equation", f"{os.fsdecode(path)} belongs to another one")
         numbers = comm.bcast(None if content is None else {name: content[name] for name in cls.NUMBERS})
         held = parts[1] if comm.allreduce(bool(parts[1].any()), MPI.LOR) else None
         return cls._of(LumpedEquation(on_mesh, held), parts[2], numbers)

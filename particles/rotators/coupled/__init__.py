@@ -1,0 +1,1 @@
+"""A lattice and its limit that are driven by the same noise."""

@@ -1,0 +1,1 @@
+"""Files of what is asked of sets in a box: fields, currents, transitions, first passages, modes."""

@@ -1,0 +1,1 @@
+"""The lattice of rotators itself, at finite epsilon, without samples."""
