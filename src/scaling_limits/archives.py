@@ -61,6 +61,7 @@ KINDS = {
     "MeshModes": "pdes",
     "ActionDensity": "pdes",
     "EvolvedActions": "pdes",
+    "ChainLaw": "pdes",
     "BilliardSolution": "pdes",
     "FiniteSizeSolution": "pdes",
 }

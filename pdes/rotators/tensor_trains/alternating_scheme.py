@@ -31,13 +31,14 @@ class AlternatingScheme:
 
     Attributes:
         cut: the largest part of a core, relative to its norm, that `max_rank` has cut off in the last sweep.
+        operations: multiplications of all local systems so far, roughly.
     """
 
     def __init__(
         self, operator: Sequence[np.ndarray], cores: Sequence[np.ndarray], tolerance: float, max_rank: int
     ) -> None:
         self._operator, self._tolerance, self._max_rank = operator, tolerance, max_rank
-        self.cores, self.cut = list(cores), 0.0
+        self.cores, self.cut, self.operations = list(cores), 0.0, 0.0
         size = len(self.cores)
         self._left: list[np.ndarray] = [np.ones((1, 1, 1))] * size
         self._right: list[np.ndarray] = [np.ones((1, 1, 1))] * size
@@ -71,7 +72,8 @@ class AlternatingScheme:
 
     def _solve(self, j: int) -> None:
         scale = LOCAL * self._tolerance * float(np.linalg.norm(self.cores[j]))
-        self.cores[j] = self._system(j).solved(self.cores[j], scale)
+        self.cores[j], operations = self._system(j).solved(self.cores[j], scale)
+        self.operations += operations
 
     def _to_the_right(self, j: int) -> None:
         system, x = self._system(j), self.cores[j]

@@ -9,6 +9,8 @@ A weight that is somewhat wider or narrower takes more or fewer polynomials; the
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from scaling_limits.particles import RotatorLattice, TransportProcess
@@ -23,22 +25,40 @@ RUNS, SEED, TIMES = 1000, 17, (20.0, 30.0)
 REACH = 8
 # factors that a weight may be narrower or wider than the law of the site alone
 LEAST, MOST = 0.8, 30.0
+# of eigenvalues, instead of the half that a norm needs: in somewhat wider weights the ranks are smaller
+PART = 0.85
+# of the logarithm of a law of the width of the site's at the end of its box, beside that of the tolerance
+BEYOND = 16.0
 
 
-def found_dilations(lattice: RotatorLattice, drift: PolynomialDrift) -> np.ndarray:
-    """The dilations L (N,) of the weights, in the order of the chain; 1 where sites do not act on one another.
+@dataclass(frozen=True, eq=False)
+class Widths:
+    """Of the sites, in the order of the chain.
+
+    Args:
+        dilation: L (N,) of the weights.
+        end: actions (N,) beyond which nothing is; infinite where sites do not act on one another.
+    """
+
+    dilation: np.ndarray
+    end: np.ndarray
+
+
+def found_widths(lattice: RotatorLattice, drift: PolynomialDrift, negligible: float) -> Widths:
+    """Dilations and ends; dilations are 1 where sites do not act on one another.
 
     Every rank takes the same samples by itself.
 
     Args:
         lattice: the rotators.
         drift: R.
+        negligible: the part of the law that may lie beyond the ends, by order of magnitude.
 
     Raises:
         NotConverged: samples leave all bounds.
     """
     if not any(drift.products):
-        return np.ones(drift.size)
+        return Widths(np.ones(drift.size), np.full(drift.size, np.inf))
     alone = [SiteBasis(*site, 1.0, 2).quadrature for site in zip(drift.own, drift.temperature)]
     mean, square = (np.array([shares @ points**power for points, shares in alone]) for power in (1, 2))
     start = np.empty(drift.size, dtype=complex)
@@ -53,15 +73,19 @@ def found_dilations(lattice: RotatorLattice, drift: PolynomialDrift) -> np.ndarr
             "check that the dissipation confines the actions together (Hg)",
         ) from error
     actions = samples.actions.reshape(-1, drift.size)[:, drift.order]
-    widths = np.sqrt((actions**2).mean(axis=0) / square * _excess(actions))
-    return np.clip(widths, LEAST, MOST)
+    width = np.sqrt((actions**2).mean(axis=0) / square)
+    dilation = np.clip(width * np.sqrt(_excess(actions)), LEAST, MOST)
+    ends = [
+        SiteBasis(*site, 2).where(-np.log(negligible) + BEYOND) for site in zip(drift.own, drift.temperature, width)
+    ]
+    return Widths(dilation, np.array(ends))
 
 
 def _excess(actions: np.ndarray) -> np.ndarray:
-    """Half of the largest eigenvalue of the correlations of the sites around each (N,), or 1 where that is more."""
+    """A part of the largest eigenvalue of the correlations of the sites around each (N,), or 1 where that is more."""
     correlation = np.corrcoef(actions.T)
     result = np.ones(len(correlation))
     for j in range(len(correlation)):
         around = slice(max(0, j - REACH), j + REACH + 1)
-        result[j] = max(1.0, 0.5 * float(np.linalg.eigvalsh(correlation[around, around])[-1]))
+        result[j] = max(1.0, PART * float(np.linalg.eigvalsh(correlation[around, around])[-1]))
     return result

@@ -59,6 +59,12 @@ class LocalSystem:
         y = np.tensordot(self.half(x), self.right, ([1, 2], [2, 1]))
         return y + self.product_law * float(np.vdot(self.product_law, x))
 
+    @property
+    def operations(self) -> float:
+        """Multiplications of one application, roughly."""
+        (a, n, b), (first, last) = self.shape, self.core.shape[:2]
+        return float(a * n * b * (a * first + n * first * last + b * last))
+
     def half(self, x: np.ndarray) -> np.ndarray:
         """L W x (a', b, B, i'), open to the right."""
         return np.tensordot(np.tensordot(self.left, x, (2, 0)), self.core, ([1, 2], [0, 3]))
@@ -67,8 +73,8 @@ class LocalSystem:
         """W R x (a, b', A, i'), open to the left."""
         return np.tensordot(np.tensordot(x, self.right, (2, 2)), self.core, ([1, 3], [3, 1]))
 
-    def solved(self, start: np.ndarray, tolerance: float) -> np.ndarray:
-        """The solution x.
+    def solved(self, start: np.ndarray, tolerance: float) -> tuple[np.ndarray, float]:
+        """The solution x, and the multiplications that it took, roughly.
 
         Args:
             start: a first guess, in the shape of x.
@@ -78,16 +84,24 @@ class LocalSystem:
         if size <= DENSE:
             matrix = np.einsum("xAa,ABij,yBb->xiyajb", self.left, self.core, self.right, optimize=True)
             v = self.product_law.ravel()
-            return np.linalg.solve(matrix.reshape(size, size) + np.outer(v, v), v).reshape(self.shape)
+            x = np.linalg.solve(matrix.reshape(size, size) + np.outer(v, v), v).reshape(self.shape)
+            return x, size**3 / 3.0
         residual = self.product_law - self(start)
         norm = float(np.linalg.norm(residual))
         if norm <= tolerance:
-            return start
-        operator = LinearOperator((size, size), lambda x: self(x.reshape(self.shape)).ravel(), dtype=float)
+            return start, self.operations
+        applied = 1
+
+        def image(x: np.ndarray) -> np.ndarray:
+            nonlocal applied
+            applied += 1
+            return self(x.reshape(self.shape)).ravel()
+
+        operator = LinearOperator((size, size), image, dtype=float)
         inverse = LinearOperator((size, size), lambda x: self._apart(x.reshape(self.shape)).ravel(), dtype=float)
         relative = min(max(tolerance / norm, 1e-3), 0.5)
         step, _ = gmres(operator, residual.ravel(), rtol=relative, restart=ITERATIONS, maxiter=1, M=inverse)
-        return start + step.reshape(self.shape)
+        return start + step.reshape(self.shape), applied * self.operations
 
     @cached_property
     def _factors(self) -> tuple[list[np.ndarray], list[np.ndarray], np.ndarray]:

@@ -135,7 +135,7 @@ class _Values:
         result = []
         for j in range(size):
             here = [p for p in powers if (j or not p[0]) and (j < size - 1 or not p[2])]
-            table = np.array([np.prod(wide[:, j : j + 3] ** np.array(p), axis=1) for p in here]).reshape(len(here), -1)
+            table = np.array([np.prod(wide[:, j : j + 3] ** np.array(p), axis=1) for p in here]).reshape(-1, len(x))
             found: np.ndarray = _fitted(table.T, rest[:, [j]], np.abs(own[j]).max())[:, 0] if here else np.empty(0)
             one = {(a, b + 1, c): v / self._scale ** (a + b + c) for (a, b, c), v in zip(here, found) if v}
             result.append({powers: float(v) for powers, v in one.items()})

@@ -30,12 +30,14 @@ class SiteBasis:
         temperature: T_j.
         dilation: L_j.
         functions: number n of polynomials.
+        end: an action that the site does not exceed; no flux there.
     """
 
     own: np.ndarray
     temperature: float
     dilation: float
     functions: int
+    end: float = np.inf
 
     @cached_property
     def _powers(self) -> np.ndarray:
@@ -45,14 +47,18 @@ class SiteBasis:
     def _exponent(self, actions: np.ndarray) -> np.ndarray:
         return polynomial.polyval(np.sqrt(actions / self.dilation), self._powers)
 
+    def where(self, fall: float) -> float:
+        """The action at which the logarithm of the weight is so much below its value at 0."""
+        end = self.dilation * self.temperature * 2.0**-20
+        while self._exponent(np.array([end]))[0] > -fall:
+            end *= 2.0
+        found = optimize.brentq(lambda x: self._exponent(np.array([x]))[0] + fall, end / 2.0, end, rtol=1e-6)
+        return float(found)
+
     @cached_property
     def upper(self) -> float:
         """An action beyond which nothing is integrated."""
-        least = -(NEGLIGIBLE + MORE * self.functions)
-        end = self.dilation * self.temperature * 2.0**-20
-        while self._exponent(np.array([end]))[0] > least:
-            end *= 2.0
-        return float(optimize.brentq(lambda x: self._exponent(np.array([x]))[0] - least, end / 2.0, end, rtol=1e-6))
+        return min(self.where(NEGLIGIBLE + MORE * self.functions), self.end)
 
     @cached_property
     def _rule(self) -> tuple[np.ndarray, np.ndarray, float]:
