@@ -163,7 +163,7 @@ class ChainLaw(Saved, Described):
     def plot(self, ax: Axes | None = None, **options: Any) -> Axes:
         """Draw the mean actions along the chain, between one standard deviation below and above.
 
-        Bars at the means are errors, which are mostly too small to be seen; temperatures are dashed.
+        Bars at the means are errors, which are mostly too small to be seen.
 
         Args:
             ax: axes of matplotlib; None for those of a new figure.
@@ -177,11 +177,10 @@ class ChainLaw(Saved, Described):
         """
         ax = axes_of(ax)
         x, spread = np.arange(len(self.mean)), np.sqrt(self.variance)
-        mean, error, spread, heat = (one[self.order] for one in (self.mean, self.mean_error, spread, self.temperature))
+        mean, error, spread = (one[self.order] for one in (self.mean, self.mean_error, spread))
         ax.fill_between(x, mean - spread, mean + spread, alpha=0.2, linewidth=0, label="standard deviation")
         given: dict[str, Any] = {"marker": "o", "markersize": 4, "label": "mean", "capsize": 2} | options
         ax.errorbar(x, mean, error, **given)
-        ax.plot(x, heat, color="0.4", linestyle="--", linewidth=1, label="temperature")
         ax.legend()
         return labelled(ax, "site along the chain", MEAN.label)
 

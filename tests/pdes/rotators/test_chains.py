@@ -127,8 +127,8 @@ def test_thirty_two_actions_by_samples(dissipation):
     means = action_currents(lattice).mean(samples)
     averaged = samples.actions.mean(axis=0)
     error = averaged.std(axis=0) / np.sqrt(len(averaged))
-    assert (np.abs(averaged.mean(axis=0) - law.mean) < 5 * error + 1e-3 * law.mean).all()
-    assert (np.abs(means.flow - law.flow) < 5 * means.flow_error + 1e-3 * np.abs(law.flow).max()).all()
+    assert (np.abs(averaged.mean(axis=0) - law.mean) < 5 * error).all()
+    assert (np.abs(means.flow - law.flow) < 5 * means.flow_error).all()
 
 
 def test_shapes_and_orders():
@@ -166,7 +166,8 @@ def test_files_pictures_and_datasets(tmp_path):
     assert "4" in repr(law)
     ax = law.plot()
     assert ax.get_xlabel()
-    assert len(ax.lines) >= 2
+    assert np.array_equal(ax.lines[0].get_ydata(), law.mean)
+    assert ax.get_ylabel() == "mean action (action)"
     found = law.to_xarray()
     assert np.array_equal(found["mean"], law.mean)
     assert found["covariance"].dims == ("site", "other")
