@@ -44,6 +44,8 @@ if TYPE_CHECKING:
     from .rotators.effective_plane import EffectivePlane
     from .rotators.finite_epsilon.law import EpsilonExpansion, RotatorMoments
     from .rotators.finite_epsilon.rotator_fokker_planck import RotatorFokkerPlanck
+    from .rotators.tensor_trains.chain_law import ChainLaw
+    from .rotators.tensor_trains.transport_tensor_train import TransportTensorTrain
     from .rotators.transport_fokker_planck import TransportFokkerPlanck
     from .time.chebyshev import RungeKuttaChebyshev
     from .time.resolvents import IMPLICIT_EULER, RESOLVENT2, RESOLVENT3, RESOLVENT4, ResolventScheme
@@ -61,6 +63,7 @@ __all__ = [
     "ActionDensity",
     "BilliardEquations",
     "BilliardSolution",
+    "ChainLaw",
     "Coefficients",
     "Comparison",
     "Density",
@@ -100,6 +103,7 @@ __all__ = [
     "Transition",
     "TransportFokkerPlanck",
     "TransportForms",
+    "TransportTensorTrain",
     "Unresolved",
     "VarianceForm",
     "VectorField",

@@ -25,7 +25,7 @@ def results():
 
     from scaling_limits.cells import averaged_dissipation, effective_coefficients, effective_tensor
     from scaling_limits.particles import DirectedDissipation, MultiscalePotential, PinnedBalls, RotatorLattice
-    from scaling_limits.pdes import FiniteSizeEquations
+    from scaling_limits.pdes import FiniteSizeEquations, TransportTensorTrain
 
     plane = MultiscalePotential(
         2, 2, 0.5, lambda x: (x[0] ** 2 + x[1] ** 2) / 2,
@@ -47,10 +47,13 @@ def results():
     fields = {
         f"of x: {name}": getattr(coefficients, name)(points) for name in ("mobility", "free_energy", "drift", "noise")
     }
+    chain = TransportTensorTrain(rotators, rtol=1e-3).stationary()
     balls = PinnedBalls(n=30, mean=lambda x: x, std=lambda x: 1 + x)
     lattice = FiniteSizeEquations.of(balls).solve([1e-3, 3e-3])
     found |= {
         "averaged": averaged_dissipation(rotators)([[1.0, 2.0], [0.5, 0.1]]),
+        "chain": chain.mean,
+        "flow": chain.flow,
         "mean": lattice.mean,
         "std": lattice.std,
     }

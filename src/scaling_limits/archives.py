@@ -51,6 +51,8 @@ KINDS = {
     "PathDistance": "particles",
     "EpsilonStudy": "particles",
     "WindowStudy": "particles",
+    "CanonicalEquation": "particles",
+    "AngleAverage": "cells",
     "EffectiveTensor": "cells",
     "EffectiveCoefficients": "cells",
     "Density": "pdes",
@@ -69,6 +71,7 @@ KINDS = {
     "EvolvedActions": "pdes",
     "RotatorMoments": "pdes",
     "EpsilonExpansion": "pdes",
+    "ChainLaw": "pdes",
     "BilliardSolution": "pdes",
     "FiniteSizeSolution": "pdes",
 }

@@ -1,0 +1,1 @@
+"""Laws of the actions of long chains: tensor trains, found by an alternating linear scheme; without FEniCSx."""
