@@ -135,7 +135,7 @@ def results():
         "RotatorEnsemble": (rotators.sample(np.ones(2), [0.01], 3, 1), {}, "actions"),
         "MeanCurrents": (currents.mean(turning), {}, "flow"),
         "EntropyProduction": (currents.entropy_production(turning), {}, "heat"),
-        "Conductivity": (conductivity_by_difference(chain, 64, 1), {}, "response"),
+        "Conductivity": (conductivity_by_difference(chain, 1024, 1), {}, "response"),
         "RotatorMoments": (RotatorFokkerPlanck(linear).stationary(), {}, "covariance"),
         "EpsilonExpansion": (RotatorFokkerPlanck(linear).expansion(), {}, "limit"),
         "EffectiveTensor": (effective_tensor(potential, start[None], 1e-3), {}, "value"),

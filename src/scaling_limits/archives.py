@@ -52,6 +52,7 @@ KINDS = {
     "EpsilonStudy": "particles",
     "WindowStudy": "particles",
     "CanonicalEquation": "particles",
+    "EnergySamples": "particles",
     "AngleAverage": "cells",
     "EffectiveTensor": "cells",
     "EffectiveCoefficients": "cells",
