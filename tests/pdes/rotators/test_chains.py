@@ -167,7 +167,7 @@ def test_files_pictures_and_datasets(tmp_path):
     ax = law.plot()
     assert ax.get_xlabel()
     assert np.array_equal(ax.lines[0].get_ydata(), law.mean)
-    assert ax.get_ylabel() == "mean action (action)"
+    assert ax.get_ylabel() == "mean action"
     found = law.to_xarray()
     assert np.array_equal(found["mean"], law.mean)
     assert found["covariance"].dims == ("site", "other")
