@@ -8,7 +8,8 @@ if TYPE_CHECKING:
     from scaling_limits.particles.errors import NotConverged, Unresolved
 
     from .comparison.compare import compare
-    from .comparison.comparison import Comparison, Difference
+    from .comparison.comparison import Comparison
+    from .comparison.difference import Difference
     from .diffusions.coefficients import Coefficients
     from .diffusions.density import Density
     from .diffusions.density_evolution import DensityEvolution, Evolved
@@ -21,8 +22,11 @@ if TYPE_CHECKING:
     from .diffusions.hitting.fields import ScalarField as LatticeField
     from .diffusions.on_a_mesh.density import MeshDensity
     from .diffusions.on_a_mesh.density_evolution import MeshDensityEvolution
+    from .diffusions.on_a_mesh.elliptic.current import MeshVectorField
     from .diffusions.on_a_mesh.elliptic.fields import MeshField
+    from .diffusions.on_a_mesh.elliptic.first_passage import MeshFirstPassage, MeshQuasiStationary
     from .diffusions.on_a_mesh.elliptic.mesh_modes import MeshModes
+    from .diffusions.on_a_mesh.elliptic.transition import MeshTransition
     from .diffusions.scharfetter_gummel import ScharfetterGummel
     from .diffusions.scharfetter_gummel import ScharfetterGummel as EdgeScheme
     from .diffusions.transitions.currents import VectorField
@@ -87,7 +91,11 @@ __all__ = [
     "MeshDensity",
     "MeshDensityEvolution",
     "MeshField",
+    "MeshFirstPassage",
     "MeshModes",
+    "MeshQuasiStationary",
+    "MeshTransition",
+    "MeshVectorField",
     "Modes",
     "NotConverged",
     "Ordering",

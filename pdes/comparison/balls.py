@@ -13,7 +13,8 @@ from scaling_limits.particles.showing.quantities import Quantity
 from ..pinned_balls.equations import BilliardEquations
 from ..pinned_balls.finite_size import FiniteSizeEquations
 from . import chances
-from .comparison import Comparison, Difference, draw_deviations
+from .comparison import Comparison
+from .difference import Difference, draw_deviations
 
 if TYPE_CHECKING:
     from mpi4py import MPI

@@ -27,7 +27,8 @@ from scaling_limits.particles.support.checks import number, real_array
 from ..diffusions.density_evolution import DensityEvolution
 from ..diffusions.effective_fokker_planck import EffectiveFokkerPlanck
 from . import chances
-from .comparison import Comparison, Difference, draw_deviations
+from .comparison import Comparison
+from .difference import Difference, draw_deviations
 
 if TYPE_CHECKING:
     from mpi4py import MPI

@@ -12,7 +12,8 @@ from scaling_limits.particles.showing.axes import draw_histogram, labelled
 from scaling_limits.particles.showing.quantities import SLOW_TIME, Quantity, time_text
 
 from . import chances
-from .comparison import Comparison, Difference, draw_deviations
+from .comparison import Comparison
+from .difference import Difference, draw_deviations
 
 if TYPE_CHECKING:
     from mpi4py import MPI

@@ -158,6 +158,31 @@ def test_comparisons_show_themselves(family):
     assert "<table>" in found._repr_html_()
 
 
+@pytest.mark.serial
+@pytest.mark.parametrize("family", ["paths", "plane", "balls", "rotators"])
+def test_comparisons_are_read_again(family, tmp_path):
+    """With numbers, verdict and a picture of these, and without samples."""
+    made = {
+        "paths": lambda: paths(runs=50, cells=40), "plane": lambda: paths(2, runs=50, cells=(24, 24)),
+        "balls": lambda: compare(balls(12), [0.01], 50, seed=1),
+        "rotators": lambda: compare(lattice(0.1, free), [0.5], 50, seed=1, initial=[1, 1]),
+    }  # fmt: skip
+    found = made[family]()
+    found.save(tmp_path / "it.npz")
+    again = scaling_limits.load(tmp_path / "it.npz")
+    assert again.verdict == found.verdict
+    assert repr(again) == repr(found)
+    assert again.to_xarray().identical(found.to_xarray())
+    assert again.samples is None
+    axes = again.plot()
+    assert all(ax.has_data() and ax.get_xlabel() for ax in axes)
+    with np.load(tmp_path / "it.npz") as file:
+        content = {key: file[key] for key in file.files}
+    np.savez(tmp_path / "it.npz", **(content | {"error_0": content["error_0"][..., :-1]}))
+    with pytest.raises(InvalidArgument, match="path: .* is damaged: its arrays do not belong together"):
+        scaling_limits.load(tmp_path / "it.npz")
+
+
 def test_the_package_has_it_too():
     assert scaling_limits.compare is compare
 

@@ -190,11 +190,16 @@ class MeshDensity(SavedDensity, Written):
 
     @classmethod
     def _of(cls, lumped: LumpedEquation, nodal: np.ndarray, content: dict[str, np.ndarray]) -> MeshDensity:
-        values: dict[str, Any] = {name: value if value.ndim else float(value) for name, value in content.items()}
-        ratio = SpreadRows.of(lumped.equation.spread_space.runs, nodal[None]).row(0)
-        return cls(lumped, ratio, **values)
+        return density_read(lumped, nodal, content)
 
     @cached_property
     def function(self) -> fem.Function:
         """The density rho as a finite element function of degree 1 (collective the first time)."""
         return self.lumped.equation.function(self.values, "rho")
+
+
+def density_read(lumped: LumpedEquation, nodal: np.ndarray, content: dict[str, np.ndarray]) -> MeshDensity:
+    """The density of log u (m,) at the nodes of this rank, with the numbers that a file holds; collective."""
+    values: dict[str, Any] = {name: value if value.ndim else float(value) for name, value in content.items()}
+    ratio = SpreadRows.of(lumped.equation.spread_space.runs, nodal[None]).row(0)
+    return MeshDensity(lumped, ratio, **values)

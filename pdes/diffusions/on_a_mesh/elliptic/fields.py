@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar
@@ -25,7 +26,9 @@ from scaling_limits.particles.support.not_pickled import NotPickled
 
 from ...output.quantities import FIELD
 from ...output.written import Written
+from ..problem import DiffusionOnMesh
 from ..searched_mesh import MeshAlone, SearchedMesh
+from ..storage.answers import Answer, save_answer
 from .sets import MeshSet
 
 FORMAT = 1
@@ -192,3 +195,27 @@ class MeshField(NotPickled, Written):
         quantity = Quantity(*(str(word) for word in words))
         error = space.function(errors, "error") if known else None
         return cls(alone, space.function(values, quantity.name), error, (), (low, high), quantity)
+
+
+def save_fields(
+    path: str | os.PathLike[str], kind: str, fields: Sequence[MeshField], content: Mapping[str, Any],
+    nodes: tuple[DiffusionOnMesh, np.ndarray],
+) -> None:  # fmt: skip
+    """Write fields of one space with their errors; see `save_answer`."""
+    space = SpreadSpace(fields[0].equation.search, fields[0].function.function_space)
+    errors = [field.errors for field in fields if field.errors is not None]
+    assert len(errors) == len(fields)
+    rows = [field.values for field in fields] + [one.x.array[: len(fields[0].values)] for one in errors]
+    save_answer(path, kind, space, np.array(rows), content, nodes)
+
+
+def read_fields(
+    equation: DiffusionOnMesh, found: Answer, about: Sequence[tuple[tuple[float, float], Quantity]],
+    sets: tuple[MeshSet, ...] = (),
+) -> list[MeshField]:  # fmt: skip
+    """The fields that `save_fields` wrote, with the limits and names that they had; collective."""
+    functions, errors = found.functions[: len(about)], found.functions[len(about) :]
+    return [
+        MeshField(equation, function, error, sets, limits, quantity)
+        for function, error, (limits, quantity) in zip(functions, errors, about)
+    ]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from dolfinx import fem
@@ -19,19 +20,22 @@ from ....time.density_integrator import StepChoice
 from ....time.resolvents import RESOLVENT4
 from ...output.quantities import TIME, VARIANCE
 from ...output.together import ShownField, estimates
-from ..density import MeshDensity
+from ...storage.grid_files import damaged
+from ..density import MeshDensity, density_read
 from ..density_evolution import MeshDensityEvolution, density_of
 from ..evolution import chosen, evolved
 from ..initial import AtPoint, Initial, crossing_time, probabilities_of
 from ..lumped import LumpedEquation
 from ..problem import DiffusionOnMesh
 from ..reference import BetweenNodes, differences
+from ..storage.answers import load_answer
+from ..storage.archives import AnyEquation, SavedDensity
 from ..storage.checkpoints import Saving
 from .boundary_gap import BoundaryGap
 from .dirichlet import DirichletProblem, Solved
-from .fields import MeshField
+from .fields import MeshField, read_fields, save_fields
 from .hitting import field_of, mean_time
-from .sets import GivenSet, MeshSet, SetsOnMesh, resolved
+from .sets import GivenSet, MeshSet, SetsOnMesh, check_held, resolved
 from .spectrum import degrees, slow_modes
 
 # relative errors from which a warning says so; relative distance of two rates that are almost the same
@@ -94,6 +98,41 @@ class MeshFirstPassage(ShownField):
     found: SetsOnMesh = field(repr=False)
     mean: MeshField
     variance: MeshField
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write mean and variance with their mesh to an .npz file; collective.
+
+        Args:
+            path: the file, on a disk of rank 0; an existing one is replaced when the new one is whole.
+
+        Raises:
+            InvalidArgument: no path, or one that no file can be written to.
+        """
+        nodes = self.found.equation, self.found.place
+        save_fields(path, "MeshFirstPassage", [self.mean, self.variance], {"cut": self.found.cut}, nodes)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str], equation: AnyEquation, target: GivenSet) -> Self:
+        """Read what `save` wrote, on any number of ranks; collective.
+
+        Args:
+            path: the file, on a disk of rank 0; it holds the mesh.
+            equation: the one that was solved.
+            target: the set, as it was given.
+
+        Raises:
+            FileNotFoundError: there is no such file.
+            InvalidArgument: it is not such a file, or belongs to another equation or set.
+        """
+        comm = getattr(equation, "comm", MPI.COMM_WORLD)
+        found = load_answer(path, "MeshFirstPassage", {"cut"}, comm, equation, nodal=True)
+        if len(found.functions) != 4:
+            raise damaged(path)
+        on_mesh, place = found.known_by(path, equation)
+        sets = (MeshSet("target", target, 0.0),)
+        check_held(path, on_mesh, place, sets[0])
+        mean, variance = read_fields(on_mesh, found, [((0.0, np.inf), TIME), ((0.0, np.inf), VARIANCE)], sets)
+        return cls(SetsOnMesh(on_mesh, sets, place, int(found.content["cut"])), mean, variance)
 
     def _fields(self) -> dict[str, Any]:
         return {"mean": self.mean, "variance": self.variance}
@@ -179,7 +218,7 @@ def _variance(problem: DirichletProblem) -> Solved:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class MeshQuasiStationary(ShownField):
+class MeshQuasiStationary(SavedDensity, ShownField):
     """The quasi-stationary law: the survival of paths that start by it is exp(-rate t).
 
     Args:
@@ -191,6 +230,33 @@ class MeshQuasiStationary(ShownField):
     density: MeshDensity
     rate: float
     error: float
+    NODAL: ClassVar[str] = MeshDensity.NODAL
+    NUMBERS: ClassVar[set[str]] = {*MeshDensity.NUMBERS, "rate", "error", "far"}
+
+    @property
+    def _lumped(self) -> LumpedEquation:
+        return self.density.lumped
+
+    def _content(self) -> dict[str, object]:
+        numbers = {name: getattr(self.density, name) for name in MeshDensity.NUMBERS}
+        return {**numbers, "rate": self.rate, "error": self.error, "far": self._far}
+
+    def _nodal(self) -> np.ndarray:
+        # while all ranks are here
+        _ = self._far
+        return self.density.log_ratio
+
+    @property
+    def _far(self) -> float:
+        assert self.density.error is not None
+        return self.density.error
+
+    @classmethod
+    def _of(cls, lumped: LumpedEquation, nodal: np.ndarray, content: dict[str, np.ndarray]) -> Self:
+        rate, error, far = (float(content[name]) for name in ("rate", "error", "far"))
+        numbers = {name: content[name] for name in MeshDensity.NUMBERS}
+        density = density_read(lumped, nodal, numbers)
+        return cls(replace(density, estimate=lambda: far), rate, error)
 
     def _fields(self) -> dict[str, Any]:
         return {"density": self.density}

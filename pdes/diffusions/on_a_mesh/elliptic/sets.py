@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -30,6 +31,8 @@ GivenSet = Indicator | tuple[dolfinx_mesh.MeshTags, int]
 MANY = 8
 # part of the extent of a mesh, and of its distance from 0, that nodes on a wall may be off by
 ROUNDING = 1e-13
+# the same of nodes that were moved onto the boundary of a set
+ON_BOUNDARY = 1e-6
 
 
 @dataclass(frozen=True, eq=False)
@@ -237,3 +240,30 @@ def _say(found: SetsOnMesh, moved: MovedNodes) -> None:
     if moved.cut:
         message = f"{moved.cut} nodes beside boundaries of sets could not be moved onto them"
         warn(f"{message}: these are off by up to a cell there; refine the mesh, or make it fit the sets", Unresolved)
+
+
+def check_held(path: str | os.PathLike[str], equation: DiffusionOnMesh, place: np.ndarray, one: MeshSet) -> None:
+    """Compare a set with the one that a file is of, by nodes that are in it, which may be moved onto its boundary, and
+    nodes that are not; collective. A set of tagged entities is known by its nodes only.
+
+    Args:
+        path: the file.
+        equation: on the mesh of the file.
+        place: 0 for nodes of this rank and of its ghosts that were in the set, else -1 (n,).
+        one: the set that was given.
+
+    Raises:
+        InvalidArgument: it is another one, or none.
+    """
+    if not callable(one.given) and not isinstance(one.given, tuple):
+        raise InvalidArgument(one.name, f"must be the set that was given before, not {shown(one.given)}")
+    if one.indicator is None:
+        return
+    nearly = ON_BOUNDARY * max(equation.width, equation.farthest)
+
+    def differs() -> bool:
+        held, x = place >= 0, equation.all_nodes
+        return bool((~one.holds_nearly(x[held], nearly)).any() or one.holds(x[~held]).any())
+
+    if equation.comm.allreduce(on_all_ranks(equation.comm, differs), MPI.LOR):
+        raise InvalidArgument(one.name, f"is not the set that {os.fsdecode(path)} was made for")

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import ufl
 from dolfinx import fem
+from mpi4py import MPI
 
 from scaling_limits.particles import InvalidArgument
 from scaling_limits.particles.errors import NotConverged, Unresolved, warn
@@ -17,11 +19,14 @@ from scaling_limits.particles.support.checks import flag, mask
 
 from ...output.quantities import BACKWARD, COMMITTOR, reactive_in
 from ...output.together import ShownTransition, estimates
+from ...storage.grid_files import damaged
 from ..problem import DiffusionOnMesh
+from ..storage.answers import load_answer
+from ..storage.archives import AnyEquation
 from .boundary_gap import BoundaryGap
 from .current import MeshVectorField, in_cells
 from .dirichlet import DirichletProblem, Solved
-from .fields import MeshField
+from .fields import MeshField, read_fields, save_fields
 from .hitting import DEGREES, difference
 from .sets import GivenSet, Indicator, MeshSet, SetsOnMesh, resolved
 
@@ -29,6 +34,9 @@ from .sets import GivenSet, Indicator, MeshSet, SetsOnMesh, resolved
 SAID = 0.02
 # relative difference of what leaves a, what enters b and the energy, from which rounding leaves nothing
 BALANCED = 0.02
+# in files
+NUMBERS = ("frequency", "rate", "backward_rate", "mean_duration")
+POSITIVE = (0.0, np.inf)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -71,6 +79,45 @@ class MeshTransition(ShownTransition):
     def error(self) -> float:
         """The estimated error of the frequency, in units of 1/time."""
         return self.errors["frequency"]
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write committors, density and numbers with their mesh to an .npz file; collective. The current is made again.
+
+        Args:
+            path: the file, on a disk of rank 0; an existing one is replaced when the new one is whole.
+
+        Raises:
+            InvalidArgument: no path, or one that no file can be written to.
+        """
+        content = {
+            "numbers": np.array([getattr(self, name) for name in NUMBERS]),
+            "errors": np.array([self.errors[name] for name in NUMBERS]),
+        }  # fmt: skip
+        fields = list(self._fields().values())
+        save_fields(path, "MeshTransition", fields, content, (self.problem.equation, self.problem.place))
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str], equation: AnyEquation) -> Self:
+        """Read what `save` wrote, on any number of ranks; collective. Sets are known by their nodes only from then on:
+        beside curved boundaries fields are what the elements hold.
+
+        Args:
+            path: the file, on a disk of rank 0; it holds the mesh.
+            equation: the one that was solved.
+
+        Raises:
+            FileNotFoundError: there is no such file.
+            InvalidArgument: it is not such a file, or belongs to another equation.
+        """
+        comm = getattr(equation, "comm", MPI.COMM_WORLD)
+        found = load_answer(path, "MeshTransition", {"numbers", "errors"}, comm, equation, nodal=True)
+        numbers, errors = found.content["numbers"], found.content["errors"]
+        if not numbers.shape == errors.shape == (len(NUMBERS),) or len(found.functions) != 6:
+            raise damaged(path)
+        on_mesh, place = found.known_by(path, equation)
+        fields = read_fields(on_mesh, found, [((0.0, 1.0), COMMITTOR), ((0.0, 1.0), BACKWARD), (POSITIVE, REACTIVE)])
+        values, spread = ({name: float(x) for name, x in zip(NUMBERS, part)} for part in (numbers, errors))
+        return cls(*fields, **values, errors=spread, problem=DirichletProblem(on_mesh, place, DEGREES[0]))
 
     def _fields(self) -> dict[str, Any]:
         # the current has nodes of its own

@@ -49,6 +49,16 @@ class AnyEquation(Protocol):
         """Dimension of space."""
 
 
+def check_is_equation(equation: object) -> None:
+    """Refuse what is no equation.
+
+    Raises:
+        InvalidArgument: it is none.
+    """
+    if not all(hasattr(equation, name) for name in ("coefficients", "comm", "rtol", "petsc_options", "dim")):
+        raise InvalidArgument("equation", f"must be the FokkerPlanck that was solved, not {shown(equation)}")
+
+
 class SavedDensity(NotPickled, ABC):
     """A result at the nodes of a mesh; files hold it in an order that does not depend on the ranks."""
 
@@ -111,8 +121,7 @@ class SavedDensity(NotPickled, ABC):
             FileNotFoundError: there is no such file.
             InvalidArgument: it is not such a file, or belongs to another equation.
         """
-        if not all(hasattr(equation, name) for name in ("coefficients", "comm", "rtol", "petsc_options", "dim")):
-            raise InvalidArgument("equation", f"must be the FokkerPlanck that was solved, not {shown(equation)}")
+        check_is_equation(equation)
         comm = equation.comm
         names = {cls.NODAL, *cls.NUMBERS, *CONTENT, "order", "exponent", "held"}
 
