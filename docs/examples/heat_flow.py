@@ -12,7 +12,9 @@ Fourier's law says that the flow is a conductivity times the gradient of the tem
 a direction of its own.
 
 The conductivity is found once more from rings, which have no ends: temperatures :math:`T+\delta\cos(2\pi j/N)` make
-flows :math:`\kappa_N` times their gradient, and :math:`\kappa_N\to\kappa` for long waves.
+flows :math:`\kappa_N` times their gradient, and :math:`\kappa_N\to\kappa` for long waves. At the ends of a chain sites
+have one neighbour instead of two, larger actions, and flows of their own: the conductivity over all bonds of a chain,
+which is the default, has them in it.
 """
 
 # %%
@@ -141,19 +143,33 @@ print(f"conduction: kappa = {kappa:.3f} +- {kappa_error:.3f} by rings of {sizes[
 scaled = np.array([[(n - 1) / gap * x for x in flows["conduction", n]] for n in lengths])
 for n, (value, error) in zip(lengths, scaled):
     print(f"  a chain of {n} sites: E J (N - 1)/(T_1 - T_N) = {value:.3f} +- {error:.3f}")
-if longest >= 32:  # else the waves are short
-    assert (np.abs(scaled[1:, 0] - kappa) < 5 * np.hypot(scaled[1:, 1], kappa_error)).all()
 
 # %%
-# Conduction keeps Fourier's law to these errors: the flow falls like :math:`1/(N-1)`, with the conductivity of the
-# rings. The flow of example 2 does not fall with the length: it is carried along, where temperatures are equal too.
+# The flow of conduction is a difference of one function of the actions, and its law at one temperature is known,
+# :math:`\pi\propto e^{-V/T}` with :math:`V = 0.1\sum I_j^2 + 2k\sum(I_j-I_{j+1})^2`. Long waves of temperature take
+# each place through such laws, so that :math:`\kappa = 2k\,E I_j^2/T` of a long chain: the eigenvector of a transfer
+# operator has it, without samples.
+
+nodes, parts = np.polynomial.legendre.leggauss(60)
+actions, parts = 4.5 * (nodes + 1), 4.5 * parts
+transfer = np.exp(-0.05 * np.add.outer(actions**2, actions**2) - 0.5 * np.subtract.outer(actions, actions) ** 2)
+vector = np.linalg.eigh(transfer * np.sqrt(np.outer(parts, parts)))[1][:, -1]
+known = 0.5 * vector**2 @ actions**2
+print(f"conduction: kappa = {known:.6f} by the transfer operator")
+if longest >= 32:  # else the waves are short
+    assert abs(kappa - known) < 5 * kappa_error
+    assert (np.abs(scaled[1:, 0] - known) < 5 * scaled[1:, 1]).all()
+
+# %%
+# Conduction keeps Fourier's law to these errors: the flow falls like :math:`1/(N-1)`, with that conductivity. The
+# flow of example 2 does not fall with the length: it is carried along, where temperatures are equal too.
 
 figure, axes = plt.subplots(1, 2, figsize=(10.5, 4.2), layout="constrained")
 for kind, colour in zip(kinds, ("tab:red", "tab:blue")):
     of_kind = np.array([flows[kind, n] for n in lengths])
     axes[0].errorbar(lengths, np.abs(of_kind[:, 0]), 2 * of_kind[:, 1], fmt="o", capsize=3, color=colour, label=kind)
 n = np.array([lengths[0], lengths[-1]])
-axes[0].plot(n, kappa * gap / (n - 1), "k--", linewidth=1, label=r"$\kappa\,\Delta T/(N-1)$, $\kappa$ of rings")
+axes[0].plot(n, known * gap / (n - 1), "k--", linewidth=1, label=r"$\kappa\,\Delta T/(N-1)$")
 axes[0].set(xscale="log", yscale="log", xlabel="sites N of a chain", ylabel="|mean flow| (action/slow time)")
 axes[0].legend()
 axes[0].set_xticks(lengths, [str(n) for n in lengths])
@@ -162,7 +178,8 @@ for shift, name, where, one, marker in (
     (1.04, r"chains, $E J\,(N-1)/\Delta T$", np.array(lengths), scaled, "ro"),
 ):
     axes[1].errorbar(where * shift, one[:, 0], 2 * one[:, 1], fmt=marker, markersize=5, capsize=3, label=name)
-axes[1].axhline(kappa, color="k", linestyle="--", linewidth=1, label="rings, to long waves")
+axes[1].errorbar(80, kappa, 2 * kappa_error, fmt="kd", markersize=5, capsize=3, label="rings, to long waves")
+axes[1].axhline(known, color="k", linestyle="--", linewidth=1, label="transfer operator")
 axes[1].set(xscale="log", xlabel="sites N", ylabel="conductivity", title="conduction", ylim=(0, None))
 axes[1].legend()
 axes[1].set_xticks([4, *lengths], [str(n) for n in [4, *lengths]])

@@ -247,7 +247,7 @@ def test_heat_flow(tmp_path):
         assert found["conduction"][8].value > found["conduction"][4].value
         assert exact["conduction"].error < 1e-3
 
-    notebook = run("heat_flow", tmp_path, check, runs=128, size=8)
+    notebook = run("heat_flow", tmp_path, check, size=8)
     assert "by the density" in printed(notebook)
     shown(notebook, 2)
 
