@@ -164,6 +164,19 @@ def test_a_lattice_follows_it():
     assert (np.abs(gain.mean(axis=0) - simple) > ALARM * error).any()
 
 
+def test_single_states_and_rest():
+    """States of the shape (N,), sites at rest, no coupling."""
+    lattice = alternating(2, 0.05, coupling=weak)
+    one, both = canonical_equation(lattice, [1.0, 0.3j]), canonical_equation(lattice, [[1.0, 0.3j], [0.0, 0.0]])
+    assert one.error.shape == ()
+    assert np.abs(one.drift - both.drift[0]).max() < 1e-9
+    assert np.abs(both.remainder[1]).max() < 1e-6
+    assert np.abs(both.second[1]).max() < 1e-9
+    alone = canonical_equation(alternating(1, 0.05), [0.3 + 1j])
+    assert np.abs(alone.remainder).max() < 1e-6
+    assert np.abs(alone.noise - np.sqrt(2.0)).max() < 1e-10
+
+
 def test_files_and_pictures(tmp_path):
     lattice = alternating(2, 0.05, coupling=weak)
     found = canonical_equation(lattice, random((2, 3, 2)))
