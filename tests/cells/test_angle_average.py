@@ -51,6 +51,17 @@ def test_high_frequencies_are_seen():
     assert found.angles[0] > 12
 
 
+def test_dependence_at_few_points():
+    """h that turns where I_1 > 1.5 only: at one of a hundred points, in the middle."""
+    actions = np.full((100, 2), 1.0)
+    actions[50] = [2.0, 0.1]
+    found = angle_average(
+        lambda u: np.where(np.abs(u[:, 0]) ** 2 > 3, np.exp(u[:, 0].real), u[:, 1].real ** 2), actions
+    )
+    exact = np.where(actions[:, 0] > 1.5, special.i0(np.sqrt(2 * actions[:, 0])), actions[:, 1])
+    assert np.abs(found.value - exact).max() < 1e-12
+
+
 def test_dissipation():
     """<g_j . u_j> is what `averaged_dissipation` has by the monomials that resonate, and K_j a complex average."""
     polynomial = PolynomialDissipation(lambda u: -(Abs(u()) ** 2) * u() + 0.1 * Abs(u(1) + u()) ** 2 * u(1))

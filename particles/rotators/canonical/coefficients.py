@@ -14,12 +14,13 @@ from .brackets import Brackets
 from .differences import around, curvatures, gradient, slopes
 from .equation import CanonicalEquation
 
-# steps of differences, relative to the root mean square of |v| of a state: the first is tried, then the others
+# steps of differences, relative to the root mean square of |v| of a state, or to half the modulus that the noise makes
+# where that is larger: the first is tried, then the others
 STEPS = (0.04, 0.02, 0.01)
 # of the flow: so many, then twice as many for the error, and so on
 FLOW_STEPS, MOST_FLOW_STEPS = 8, 128
 RTOL = 1e-6  # of r and of what it is added to: an error above 1000 times this is refused
-REFUSED = 1e-3
+REFUSED, FLOOR = 1e-3, 1e-3
 POINTS = 2**14  # at which functions are taken, at a time
 MOST_WORK = 2**24  # amplitudes in all stencils
 
@@ -57,9 +58,9 @@ def canonical_equation(lattice: RotatorLattice, amplitudes: ArrayLike) -> Canoni
         )
     v = given.reshape(-1, size)
     pieces = [_coefficients(lattice, piece) for piece in np.array_split(v, max(1, -(-work // (POINTS * size))))]
-    names = list(pieces[0])
+    names = [name for name in pieces[0] if name != "floor"]
     whole = {name: np.concatenate([piece[name] for piece in pieces]) for name in names}
-    shaped = {name: array.reshape(*given.shape[:-1], *array.shape[1:]) for name, array in whole.items()}
+    shaped = {name: array.reshape((*given.shape[:-1], *array.shape[1:])) for name, array in whole.items()}
     return CanonicalEquation(
         amplitudes=given, **shaped, epsilon=lattice.epsilon, coupling_exponent=lattice.coupling_exponent
     )
@@ -100,17 +101,17 @@ def _relative_error(found: dict[str, np.ndarray]) -> float:
 
 
 def _sizes(found: dict[str, np.ndarray]) -> np.ndarray:
-    """What the errors of r are measured against (P,): r and the dissipation beside it."""
+    """What the errors of r are measured against (P,): r, the dissipation beside it, and a little of what noise does."""
     size = np.abs(found["remainder"]).max(axis=1) + np.abs(found["dissipation"]).max(axis=1)
-    return np.asarray(np.maximum(size, 1e-300))
+    return np.asarray(size + found["floor"])
 
 
 def _with(parts: Brackets, v: np.ndarray, delta: float, step: float, flow_steps: int) -> dict[str, np.ndarray]:
     """All parts at states (P, N), with given steps."""
     lattice, region = parts.lattice, parts.lattice.region
     square = np.abs(v) ** 2
-    size = np.sqrt(square.mean(axis=1))
-    h = step * np.where(size > 0, size, 1.0)
+    natural = float(lattice.temperature.max()) ** (1.0 / lattice.dissipation.power)
+    h = step * np.maximum(np.sqrt(square.mean(axis=1)), 0.5 * natural)
     u = canonical_variables(lattice, v, steps=flow_steps, inverse=True)
     to_v = around(lambda points: canonical_variables(lattice, points, steps=flow_steps), u, h)
     centre = canonical_variables(lattice, u, steps=flow_steps)
@@ -118,7 +119,10 @@ def _with(parts: Brackets, v: np.ndarray, delta: float, step: float, flow_steps:
     beyond = around(lambda points: parts.beyond(points, delta, flow_steps), v, h)
     g, g_at_v = lattice.dissipation.at(region, u), lattice.dissipation.at(region, v)
     frequency = lattice.spins * lattice.frequencies.at(square)
+    hottest = float(lattice.temperature.max())
     found = {
+        # at rest r and g are 0
+        "floor": np.full(len(v), FLOOR * hottest / natural),
         "microscopic": u,
         "rotation": 1j * (frequency * v + delta * parts.mean_gradient(v)),
         "dissipation": np.asarray(g_at_v, dtype=complex),
