@@ -19,6 +19,8 @@ from ..watching.watched import WatchedRotators
 from .coupled_ensemble import CoupledEnsemble
 from .kernels import largest_gaps
 
+# - zeta(1/2)/sqrt(2 pi): by how much a Brownian motion comes higher between times, in units of its steps
+BETWEEN_NOISES = 0.5825971579390107
 GAP = Quantity("gaps", "largest difference of the actions since the last snapshot", "action")
 
 
@@ -36,17 +38,20 @@ class PairTile(WatchedTile):
 
     def __init__(self, watcher: PairWatcher) -> None:
         super().__init__(watcher)
-        self._gaps = np.zeros((len(watcher.temperature) // 2, LANES))
+        sites = len(watcher.temperature) // 2
+        self._temperature, self._gaps = watcher.temperature[:sites], np.zeros((sites, LANES))
+        self._noises = watcher.lengths * watcher.between
 
     def begin(self, x: np.ndarray, y: np.ndarray, k: int) -> None:
         """See `WatchedTile`."""
         super().begin(x, y, k)
         self._gaps[:] = 0.0
-        largest_gaps(x, y, self._gaps)
+        largest_gaps(x, y, np.zeros(len(self._gaps)), self._gaps)
 
     def arguments(self, k: int, noise_step: int, member: int) -> tuple[Any, ...]:
-        """See `WatchedTile`; the gaps come last."""
-        return *super().arguments(k, noise_step, member), self._gaps
+        """See `WatchedTile`; what the gaps are shifted by, and the gaps, come last."""
+        shift = BETWEEN_NOISES * np.sqrt(self._temperature * self._noises[k])
+        return *super().arguments(k, noise_step, member), shift, self._gaps
 
     def found(self, members: int) -> tuple[NDArray[np.float64], ...]:
         """See `WatchedTile`, with the gaps (members, N) in the place of norms."""
@@ -58,8 +63,9 @@ class WatchedPairs(CoupledEnsemble):
     """Pairs of which every step was watched; entries belong to the way from the snapshot before (or 0) to this one.
 
     Args:
-        gaps: the largest |I_j^epsilon - I_j^0| at steps (T, R, N); members that are paired with the same noise bound
-            the distance of the laws of their paths from above.
+        gaps: the largest |I_j^epsilon - I_j^0| (T, R, N), with what noise makes of it between its times, on the
+            average; members that are paired with the same noise bound the distance of the laws of their paths from
+            above.
         step_maxima: the largest actions at steps (T, R, 2 N), N of the lattice and N of the limit; see
             `WatchedRotators`.
         maxima: the largest actions (T, R, 2 N), likewise.

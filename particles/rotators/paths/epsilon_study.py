@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ...errors import InvalidArgument
+from ...sampling.ranks import communicator, on_all_ranks, same_on_all_ranks
 from ...sampling.samples import runs_or_paths
 from ...showing.axes import axes_of, labelled
 from ...showing.quantities import Quantity
@@ -16,8 +18,8 @@ from ...support import checks
 from ..coupled.coupled_rotators import CoupledRotators
 from ..lattice import RotatorLattice
 from .bounds import gaps_of_coupled
-from .functionals import Functionals, checked_sites
-from .path_distance import LEVEL, RESAMPLES, path_distance
+from .functionals import Functionals, checked_functionals, checked_sites
+from .path_distance import LEVEL, RESAMPLES, Judge, checked_level
 from .rates import Line, fitted_line
 from .study import DistanceStudy, columns_of
 
@@ -188,18 +190,25 @@ def epsilon_study(
 
     Source: Dymov, Theorem 2.2.
     """
-    checks.instance("lattice", lattice, RotatorLattice)
-    given = np.atleast_1d(checks.real_array("epsilons", epsilons))
-    if given.ndim != 1 or not len(given) or (given <= 0).any() or len(np.unique(given)) < len(given):
-        raise InvalidArgument("epsilons", f"must be different positive numbers, not {checks.shown(epsilons)}")
-    number, key = runs_or_paths("runs", runs, paths)[1], checks.seed(seed)
-    chosen, pairs, found = checked_sites(sites, lattice.size), CoupledRotators(lattice), []
+    asked = runs_or_paths("runs", runs, paths)
+
+    def checked() -> tuple[NDArray[np.float64], int, int, NDArray[np.int64], Judge]:
+        checks.instance("lattice", lattice, RotatorLattice)
+        given = np.atleast_1d(checks.real_array("epsilons", epsilons))
+        if given.ndim != 1 or not len(given) or (given <= 0).any() or len(np.unique(given)) < len(given):
+            raise InvalidArgument("epsilons", f"must be different positive numbers, not {checks.shown(epsilons)}")
+        key = checks.seed(seed)
+        judge = Judge(checked_functionals(functionals), *checked_level(level, resamples), key)
+        return given, checks.integer(asked[0], asked[1], 2, 2**31), key, checked_sites(sites, lattice.size), judge
+
+    given, number, key, chosen, judge = on_all_ranks(communicator(comm, optional=True), checked)
+    same_on_all_ranks(comm, epsilons=given, sites=chosen, level=judge.level, resamples=judge.resamples)
+    pairs, found = CoupledRotators(lattice), []
     for k, epsilon in enumerate(given):
         options: dict[str, Any] = {"workers": workers, "progress": progress, "comm": comm, "watch": True}
         both = pairs.at(float(epsilon)).sample(initial, times, number, (key + k) % 2**64, step, **options)
-        distance = path_distance(
-            both, sites=chosen, functionals=functionals, level=level, resamples=resamples, seed=key
-        )
+        # what the functions of the user raise is raised by all
+        distance = on_all_ranks(comm, partial(judge, both, sites=chosen))
         found.append((distance, gaps_of_coupled(both, chosen), both.step, both.times))
     return EpsilonStudy(**study_fields(found), parameter=given, seed=key)
 

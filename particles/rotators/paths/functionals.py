@@ -130,18 +130,23 @@ def checked_pair(samples: Any, limit: Any) -> tuple[RotatorEnsemble, RotatorEnse
     return first, second
 
 
-def checked_sites(sites: Any, size: int) -> NDArray[np.int64]:
+def checked_sites(sites: Any, size: int, argument: str = "sites") -> NDArray[np.int64]:
     """Numbers of sites, all different; None for all.
+
+    Args:
+        sites: as the caller gave them.
+        size: of the lattice.
+        argument: the name that the caller knows them by.
 
     Raises:
         InvalidArgument: they are not, or too many.
     """
-    numbers = np.arange(size) if sites is None else np.atleast_1d(checks.real_array("sites", sites))
+    numbers = np.arange(size) if sites is None else np.atleast_1d(checks.real_array(argument, sites))
     good = numbers.ndim == 1 and len(numbers) > 0 and (numbers == np.floor(numbers)).all()
     if not good or len(np.unique(numbers)) < len(numbers) or numbers.min() < 0 or numbers.max() >= size:
-        raise InvalidArgument("sites", f"must be different numbers of sites from 0 to {size - 1}, not {sites!r}")
+        raise InvalidArgument(argument, f"must be different numbers of sites from 0 to {size - 1}, not {sites!r}")
     if len(numbers) > MOST_SITES:
-        raise InvalidArgument("sites", f"must be at most {MOST_SITES}, not {len(numbers)}; choose some")
+        raise InvalidArgument(argument, f"must be at most {MOST_SITES}, not {len(numbers)}; choose some")
     return numbers.astype(np.int64)
 
 

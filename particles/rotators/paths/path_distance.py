@@ -236,11 +236,8 @@ def path_distance(
         raise InvalidArgument("paired", f"must be False for {pair[0].runs} and {pair[1].runs} members")
     if not paired and np.array_equal(pair[0].amplitudes, pair[1].amplitudes):
         raise InvalidArgument("limit", "is the same sample; take another seed for an independent one")
-    chosen = checked_sites(sites, pair[0].actions.shape[2])
-    more, part = checked_functionals(functionals), checks.number("level", level, above=0.0)
-    if part >= 0.5:
-        raise InvalidArgument("level", f"must be below 0.5, not {part:g}")
-    count, key = checks.integer("resamples", resamples, int(np.ceil(2 / part)), 10**6), checks.seed(seed)
+    chosen, more = checked_sites(sites, pair[0].actions.shape[2]), checked_functionals(functionals)
+    (part, count), key = checked_level(level, resamples), checks.seed(seed)
     found = functionals_of(pair, chosen, more, key)
     if isinstance(samples, WatchedPairs):
         bound = paired_bound(gaps_of_coupled(samples, chosen))
@@ -250,6 +247,32 @@ def path_distance(
     numbers = np.array([pair[0].runs, pair[1].runs])
     estimate = resampled(found.values, found.weights, paired, count, key)
     return _judged(found, estimate, bound, numbers, chosen, (part, count, key, paired))
+
+
+@dataclass(frozen=True)
+class Judge:
+    """`path_distance` with arguments that a study has checked, for one pair of samples after another."""
+
+    functionals: Functionals
+    level: float
+    resamples: int
+    seed: int
+
+    def __call__(self, samples: Any, limit: Any = None, **more: Any) -> PathDistance:
+        """Compare two samples."""
+        return path_distance(samples, limit, **(vars(self) | more))
+
+
+def checked_level(level: Any, resamples: Any) -> tuple[float, int]:
+    """A level, and so many resamples that they tell it.
+
+    Raises:
+        InvalidArgument: they are not.
+    """
+    part = checks.number("level", level, above=0.0)
+    if part >= 0.5:
+        raise InvalidArgument("level", f"must be below 0.5, not {part:g}")
+    return part, checks.integer("resamples", resamples, int(np.ceil(2 / part)), 10**6)
 
 
 def _judged(

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ...errors import InvalidArgument
+from ...sampling.ranks import communicator, on_all_ranks, same_on_all_ranks
 from ...sampling.samples import runs_or_paths, start_of_each
 from ...showing.axes import axes_of, labelled
 from ...showing.quantities import Quantity
@@ -20,8 +22,8 @@ from ..transport_process import TransportProcess
 from .bounds import gaps_of
 from .boxes import box_around, checked_lattice, distance_from
 from .epsilon_study import study_fields
-from .functionals import Functionals, checked_sites
-from .path_distance import LEVEL, RESAMPLES, path_distance
+from .functionals import Functionals, checked_functionals, checked_sites
+from .path_distance import LEVEL, RESAMPLES, Judge, checked_level
 from .study import DistanceStudy
 
 if TYPE_CHECKING:
@@ -149,17 +151,26 @@ def window_study(
 
     Source: Dymov, Proposition 4.5 and (4.26); footnote 3 on what is independent of N.
     """
-    chosen = checked_sites(window, checked_lattice(lattice).size)
-    distance = distance_from(lattice, chosen)
-    given = _checked_margins(margins, int(distance.max()))
-    if of not in ("limit", "lattice"):
-        raise InvalidArgument("of", f"must be 'limit' or 'lattice', not {checks.shown(of)}")
-    number = checks.integer("runs" if paths is None else "paths", runs_or_paths("runs", runs, paths)[1], 2, 2**31)
-    start, key = start_of_each(complex_amplitudes("initial", initial), number, lattice.size), checks.seed(seed)
+    asked = runs_or_paths("runs", runs, paths)
+
+    def checked() -> tuple[NDArray[np.int64], list[int], NDArray[np.complex128], Judge]:
+        if of not in ("limit", "lattice"):
+            raise InvalidArgument("of", f"must be 'limit' or 'lattice', not {checks.shown(of)}")
+        chosen = checked_sites(window, checked_lattice(lattice).size, "window")
+        given = _checked_margins(margins, int(distance_from(lattice, chosen).max()))
+        number = checks.integer(asked[0], asked[1], 2, 2**31)
+        start = start_of_each(complex_amplitudes("initial", initial), number, lattice.size)
+        judge = Judge(checked_functionals(functionals), *checked_level(level, resamples), checks.seed(seed))
+        return chosen, given, start, judge
+
+    chosen, given, start, judge = on_all_ranks(communicator(comm, optional=True), checked)
+    same_on_all_ranks(comm, window=chosen, margins=given, of=of, level=judge.level, resamples=judge.resamples)
+    distance, number, key = distance_from(lattice, chosen), len(start), judge.seed
     boxes = [box_around(lattice, distance, margin) for margin in (*given, int(distance.max()))]
     rotators = [(box if of == "lattice" else TransportProcess(box), order) for box, order in boxes]
     if step is None:
-        alone = [one.sample(start[:2, order], times, 2, key).step for one, order in rotators]
+        hottest = start[np.argsort(np.abs(start).max(axis=1), kind="stable")[-2:]]
+        alone = [one.sample(hottest[:, order], times, 2, key).step for one, order in rotators]
         step = None if len(set(alone)) == 1 else min(alone)
     options: dict[str, Any] = {"workers": workers, "progress": progress, "comm": comm}
     *smaller, (last, everywhere) = rotators
@@ -168,9 +179,8 @@ def window_study(
     largest = _of_window(last.sample(start[:, everywhere], times, number, key, step, **options), len(chosen))
     for one, order in smaller:
         box = _of_window(one.sample(start[:, order], times, number, key, step, **options), len(chosen))
-        apart = path_distance(
-            box, largest, paired=True, functionals=functionals, level=level, resamples=resamples, seed=key
-        )
+        # what the functions of the user raise is raised by all
+        apart = on_all_ranks(comm, partial(judge, box, largest, paired=True))
         found.append((apart, gaps_of((box, largest), inside), box.step, box.times))
     fields = study_fields(found) | {"sites": np.sort(chosen)}
     fields["names"] = _numbered(fields["names"], fields["lipschitz"], fields["sites"])

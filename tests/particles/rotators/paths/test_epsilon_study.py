@@ -82,6 +82,11 @@ def test_same_on_ranks():
     shared, alone = epsilon_study(*arguments, comm=WORLD), epsilon_study(*arguments, workers=1)
     np.testing.assert_array_equal(shared.value, alone.value)
     np.testing.assert_array_equal(shared.bound, alone.bound)
+    if WORLD is not None and WORLD.size > 1:
+        lattice, *more = arguments
+        # what is wrong on one rank is refused by all
+        refused("epsilons", "positive", lambda: epsilon_study(lattice, [0.5 - WORLD.rank], *more[1:], comm=WORLD))
+        refused("epsilons", "ranks", lambda: epsilon_study(lattice, [1.0 + WORLD.rank], *more[1:], comm=WORLD))
 
 
 @pytest.mark.serial

@@ -1,5 +1,8 @@
 """Windows of boxes of growing size: against ordinary differential equations, and what must not change."""
 
+from dataclasses import replace
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from chance import assert_mean
@@ -7,6 +10,7 @@ from refusals import refused
 from rotators import WORLD, alternating, fast, slow, weak
 from scipy import stats
 from scipy.integrate import solve_ivp
+from sympy import Abs
 
 import scaling_limits
 from scaling_limits.particles import (
@@ -22,6 +26,7 @@ from scaling_limits.particles import (
 )
 from scaling_limits.particles.rotators.paths.boxes import box_around, distance_from
 
+RANK = 0 if WORLD is None else WORLD.rank
 OWN = {"I_0 at last": lambda paths: paths[:, -1, 0]}
 TIMES = np.linspace(0, 1, 11)
 
@@ -79,11 +84,37 @@ def test_decay_with_noise():
     assert found.margin_for(0.05) <= found.margin_for(0.01) == 4
     lattice = chain(5, [2.0, 1.0, 0.5, 1.0, 1.5])
     box, order = box_around(lattice, distance_from(lattice, np.array([2])), 2)
-    np.testing.assert_array_equal(box.temperature, lattice.temperature[order])
-    np.testing.assert_array_equal(box.spins, lattice.spins[order])
     one, two = (TransportProcess(part).sample(np.ones(5), [1.0], 4000, seed) for part, seed in ((lattice, 1), (box, 2)))
     error = np.hypot(one.standard_error[:, order], two.standard_error)
     assert_mean(two.mean, one.mean[:, order], error)
+
+
+def exchange(u):
+    return -(Abs(u()) ** 2) * u() + 0.1 * Abs(u(1)) ** 2 * u()
+
+
+@pytest.mark.serial
+def test_boxes():
+    """The largest box is the lattice with other numbers; smaller ones are balls around the window, one in another."""
+    functions = [fast, fast, weak, fast, fast]
+    for g in (PolynomialDissipation(exchange), DirectedDissipation(), LinearDissipation(0.3), DiagonalDissipation(4)):
+        lattice = chain(5, [2.0, 1.0, 0.5, 1.0, 1.5], g, coupling_exponent=1.0)
+        lattice = replace(lattice, frequency=functions, spins=[1.0, -2.0, 1.0, -1.0, 3.0])
+        box, order = box_around(lattice, distance_from(lattice, np.array([2])), 2)
+        u = np.exp(1j * np.arange(5)) * np.linspace(0.5, 1.5, 5)
+        np.testing.assert_array_equal(box.temperature, lattice.temperature[order])
+        for name in ("local_energy", "rotation_energy"):
+            numbers = u if name == "local_energy" else np.abs(u)
+            of_box, of_lattice = (getattr(one, name) for one in (box, lattice))
+            np.testing.assert_allclose(of_box(numbers[order]), of_lattice(numbers)[order], rtol=1e-13)
+        np.testing.assert_allclose(g.at(box.region, u[order]), g.at(lattice.region, u)[order], rtol=1e-14)
+    plane = RotatorLattice((5, 5), slow, weak, DiagonalDissipation(2), 1.0, 0.1)
+    distance = distance_from(plane, np.array([12, 13]))
+    boxes = [box_around(plane, distance, margin) for margin in (0, 1, 2, 4)]
+    assert [len(order) for _, order in boxes] == [2, 8, 17, 25]
+    for (_, few), (box, more) in pairwise(boxes):
+        np.testing.assert_array_equal(more[: len(few)], few)
+        np.testing.assert_array_equal(box.region.sites, plane.region.sites[more])
 
 
 @pytest.mark.serial
@@ -112,6 +143,11 @@ def test_same_on_ranks():
     shared, alone = window_study(*arguments, comm=WORLD), window_study(*arguments, workers=1)
     np.testing.assert_array_equal(shared.value, alone.value)
     np.testing.assert_array_equal(shared.bound, alone.bound)
+    # what is wrong on one rank is refused by all
+    window = [2] if RANK == 0 else [7]
+    if WORLD is not None and WORLD.size > 1:
+        refused("window", "from 0 to 4", lambda: window_study(arguments[0], window, *arguments[2:], comm=WORLD))
+        refused("margins", "ranks", lambda: window_study(arguments[0], [2], [RANK], *arguments[3:], comm=WORLD))
 
 
 @pytest.mark.serial
@@ -137,7 +173,7 @@ def test_bad_input():
               PolynomialDissipation([lambda u: -u()] * 5)):  # fmt: skip
         lattice = chain(5, 1.0, g)
         refused("lattice", "PolynomialDissipation", lambda lattice=lattice: study(lattice))
-    refused("sites", "from 0 to 4", lambda: study(chain(5), [7]))
+    refused("window", "from 0 to 4", lambda: study(chain(5), [7]))
     refused("margins", "integers from 0 to 1", lambda: study(chain(5), margins=[2]))
     refused("margins", "integers", lambda: study(chain(5), margins=[0.5]))
     refused("of", "'limit' or 'lattice'", lambda: study(chain(5), of="both"))
