@@ -89,10 +89,10 @@ class Comparison(Saved, Described):
     @classmethod
     def _made(cls, content: dict[str, Any]) -> Self:
         """With the numbers only: samples, limit and finite are None."""
-        said = {name: content[name] for name in SINGLE}
+        said: dict[str, Any] = {name: content[name] for name in SINGLE}
         said["times"] = np.atleast_1d(said["times"])
         said["time"] = Quantity(*json.loads(content["time"]))
-        lists = {name: tuple(str(one) for one in json.loads(content[name])) for name in LISTS}
+        lists: dict[str, Any] = {name: tuple(str(one) for one in json.loads(content[name])) for name in LISTS}
         differences = differences_of(content)
 
         def draw(axes: Any) -> None:

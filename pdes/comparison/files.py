@@ -48,7 +48,7 @@ def differences_of(content: dict[str, Any]) -> tuple[Difference, ...]:
             raise ValueError("its arrays do not belong together")
         along = np.split(parts["places"], np.cumsum(sizes)[:-1])
         named = tuple((Quantity(*place[:3]), values) for place, values in zip(places, along))
-        result.append(Difference(Quantity(*words), named, *arrays[:4], finite))
+        result.append(Difference(Quantity(*words), named, arrays[0], arrays[1], arrays[2], arrays[3], finite))
     return tuple(result)
 
 

@@ -115,9 +115,12 @@ class MeshTransition(ShownTransition):
         if not numbers.shape == errors.shape == (len(NUMBERS),) or len(found.functions) != 6:
             raise damaged(path)
         on_mesh, place = found.known_by(path, equation)
-        fields = read_fields(on_mesh, found, [((0.0, 1.0), COMMITTOR), ((0.0, 1.0), BACKWARD), (POSITIVE, REACTIVE)])
+        forward, backward, density = read_fields(
+            on_mesh, found, [((0.0, 1.0), COMMITTOR), ((0.0, 1.0), BACKWARD), (POSITIVE, reactive_in(equation.dim))],
+        )  # fmt: skip
         values, spread = ({name: float(x) for name, x in zip(NUMBERS, part)} for part in (numbers, errors))
-        return cls(*fields, **values, errors=spread, problem=DirichletProblem(on_mesh, place, DEGREES[0]))
+        problem = DirichletProblem(on_mesh, place, DEGREES[0])
+        return cls(forward, backward, density, **values, errors=spread, problem=problem)
 
     def _fields(self) -> dict[str, Any]:
         # the current has nodes of its own
