@@ -89,17 +89,16 @@ print(f"{run.statistics.steps} steps; free energy from {run.free_energy[0]:.2f} 
 assert np.abs(run.mass - 1).max() < 1e-13
 assert run.minimum.min() >= 0
 assert (np.diff(run.free_energy) <= 0).all()
+contours = {"levels": 14, "colors": "white", "linewidths": 0.4, "alpha": 0.5}
 figure, axes = plt.subplots(1, 4, figsize=(13, 3.6), layout="constrained", sharey=True)
 for axis, k in zip(axes, np.linspace(0, len(run) - 1, 4).astype(int)):
     density = np.log10(np.maximum(run[int(k)].at(plane), 1e-6)).reshape(cells + 1, cells + 1)
     drawn = axis.pcolormesh(x, y, density.T, vmin=-4, vmax=1.5, cmap="magma", rasterized=True)
-    axis.contour(x, y, smooth.T, levels=14, colors="white", linewidths=0.4, alpha=0.5)
+    axis.contour(x, y, smooth.T, **contours)
     axis.set(title=f"t = {run.times[k]:.3g}", xlabel="x")
 figure.colorbar(drawn, ax=axes, label=r"$\log_{10}\rho$")
-run.animate(  # all frames
-    out / "mueller_density.gif", cmap="magma", norm=LogNorm(1e-4, 30.0, clip=True),
-    over=lambda ax: ax.contour(x, y, smooth.T, levels=14, colors="white", linewidths=0.4, alpha=0.5),
-)  # fmt: skip
+colours = {"cmap": "magma", "norm": LogNorm(1e-4, 30.0, clip=True)}
+run.animate(out / "mueller_density.gif", over=lambda ax: ax.contour(x, y, smooth.T, **contours), **colours)
 plt.show()
 
 # %%

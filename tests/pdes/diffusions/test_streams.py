@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from diffusions import Given, rotated
+from interrupts import seconds_to_end
 from mpi4py import MPI
 from scipy.io import netcdf_file
 
@@ -141,3 +142,44 @@ def test_memory_has_no_densities(shared_folder):
     assert kept[0].snapshots == []
     run.equation.comm.barrier()
     assert np.load(checkpoint)["seen"].size == 0
+
+
+OF_A_SCRIPT = """
+import numpy as np
+from scaling_limits.pdes import FokkerPlanck
+
+def height(x):
+    return (x[:, 0] ** 2 - 1) ** 2 + x[:, 1] ** 2
+
+def initial(x):
+    return np.exp(-10 * ((x + 1) ** 2).sum(axis=1))
+
+given = FokkerPlanck.of(
+    mobility=1.0, free_energy=height, temperature=0.1, box=[(-2, 2)] * 2, cells=(60, 60), rtol=1e-8
+)
+"""
+RUN = """
+import os, threading, time
+
+def watch():
+    while not (os.path.exists(STREAM) and os.path.getsize(STREAM) > 500_000):
+        time.sleep(0.02)
+    print("begins", flush=True)
+
+# some densities are in the file then, however busy the machine is
+threading.Thread(target=watch, daemon=True).start()
+given.evolve(initial, np.linspace(0.001, 20, 40000), step=5e-4, stream=STREAM)
+"""
+
+
+@pytest.mark.serial
+def test_a_stream_that_ctrl_c_interrupted_can_be_read(tmp_path):
+    """The call ends in seconds, and the densities that were written before are whole."""
+    path = tmp_path / "densities.nc"
+    assert seconds_to_end(OF_A_SCRIPT + RUN.replace("STREAM", repr(str(path))), after=0.0) < 30.0
+    known = {}
+    exec(OF_A_SCRIPT, known)
+    run = DensityEvolution.load(path, known["given"])
+    assert 0 < len(run) < 40000
+    np.testing.assert_allclose(run.mass, 1.0, atol=1e-12)
+    np.testing.assert_allclose((run[len(run) - 1].values * run.volumes.reshape(61, 61)).sum(), 1.0, atol=1e-10)
