@@ -58,8 +58,8 @@ class Layout:
         turn = 2.0 * np.pi / (int(sites.max()) + 1)
         angles, between = turn * sites, turn * (first + 0.5 * towards)
         steps = towards[:, None] * np.column_stack([np.cos(between), -np.sin(between)])
-        around = [np.column_stack([np.sin(a), np.cos(a)]) / turn for a in (angles, between)]
-        return cls(*around, steps, "ring")
+        places, middle = (np.column_stack([np.sin(a), np.cos(a)]) / turn for a in (angles, between))
+        return cls(places, middle, steps, "ring")
 
 
 def draw_arrows(
@@ -83,10 +83,12 @@ def draw_arrows(
     ax, layout = axes_of(ax), Layout.of(sites, bonds, actions)
     places, chain = layout.places, layout.kind == "chain"
     if chain:
-        ax.plot(*places.T, color="0.7", zorder=1)
+        ax.plot(places[:, 0], places[:, 1], color="0.7", zorder=1)
     size = 25 if chain else float(np.clip(9000 / len(sites), 30, 150))
     # the ring of a dot is seen on any background, bright ones too
-    dots = ax.scatter(*places.T, c=actions, cmap="inferno", zorder=2, s=size, edgecolors="0.5", linewidths=0.5)
+    dots = ax.scatter(
+        places[:, 0], places[:, 1], c=actions, cmap="inferno", zorder=2, s=size, edgecolors="0.5", linewidths=0.5
+    )
     if not chain:
         pyplot().colorbar(dots, ax=ax, label="mean action (action)")
         ax.set_aspect("equal")
