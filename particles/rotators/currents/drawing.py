@@ -83,7 +83,7 @@ def draw_arrows(
     ax, layout = axes_of(ax), Layout.of(sites, bonds, actions)
     places, chain = layout.places, layout.kind == "chain"
     if chain:
-        ax.plot(*places.T, color="0.7", zorder=1)
+        ax.plot(places[:, 0], places[:, 1], color="0.7", zorder=1)
     size = 25 if chain else float(np.clip(9000 / len(sites), 30, 150))
     # the ring of a dot is seen on any background, bright ones too
     dots = ax.scatter(
