@@ -28,6 +28,7 @@ class AlternatingScheme:
         cores: a first guess (a, n, b) for each site.
         tolerance: of what is cut off, relative to the norm of u.
         max_rank: the largest number of columns that are kept.
+        max_operations: multiplications after which no system is solved any more.
 
     Attributes:
         cut: the largest part of a core, relative to its norm, that `max_rank` has cut off in the last sweep.
@@ -35,9 +36,15 @@ class AlternatingScheme:
     """
 
     def __init__(
-        self, operator: Sequence[np.ndarray], cores: Sequence[np.ndarray], tolerance: float, max_rank: int
+        self,
+        operator: Sequence[np.ndarray],
+        cores: Sequence[np.ndarray],
+        tolerance: float,
+        max_rank: int,
+        max_operations: float,
     ) -> None:
         self._operator, self._tolerance, self._max_rank = operator, tolerance, max_rank
+        self._max_operations = max_operations
         self.cores, self.cut, self.operations = list(cores), 0.0, 0.0
         size = len(self.cores)
         self._left: list[np.ndarray] = [np.ones((1, 1, 1))] * size
@@ -71,6 +78,8 @@ class AlternatingScheme:
         return LocalSystem(self._left[j], self._operator[j], self._right[j], self._before[j], self._after[j])
 
     def _solve(self, j: int) -> None:
+        if self.operations > self._max_operations:
+            return
         scale = LOCAL * self._tolerance * float(np.linalg.norm(self.cores[j]))
         self.cores[j], operations = self._system(j).solved(self.cores[j], scale)
         self.operations += operations

@@ -91,11 +91,12 @@ class TransportTensorTrain(Described):
             ]
             cores = product_law(drift.size, functions) if before is None else padded(before.scheme.cores, functions)
             tolerance = self.rtol * max(10.0 ** (1 - index), 1e-2)
-            scheme = AlternatingScheme(chain_operator(drift, bases), cores, tolerance, self.max_rank)
+            left = self.max_operations - spent
+            scheme = AlternatingScheme(chain_operator(drift, bases), cores, tolerance, self.max_rank, left)
             begin = time.perf_counter()
-            moments, change = self._swept(scheme, bases, tolerance, spent)
+            moments, change = self._swept(scheme, bases, tolerance, left)
             level = _Level(functions, scheme, moments, self._error(moments, change, before))
-            if level.error <= self.rtol and before is not None:
+            if level.error <= self.rtol and before is not None and scheme.operations <= left:
                 return self._law(level, before, tolerance)
             spent += scheme.operations
             self._go_on(level, before, spent, time.perf_counter() - begin)
@@ -104,7 +105,7 @@ class TransportTensorTrain(Described):
         raise self._failure(before, before.scheme.cut)
 
     def _swept(
-        self, scheme: AlternatingScheme, bases: list[SiteBasis], tolerance: float, spent: float
+        self, scheme: AlternatingScheme, bases: list[SiteBasis], tolerance: float, left: float
     ) -> tuple[SiteMoments, float]:
         """Moments after sweeps until they settle, or the operations are used up, and their last relative change."""
         before: SiteMoments | None = None
@@ -114,7 +115,7 @@ class TransportTensorTrain(Described):
             moments = SiteMoments(self._drift, bases, Contractions(scheme.cores))
             change = np.inf if before is None else moments.difference(before)
             before = moments
-            if change < 10.0 * tolerance or spent + scheme.operations > self.max_operations:
+            if change < 10.0 * tolerance or scheme.operations > left:
                 break
         return moments, change
 

@@ -123,7 +123,7 @@ def test_thirty_two_actions_by_samples(dissipation):
     lattice = chain(dissipation, np.linspace(1.5, 0.5, 32))
     law = TransportTensorTrain(lattice).stationary()
     assert np.abs(law.balance).max() < 1e-6
-    samples = TransportProcess(lattice).sample(np.sqrt(2 * law.mean), [8.0, 12.0, 16.0], 4000, 3)
+    samples = TransportProcess(lattice).sample(np.sqrt(2 * law.mean), [8.0, 14.0], 2000, 3)
     means = action_currents(lattice).mean(samples)
     averaged = samples.actions.mean(axis=0)
     error = averaged.std(axis=0) / np.sqrt(len(averaged))
