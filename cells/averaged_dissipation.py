@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from scaling_limits.particles import Dissipation, InvalidArgument, RotatorLattice
-from scaling_limits.particles.rotators.dissipations.general import AngleAverage
+from scaling_limits.particles.rotators.dissipations.general import AveragedOverAngles
 from scaling_limits.particles.rotators.ensemble import complex_amplitudes
 from scaling_limits.particles.showing.described import Described
 from scaling_limits.particles.support.checks import instance, real_array
@@ -106,7 +106,7 @@ def averaged_dissipation(lattice: RotatorLattice) -> AveragedDissipation:
     """
     averaged = instance("lattice", lattice, RotatorLattice).dissipation.averaged(lattice.region)
     degree = lattice.dissipation.degree
-    angles = averaged.angles if isinstance(averaged, AngleAverage) else (degree or 0) + 2
+    angles = averaged.angles if isinstance(averaged, AveragedOverAngles) else (degree or 0) + 2
     result = AveragedDissipation(lattice, angles)
     result.__dict__["_averaged"] = averaged  # it may have taken a search for the number of angles
     return result

@@ -15,7 +15,7 @@ from ..showing.described import Described
 from ..support import checks
 from .assumptions import warn_of_bad_sites
 from .dissipations.dissipation import Dissipation
-from .dissipations.general import AngleAverage, amplitudes_of_scale
+from .dissipations.general import AveragedOverAngles, amplitudes_of_scale
 from .kernels import noise_of_sites, thermostat_stepper, transport_stepper
 from .lattice import RotatorLattice
 from .member_sampler import Keys, MemberSampler, SampledRotators
@@ -83,7 +83,7 @@ class TransportProcess(SampledRotators[SlowStep], Described):
         region = self.lattice.region
         averaged = self.lattice.dissipation.averaged(region)
         scale = action_scale(averaged, self.lattice.temperature, start)
-        if isinstance(averaged, AngleAverage):
+        if isinstance(averaged, AveragedOverAngles):
             averaged = averaged.resolved_at(region, amplitudes_of_scale(region.size, float(np.max(scale))))
         return SlowStep(chosen_slow_step(averaged, region, scale, step), scale, averaged, step is None)
 

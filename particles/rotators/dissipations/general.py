@@ -242,7 +242,7 @@ class CustomDissipation(Dissipation):
         together = np.abs(self.at_site(region, u * turn, site) * np.conj(turn) - expected).max() <= 1e-12 * scale
         return np.array(sorted(set(sites) - {site} if together else sites), dtype=np.int64)
 
-    def averaged(self, region: LatticeRegion) -> AngleAverage:
+    def averaged(self, region: LatticeRegion) -> AveragedOverAngles:
         """The average K, by trigonometric quadrature.
 
         Raises:
@@ -250,9 +250,9 @@ class CustomDissipation(Dissipation):
         """
         near = [self.dependencies(region, j) for j in range(region.size)]
         if self.degree is not None:
-            return AngleAverage(self, self.degree + 2, near)
+            return AveragedOverAngles(self, self.degree + 2, near)
         highest = _degree(self._function_for(region.size), _moduli(region.size), near, MOST_ANGLES)
-        return AngleAverage(self, highest + 1, near)
+        return AveragedOverAngles(self, highest + 1, near)
 
 
 def _flat(u: np.ndarray, region: LatticeRegion) -> np.ndarray:
@@ -282,7 +282,7 @@ def amplitudes_of_scale(size: int, action: float) -> np.ndarray:
     return np.concatenate([moduli[:, None] * np.ones(size), np.sqrt(action) * _moduli(size)[-2:]]).astype(complex)
 
 
-class AngleAverage(Dissipation):
+class AveragedOverAngles(Dissipation):
     """K_j(v) = int exp(-i theta_j) g_j(Psi_theta v) dtheta by the trapezoidal rule, exact for polynomials.
 
     Args:
@@ -306,7 +306,7 @@ class AngleAverage(Dissipation):
                 "PolynomialDissipation, whose average is known",
             )
 
-    def resolved_at(self, region: LatticeRegion, u: np.ndarray) -> AngleAverage:
+    def resolved_at(self, region: LatticeRegion, u: np.ndarray) -> AveragedOverAngles:
         """The average with as many angles as g takes at the largest, the smallest and some other amplitudes u (P, N).
 
         Raises:
@@ -323,7 +323,7 @@ class AngleAverage(Dissipation):
             highest = _degree(made, some, self._near, MOST_ANGLES_AT_GIVEN)
         if highest < self.angles:
             return self
-        return AngleAverage(self.dissipation, highest + 1, self._near)
+        return AveragedOverAngles(self.dissipation, highest + 1, self._near)
 
     def at(self, region: LatticeRegion, u: np.ndarray) -> np.ndarray:
         """See `Dissipation.at`.
@@ -341,6 +341,6 @@ class AngleAverage(Dissipation):
         """See `Dissipation.compiled`."""
         return compiled_custom_averaged(self.dissipation._function_for(region.size), self.angles, self._near)
 
-    def averaged(self, region: LatticeRegion) -> AngleAverage:
+    def averaged(self, region: LatticeRegion) -> AveragedOverAngles:
         """Itself."""
         return self

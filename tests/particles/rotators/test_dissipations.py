@@ -21,7 +21,7 @@ from scaling_limits.particles import (
     TransportProcess,
 )
 from scaling_limits.particles.rotators.dissipations.checks import dissipating
-from scaling_limits.particles.rotators.dissipations.general import AngleAverage
+from scaling_limits.particles.rotators.dissipations.general import AveragedOverAngles
 
 pytestmark = pytest.mark.serial  # nothing here communicates
 
@@ -111,7 +111,7 @@ def test_averages_of_what_turns_fast(frequency):
         return -u[j] * abs(u[j]) ** 2 * (1 + 0.5 * (turn**frequency).real)
 
     averaged = CustomDissipation(g, 4).averaged(LatticeRegion.box((2,)))
-    assert isinstance(averaged, AngleAverage)
+    assert isinstance(averaged, AveragedOverAngles)
     assert averaged.angles == frequency + 1
     v = np.array([[0.7 + 0.2j, -0.4j], [1.5, 0.1 + 1j]])
     assert np.abs(averaged.at(LatticeRegion.box((2,)), v) + np.abs(v) ** 2 * v).max() < 1e-12
