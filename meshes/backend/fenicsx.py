@@ -50,7 +50,8 @@ def needed_by(what: str) -> Iterator[None]:
 
 def is_there() -> bool:
     """Whether some dolfinx is installed; nothing is imported."""
-    return find_spec("dolfinx") is not None
+    # a module that is loaded already need not have what `find_spec` looks for
+    return sys.modules.get("dolfinx") is not None or find_spec("dolfinx") is not None
 
 
 def _missing(what: str, fault: str) -> MissingFEniCSx:

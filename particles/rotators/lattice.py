@@ -27,6 +27,7 @@ from .assumptions import (
 )
 from .dissipations.dissipation import Dissipation
 from .ensemble import checked_actions, complex_amplitudes
+from .equilibrium import equilibrium_actions
 from .kernels import hamiltonian_stepper, lattice_stepper, noise_of_sites, thermostat_stepper
 from .member_sampler import Keys, MemberSampler, SampledRotators
 from .region import LatticeRegion
@@ -167,9 +168,14 @@ class RotatorLattice(SampledRotators[RotatorStep], Described):
         return resonant_sites(self.region, np.sign(self.spins) * signs(self.frequencies, self._scales))
 
     @property
-    def heated(self) -> tuple[LatticeRegion, NDArray[np.float64], NDArray[np.float64]]:
+    def heated(self) -> tuple[LatticeRegion, NDArray[np.float64]]:
         """See `SampledRotators`."""
-        return self.region, self.temperature, 0.5 * self.temperature ** (2.0 / self.dissipation.power)
+        return self.region, self.temperature
+
+    @cached_property
+    def equilibrium_actions(self) -> NDArray[np.float64]:
+        """See `SampledRotators`."""
+        return equilibrium_actions(self.dissipation, self.region, self.temperature)
 
     @cached_property
     def defects(self) -> NDArray[np.bool_]:

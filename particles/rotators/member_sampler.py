@@ -173,8 +173,13 @@ class SampledRotators(ABC, Generic[Step]):
 
     @property
     @abstractmethod
-    def heated(self) -> tuple[LatticeRegion, NDArray[np.float64], NDArray[np.float64]]:
-        """The sites, their temperatures T_j (N,), and the actions that these make, (2 I)^(p/2) = T_j."""
+    def heated(self) -> tuple[LatticeRegion, NDArray[np.float64]]:
+        """The sites, and their temperatures T_j (N,)."""
+
+    @property
+    @abstractmethod
+    def equilibrium_actions(self) -> NDArray[np.float64]:
+        """About the actions (N,) that temperatures make, see `equilibrium.equilibrium_actions`."""
 
     @property
     @abstractmethod
@@ -336,6 +341,6 @@ class SampledRotators(ABC, Generic[Step]):
             )
 
         asked = on_all_ranks(communicator(comm, optional=True), checked)
-        same_on_all_ranks(comm, asked=repr(asked), lattice=self.identity())
-        _, temperature, scale = self.heated
-        return stationary(self, scale, temperature, asked, workers, progress, comm)
+        said = {name: repr(value) for name, value in vars(asked).items()}
+        same_on_all_ranks(comm, **said, lattice=self.identity())
+        return stationary(self, self.equilibrium_actions, self.heated[1], asked, workers, progress, comm)

@@ -70,9 +70,14 @@ class TransportProcess(SampledRotators[SlowStep], Described):
         return self.lattice.size
 
     @property
-    def heated(self) -> tuple[LatticeRegion, NDArray[np.float64], NDArray[np.float64]]:
+    def heated(self) -> tuple[LatticeRegion, NDArray[np.float64]]:
         """See `SampledRotators`."""
         return self.lattice.heated
+
+    @property
+    def equilibrium_actions(self) -> NDArray[np.float64]:
+        """See `SampledRotators`."""
+        return self.lattice.equilibrium_actions
 
     def identity(self) -> str:
         """What tells the process from others: the same as of its lattice."""

@@ -56,9 +56,14 @@ class _Pair(SampledRotators[PairStep]):
         return self.lattice.size
 
     @property
-    def heated(self) -> tuple[LatticeRegion, NDArray[np.float64], NDArray[np.float64]]:
+    def heated(self) -> tuple[LatticeRegion, NDArray[np.float64]]:
         """See `SampledRotators`."""
         return self.lattice.heated
+
+    @property
+    def equilibrium_actions(self) -> NDArray[np.float64]:
+        """See `SampledRotators`."""
+        return self.lattice.equilibrium_actions
 
     def identity(self) -> str:
         """That of the lattice."""

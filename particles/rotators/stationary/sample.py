@@ -146,7 +146,17 @@ class StationarySample(RotatorEnsemble):
             raise InvalidArgument("times", "autocorrelations take evenly spaced snapshots; give `snapshots` above 1")
         if self.runs == 1:
             raise InvalidArgument("runs", "autocorrelations with errors take more than one member")
-        return self.actions if observable is None else observed(observable, self.actions, self.angles)
+        if self.runs < GROUPS:
+            warn(
+                f"standard errors of autocorrelations are from {self.runs} members, each left out in turn: they may be "
+                f"several times too small; sample {GROUPS} members or more",
+                Unresolved,
+            )
+        values = self.actions if observable is None else observed(observable, self.actions, self.angles)
+        if (np.ptp(values, axis=(0, 1)) == 0).any():
+            name = "runs" if observable is None else "observable"
+            raise InvalidArgument(name, "does not change over members and time, so that it has no autocorrelation")
+        return values
 
     def _summary(self) -> tuple[str, dict[str, Any]]:
         title, said = super()._summary()

@@ -72,6 +72,13 @@ def stationary(
 ) -> StationarySample:  # fmt: skip
     """Burn in until members from all starts have met, then sample; see `SampledRotators.sample_stationary`."""
     more: dict[str, Any] = {"workers": workers, "progress": progress, "comm": comm, "noise": asked.noise}
+    if not np.isfinite(scale).all():
+        raise NotConverged(
+            "the burn-in of a stationary sample",
+            f"at no action takes g out of site {int(np.isinf(scale).argmax())} what its thermostat gives",
+            "g does not dissipate there (Hg), or less than a hundred millionth of |u|^p",
+            time=0.0,
+        )
     unit = float((scale / temperature).max())
     members = max(4 * -(-asked.runs // 4), LEAST_MEMBERS)
     amplitudes = starts(scale, members, stage_seed(asked.seed, 0), HOT)

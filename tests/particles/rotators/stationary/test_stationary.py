@@ -1,16 +1,24 @@
 """The stationary law, autocorrelations and averages over time: against processes that are known in closed form."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from chance import ALPHA, Z, assert_mean
-from rotators import WORLD, alternating, diagonal_law, lattice_of
+from rotators import WORLD, alternating, diagonal_law, lattice_of, weak
 from scipy import stats
+from sympy import Abs
 
 import scaling_limits
 from scaling_limits.particles import (
+    AssumptionWarning,
     DiagonalDissipation,
+    DirectedDissipation,
     InvalidArgument,
+    LinearDissipation,
+    PolynomialDissipation,
     RotatorEnsemble,
+    RotatorLattice,
     StationarySample,
     TimeAverage,
     TransportProcess,
@@ -267,3 +275,71 @@ def test_pictures_of_autocorrelations():
     assert data.attrs["kind"] == "StationarySample"
     assert data.attrs["burn_in"] == 3.0
     plt.close("all")
+
+
+@pytest.mark.serial
+@pytest.mark.parametrize("snapshots", [9, 17, 33])
+@pytest.mark.parametrize("shape", ["decay", "peak", "constant"])
+def test_weights_that_change_between_snapshots(snapshots, shape):
+    """h that falls within one spacing, or has a peak there: E I = 1/2 + 7/2 exp(-2 tau), within what `quadrature` says."""
+    weight = {
+        "decay": lambda t: np.exp(-5 * t),
+        "peak": lambda t: np.exp(-200 * (t - 1.03) ** 2),
+        "constant": lambda t: 1 + 0 * t,
+    }[shape]
+    lattice = alternating(1, 0.1, dissipation=LinearDissipation(0.0), temperatures=(1.0,))
+    times = np.linspace(0, 4, snapshots)
+    found = (
+        TransportProcess(lattice).sample([np.sqrt(8.0)], times, 20_000, 1).time_average(lambda i, phi: i[:, 0], weight)
+    )
+    fine = np.linspace(0, 4, 400_001)
+    exact = np.trapezoid(weight(fine) * (0.5 + 3.5 * np.exp(-2 * fine)), fine) / np.trapezoid(weight(fine), fine)
+    assert abs(found.value - exact) < found.quadrature + Z * found.standard_error
+
+
+def test_weights_that_nobody_can_integrate():
+    found = linear().sample(np.ones(2), [0.0, 0.5, 1.0], 20, 1)
+    with pytest.raises(InvalidArgument, match="weight: changes too fast"):
+        found.time_average(lambda i, phi: i, weight=lambda t: np.exp(-1e8 * (t - 0.3) ** 2))
+
+
+@pytest.mark.serial
+def test_slow_sites_among_fast_ones():
+    """g = -u and -u/100: means 1/2 and 50. Hot starts are hot for the slow site too, which tells how long it takes."""
+    damping = PolynomialDissipation([lambda u: -u(), lambda u: -0.01 * u()], power=2)
+    lattice = RotatorLattice((2,), lambda x: 1 + x, weak, damping, 1.0, 0.1)
+    scale = lattice.equilibrium_actions
+    assert (scale >= [0.5, 50.0]).all()
+    assert (scale <= [2.0, 101.0]).all()
+    found = TransportProcess(lattice).sample_stationary(1024, 1)
+    assert found.burn_in > 100
+    assert_mean(found.mean[0], [0.5, 50.0], found.standard_error[0])
+    growing = PolynomialDissipation([lambda u: -u(), lambda u: 0.01 * u()], power=2)
+    with pytest.warns(AssumptionWarning, match="Hg"):
+        lattice = RotatorLattice((2,), lambda x: 1 + x, weak, growing, 1.0, 0.1)
+    with pytest.raises(NotConverged, match="site 1"):
+        TransportProcess(lattice).sample_stationary(1024, 1)
+
+
+def test_equilibrium_actions():
+    """By closed forms, within the factor 2: diagonal, example 2 (I_j^2 = T_j alone), conduction (all together), a plane."""
+
+    def of(g, temperature, shape=(2,)):
+        return RotatorLattice(shape, lambda x: 1 + x * x, weak, g, temperature, 0.1).equilibrium_actions
+
+    for p in (2, 3, 4):
+        exact = 0.5 * np.array([2.0, 0.5]) ** (2 / p)
+        assert (np.abs(np.log2(of(DiagonalDissipation(p), [2.0, 0.5]) / exact)) <= 1.01).all()
+    end = [lambda u, s=s: -0.0025 * Abs(u()) ** 2 * u() + (Abs(u(s)) ** 2 - Abs(u()) ** 2) * u() for s in (1, -1)]
+    # sum of R_j: -0.01 I^2 each, and T = 1
+    assert (np.abs(np.log2(of(PolynomialDissipation(end), 1.0) / 10.0)) <= 1.01).all()
+    plane = of(DirectedDissipation(), 1.0, (3, 4))
+    assert plane.shape == (12,)
+    assert np.isfinite(plane).all()
+
+
+def test_autocorrelations_of_few_members_and_of_constants(sample):
+    with pytest.warns(Unresolved, match="from 8 members"):
+        replace(sample, amplitudes=sample.amplitudes[:, :8]).autocorrelation()
+    with pytest.raises(InvalidArgument, match="observable: does not change"):
+        sample.autocorrelation(lambda i, phi: 0 * i + 3.0)
