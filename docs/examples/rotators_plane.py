@@ -85,7 +85,8 @@ parts = {"flows": flowing, "own dissipation": mean.local, "lost in bonds": mean.
 assert np.abs(sum(parts.values()) - mean.balance).max() < 1e-10
 
 # %%
-# Currents leave the hot corner and die away; each site but the hot ones takes in what its own dissipation takes up.
+# Currents leave the hot corner and die away; far from it flows are next to nothing, and
+# each thermostat gives what the bonds of its site lose and its own dissipation takes.
 
 figure, axes = plt.subplots(1, 2, figsize=(11.5, 4.8), layout="constrained")
 mean.plot(axes[0])

@@ -96,6 +96,14 @@ def labelled(ax: Axes, x: str, y: str) -> Axes:
     return ax
 
 
+def whole_numbers(ax: Axes, axes: str = "x") -> None:
+    """Ticks at whole numbers only, for axes of sites."""
+    from matplotlib.ticker import MaxNLocator
+
+    for name in axes:
+        getattr(ax, f"{name}axis").set_major_locator(MaxNLocator(integer=True))
+
+
 def some_of(count: int, most: int = MOST_CURVES) -> list[int]:
     """Indices of so many things, evenly chosen, the first and the last among them."""
     return sorted(set(np.linspace(0, count - 1, min(count, most)).round().astype(int).tolist()))

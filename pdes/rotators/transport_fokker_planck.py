@@ -241,7 +241,11 @@ class TransportFokkerPlanck(Described):
         return self.discretisation.rates(count)
 
     def flow(self, density: ActionDensity | None = None) -> np.ndarray:
-        """The mean flow E Theta (B,) of actions through the bonds `lattice.region.bonds` (section 4.4).
+        """The mean E Theta (B,) of what a dissipation declares as its flow, in action/slow time (section 4.4).
+
+        R_j = (Theta(j) - Theta(j-1))/2 + ...: positive from the second to the first site of a bond of
+        `lattice.region.bonds`, and twice what passes. `ActionCurrents`, `MeanCurrents`, `ChainLaw` and
+        `density_currents` have J = -Theta/2, from the first to the second site.
 
         Args:
             density: of the actions; None takes the stationary one.

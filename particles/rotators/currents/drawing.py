@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import InvalidArgument
-from ...showing.axes import axes_of, labelled, pyplot, some_of
+from ...showing.axes import axes_of, labelled, pyplot, some_of, whole_numbers
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -84,7 +84,8 @@ def draw_arrows(
     places, chain = layout.places, layout.kind == "chain"
     if chain:
         ax.plot(places[:, 0], places[:, 1], color="0.7", zorder=1)
-    size = 25 if chain else float(np.clip(9000 / len(sites), 30, 150))
+    # arrows between many sites are short, and are not to be hidden
+    size = float(np.clip(400 / len(sites), 6, 25) if chain else np.clip(9000 / len(sites), 30, 150))
     # the ring of a dot is seen on any background, bright ones too
     dots = ax.scatter(
         places[:, 0], places[:, 1], c=actions, cmap="inferno", zorder=2, s=size, edgecolors="0.5", linewidths=0.5
@@ -101,6 +102,7 @@ def draw_arrows(
     if layout.kind == "ring":
         return _numbered(ax, places, sites[:, 0])
     words = ("site", "mean action") if chain else ("site, first direction", "site, second direction")
+    whole_numbers(ax, "xy" if layout.kind == "plane" else "x")
     return labelled(ax, *words)
 
 
@@ -119,7 +121,11 @@ def _quiver(
     ax: Axes, middle: np.ndarray, steps: np.ndarray, flow: np.ndarray, longest: float, options: dict[str, Any]
 ) -> None:
     """Arrows through their middles; the title tells what the longest one is."""
-    largest = float(np.abs(flow).max()) or 1.0
+    largest = float(np.abs(flow).max())
+    if largest == 0.0:
+        if not ax.get_title():
+            ax.set_title("no flow", fontsize="medium")
+        return
     u, v = (longest * steps * (flow / largest)[:, None]).T
     given = {"color": "tab:blue", "pivot": "mid", "angles": "xy", "scale_units": "xy", "scale": 1.0, "zorder": 3}
     if not np.any(v):

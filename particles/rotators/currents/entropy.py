@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...sampling.samples import mean_and_error
-from ...showing.axes import axes_of, closed_if_refused, labelled
+from ...showing.axes import axes_of, closed_if_refused, labelled, whole_numbers
 from ...showing.datasets import Variable, dataset
 from ...showing.described import Described
 from ...showing.quantities import Quantity
@@ -77,6 +77,7 @@ class EntropyProduction(Saved, Described):
         given: dict[str, Any] = {"fmt": "o", "capsize": 3}
         ax.errorbar(np.arange(len(self.heat)), self.heat, 2 * self.heat_error, **(given | options))
         ax.axhline(0.0, color="0.7", linewidth=0.8, zorder=0)
+        whole_numbers(ax)
         return labelled(ax, "site", HEAT.label)
 
     def to_xarray(self) -> Any:

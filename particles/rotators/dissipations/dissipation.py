@@ -70,7 +70,10 @@ class Dissipation(ABC):
         """Raise InvalidArgument where the dissipation does not fit the region."""
 
     def flow(self, region: LatticeRegion, actions: np.ndarray) -> np.ndarray:
-        """The flow of actions Theta (..., B) through the bonds (section 4.4), for actions (..., N).
+        """The flow of actions Theta (..., B) in action/slow time through the bonds (section 4.4), for actions (..., N).
+
+        R_j = (Theta(j) - Theta(j-1))/2 + ...: positive from the second to the first site of a bond, twice what passes;
+        `ActionCurrents.flow` is J = -Theta/2.
 
         Raises:
             InvalidArgument: no flow is declared for this dissipation.

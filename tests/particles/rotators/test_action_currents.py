@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from chance import assert_mean
 from conduction import KAPPA, conducting
-from rotators import FREQUENCIES, weak
+from rotators import FREQUENCIES, alternating, weak
 from sympy import Abs
 
 from scaling_limits import load
@@ -249,3 +249,14 @@ def test_arrows_of_a_ring(size):
     near = np.sort(np.linalg.norm(middle[:, None] - places, axis=2), axis=1)
     assert np.abs(near[:, 0] - near[:, 1]).max() < 1e-12
     assert {text.get_text() for text in ax.texts} >= {"0", str(size - 1)}
+
+
+def test_pictures_without_flow():
+    """Diagonal dissipation has no flow between sites, and its picture says so; sites have whole numbers."""
+    pyplot = pytest.importorskip("matplotlib.pyplot")
+    lattice = alternating(2, 0.1)
+    mean = action_currents(lattice).mean(TransportProcess(lattice).sample_stationary(64, 1))
+    ax = mean.plot()
+    assert ax.get_title() == "no flow"
+    assert all(tick == round(tick) for tick in ax.get_xticks())
+    pyplot.close("all")
