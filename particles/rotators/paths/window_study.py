@@ -159,6 +159,7 @@ def window_study(
             raise InvalidArgument("of", f"must be 'limit' or 'lattice', not {checks.shown(of)}")
         chosen = checked_sites(window, checked_lattice(lattice).size, "window")
         given = _checked_margins(margins, int(distance_from(lattice, chosen).max()))
+        checks.times(times)
         start = start_of_each(complex_amplitudes("initial", initial), number, lattice.size)
         judge = Judge(checked_functionals(functionals), *checked_level(level, resamples), checks.seed(seed))
         return chosen, given, start, None if step is None else checks.number("step", step, above=0.0), judge
