@@ -204,6 +204,8 @@ def test_every_result_that_can_be_saved_is_known_to_the_reader():
 
 
 def test_files_that_are_none(tmp_path):
+    with pytest.raises(InvalidArgument, match="path: must be the path of a file, not ''"):
+        scaling_limits.load("")
     with pytest.raises(FileNotFoundError):
         load(tmp_path / "missing.npz")
     (tmp_path / "text.npz").write_text("no archive")

@@ -78,7 +78,7 @@ class MemberSampler:
             comm: the ranks that share the members, or None.
         """
         if self.counts.any():
-            self._begin(workers, comm)
+            on_all_ranks(comm, lambda: self._begin(workers, comm))
         tiles = over_tiles(self._tile, len(self.start), workers, progress, comm, LANES)
         return [np.concatenate(parts, axis=1) for parts in zip(*tiles)]
 
@@ -259,10 +259,9 @@ class SampledRotators(ABC, Generic[Step]):
         Warns:
             LongRun: it will take more than ten minutes; said before it begins.
         """
-        asked = runs_or_paths("runs", runs, paths)
 
         def checked() -> tuple[NDArray[np.complex128], NDArray[np.float64], int, Step, Any]:
-            number = checks.integer(*asked, 1, 2**31)
+            number = checks.integer(*runs_or_paths("runs", runs, paths), 1, 2**31)
             start = start_of_each(complex_amplitudes("initial", initial), number, self.size)
             if watch is not None:
                 checks.instance("watch", watch, PathWatch)

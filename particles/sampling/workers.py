@@ -142,11 +142,15 @@ def over_tiles(
         width: paths in a tile.
     """
     communicator(comm, optional=True)
-    threads = thread_count(workers, comm)
+
+    def checked() -> int:
+        checks.flag("progress", progress)
+        return thread_count(workers, comm)
+
+    threads = on_all_ranks(comm, checked)
     rank, size = (0, 1) if comm is None else (comm.rank, comm.size)
     tiles = range(-(-paths // width))
     mine = tiles[rank::size]
-    checks.flag("progress", progress)
 
     def done() -> list[Result]:
         with closing(in_order(work, mine, threads)) as results:

@@ -39,9 +39,12 @@ def save_arrays(path: str | os.PathLike[str], fields: dict[str, Any]) -> None:
 def _place(name: str, path: str | os.PathLike[str]) -> str:
     """The path as a text; bytes, as some folders are listed, are decoded as the file system does."""
     try:
-        return os.fsdecode(path)
+        place = os.fsdecode(path)
     except TypeError:
         raise InvalidArgument(name, f"must be the path of a file, not {path!r}") from None
+    if not place:
+        raise InvalidArgument(name, f"must be the path of a file, not {path!r}")
+    return place
 
 
 def target(name: str, path: str | os.PathLike[str]) -> Path:

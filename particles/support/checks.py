@@ -76,6 +76,14 @@ def real_array(name: str, value: object, shape: tuple[int, ...] | None = None) -
     return array
 
 
+def numbers(name: str, value: object) -> np.ndarray:
+    """As `real_array`; True and False are no numbers: a mask has been given for them."""
+    array = real_array(name, value)
+    if any(isinstance(one, bool | np.bool_) for one in np.asarray(value, dtype=object).flat):
+        raise InvalidArgument(name, f"must be numbers, not truth values: {shown(value)}")
+    return array
+
+
 def _objects(array: np.ndarray) -> Any:
     """The entries of an array that holds objects, such as numbers of sympy."""
     return array.flat if array.dtype == object else ()

@@ -103,6 +103,8 @@ class EnergySamples(Samples):
         """
         q, values = checks.real_array("shares", shares), np.sort(self._of(site, index))
         runs = len(values)
+        if not ((q > 0) & (q < 1)).all():
+            raise InvalidArgument("shares", f"must be above 0 and below 1, not {checks.shown(shares)}")
         if not ((q * runs >= 10) & ((1 - q) * runs >= 10)).all():
             raise InvalidArgument(
                 "shares", f"must leave at least ten of {runs} members on each side; take more members"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -18,7 +17,7 @@ from ...support import checks
 from ..coupled.coupled_rotators import CoupledRotators
 from ..lattice import RotatorLattice
 from .bounds import gaps_of_coupled
-from .functionals import Functionals, checked_functionals, checked_sites
+from .functionals import Functionals, checked_functionals, checked_members, checked_sites, warn_of_few
 from .path_distance import LEVEL, RESAMPLES, Judge, checked_level
 from .rates import Line, fitted_line
 from .study import DistanceStudy, columns_of
@@ -166,7 +165,7 @@ def epsilon_study(
         epsilons: positive, all different (K,).
         initial: u(0), complex, of all members (N,) or of each (R, N).
         times: snapshots tau (T,); suprema and means are over all steps until the last one, whatever the snapshots.
-        runs: number of pairs R, for each epsilon.
+        runs: number of pairs R, for each epsilon; at least 8.
         seed: of the first epsilon; the others have the numbers after it, so that their samples are independent.
         step: of the fast time, see `CoupledRotators.sample`.
         paths: another name of `runs`.
@@ -186,29 +185,30 @@ def epsilon_study(
         Unstable: a member has left all bounds.
 
     Warns:
-        AssumptionWarning: as for `TransportProcess`; LongRun: more than ten minutes.
+        AssumptionWarning: as for `TransportProcess`; LongRun: more than ten minutes; Unresolved: fewer than 100 pairs,
+            with which intervals are not to be trusted.
 
     Source: Dymov, Theorem 2.2.
     """
-    asked = runs_or_paths("runs", runs, paths)
 
-    def checked() -> tuple[NDArray[np.float64], int, int, NDArray[np.int64], Judge]:
+    def checked() -> tuple[NDArray[np.float64], int, NDArray[np.int64], Judge, list[CoupledRotators]]:
+        number = checked_members(runs_or_paths("runs", runs, paths))
         checks.instance("lattice", lattice, RotatorLattice)
-        given = np.atleast_1d(checks.real_array("epsilons", epsilons))
+        given = np.atleast_1d(checks.numbers("epsilons", epsilons))
         if given.ndim != 1 or not len(given) or (given <= 0).any() or len(np.unique(given)) < len(given):
             raise InvalidArgument("epsilons", f"must be different positive numbers, not {checks.shown(epsilons)}")
-        key = checks.seed(seed)
-        judge = Judge(checked_functionals(functionals), *checked_level(level, resamples), key)
-        return given, checks.integer(asked[0], asked[1], 2, 2**31), key, checked_sites(sites, lattice.size), judge
+        judge = Judge(checked_functionals(functionals), *checked_level(level, resamples), checks.seed(seed))
+        pairs = CoupledRotators(lattice)
+        return given, number, checked_sites(sites, lattice.size), judge, [pairs.at(float(one)) for one in given]
 
-    given, number, key, chosen, judge = on_all_ranks(communicator(comm, optional=True), checked)
-    same_on_all_ranks(comm, epsilons=given, sites=chosen, level=judge.level, resamples=judge.resamples)
-    pairs, found = CoupledRotators(lattice), []
-    for k, epsilon in enumerate(given):
+    given, number, chosen, judge, pairs = on_all_ranks(communicator(comm, optional=True), checked)
+    same_on_all_ranks(comm, epsilons=given, runs=number, sites=chosen, **judge.same())
+    warn_of_few(number, comm)
+    key, found = judge.seed, []
+    for k, one in enumerate(pairs):
         options: dict[str, Any] = {"workers": workers, "progress": progress, "comm": comm, "watch": True}
-        both = pairs.at(float(epsilon)).sample(initial, times, number, (key + k) % 2**64, step, **options)
-        # what the functions of the user raise is raised by all
-        distance = on_all_ranks(comm, partial(judge, both, sites=chosen))
+        both = one.sample(initial, times, number, (key + k) % 2**64, step, **options)
+        distance = judge.of_ranks(comm, both, sites=chosen)
         found.append((distance, gaps_of_coupled(both, chosen), both.step, both.times))
     return EpsilonStudy(**study_fields(found), parameter=given, seed=key)
 

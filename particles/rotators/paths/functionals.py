@@ -8,21 +8,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ...errors import InvalidArgument
+from ...errors import InvalidArgument, Unresolved, warn
 from ...sampling.philox import Purpose
 from ...showing.axes import some_of
 from ...support import checks
 from ..ensemble import RotatorEnsemble
 from ..watching.watched import WatchedRotators
 
+if TYPE_CHECKING:
+    from mpi4py import MPI
+
 MOST_SNAPSHOTS = 6  # with functionals of their own
 DIRECTIONS = 32  # of the sliced distance
 MOST_SITES = 256
+FEWEST = 8  # members
+ENOUGH = 100  # members, for intervals to hold as often as they say
+WHY_MEMBERS = f"drawing fewer again does not tell how far they are from their law; take {ENOUGH} or more"
 Functionals = Mapping[str, Callable[[np.ndarray], Any]]
 
 
@@ -65,7 +71,9 @@ def functionals_of(
     late = pair[0].times > 0
     flat = [one.actions[late][:, :, sites].transpose(0, 2, 1).reshape(slices.shape[1], -1) for one in pair]
     own = [_own(one, sites, more) for one in pair]
-    values = tuple(np.concatenate([a, slices @ b, c]) for a, b, c in zip(rows, flat, own))
+    # one direction after another, so that an interrupt is seen between them
+    sliced = [np.array([direction @ b for direction in slices]) for b in flat]
+    values = tuple(np.concatenate(parts) for parts in zip(rows, sliced, own))
     weights = np.zeros((single + 1 + len(more), len(values[0])))
     weights[:single, :single] = np.eye(single)
     weights[single, single : single + DIRECTIONS] = 1.0 / DIRECTIONS
@@ -123,11 +131,36 @@ def checked_pair(samples: Any, limit: Any) -> tuple[RotatorEnsemble, RotatorEnse
             "limit", f"must have the {first.actions.shape[2]} sites of samples, not {second.actions.shape[2]}"
         )
     for name, one in (("samples", first), ("limit", second)):
-        if one.runs < 2:
-            raise InvalidArgument(name, "must have at least 2 members, or there is no law to compare")
+        if one.runs < FEWEST:
+            raise InvalidArgument(name, f"must have at least {FEWEST} members, not {one.runs}: {WHY_MEMBERS}")
     if not first.times[-1] > 0:
         raise InvalidArgument("samples", "must have a time after 0")
     return first, second
+
+
+def checked_members(asked: tuple[str, Any]) -> int:
+    """The number of members of a sample whose law is to be compared.
+
+    Args:
+        asked: name of the argument, and the number.
+
+    Raises:
+        InvalidArgument: not an integer, or too few.
+    """
+    number = checks.integer(*asked, 1, 2**31)
+    if number < FEWEST:
+        raise InvalidArgument(asked[0], f"must be at least {FEWEST}, not {number}: {WHY_MEMBERS}")
+    return number
+
+
+def warn_of_few(members: int, comm: MPI.Comm | None = None) -> None:
+    """Warn of intervals by few members; of several ranks the first one does."""
+    if members < ENOUGH and (comm is None or comm.rank == 0):
+        warn(
+            f"intervals of path laws are those of large samples; with {members} members they may miss the distance "
+            f"more often than their level says; take {ENOUGH} or more",
+            Unresolved,
+        )
 
 
 def checked_sites(sites: Any, size: int, argument: str = "sites") -> NDArray[np.int64]:
@@ -141,10 +174,12 @@ def checked_sites(sites: Any, size: int, argument: str = "sites") -> NDArray[np.
     Raises:
         InvalidArgument: they are not, or too many.
     """
-    numbers = np.arange(size) if sites is None else np.atleast_1d(checks.real_array(argument, sites))
+    numbers = np.arange(size) if sites is None else np.atleast_1d(checks.numbers(argument, sites))
     good = numbers.ndim == 1 and len(numbers) > 0 and (numbers == np.floor(numbers)).all()
     if not good or len(np.unique(numbers)) < len(numbers) or numbers.min() < 0 or numbers.max() >= size:
-        raise InvalidArgument(argument, f"must be different numbers of sites from 0 to {size - 1}, not {sites!r}")
+        raise InvalidArgument(
+            argument, f"must be different numbers of sites from 0 to {size - 1}, not {checks.shown(sites)}"
+        )
     if len(numbers) > MOST_SITES:
         raise InvalidArgument(argument, f"must be at most {MOST_SITES}, not {len(numbers)}; choose some")
     return numbers.astype(np.int64)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import InvalidArgument
+from ...sampling.ranks import on_all_ranks, same_on_all_ranks
 from ...showing.axes import axes_of, labelled
 from ...showing.datasets import Variable, dataset
 from ...showing.described import Described
@@ -17,6 +18,7 @@ from ...support import checks
 from ...support.saved import Saved
 from ..coupled.coupled_ensemble import CoupledEnsemble
 from ..coupled.watched_pairs import WatchedPairs
+from ..ensemble import RotatorEnsemble
 from .bounds import gaps_of, gaps_of_coupled, matched_bound, paired_bound
 from .functionals import (
     Functionals,
@@ -25,11 +27,13 @@ from .functionals import (
     checked_pair,
     checked_sites,
     functionals_of,
+    warn_of_few,
 )
 from .wasserstein import Resampled, resampled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from mpi4py import MPI
 
 LEVEL, RESAMPLES = 0.01, 400
 SIGMAS = 3.0  # of a bound from above
@@ -48,8 +52,9 @@ class PathDistance(Saved, Described):
 
     of which the samples have an estimate, that chance makes too large where W_1 is small. The intervals hold all W_1 at
     once with probability 1 - level: |W_1 - estimate| <= int |(F_R - F) - (G_R - G)| dx, whose law drawing members again
-    tells. The distance of the path laws in the norm max_j sup_tau |I_j| of C([0, T]) is at least that of each
-    functional that is 1-Lipschitz, and at most the mean distance of members that are paired in any way.
+    tells, for a hundred members or more. The distance of the path laws in the norm max_j sup_tau |I_j| of C([0, T]) is
+    at least that of each functional that is 1-Lipschitz, and at most the mean distance of members that are paired in
+    any way.
 
     Args:
         names: of the functionals (F,): actions at times, suprema and time means over [0, T] of each site, suprema and
@@ -132,9 +137,9 @@ class PathDistance(Saved, Described):
         Raises:
             InvalidArgument: there is none of this name.
         """
-        found = np.flatnonzero(self.names == name)
+        found = np.flatnonzero(self.names == name) if isinstance(name, str) else []
         if not len(found):
-            raise InvalidArgument("name", f"must be one of {', '.join(self.names)}, not {name!r}")
+            raise InvalidArgument("name", f"must be one of {', '.join(self.names)}, not {checks.shown(name)}")
         return int(found[0])
 
     def plot(self, ax: Axes | None = None, **options: Any) -> Axes:
@@ -208,7 +213,7 @@ def path_distance(
     Args:
         samples: a `RotatorEnsemble`, or `WatchedRotators`, of which suprema and integrals are over all steps; or a
             `CoupledEnsemble` alone, both of whose parts are compared.
-        limit: the other sample, at the same times, with the same sites.
+        limit: the other sample, at the same times, with the same sites; both have at least 8 members.
         sites: numbers of the sites Lambda that are looked at (S,); None for all.
         functionals: functions of your own, by name: of paths (R, T, S) at the snapshots, to (R,).
         paired: whether members of the same number have common noise; a `CoupledEnsemble` has. Samples that are given
@@ -221,9 +226,65 @@ def path_distance(
         The distances with errors, intervals and a verdict.
 
     Raises:
-        InvalidArgument: an argument out of range, samples that do not fit.
+        InvalidArgument: an argument out of range, samples that do not fit or have fewer than 8 members.
+
+    Warns:
+        Unresolved: fewer than 100 members, with which intervals are not to be trusted.
 
     Source: Dymov, Theorem 2.2 and footnote 4; Villani, Optimal transport, Theorem 5.10 for the bounds.
+    """
+    judge = Judge(checked_functionals(functionals), *checked_level(level, resamples), checks.seed(seed))
+    found = judge(samples, limit, sites=sites, paired=paired)
+    warn_of_few(int(found.runs.min()))
+    return found
+
+
+@dataclass(frozen=True)
+class Judge:
+    """What `path_distance` does with checked arguments, for one pair of samples after another."""
+
+    functionals: Functionals
+    level: float
+    resamples: int
+    seed: int
+
+    def __call__(self, samples: Any, limit: Any = None, *, sites: Any = None, paired: bool = False) -> PathDistance:
+        """Compare two samples; the arguments are those of `path_distance`."""
+        pair, paired = _pair_of(samples, limit, paired)
+        chosen = checked_sites(sites, pair[0].actions.shape[2])
+        found = functionals_of(pair, chosen, self.functionals, self.seed)
+        if isinstance(samples, WatchedPairs):
+            bound = paired_bound(gaps_of_coupled(samples, chosen))
+        else:
+            bounds = [matched_bound(pair, chosen)] + ([paired_bound(gaps_of(pair, chosen))] if paired else [])
+            bound = min(bounds, key=lambda one: one[0] + SIGMAS * one[1])
+        numbers = np.array([pair[0].runs, pair[1].runs])
+        estimate = resampled(found.values, found.weights, paired, self.resamples, self.seed)
+        said = self.level, self.resamples, self.seed, paired
+        return _judged(found, estimate, bound, numbers, chosen, said)
+
+    def of_ranks(self, comm: MPI.Comm | None, samples: Any, limit: Any = None, **more: Any) -> PathDistance:
+        """The same of samples that all ranks have; what the functions of the user raise is raised by all.
+
+        Raises:
+            InvalidArgument: of the call; functions of the user that differ between ranks.
+        """
+        found = on_all_ranks(comm, lambda: self(samples, limit, **more))
+        # to fewer digits than ranks on different machines have in common
+        same_on_all_ranks(comm, functionals=[f"{own:.6g}" for own in found.value[~found.lipschitz]])
+        return found
+
+    def same(self) -> dict[str, object]:
+        """What must be the same on all ranks, by the names that users know it by."""
+        return {"functionals": list(self.functionals), "level": self.level, "resamples": self.resamples,
+                "seed": self.seed}  # fmt: skip
+
+
+def _pair_of(samples: Any, limit: Any, paired: Any) -> tuple[tuple[RotatorEnsemble, RotatorEnsemble], bool]:
+    """Two samples that fit, and whether their members are paired.
+
+    Raises:
+        InvalidArgument: they do not fit.
     """
     if isinstance(samples, CoupledEnsemble):
         if limit is not None:
@@ -236,31 +297,7 @@ def path_distance(
         raise InvalidArgument("paired", f"must be False for {pair[0].runs} and {pair[1].runs} members")
     if not paired and np.array_equal(pair[0].amplitudes, pair[1].amplitudes):
         raise InvalidArgument("limit", "is the same sample; take another seed for an independent one")
-    chosen, more = checked_sites(sites, pair[0].actions.shape[2]), checked_functionals(functionals)
-    (part, count), key = checked_level(level, resamples), checks.seed(seed)
-    found = functionals_of(pair, chosen, more, key)
-    if isinstance(samples, WatchedPairs):
-        bound = paired_bound(gaps_of_coupled(samples, chosen))
-    else:
-        bounds = [matched_bound(pair, chosen)] + ([paired_bound(gaps_of(pair, chosen))] if paired else [])
-        bound = min(bounds, key=lambda one: one[0] + SIGMAS * one[1])
-    numbers = np.array([pair[0].runs, pair[1].runs])
-    estimate = resampled(found.values, found.weights, paired, count, key)
-    return _judged(found, estimate, bound, numbers, chosen, (part, count, key, paired))
-
-
-@dataclass(frozen=True)
-class Judge:
-    """`path_distance` with arguments that a study has checked, for one pair of samples after another."""
-
-    functionals: Functionals
-    level: float
-    resamples: int
-    seed: int
-
-    def __call__(self, samples: Any, limit: Any = None, **more: Any) -> PathDistance:
-        """Compare two samples."""
-        return path_distance(samples, limit, **(vars(self) | more))
+    return pair, bool(paired)
 
 
 def checked_level(level: Any, resamples: Any) -> tuple[float, int]:

@@ -14,6 +14,7 @@ from ...showing.axes import some_of
 from ...showing.datasets import Variable, dataset
 from ...showing.described import Described
 from ...showing.quantities import Quantity
+from ...support import checks
 from ...support.saved import Saved
 from .path_distance import SHOWN, SIGMAS, PathDistance
 
@@ -97,9 +98,9 @@ class DistanceStudy(Saved, Described):
         Raises:
             InvalidArgument: there is none of this name.
         """
-        found = np.flatnonzero(self.names == name)
+        found = np.flatnonzero(self.names == name) if isinstance(name, str) else []
         if not len(found):
-            raise InvalidArgument("name", f"must be one of {', '.join(self.names)}, not {name!r}")
+            raise InvalidArgument("name", f"must be one of {', '.join(self.names)}, not {checks.shown(name)}")
         return int(found[0])
 
     def to_xarray(self) -> Any:

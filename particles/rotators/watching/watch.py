@@ -46,7 +46,7 @@ class PathWatch(Described):
     power: float = 2.0
 
     def __post_init__(self) -> None:
-        levels = np.atleast_1d(checks.real_array("below", self.below))
+        levels = np.atleast_1d(checks.numbers("below", self.below))
         if levels.ndim != 1 or len(levels) > MOST_LEVELS or (levels <= 0).any():
             raise InvalidArgument("below", f"must be at most {MOST_LEVELS} positive actions, not {self.below!r}")
         object.__setattr__(self, "below", levels)

@@ -87,3 +87,6 @@ def test_refusals(sampled):
             energies.masses(bad)
     with pytest.raises(InvalidArgument, match="ten of 20000 members"):
         energies.quantile(1e-4)
+    for bad in (1.5, -1.0, [0.5, 1.0], 0.0):
+        with pytest.raises(InvalidArgument, match="shares: must be above 0 and below 1"):
+            energies.quantile(bad)

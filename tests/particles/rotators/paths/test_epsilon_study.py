@@ -6,7 +6,7 @@ from refusals import refused
 from rotators import WORLD, alternating, no_coupling
 
 import scaling_limits
-from scaling_limits.particles import CoupledRotators, EpsilonStudy, epsilon_study, path_distance
+from scaling_limits.particles import CoupledRotators, EpsilonStudy, Unresolved, epsilon_study, path_distance
 from scaling_limits.particles.rotators.paths.rates import fitted_line
 
 START, TIMES, EPSILONS = [1.0, 0.7], [0.25, 0.5], [0.1, 0.03, 0.01]
@@ -87,6 +87,30 @@ def test_same_on_ranks():
         # what is wrong on one rank is refused by all
         refused("epsilons", "positive", lambda: epsilon_study(lattice, [0.5 - WORLD.rank], *more[1:], comm=WORLD))
         refused("epsilons", "ranks", lambda: epsilon_study(lattice, [1.0 + WORLD.rank], *more[1:], comm=WORLD))
+        refused("epsilons", "ranks", lambda: epsilon_study(lattice, [0.2, 0.1][WORLD.rank :], *more[1:], comm=WORLD))
+
+
+def fails_on_last(paths):
+    if WORLD is not None and WORLD.rank == WORLD.size - 1:
+        raise KeyError("here alone")
+    return paths[:, -1, 0]
+
+
+@pytest.mark.skipif(WORLD is None or WORLD.size == 1, reason="of several ranks")
+@pytest.mark.parametrize("bad", [
+    {"runs": None}, {"runs": 3}, {"runs": 101}, {"paths": 5}, {"seed": 4}, {"seed": -1}, {"times": [0.3]}, {"times": "x"},
+    {"initial": [1.0]}, {"initial": [1.0, 0.5]}, {"step": -1.0}, {"step": 0.02}, {"sites": [0]}, {"sites": [True, False]},
+    {"level": 0.6}, {"level": 0.02}, {"resamples": 3}, {"resamples": 300}, {"functionals": [np.max]}, {"workers": 0},
+    {"functionals": {"own": fails_on_last}}, {"functionals": {"other": lambda paths: paths[:, -1, 0]}},
+    {"functionals": {"own": lambda paths: paths[:, -1, 1]}}, {"progress": 3}, {"lattice": 3},
+    {"lattice": alternating(2, 0.5, temperatures=(1.0, 3.0))},
+])  # fmt: skip
+def test_one_rank_alone(bad):
+    """Every argument that is wrong, or another, on the last rank alone is refused by all, by its name."""
+    good = {"lattice": alternating(2, 0.5), "epsilons": [0.2], "initial": START, "times": [0.2], "runs": 100, "seed": 3}
+    good |= {"step": 0.05, "functionals": {"own": lambda paths: paths[:, -1, 0]}, "comm": WORLD}
+    (name,) = bad
+    refused(name, "", lambda: epsilon_study(**good | (bad if WORLD.rank == WORLD.size - 1 else {})))
 
 
 @pytest.mark.serial
@@ -117,6 +141,10 @@ def test_bad_input(study):
     refused("distance", "add epsilons", lambda: study.epsilon_for(1e-6))
     refused("distance", "above", lambda: study.epsilon_for(0.0))
     refused("name", "one of", lambda: study.law_rate("nothing"))
-    alone = epsilon_study(lattice, [0.1], START, [0.5], 10, 1)
+    refused("runs", "at least 8", lambda: epsilon_study(lattice, [0.1], START, [0.5], 7, 1))
+    refused("epsilons", "truth values", lambda: epsilon_study(lattice, [True], START, [0.5], 10, 1))
+    refused("name", "one of", lambda: study.of([]))
+    with pytest.warns(Unresolved, match="with 10 members"):
+        alone = epsilon_study(lattice, [0.1], START, [0.5], 10, 1)
     assert np.isnan(alone.rate).all()
     refused("distance", "add smaller epsilons", lambda: alone.epsilon_for(0.1))

@@ -5,6 +5,7 @@ from functools import partial
 import numpy as np
 import pytest
 from chance import ALPHA
+from interrupts import seconds_to_end
 from refusals import refused
 from rotators import alternating, linear_law, no_coupling
 from scipy import stats
@@ -17,6 +18,7 @@ from scaling_limits.particles import (
     PathWatch,
     RotatorEnsemble,
     TransportProcess,
+    Unresolved,
     path_distance,
 )
 
@@ -124,7 +126,7 @@ def test_known_distances_are_in_their_intervals():
 def test_one_law_is_taken_for_two_as_often_as_said():
     """Exchanged labels are as likely as those that are there: p is uniform."""
     generator = np.random.default_rng(3)
-    found = [path_distance(damped(60, (2.0, 0.5), generator), damped(90, (2.0, 0.5), generator), resamples=200)
+    found = [path_distance(damped(100, (2.0, 0.5), generator), damped(150, (2.0, 0.5), generator), resamples=200)
              for _ in range(300)]  # fmt: skip
     p = np.array([one.p_value for one in found])
     assert stats.kstest(p - generator.random(300) / 201, "uniform").pvalue > ALPHA
@@ -198,13 +200,56 @@ def test_bad_input(coupled):
     refused("limit", "another seed", lambda: path_distance(u, u))
     refused("limit", "times", lambda: path_distance(u, ensemble(v.amplitudes[1:], v.times[1:])))
     refused("limit", "sites", lambda: path_distance(u, ensemble(v.amplitudes[:, :, :1], v.times)))
-    refused("limit", "2 members", lambda: path_distance(u, ensemble(v.amplitudes[:, :1], v.times)))
+    refused("limit", "8 members", lambda: path_distance(u, ensemble(v.amplitudes[:, :1], v.times)))
     refused("samples", "after 0", lambda: path_distance(*(ensemble(i.amplitudes[:1], [0.0]) for i in (u, v))))
     refused("paired", "must be False", lambda: path_distance(u, ensemble(v.amplitudes[:, :9], v.times), paired=True))
     for sites in ([2], [0, 0], [0.5], [], "a"):
         refused("sites", "", partial(path_distance, coupled, sites=sites))
+    for mask in ([True, False], np.array([False, True]), [True, 0]):
+        refused("sites", "not truth values", partial(path_distance, coupled, sites=mask))
     refused("level", "below", lambda: path_distance(coupled, level=0.6))
     refused("resamples", "between", lambda: path_distance(coupled, resamples=100))
     refused("functionals", "by name", lambda: path_distance(coupled, functionals=[np.max]))
     refused("functionals", "values", lambda: path_distance(coupled, functionals={"all": lambda paths: paths}))
     refused("name", "one of", lambda: path_distance(coupled).of("sup I_7"))
+    refused("name", "one of", lambda: path_distance(coupled).of([]))
+
+
+@pytest.mark.serial
+def test_few_members():
+    """Intervals by few members are not of the level that they have: this is said, or refused."""
+    generator = np.random.default_rng(6)
+    few, many = (damped(runs, (2.0,), generator) for runs in (20, 200))
+    for pair in ((few, many), (many, few)):
+        with pytest.warns(Unresolved, match="with 20 members"):
+            path_distance(*pair)
+    refused("samples", "at least 8 members, not 7", lambda: path_distance(damped(7, (2.0,), generator), many))
+
+
+@pytest.mark.serial
+def test_equal_members_are_not_apart():
+    """Pairs that are the same, many of them tied: distances are 0, not what is left of sums of 1/R."""
+    actions = np.repeat([0.1, 0.2, 0.7, 1.9], [150, 3, 77, 70])[None, :, None]
+    same = ensemble(np.sqrt(2 * actions), [1.0]), ensemble(-np.sqrt(2 * actions), [1.0])
+    found = path_distance(*same, paired=True)
+    assert (found.value == 0).all()
+    assert (found.lower == 0).all()
+    assert found.p_value == 1
+    assert not found.different
+
+
+INTERRUPTED = """
+import numpy as np
+from scaling_limits.particles import RotatorEnsemble, path_distance
+generator = np.random.default_rng(1)
+times = np.linspace(0.1, 1, 10)
+one, two = (RotatorEnsemble(times, generator.random((10, 20000, 100)) + 0j, 0.1, 1) for _ in range(2))
+print("begins", flush=True)
+path_distance(one, two, resamples=10**6)
+"""
+
+
+@pytest.mark.serial
+def test_interrupts():
+    """One Ctrl-C ends the drawing of many members and sites within 2 s."""
+    assert seconds_to_end(INTERRUPTED, 6.0) < 2.0

@@ -48,11 +48,12 @@ def box_of_example_2(start, left, right):
 
 @pytest.mark.serial
 @pytest.mark.filterwarnings("ignore::scaling_limits.particles.AssumptionWarning")
+@pytest.mark.filterwarnings("ignore::scaling_limits.particles.Unresolved")
 def test_without_noise():
     """T -> 0: differences of two sites in boxes, sup over the snapshots, down to 1e-7, as solve_ivp has them."""
     size, window, margins = 17, [8, 9], [0, 1, 2, 4, 6]
     u = np.sqrt(2 * np.linspace(1.5, 0.4, size)) * np.exp(1j * np.arange(size))
-    found = window_study(chain(size, 1e-18), window, margins, u, TIMES, 2, 1, 0.001)
+    found = window_study(chain(size, 1e-18), window, margins, u, TIMES, 8, 1, 0.001)
     start, exact = 0.5 * np.abs(u) ** 2, []
     whole = box_of_example_2(start, 0, size - 1)[:, window]
     for m in margins:
@@ -68,7 +69,7 @@ def test_without_noise():
 @pytest.mark.serial
 def test_diagonal_limits_do_not_feel_one_another():
     for g in (DiagonalDissipation(4), DiagonalDissipation(2), LinearDissipation(0.2)):
-        found = window_study(chain(7, 1.0, g), [3], [0, 2], np.ones(7), [0.5, 1.0], 50, 1)
+        found = window_study(chain(7, 1.0, g), [3], [0, 2], np.ones(7), [0.0, 0.5, 1.0], 100, 1)
         assert (found.at_most == 0).all()
         assert not found.different.any()
         found.plot()
@@ -148,6 +149,24 @@ def test_same_on_ranks():
     if WORLD is not None and WORLD.size > 1:
         refused("window", "from 0 to 4", lambda: window_study(arguments[0], window, *arguments[2:], comm=WORLD))
         refused("margins", "ranks", lambda: window_study(arguments[0], [2], [RANK], *arguments[3:], comm=WORLD))
+        refused("margins", "ranks", lambda: window_study(arguments[0], [2], [0, 1][RANK:], *arguments[3:], comm=WORLD))
+
+
+@pytest.mark.skipif(WORLD is None or WORLD.size == 1, reason="of several ranks")
+@pytest.mark.parametrize("bad", [
+    {"runs": None}, {"runs": 101}, {"paths": 5}, {"seed": 4}, {"times": [0.3]}, {"times": "x"}, {"initial": [1.0]},
+    {"initial": 0.5 * np.ones(5)}, {"step": -1.0}, {"step": 0.02}, {"window": [1]}, {"level": 0.02}, {"resamples": 300},
+    {"workers": 0}, {"progress": 3}, {"functionals": {"own": lambda paths: paths / 0}}, {"of": "lattice"}, {"of": "x"},
+    {"functionals": {"own": lambda paths: paths[:, 0, 0] ** 2}}, {"lattice": chain(6)}, {"lattice": chain(5, 2.0)},
+])  # fmt: skip
+def test_one_rank_alone(bad):
+    """Every argument that is wrong, or another, on the last rank alone is refused by all, by its name."""
+    good = {"lattice": chain(5), "window": [2], "margins": [0], "initial": np.ones(5), "times": [0.2], "runs": 100}
+    good |= {"seed": 3, "functionals": {"own": lambda paths: paths[:, -1, 0]}, "comm": WORLD}
+    (name,) = bad
+    # a lattice of more sites does not fit its start
+    said = "initial" if bad.get("lattice", chain(5)).size == 6 else name
+    refused(said, "", lambda: window_study(**good | (bad if WORLD.size - 1 == RANK else {})))
 
 
 @pytest.mark.serial
@@ -165,7 +184,7 @@ def test_files_pictures_and_datasets(tmp_path):
 @pytest.mark.serial
 def test_bad_input():
     def study(lattice, window=(2,), margins=(0,), initial=None, **more):
-        return window_study(lattice, window, margins, np.ones(5) if initial is None else initial, [0.5], 10, 1, **more)
+        return window_study(lattice, window, margins, np.ones(5) if initial is None else initial, [0.5], 100, 1, **more)
 
     refused("lattice", "RotatorLattice", lambda: study(3))
     refused("lattice", "open", lambda: study(chain(6, periodic=True), initial=np.ones(6)))
@@ -176,6 +195,9 @@ def test_bad_input():
     refused("window", "from 0 to 4", lambda: study(chain(5), [7]))
     refused("margins", "integers from 0 to 1", lambda: study(chain(5), margins=[2]))
     refused("margins", "integers", lambda: study(chain(5), margins=[0.5]))
+    for window in ([True, False], np.arange(5) == 2):
+        refused("window", "truth values", lambda window=window: study(chain(5), window))
+    refused("margins", "truth values", lambda: study(chain(5), margins=[True]))
     refused("of", "'limit' or 'lattice'", lambda: study(chain(5), of="both"))
     refused("initial", "shape", lambda: study(chain(5), initial=np.ones(4)))
     refused("distance", "add margins", lambda: study(chain(5)).margin_for(1e-12))

@@ -190,6 +190,8 @@ def test_files_without_norms(tmp_path):
     [
         ("below", lambda: PathWatch(below=[0.1, -1.0])),
         ("below", lambda: PathWatch(below="low")),
+        ("below", lambda: PathWatch(below=True)),
+        ("below", lambda: PathWatch(below=[0.1, True])),
         ("decay", lambda: PathWatch(decay=1.5)),
         ("decay", lambda: PathWatch(decay=0.0)),
         ("power", lambda: PathWatch(decay=0.5, power=0.5)),
