@@ -91,8 +91,9 @@ def test_a_quantile_at_the_scale_of_the_colder_site():
 
 def test_bins_that_are_too_wide_for_a_density():
     law = EnergyLaw(same(4, constant, [1e-2, 1e2, 1.0, 10.0], [1, -1, 1, -1]))
-    with pytest.warns(Unresolved, match="density of the sum of energies differ relatively"):
+    with pytest.warns(Unresolved) as said:
         law.density(0.5)
+    assert any("density of the sum of energies differ relatively" in str(one.message) for one in said)
 
 
 def test_a_nonlinear_frequency():
