@@ -97,7 +97,8 @@ def angle_average(
         <h> (..., ...) with its error.
 
     Raises:
-        InvalidArgument: not such an observable, actions that are negative or not finite, a seed that is missing.
+        InvalidArgument: not such an observable, as one value for all points that depends on them; actions that are
+            negative or not finite, a seed that is missing.
         NotConverged: a trapezoidal sum that the most combinations do not bring below `rtol`.
 
     Source: Dymov, before equation (2.4); Appendix B.

@@ -44,6 +44,7 @@ class Observable:
         """
         values = checks.called("observable", self.function, u, (len(u),))
         if values.ndim == 0:
+            checks.same_for_all("observable", self.function, u, (len(u),), values)
             values = np.broadcast_to(values, (len(u),))
         if len(values) != len(u):
             raise InvalidArgument(

@@ -27,6 +27,7 @@ VALUES = 2**18  # of G', at a time
 CHUNK = 4096  # members at a time
 STEPS = 8
 MOST_STEPS = 512
+LARGEST = 1e75  # amplitudes, whose fourth powers are numbers
 STEPS_RTOL = 1e-8  # of |u|: difference from twice the steps, where they are chosen
 
 
@@ -53,16 +54,15 @@ def canonical_variables(
         v (..., N), complex.
 
     Raises:
-        InvalidArgument: amplitudes of a wrong shape or not finite; f that varies too wildly to be differentiated; G'
-            so narrow that 16384 angles do not resolve it; a flow that 512 steps do not resolve, where they are chosen.
+        InvalidArgument: amplitudes of a wrong shape, not finite or above 1e75; f that varies too wildly to be
+            differentiated; G' so narrow that 16384 angles do not resolve it; a flow that 512 steps do not resolve,
+            where they are chosen.
 
     Source: Dymov, Theorem 3.1, equations (6.6) and (6.12).
     """
     count = None if steps is None else checks.integer("steps", steps, 1)
     checks.instance("lattice", lattice, RotatorLattice)
-    given = complex_amplitudes("amplitudes", amplitudes)
-    if given.shape[-1:] != (lattice.size,):
-        raise InvalidArgument("amplitudes", f"must have the shape (..., {lattice.size}), not {given.shape}")
+    given = amplitudes_of(lattice, amplitudes)
     pieces = np.array_split(given.reshape(-1, lattice.size), max(1, -(-given.size // lattice.size // CHUNK)))
     top = np.array([2.0 * (np.abs(given) ** 2).max(initial=0.0)])
     f = lattice.frequencies.resolved(top)  # once, for all pieces and stages
@@ -72,6 +72,33 @@ def canonical_variables(
         for piece in pieces
     ]
     return np.concatenate(result).reshape(given.shape)
+
+
+def amplitudes_of(lattice: RotatorLattice, amplitudes: ArrayLike) -> NDArray[np.complex128]:
+    """Amplitudes (..., N) of a lattice whose fourth powers are numbers.
+
+    Raises:
+        InvalidArgument: of a wrong shape, not finite or above 1e75.
+    """
+    given = complex_amplitudes("amplitudes", amplitudes)
+    if given.shape[-1:] != (lattice.size,):
+        raise InvalidArgument("amplitudes", f"must have the shape (..., {lattice.size}), not {given.shape}")
+    if (largest := max(np.abs(given.real).max(initial=0.0), np.abs(given.imag).max(initial=0.0))) > LARGEST:
+        raise InvalidArgument(
+            "amplitudes", f"must be below {LARGEST:g}, or their powers overflow; one is {largest:.3g}"
+        )
+    return given
+
+
+def finite(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Energies or coefficients, all finite.
+
+    Raises:
+        InvalidArgument: powers of the amplitudes have overflowed.
+    """
+    if not np.isfinite(values).all():
+        raise InvalidArgument("amplitudes", "must be smaller: powers of these in f, G or their integrals overflow")
+    return values
 
 
 def _flow(lattice: RotatorLattice, u: np.ndarray, time: float, steps: int, f: ResolvedFrequencies) -> np.ndarray:

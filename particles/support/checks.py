@@ -128,7 +128,7 @@ def evaluated(
     wanted = (len(points), *shape)
     values = called(name, function, points, wanted)
     if broadcast and values.shape == shape:
-        _refuse_one_for_all(name, function, points, wanted, values)
+        same_for_all(name, function, points, wanted, values)
         values = np.broadcast_to(values, wanted)
     if values.shape != wanted:
         raise InvalidArgument(name, f"must return as many values as it is given points: {wanted}, not {values.shape}")
@@ -146,10 +146,12 @@ def evaluated(
     return values
 
 
-def _refuse_one_for_all(
-    name: str, function: object, points: np.ndarray, wanted: tuple[int, ...], value: np.ndarray
-) -> None:
-    """Raise if one value for all points depends on the points, as with x[0] for x or a sum without its axis."""
+def same_for_all(name: str, function: object, points: np.ndarray, wanted: tuple[int, ...], value: np.ndarray) -> None:
+    """Refuse one value for all points that depends on the points, as with x[0] for x or a sum without its axis.
+
+    Raises:
+        InvalidArgument: it does.
+    """
     if len(points) < 2 or not callable(function):
         return
     other = called(name, function, points[len(points) // 2 :][::-1], wanted)

@@ -133,3 +133,11 @@ def test_refusals():
         angle_average(np.sum, ACTIONS, samples=1, seed=1)
     with pytest.raises(InvalidArgument, match="seed"):
         angle_average(lambda u: u[:, 0].real, ACTIONS, samples=64)
+
+
+def test_one_value_for_all_points():
+    """A mean over the points, a sum without its axis: refused; a constant stays."""
+    for wrong in (lambda u: (u.real**4).mean(), lambda u: np.linalg.norm(u.sum(axis=-1))):
+        with pytest.raises(InvalidArgument, match="observable: .*not one value that depends on them"):
+            angle_average(wrong, [1.0, 0.5])
+    assert angle_average(lambda u: 2.5, [1.0, 0.5]).value == 2.5

@@ -7,8 +7,7 @@ from numpy.typing import ArrayLike
 
 from ...errors import InvalidArgument, NotConverged
 from ...support import checks
-from ..canonical_variables import canonical_variables
-from ..ensemble import complex_amplitudes
+from ..canonical_variables import amplitudes_of, canonical_variables, finite
 from ..lattice import RotatorLattice
 from .brackets import Brackets
 from .differences import around, curvatures, gradient, slopes
@@ -39,16 +38,15 @@ def canonical_equation(lattice: RotatorLattice, amplitudes: ArrayLike) -> Canoni
         Drift in its parts, and dispersion matrices.
 
     Raises:
-        InvalidArgument: no lattice; amplitudes of a wrong shape, not finite, or so many that it would take hours.
+        InvalidArgument: no lattice; amplitudes of a wrong shape, not finite, so large that powers of them overflow,
+            or so many that it would take hours.
         NotConverged: derivatives whose error is above a thousandth of r: f, G' or g is not smooth there.
 
     Source: Dymov, Theorem 3.1.
     """
     checks.instance("lattice", lattice, RotatorLattice)
-    given = complex_amplitudes("amplitudes", amplitudes)
+    given = amplitudes_of(lattice, amplitudes)
     size = lattice.size
-    if given.shape[-1:] != (size,):
-        raise InvalidArgument("amplitudes", f"must have the shape (..., {size}), not {given.shape}")
     work = 16 * given.size * size
     if work > MOST_WORK:
         raise InvalidArgument(
@@ -85,6 +83,7 @@ def _coefficients(lattice: RotatorLattice, v: np.ndarray) -> dict[str, np.ndarra
         best = finer
         if (change <= RTOL * _sizes(best)).all():
             break
+    finite(best["remainder"])
     best["error"] = best["error"] + change
     if not _relative_error(best) <= REFUSED:
         raise NotConverged(

@@ -8,11 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ...errors import InvalidArgument, NotConverged
+from ...errors import NotConverged
 from ...showing.described import Described
 from ...support import checks
-from ..canonical_variables import canonical_variables
-from ..ensemble import complex_amplitudes
+from ..canonical_variables import amplitudes_of, canonical_variables, finite
 from ..lattice import RotatorLattice
 from .brackets import Brackets
 
@@ -33,7 +32,8 @@ class CanonicalHamiltonian(Described):
     `RotatorLattice.resonant_sites`): H_0 has G of these in place of <G>, and depends on their angles.
 
     Its methods take v (..., N), complex, and return an energy (...,); they raise InvalidArgument for amplitudes of a
-    wrong shape or not finite, and for f or G' that are too wild for integrals, derivatives or means over angles.
+    wrong shape, not finite or so large that powers of them overflow, and for f or G' that are too wild for integrals,
+    derivatives or means over angles.
 
     Args:
         lattice: the rotators; temperatures and dissipation do not matter.
@@ -60,8 +60,9 @@ class CanonicalHamiltonian(Described):
         Args:
             amplitudes: v (..., N), complex.
         """
-        u = canonical_variables(self.lattice, _amplitudes(self.lattice, amplitudes), inverse=True)
-        return np.asarray(self.lattice.local_energy(u).sum(axis=-1))
+        u = canonical_variables(self.lattice, amplitudes_of(self.lattice, amplitudes), inverse=True)
+        with np.errstate(over="ignore", invalid="ignore"):
+            return finite(np.asarray(self.lattice.local_energy(u).sum(axis=-1)))
 
     def leading(self, amplitudes: ArrayLike) -> NDArray[np.float64]:
         """H_0(v) (...,), which depends on the actions alone where no bond keeps its coupling.
@@ -69,9 +70,10 @@ class CanonicalHamiltonian(Described):
         Args:
             amplitudes: v (..., N), complex.
         """
-        v = _amplitudes(self.lattice, amplitudes)
-        rotation = self.lattice.rotation_energy(0.5 * np.abs(v) ** 2).sum(axis=-1)
-        return np.asarray(rotation + self.small * self.mean_coupling(v))
+        v = amplitudes_of(self.lattice, amplitudes)
+        with np.errstate(over="ignore", invalid="ignore"):
+            rotation = self.lattice.rotation_energy(0.5 * np.abs(v) ** 2).sum(axis=-1)
+        return finite(np.asarray(rotation + self.small * self.mean_coupling(v)))
 
     def coupling(self, amplitudes: ArrayLike) -> NDArray[np.float64]:
         """G~(v) (...,), without its factor epsilon^a.
@@ -118,13 +120,14 @@ class CanonicalHamiltonian(Described):
     def _each(
         self, amplitudes: ArrayLike, function: Callable[[Brackets, np.ndarray], np.ndarray]
     ) -> NDArray[np.float64]:
-        v = _amplitudes(self.lattice, amplitudes)
+        v = amplitudes_of(self.lattice, amplitudes)
         flat = v.reshape(-1, self.lattice.size)
         parts = Brackets(self.lattice, float((np.abs(flat) ** 2).max(initial=0.0)))
         result = np.empty(len(flat))
         for first in range(0, len(flat), CHUNK):
-            result[first : first + CHUNK] = function(parts, flat[first : first + CHUNK])
-        return result.reshape(v.shape[:-1])
+            with np.errstate(over="ignore", invalid="ignore"):
+                result[first : first + CHUNK] = function(parts, flat[first : first + CHUNK])
+        return finite(result).reshape(v.shape[:-1])
 
 
 def settled_beyond(parts: Brackets, v: np.ndarray, delta: float) -> np.ndarray:
@@ -147,10 +150,3 @@ def settled_beyond(parts: Brackets, v: np.ndarray, delta: float) -> np.ndarray:
                 "f_j - f_k is nearly 0",
                 "take a smaller epsilon, a smoother f or G', or smaller amplitudes",
             )
-
-
-def _amplitudes(lattice: RotatorLattice, value: ArrayLike) -> NDArray[np.complex128]:
-    v = complex_amplitudes("amplitudes", value)
-    if v.shape[-1:] != (lattice.size,):
-        raise InvalidArgument("amplitudes", f"must have the shape (..., {lattice.size}), not {v.shape}")
-    return v

@@ -21,7 +21,7 @@ from ..dissipations.dissipation import DiagonalDissipation
 from ..lattice import RotatorLattice
 from .action_law import ActionLaw, DiagonalActions
 from .site_energy import SiteEnergy
-from .sums import COARSE, PANELS, BinnedSum, NestedSum, panels
+from .sums import PANELS, BinnedSum, NestedSum, panels
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -30,8 +30,12 @@ ENERGY, DENSITY = "energy (action/time)", "density (time/action)"
 MOST_NESTED = 3
 LINE, BEYOND = 1025, 1e-13  # actions at which the end of the mass is looked for, and what is left beyond
 MEANS = (60, 10)  # panels and points of the quadrature of means
-SAID = 1e-5  # difference of two rules for the law of a sum, above which it is said
+# difference of two rules for the law of a sum above which it is said: of probabilities, and of densities relative to
+# these, or to so little of one that is even
+SAID, TINY = 1e-5, 1e-6
+LOOKED = 3  # points at most where a second rule looks
 FINE, MOST_CURVES = 241, 10
+MOST_STEPS = 400  # of a search for a quantile
 SHOWN = (0.001, 0.999)  # quantiles between which curves are drawn
 
 
@@ -44,10 +48,12 @@ class EnergyLaw(Described):
     turned around. Each method takes a `site`, or None for the sum of all energies.
 
     Laws of sites have the accuracy of `law` (1e-13 for a closed form). The sum of two or three sites is a nested
-    quadrature of the joint density, right to about 1e-9 of two (10 ms a point) and 1e-6 of three (a second a point of
-    elements), besides what the density has; of four or more independent sites a convolution of bins, right to about
-    1e-9. Each is looked at by a second rule, by its mass or by bins of half the width; differences above 1e-5 are
-    said (`Unresolved`).
+    quadrature of the joint density, with panels as narrow as the coldest site takes: right to about 1e-12 for a closed
+    form (0.1 s a point), 1e-9 of two and 1e-6 of three (a second a point) for elements, besides what the density has;
+    of four or more independent sites a convolution of bins, right to about 1e-9 for temperatures that are alike. What
+    is returned is looked at by a second rule at up to three points, and by its mass or bins of half the width;
+    differences above 1e-5 of a probability, or of the density there, are said (`Unresolved`). Actions above which a
+    site has 1e-13 of its mass are left out, and with them so much of the tails of a sum.
 
     Args:
         lattice: whose frequencies and spins matter.
@@ -152,7 +158,8 @@ class EnergyLaw(Described):
             site: j; None for the sum of all sites.
 
         Returns:
-            x (...), to 1e-11 of the range of the energies.
+            x (...), to 1e-11 of the range of the energies, of a sum of that of the site where it is least, where the
+            law is as well known.
 
         Raises:
             InvalidArgument: no such site, shares out of range; as `distribution`.
@@ -161,16 +168,21 @@ class EnergyLaw(Described):
         if not ((q > 0) & (q < 1)).all():
             raise InvalidArgument("shares", "must be above 0 and below 1")
         j = self._checked(site)
-        ends = sum(np.sort(one.energies[[0, -1]]) for one in (self.sites if j is None else [self.sites[j]]))
-        low, high = np.broadcast_to(ends, (2,))
+        ends = np.array([np.sort(one.energies[[0, -1]]) for one in (self.sites if j is None else [self.sites[j]])])
+        low, high = ends.sum(axis=0)
+        # of hot and cold sites the cold ones make the law narrow near 0
+        narrowest = float(np.diff(ends).min())
 
         def found(share: float) -> float:
             def miss(x: float) -> float:
                 return float(self._rough(x, j)) - share
 
-            return float(brentq(miss, low, high, xtol=1e-11 * (high - low), rtol=1e-14))
+            return float(brentq(miss, low, high, xtol=1e-11 * narrowest, rtol=1e-14, maxiter=MOST_STEPS))
 
-        return np.array([found(share) for share in q.ravel()]).reshape(q.shape)
+        x = np.array([found(share) for share in q.ravel()]).reshape(q.shape)
+        if j is None and x.size:
+            self._look("distribution", x.ravel(), q.ravel())
+        return x
 
     def mean(self, site: int | None = None) -> float:
         """E E_j, or that of the sum.
@@ -197,7 +209,7 @@ class EnergyLaw(Described):
         """What has the law of the sum."""
         count = len(self.sites)
         if count <= MOST_NESTED:
-            nested = NestedSum(self._actions, self.sites, PANELS[count])
+            nested = NestedSum.of(self._actions, self.sites, PANELS)
             top = sum(float(one.energies.max()) for one in self.sites)
             missed = abs(nested.distribution(top) / self._mass - 1.0)
             if missed > SAID:
@@ -232,17 +244,27 @@ class EnergyLaw(Described):
         whole = self._sum
         function: Callable[[float], float] = getattr(whole, name)
         values = np.array([function(one) for one in x.ravel()]) / self._mass
-        if isinstance(whole, NestedSum) and values.size:
-            rough = NestedSum(whole.law, whole.sites, COARSE[len(whole.sites)])
-            k = int(np.argmin(np.abs(values - 0.5 * values.max())))
-            other = getattr(rough, name)(float(x.ravel()[k])) / self._mass
-            if abs(other - values[k]) > SAID * max(1.0, values.max() if name == "density" else 1.0):
-                warn(
-                    f"two rules for the {name} of the sum of energies differ by {abs(other - values[k]):.1e} at "
-                    f"{x.ravel()[k]:.4g}; `energy_samples` has another estimate",
-                    Unresolved,
-                )
+        if values.size:
+            self._look(name, x.ravel(), values)
         return values.reshape(x.shape)
+
+    def _look(self, name: str, x: NDArray[np.float64], values: NDArray[np.float64]) -> None:
+        """Warn if a coarser rule has other values (P,) of the distribution or the density of the sum at x (P,)."""
+        function: Callable[[float], float] = getattr(self._sum.rougher, name)
+        span = sum(float(np.ptp(one.energies)) for one in self.sites)
+        some = np.argsort(values)[np.unique(np.linspace(0, len(x) - 1, LOOKED).astype(int))]
+        others = np.array([function(float(one)) for one in x[some]]) / self._mass
+        # a density has a unit: it is its digits that count
+        size = np.maximum(np.abs(values[some]), TINY / span) if name == "density" else np.ones(len(some))
+        differences = np.abs(others - values[some]) / size
+        k = int(np.argmax(differences))
+        if not differences[k] <= SAID:
+            kind = "relatively " if name == "density" else ""
+            warn(
+                f"two rules for the {name} of the sum of energies differ {kind}by {differences[k]:.1e} at "
+                f"{x[some[k]]:.4g}, and its error may be as large; `energy_samples` has another estimate",
+                Unresolved,
+            )
 
     def _shown(self, site: int) -> NDArray[np.float64]:
         """The energies of a site that pictures and tables show (K,)."""

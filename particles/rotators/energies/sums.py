@@ -1,8 +1,9 @@
 """The law of the sum of the energies of all sites.
 
-Of up to three actions by nested Gauss-Legendre quadrature of their joint density, where each integral is cut at the
-action above (or below) which the rest of the energy is out of reach of the sites inside: there the integrand has a
-kink. Of more, which must be independent, by convolution of their masses in bins.
+Of up to three actions by nested Gauss-Legendre quadrature of their joint density. Each integral is cut where the rest
+of the energy is at the ends of a panel of a site inside: above (or below) the first of these it is out of their reach,
+where the integrand has a kink, and the others resolve a site inside that is much colder. Of independent actions the
+innermost integral is known. Of more, which must be independent, by convolution of their masses in bins.
 """
 
 from __future__ import annotations
@@ -14,12 +15,14 @@ import numpy as np
 from scipy.fft import next_fast_len
 from scipy.interpolate import CubicSpline
 
-from .action_law import ActionLaw
+from .action_law import ActionLaw, DiagonalActions
 from .site_energy import SiteEnergy
 
-# panels of each way between cuts, and Gauss points in them, by the number of actions; the coarse rule for the error
-PANELS = {2: (14, 8), 3: (7, 6)}
-COARSE = {2: (9, 8), 3: (6, 6)}
+# panels of each site, and Gauss points in them, by the number of sites that are integrated over; the coarse rule for
+# the error
+PANELS = {1: (14, 8), 2: (14, 8), 3: (7, 6)}
+COARSE = {1: (9, 8), 2: (9, 8), 3: (5, 6)}
+NEAR_REST = (1 / 64, 1 / 8)  # of the first panel: cuts more, where energies of sites may have roots
 BINS = 2**16
 RANGE = 1e-15  # mass of each site beyond the ends
 LOOKS = 2001
@@ -29,13 +32,21 @@ Rule = tuple[int, int]
 
 def panels(low: np.ndarray, high: np.ndarray, rule: Rule) -> tuple[np.ndarray, np.ndarray]:
     """Points and weights (..., Q) between ends (...); panels are narrower near the lower one."""
-    count, order = rule
+    share = _shares(rule[0])
+    return between(low[..., None] + (high - low)[..., None] * share, rule[1])
+
+
+def between(ends: np.ndarray, order: int) -> tuple[np.ndarray, np.ndarray]:
+    """Gauss points and weights (..., Q) of panels with the ends (..., K), which do not fall."""
     nodes, weights = np.polynomial.legendre.leggauss(order)
-    ends = np.linspace(0.0, 1.0, count + 1) ** 2
-    width = np.diff(ends)[:, None]
-    places = (ends[:-1, None] + 0.5 * width * (nodes + 1)).ravel()
-    shares = (0.5 * width * weights).ravel()
-    return low[..., None] + (high - low)[..., None] * places, (high - low)[..., None] * shares
+    width = np.diff(ends)[..., None]
+    places, shares = ends[..., :-1, None] + 0.5 * width * (nodes + 1), 0.5 * width * weights
+    return places.reshape(*ends.shape[:-1], -1), shares.reshape(*ends.shape[:-1], -1)
+
+
+def _shares(count: int) -> np.ndarray:
+    """Ends of panels of [0, 1], narrower near 0."""
+    return np.asarray(np.linspace(0.0, 1.0, count + 1) ** 2)
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,9 +63,24 @@ class NestedSum:
     sites: tuple[SiteEnergy, ...]
     rule: Rule
 
+    @classmethod
+    def of(cls, law: ActionLaw, sites: tuple[SiteEnergy, ...], rules: dict[int, Rule]) -> NestedSum:
+        """The sum over all sites, by the rule for as many integrals as it takes."""
+        return cls(law, sites, rules[len(sites) - isinstance(law, DiagonalActions)])
+
+    @property
+    def rougher(self) -> NestedSum:
+        """The same by fewer panels, for the error."""
+        return NestedSum.of(self.law, self.sites, COARSE)
+
     def distribution(self, x: float) -> float:
         """P(E <= x), without the mass of the law."""
-        last = self.sites[-1]
+        last, number = self.sites[-1], len(self.sites) - 1
+
+        def known(before: np.ndarray, rest: np.ndarray) -> np.ndarray:
+            assert isinstance(self.law, DiagonalActions)
+            below = self.law.distribution if last.rising else self.law.survival
+            return np.asarray(self.law.at(before) * below(number, last.action(rest)))
 
         def inside(before: np.ndarray, rest: np.ndarray) -> np.ndarray:
             end = last.action(rest)
@@ -66,7 +92,7 @@ class NestedSum:
             values = self.law.at(points.reshape(-1, points.shape[2])).reshape(places.shape)
             return np.asarray((values * weights).sum(axis=1))
 
-        return self._over(x, inside)
+        return self._over(x, known if isinstance(self.law, DiagonalActions) else inside)
 
     def density(self, x: float) -> float:
         """The density at x, likewise."""
@@ -84,11 +110,8 @@ class NestedSum:
     def _over(self, x: float, inside: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> float:
         """The integral over all actions but the last, of a function of these (Q, N - 1) and what is left of x (Q,)."""
         before, rest, weight = np.empty((1, 0)), np.array([x]), np.ones(1)
-        for site in self.sites[:-1]:
-            cut = site.action(rest)
-            zero, top = np.zeros_like(cut), np.full_like(cut, site.table[-1])
-            parts = [panels(zero, cut, self.rule), panels(cut, top, self.rule)]
-            places, shares = (np.concatenate([one[k] for one in parts], axis=1) for k in range(2))
+        for number, site in enumerate(self.sites[:-1]):
+            places, shares = between(self._ends(number, rest), self.rule[1])
             count = places.shape[1]
             rest = (rest[:, None] - site.energy(places)).ravel()
             before = np.concatenate([np.repeat(before, count, axis=0), places.reshape(-1, 1)], axis=1)
@@ -96,6 +119,15 @@ class NestedSum:
             there = weight > 0
             before, rest, weight = before[there], rest[there], weight[there]
         return float(inside(before, rest) @ weight)
+
+    def _ends(self, number: int, rest: np.ndarray) -> np.ndarray:
+        """The ends (Q, K) of the panels of a site, when there is a rest (Q,) of energy for it and those inside."""
+        share, site = _shares(self.rule[0]), self.sites[number]
+        near = np.sort(np.append(share, np.multiply(NEAR_REST, share[1])))
+        reach = np.concatenate([one.energy(one.table[-1] * near) for one in self.sites[number + 1 :]])
+        cuts = site.action((rest[:, None] - reach).ravel()).reshape(len(rest), -1)
+        own = np.broadcast_to(site.table[-1] * share, (len(rest), len(share)))
+        return np.sort(np.concatenate([own, cuts], axis=1), axis=1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,6 +167,11 @@ class BinnedSum:
         if not self.low < x < self.high:
             return 0.0
         return float(4 * self.fine(x, 1) - self.coarse(x, 1)) / 3
+
+    @property
+    def rougher(self) -> BinnedSum:
+        """The same without the coarser bins, for the error."""
+        return BinnedSum(self.low, self.high, self.fine, self.fine)
 
     @property
     def error(self) -> float:

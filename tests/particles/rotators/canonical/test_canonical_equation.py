@@ -196,7 +196,7 @@ def test_files_and_pictures(tmp_path):
 
 def test_refusals():
     lattice = alternating(2, 0.05)
-    for bad in (np.ones(3), [np.nan, 1], "x"):
+    for bad in (np.ones(3), [np.nan, 1], "x", [1e200, 1.0]):
         with pytest.raises(InvalidArgument, match="amplitudes"):
             canonical_equation(lattice, bad)
     with pytest.raises(InvalidArgument, match="lattice"):

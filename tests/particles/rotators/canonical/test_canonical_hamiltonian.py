@@ -132,6 +132,9 @@ def test_shapes_and_refusals():
     for bad in (np.ones(3), [np.nan, 1], "x"):
         with pytest.raises(InvalidArgument, match="amplitudes"):
             parts.second(bad)
+    for part in (parts.whole, parts.leading, parts.coupling, parts.mean_coupling, parts.second, parts.remainder):
+        with pytest.raises(InvalidArgument, match="amplitudes: must be below"):
+            part([1e200, 1.0])
     with pytest.raises(InvalidArgument, match="lattice"):
         CanonicalHamiltonian(3)
     jump = alternating(2, 0.1, coupling=lambda x: 1.0 if x < 0.31 else 0.0)

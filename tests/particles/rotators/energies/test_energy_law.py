@@ -65,6 +65,37 @@ def test_spins_that_alternate():
         assert abs(law.quantile(0.25, 1) - below.ppf(0.75) * -1) < 1e-10
 
 
+@pytest.mark.parametrize("temperatures", [(1e-3, 1e2, 1.0), (1e2, 1e7, 1e5), (1.0, 2.0, 0.1)])
+def test_temperatures_far_apart(temperatures):
+    """E_0 + E_2 - E_1 of exponential energies, whose survival above 0 is a sum of two exponentials."""
+    law = EnergyLaw(same(3, constant, temperatures, [1, -1, 1]))
+    a, c, b = 0.75 * np.array(temperatures)
+    first, second = 1 / ((1 - b / a) * (1 + c / a)), 1 / ((1 - a / b) * (1 + c / b))
+
+    def survival(x):
+        return first * np.exp(-x / a) + second * np.exp(-x / b)
+
+    for x in np.array([0.5 * a, b, 3 * b]):
+        assert abs(law.distribution(x) - 1 + survival(x)) < 1e-11
+        assert abs(law.density(x) / (first / a * np.exp(-x / a) + second / b * np.exp(-x / b)) - 1) < 1e-8
+    x = law.quantile(1 - survival(b))
+    assert abs(x / b - 1) < 1e-8
+
+
+def test_a_quantile_at_the_scale_of_the_colder_site():
+    """Two sites at 1e-6 and 1: half of what is left above 0 is below log(2) times the mean of the colder one."""
+    law = EnergyLaw(same(2, constant, [1e-6, 1.0], [1, -1]))
+    a, c = 0.75e-6, 0.75
+    assert abs(law.quantile(1 - 0.5 * a / (a + c)) / (np.log(2) * a) - 1) < 1e-5
+
+
+def test_bins_that_are_too_wide_for_a_density():
+    law = EnergyLaw(same(4, constant, [1e-2, 1e2, 1.0, 10.0], [1, -1, 1, -1]))
+    with pytest.warns(Unresolved) as said:
+        law.density(0.5)
+    assert any("density of the sum of energies differ relatively" in str(one.message) for one in said)
+
+
 def test_a_nonlinear_frequency():
     """p = 4 and E = I + I^2: P(E <= x) = erf(sqrt(2/T) I), I = (sqrt(1 + 4 x) - 1)/2; densities are derivatives."""
     lattice = same(1, line, 0.7, dissipation=DiagonalDissipation(4))
