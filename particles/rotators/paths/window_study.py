@@ -175,7 +175,9 @@ def window_study(
 
     def prepared() -> tuple[list[tuple[SampledRotators[Any], NDArray[np.int64]]], float | None]:
         boxes = [box_around(lattice, distance, margin) for margin in (*given, int(distance.max()))]
-        rotators = [(box if of == "lattice" else TransportProcess(box), order) for box, order in boxes]
+        rotators: list[tuple[SampledRotators[Any], NDArray[np.int64]]] = [
+            (box if of == "lattice" else TransportProcess(box), order) for box, order in boxes
+        ]
         return rotators, _common_step(rotators, start, times, key) if h is None else h
 
     rotators, common = on_all_ranks(comm, prepared)
