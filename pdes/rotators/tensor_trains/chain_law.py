@@ -233,9 +233,8 @@ class ChainLaw(Saved, Described):
 
 def _checked(function: Callable[[np.ndarray], ArrayLike]) -> Callable[[np.ndarray], np.ndarray]:
     """The function, refused where its values are none."""
-    first = function
 
     def at(x: np.ndarray) -> ArrayLike:
-        return first(x[:, 0])
+        return function(x[:, 0])
 
     return lambda actions: evaluated("factors", at, actions[:, None])
