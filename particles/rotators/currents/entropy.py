@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ...errors import Unresolved, warn
 from ...sampling.samples import mean_and_error
 from ...showing.axes import axes_of, closed_if_refused, labelled, whole_numbers
 from ...showing.datasets import Variable, dataset
@@ -29,6 +30,7 @@ from ...showing.quantities import Quantity
 from ...support.saved import Saved
 from .control_variates import controls_of, without_controls
 from .drift import ActionDrift, in_chunks
+from .means import warn_of_imbalance
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -36,6 +38,8 @@ if TYPE_CHECKING:
 HEAT = Quantity("heat", "heat that the thermostat takes up", "action/slow time^2")
 CURL_SAID = 1e-9  # of the derivatives of forces: a curl that is larger is one
 CURL_STEP = 1e-3
+SMALL = 1e-6  # of the mean modulus, and ...
+NEGATIVE = 5.0  # ... errors of a rate below 0, which are said
 ROUNDING = 1e-12  # of the mean modulus: where control variates explain all, the error is rounding
 
 
@@ -104,13 +108,23 @@ def heat_of_actions(drift: ActionDrift, actions: NDArray[np.float64]) -> NDArray
 
 
 def entropy_of_samples(drift: ActionDrift, actions: NDArray[np.float64]) -> EntropyProduction:
-    """Means over members of actions (T, R, N) in the stationary state, with control variates."""
+    """Means over members of actions (T, R, N) in the stationary state, with control variates.
+
+    Warns:
+        Unresolved: sites do not balance, or sigma is negative by more than its errors.
+    """
     temperature = drift.lattice.temperature
+    balance = np.mean([drift(some) for some in actions], axis=0) + temperature
+    warn_of_imbalance(*mean_and_error(balance), temperature)
     heat = np.mean([heat_of_actions(drift, some) for some in actions], axis=0)
     plain = np.column_stack([heat @ (1.0 / temperature), heat])
     means, deviations = mean_and_error(without_controls(plain, controls_of(drift, actions), drift.lattice.size))
     deviations = np.maximum(deviations, ROUNDING * np.abs(plain).mean(axis=0))
     rate, error, mean, errors = means[0], deviations[0], means[1:], deviations[1:]
+    # rounding of what control variates explain is no sign
+    if rate < -NEGATIVE * error - SMALL * np.abs(plain[:, 0]).mean():
+        message = f"the production of entropy is {rate:.3g} +- {error:.1g}, and in a stationary state not negative; "
+        warn(message + "take later times, or a smaller step", Unresolved)
     return EntropyProduction(float(rate), float(error), mean, errors, temperature.copy(), "samples")
 
 

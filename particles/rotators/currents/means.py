@@ -24,6 +24,21 @@ ERRORS = 6.0  # of the balance, and ...
 PART = 0.02  # ... a part of the temperature, which the time step may be the cause of: beyond it a warning says so
 
 
+def warn_of_imbalance(
+    balance: NDArray[np.float64], error: NDArray[np.float64], temperature: NDArray[np.float64]
+) -> None:
+    """Warn where E R_j + T_j (N,) is not 0 to its standard errors (N,) and a small part of T (N,).
+
+    Warns:
+        Unresolved: sites do not balance.
+    """
+    excess = np.abs(balance) - ERRORS * error - PART * temperature
+    if excess.max() > 0:
+        j = int(excess.argmax())
+        message = f"site {j} does not balance: E R_j + T_j = {balance[j]:.3g} +- {error[j]:.1g}; "
+        warn(message + "the samples are not stationary yet, take later times", Unresolved)
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class MeanCurrents(Saved, Described):
     """Mean flows of action, E R_j = sum_{b = (i, j)} E J_b - sum_{b = (j, k)} E J_b + E S_j + E r_j, and E R_j + T_j.
@@ -65,11 +80,7 @@ class MeanCurrents(Saved, Described):
         Warns:
             Unresolved: sites do not balance.
         """
-        excess = np.abs(self.balance) - ERRORS * self.balance_error - PART * self.temperature
-        if excess.max() > 0:
-            j = int(excess.argmax())
-            message = f"site {j} does not balance: E R_j + T_j = {self.balance[j]:.3g} +- {self.balance_error[j]:.1g}; "
-            warn(message + "the samples are not stationary yet, take later times", Unresolved)
+        warn_of_imbalance(self.balance, self.balance_error, self.temperature)
 
     @closed_if_refused
     def plot(self, ax: Axes | None = None, **options: Any) -> Axes:

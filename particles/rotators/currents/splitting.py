@@ -125,6 +125,9 @@ class ActionCurrents(Described):
 
         Raises:
             InvalidArgument: no samples of as many sites.
+
+        Warns:
+            Unresolved: sites do not balance, as of `mean`; or the rate is negative by more than five errors.
         """
         return entropy_of_samples(self.drift, self._samples(samples).actions)
 

@@ -71,13 +71,10 @@ class Train:
             basis = self.bases[place]
             inside = x <= basis.upper
             # beyond the end nothing is, and polynomials are large there
-            row = basis.values(np.where(inside, x, 0.0))[0] * (inside * basis.weight(x))[:, None]
+            near = np.where(inside, x, 0.0)
+            row = basis.values(near)[0] * (inside * basis.weight(near))[:, None]
             result = np.einsum("pi...,pi->p...", np.broadcast_to(result, (len(x), *result.shape[1:])), row)
         return result
-
-    def product(self, factors: dict[int, np.ndarray]) -> float:
-        """E prod_j f_j(I_j) of values f_j (Q,) at the points of the quadratures of some sites of the chain."""
-        return self.contractions.product({place: self.bases[place].moment(row) for place, row in factors.items()})
 
 
 def density_change(fine: Train, coarse: Train) -> float:

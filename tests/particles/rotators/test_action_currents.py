@@ -196,6 +196,8 @@ def test_samples_that_are_not_stationary(stationary):
     early = RotatorEnsemble(samples.times, 2 * samples.amplitudes, samples.step, samples.seed)
     with pytest.warns(Unresolved, match="not stationary yet"):
         found.mean(early)
+    with pytest.warns(Unresolved, match="not stationary yet"):
+        found.entropy_production(early)
     with pytest.raises(InvalidArgument, match="samples"):
         found.mean(3)
     with pytest.raises(InvalidArgument, match="samples"):

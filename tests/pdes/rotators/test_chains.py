@@ -1,5 +1,7 @@
 """Stationary laws of chains by tensor trains: exact laws, elements, samples, and each site's own balance."""
 
+import warnings
+
 import numpy as np
 import pytest
 from conduction import conducting
@@ -12,6 +14,7 @@ from scaling_limits.particles import (
     PolynomialDissipation,
     RotatorLattice,
     TransportProcess,
+    Unresolved,
     action_currents,
 )
 from scaling_limits.pdes import ChainLaw, TransportFokkerPlanck, TransportTensorTrain, density_currents
@@ -171,3 +174,27 @@ def test_files_pictures_and_datasets(tmp_path):
     found = law.to_xarray()
     assert np.array_equal(found["mean"], law.mean)
     assert found["covariance"].dims == ("site", "other")
+
+
+def test_expectations_of_jumps_and_tails():
+    """Exponential laws: indicators, singularities and narrow peaks to what is stated; what the end cuts is said."""
+    law = law_of(DiagonalDissipation(2), np.array([1e-3, 1e2]))
+    small, large = law.mean
+    assert law.expectation({1: lambda i: i < large}) == pytest.approx(-np.expm1(-1), rel=1e-9)
+    both = law.expectation({0: lambda i: i < 0.1 * small, 1: lambda i: i > large})
+    assert both == pytest.approx(-np.expm1(-0.1) / np.e, rel=1e-8)
+    assert law.expectation({1: lambda i: (i / large) ** -0.9}) == pytest.approx(9.51350769866873, rel=1e-8)
+    assert law.expectation({1: lambda i: np.log(i / large)}) == pytest.approx(-np.euler_gamma, rel=1e-8)
+    peak = law.expectation({1: lambda i: np.exp(-1e6 * (i / large - 0.7) ** 2)})
+    assert peak == pytest.approx(np.sqrt(np.pi / 1e6) * np.exp(-0.7 + 0.25e-6), rel=1e-8)
+    assert law.expectation({1: lambda i: np.exp(0.9 * i / large)}) == pytest.approx(10, rel=1e-8)
+    with pytest.warns(Unresolved, match="may be infinite"):
+        law.expectation({1: lambda i: np.exp(1.1 * i / large)})
+    with pytest.warns(Unresolved, match="is missing"):
+        law.expectation({1: lambda i: np.exp(0.99 * i / large)})
+    with pytest.warns(Unresolved, match="known to .* only"):
+        law.expectation({1: lambda i: large / i})
+    quartic = law_of(DiagonalDissipation(4), np.array([1.0, 2.0]))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert (quartic.marginal(0, [1e300, 1e160]) == 0).all()
