@@ -141,7 +141,8 @@ def legend_of_first(ax: Axes, drawn: int, count: int, what: str = "sites") -> No
     if drawn > MOST_CURVES:
         given |= {"fontsize": "small", "title_fontsize": "small"}
         beside = ax.figure.get_layout_engine() is not None
-        given |= {"loc": "center left", "bbox_to_anchor": (1.0, 0.5)} if beside else {"ncols": 2}
+        place: dict[str, Any] = {"loc": "center left", "bbox_to_anchor": (1.0, 0.5)}
+        given |= place if beside else {"ncols": 2}
     ax.legend(**given)
 
 

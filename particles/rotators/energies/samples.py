@@ -178,7 +178,7 @@ def _draw_middle(ax: Axes, values: NDArray[np.float64], options: dict[str, Any])
         return
     # even bins below the median modulus, from there on ever wider ones
     scale, count = _scale(values), int(np.clip(2.0 * len(values) ** (1 / 3), 8, MOST_BINS))
-    edges = scale * np.sinh(np.linspace(*np.arcsinh(np.array([low, high]) / scale), count + 1))
+    edges = scale * np.sinh(np.linspace(np.arcsinh(low / scale), np.arcsinh(high / scale), count + 1))
     edges[[0, -1]] = low, high
     inside = values[(values >= low) & (values <= high)]
     widths = np.diff(edges)[np.clip(np.searchsorted(edges, inside, side="right") - 1, 0, count - 1)]
