@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..errors import InvalidArgument
 from ..sampling.samples import Samples
-from ..showing.axes import axes_of, closed_if_refused, draw_bars_of_error, draw_histogram, labelled
+from ..showing.axes import axes_of, closed_if_refused, draw_bars_of_error, draw_histogram, labelled, legend_of_first
 from ..showing.datasets import dataset
 from ..showing.quantities import SLOW_TIME, Quantity, time_text
 from ..support import checks
@@ -106,7 +106,7 @@ class RotatorEnsemble(Samples):
             options: of `Axes.plot` or `Axes.hist`.
 
         Returns:
-            The axes; of more than ten sites the first ten have curves.
+            The axes; of more than ten sites the first ten have curves, which the legend says.
 
         Raises:
             ImportError: matplotlib is not here.
@@ -118,7 +118,7 @@ class RotatorEnsemble(Samples):
                 draw_histogram(ax, self.actions[0, :, j], given)
             else:
                 draw_bars_of_error(ax, self.times, self.mean[:, j], self.standard_error[:, j], given)
-        ax.legend()
+        legend_of_first(ax, sites, self.actions.shape[2])
         if len(self.times) == 1:
             if not ax.get_title():
                 ax.set_title(time_text(self.times[0], SLOW_TIME))

@@ -132,6 +132,28 @@ def draw_curves(
     return labelled(ax, *labels)
 
 
+def legend_of_first(ax: Axes, drawn: int, count: int, what: str = "sites") -> None:
+    """Say which curve is which, and how many have none.
+
+    More than six names stand beside the picture where the figure has a layout that makes room, else in two columns.
+
+    Args:
+        ax: where.
+        drawn: so many of them have curves, the first ones ..
+        count: .. of so many.
+        what: they are.
+    """
+    if not ax.get_legend_handles_labels()[0]:
+        return
+    given: dict[str, Any] = {} if drawn == count else {"title": f"the first {drawn} of {count} {what}"}
+    if drawn > MOST_CURVES:
+        given |= {"fontsize": "small", "title_fontsize": "small"}
+        beside = ax.figure.get_layout_engine() is not None
+        place: dict[str, Any] = {"loc": "center left", "bbox_to_anchor": (1.0, 0.5)}
+        given |= place if beside else {"ncols": 2}
+    ax.legend(**given)
+
+
 def draw_histogram(ax: Axes, values: np.ndarray, options: dict[str, Any]) -> None:
     """Draw the density of numbers (R,) as steps."""
     if not np.isfinite(values).all():

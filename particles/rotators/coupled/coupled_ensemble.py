@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ...errors import InvalidArgument
 from ...sampling.samples import Samples, mean_and_error, observed
-from ...showing.axes import axes_of, closed_if_refused, draw_bars_of_error, labelled
+from ...showing.axes import axes_of, closed_if_refused, draw_bars_of_error, labelled, legend_of_first
 from ...showing.datasets import dataset
 from ...showing.quantities import SLOW_TIME, Quantity
 from ...support import checks
@@ -113,18 +113,18 @@ class CoupledEnsemble(Samples):
             options: of `Axes.plot`.
 
         Returns:
-            The axes; of more than ten sites the first ten have curves.
+            The axes; of more than ten sites the first ten have curves, which the legend says.
 
         Raises:
             ImportError: matplotlib is not here.
         """
-        ax = axes_of(ax)
-        for j in range(min(self.values.shape[2], MOST_SITES)):
+        ax, drawn = axes_of(ax), min(self.values.shape[2], MOST_SITES)
+        for j in range(drawn):
             draw_bars_of_error(
                 ax, self.times, self.mean[:, j], self.standard_error[:, j], {"label": f"site {j}"} | options
             )
         ax.axhline(0.0, color="0.6", linewidth=0.8)
-        ax.legend()
+        legend_of_first(ax, drawn, self.values.shape[2])
         return labelled(ax, SLOW_TIME.label, f"change of the mean action at epsilon = {self.epsilon:g}")
 
     def to_xarray(self) -> Any:

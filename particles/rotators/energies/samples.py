@@ -11,7 +11,7 @@ from scipy.stats import beta
 
 from ...errors import InvalidArgument
 from ...sampling.samples import Samples
-from ...showing.axes import axes_of, draw_histogram, labelled
+from ...showing.axes import axes_of, draw_histogram, labelled, legend_of_first
 from ...showing.datasets import dataset
 from ...showing.quantities import Quantity
 from ...support import checks
@@ -26,6 +26,11 @@ SLOW_TIME = Quantity("time", "slow time", "slow time")
 MOST_SITES = 10
 # the quantiles of order statistics that are two standard errors apart from the middle one
 ONE_SIGMA = 0.158655
+# a picture shows what is between the quantiles of these shares, and at most so many bins
+TAIL = 0.01
+MOST_BINS = 100
+# beyond so many median energies even axes make a line of the least site
+WIDE = 20.0
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -127,7 +132,12 @@ class EnergySamples(Samples):
         return np.asarray(at_time[:, checks.integer("site", site, 0, at_time.shape[1] - 1)])
 
     def plot(self, ax: Axes | None = None, *, index: int = -1, **options: Any) -> Axes:
-        """Draw histograms of the energies of the sites at a time.
+        """Draw histograms of the energies of the sites at a time, each between its quantiles 0.01 and 0.99.
+
+        Energies grow faster than actions, so that a few members may be a hundred times farther out than most: beyond
+        these quantiles nothing is drawn, which the title says. What is drawn has the mass of its members, not 1. Bins
+        widen with the energy, and axes are logarithmic where the widest energies are above 20 median ones. With `bins`,
+        `range`, `density`, `weights` or `cumulative` among the options all members are binned as you say.
 
         Args:
             ax: axes of matplotlib; None for those of a new figure.
@@ -135,15 +145,21 @@ class EnergySamples(Samples):
             options: of `Axes.hist`.
 
         Returns:
-            The axes; of more than ten sites the first ten have histograms.
+            The axes; of more than ten sites the first ten have histograms, which the legend says.
 
         Raises:
             ImportError: matplotlib is not here.
         """
-        ax = axes_of(ax)
-        for j in range(min(self.energies.shape[2], MOST_SITES)):
-            draw_histogram(ax, self._of(j, index), {"label": f"site {j}"} | options)
-        ax.legend()
+        ax, drawn = axes_of(ax), min(self.energies.shape[2], MOST_SITES)
+        as_told = bool({"bins", "range", "density", "weights", "cumulative"} & options.keys())
+        for j in range(drawn):
+            draw = draw_histogram if as_told else _draw_middle
+            draw(ax, self._of(j, index), {"label": f"site {j}"} | options)
+        if not as_told:
+            _logarithmic(ax, [self._of(j, index) for j in range(drawn)])
+            if not ax.get_title():
+                ax.set_title(f"each site between its quantiles {TAIL:g} and {1 - TAIL:g}", fontsize="medium")
+        legend_of_first(ax, drawn, self.energies.shape[2])
         return labelled(ax, "energy (action/time)", "density (time/action)")
 
     def to_xarray(self) -> Any:
@@ -154,6 +170,36 @@ class EnergySamples(Samples):
             [(SLOW_TIME, ("time",), self.times)],
             {"coupled": int(self.coupled)},
         )
+
+
+def _draw_middle(ax: Axes, values: NDArray[np.float64], options: dict[str, Any]) -> None:
+    """Draw the density of numbers (R,) between two quantiles as steps; its mass is the part of them in between."""
+    low, high = np.quantile(values, [TAIL, 1 - TAIL])
+    if not low < high:
+        draw_histogram(ax, values, options)
+        return
+    # even bins below the median modulus, from there on ever wider ones
+    scale, count = _scale(values), int(np.clip(2.0 * len(values) ** (1 / 3), 8, MOST_BINS))
+    edges = scale * np.sinh(np.linspace(np.arcsinh(low / scale), np.arcsinh(high / scale), count + 1))
+    edges[[0, -1]] = low, high
+    inside = values[(values >= low) & (values <= high)]
+    widths = np.diff(edges)[np.clip(np.searchsorted(edges, inside, side="right") - 1, 0, count - 1)]
+    given: dict[str, Any] = {"bins": edges, "weights": 1 / (len(values) * widths), "histtype": "step"}
+    ax.hist(inside, **(given | options))
+
+
+def _scale(values: NDArray[np.float64]) -> float:
+    """The median modulus of numbers (R,), or the largest where it is 0."""
+    modulus = np.abs(values)
+    return float(np.median(modulus)) or float(modulus.max()) or 1.0
+
+
+def _logarithmic(ax: Axes, sites: list[NDArray[np.float64]]) -> None:
+    """Make both axes logarithmic, but around 0, where on even ones some of the sites (R,) would be a line."""
+    scale = min(_scale(values) for values in sites)
+    if max(np.abs(np.quantile(values, [TAIL, 1 - TAIL])).max() for values in sites) > WIDE * scale:
+        ax.set_xscale("symlog", linthresh=scale)
+        ax.set_yscale("log")
 
 
 def energy_samples(lattice: RotatorLattice, ensemble: RotatorEnsemble, *, coupled: bool = False) -> EnergySamples:

@@ -37,7 +37,28 @@ class EpsilonStudy(DistanceStudy):
 
         max_f W_1(law of f(I^epsilon), law of f(I^0)) <= W_1 <= E max_j sup_tau |I_j^epsilon - I_j^0|,
 
-    f being 1-Lipschitz in this norm. See `DistanceStudy` for the fields.
+    f being 1-Lipschitz in this norm. With F functionals, S sites and T snapshots:
+
+    Args:
+        parameter: the epsilons (K,).
+        names: of the functionals (F,).
+        lipschitz: whether each is 1-Lipschitz in the norm max_j sup_tau (F,).
+        value: W_1 of each functional's laws (K, F), an action.
+        error: their standard errors (K, F), an action.
+        lower: ends of their intervals (K, F), an action ..
+        upper: .. that hold all F at once.
+        chance: W_1 between two samples of one law (K, F), an action.
+        p_value: how often chance alone makes a distance as large (K,).
+        bound: mean distances of pairs in the norm max_j sup_tau (K,), an action ..
+        bound_error: .. and their standard errors (K,).
+        site_bound: E sup_tau |I_j^epsilon - I_j^0| (K, S), an action ..
+        site_error: .. and their standard errors (K, S).
+        sites: numbers of the sites (S,).
+        times: snapshots (T,), slow time.
+        steps: time steps that were taken (K,).
+        runs: members of each sample.
+        level: of the intervals: they fail with this probability.
+        seed: of the random numbers.
     """
 
     PARAMETER: ClassVar[Quantity] = Quantity("epsilon", "epsilon", "1")

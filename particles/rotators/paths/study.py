@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 MOST_LINES = 8  # of a short text
+# large and open, above all else: what is at the same place stays to be seen in it
+OPEN: dict[str, Any] = {"color": "0.3", "markerfacecolor": "none", "markersize": 10, "zorder": 4}
 Columns = dict[str, Any]
 
 
@@ -141,7 +143,7 @@ class DistanceStudy(Saved, Described):
         bars = ax.errorbar(self.parameter, self.bound, SIGMAS * self.bound_error, **given)
         colour = bars.lines[0].get_color()
         resolved = self.at_least > 0
-        ax.plot(self.parameter, self.functionals_at_most, "v", color="0.6", label="functionals, at most")
+        ax.plot(self.parameter, self.functionals_at_most, "v", label="functionals, at most", **OPEN)
         best = np.where(self.lipschitz, self.lower, -1.0).argmax(axis=1)
         rows = np.arange(len(best))
         ax.plot(self.parameter[resolved], self.at_least[resolved], "^", color=colour, label="paths, at least")

@@ -37,9 +37,28 @@ class WindowStudy(DistanceStudy):
 
     The box of the margin m has all sites at most m from Lambda; `parameter` has the margins (K,), less than that of the
     largest box. Members are paired with the same noise at the same sites, as two solutions are in the proof of
-    Proposition 4.5; paths are those at the snapshots. See `DistanceStudy` for the fields.
+    Proposition 4.5; paths are those at the snapshots. With F functionals, S sites of the window and T snapshots:
 
     Args:
+        parameter: the margins (K,), numbers of sites.
+        names: of the functionals (F,).
+        lipschitz: whether each is 1-Lipschitz in the norm max_j sup_tau (F,).
+        value: W_1 of each functional's laws (K, F), an action.
+        error: their standard errors (K, F), an action.
+        lower: ends of their intervals (K, F), an action ..
+        upper: .. that hold all F at once.
+        chance: W_1 between two samples of one law (K, F), an action.
+        p_value: how often chance alone makes a distance as large (K,).
+        bound: mean distances of pairs in the norm max_j sup_tau (K,), an action ..
+        bound_error: .. and their standard errors (K,).
+        site_bound: E sup_tau |I_j - I'_j| between a box and the largest one (K, S), an action ..
+        site_error: .. and their standard errors (K, S).
+        sites: numbers of the window's sites (S,).
+        times: snapshots (T,), slow time.
+        steps: time steps that were taken (K,).
+        runs: members of each sample.
+        level: of the intervals: they fail with this probability.
+        seed: of the random numbers.
         largest: the margin of the largest box.
         of_what: "limit" or "lattice".
     """
@@ -74,7 +93,7 @@ class WindowStudy(DistanceStudy):
         return int(self.parameter[order][small[0]])
 
     def plot(self, ax: Axes | None = None, **options: Any) -> Axes:
-        """Draw what W_1 is at most and at least against the margin.
+        """Draw what W_1 between a box and the largest one is at most and at least, against the margin of the box.
 
         Args:
             ax: axes of matplotlib; None for those of a new figure.
@@ -92,7 +111,7 @@ class WindowStudy(DistanceStudy):
         if (self.bound > 0).any():
             ax.set_yscale("log")
         ax.legend(fontsize="small")
-        return labelled(ax, self.PARAMETER.long_name, "distance of the path laws in the window (action)")
+        return labelled(ax, self.PARAMETER.long_name, f"distance of path laws from margin {self.largest} (action)")
 
     def _summary(self) -> tuple[str, dict[str, Any]]:
         title, said = super()._summary()

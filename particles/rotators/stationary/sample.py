@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import InvalidArgument, Unresolved, warn
-from ...showing.axes import axes_of, closed_if_refused, draw_bars_of_error, labelled
+from ...showing.axes import axes_of, closed_if_refused, draw_bars_of_error, labelled, legend_of_first
 from ...support import checks
 from ..ensemble import MOST_SITES, RotatorEnsemble
 from .time_average import Observable, observed
@@ -116,7 +116,7 @@ class StationarySample(RotatorEnsemble):
             options: of `Axes.plot`.
 
         Returns:
-            The axes; of more than ten numbers the first ten, in C order, have curves.
+            The axes; of more than ten numbers the first ten, in C order, have curves, which the legend says.
 
         Raises:
             InvalidArgument: as `autocorrelation`, no axes, or no such number of lags.
@@ -127,12 +127,12 @@ class StationarySample(RotatorEnsemble):
         rho, error = (one.reshape(count, -1)[:shown] for one in self.autocorrelation(observable))
         ax, lag = axes_of(ax), self.times[:shown] - self.times[0]
         what = "site" if observable is None else "number"
-        for j in range(min(rho.shape[1], MOST_SITES)):
+        drawn = min(rho.shape[1], MOST_SITES)
+        for j in range(drawn):
             named = {"label": f"{what} {j}"} if rho.shape[1] > 1 else {}
             draw_bars_of_error(ax, lag, rho[:, j], error[:, j], named | options)
         ax.axhline(0.0, color="0.6", linewidth=0.8)
-        if ax.get_legend_handles_labels()[0]:
-            ax.legend()
+        legend_of_first(ax, drawn, rho.shape[1], f"{what}s")
         return labelled(ax, "lag (slow time)", "autocorrelation")
 
     def to_xarray(self) -> Any:

@@ -90,3 +90,26 @@ def test_refusals(sampled):
     for bad in (1.5, -1.0, [0.5, 1.0], 0.0):
         with pytest.raises(InvalidArgument, match="shares: must be above 0 and below 1"):
             energies.quantile(bad)
+
+
+def test_pictures_show_what_most_members_do():
+    """Bins between two quantiles hold the part of the members there, however far out some are; else as one says."""
+    pytest.importorskip("matplotlib").use("Agg")
+    import matplotlib.pyplot as plt
+
+    moduli = np.random.default_rng(1).exponential(size=(1, 300, 12)) ** 3
+    energies = EnergySamples(np.zeros(1), moduli * np.where(np.arange(12) % 2, -0.01, 1.0), False)
+    ax = energies.plot()
+    assert "0.01 and 0.99" in ax.get_title()
+    assert ax.get_xscale() == "symlog"
+    assert ax.get_legend().get_title().get_text() == "the first 10 of 12 sites"
+    for j, drawn in enumerate(ax.patches):
+        x, y = np.split(drawn.get_xy(), 2, axis=1)
+        low, high = np.quantile(energies.energies[0, :, j], [0.01, 0.99])
+        np.testing.assert_allclose([x.min(), x.max()], [low, high])
+        # the outline goes along the bins once: the area below its steps
+        assert abs((y[:-1, 0] * np.diff(x[:, 0])).sum() - 294 / 300) < 1e-9
+        assert len(np.unique(y)) > 8
+    assert energies.plot(bins=5).get_xscale() == "linear"
+    assert EnergySamples(np.zeros(1), np.ones((1, 30, 2)), False).plot().get_xscale() == "linear"
+    plt.close("all")

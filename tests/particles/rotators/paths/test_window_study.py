@@ -178,7 +178,12 @@ def test_files_pictures_and_datasets(tmp_path):
         assert read.verdict == study.verdict
     assert "margin = 1" in repr(study)
     assert study.to_xarray()["value"].dims == ("margin", "functional")
-    assert study.plot().get_yscale() == "log"
+    ax = study.plot()
+    assert ax.get_yscale() == "log"
+    assert f"from margin {study.largest}" in ax.get_ylabel()
+    (seen,) = [line for line in ax.lines if line.get_label() == "functionals, at most"]
+    assert seen.get_markerfacecolor() == "none"
+    assert all(seen.zorder > line.zorder for line in ax.lines if line is not seen)
 
 
 @pytest.mark.serial

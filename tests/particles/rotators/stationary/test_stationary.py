@@ -271,6 +271,11 @@ def test_pictures_of_autocorrelations():
     with pytest.raises(InvalidArgument, match="times"):
         pair(2, times=1).plot_autocorrelation()
     assert plt.get_fignums() == figures
+    many = lambda i, phi: np.repeat(i, 6, axis=1)  # noqa: E731
+    legend = found.plot_autocorrelation(many).get_legend()
+    assert legend.get_title().get_text() == "the first 10 of 12 numbers"
+    _, bare = plt.subplots()
+    assert found.plot_autocorrelation(many, bare).get_legend()._ncols == 2
     data = found.to_xarray()
     assert data.attrs["kind"] == "StationarySample"
     assert data.attrs["burn_in"] == 3.0
