@@ -8,8 +8,10 @@ from conduction import conducting
 from rotators import WORLD, fast, weak
 
 from scaling_limits.particles import (
+    DiagonalDissipation,
     DirectedDissipation,
     InvalidArgument,
+    LinearDissipation,
     RotatorLattice,
     Unresolved,
     conductivity_by_difference,
@@ -100,3 +102,12 @@ def test_heavy_tails_are_said():
         conductivity_by_green_kubo(line(DirectedDissipation(), [2.0, 0.5]), 12, 1, window=1.0, burn=1.0)
     with pytest.warns(Unresolved, match="is not known"):
         conductivity_by_difference(line(DirectedDissipation(), [2.0, 0.5]), 1, 1, burn=1.0)
+
+
+@pytest.mark.serial
+@pytest.mark.parametrize("g", [LinearDissipation(0.3), DiagonalDissipation(2)])
+def test_linear_damping_conducts_nothing(g):
+    """Steps that are exact in law, of the length of a snapshot: no flow, so that the conductivity is 0 +- 0."""
+    found = conductivity_by_difference(RotatorLattice((3,), lambda x: 1 + x, weak, g, 1.0, 0.1), 256, 1)
+    assert found.value == 0.0
+    assert found.error == 0.0
