@@ -48,7 +48,7 @@ class Saving:
         """Write what is not written yet; where an error or an interrupt goes on, that one counts, not ours."""
         if error is None and self._write is not None:
             on_all_ranks(self._comm, self._save)
-        elif self._growing.consistent:
+        else:
             with suppress(Exception):
                 self._save()
 

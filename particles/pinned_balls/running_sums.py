@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,8 +51,6 @@ class RunningSums:
     pairs: NDArray[np.float64]
     states: NDArray[np.float64]
     drift: NDArray[np.float64]
-    # not while a chunk is added, where an interrupt may come
-    consistent: bool = field(default=True, init=False)
 
     @classmethod
     def empty(cls, spec: EnsembleSpec, reference: np.ndarray) -> RunningSums:
@@ -74,19 +72,20 @@ class RunningSums:
         )  # fmt: skip
 
     def add(self, chunk: Chunk, runs_per_chunk: int) -> None:
-        """Add the next chunk in place."""
-        self.consistent = False
-        if chunk.runs == runs_per_chunk:
-            self.closed += chunk.sums
-        else:
-            self.partial = chunk.sums
+        """Add the next chunk, whose arrays are taken over; an interrupt finds the sums either without it or with it."""
+        complete = chunk.runs == runs_per_chunk
         part = slice(chunk.first, chunk.first + chunk.runs)
-        self.kept = np.concatenate([self.kept, chunk.kept])
-        self.pairs[part] = chunk.pairs
-        self.states[part] = chunk.states
-        self.drift = np.maximum(self.drift, chunk.drift)
-        self.runs = chunk.first + chunk.runs
-        self.consistent = True
+        # beyond the runs that are counted
+        self.pairs[part], self.states[part] = chunk.pairs, chunk.states
+        grown = {
+            "closed": np.add(self.closed, chunk.sums, out=chunk.sums) if complete else self.closed,
+            "partial": self.partial if complete else chunk.sums,
+            "kept": np.concatenate([self.kept, chunk.kept]),
+            "drift": np.maximum(self.drift, chunk.drift),
+            "runs": part.stop,
+        }
+        # one call, between whose beginning and end Python handles no signal
+        vars(self).update(grown)
 
     def snapshot(self) -> RunningSums:
         """The same without the room for further runs."""

@@ -59,6 +59,35 @@ def test_an_interrupt_leaves_a_checkpoint_of_what_was_done(tmp_path):
     same(found, model.sample([1e-5], runs=found.runs, seed=1))
 
 
+def test_an_interrupt_while_a_chunk_is_added_loses_that_chunk_alone(monkeypatch, tmp_path):
+    """Adding takes a tenth of the time; the two chunks before it are in the file, whole."""
+    path, chunks, concatenate = tmp_path / "balls.npz", [], np.concatenate
+
+    def interrupted(*args, **options):
+        chunks.append(args)
+        if len(chunks) == 3:
+            raise KeyboardInterrupt
+        return concatenate(*args, **options)
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(RunningSums, "add", with_patched(RunningSums.add, patched, interrupted))
+        balls().sample([1e-3], runs=4000, seed=2, lags=2, checkpoint=path)
+    found = load(path)
+    assert found.runs == 200
+    same(found, balls().sample([1e-3], runs=200, seed=2, lags=2))
+
+
+def with_patched(add, patched, concatenate):
+    """`RunningSums.add` whose own concatenation is another function."""
+
+    def adding(*args):
+        with patched.context() as inner:
+            inner.setattr(np, "concatenate", concatenate)
+            return add(*args)
+
+    return adding
+
+
 @pytest.mark.parametrize("exchange", [True, False])
 def test_slices_change_no_bit(monkeypatch, exchange):
     model = PinnedBalls(30, lambda x: x, lambda x: 1 + x, exchange)
