@@ -67,6 +67,7 @@ def test_expectations_against_quadrature():
     assert expectations(*means, *deviations**2) == pytest.approx((weight @ r, weight @ (a * r)), rel=1e-10)
 
 
+@pytest.mark.serial
 def test_lemma_5_1_with_the_misprints_put_right():
     """E r = (2/3) I_1, E[a r] = (2/9) I_2; I_2 has beta, not beta^2, and eps^2 sqrt(3 pi) d1 d2: the rest is O(eps^3)."""
     alpha, beta, d1, d2, g1, g2 = 0.7, 1.3, 0.9, 0.5, 0.4, 0.3

@@ -62,6 +62,7 @@ def test_width_is_of_order_2p(degree):
     assert_rate(1 / counts, lowers, 2 * degree, slack=0.35, cap=cap)
 
 
+@pytest.mark.serial
 def test_strips_in_space():
     for cells, degree, width in ((4, 1, 0.9), (6, 2, 0.05), (5, None, 0.02)):
         assert holds(*strips(5.0, cells, degree, dim=3)).width < width
