@@ -7,7 +7,7 @@ import tempfile
 
 import pytest
 from _pytest.faulthandler import fault_handler_stderr_fd_key
-from daily import daily
+from daily import COLLECTED, daily
 
 try:
     from mpi4py import MPI
@@ -23,7 +23,9 @@ def pytest_addoption(parser):
     parser.addoption("--daily", action="store_true", help="the quick tests of every module: those of make check")
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config, items):
+    config.stash[COLLECTED] = list(items)
     if config.option.daily:
         kept = daily(items)
         config.hook.pytest_deselected(items=[item for item in items if item not in kept])

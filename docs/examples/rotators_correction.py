@@ -28,6 +28,7 @@ from scaling_limits.particles import CoupledRotators, DiagonalDissipation, Linea
 from scaling_limits.pdes import RotatorFokkerPlanck
 
 runs = int(os.environ.get("SCALING_LIMITS_RUNS", 16_384))
+points = int(os.environ.get("SCALING_LIMITS_POINTS", 9))  # of the curves
 
 
 def frequency(x):
@@ -53,7 +54,7 @@ for name, series in expansions.items():
 # %%
 # The change of the hot site's mean: computed, expanded, and sampled with common noise.
 
-fine, sampled = np.geomspace(3e-3, 0.3, 9), np.array([0.2, 0.05, 0.0125])
+fine, sampled = np.geomspace(3e-3, 0.3, points), np.array([0.2, 0.05, 0.0125])
 figure, axes = plt.subplots(1, 2, figsize=(10, 4), layout="constrained", sharey=True)
 for axis, (name, lattice) in zip(axes, lattices.items()):
     series = expansions[name]

@@ -72,6 +72,7 @@ def test_a_larger_potential_has_a_smaller_tensor(a, b, c, raised):
     assert at_most(after.value[0] * after.partition[0], before.value[0] * before.partition[0], 1e-8)
 
 
+@pytest.mark.serial
 @pytest.mark.parametrize(
     "potential",
     [

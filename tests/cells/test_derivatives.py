@@ -114,6 +114,7 @@ def test_derivatives_are_differences(potential, names, accuracy):
         assert (tensor.derivative_errors[name] < 1e-6).all()
 
 
+@pytest.mark.serial
 @pytest.mark.parametrize("potential", [plane(), skewed()], ids=["plane", "mobility on a lattice"])
 def test_with_bounds(potential):
     tensor = effective_tensor(potential, POINTS, bounds=True, derivatives=ALL)
@@ -246,6 +247,7 @@ def test_saved_and_loaded(tmp_path):
         assert all((mine[name] == other[name]).all() for name in mine)
 
 
+@pytest.mark.serial
 @pytest.mark.parametrize("rtol", [1e-2, 1e-3])
 def test_errors_of_derivatives_are_small_enough_together(rtol):
     """What a scan adds to an error of nearly what is allowed sends the cell to a finer space."""

@@ -70,6 +70,7 @@ def test_separable_potentials_need_one_cell():
     assert found.drift([[1.0, 2.0]])[0] == pytest.approx(-found.mobility([[1.0, 2.0]])[0] @ [1.0, 2.0], rel=1e-12)
 
 
+@pytest.mark.serial
 def test_a_layer_that_is_too_thin_is_refused():
     thin = MultiscalePotential(2, 1, 1.0, lambda x: x[0] ** 2 + x[1] ** 2,
         lambda x, y: (1 + tanh(1e4 * x[0]) + tanh(1e4 * x[1])) * cos(2 * pi * y[0]) * cos(2 * pi * y[1]))  # fmt: skip

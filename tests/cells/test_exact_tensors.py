@@ -147,6 +147,7 @@ def test_duality_at_low_temperature(sigma):
     assert found.routes == ("finite elements",)
 
 
+@pytest.mark.serial
 def test_many_wells_at_low_temperature():
     """Six wells at a contrast of 3e21: conjugate gradients alone stop four times too high. The interval is the proof."""
     potential = MultiscalePotential(

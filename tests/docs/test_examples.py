@@ -1,5 +1,6 @@
 """Every example runs as the notebook that one downloads, prints its numbers, shows its figures, and asserts what it says."""
 
+import contextlib
 import inspect
 import json
 import os
@@ -13,6 +14,7 @@ import nbclient
 import nbformat
 import numpy as np
 import pytest
+from nbclient.exceptions import DeadKernelError
 from sphinx_gallery.gen_gallery import DEFAULT_GALLERY_CONF
 from sphinx_gallery.notebook import jupyter_notebook
 from sphinx_gallery.py_source_parser import split_code_and_text_blocks
@@ -23,8 +25,37 @@ EXAMPLES = sorted(path.stem for path in (DOCS / "examples").glob("*.py"))
 FEWER_CELLS = r"Unresolved: the (solution|survival) .*"  # on the meshes of these tests
 
 
+# The kernel of all examples of a process, which starts with the first one: what they import, they import once.
+KERNEL = nbclient.NotebookClient(nbformat.v4.new_notebook(), timeout=300)
+# A namespace without names, an environment and a folder as if no example had been before; warnings are given once more.
+FRESH = """
+import os, sys, warnings
+for name in [name for name in os.environ if name.startswith("SCALING_LIMITS_") and name not in {kept!r}]:
+    del os.environ[name]
+os.environ.update({sizes!r})
+os.chdir({out!r})
+warnings.filters[:] = [one for one in warnings.filters if not one[2].__module__.startswith("scaling_limits")]
+for module in list(sys.modules.values()):
+    getattr(module, "__warningregistry__", {{}}).clear()
+get_ipython().run_line_magic("reset", "-f")
+"""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def end_of_the_kernel():
+    yield
+    end_kernel()
+
+
+def end_kernel():
+    if KERNEL.km is not None:
+        KERNEL.nb = nbformat.v4.new_notebook()
+        with contextlib.suppress(DeadKernelError):
+            KERNEL.execute()
+
+
 def run(name, out, check=None, **sizes):
-    """Run the notebook of an example in a kernel of its own, and then `check` on its variables; the notebook.
+    """Run the notebook of an example, with no names of others, and then `check` on its variables; the notebook.
 
     Args:
         name: of the example.
@@ -39,11 +70,15 @@ def run(name, out, check=None, **sizes):
         source = textwrap.dedent(inspect.getsource(check))
         call = f"{check.__name__}({', '.join(inspect.signature(check).parameters)})"
         notebook.cells.append(nbformat.v4.new_code_cell(f"import numpy as np\n\n{source}\n{call}"))
-    environment = {k: v for k, v in os.environ.items() if k != "MPLBACKEND"}
-    environment |= {f"SCALING_LIMITS_{size.upper()}": str(value) for size, value in sizes.items()}
-    environment["SCALING_LIMITS_OUT"] = str(out)
-    client = nbclient.NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(out)}})
-    client.execute(env=environment)
+    sizes = {f"SCALING_LIMITS_{size.upper()}": str(value) for size, value in sizes.items()}
+    sizes["SCALING_LIMITS_OUT"] = str(out)
+    notebook.cells.insert(0, nbformat.v4.new_code_cell(FRESH.format(kept=list(os.environ), sizes=sizes, out=str(out))))
+    KERNEL.nb = notebook
+    try:
+        KERNEL.execute(cleanup_kc=False, env={k: v for k, v in os.environ.items() if k != "MPLBACKEND"})
+    except BaseException:
+        end_kernel()  # the next example has another one
+        raise
     return notebook
 
 
@@ -213,7 +248,7 @@ def test_rotators_correction(tmp_path):
         assert (change[:, 0] < 0).all()
         assert series.leading == 0.5
 
-    notebook = run("rotators_correction", tmp_path, check, runs=2048)
+    notebook = run("rotators_correction", tmp_path, check, runs=2048, points=3)
     assert "of order epsilon^1" in printed(notebook)
     shown(notebook, 1)
 
@@ -291,7 +326,7 @@ def test_pore(tmp_path):
         assert (np.diff(run.survival) < 0).all()
 
     times = []
-    for size in (0.05, 0.08):
+    for size in (0.08, 0.11):
         notebook = run("pore", tmp_path, check, size=size)
         shown(notebook, 1)
         times.append([float(word) for word in printed(notebook).splitlines()[-1].split()[1:]])

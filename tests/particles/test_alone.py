@@ -49,28 +49,32 @@ NEEDS_FENICSX = {
     "pdes": ["BilliardEquations"],
 }  # fmt: skip
 TRIED = """
+import scaling_limits, scaling_limits.cells, scaling_limits.meshes, scaling_limits.pdes
 from scaling_limits.particles import egg_carton
 from scaling_limits.particles.errors import MissingFEniCSx
 class Names(dict):
-    def __missing__(self, name): return getattr(scaling_limits.{package}, name)
-for text in {texts}:
-    try:
-        eval(text, {{}}, Names(V=egg_carton(1.0)))
-    except MissingFEniCSx as error:
-        assert isinstance(error, ImportError)
-        print(text, "|", str(error).replace(chr(10), " "))
+    def __missing__(self, name): return getattr(package, name)
+for name, texts in {needs}.items():
+    package = getattr(scaling_limits, name)
+    for text in texts:
+        try:
+            eval(text, {{}}, Names(V=egg_carton(1.0)))
+        except MissingFEniCSx as error:
+            assert isinstance(error, ImportError)
+            print(text, "|", str(error).replace(chr(10), " "))
 """
 
 
 @pytest.mark.serial
-@pytest.mark.parametrize("package", ["meshes", "cells", "pdes"])
 @pytest.mark.parametrize(("before", "found"), [(WITHOUT, "import of dolfinx halted"), (OLD, "dolfinx is 0.5.2 here")])
-def test_what_needs_fenicsx_says_where_to_get_it(package, before, found):
-    texts = NEEDS_FENICSX[package]
-    code = f"{before}\nimport scaling_limits, scaling_limits.{package}\n{TRIED.format(texts=texts, package=package)}"
+def test_what_needs_fenicsx_says_where_to_get_it(before, found):
+    """All packages in one process."""
+    code = f"{before}\n{TRIED.format(needs=NEEDS_FENICSX)}"
     done = subprocess.run([sys.executable, "-c", code], env=os.environ, capture_output=True, text=True)
     lines = done.stdout.splitlines()
-    assert [line.split(" | ")[0] for line in lines] == texts, done.stderr
+    assert [line.split(" | ")[0] for line in lines] == [text for texts in NEEDS_FENICSX.values() for text in texts], (
+        done.stderr
+    )
     for line in lines:
         for part in (found, "conda install", "apt install", "work without it"):
             assert part in line

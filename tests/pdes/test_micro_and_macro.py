@@ -77,6 +77,7 @@ def test_effective_particles_agree_with_the_density():
         assert (np.abs(mean - expected) < Z * error + 2e-3).all()  # 2e-3: h^2 of mesh and step
 
 
+@pytest.mark.serial
 def test_proposition_3():
     """Averages over mu_epsilon tend to those over mu_0: for indicators at the rate epsilon of the paper's proof, for
     smooth functions faster than any power (what is left are waves of length epsilon against smooth densities).
@@ -97,6 +98,7 @@ def test_proposition_3():
     assert max(smooth) < 1e-9
 
 
+@pytest.mark.serial
 def test_example_1():
     """mu_epsilon for V = x^2/2 + alpha cos(2 pi x/epsilon): total variation does not vanish (37), the relative entropy
     tends to K(s) = s I1(s)/I0(s) - log I0(s), s = alpha/sigma (the printed sign would make it negative).

@@ -4,6 +4,9 @@ from collections.abc import Iterable
 
 import pytest
 
+# what was collected, before some of it was chosen
+COLLECTED = pytest.StashKey[list[pytest.Item]]()
+
 
 def daily(items: Iterable[pytest.Item]) -> list[pytest.Item]:
     """Some tests of every module, chosen by what is quick.

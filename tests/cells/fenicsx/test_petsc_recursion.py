@@ -34,7 +34,10 @@ def coupled_in_one_axis():
 
 @pytest.mark.parametrize(
     ("potential", "route", "rtol"),
-    [(coupled_in_one_axis(), PETScElements(6, 5), 1e-7), (fully_coupled(2.0), PETScElements(4, 5), 1e-6)],
+    [
+        (coupled_in_one_axis(), PETScElements(6, 5), 1e-7),
+        pytest.param(fully_coupled(2.0), PETScElements(4, 5), 1e-6, marks=pytest.mark.serial),
+    ],
     ids=["one axis", "fully coupled"],
 )
 def test_two_scales_in_the_plane_agree_with_the_cells_in_numpy(potential, route, rtol):
@@ -67,6 +70,7 @@ def test_lines_and_space(dim):
     np.testing.assert_allclose(found.value[0], exact, atol=found.error[0])
 
 
+@pytest.mark.serial
 def test_correctors_of_either_recursion_are_the_same():
     """By cells in numpy and by finite elements alone; both report an error that covers the difference."""
     potential, x = coupled_in_one_axis(), [0.3, 0.2]

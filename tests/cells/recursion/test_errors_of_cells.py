@@ -84,6 +84,7 @@ def test_a_wave_at_one_of_many_points(number, rtol):
     checked(potential, x[:, None], np.reshape(exact, (-1, 1)), rtol)
 
 
+@pytest.mark.serial
 @pytest.mark.parametrize("rtol", [1e-3, 1e-7])
 @pytest.mark.parametrize("depth", [-5, 4])
 def test_narrow_wells_and_barriers(depth, rtol):
@@ -144,6 +145,7 @@ def random_shape(rng):
     return lambda y: sum(a * cosine(m[0] * y[0] + m[1] * y[1] + a) for a, m in zip(amplitudes, waves))
 
 
+@pytest.mark.serial
 @pytest.mark.parametrize(
     ("route", "refinements"), [(FourierGalerkin(), range(4, 12, 2)), (FiniteElements(), range(5)), (FiniteElements(3), range(2, 8))],
     ids=["Fourier", "degree 8", "degree 3"],
@@ -169,6 +171,7 @@ def test_residual_estimates_cover_the_error(route, refinements):
     assert max(ratios) <= 3000
 
 
+@pytest.mark.serial
 @pytest.mark.parametrize("anisotropy", [0.0, 6.0, 14.0])
 @pytest.mark.parametrize("route", [FiniteElements(), FiniteElements(4, (4, 6, 8, 10))], ids=["degree 8", "degree 4"])
 def test_residual_estimates_of_anisotropic_tensors(route, anisotropy):
@@ -285,6 +288,7 @@ def test_waves_that_several_rules_take_for_constants(number, amplitude, rtol):
     checked(potential, np.zeros((1, 1)), np.array([[1 / iv(0, amplitude) ** 2]]), rtol)
 
 
+@pytest.mark.serial
 @pytest.mark.parametrize("width", [0.02, 0.012])
 def test_couplings_in_a_small_part_of_both_scales(width):
     """A well in y_2 of that width, where y_1 is in a part as wide, at a place that moves with y_1."""
@@ -310,6 +314,7 @@ def test_tight_tolerances_are_reached_where_rounding_leaves_them():
     assert abs(found.value[0, 0, 0] * iv(0, 1.0) ** 2 - 1) <= found.error[0] <= 1e-13
 
 
+@pytest.mark.serial
 @pytest.mark.parametrize("rtol", [1e-1, 1e-2, 1e-3])
 @pytest.mark.parametrize("cells", [12, 24])
 def test_steps_of_the_energy_do_not_end_conjugate_gradients(cells, rtol):
@@ -328,6 +333,7 @@ def test_steps_of_the_energy_do_not_end_conjugate_gradients(cells, rtol):
     assert np.abs(2 * np.log(roots)).max() <= found.error[0]
 
 
+@pytest.mark.serial
 @pytest.mark.parametrize("place", np.arange(16) / 16 / 33)
 def test_phases_for_which_two_rules_alias_the_same(place):
     """Wells at 16 places between two points of the grid of 33: some hide what it aliases in Z from the moved one."""
@@ -341,6 +347,7 @@ def test_phases_for_which_two_rules_alias_the_same(place):
     assert abs(np.log(found.partition[0] / true)) <= found.error[0]
 
 
+@pytest.mark.serial
 @pytest.mark.parametrize("rtol", [1e-2, 1e-4, 1e-6])
 @pytest.mark.parametrize("numbers", [(4, 4), (4, 3), (7, 4), (5, 10), (3, 6)])
 def test_samples_take_short_waves_for_long_ones(numbers, rtol):

@@ -37,18 +37,20 @@ def of_fast_variables(potential, x):
 
 
 @pytest.mark.serial
-@pytest.mark.parametrize("route", [None, FiniteElements()], ids=["chosen", "elements"])
 @pytest.mark.parametrize("potential", [fully_coupled(0.5), STRONG], ids=["gallery", "strong"])
-def test_two_coupled_scales_against_nested_fourier(potential, route):
+def test_two_coupled_scales_against_nested_fourier(potential):
+    """The route that is chosen, and elements."""
     x = np.array([[0.4, -0.7]])
     expected = nested(of_fast_variables(potential, x[0]), 0.5, 31, 23, 1e-7)
     check = nested(of_fast_variables(potential, x[0]), 0.5, 35, 25, 1e-7)
     assert np.abs(check - expected).max() < 1e-9  # the oracle has converged
-    found = effective_tensor(potential, x, rtol=1e-8, route=route)
-    np.testing.assert_allclose(found.value[0], check, rtol=0, atol=1e-8 * np.abs(check).max())
-    assert found.cell_solves[0] == 1
+    for route in (None, FiniteElements()):
+        found = effective_tensor(potential, x, rtol=1e-8, route=route)
+        np.testing.assert_allclose(found.value[0], check, rtol=0, atol=1e-8 * np.abs(check).max())
+        assert found.cell_solves[0] == 1
 
 
+@pytest.mark.serial
 def test_three_coupled_scales_by_two_plans():
     """N = 3 has no oracle that ends: a loose and a tight tolerance, and both routes, must agree."""
     potential = fully_coupled(0.6, scales=3)
@@ -61,6 +63,7 @@ def test_three_coupled_scales_by_two_plans():
     np.testing.assert_allclose(elements.value, tight.value, rtol=0, atol=scale)
 
 
+@pytest.mark.serial
 def test_many_points_are_as_good_as_one():
     """Four hundred points go through reduced bases; some of them alone do not."""
     potential = fully_coupled(0.5)
@@ -94,6 +97,7 @@ def test_potentials_that_do_not_depend_on_a_scale():
     np.testing.assert_allclose(nothing.value, np.broadcast_to(np.eye(3), (2, 3, 3)), atol=1e-14)
 
 
+@pytest.mark.serial
 def test_waves_are_not_taken_for_slower_ones():
     """cos 32 pi y looks like cos 2 pi y on 15 points, and on 17 as well; on 5 and 7 samples of y_1, cos 12 pi y does."""
     fast = MultiscalePotential(2, 1, 1.0, bowl, lambda x, y: wave(16 * y[0]) + wave(y[0]))

@@ -281,6 +281,7 @@ def test_a_noise_that_is_singular():
     np.testing.assert_allclose(found.times, 33.5 * 0.03, rtol=1e-12)
 
 
+@pytest.mark.serial
 def test_what_is_refused_on_the_way():
     """Levels that are lost, functions that raise, steps as long as the box, drifts that jump; each by its name."""
     with pytest.raises(InvalidArgument, match=r"^targets: .*finite"), np.errstate(all="ignore"):

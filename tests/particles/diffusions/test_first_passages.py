@@ -34,6 +34,7 @@ def exit_of(slope, start):
 LINES = {"Brownian motion": (FLAT, lambda x: 0 * x), "Ornstein-Uhlenbeck": (PARABOLA, lambda x: x**2 / 2)}
 
 
+@pytest.mark.serial
 @pytest.mark.parametrize("name", LINES)
 def test_exit_from_an_interval(name):
     """Which end, and when; the bias, of order h, is below a tenth of the error."""
@@ -111,6 +112,7 @@ def test_orders_of_targets(level, order, cap):
     assert errors[-1, 0] < cap
 
 
+@pytest.mark.serial
 def test_large_steps_agree_with_the_operator():
     """The sampler with h = 0.1, where the bias is many errors, against the operator of its step."""
     right, left = ENDS.values()
@@ -127,6 +129,7 @@ def test_large_steps_agree_with_the_operator():
 # --- the plane -----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.serial
 def test_a_half_plane_with_a_mobility_that_is_not_diagonal():
     """n.X is a Brownian motion with the diffusion n.B n: T to a line has Levy's law; phi need not be a distance."""
     tensor = np.array([[1.0, 0.6], [0.6, 0.7]])
@@ -147,6 +150,7 @@ def test_a_half_plane_with_a_mobility_that_is_not_diagonal():
     assert found.bounds(0) == (found.probability(0)[0], 1.0)
 
 
+@pytest.mark.serial
 def test_a_disc_left_by_brownian_motion():
     """E T = (1 - r^2)/(4 sigma), the boundary is curved, and the angle at exit has Poisson's law."""
     plane = Langevin(MultiscalePotential(2, 1, 0.5, lambda x: 1e-9 * (x[0] ** 2 + x[1] ** 2), NONE), 1.0)
@@ -167,6 +171,7 @@ def gibbs(a, b, sign, f=lambda x: 1.0):
     return integrate.quad(lambda x: np.exp(sign * (x**2 - 1) ** 2 / 0.25) * f(x), a, b)[0]
 
 
+@pytest.mark.serial
 def test_committor_of_two_wells():
     for start in (-0.2, 0.1, 0.4):
         found = Langevin(WELLS, 1.0).first_passages(
@@ -176,6 +181,7 @@ def test_committor_of_two_wells():
         assert abs(value - gibbs(-1, start, 1) / gibbs(-1, 1, 1)) < 5 * error
 
 
+@pytest.mark.serial
 def test_rate_of_two_wells():
     """1/rate is Kramers' double integral from the well to beyond the barrier; with a limit the rate is the same."""
     inner = lambda y: gibbs(-4, y, -1)  # noqa: E731
@@ -260,6 +266,7 @@ def test_the_same_for_any_workers_and_ranks():
         assert set(whole.hit) == {-1, 0, 1}
 
 
+@pytest.mark.serial
 def test_targets_that_share_a_boundary():
     """Brownian motion out of (-1, 1): each target twice, or one that another holds, leaves the times as they are."""
     once = FLAT.first_passages([0.2], [lambda x: 1 - x[:, 0], lambda x: 1 + x[:, 0]], 2000, 3, 0.02)

@@ -86,6 +86,7 @@ def test_splines_are_of_order_6():
     assert spline(1.0, 1.0) == pytest.approx(np.sin(3) * np.exp(1))
 
 
+@pytest.mark.serial
 def test_data_of_a_trigonometric_polynomial_are_its_formula():
     """Values, gradients in numpy and compiled, and effective tensors with bounds, to 1e-10."""
     surface = PeriodicGrid(VALUES)

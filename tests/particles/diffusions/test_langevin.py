@@ -75,6 +75,7 @@ def test_normal_numbers():
     assert len(words) == len(range(0, 2000, 7)) * 9
 
 
+@pytest.mark.serial
 @pytest.mark.parametrize("method", ["sample", "equilibrium"])
 @pytest.mark.parametrize("potential", GALLERY[:2], ids=["1-d", "2-d"])
 def test_kernels_do_what_the_schemes_say(potential, method):
@@ -254,6 +255,7 @@ def test_ornstein_uhlenbeck_law():
         assert_mean(np.corrcoef(x.T)[0, 1], 0.0, 1 / np.sqrt(len(x)))
 
 
+@pytest.mark.serial
 def test_rugged_equilibrium():
     """Leimkuhler and Matthews on a rugged line: averages over mu_epsilon by quadrature."""
     potential = self_similar(0.5, (0.5, 0.25), dim=1)
@@ -302,6 +304,7 @@ def test_first_passage():
     np.testing.assert_allclose(slide, 0.06)  # (1 - h + h^2/2)^n is below 0.95 from n = 6 on
 
 
+@pytest.mark.serial
 def test_steps():
     """The default is a part of the smallest time scale; too large a step is refused, and named."""
     sampler = Langevin(self_similar(0.5, (1.0, 0.5), dim=1), 0.2)

@@ -129,6 +129,7 @@ def test_parameters_cannot_be_written_into():
     assert "mobility" in repr(fitted(mobility=lambda x, y: 2))
 
 
+@pytest.mark.serial
 def test_large_whole_numbers_are_compiled():
     potential = MultiscalePotential(
         1, 1, 0.5, lambda x: bowl(x) + 1 / (a**2 + x[0] ** 2), lambda x, y: wave(y[0]), parameters={"a": 1e10}
@@ -136,6 +137,7 @@ def test_large_whole_numbers_are_compiled():
     assert np.isfinite(Langevin(potential, 0.5).sample([0.0], [0.01], 4, 1).positions).all()
 
 
+@pytest.mark.serial
 def test_paths_that_leave_a_domain_and_return_are_seen():
     """Every step is looked at: 50 paths, of which some are outside for a few steps long before the end."""
     model = (1, 1, 1.0, bowl, lambda x, y: 0.02 * wave(y[0]))
@@ -206,6 +208,7 @@ def test_functions_are_looked_at_in_their_domain():
         MultiscalePotential(1, 1, 1.0, bowl, lambda x, y: wave(y[0]) / (x[0] - 1), domain=[(-0.5, 2)])
 
 
+@pytest.mark.serial
 def test_paths_stay_in_the_domain():
     grows = MultiscalePotential(
         1, 1, 0.1, lambda x: 10 * x[0] ** 2, lambda x, y: x[0] * wave(y[0]) / 9, domain=[(-1, 1)]

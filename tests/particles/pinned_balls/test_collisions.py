@@ -65,6 +65,7 @@ def test_kernel_applies_the_formula():
         assert exchanged(triple.copy(), t, t + 1) == pytest.approx(expected[t], abs=1e-15)
 
 
+@pytest.mark.serial
 def test_law_of_one_step():
     """E v' - m = (-1, 0, 1) r/(sqrt 2 pi), E v'^2 = m^2 + r^2/3 + (-1, 0, 1) sqrt 2 m r/pi: (5.12), (5.14)."""
     triple = np.array([0.7, -1.1, 0.4])
@@ -98,6 +99,7 @@ def test_steps_follow_the_paper():
         assert stats.ks_2samp(after[:, i], circle[:, i]).pvalue >= 1e-6
 
 
+@pytest.mark.serial
 @settings(max_examples=25, deadline=None, derandomize=True)
 @given(st.integers(3, 40), st.integers(0, 3000), st.integers(0, 3000), st.integers(0, 2**64 - 1))
 def test_restart_is_bitwise_and_invariants_stay(n, first, second, seed):

@@ -65,6 +65,7 @@ def test_isotropy_is_a_p_value(runs):
     assert abs(count - 50) < Z * np.sqrt(50)
 
 
+@pytest.mark.serial
 def test_variances_of_the_harmonics():
     """The ratios to the variances with known mean and std, against samples: 1 - pi/4, 1/2, 1; no covariances."""
     number, runs = 20_000, 200

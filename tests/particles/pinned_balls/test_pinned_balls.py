@@ -44,6 +44,7 @@ def test_same_bits_for_any_number_of_workers_and_ranks(exchange):
     same(one, model.sample(times, runs=700, seed=3, lags=4, comm=MPI.COMM_WORLD))
 
 
+@pytest.mark.serial
 def test_more_runs_are_the_same_as_at_once(shared_folder):
     model = balls(n=1200)
     times = TIMES / 400

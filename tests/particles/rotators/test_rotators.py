@@ -44,6 +44,7 @@ def test_convergence_in_law_for_all_sizes():
         assert (np.abs(distances[other] - distances[16]) < 0.25 * distances[16] + 0.005).all(), distances
 
 
+@pytest.mark.serial
 def test_limit_does_not_depend_on_the_coupling():
     """G does not matter for epsilon -> 0, and matters at epsilon = 0.1: 5 standard errors and the bias of order epsilon."""
     means = {}
@@ -104,6 +105,7 @@ def test_local_energy_tends_to_that_of_rotation():
     assert found[-1] < 0.15
 
 
+@pytest.mark.serial
 def test_defects():
     """Section 7.2: a site that turns with its neighbours is a defect; the sites far enough away follow the limit, those
     next to it do not.
@@ -201,6 +203,7 @@ def test_weaker_coupling_converges_faster():
     assert (deviation[1.0][1::2] + Z * error[1::2] < deviation[0.5][1::2]).all()
 
 
+@pytest.mark.serial
 def test_directed_dissipation_drives_the_lattice():
     """Example 2 at epsilon = 0.003 follows its limit: 5 standard errors and the bias of order epsilon."""
     lattice = alternating(3, 0.003, coupling=weak, dissipation=DirectedDissipation(), temperatures=(2.0, 1.0, 0.5))

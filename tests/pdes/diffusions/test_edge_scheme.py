@@ -26,6 +26,7 @@ def whole(matrix):
     return np.concatenate(COMM.allgather(matrix.getValues(rows, np.arange(matrix.getSize()[1], dtype=np.int32))))
 
 
+@pytest.mark.serial
 @given(seed=st.integers(0, 2**32 - 1), dim=st.integers(1, 3), anisotropy=st.floats(0, 6))
 @settings(max_examples=30, derandomize=True, deadline=None)
 def test_decomposition(seed, dim, anisotropy):

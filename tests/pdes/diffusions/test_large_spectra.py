@@ -62,6 +62,7 @@ def test_what_has_not_converged_is_refused(no_factors, monkeypatch):
         bowl(8).modes(4)
 
 
+@pytest.mark.serial
 def test_factors_are_taken_where_they_fit_and_the_iteration_fails(monkeypatch):
     expected = bowl(6).spectrum(3)
     monkeypatch.setattr(element_sequence, "MOST_FACTORED", dict.fromkeys((1, 2, 3), 300))

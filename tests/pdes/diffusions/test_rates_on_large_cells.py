@@ -128,6 +128,7 @@ def test_errors_left_are_not_underestimated():
     assert left(changes[:1], growths[:1])[1] == pytest.approx(values[1, 1])
 
 
+@pytest.mark.serial
 def test_in_space_more_is_known():
     """A parabola on 10 x 10 x 10 cells, against rates on lines: errors below 5e-6, where degree 2 alone says 2.4e-5."""
     stiffness, box = (1.0, 1.4, 3.0), [(-2.7, 2.7), (-2.4, 2.4), (-1.6, 1.6)]

@@ -116,7 +116,7 @@ def test_largest_meshes_say_what_they_do_not_resolve(monkeypatch):
 WAVES = lambda x: 1 + 0.5 * np.cos(5 * x)  # noqa: E731
 
 
-@pytest.mark.parametrize("rtol", [1e-1, 1e-2, 2e-3])
+@pytest.mark.parametrize("rtol", [1e-1, 2e-3])
 @pytest.mark.parametrize(("speed", "boundary", "times"), [
     (2000.0, "closed", [3e-4, 1e-3]), (282.0, "closed", [2.9e-3]), (0.5, "absorbing", [2.0]),
 ])  # fmt: skip

@@ -163,6 +163,7 @@ def test_what_functions_read_elsewhere_is_looked_at_again(std, monkeypatch):
         assert not equations.solve([1e-3], 1e-2, 40, degree=4).resolved
 
 
+@pytest.mark.serial
 def test_jumps_count_in_the_error():
     """What is said of data that jump stands in the result as well."""
     equations = BilliardEquations(20.0, lambda x: np.where(x < 0.41, 0.0, 1.0), lambda x: 0.3 + 0 * x)

@@ -27,6 +27,7 @@ def test_isotropic_triples_have_a_closed_form(ratio):
     assert ar == pytest.approx(means.mean() * r, abs=1e-8 * r)
 
 
+@pytest.mark.serial
 @pytest.mark.parametrize("variances", [(0.5, 0.1, 0.9), (1.0, 0.0, 0.0), (0.0, 1.0, 0.5), (1e-4, 1.0, 1e-4)])
 def test_expectations_against_samples(variances):
     means, n = np.array([0.3, -0.2, 0.5]), 2_000_000
@@ -37,6 +38,7 @@ def test_expectations_against_samples(variances):
         assert_mean(value.mean(), expected, value.std() / math.sqrt(n))
 
 
+@pytest.mark.serial
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_correlated_expectations_against_samples(seed):
     rng, n = np.random.default_rng(seed), 2_000_000
@@ -52,6 +54,7 @@ def test_correlated_expectations_against_samples(seed):
         assert_mean(value.mean(), expected, value.std() / math.sqrt(n))
 
 
+@pytest.mark.serial
 def test_expectations_against_quadrature():
     """Gauss and Hermite in three dimensions, where the noise is small against the gaps and r is smooth."""
     g, w = np.polynomial.hermite_e.hermegauss(20)
@@ -64,6 +67,7 @@ def test_expectations_against_quadrature():
     assert expectations(*means, *deviations**2) == pytest.approx((weight @ r, weight @ (a * r)), rel=1e-10)
 
 
+@pytest.mark.serial
 def test_lemma_5_1_with_the_misprints_put_right():
     """E r = (2/3) I_1, E[a r] = (2/9) I_2; I_2 has beta, not beta^2, and eps^2 sqrt(3 pi) d1 d2: the rest is O(eps^3)."""
     alpha, beta, d1, d2, g1, g2 = 0.7, 1.3, 0.9, 0.5, 0.4, 0.3
@@ -78,6 +82,7 @@ def test_lemma_5_1_with_the_misprints_put_right():
     assert np.polyfit(np.log(sizes), np.log(errors), 1)[0] > 2.8
 
 
+@pytest.mark.serial
 def test_rates_are_those_of_one_collision():
     """d mu, d e against the mean change in one collision of sampled Gaussian states, times n - 2."""
     n, runs = 7, 400_000
@@ -112,6 +117,7 @@ def collided(v, rng):
     return v
 
 
+@pytest.mark.serial
 def test_correlated_rates_are_those_of_one_collision():
     """All first and second moments of correlated Gaussian states, before and after one collision, every distance."""
     n, runs = 6, 1_500_000
@@ -137,6 +143,7 @@ def test_correlated_rates_are_those_of_one_collision():
         assert_mean(product.mean(0), expected, product.std(0) / math.sqrt(runs))
 
 
+@pytest.mark.serial
 def test_independence_is_the_case_without_covariances():
     balls = PinnedBalls(60, mean=lambda x: np.sin(4 * x), std=lambda x: 0.3 + 0.4 * x)
     plain, carried = LatticeSystem(60, 1e-3, MPI.COMM_SELF), LatticeSystem(60, 1e-3, MPI.COMM_SELF, 3)

@@ -22,6 +22,7 @@ def directed(dim):
     return TransportFokkerPlanck(lattice_of(DirectedDissipation(), {2: [2.0, 0.5], 3: [2.0, 1.0, 0.5]}[dim]))
 
 
+@pytest.mark.serial
 @pytest.mark.parametrize("dim", [2, 3])
 def test_example_2_is_converged(dim):
     """Means and covariance do not change with the mesh, to 1e-5; sites balance: E R_j + T_j = 0; flows add up."""

@@ -20,6 +20,7 @@ from scaling_limits.particles import (
 START = np.array([1.0, 0.5 + 0.3j, 0.7])
 
 
+@pytest.mark.serial
 def test_watching_changes_nothing():
     """Neither the pairs, nor what is seen for other workers, ranks and numbers of members."""
     pairs = CoupledRotators(alternating(3, 0.2, dissipation=DirectedDissipation()))

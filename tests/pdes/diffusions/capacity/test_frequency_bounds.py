@@ -62,6 +62,7 @@ def test_width_is_of_order_2p(degree):
     assert_rate(1 / counts, lowers, 2 * degree, slack=0.35, cap=cap)
 
 
+@pytest.mark.serial
 def test_strips_in_space():
     for cells, degree, width in ((4, 1, 0.9), (6, 2, 0.05), (5, None, 0.02)):
         assert holds(*strips(5.0, cells, degree, dim=3)).width < width
@@ -120,7 +121,12 @@ STRONG = rotated(np.array([0.5]), np.ones(1), np.full(1, 0.25))[0]
 
 
 @pytest.mark.parametrize(
-    ("tensor", "corner", "barrier"), [(np.eye(2), True, 0.0), (np.eye(2), False, 8.0), (STRONG, False, 4.0)]
+    ("tensor", "corner", "barrier"),
+    [
+        (np.eye(2), True, 0.0),
+        pytest.param(np.eye(2), False, 8.0, marks=pytest.mark.serial),
+        pytest.param(STRONG, False, 4.0, marks=pytest.mark.serial),
+    ],
 )
 def test_curved_sets_are_enclosed(tensor, corner, barrier):
     """Sets that no cell fits: the interval holds the truth on every mesh, and is of the first order of the cells."""
@@ -133,11 +139,13 @@ def test_curved_sets_are_enclosed(tensor, corner, barrier):
     assert widths[2] < 0.7 * widths[1]
 
 
+@pytest.mark.serial
 def test_an_octant_of_a_shell():
     assert holds(*ellipses(6, 3.0, np.eye(3), True)).width < 0.15
     assert holds(*ellipses(10, 3.0, np.eye(3), True, degree=1)).width < 0.4
 
 
+@pytest.mark.serial
 @pytest.mark.parametrize("depth", [0.0, 20.0, 40.0, 80.0])
 def test_a_deep_well_between_the_sets(depth):
     """Wells that are tens of sigma deeper than A and B make the matrix singular; the interval stays narrow."""
@@ -199,6 +207,7 @@ def _with(error):
     return FokkerPlanck(given, [(0, 1), (0, 1)], (5, 5))
 
 
+@pytest.mark.serial
 def test_jumps_inside_of_cells_are_measured():
     """Psi jumps by 5 sigma between nodes and the planes of the sets: the error of quadrature covers it."""
     low, high = 0.4413, 0.5847
