@@ -279,7 +279,8 @@ def _tally(
         arrays.append(part.reshape(array.shape))
     shape = Tally.empty(what, times).counts.shape
     part, integers = np.split(integers, [int(np.prod(shape))])
-    return Tally(runs, *arrays, part.reshape(shape)), floats, integers
+    arrays.append(part.reshape(shape))
+    return Tally(runs, *arrays), floats, integers
 
 
 def _variables(one: QuantityStatistics, units: str) -> tuple[list[Any], list[Any]]:

@@ -58,7 +58,11 @@ def place(tmp_path):
 def test_files_hold_everything(tmp_path):
     found = made()
     found.save(tmp_path / "a.npz")
-    for again in (ReducedEnsemble.load(tmp_path / "a.npz"), load(tmp_path / "a.npz"), pickle.loads(pickle.dumps(found))):
+    for again in (
+        ReducedEnsemble.load(tmp_path / "a.npz"),
+        load(tmp_path / "a.npz"),
+        pickle.loads(pickle.dumps(found)),
+    ):
         same(found, again)
         assert again.names == found.names
         assert np.array_equal(again["positions"].histogram.counts, found["positions"].histogram.counts)
