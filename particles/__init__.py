@@ -58,6 +58,10 @@ if TYPE_CHECKING:
     from .rotators.watching.watch import PathWatch
     from .rotators.watching.watched import WatchedRotators
     from .sampling.noise import CubatureNoise, GaussianNoise, Noise
+    from .sampling.statistics.histogram import Histogram
+    from .sampling.statistics.quantity import QuantityStatistics
+    from .sampling.statistics.reduced_ensemble import ReducedEnsemble
+    from .sampling.statistics.request import EnsembleStatistics
 else:
     __getattr__, __dir__ = lazy_names(__name__)
 
@@ -81,10 +85,12 @@ __all__ = [
     "EnergyLaw",
     "EnergySamples",
     "Ensemble",
+    "EnsembleStatistics",
     "EntropyProduction",
     "EpsilonStudy",
     "FirstPassages",
     "GaussianNoise",
+    "Histogram",
     "InvalidArgument",
     "Langevin",
     "LangevinScheme",
@@ -101,6 +107,8 @@ __all__ = [
     "PeriodicGrid",
     "PinnedBalls",
     "PolynomialDissipation",
+    "QuantityStatistics",
+    "ReducedEnsemble",
     "RegularGrid",
     "RotatorEnsemble",
     "RotatorLattice",

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
+import os
 from dataclasses import dataclass, field
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -14,7 +16,10 @@ from ..errors import InvalidArgument, Unstable
 from ..sampling.normal_tiles import PAIRS, TILE, fill_tile
 from ..sampling.philox import Key, Purpose, key_words
 from ..sampling.ranks import communicator, on_all_ranks, same_on_all_ranks
-from ..sampling.samples import runs_or_paths
+from ..sampling.samples import different_starts, runs_or_paths
+from ..sampling.statistics.reduced_ensemble import ReducedEnsemble
+from ..sampling.statistics.reduction import AskedStatistics
+from ..sampling.statistics.request import EnsembleStatistics
 from ..sampling.steps import check_bounded
 from ..sampling.workers import Stop
 from ..showing.described import Described
@@ -182,6 +187,22 @@ class EffectiveLangevin(Described):
         pairs[:, upper[0], upper[1]] = h * signs
         return pairs - pairs.swapaxes(1, 2)
 
+    @overload
+    def sample(
+        self, initial: ArrayLike, times: ArrayLike, paths: int | None = None, seed: int | None = None,
+        step: float | None = None, *, runs: int | None = None,
+        statistics: None = None, checkpoint: None = None, workers: int | None = None, progress: bool = False,
+        comm: MPI.Comm | None = None,
+    ) -> Paths: ...  # fmt: skip
+
+    @overload
+    def sample(
+        self, initial: ArrayLike, times: ArrayLike, paths: int | None = None, seed: int | None = None,
+        step: float | None = None, *, runs: int | None = None,
+        statistics: EnsembleStatistics, checkpoint: str | os.PathLike[str] | None = None, workers: int | None = None,
+        progress: bool = False, comm: MPI.Comm | None = None,
+    ) -> ReducedEnsemble: ...  # fmt: skip
+
     def sample(
         self,
         initial: ArrayLike,
@@ -191,17 +212,19 @@ class EffectiveLangevin(Described):
         step: float | None = None,
         *,
         runs: int | None = None,
+        statistics: EnsembleStatistics | None = None,
+        checkpoint: str | os.PathLike[str] | None = None,
         workers: int | None = None,
         progress: bool = False,
         comm: MPI.Comm | None = None,
-    ) -> Paths:
+    ) -> Paths | ReducedEnsemble:
         """Positions X at times, by Platen's scheme of weak order 2, with reflections of weak order 1.
 
         The arguments are those of `Langevin.sample`, without the scheme; paths start in the box, and the largest time
-        step must be given.
+        step must be given. Of a checkpoint, drift and noise are known by their values at some points of the box.
 
         Returns:
-            The positions (T, R, d), in the box.
+            The positions (T, R, d), in the box; or their statistics.
 
         Raises:
             InvalidArgument: an argument out of range, a start outside of the box, or a step that is not stable there.
@@ -213,8 +236,10 @@ class EffectiveLangevin(Described):
         communicator(comm, optional=True)
         start, h, keys = on_all_ranks(comm, lambda: self._checked(initial, runs, paths, seed, step))
         snapshots = on_all_ranks(comm, lambda: checks.times(times))
-        drift, noise = on_all_ranks(comm, lambda: (self.drift(start[:AGREED]), self.noise(start[:AGREED])))
-        same_on_all_ranks(comm, initial=start, times=snapshots, seed=seed, step=h, drift=drift, noise=noise)
+        some, model = different_starts(start), on_all_ranks(comm, self._model)
+        same_on_all_ranks(comm, initial=some, paths=len(start), times=snapshots, seed=seed, step=h, **model)
+        asked = AskedStatistics(statistics, checkpoint)
+        asked.check(comm, "positions", some)
 
         def begin(index: int, x: np.ndarray, stop: Stop) -> Advance:
             x, walls = x.copy(), self._walls
@@ -232,7 +257,19 @@ class EffectiveLangevin(Described):
             return advance
 
         sampler = PathSampler(start, snapshots, h, checks.seed(seed), begin, SECONDS * self.dim**2)
-        return sampler.sampled(workers, progress, comm)
+        if statistics is None:
+            return sampler.sampled(workers, progress, comm)
+        return sampler.reduced(asked, model, workers, progress, comm)
+
+    def _model(self) -> dict[str, str]:
+        """Texts by which ranks and files tell the equation from others: drift and noise at points spread in the box."""
+        generator = np.random.Generator(np.random.Philox(key=AGREED))
+        points = self.box[:, 0] + np.ptp(self.box, axis=1) * generator.random((AGREED, self.dim))
+        values = {"drift": self.drift(points), "noise": self.noise(points)}
+        said = {
+            name: hashlib.sha256(np.asarray(value, dtype=float).tobytes()).hexdigest() for name, value in values.items()
+        }
+        return said | {"box": repr(self.box.tolist()), "periodic": repr(self.periodic.tolist())}
 
     def first_passages(
         self,
@@ -288,7 +325,8 @@ class EffectiveLangevin(Described):
     ) -> tuple[np.ndarray, float, Key]:
         """The starts, the largest step and the keys of the random numbers; drift and noise are tried."""
         start = checked_start(initial, runs_or_paths("paths", runs, paths), self.dim)
-        if ((start < self.box[:, 0]) | (start > self.box[:, 1])).any():
+        some = different_starts(start)
+        if ((some < self.box[:, 0]) | (some > self.box[:, 1])).any():
             raise InvalidArgument("initial", f"must be in the box {self.box.tolist()}")
         h, keys = checks.number("step", step, above=0.0), key_words(checks.seed(seed))
         checks.evaluated("drift", self.drift, start[:2], (self.dim,), broadcast=False)

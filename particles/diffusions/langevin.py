@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import itertools
 import math
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -15,7 +16,10 @@ from ..errors import InvalidArgument, Unstable
 from ..sampling.normal_tiles import TILE, fill_tile
 from ..sampling.philox import Key, Purpose, key_words
 from ..sampling.ranks import communicator, on_all_ranks, same_on_all_ranks
-from ..sampling.samples import runs_or_paths
+from ..sampling.samples import different_starts, runs_or_paths
+from ..sampling.statistics.reduced_ensemble import ReducedEnsemble
+from ..sampling.statistics.reduction import AskedStatistics
+from ..sampling.statistics.request import EnsembleStatistics
 from ..sampling.steps import check_bounded
 from ..sampling.workers import Stop
 from ..showing.described import Described
@@ -98,6 +102,22 @@ class Langevin(Described):
             raise InvalidArgument("epsilon", f"must be such that epsilon^-2N is a number, not {epsilon:g}")
         object.__setattr__(self, "epsilon", epsilon)
 
+    @overload
+    def sample(
+        self, initial: ArrayLike, times: ArrayLike, paths: int | None = None, seed: int | None = None,
+        step: float | None = None, *, runs: int | None = None, scheme: LangevinScheme = STOCHASTIC_HEUN,
+        statistics: None = None, checkpoint: None = None, workers: int | None = None, progress: bool = False,
+        comm: MPI.Comm | None = None,
+    ) -> Paths: ...  # fmt: skip
+
+    @overload
+    def sample(
+        self, initial: ArrayLike, times: ArrayLike, paths: int | None = None, seed: int | None = None,
+        step: float | None = None, *, runs: int | None = None, scheme: LangevinScheme = STOCHASTIC_HEUN,
+        statistics: EnsembleStatistics, checkpoint: str | os.PathLike[str] | None = None, workers: int | None = None,
+        progress: bool = False, comm: MPI.Comm | None = None,
+    ) -> ReducedEnsemble: ...  # fmt: skip
+
     def sample(
         self,
         initial: ArrayLike,
@@ -108,10 +128,12 @@ class Langevin(Described):
         *,
         runs: int | None = None,
         scheme: LangevinScheme = STOCHASTIC_HEUN,
+        statistics: EnsembleStatistics | None = None,
+        checkpoint: str | os.PathLike[str] | None = None,
         workers: int | None = None,
         progress: bool = False,
         comm: MPI.Comm | None = None,
-    ) -> Paths:
+    ) -> Paths | ReducedEnsemble:
         """Positions X at times.
 
         Args:
@@ -123,15 +145,19 @@ class Langevin(Described):
             runs: another name of `paths`.
             scheme: STOCHASTIC_HEUN, of weak order 2 (Platen's with a mobility), or LEIMKUHLER_MATTHEWS, see
                 `equilibrium`.
+            statistics: what is added up over the paths instead of keeping them, in memory that does not grow with their
+                number; the result is a `ReducedEnsemble` then.
+            checkpoint: for statistics, a file that is written from time to time and when the call ends, however it
+                does; where it is there, sampling goes on from it, also to more paths.
             workers: threads; None takes the cores that this process may use.
             progress: show a progress bar, at a terminal or in a notebook, on rank 0.
             comm: communicator whose ranks share the paths; all get the whole result.
 
         Returns:
-            The positions (T, R, d), and the step that was taken.
+            The positions (T, R, d), and the step that was taken; or their statistics.
 
         Raises:
-            InvalidArgument: an argument out of range; a step that is not stable.
+            InvalidArgument: an argument out of range; a step that is not stable; a checkpoint of another ensemble.
             Unstable: a path has left all bounds, or has come to where the potential is too steep for the step.
 
         Source: of the second scheme, Leimkuhler and Matthews, Appl. Math. Res. Express (2013) 34.
@@ -141,7 +167,12 @@ class Langevin(Described):
         start, keys, h = on_all_ranks(comm, lambda: self._checked(initial, runs, paths, seed, step))
         snapshots = on_all_ranks(comm, lambda: checks.times(times))
         scheme = on_all_ranks(comm, lambda: self._checked_scheme(scheme))
-        same_on_all_ranks(comm, initial=start, times=snapshots, seed=seed, step=h, scheme=scheme.name)
+        some = different_starts(start)
+        same_on_all_ranks(
+            comm, initial=some, paths=len(start), times=snapshots, seed=seed, step=h, scheme=scheme.name
+        )  # fmt: skip
+        asked = AskedStatistics(statistics, checkpoint)
+        asked.check(comm, "positions", some)
         stepper = platen_tile_stepper if self._has_mobility else tile_stepper
         step_tile, purpose = stepper(gradient_of(self.potential)), np.uint64(Purpose.LANGEVIN)
 
@@ -166,7 +197,11 @@ class Langevin(Described):
             return advance
 
         seconds = SECONDS * (1 if scheme.averages_noise else 2) * self.potential.dim
-        return PathSampler(start, snapshots, h, checks.seed(seed), begin, seconds).sampled(workers, progress, comm)
+        sampler = PathSampler(start, snapshots, h, checks.seed(seed), begin, seconds)
+        if statistics is None:
+            return sampler.sampled(workers, progress, comm)
+        model = {name: str(value) for name, value in self._model.items()} | {"scheme": scheme.name}
+        return sampler.reduced(asked, model, workers, progress, comm)
 
     def equilibrium(self, *arguments: Any, **named: Any) -> Paths:
         """Positions X at late times, for averages over the stationary law only: `sample` with LEIMKUHLER_MATTHEWS.
@@ -304,11 +339,12 @@ class Langevin(Described):
     ) -> tuple[np.ndarray, Key, float]:
         """The starts, the keys of the random numbers, and the time step."""
         start = checked_start(initial, runs_or_paths("paths", runs, paths), self.potential.dim)
-        self.potential.check_inside("initial", start)
+        some = different_starts(start)
+        self.potential.check_inside("initial", some)
         with np.errstate(all="ignore"):
-            lost = np.flatnonzero(~np.isfinite(self.potential.full_at(start, self.epsilon)))
+            lost = np.flatnonzero(~np.isfinite(self.potential.full_at(some, self.epsilon)))
         if lost.size:
-            place = start[lost[0]].tolist()
+            place = some[lost[0]].tolist()
             raise InvalidArgument("initial", f"must be where V0 and V1 are finite; they are not at {place}")
         keys = key_words(checks.seed(seed))
         # a potential that cannot be compiled is refused before its step is looked for

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -11,6 +11,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..sampling.normal_tiles import TILE
 from ..sampling.samples import Samples, start_of_each
+from ..sampling.statistics.growing import Runs
+from ..sampling.statistics.reduced_ensemble import ReducedEnsemble
+from ..sampling.statistics.reduction import AskedStatistics, Reduction
 from ..sampling.steps import even_steps, longest_step, warn_of_steps
 from ..sampling.workers import Stop, over_tiles
 from ..showing.axes import axes_of, axis_label, closed_if_refused, draw_histogram, labelled, pyplot, some_of
@@ -132,15 +135,48 @@ class PathSampler:
         warn_of_steps(number, steps, self.seconds, workers, comm)
 
         def tile(index: int, stop: Stop) -> np.ndarray:
-            start, first = self.start[index * TILE : (index + 1) * TILE], 0
-            advance, result = self.begin(index, start, stop), np.empty((len(steps), *start.shape))
-            for k, (span, count) in enumerate(zip(spans, steps)):
-                result[k] = advance(first, int(count), span / max(count, 1))
-                first += int(count)
+            result = np.empty((len(steps), *self.start[index * TILE : (index + 1) * TILE].shape))
+            for k, positions in enumerate(self._positions(index, stop)):
+                result[k] = positions
             return result
 
         positions = np.concatenate(over_tiles(tile, number, workers, progress, comm), axis=1)
         return Paths(self.times, positions, longest_step(spans, steps) or self.step, self.seed)
+
+    def _positions(self, index: int, stop: Stop) -> Iterator[np.ndarray]:
+        """The positions (n, d) of a tile at each time; they may be written over afterwards."""
+        spans, steps = even_steps(self.times, self.step)
+        advance, first = self.begin(index, self.start[index * TILE : (index + 1) * TILE], stop), 0
+        for span, count in zip(spans, steps):
+            yield advance(first, int(count), span / max(count, 1))
+            first += int(count)
+
+    def reduced(
+        self, asked: AskedStatistics, model: dict[str, str], workers: int | None, progress: bool, comm: MPI.Comm | None
+    ) -> ReducedEnsemble:
+        """Statistics of all paths, of which none is kept.
+
+        Args:
+            asked: statistics, and a checkpoint or None.
+            model: texts by which the model and the scheme are told from others, by what they are called.
+            workers: threads, or None.
+            progress: whether to show a progress bar.
+            comm: the ranks that share the paths, or None.
+        """
+        spans, steps = even_steps(self.times, self.step)
+        assert asked.statistics is not None
+
+        def runs(start: np.ndarray) -> Runs:
+            return Runs(len(start), TILE, replace(self, start=start)._positions, len(self.times))
+
+        def warn(number: int, threads: int) -> None:
+            warn_of_steps(number, steps, self.seconds, threads, comm)
+
+        longest = longest_step(spans, steps) or self.step
+        reduction = Reduction(
+            asked.statistics, PLACES.name, self.start, self.times, longest, self.seed, runs, model, warn
+        )
+        return reduction.made(asked.checkpoint, workers, progress, comm)
 
 
 def checked_start(initial: ArrayLike, paths: tuple[str, object], dim: int) -> NDArray[np.float64]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -11,11 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..sampling.philox import key_words
-from ..sampling.ranks import on_all_ranks
-from ..sampling.workers import Stop, in_order
+from ..sampling.saving import Saving
+from ..sampling.workers import Stop, in_order, in_order_on_all_ranks
 from ..support.logs import timed
 from ..support.progress import ProgressBar
-from .checkpoint import Saving
 from .collisions import POWERS, add_moments, run_chunk
 from .running_sums import Chunk, RunningSums
 from .spec import PILOT_RUNS, EnsembleSpec
@@ -132,27 +131,15 @@ def add_runs(
     growing, step = sums.with_room(making.spec, runs), making.spec.runs_per_chunk
     firsts = range(growing.runs, runs, step)
     shown = progress and (comm is None or comm.rank == 0)
+
+    def make(first: int, stop: Stop) -> Chunk:
+        return making.chunk(sums.reference, first, min(step, runs - first), stop)
+
     bar = ProgressBar(runs, shown, "run", growing.runs)
     with timed(comm, "collisions of balls") as said, Saving(write, growing, comm) as saving, closing(bar):
         said |= {"runs": runs - growing.runs, "threads": workers, "ranks": 1 if comm is None else comm.size}
-        for chunk in _chunks(making, sums.reference, firsts, runs, workers, comm):
+        for chunk in in_order_on_all_ranks(make, firsts, workers, comm):
             growing.add(chunk, step)
             bar.update(chunk.runs)
             saving.now_and_then()
     return growing.snapshot()
-
-
-def _chunks(
-    making: Runs, reference: np.ndarray, firsts: range, runs: int, workers: int, comm: MPI.Comm | None
-) -> Iterator[Chunk]:
-    """Yield the chunks that begin with these runs, in order and on all ranks, which share their making."""
-    rank, size = (0, 1) if comm is None else (comm.rank, comm.size)
-
-    def make(first: int, stop: Stop) -> Chunk:
-        return making.chunk(reference, first, min(firsts.step, runs - first), stop)
-
-    with closing(in_order(make, firsts[rank::size], workers)) as mine:
-        for _ in range(0, len(firsts), size):
-            chunk = on_all_ranks(comm, lambda: next(mine, None))
-            parts = [chunk] if comm is None else comm.allgather(chunk)
-            yield from (part for part in parts if part is not None)

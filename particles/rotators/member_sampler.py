@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -15,12 +16,17 @@ from ..errors import InvalidArgument, Unstable
 from ..sampling.noise import GaussianNoise, Noise
 from ..sampling.philox import key_words
 from ..sampling.ranks import communicator, on_all_ranks, same_on_all_ranks
-from ..sampling.samples import runs_or_paths, start_of_each
+from ..sampling.samples import different_starts, runs_or_paths, start_of_each
+from ..sampling.statistics.growing import Runs
+from ..sampling.statistics.reduced_ensemble import ReducedEnsemble
+from ..sampling.statistics.reduction import AskedStatistics, Reduction
+from ..sampling.statistics.request import EnsembleStatistics
 from ..sampling.workers import Stop, over_tiles, thread_count, warn_if_long
 from ..support import checks
 from .dissipations.kernels import LANES
-from .ensemble import RotatorEnsemble, complex_amplitudes
+from .ensemble import ACTION, RotatorEnsemble, complex_amplitudes
 from .region import LatticeRegion
+from .slice_length import SliceLength
 from .stationary.sample import StationarySample
 from .stationary.sampler import Asked, stationary
 from .step_size import ChosenStep
@@ -30,7 +36,6 @@ from .watching.watched import WatchedRotators
 if TYPE_CHECKING:
     from mpi4py import MPI
 
-SLICE = 0.1  # seconds between two looks at an interrupt
 LEAST_SECONDS = 2e-9  # of a step of a site of a member
 LEAST_TOTAL = 0.5  # seconds; calls that fast steps would end sooner are not timed beforehand
 TRIED = 10_000_000  # steps of sites and lanes whose time is taken: at most a tenth of a second or so
@@ -104,13 +109,21 @@ class MemberSampler:
         warn_if_long(what, seconds, threads, "take fewer members, shorter times or a larger epsilon", comm)
 
     def _tile(self, index: int, stop: Stop) -> list[NDArray[Any]]:
+        chosen, watched = self.start[index * LANES : (index + 1) * LANES], []
+        result = np.empty((len(self.counts), *chosen.shape), dtype=np.complex128)
+        for k, (x, y, found) in enumerate(self.amplitudes(index, stop)):
+            result[k].real, result[k].imag = x, y
+            watched += [] if found is None else [found]
+        return [result, *(np.stack(parts) for parts in zip(*watched))]
+
+    def amplitudes(self, index: int, stop: Stop) -> Iterator[tuple[np.ndarray, np.ndarray, Any]]:
+        """Both parts of the amplitudes (n, N) of a tile at each time, written over afterwards, and what was watched."""
         chosen = self.start[index * LANES : (index + 1) * LANES]
         x, y = np.empty((2, self.start.shape[1], LANES))
         # lanes that are left over repeat the last member
         x[:], y[:] = chosen[-1].real[:, None], chosen[-1].imag[:, None]
         x[:, : len(chosen)], y[:, : len(chosen)] = chosen.real.T, chosen.imag.T
-        result = np.empty((len(self.counts), *chosen.shape), dtype=np.complex128)
-        used, length, watched = 0, SliceLength(), []
+        used, length = 0, SliceLength()
         tile = None if self.watcher is None else self.watcher.tile()
         for k, (count, noises) in enumerate(zip(self.counts, self.noises)):
             if tile is not None:
@@ -119,10 +132,41 @@ class MemberSampler:
                 self._advance(tile, x, y, k, first, some, used, index * LANES)
                 self._check(x, y)
             used += int(noises)
-            result[k].real, result[k].imag = x[:, : len(chosen)].T, y[:, : len(chosen)].T
             self._check(x, y)
-            watched += [] if tile is None else [tile.found(len(chosen))]
-        return [result, *(np.stack(parts) for parts in zip(*watched))]
+            yield x[:, : len(chosen)].T, y[:, : len(chosen)].T, None if tile is None else tile.found(len(chosen))
+
+    def reduced(
+        self, asked: AskedStatistics, about: tuple[np.ndarray, float, int], model: dict[str, str], workers: int | None,
+        progress: bool, comm: MPI.Comm | None,
+    ) -> ReducedEnsemble:  # fmt: skip
+        """Statistics of the actions of all members, of which none is kept.
+
+        Args:
+            asked: statistics, and a checkpoint or None.
+            about: the times (T,), the longest step, and the seed.
+            model: texts by which the model and the noise are told from others, by what they are called.
+            workers: threads, or None.
+            progress: whether to show a progress bar.
+            comm: the ranks that share the members, or None.
+        """
+        assert asked.statistics is not None
+
+        def runs(start: np.ndarray) -> Runs:
+            some = replace(self, start=start)
+
+            def actions(index: int, stop: Stop) -> Iterator[np.ndarray]:
+                for x, y, _ in some.amplitudes(index, stop):
+                    yield 0.5 * (x**2 + y**2)
+
+            return Runs(len(start), LANES, actions, len(self.counts))
+
+        def warn(number: int, threads: int) -> None:
+            if self.counts.any() and number:
+                on_all_ranks(comm, lambda: replace(self, start=self.start[:number])._begin(threads, comm))
+
+        return Reduction(asked.statistics, ACTION.name, self.start, *about, runs, model, warn).made(
+            asked.checkpoint, workers, progress, comm
+        )
 
     def _advance(
         self, tile: WatchedTile | None, x: np.ndarray, y: np.ndarray, k: int, first: int, some: int, noise_step: int,
@@ -140,27 +184,6 @@ class MemberSampler:
         """Raise Unstable if an amplitude is not finite, or absurdly large against the scale."""
         if not (np.maximum(np.abs(x), np.abs(y)) < FAR_AWAY * self.scale).all():
             raise Unstable(f"a member has left all bounds with the time step {self.step:.3g}. Remedy: {self.remedy}.")
-
-
-class SliceLength:
-    """How many steps a thread takes between two looks at an interrupt: about a tenth of a second."""
-
-    def __init__(self) -> None:
-        self._size = 1
-
-    def slices(self, count: int, stop: Stop) -> Iterator[tuple[int, int]]:
-        """Yield (first, number) of slices that make up 0 .. count-1."""
-        first = 0
-        while first < count:
-            stop.check()
-            some, begun = min(self._size, count - first), time.perf_counter()
-            yield first, some
-            taken, first = time.perf_counter() - begun, first + some
-            if taken < 0.5 * SLICE:
-                self._size = 2 * self._size
-            elif taken > 2 * SLICE:
-                self._size = max(1, self._size // 2)
-        stop.check()
 
 
 class SampledRotators(ABC, Generic[Step]):
@@ -213,6 +236,22 @@ class SampledRotators(ABC, Generic[Step]):
         lengths = np.diff(snapshots, prepend=0.0) / np.maximum(sampler.counts, 1)
         return Watcher(watch, weights, self.heated[1], lengths, sampler.counts, sampler.block, self.HALVED, keys)
 
+    @overload
+    def sample(
+        self, initial: ArrayLike, times: ArrayLike, runs: int | None = None, seed: int | None = None,
+        step: float | None = None, *, paths: int | None = None, workers: int | None = None,
+        watch: PathWatch | None = None, noise: Noise = GAUSSIAN, statistics: None = None, checkpoint: None = None,
+        progress: bool = False, comm: MPI.Comm | None = None,
+    ) -> RotatorEnsemble: ...  # fmt: skip
+
+    @overload
+    def sample(
+        self, initial: ArrayLike, times: ArrayLike, runs: int | None = None, seed: int | None = None,
+        step: float | None = None, *, paths: int | None = None, workers: int | None = None, watch: None = None,
+        noise: Noise = GAUSSIAN, statistics: EnsembleStatistics, checkpoint: str | os.PathLike[str] | None = None,
+        progress: bool = False, comm: MPI.Comm | None = None,
+    ) -> ReducedEnsemble: ...  # fmt: skip
+
     def sample(
         self,
         initial: ArrayLike,
@@ -225,9 +264,11 @@ class SampledRotators(ABC, Generic[Step]):
         workers: int | None = None,
         watch: PathWatch | None = None,
         noise: Noise = GAUSSIAN,
+        statistics: EnsembleStatistics | None = None,
+        checkpoint: str | os.PathLike[str] | None = None,
         progress: bool = False,
         comm: MPI.Comm | None = None,
-    ) -> RotatorEnsemble:
+    ) -> RotatorEnsemble | ReducedEnsemble:
         """Amplitudes of independent members at slow times, by the scheme that the class names; weak order 2.
 
         Args:
@@ -245,6 +286,10 @@ class SampledRotators(ABC, Generic[Step]):
                 does not change the paths, but that the limit of linear damping, which otherwise has one step from a
                 snapshot to the next, takes those of other dissipations.
             noise: `GaussianNoise()`, or `CubatureNoise()` for smooth means at less cost.
+            statistics: what is added up over the members instead of keeping them, of actions; memory does not grow with
+                their number, and the result is a `ReducedEnsemble` then.
+            checkpoint: for statistics, a file that is written from time to time and when the call ends, however it
+                does; where it is there, sampling goes on from it, also to more members.
             progress: show a progress bar, at a terminal or in a notebook, on rank 0.
             comm: communicator whose ranks share the members; all get the whole result.
 
@@ -253,7 +298,7 @@ class SampledRotators(ABC, Generic[Step]):
             something is watched.
 
         Raises:
-            InvalidArgument: an argument out of range; a step that is too large.
+            InvalidArgument: an argument out of range; a step that is too large; a checkpoint of another ensemble.
             Unstable: a member has left all bounds; the message says what helps.
 
         Warns:
@@ -268,18 +313,28 @@ class SampledRotators(ABC, Generic[Step]):
             checks.instance("noise", noise, Noise)
             if watch is not None and not noise.normal:
                 raise InvalidArgument("noise", "must be `GaussianNoise()` where paths are watched, for the bridges")
+            if watch is not None and statistics is not None:
+                raise InvalidArgument(
+                    "watch", "can not be had with statistics=: what is watched is kept of each member"
+                )
             weights = None if watch is None else watch.weights(self.heated[0])
-            return start, checks.times(times), checks.seed(seed), self._chosen(start, step), weights
+            chosen = self._chosen(different_starts(start), step)
+            return start, checks.times(times), checks.seed(seed), chosen, weights
 
         start, snapshots, number, chosen, weights = on_all_ranks(communicator(comm, optional=True), checked)
         same_on_all_ranks(
             comm, initial=np.asarray(initial), times=snapshots, runs=len(start), seed=number, step=chosen.h,
             noise=repr(noise), lattice=self.identity(), watch=None if watch is None else watch.identity(),
         )  # fmt: skip
+        asked = AskedStatistics(statistics, checkpoint)
+        asked.check(comm, ACTION.name, 0.5 * np.abs(different_starts(start)) ** 2)
         keys = key_words(number)
         sampler, longest = self._sampler(start, snapshots, keys, chosen, watch is not None, noise)
         if watch is not None:
             sampler = replace(sampler, watcher=self._watcher(watch, weights, sampler, snapshots, keys))
+        if statistics is not None:
+            model = {"model": type(self).__name__, "lattice": self.identity(), "noise": repr(noise)}
+            return sampler.reduced(asked, (snapshots, longest, number), model, workers, progress, comm)
         amplitudes, *watched = sampler.sampled(workers, progress, comm)
         if watch is None:
             return RotatorEnsemble(snapshots, amplitudes, longest, number)

@@ -114,6 +114,14 @@ def start_of_each(start: np.ndarray, number: int, size: int) -> np.ndarray:
     return np.broadcast_to(start, (number, size))
 
 
+def different_starts(start: np.ndarray) -> np.ndarray:
+    """Of what `start_of_each` gives: one (1, size) where all runs have the same by `initial` (size,), else all of them.
+
+    So that nothing of the size of the ensemble is made of one start.
+    """
+    return start[:1] if start.strides[0] == 0 else start
+
+
 def runs_or_paths(documented: str, runs: int | None, paths: int | None, default: int | None = None) -> tuple[str, int]:
     """The number of runs under the name that the caller gave it: `runs` and `paths` mean the same.
 

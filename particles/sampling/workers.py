@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from typing import TYPE_CHECKING, TypeVar
@@ -87,6 +87,27 @@ def in_order(
     finally:
         stop.set()
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+def in_order_on_all_ranks(
+    make: Callable[[Item, Stop], Result], items: Sequence[Item], workers: int, comm: MPI.Comm | None
+) -> Generator[Result, None, None]:
+    """Yield make(item, stop) in the order of the items, on all ranks, which share their making; collective.
+
+    An error on one rank is raised on all of them. At any time a rank holds the results of one item of each rank.
+
+    Args:
+        make: as for `in_order`, without communication; not None.
+        items: the same on all ranks.
+        workers: number of threads.
+        comm: communicator, or None.
+    """
+    rank, size = (0, 1) if comm is None else (comm.rank, comm.size)
+    with closing(in_order(make, items[rank::size], workers)) as mine:
+        for _ in range(0, len(items), size):
+            result = on_all_ranks(comm, lambda: next(mine, None))
+            parts = [result] if comm is None else comm.allgather(result)
+            yield from (part for part in parts if part is not None)
 
 
 def warn_if_long(what: str, seconds: float, workers: int, remedy: str, comm: MPI.Comm | None = None) -> None:

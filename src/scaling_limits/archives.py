@@ -44,6 +44,7 @@ KINDS = {
     "Paths": "particles",
     "FirstPassages": "particles",
     "RotatorEnsemble": "particles",
+    "ReducedEnsemble": "particles",
     "CoupledEnsemble": "particles",
     "MeanCurrents": "particles",
     "Conductivity": "particles",

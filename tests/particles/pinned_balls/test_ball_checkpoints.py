@@ -14,8 +14,9 @@ from scaling_limits.particles import (
     RotatorLattice,
     load,
 )
-from scaling_limits.particles.pinned_balls import accumulation, checkpoint, ensemble
+from scaling_limits.particles.pinned_balls import accumulation, ensemble
 from scaling_limits.particles.pinned_balls.running_sums import RunningSums
+from scaling_limits.particles.sampling import saving as checkpoint
 
 
 def balls(n=50):
@@ -139,11 +140,11 @@ def test_writing_takes_a_small_part_of_the_time(monkeypatch):
         writing.append(now[0])
         now[0] += 1e-5 * sums.runs  # as the file grows
 
-    saving = checkpoint.Saving(write, growing, None)
+    by_the_clock = checkpoint.Saving(write, growing, None)
     for _ in range(20_000):
         now[0] += 1.0
         growing.runs += 100
-        saving.now_and_then()
+        by_the_clock.now_and_then()
     spent = now[0] - 20_000.0
     assert len(writing) >= 10
     assert spent < 0.06 * now[0]

@@ -174,7 +174,7 @@ def test_kill_loses_no_more_than_the_chunk_in_flight(tmp_path):
         "model = PinnedBalls(n=1000, mean=lambda x: x, std=lambda x: 1 + x)\n"
     )
     (tmp_path / "killed.py").write_text(
-        "from scaling_limits.particles.pinned_balls import checkpoint\ncheckpoint.SAVE_EVERY = 0.2\n" + KILLED
+        "from scaling_limits.particles.sampling import saving\nsaving.SAVE_EVERY = 0.2\n" + KILLED
     )
     path = tmp_path / "ensemble.npz"
     environment = os.environ | {"PYTHONPATH": f"{tmp_path}:{os.environ['PYTHONPATH']}"}

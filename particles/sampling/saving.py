@@ -5,13 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Generic, Protocol, Self, TypeVar
 
-from ..sampling.ranks import on_all_ranks
-from .running_sums import RunningSums
+from .ranks import on_all_ranks
 
 if TYPE_CHECKING:
     from mpi4py import MPI
+
+# sums over runs
+Sums = TypeVar("Sums", bound="Growing")
 
 # seconds between two states of a checkpoint, at the least
 SAVE_EVERY = 30.0
@@ -19,7 +21,16 @@ SAVE_EVERY = 30.0
 SAVE_SHARE = 0.05
 
 
-class Saving:
+class Growing(Protocol):
+    """Sums over the runs made so far."""
+
+    runs: int
+
+    def snapshot(self) -> Self:
+        """What is written of them."""
+
+
+class Saving(Generic[Sums]):
     """Writes a checkpoint on rank 0: by the clock, since its size grows with the runs, and at the end of a `with`.
 
     Args:
@@ -28,9 +39,7 @@ class Saving:
         comm: the ranks that have these sums, or None.
     """
 
-    def __init__(
-        self, write: Callable[[RunningSums], None] | None, growing: RunningSums, comm: MPI.Comm | None
-    ) -> None:
+    def __init__(self, write: Callable[[Sums], None] | None, growing: Sums, comm: MPI.Comm | None) -> None:
         self._write, self._growing, self._comm = write, growing, comm
         self._first_rank = comm is None or comm.rank == 0
         self._due = 0.0
