@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..errors import InvalidArgument, Unstable
-from ..sampling.normal_tiles import PAIRS, TILE, fill_tile
+from ..sampling.noise import GAUSSIAN, Noise
+from ..sampling.normal_tiles import PAIRS, TILE
 from ..sampling.philox import Key, Purpose, key_words
 from ..sampling.ranks import communicator, on_all_ranks, same_on_all_ranks
 from ..sampling.samples import runs_or_paths
@@ -191,6 +192,7 @@ class EffectiveLangevin(Described):
         step: float | None = None,
         *,
         runs: int | None = None,
+        noise: Noise = GAUSSIAN,
         workers: int | None = None,
         progress: bool = False,
         comm: MPI.Comm | None = None,
@@ -198,7 +200,8 @@ class EffectiveLangevin(Described):
         """Positions X at times, by Platen's scheme of weak order 2, with reflections of weak order 1.
 
         The arguments are those of `Langevin.sample`, without the scheme; paths start in the box, and the largest time
-        step must be given.
+        step must be given. `CubatureNoise()` keeps the orders; drift and noise take most of the time here, so it saves
+        little.
 
         Returns:
             The positions (T, R, d), in the box.
@@ -213,8 +216,10 @@ class EffectiveLangevin(Described):
         communicator(comm, optional=True)
         start, h, keys = on_all_ranks(comm, lambda: self._checked(initial, runs, paths, seed, step))
         snapshots = on_all_ranks(comm, lambda: checks.times(times))
-        drift, noise = on_all_ranks(comm, lambda: (self.drift(start[:AGREED]), self.noise(start[:AGREED])))
-        same_on_all_ranks(comm, initial=start, times=snapshots, seed=seed, step=h, drift=drift, noise=noise)
+        on_all_ranks(comm, lambda: checks.instance("noise", noise, Noise))
+        b, matrix = on_all_ranks(comm, lambda: (self.drift(start[:AGREED]), self.noise(start[:AGREED])))
+        agreed: dict[str, object] = {"initial": start, "times": snapshots, "seed": seed, "step": h}
+        same_on_all_ranks(comm, **agreed, drift=b, matrix=matrix, noise=repr(noise))
 
         def begin(index: int, x: np.ndarray, stop: Stop) -> Advance:
             x, walls = x.copy(), self._walls
@@ -222,7 +227,7 @@ class EffectiveLangevin(Described):
             def advance(first: int, count: int, size: float) -> np.ndarray:
                 for n in range(first, first + count):
                     stop.check()
-                    new = self._watched(x, *self._numbers(n, index, len(x), keys), size, n).new
+                    new = self._watched(x, *self._numbers(noise, n, index, len(x), keys), size, n).new
                     check_bounded(new, h)
                     x[:] = walls.reflected(new, self.noise)
                     # a noise that is not finite at a wall
@@ -317,11 +322,12 @@ class EffectiveLangevin(Described):
             square = np.minimum(square, (np.ptp(self.box, axis=1) / 4) ** 2)
         return math.sqrt(square.sum(axis=1).mean())
 
-    def _numbers(self, step: int, tile: int, count: int, keys: Key) -> tuple[np.ndarray, np.ndarray]:
+    def _numbers(self, noise: Noise, step: int, tile: int, count: int, keys: Key) -> tuple[np.ndarray, np.ndarray]:
         work = np.empty(PAIRS), np.empty(PAIRS)
+        purposes = [np.uint64(noise.purpose(p)) for p in (Purpose.EFFECTIVE_LANGEVIN, Purpose.SIGNS)]
         z, extra = np.empty((self.dim, TILE)), np.empty((self.dim * (self.dim - 1) // 2, TILE))
         for i in range(len(z)):
-            fill_tile(z[i], step, i, tile, np.uint64(Purpose.EFFECTIVE_LANGEVIN), *keys, *work)
+            noise.fill_tile(z[i], step, i, tile, purposes[0], *keys, *work)
         for i in range(len(extra)):
-            fill_tile(extra[i], step, i, tile, np.uint64(Purpose.SIGNS), *keys, *work)
+            noise.fill_tile(extra[i], step, i, tile, purposes[1], *keys, *work)
         return z[:, :count].T, np.where(extra[:, :count] > 0, 1.0, -1.0).T
