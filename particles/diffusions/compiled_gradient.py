@@ -16,7 +16,7 @@ from numba import njit
 from sympy.printing.pycode import PythonCodePrinter
 
 from ..sampling.philox import FAST
-from ..sampling.simd_math import cos_sin_2pi, exponential
+from ..sampling.simd_math import cos_2pi, cos_sin_2pi, exponential, sin_2pi
 from ..support.grid_expressions import on_numbers
 from ..support.symbolic import check_compilable, with_shifted_exponents
 from .multiscale_potential import MultiscalePotential
@@ -54,8 +54,8 @@ def gradient_of(potential: MultiscalePotential) -> Callable[..., None]:
     check_compilable(components)
     together, shifts = with_shifted_exponents(sympy.Tuple(*components))
     source = _source(list(together), slow, scales, shifts)
-    namespace: dict[str, object] = {"math": math, "cos_sin_2pi": cos_sin_2pi, "exponential": exponential}
-    namespace |= on_numbers(together)
+    namespace: dict[str, object] = {"math": math, "exponential": exponential}
+    namespace |= {"cos_sin_2pi": cos_sin_2pi, "cos_2pi": cos_2pi, "sin_2pi": sin_2pi} | on_numbers(together)
     exec(compile(source, f"<gradient of {potential!r}>", "exec"), namespace)
     gradient = njit(fastmath=FAST, error_model="numpy", boundscheck=False)(namespace["gradient"])
     return gradient if potential.domain is None else _fenced(gradient, np.array(potential.domain))
@@ -105,8 +105,14 @@ def _source(
     body = []
     shared, periods = sympy.cse([argument / (2 * sympy.pi) for argument in waves], sympy.numbered_symbols("p"))
     body += [f"{symbol} = {show(expression)}" for symbol, expression in shared]
-    body += [f"cos{i}, sin{i} = cos_sin_2pi({show(expression)})" for i, expression in enumerate(periods)]
-    shared, reduced = sympy.cse([component.xreplace(swap) for component in components], sympy.numbered_symbols("t"))
+    swapped = [component.xreplace(swap) for component in components]
+    used = {symbol.name for component in swapped for symbol in component.free_symbols}
+    for i, expression in enumerate(periods):
+        # most gradients take the sine of a wave only, and one alone costs half
+        names = [name for name in ("cos", "sin") if f"{name}{i}" in used]
+        targets = ", ".join(f"{name}{i}" for name in names)
+        body.append(f"{targets} = {'_'.join(names)}_2pi({show(expression)})")
+    shared, reduced = sympy.cse(swapped, sympy.numbered_symbols("t"))
     body += [f"{symbol} = {show(expression)}" for symbol, expression in shared]
     body += [f"out[{i}, j] = {show(expression)}" for i, expression in enumerate(reduced)]
     lines = ["def gradient(x, out, count, scales):"]

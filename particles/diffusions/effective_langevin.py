@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..errors import InvalidArgument, Unstable
-from ..sampling.normal_tiles import PAIRS, TILE, fill_tile
+from ..sampling.noise import GAUSSIAN, Noise
+from ..sampling.normal_tiles import PAIRS, TILE
 from ..sampling.philox import Key, Purpose, key_words
 from ..sampling.ranks import communicator, on_all_ranks, same_on_all_ranks
 from ..sampling.samples import different_starts, runs_or_paths
@@ -191,7 +192,7 @@ class EffectiveLangevin(Described):
     def sample(
         self, initial: ArrayLike, times: ArrayLike, paths: int | None = None, seed: int | None = None,
         step: float | None = None, *, runs: int | None = None,
-        statistics: None = None, checkpoint: None = None, workers: int | None = None, progress: bool = False,
+        noise: Noise = GAUSSIAN, statistics: None = None, checkpoint: None = None, workers: int | None = None, progress: bool = False,
         comm: MPI.Comm | None = None,
     ) -> Paths: ...  # fmt: skip
 
@@ -199,7 +200,7 @@ class EffectiveLangevin(Described):
     def sample(
         self, initial: ArrayLike, times: ArrayLike, paths: int | None = None, seed: int | None = None,
         step: float | None = None, *, runs: int | None = None,
-        statistics: EnsembleStatistics, checkpoint: str | os.PathLike[str] | None = None, workers: int | None = None,
+        noise: Noise = GAUSSIAN, statistics: EnsembleStatistics, checkpoint: str | os.PathLike[str] | None = None, workers: int | None = None,
         progress: bool = False, comm: MPI.Comm | None = None,
     ) -> ReducedEnsemble: ...  # fmt: skip
 
@@ -212,6 +213,7 @@ class EffectiveLangevin(Described):
         step: float | None = None,
         *,
         runs: int | None = None,
+        noise: Noise = GAUSSIAN,
         statistics: EnsembleStatistics | None = None,
         checkpoint: str | os.PathLike[str] | None = None,
         workers: int | None = None,
@@ -221,7 +223,8 @@ class EffectiveLangevin(Described):
         """Positions X at times, by Platen's scheme of weak order 2, with reflections of weak order 1.
 
         The arguments are those of `Langevin.sample`, without the scheme; paths start in the box, and the largest time
-        step must be given. Of a checkpoint, drift and noise are known by their values at some points of the box.
+        step must be given. `CubatureNoise()` keeps the orders; drift and noise take most of the time here, so it saves
+        little. Of a checkpoint, drift and noise are known by their values at some points of the box.
 
         Returns:
             The positions (T, R, d), in the box; or their statistics.
@@ -236,7 +239,9 @@ class EffectiveLangevin(Described):
         communicator(comm, optional=True)
         start, h, keys = on_all_ranks(comm, lambda: self._checked(initial, runs, paths, seed, step))
         snapshots = on_all_ranks(comm, lambda: checks.times(times))
+        on_all_ranks(comm, lambda: checks.instance("noise", noise, Noise))
         some, model = different_starts(start), on_all_ranks(comm, self._model)
+        model |= {"noise": repr(noise)}
         same_on_all_ranks(comm, initial=some, paths=len(start), times=snapshots, seed=seed, step=h, **model)
         asked = AskedStatistics(statistics, checkpoint)
         asked.check(comm, "positions", some)
@@ -247,7 +252,7 @@ class EffectiveLangevin(Described):
             def advance(first: int, count: int, size: float) -> np.ndarray:
                 for n in range(first, first + count):
                     stop.check()
-                    new = self._watched(x, *self._numbers(n, index, len(x), keys), size, n).new
+                    new = self._watched(x, *self._numbers(noise, n, index, len(x), keys), size, n).new
                     check_bounded(new, h)
                     x[:] = walls.reflected(new, self.noise)
                     # a noise that is not finite at a wall
@@ -262,10 +267,10 @@ class EffectiveLangevin(Described):
         return sampler.reduced(asked, model, workers, progress, comm)
 
     def _model(self) -> dict[str, str]:
-        """Texts by which ranks and files tell the equation from others: drift and noise at points spread in the box."""
+        """Texts by which ranks and files tell the equation from others: drift and noise matrix at points spread in the box."""
         generator = np.random.Generator(np.random.Philox(key=AGREED))
         points = self.box[:, 0] + np.ptp(self.box, axis=1) * generator.random((AGREED, self.dim))
-        values = {"drift": self.drift(points), "noise": self.noise(points)}
+        values = {"drift": self.drift(points), "matrix": self.noise(points)}
         said = {
             name: hashlib.sha256(np.asarray(value, dtype=float).tobytes()).hexdigest() for name, value in values.items()
         }
@@ -355,11 +360,12 @@ class EffectiveLangevin(Described):
             square = np.minimum(square, (np.ptp(self.box, axis=1) / 4) ** 2)
         return math.sqrt(square.sum(axis=1).mean())
 
-    def _numbers(self, step: int, tile: int, count: int, keys: Key) -> tuple[np.ndarray, np.ndarray]:
+    def _numbers(self, noise: Noise, step: int, tile: int, count: int, keys: Key) -> tuple[np.ndarray, np.ndarray]:
         work = np.empty(PAIRS), np.empty(PAIRS)
+        purposes = [np.uint64(noise.purpose(p)) for p in (Purpose.EFFECTIVE_LANGEVIN, Purpose.SIGNS)]
         z, extra = np.empty((self.dim, TILE)), np.empty((self.dim * (self.dim - 1) // 2, TILE))
         for i in range(len(z)):
-            fill_tile(z[i], step, i, tile, np.uint64(Purpose.EFFECTIVE_LANGEVIN), *keys, *work)
+            noise.fill_tile(z[i], step, i, tile, purposes[0], *keys, *work)
         for i in range(len(extra)):
-            fill_tile(extra[i], step, i, tile, np.uint64(Purpose.SIGNS), *keys, *work)
+            noise.fill_tile(extra[i], step, i, tile, purposes[1], *keys, *work)
         return z[:, :count].T, np.where(extra[:, :count] > 0, 1.0, -1.0).T

@@ -9,16 +9,18 @@ from functools import lru_cache
 import numpy as np
 from numba import njit
 
-from ..sampling.normal_tiles import PAIRS, TILE, fill_tile
+from ..sampling.normal_tiles import PAIRS, TILE
+from ..sampling.noise import GAUSSIAN, Noise
 from ..sampling.philox import COMPILED
 
 
 @lru_cache(maxsize=32)
-def tile_stepper(gradient: Callable[..., None]) -> Callable[..., None]:
+def tile_stepper(gradient: Callable[..., None], noise: Noise = GAUSSIAN) -> Callable[..., None]:
     """advance(x, old, averages_noise, first, steps, h, sigma, scales, tile, purpose, k0, k1) for positions x (d, TILE).
 
     `old` (d, TILE) holds the noise of the last step where noise is averaged, and is left alone otherwise.
     """
+    fill = noise.fill_tile
 
     @njit(**COMPILED)
     def advance(x, old, averages_noise, first, steps, h, sigma, scales, tile, purpose, k0, k1):  # type: ignore[no-untyped-def]
@@ -32,14 +34,14 @@ def tile_stepper(gradient: Callable[..., None]) -> Callable[..., None]:
             if averages_noise:
                 # Leimkuhler-Matthews: the mean of this step's number and the next one's
                 for i in range(dim):
-                    fill_tile(z[i], step + 1, i, tile, purpose, k0, k1, uniform, exponent)
+                    fill(z[i], step + 1, i, tile, purpose, k0, k1, uniform, exponent)
                     for j in range(TILE):
                         x[i, j] += 0.5 * a * (old[i, j] + z[i, j]) - h * slope[i, j]
                         old[i, j] = z[i, j]
             else:
                 # Heun: the noise is added to x at once, and both slopes afterwards
                 for i in range(dim):
-                    fill_tile(z[i], step, i, tile, purpose, k0, k1, uniform, exponent)
+                    fill(z[i], step, i, tile, purpose, k0, k1, uniform, exponent)
                     for j in range(TILE):
                         x[i, j] += a * z[i, j]
                         ahead[i, j] = x[i, j] - h * slope[i, j]

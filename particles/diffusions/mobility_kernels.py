@@ -16,10 +16,9 @@ from functools import lru_cache
 import numpy as np
 from numba import njit
 
-from ..sampling.normal_tiles import PAIRS, TILE, fill_tile
+from ..sampling.noise import GAUSSIAN, Noise
+from ..sampling.normal_tiles import PAIRS, TILE
 from ..sampling.philox import COMPILED, Purpose
-
-SIGNS = np.uint64(Purpose.SIGNS)
 
 
 @njit(**COMPILED)
@@ -104,9 +103,9 @@ def platen_step(fields: Callable[..., None]) -> Callable[..., None]:
 
 
 @lru_cache(maxsize=32)
-def platen_tile_stepper(fields: Callable[..., None]) -> Callable[..., None]:
+def platen_tile_stepper(fields: Callable[..., None], noise: Noise = GAUSSIAN) -> Callable[..., None]:
     """advance(...) as `langevin_kernels.tile_stepper`, by Platen's scheme; `old` and `averages_noise` are not used."""
-    one = platen_step(fields)
+    one, fill, for_signs = platen_step(fields), noise.fill_tile, np.uint64(noise.purpose(Purpose.SIGNS))
 
     @njit(**COMPILED)
     def advance(x, old, averages_noise, first, steps, h, sigma, scales, tile, purpose, k0, k1):  # type: ignore[no-untyped-def]
@@ -118,9 +117,9 @@ def platen_tile_stepper(fields: Callable[..., None]) -> Callable[..., None]:
         uniform, exponent = np.empty(PAIRS), np.empty(PAIRS)
         for step in range(first, first + steps):
             for i in range(dim):
-                fill_tile(z[i], step, i, tile, purpose, k0, k1, uniform, exponent)
+                fill(z[i], step, i, tile, purpose, k0, k1, uniform, exponent)
             for i in range(dim * (dim - 1) // 2):
-                fill_tile(signs[i], step, i, tile, SIGNS, k0, k1, uniform, exponent)
+                fill(signs[i], step, i, tile, for_signs, k0, k1, uniform, exponent)
             one(x, z, signs, TILE, h, sigma, scales, here, there, new, work)
 
     return advance

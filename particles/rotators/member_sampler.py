@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..errors import InvalidArgument, Unstable
-from ..sampling.noise import GaussianNoise, Noise
+from ..sampling.noise import GAUSSIAN, Noise
 from ..sampling.philox import key_words
 from ..sampling.ranks import communicator, on_all_ranks, same_on_all_ranks
 from ..sampling.samples import different_starts, runs_or_paths, start_of_each
@@ -40,7 +40,6 @@ LEAST_SECONDS = 2e-9  # of a step of a site of a member
 LEAST_TOTAL = 0.5  # seconds; calls that fast steps would end sooner are not timed beforehand
 TRIED = 10_000_000  # steps of sites and lanes whose time is taken: at most a tenth of a second or so
 FAR_AWAY = 1e6  # amplitudes beyond it, in units of their scale, are taken for an instability
-GAUSSIAN = GaussianNoise()
 Keys = tuple[np.uint64, np.uint64]
 Step = TypeVar("Step", bound=ChosenStep)
 

@@ -12,7 +12,7 @@ from .philox import Purpose
 
 @dataclass(frozen=True)
 class Noise(ABC):
-    """What drives one step of a scheme at a site: two independent numbers of mean 0 and variance 1.
+    """What drives one step of a scheme: independent numbers of mean 0 and variance 1, two at a site of rotators.
 
     Attributes:
         normal: whether they are normal.
@@ -26,6 +26,11 @@ class Noise(ABC):
     @abstractmethod
     def fill_site(self) -> Callable[..., Any]:
         """Compiled: fills two rows of a tile, see `normal_tiles.fill_site`."""
+
+    @property
+    @abstractmethod
+    def fill_tile(self) -> Callable[..., Any]:
+        """Compiled: fills one component of a tile of paths, see `normal_tiles.fill_tile`."""
 
     @abstractmethod
     def purpose(self, equation: Purpose) -> Purpose:
@@ -46,6 +51,13 @@ class GaussianNoise(Noise):
 
         return fill_site
 
+    @property
+    def fill_tile(self) -> Callable[..., Any]:
+        """See `Noise`."""
+        from .normal_tiles import fill_tile
+
+        return fill_tile
+
     def purpose(self, equation: Purpose) -> Purpose:
         """See `Noise`."""
         return equation
@@ -53,9 +65,10 @@ class GaussianNoise(Noise):
 
 @dataclass(frozen=True)
 class CubatureNoise(Noise):
-    """32 points in the plane with the moments of two normal numbers up to the degree 5, and nearly up to 7.
+    """Few points with the moments of normal numbers up to the degree 5, and nearly up to 7.
 
-    Smooth means keep their weak order 2, and nearly the size of their error, at less than half of the cost of a step.
+    Of rotators, where two numbers drive a site, they are 32 points in the plane; of diffusions 4 points on a line for
+    each component. Smooth means keep their weak order 2, and nearly the size of their error, at less than half of the cost of a step.
     What depends on single increments does not: after a few steps the law is one of points, and what lies between the
     steps (`watch`) takes Brownian bridges, which need normal numbers.
 
@@ -71,6 +84,16 @@ class CubatureNoise(Noise):
 
         return fill_site_with_points
 
+    @property
+    def fill_tile(self) -> Callable[..., Any]:
+        """See `Noise`."""
+        from .quadrature_tiles import fill_tile_with_points
+
+        return fill_tile_with_points
+
     def purpose(self, equation: Purpose) -> Purpose:
         """See `Noise`."""
-        return {Purpose.ROTATORS: Purpose.ROTATORS_CUBATURE, Purpose.TRANSPORT: Purpose.TRANSPORT_CUBATURE}[equation]
+        return Purpose[f"{equation.name}_CUBATURE"]
+
+
+GAUSSIAN = GaussianNoise()

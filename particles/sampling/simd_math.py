@@ -34,6 +34,28 @@ def cos_sin_2pi(t):  # type: ignore[no-untyped-def]
 
 
 @njit(inline="always")
+def cos_2pi(t):  # type: ignore[no-untyped-def]
+    """Return cos(2 pi t) alone, at half the cost of `cos_sin_2pi`; errors below 1e-15.
+
+    It is sin(2 pi r), r = 1/4 less the distance to the next whole period, so |r| <= 1/4; the polynomial is the
+    interpolant of sin(2 pi r)/r at eight Chebyshev points of r^2, right to 2e-16.
+    """
+    r = 0.25 - math.fabs(t - math.floor(t + 0.5))
+    z = r * r
+    p = 3.817365633469135 + z * -0.6925067010720717
+    p = 42.05868995395094 + z * (-15.09450614073429 + z * p)
+    p = 81.60524927557977 + z * (-76.70585968962867 + z * p)
+    p = 6.283185307179585 + z * (-41.341702240398284 + z * p)
+    return r * p
+
+
+@njit(inline="always")
+def sin_2pi(t):  # type: ignore[no-untyped-def]
+    """Return sin(2 pi t) alone, as the cosine a quarter of a period later; errors below 1e-15, and 0 at 0."""
+    return cos_2pi(t - 0.25)
+
+
+@njit(inline="always")
 def log_near_one(f):  # type: ignore[no-untyped-def]
     """Return log(1 + f) for 1 + f between sqrt(1/2) and sqrt(2), to 1e-16."""
     s = f / (2.0 + f)

@@ -13,6 +13,19 @@ def cubature_rule():
     return (radii[:, None] * directions).ravel(), np.repeat([Q / 16, (1 - Q) / 16], 16)
 
 
+def line_rule():
+    """Numbers z (4,) and their weights, of `CubatureNoise` for diffusions, written again from their formula."""
+    share = 29761 / 2**15
+    near = np.sqrt(1 - np.sqrt(2 * (1 - share) / share))
+    far = np.sqrt(1 + np.sqrt(2 * share / (1 - share)))
+    return np.array([-far, -near, near, far]), np.array([1 - share, share, share, 1 - share]) / 2
+
+
+def normal_moment(k):
+    """E Z^k of a normal number."""
+    return 0.0 if k % 2 else float(np.prod(np.arange(1, k, 2)))
+
+
 def transferred(step, h, count, start, rule, points=64):
     """E |v|^2/2 and E exp(-|v|^2/2) after `count` steps from |v| = start, without noise: functions of the modulus, at
     Chebyshev points in [0, R], are taken back through the step by a rule for the noise.
