@@ -7,33 +7,32 @@ import numpy as np
 from scaling_limits.particles.sampling.mpi import MPI
 
 from .absorbing_ends import AbsorbingEnds
-from .elements import BoundForms
-from .energy_norm import ROUNDING_OF_SOLVES, EnergyNorm
+from .elements import BoundForms, ElementNodes
+from .energy_norm import TINY, EnergyNorm, momentum_lost
 from .forms import EnergyForm
 
 
-class BilliardSystem:
-    """M y' = f(y) for y = (mu, second) at the nodes, numbered as in the form's space (`integration.ImplicitSystem`).
+class BilliardStates:
+    """States y = (mu, second) at the nodes, with their invariants; absorbing ends add the energy that has left.
 
     Args:
-        bound: the forms on a mesh and their linear solver, which belong to this system while it is used.
-        speed: lambda.
+        elements: the mesh of this rank: `BilliardElements`, or `CompiledElements` in the order of x.
         rtol: the tolerance.
         mu: initial mu at the nodes of this rank, shape (m,).
         sigma: initial sigma there, shape (m,).
+        invariant: whether nothing comes from outside; False with a manufactured source.
     """
 
-    def __init__(self, bound: BoundForms, speed: float, rtol: float, mu: np.ndarray, sigma: np.ndarray) -> None:
-        elements, forms = bound.elements, bound.elements.forms
-        self.comm, self.form, self.nodal, self.rtol = forms.comm, forms.form, elements.nodal, rtol
-        self._bound, self._linear = bound, bound.linear
-        self._bound.speed.value, self._bound.diffusion.value = speed, elements.diffusion(speed)
-        self._ends = AbsorbingEnds(elements) if forms.absorbing else None
+    def __init__(
+        self, elements: ElementNodes, rtol: float, mu: np.ndarray, sigma: np.ndarray, invariant: bool = True
+    ) -> None:
+        forms = elements.forms
+        self.comm, self.form, self.nodal, self.rtol = elements.comm, forms.form, elements.nodal, rtol
+        self._absorbing = forms.absorbing
         self.mass = np.append(elements.mass, 1.0) if forms.absorbing else elements.mass
-        self._norm = EnergyNorm(self.mass[self.nodal[0]], forms.comm)
+        self._norm = EnergyNorm(self.mass[self.nodal[0]], self.comm)
         # degree 1 keeps w >= 0 but for the error in time; higher degrees also have one in space
-        self._limit = rtol if forms.degree == 1 else max(rtol, 1e-4)
-        invariant = not bound.has_source
+        self.limit = rtol if forms.degree == 1 else max(rtol, 1e-4)
         # a constant added to mu changes nothing in the equations; without it the energy has the most digits to spare
         self._frame = float(self._norm.integrals(mu)[0]) if invariant else 0.0
         sigma = sigma.copy()
@@ -42,12 +41,10 @@ class BilliardSystem:
         self.start[self.nodal[0]] = mu - self._frame
         self.start[self.nodal[1]] = self.form.second(mu - self._frame, sigma)
         largest = float(np.max(np.abs(mu - self._frame) + sigma, initial=0.0))
-        bound.floor.value = max(1e-13 * self.comm.allreduce(largest, MPI.MAX) ** 2, np.finfo(float).tiny)
+        self.floor = max(1e-13 * self.comm.allreduce(largest, MPI.MAX) ** 2, TINY)
         # momentum, and energy with the outflow, where the form keeps them
         conserving = isinstance(self.form, EnergyForm) and invariant
-        self._invariants = self._integrals(self.start) if conserving else None
-
-    # --- states ------------------------------------------------------------------------------------------
+        self.invariants = self._integrals(self.start) if conserving else None
 
     def moments(self, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return (mu, w) at the owned nodes in the frame of the solve, w >= 0."""
@@ -72,9 +69,27 @@ class BilliardSystem:
         return float(momentum), float(energy)
 
     def _outflow(self, y: np.ndarray) -> float:
-        return 0.0 if self._ends is None else float(self.comm.allreduce(y[-1]))
+        return float(self.comm.allreduce(y[-1])) if self._absorbing else 0.0
 
-    # --- the system of the time scheme -------------------------------------------------------------------
+
+class BilliardSystem(BilliardStates):
+    """M y' = f(y) for y numbered as in the form's space (`integration.ImplicitSystem`), assembled and solved by PETSc.
+
+    Args:
+        bound: the forms on a mesh and their linear solver, which belong to this system while it is used.
+        speed: lambda.
+        rtol: the tolerance.
+        mu: initial mu at the nodes of this rank, shape (m,).
+        sigma: initial sigma there, shape (m,).
+    """
+
+    def __init__(self, bound: BoundForms, speed: float, rtol: float, mu: np.ndarray, sigma: np.ndarray) -> None:
+        elements = bound.elements
+        super().__init__(elements, rtol, mu, sigma, not bound.has_source)
+        self._bound, self._linear = bound, bound.linear
+        self._bound.speed.value, self._bound.diffusion.value = speed, elements.diffusion(speed)
+        self._bound.floor.value = self.floor
+        self._ends = AbsorbingEnds(elements) if elements.forms.absorbing else None
 
     def rate(self, t: float, y: np.ndarray) -> np.ndarray:
         """Return f(t, y); the time matters to manufactured sources only."""
@@ -116,16 +131,15 @@ class BilliardSystem:
         mu, second = (new[part] for part in self.nodal)
         w = 0.5 * self.form.variance(mu, second)
         mu = mu + self._momentum_lost(mu)
-        energy = None if self._invariants is None else self._invariants[1] - self._outflow(new)
-        w, reason = self._norm.restored(mu, w, energy, self._limit)
+        energy = None if self.invariants is None else self.invariants[1] - self._outflow(new)
+        w, reason = self._norm.restored(mu, w, energy, self.limit)
         new = new.copy()
         new[self.nodal[0]], new[self.nodal[1]] = mu, self.form.second(mu, np.sqrt(2 * w)) if not reason else second
         return new, reason
 
     def _momentum_lost(self, mu: np.ndarray) -> float:
-        """Return the momentum lost by rounding in the linear solves; 0 where the loss is too large to be rounding."""
-        if self._invariants is None:
+        """Return the momentum lost by rounding in the linear solves."""
+        if self.invariants is None:
             return 0.0
         now, size = self._norm.integrals(mu, np.abs(mu))
-        lost = self._invariants[0] - now
-        return float(lost) if abs(lost) <= ROUNDING_OF_SOLVES * size else 0.0
+        return float(momentum_lost(self.invariants[0], now, size))

@@ -15,7 +15,7 @@ import functools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import basix.ufl
 import dolfinx
@@ -91,6 +91,17 @@ class CompiledForms:
         self.jacobian = _compiled(comm, self.shift * ufl.inner(increment, test) * dx + jacobian)
 
 
+class ElementNodes(Protocol):
+    """The nodes of a mesh, as states need them: mu and the second unknown within a state, weights, absorbing ends."""
+
+    comm: MPI.Comm
+    forms: CompiledForms
+    nodal: tuple[slice, slice]
+    points: np.ndarray
+    mass: np.ndarray
+    ends: np.ndarray
+
+
 class BilliardElements:
     """The elements on equal cells of the unit interval, shared by the ranks that have compiled the forms.
 
@@ -100,7 +111,7 @@ class BilliardElements:
     """
 
     def __init__(self, forms: CompiledForms, cells: int) -> None:
-        self.forms, self.cells = forms, cells
+        self.forms, self.cells, self.comm = forms, cells, forms.comm
         self.mesh = dolfinx.mesh.create_interval(forms.comm, cells, [0.0, 1.0])
         self.space = fem.functionspace(self.mesh, forms.element)
         self.owned = 2 * self.space.dofmap.index_map.size_local
@@ -130,7 +141,12 @@ class BilliardElements:
 
     def diffusion(self, speed: float) -> float:
         """The diffusion that the mesh needs for a wave speed lambda: 1, or more where it does not resolve 1/lambda."""
-        return max(1.0, speed / (self.cells * self.forms.degree) / resolving(self.forms.degree))
+        return least_diffusion(self.cells, self.forms.degree, speed)
+
+
+def least_diffusion(cells: int, degree: int, speed: float) -> float:
+    """The diffusion that a mesh needs for a wave speed lambda: 1, or more where it does not resolve 1/lambda."""
+    return max(1.0, speed / (cells * degree) / resolving(degree))
 
 
 class BoundForms:
@@ -220,9 +236,10 @@ def billiard_elements(
 
 @functools.lru_cache(maxsize=8)
 def _kept_elements(world: bool, cells: int, degree: int, form: BilliardForm, absorbing: bool) -> BilliardElements:
-    return BilliardElements(_kept_forms(world, degree, form, absorbing), cells)
+    return BilliardElements(kept_forms(world, degree, form, absorbing), cells)
 
 
 @functools.lru_cache(maxsize=16)
-def _kept_forms(world: bool, degree: int, form: BilliardForm, absorbing: bool) -> CompiledForms:
+def kept_forms(world: bool, degree: int, form: BilliardForm, absorbing: bool) -> CompiledForms:
+    """The compiled forms for COMM_WORLD or COMM_SELF, perhaps those of another solve; collective."""
     return CompiledForms(MPI.COMM_WORLD if world else MPI.COMM_SELF, degree, form, absorbing, None)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numba.extending import register_jitable
 from numpy.typing import NDArray
 
 from scaling_limits.particles import InvalidArgument
@@ -22,6 +23,8 @@ ROUNDING_OF_SOLVES = 1e-9
 HIDDEN = 1e-6
 # below it rounding, not the step, makes the error of sigma
 LEAST_RTOL = 1e-11
+TINY = float(np.finfo(float).tiny)
+NEGATIVE = "w is negative by more than the tolerance"
 
 
 def hidden_by_rounding(largest: float, noise: float) -> str:
@@ -71,12 +74,8 @@ class EnergyNorm:
         round-off of the energy counts for nothing. NaN where a state is not finite.
         """
         (mu, w), (mu_other, w_other) = state, other
-        noise = ROUND_OFF * (mu**2 + w)
-        lower = np.minimum(w, w_other)
-        d_sigma = np.sqrt(2 * (lower + np.maximum(np.abs(w - w_other) - noise, 0.0))) - np.sqrt(2 * lower)
-        error_mu, error_sigma, size_mu, size_sigma = self.integrals((mu - mu_other) ** 2, d_sigma**2, mu**2, 2 * w)
-        tiny = np.finfo(float).tiny
-        return float(np.sqrt(error_mu / (size_mu + size_sigma + tiny) + error_sigma / (size_sigma + tiny)))
+        d_sigma = deviation_error(mu, w, w_other)
+        return float(relative_size(*self.integrals((mu - mu_other) ** 2, d_sigma**2, mu**2, 2 * w)))
 
     def restored(self, mu: np.ndarray, w: np.ndarray, energy: float | None, rtol: float) -> tuple[np.ndarray, str]:
         """Return w >= 0 of the right energy, and why that cannot be had (empty where it can).
@@ -93,12 +92,50 @@ class EnergyNorm:
         """
         positive = np.maximum(w, 0.0)
         total, cut, size = self.integrals(w, positive, mu**2)
-        target = total
-        if energy is not None and abs(energy - 0.5 * size - total) <= ROUNDING_OF_SOLVES * energy:
-            target = energy - 0.5 * size
-        # w may be negative where these are the same: what is tiny vanishes in the sums
-        if cut == total == target:
-            return (positive if (w < 0).any() else w), ""
-        if not abs(cut - target) <= rtol * cut + ROUND_OFF * size:
-            return w, "w is negative by more than the tolerance"
-        return positive * (max(target, 0.0) / cut if cut > 0 else 0.0), ""
+        factor = scaling(total, cut, size, np.nan if energy is None else energy, rtol)
+        return (w, NEGATIVE) if np.isnan(factor) else (positive * factor, "")
+
+
+# rules that compiled loops over nodes use too: of numbers, or of arrays
+
+
+@register_jitable
+def deviation_error(mu, w, w_other):  # type: ignore[no-untyped-def]
+    """Return the difference in sigma of two states w; below round-off of the energy it counts for nothing."""
+    noise = ROUND_OFF * (mu**2 + w)
+    lower = np.minimum(w, w_other)
+    return np.sqrt(2 * (lower + np.maximum(np.abs(w - w_other) - noise, 0.0))) - np.sqrt(2 * lower)
+
+
+@register_jitable
+def relative_size(error_mu: float, error_sigma: float, size_mu: float, size_sigma: float) -> float:
+    """Return the relative size of an error, of the integrals of the squares of errors and states."""
+    return np.sqrt(error_mu / (size_mu + size_sigma + TINY) + error_sigma / (size_sigma + TINY))
+
+
+@register_jitable
+def momentum_lost(before: float, now: float, size: float) -> float:
+    """Return the momentum that rounding in the linear solves has lost; 0 where the loss is too large to be rounding."""
+    return before - now if abs(before - now) <= ROUNDING_OF_SOLVES * size else 0.0
+
+
+@register_jitable
+def scaling(total: float, cut: float, size: float, energy: float, rtol: float) -> float:
+    """Return the factor that gives max(w, 0) the right energy, NaN where none is near 1; see `EnergyNorm.restored`.
+
+    Args:
+        total: integral of w.
+        cut: integral of max(w, 0).
+        size: integral of mu^2.
+        energy: the exact integral of mu^2/2 + w, NaN where there is none.
+        rtol: the largest relative change of w.
+    """
+    target = total
+    if abs(energy - 0.5 * size - total) <= ROUNDING_OF_SOLVES * energy:
+        target = energy - 0.5 * size
+    # w may be negative where these are the same: what is tiny vanishes in the sums
+    if cut == total and total == target:
+        return 1.0
+    if not abs(cut - target) <= rtol * cut + ROUND_OFF * size:
+        return np.nan
+    return max(target, 0.0) / cut if cut > 0 else 0.0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from scaling_limits.particles import InvalidArgument, PinnedBalls
 from scaling_limits.particles.errors import NotConverged, Unresolved, warn
 from scaling_limits.particles.pinned_balls.velocities import velocities
+from scaling_limits.particles.sampling import one_process
 from scaling_limits.particles.sampling.mpi import MPI
 from scaling_limits.particles.sampling.ranks import communicator, on_all_ranks, same_on_all_ranks
 from scaling_limits.particles.showing.described import Described
@@ -22,37 +23,25 @@ from scaling_limits.particles.support.logs import timed
 from scaling_limits.particles.support.progress import watched
 
 from ..time.integration import Statistics, integrate
-from ..time.rosenbrock import RODAS3, RODAS4, Rosenbrock
-from .discretisation import BilliardSystem
-from .elements import Source, billiard_elements
+from ..time.rosenbrock import Rosenbrock
+from .compiled.kernels import known
+from .compiled.system import CompiledSystem, compiled_elements
+from .discretisation import BilliardStates, BilliardSystem
+from .elements import ElementNodes, Source, billiard_elements, least_diffusion
 from .energy_norm import ROUND_OFF, hidden_by_rounding, tolerance
 from .forms import BilliardForm, DeviationForm, EnergyForm, VarianceForm
 from .initial_data import InitialData, exchanging
 from .interval_elements import interpolation_error
 from .mesh_choice import Choice, Mesh, spatial_error, unresolved
 from .solution import BilliardSolution
+from .solving import many
+from .solving.task import TIME_SHARE, Task, default_scheme, first_step, step_tolerance
 
 BOUNDARIES = ("closed", "absorbing")
 # wave speeds beyond it belong to no number of balls
 FASTEST = 1e12
-# of rtol for all steps together; the rest is for the mesh
-TIME_SHARE = 0.5
 # the share of sigma that counts as no excess any more
 FROZEN = 0.01
-
-
-@dataclass(frozen=True, eq=False)
-class Task:
-    """What a solve is asked for, checked; see `BilliardEquations.solve`."""
-
-    times: NDArray[np.float64]
-    rtol: float
-    form: BilliardForm
-    scheme: Rosenbrock
-    source: Source | None
-    progress: bool
-    petsc_options: dict[str, Any] | None
-    comm: MPI.Comm
 
 
 @dataclass(frozen=True, repr=False)
@@ -158,18 +147,86 @@ class BilliardEquations(Described):
             comm, times=times, rtol=rtol, cells=cells, degree=degree, wave_speed=self.wave_speed,
             boundary=self.boundary, form=form, scheme=scheme, petsc_options=petsc_options,
         )  # fmt: skip
-        scheme = scheme or (RODAS3 if rtol > 3e-3 else RODAS4)
+        scheme = scheme or default_scheme(rtol)
         task = Task(times, rtol, form or EnergyForm(), scheme, source, progress, petsc_options, comm)
-        first = float(times[times > 0].min()) if times[-1] > 0 else 0.0
+        return self._solved(task, cells, degree, quiet)
+
+    @staticmethod
+    def solve_all(
+        problems: Sequence[BilliardEquations],
+        times: ArrayLike,
+        rtol: float = 1e-3,
+        cells: int | None = None,
+        *,
+        degree: int | None = None,
+        form: BilliardForm | None = None,
+        scheme: Rosenbrock | None = None,
+        workers: int | None = None,
+        progress: bool = False,
+        quiet: bool = False,
+    ) -> list[BilliardSolution]:
+        """Solve many problems, each by itself: other wave speeds, other data, other ends; threads share them.
+
+        Every solution is the one that `solve` gives. Nothing is communicated: under MPI every rank solves the problems
+        that it is given, such as problems[comm.rank :: comm.size].
+
+        Args:
+            problems: the equations, in any number.
+            times: as in `solve`, for all of them.
+            rtol: as in `solve`.
+            cells: as in `solve`.
+            degree: as in `solve`.
+            form: as in `solve`; one of (A), (B) and (C).
+            scheme: as in `solve`.
+            workers: threads; None takes all cores that this process may use.
+            progress: as in `solve`, of problems.
+            quiet: as in `solve`.
+
+        Returns:
+            The solutions, in the order of the problems.
+
+        Raises:
+            InvalidArgument: an argument out of its range.
+            NotConverged: a problem failed; the message has its number (from 0), the cause is its error, and `partial`
+                the list of the solutions of all the others, with None in its place.
+
+        Warns:
+            Unresolved: some are not resolved; the message has their numbers, `resolved` and `error` of each say more.
+        """
+        many.check_problems(problems, BilliardEquations)
+        form = form or EnergyForm()
+        _check_parts(form, scheme, None)
+        if not known(form):
+            raise InvalidArgument("form", "must be one of the three forms where many problems are solved; use solve")
+        for name, value in (("progress", progress), ("quiet", quiet)):
+            checks.flag(name, value)
+        rtol = tolerance(rtol)
+        cells = None if cells is None else checks.integer("cells", cells, 2, 2**26)
+        degree = None if degree is None else checks.integer("degree", degree, 1, 8)
+        task = Task(
+            checks.times(times), rtol, form, scheme or default_scheme(rtol), None, False, None, one_process.COMM_SELF
+        )  # fmt: skip
+
+        def solved(problem: BilliardEquations, between: Callable[[], None]) -> BilliardSolution:
+            return problem._solved(replace(task, between=between), cells, degree, True)
+
+        solutions = many.solved(solved, problems, workers, progress)
+        if not quiet:
+            many.warn_of_unresolved(solutions, rtol)
+        return solutions
+
+    def _solved(self, task: Task, cells: int | None, degree: int | None, quiet: bool) -> BilliardSolution:
+        """Choose meshes until the error is met; the arguments are checked; collective."""
+        comm, rtol = one_process.COMM_SELF if task.compiled else task.comm, task.rtol
         choice = Choice(
-            self.wave_speed, self.boundary == "absorbing", self._data, (1.0 - TIME_SHARE) * rtol, first, comm
+            self.wave_speed, self.boundary == "absorbing", self._data, (1.0 - TIME_SHARE) * rtol, task.first, comm
         )  # fmt: skip
         mesh = choice.mesh(cells, degree)
-        with timed(comm, "billiard equations") as said:
+        with timed(task.comm, "billiard equations") as said:
             solution, worst = self._on_mesh(mesh, task)
             while cells is None and (finer := choice.finer(mesh, worst - TIME_SHARE * rtol)):
                 (solution, worst), mesh = self._on_mesh(finer, task), finer
-            said |= {"cells": mesh.cells, "degree": mesh.degree, "scheme": scheme.name}
+            said |= {"cells": mesh.cells, "degree": mesh.degree, "scheme": task.scheme.name}
             said |= {"steps": solution.statistics.steps, "error": f"{worst:.1e}"}
         reason = hidden_by_rounding(mesh.misfit.range_of_mean, mesh.misfit.largest_std)
         reason = reason or unresolved(mesh, self.wave_speed, solution.resolved, rtol, worst)
@@ -186,26 +243,39 @@ class BilliardEquations(Described):
 
         `resolved` says of 1/lambda alone whether the mesh resolves it.
         """
-        elements = billiard_elements(
-            task.comm, mesh.cells, mesh.degree, task.form, self.boundary == "absorbing", task.source
-        )
-        mean, std = on_all_ranks(
-            task.comm, lambda: self._data.projected(elements.points, mesh.cells, mesh.degree, mesh.misfit.cells)
-        )
-        statistics, tolerance_of_step = Statistics(), step_tolerance(task.scheme, task.rtol)
-        spacing = 1.0 / (mesh.cells * mesh.degree)
-        with elements.lent(task.petsc_options) as bound:
-            system = BilliardSystem(bound, self.wave_speed, tolerance_of_step, mean, std)
-            first = min(0.1 * spacing / self.wave_speed, spacing**2)
-            states = integrate(task.scheme, system, system.start, task.times, statistics, first=first)
-            nodes, mu, w, momentum, energy, outflow = _collected(elements.points, system, task, states)
+        solve = self._compiled_on_mesh if task.compiled else self._assembled_on_mesh
+        statistics = Statistics()
+        nodes, mu, w, momentum, energy, outflow = solve(mesh, task, statistics)
         error = spatial_error(interpolation_error(mu, w, mesh.degree, ROUND_OFF), mesh, task.times, self.wave_speed)
         error = error + np.where(task.times > 0, TIME_SHARE * task.rtol, 0.0)
-        resolved = elements.diffusion(self.wave_speed) == 1.0
+        resolved = least_diffusion(mesh.cells, mesh.degree, self.wave_speed) == 1.0
         solution = BilliardSolution(
             task.times, nodes, mu, w, momentum, energy, outflow, mesh.degree, resolved, error, statistics
         )
         return solution, float(error[task.times > 0].max(initial=0.0))
+
+    def _assembled_on_mesh(self, mesh: Mesh, task: Task, statistics: Statistics) -> tuple[np.ndarray, ...]:
+        """What `_collected` returns, by dolfinx and PETSc; collective."""
+        absorbing = self.boundary == "absorbing"
+        elements = billiard_elements(task.comm, mesh.cells, mesh.degree, task.form, absorbing, task.source)
+        mean, std = on_all_ranks(task.comm, lambda: self._at_nodes(elements, mesh))
+        with elements.lent(task.petsc_options) as bound:
+            system = BilliardSystem(bound, self.wave_speed, step_tolerance(task.scheme, task.rtol), mean, std)
+            first = first_step(mesh, self.wave_speed)
+            states = integrate(task.scheme, system, system.start, task.times, statistics, first=first)
+            return _collected(elements.points, system, task, states)
+
+    def _compiled_on_mesh(self, mesh: Mesh, task: Task, statistics: Statistics) -> tuple[np.ndarray, ...]:
+        """What `_collected` returns, by one compiled function."""
+        elements = compiled_elements(mesh.cells, mesh.degree, task.form, self.boundary == "absorbing")
+        mean, std = self._at_nodes(elements, mesh)
+        system = CompiledSystem(elements, self.wave_speed, step_tolerance(task.scheme, task.rtol), mean, std)
+        first = first_step(mesh, self.wave_speed)
+        states = system.states(task.scheme, task.times, statistics, first=first, between=task.between)
+        return _collected(elements.points, system, task, states)
+
+    def _at_nodes(self, elements: ElementNodes, mesh: Mesh) -> tuple[np.ndarray, np.ndarray]:
+        return self._data.projected(elements.points, mesh.cells, mesh.degree, mesh.misfit.cells)
 
     def freeze_time(
         self,
@@ -260,15 +330,6 @@ class BilliardEquations(Described):
         return np.where(spent <= rounding, 0.0, share)
 
 
-def step_tolerance(scheme: Rosenbrock, rtol: float) -> float:
-    """The local error of a step with which the errors of all steps together stay below TIME_SHARE rtol.
-
-    Waves that go to and fro carry errors along. With these factors all steps together were seen to err by at most
-    0.45 rtol (lambda = 0.5 to 3000, rtol = 1e-1 to 1e-6, until the noise is spent).
-    """
-    return (0.25 if scheme.order >= 4 else 0.04) * rtol
-
-
 def _check_parts(form: object, scheme: object, source: object) -> None:
     if form is not None and not all(hasattr(form, name) for name in ("label", "second", "variance", "residual")):
         known = ", ".join(f"{kind.__name__}()" for kind in (DeviationForm, VarianceForm, EnergyForm))
@@ -280,14 +341,17 @@ def _check_parts(form: object, scheme: object, source: object) -> None:
 
 
 def _collected(
-    points: np.ndarray, system: BilliardSystem, task: Task, states: Iterator[np.ndarray]
+    points: np.ndarray, system: BilliardStates, task: Task, states: Iterator[np.ndarray]
 ) -> tuple[np.ndarray, ...]:
     """Return nodes, mu, w, momentum, energy and outflow, on every rank."""
     rows, totals = [], []
     for y in watched(states, task.times.size, task.progress, task.comm):
         rows.append(np.stack(system.velocities(y)))
         totals.append(system.totals(y))
-    parts = task.comm.allgather((points, np.stack(rows)))
+    part = points, np.stack(rows)
+    if task.compiled:
+        return points, part[1][:, 0], part[1][:, 1], *np.array(totals).T
+    parts = task.comm.allgather(part)
     x = np.concatenate([part[0] for part in parts])
     values = np.concatenate([part[1] for part in parts], axis=2)
     order = np.argsort(x)

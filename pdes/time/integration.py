@@ -12,12 +12,14 @@ from dataclasses import astuple, dataclass
 from typing import ClassVar, Generic, Protocol, TypeVar
 
 import numpy as np
+from numba.extending import register_jitable
 from numpy.typing import NDArray
 
 from scaling_limits.particles.errors import NotConverged
 
 # part of the time to go by which a step may miss its end, and is then taken to reach it
 ROUNDING = 1e-12
+NOT_FINITE = "the linear solve or the state is not finite"
 
 
 class System(Protocol):
@@ -85,13 +87,42 @@ class StepControl:
 
     def factor(self, error: float) -> float:
         """Return the factor by which the next step is longer."""
-        if not np.isfinite(error):
-            return self.shrink
-        return min(self.grow, max(self.shrink, self.safety * max(error, 1e-30) ** (-1.0 / self.order)))
+        return growth(self, error)
 
     def after_refusal(self, error: float) -> float:
         """Return the factor after a refused step; a step refused for another reason than its error is halved."""
-        return 0.5 if error <= 1.0 else min(self.factor(error), self.refused)
+        return factor_after_refusal(self, error)
+
+
+# decisions that compiled loops take too, with a named tuple in place of the control
+
+
+@register_jitable
+def growth(control: StepControl, error: float) -> float:
+    """See `StepControl.factor`."""
+    if not np.isfinite(error):
+        return control.shrink
+    return min(control.grow, max(control.shrink, control.safety * max(error, 1e-30) ** (-1.0 / control.order)))
+
+
+@register_jitable
+def factor_after_refusal(control: StepControl, error: float) -> float:
+    """See `StepControl.after_refusal`."""
+    return 0.5 if error <= 1.0 else min(growth(control, error), control.refused)
+
+
+@register_jitable
+def next_step(t: float, h: float, target: float) -> tuple[float, bool]:
+    """Return the step that is taken from t, of which h is the longest, and whether it reaches the target."""
+    if h >= (target - t) * (1 - ROUNDING):
+        return target - t, True
+    # two steps of half the way, rather than a long and a tiny one
+    return min(h, 0.5 * (target - t)), False
+
+
+def too_large(error: float) -> str:
+    """Say by how much an error estimate refuses a step."""
+    return f"the error estimate is {error:.3g} times the tolerance"
 
 
 @dataclass
@@ -190,15 +221,13 @@ def integrate(
     for target in times:
         while t < target and not resting:
             h = min(h, method.longest(system))
-            last = h >= (target - t) * (1 - ROUNDING)
-            # two steps of half the way, rather than a long and a tiny one
-            step = float(target - t if last else min(h, 0.5 * (target - t)))
+            step, last = next_step(t, h, float(target))
             with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is refused below
                 new, rate, error, reason = method.attempt(system, t, y, f, step, statistics)
             if not reason and not np.isfinite(error):
-                reason = "the linear solve or the state is not finite"
+                reason = NOT_FINITE
             elif not reason and error > 1.0:
-                reason = f"the error estimate is {error:.3g} times the tolerance"
+                reason = too_large(error)
             if reason:
                 statistics.refused += 1
                 h = step * control.after_refusal(error)
@@ -210,6 +239,11 @@ def integrate(
                 resting = method.at_rest(system, y, f, end - t)
             small = bool(reason) and h < control.smallest * (end - t)
             if small or (t < target and statistics.tried > control.most):
-                reason = reason or f"{control.most} steps were not enough"
-                raise NotConverged(f"{method.name} time stepping", reason, method.remedy, time=t, step=h)
+                raise given_up(method, control, reason, t, h)
         yield y
+
+
+def given_up(method: OneStepMethod[S], control: StepControl, reason: str, t: float, h: float) -> NotConverged:
+    """The error of an integration that ends at t with the step h; an empty reason stands for too many steps."""
+    reason = reason or f"{control.most} steps were not enough"
+    return NotConverged(f"{method.name} time stepping", reason, method.remedy, time=t, step=h)
