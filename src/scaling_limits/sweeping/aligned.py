@@ -81,7 +81,8 @@ def dataset_of(
     """
     known = [record for record in records if record is not None]
     names = tuple(axis.name for axis in grid.axes)
-    variables, coordinates = {}, {axis.name: (axis.name, axis.coordinate) for axis in grid.axes}
+    variables: dict[str, tuple[Any, ...]] = {}
+    coordinates: dict[str, tuple[Any, ...]] = {axis.name: (axis.name, axis.coordinate) for axis in grid.axes}
     texts = {"warned": _warnings(records)} | ({} if raised is None else {"raised": list(raised)})
     for name, values in texts.items():
         coordinates[name] = (names, np.array(values, dtype=np.str_).reshape(grid.shape))

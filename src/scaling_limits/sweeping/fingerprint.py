@@ -7,6 +7,7 @@ docstring do not count. What cannot be read, such as an object of compiled code 
 
 from __future__ import annotations
 
+import copyreg
 import dis
 import hashlib
 import sys
@@ -147,7 +148,7 @@ class _Reader:
             self._all(value)
         elif kind in (set, frozenset):
             self.text(*sorted(digest_of(one)[0] for one in value))
-        elif kind is dict:
+        elif kind in (dict, types.MappingProxyType):
             self._mapping(value)
         elif isinstance(value, np.ndarray) and value.dtype != object:
             self.text(value.dtype.str, value.shape, np.ascontiguousarray(value).tobytes())
@@ -209,7 +210,8 @@ class _Reader:
         """Any other object, by what a pickle would be made of; functions in it count as functions."""
         kind = type(value)
         try:
-            parts = value.__reduce_ex__(4)
+            known = copyreg.dispatch_table.get(kind)
+            parts = known(value) if known is not None else value.__reduce_ex__(4)
         except Exception:
             self.unknown.append(f"{kind.__module__}.{kind.__qualname__}")
             return

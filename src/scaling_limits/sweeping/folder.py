@@ -54,6 +54,8 @@ class Folder:
         if not self.path.exists():
             target("path", self.path)
             self.path.mkdir()
+        if not self.path.is_dir():
+            raise InvalidArgument("path", f"must be a folder, but {self.path} is a file")
         head = self.path / HEAD
         if head.exists():
             mine = self._agreed(_content(head, SWEEP, {"head"}, "head"))

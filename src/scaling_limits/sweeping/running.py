@@ -88,8 +88,8 @@ def _result(future: Future[Outcome], point: str) -> Outcome:
         raise
     except Exception as error:
         error.add_note(
-            f"The executor has not computed the point {point}. Other processes need a function, values and results that can "
-            "be pickled: a function of a module, no lambda and none from inside of another one"
+            f"The executor has not computed the point {point}. Other processes need a function, values and results "
+            "that can be pickled: a function of a module, no lambda and none from inside of another one"
         )
         raise
 
