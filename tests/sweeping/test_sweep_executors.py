@@ -125,8 +125,6 @@ def test_an_executor_that_is_closed():
 
 
 POOL = """
-import sys
-sys.path.insert(0, sys.argv[1])
 from mpi4py.futures import MPIPoolExecutor
 from mpi4py import MPI
 from scaling_limits import sweep
@@ -140,8 +138,6 @@ if __name__ == "__main__":
         print("by rank", *sweep(ranks, {"a": [1, 2]}, pool).value.values)
 """
 ON_RANKS = """
-import sys
-sys.path.insert(0, sys.argv[1])
 from mpi4py.futures import MPICommExecutor
 from mpi4py import MPI
 from scaling_limits import sweep
@@ -160,9 +156,10 @@ if MPI.COMM_WORLD.rank == 0:
 @pytest.mark.parametrize(("script", "how"), [(POOL, ["-m", "mpi4py.futures"]), (ON_RANKS, [])], ids=["pool", "ranks"])
 def test_mpi4py_futures(tmp_path, script, how):
     (tmp_path / "script.py").write_text(script)
-    command = ["mpirun", "-n", "2", sys.executable, *how, str(tmp_path / "script.py"), str(TOOLS)]
+    command = ["mpirun", "-n", "2", sys.executable, *how, str(tmp_path / "script.py")]
     # mpi4py puts the folder of the script in the first place of the path, where safe paths have ours
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONSAFEPATH"}
+    environment["PYTHONPATH"] = os.pathsep.join((str(TOOLS), environment["PYTHONPATH"]))
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=100)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == "by rank 1 1", done.stderr

@@ -69,21 +69,20 @@ def check_alike(one: Record, other: Record, here: str, there: str) -> None:
 
 
 def dataset_of(
-    grid: Grid, records: Sequence[Record | None], raised: Sequence[str] | None, said: Mapping[str, Any]
+    grid: Grid, records: Sequence[Record | None], texts: Mapping[str, Sequence[str]], said: Mapping[str, Any]
 ) -> Any:
     """The dataset.
 
     Args:
         grid: of the sweep.
         records: of all points in its order; None where the function has raised an error.
-        raised: texts of errors, empty ones where there was none; None where errors are not kept.
+        texts: about all points, likewise, by their names.
         said: attributes besides.
     """
     known = [record for record in records if record is not None]
     names = tuple(axis.name for axis in grid.axes)
     variables: dict[str, tuple[Any, ...]] = {}
     coordinates: dict[str, tuple[Any, ...]] = {axis.name: (axis.name, axis.coordinate) for axis in grid.axes}
-    texts = {"warned": _warnings(records)} | ({} if raised is None else {"raised": list(raised)})
     for name, values in texts.items():
         coordinates[name] = (names, np.array(values, dtype=np.str_).reshape(grid.shape))
     for k, part in enumerate(known[0].parts if known else ()):
@@ -93,10 +92,6 @@ def dataset_of(
         (coordinates if part.coordinate else variables)[part.name] = made
     common = reduce(_common, [one.attrs for one in known]) if known else {}
     return xarray().Dataset(variables, coordinates, common | attributes("Sweep") | dict(said))
-
-
-def _warnings(records: Sequence[Record | None]) -> list[str]:
-    return ["" if one is None else "\n".join(f"{w.category}: {w.text}" for w in one.warned) for one in records]
 
 
 def _named(record: Record, name: str, likely: int) -> Part:

@@ -124,7 +124,9 @@ class _Sweep:
                 one_by_one(self.function, self.grid, numbers, keep)
         self._warn()
         everything = range(self.grid.size)
-        texts = [self.raised.get(number, "") for number in everything] if self.keep_errors else None
+        texts = {"warned": [_said(self.warned[number]) for number in everything]}
+        if self.keep_errors:
+            texts["raised"] = [self.raised.get(number, "") for number in everything]
         records = [self.records.get(number) for number in everything]
         return dataset_of(self.grid, records, texts, {"function": _name(self.function)})
 
@@ -216,6 +218,10 @@ def _noted(outcome: Outcome, point: str) -> Exception:
         error.add_note(f"It had warned: {one.category}: {one.text}")
     error.add_note(f"This is the point {point} of a sweep")
     return error
+
+
+def _said(warned: tuple[Warned, ...]) -> str:
+    return "\n".join(f"{one.category}: {one.text}" for one in warned)
 
 
 def _category(one: Warned) -> type[Warning]:
