@@ -3,6 +3,7 @@
 ORDER = (
     "zwanzig",
     "noise_induced_transition",
+    "arrhenius",
     "effective_tensor",
     "mueller_brown",
     "transition",

@@ -17,7 +17,7 @@ CALL = re.compile(r"([A-Za-z_]\w*)(\(.*\))?$", re.DOTALL)
 
 def public_names() -> dict[str, str]:
     """From each public name to where it is documented: the first package that has it."""
-    found = {name: f"scaling_limits.{name}" for name in ("cite", "load", "show_versions")}
+    found = {name: f"scaling_limits.{name}" for name in ("cite", "load", "show_versions", "sweep")}
     for package in PACKAGES:
         for name in import_module(f"scaling_limits.{package}").__all__:
             found.setdefault(name, f"scaling_limits.{package}.{name}")

@@ -14,13 +14,20 @@ if TYPE_CHECKING:
     from .archives import load
     from .citations import cite
     from .pdes.comparison.compare import compare
+    from .sweeping.sweep import sweep
     from .versions import show_versions
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "cells", "cite", "compare", "load", "meshes", "particles", "pdes", "show_versions"]
+__all__ = ["__version__", "cells", "cite", "compare", "load", "meshes", "particles", "pdes", "show_versions", "sweep"]
 
 _PACKAGES = ("cells", "meshes", "particles", "pdes")
-_FUNCTIONS = {"cite": "citations", "compare": "pdes", "load": "archives", "show_versions": "versions"}
+_FUNCTIONS = {
+    "cite": "citations",
+    "compare": "pdes",
+    "load": "archives",
+    "show_versions": "versions",
+    "sweep": "sweeping.sweep",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -335,6 +335,20 @@ def test_pore(tmp_path):
     assert (tmp_path / "pore_time.pvd").stat().st_size > 100
 
 
+def test_arrhenius(tmp_path):
+    def check(found, barrier, times, heights):
+        print("read", found.rate.shape, barrier.shape, times.time.shape)
+        assert (found.warned == "").all()
+        # what the ridges add to the barrier is below 2 a, and nearer to it when it is cold
+        added = barrier - barrier.sel(height=0.0)
+        assert (added.sel(height=0.4) < 0.8).all()
+        assert (added.sel(height=0.4).diff("inverse") > 0).all()
+
+    notebook = run("arrhenius", tmp_path, check, paths=128)
+    shown(notebook, 1)
+    assert printed(notebook).splitlines()[-1] == "read (3, 11) (3, 9) (3, 2)"
+
+
 def test_run_as_scripts(tmp_path):
     """`make demo` prints tables and writes pictures."""
     environment = os.environ | {"SCALING_LIMITS_OUT": str(tmp_path), "SCALING_LIMITS_RUNS": "512"}

@@ -41,6 +41,7 @@ def test_every_public_name_is_in_the_reference():
         missing = set(getattr(scaling_limits, package).__all__) - bare
         assert not missing, f"of {package}"
     assert {"scaling_limits.cite", "scaling_limits.load", "scaling_limits.show_versions"} <= names
+    assert "scaling_limits.sweep" in names
     for name in names:
         module, _, last = name.rpartition(".")
         importlib.import_module(module)

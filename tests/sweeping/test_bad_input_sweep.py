@@ -1,0 +1,49 @@
+"""What a sweep refuses before any point is computed."""
+
+import numpy as np
+import pytest
+from mpi4py import MPI
+from refusals import refused
+from sweeps import plain
+
+from scaling_limits import sweep
+
+pytest.importorskip("xarray")
+
+
+@pytest.mark.parametrize(("over", "word"), [
+    (None, "must be a dictionary"), ({}, "must be a dictionary"), ([1, 2], "must be a dictionary"),
+    ({1: [2]}, "names of arguments"), ({"a b": [2]}, "names of arguments"), ({"raised": [2]}, "the result uses"),
+    ({"a": 3.0}, "a list of values"), ({"a": "text"}, "a list of values"), ({"a": []}, "no values"),
+    ({"a": [1.0, np.nan]}, "NaN"), ({"a": [1, 1.0]}, "1.0 twice"), ({"a": [1, "x"]}, "all numbers"),
+    ({"a": [True, 2]}, "all numbers"), ({"a": [None]}, 'give other objects labels, {"a"'),
+    ({"a": [np.sin]}, "labels"), ({"a": np.zeros((2, 2))}, "shape (2, 2)"), ({"a": [1j]}, "all numbers"),
+    ({"a": np.array([1j])}, "complex128"), ({"a": [10**30, 1]}, "object"), ({"a": {}}, "no values"),
+    ({"a": {np.inf: 1}}, "finite labels"), ({"a": np.ma.masked_array([1.0], [True])}, "masked"),
+])  # fmt: skip
+def test_over(over, word):
+    refused("over", word, lambda: sweep(plain, over))
+
+
+def test_the_others(shared_folder):
+    over = {"a": [1.0]}
+    refused("function", "callable", lambda: sweep(3, over))
+    refused("errors", '"raise" or "keep"', lambda: sweep(plain, over, errors="drop"))
+    refused("version", "a text", lambda: sweep(plain, over, path=shared_folder / "x", version=1))
+    refused("version", "path=", lambda: sweep(plain, over, version="1"))
+    refused("progress", "True or False", lambda: sweep(plain, over, progress=1))
+    refused("executor", "concurrent.futures", lambda: sweep(plain, over, 2))
+    refused("comm", "communicator", lambda: sweep(plain, over, comm=None))
+    for path in ("", 3, b""):
+        refused("path", "path of a folder", lambda path=path: sweep(plain, over, path=path))
+    refused("path", "folder that is there", lambda: sweep(plain, over, path=shared_folder / "none" / "x"))
+    MPI.COMM_WORLD.barrier()
+
+
+def test_an_executor_of_one_of_several_ranks():
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(1) as pool:
+        if MPI.COMM_WORLD.size > 1:
+            refused("executor", "must be None on several ranks", lambda: sweep(plain, {"a": [1.0]}, pool))
+        assert sweep(plain, {"a": [1.0]}, pool, comm=MPI.COMM_SELF).total.item() == 11.0
