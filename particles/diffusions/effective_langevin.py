@@ -192,16 +192,16 @@ class EffectiveLangevin(Described):
     def sample(
         self, initial: ArrayLike, times: ArrayLike, paths: int | None = None, seed: int | None = None,
         step: float | None = None, *, runs: int | None = None,
-        noise: Noise = GAUSSIAN, statistics: None = None, checkpoint: None = None, workers: int | None = None, progress: bool = False,
-        comm: MPI.Comm | None = None,
+        noise: Noise = GAUSSIAN, statistics: None = None, checkpoint: None = None, workers: int | None = None,
+        progress: bool = False, comm: MPI.Comm | None = None,
     ) -> Paths: ...  # fmt: skip
 
     @overload
     def sample(
         self, initial: ArrayLike, times: ArrayLike, paths: int | None = None, seed: int | None = None,
         step: float | None = None, *, runs: int | None = None,
-        noise: Noise = GAUSSIAN, statistics: EnsembleStatistics, checkpoint: str | os.PathLike[str] | None = None, workers: int | None = None,
-        progress: bool = False, comm: MPI.Comm | None = None,
+        noise: Noise = GAUSSIAN, statistics: EnsembleStatistics, checkpoint: str | os.PathLike[str] | None = None,
+        workers: int | None = None, progress: bool = False, comm: MPI.Comm | None = None,
     ) -> ReducedEnsemble: ...  # fmt: skip
 
     def sample(
@@ -267,7 +267,7 @@ class EffectiveLangevin(Described):
         return sampler.reduced(asked, model, workers, progress, comm)
 
     def _model(self) -> dict[str, str]:
-        """Texts by which ranks and files tell the equation from others: drift and noise matrix at points spread in the box."""
+        """Texts by which ranks and files tell equations apart: drift and noise matrix at points spread in the box."""
         generator = np.random.Generator(np.random.Philox(key=AGREED))
         points = self.box[:, 0] + np.ptp(self.box, axis=1) * generator.random((AGREED, self.dim))
         values = {"drift": self.drift(points), "matrix": self.noise(points)}

@@ -26,7 +26,6 @@ from ..sampling.workers import Stop
 from ..showing.described import Described
 from ..support import checks
 from .compiled_gradient import gradient_of
-from .step_choice import check_step_on_paths, checked_step, is_looked_at
 from .langevin_kernels import tile_stepper
 from .langevin_schemes import LEIMKUHLER_MATTHEWS, STOCHASTIC_HEUN, LangevinScheme
 from .mobility_kernels import platen_tile_stepper
@@ -36,6 +35,7 @@ from .passages.kernels import CompiledSteps, heun_mover, platen_mover
 from .passages.sampler import PassageSampler, even_limit, whole_steps
 from .passages.targets import Functions, Target, agreed_targets, indicator_target
 from .paths import Advance, Paths, PathSampler, checked_start
+from .step_choice import check_step_on_paths, checked_step, is_looked_at
 
 if TYPE_CHECKING:
     from mpi4py import MPI
@@ -86,16 +86,16 @@ class Langevin(Described):
     def sample(
         self, initial: ArrayLike, times: ArrayLike, paths: int | None = None, seed: int | None = None,
         step: float | None = None, *, runs: int | None = None, scheme: LangevinScheme = STOCHASTIC_HEUN,
-        noise: Noise = GAUSSIAN, statistics: None = None, checkpoint: None = None, workers: int | None = None, progress: bool = False,
-        comm: MPI.Comm | None = None,
+        noise: Noise = GAUSSIAN, statistics: None = None, checkpoint: None = None, workers: int | None = None,
+        progress: bool = False, comm: MPI.Comm | None = None,
     ) -> Paths: ...  # fmt: skip
 
     @overload
     def sample(
         self, initial: ArrayLike, times: ArrayLike, paths: int | None = None, seed: int | None = None,
         step: float | None = None, *, runs: int | None = None, scheme: LangevinScheme = STOCHASTIC_HEUN,
-        noise: Noise = GAUSSIAN, statistics: EnsembleStatistics, checkpoint: str | os.PathLike[str] | None = None, workers: int | None = None,
-        progress: bool = False, comm: MPI.Comm | None = None,
+        noise: Noise = GAUSSIAN, statistics: EnsembleStatistics, checkpoint: str | os.PathLike[str] | None = None,
+        workers: int | None = None, progress: bool = False, comm: MPI.Comm | None = None,
     ) -> ReducedEnsemble: ...  # fmt: skip
 
     def sample(
