@@ -26,6 +26,7 @@ from scaling_limits.particles import (
 )
 from scaling_limits.particles.diffusions.compiled_gradient import gradient_of
 from scaling_limits.particles.diffusions.langevin_schemes import LangevinScheme
+from scaling_limits.particles.diffusions.step_choice import checked_step
 from scaling_limits.particles.sampling.normal_tiles import PAIRS, TILE, fill_paths, fill_tile
 from scaling_limits.particles.sampling.philox import Purpose, key_words
 
@@ -88,7 +89,7 @@ def test_kernels_do_what_the_schemes_say(potential, method):
     x, step = start[picked], 0
     gradient = lambda y: potential.full_gradient_at(y, 0.3)  # noqa: E731
     for k, span in ((1, 2e-4), (2, 3e-4)):
-        count = math.ceil(span / sampler._checked_step(None, start) * (1 - 1e-12))
+        count = math.ceil(span / checked_step(sampler.potential, sampler.epsilon, None, start) * (1 - 1e-12))
         for _ in range(count):
             z, ahead = (
                 np.stack([normals(11, picked, s, i) for i in range(potential.dim)], axis=1) for s in (step, step + 1)
@@ -321,7 +322,7 @@ def test_steps():
 
 def test_instability_is_reported(monkeypatch):
     quartic = MultiscalePotential(1, 1, 1.0, lambda x: x[0] ** 4, lambda x, y: 0)
-    monkeypatch.setattr("scaling_limits.particles.diffusions.langevin.largest_curvature", lambda *a: 1.0)
+    monkeypatch.setattr("scaling_limits.particles.diffusions.step_choice.largest_curvature", lambda *a: 1.0)
     with pytest.raises(Unstable, match="smaller step"):
         Langevin(quartic, 1.0).sample([3.0], [10.0], 600, 1, step=0.5)
 

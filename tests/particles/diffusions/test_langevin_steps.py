@@ -22,6 +22,7 @@ from scaling_limits.particles import (
     fully_coupled,
 )
 from scaling_limits.particles.diffusions.curvature import curvatures_on_paths, largest_curvature
+from scaling_limits.particles.diffusions.step_choice import checked_step
 
 pytestmark = pytest.mark.serial  # nothing is shared by ranks
 
@@ -60,7 +61,7 @@ def test_the_step_sees_narrow_features(feature, dim):
     sampler = Langevin(potential, 0.3)
     found = largest_curvature(potential, 0.3, np.full((1, dim), 1.0))
     assert 0.6 * float(curvature) < found < 1.6 * float(curvature)
-    step = sampler._checked_step(None, np.full((1, dim), 1.0))
+    step = checked_step(sampler.potential, sampler.epsilon, None, np.full((1, dim), 1.0))
     assert step < 0.2 / (0.6 * float(curvature))
     with pytest.raises(InvalidArgument, match=r"^step: .*not stable"):
         sampler.sample([1.0] * dim, [1.0], 10, 1, step=5 * step / 0.6)
@@ -91,7 +92,7 @@ def test_a_narrow_well_in_the_plane_is_sampled():
 def test_paths_that_come_to_steep_places_are_stopped(monkeypatch):
     """Where the curvature was not found beforehand, it is seen where paths are: never a wrong number in silence."""
     potential = MultiscalePotential(2, 1, 0.5, lambda x: square(x) / 2 + 20 * cos(9 * x[0]) * exp(-square(x)), NONE)
-    monkeypatch.setattr("scaling_limits.particles.diffusions.langevin.largest_curvature", lambda *a: 1.0)
+    monkeypatch.setattr("scaling_limits.particles.diffusions.step_choice.largest_curvature", lambda *a: 1.0)
     for call in (
         lambda s: s.sample([3.0, 0.0], [50.0], 100, 1, step=0.02),
         lambda s: s.equilibrium([3.0, 0.0], [50.0], 100, 1, step=0.02),
