@@ -17,6 +17,8 @@ except ImportError:  # particles alone, without FEniCSx
 
 SILENT = pytest.StashKey[io.StringIO]()
 FOLDER = pytest.StashKey[tempfile.TemporaryDirectory]()
+# the number of modules whose tests are over
+ENDED = pytest.StashKey[int]()
 
 
 def pytest_addoption(parser):
@@ -77,12 +79,18 @@ def no_endless_hang(request):
 
 
 @pytest.fixture(scope="module", autouse=True)
-def what_modules_leave():
-    """What became garbage after it had been frozen is collected at the end of a module, by all ranks."""
+def what_modules_leave(request):
+    """What became garbage after it had been frozen is collected at the end of every eighth module, by all ranks alike.
+
+    Everything that was ever imported is looked through for it, which takes longer than many a module's tests.
+    """
     yield
-    gc.unfreeze()
-    gc.collect()
-    gc.freeze()
+    ended = request.config.stash.get(ENDED, 0) + 1
+    request.config.stash[ENDED] = ended
+    if ended % 8 == 0:
+        gc.unfreeze()
+        gc.collect()
+        gc.freeze()
 
 
 @pytest.fixture

@@ -150,20 +150,18 @@ def test_starts_outside_of_the_domain():
         Langevin(inside, 0.5).first_passages([2.5], RIGHT, 3, 1)
 
 
-PASSAGES = Langevin(PLANE, 0.3).first_passages([0.0, 0.0], {"a": RIGHT}, 5, 1, 1e-3, limit=0.5)
-
-
 def test_questions_to_passages():
+    passages = Langevin(PLANE, 0.3).first_passages([0.0, 0.0], {"a": RIGHT}, 5, 1, 1e-3, limit=0.5)
     for k in (None, 1, -1, "b", 0.5, True):
-        for ask in (PASSAGES.probability, PASSAGES.bounds):
+        for ask in (passages.probability, passages.bounds):
             with pytest.raises(InvalidArgument, match="^k: "):
                 ask(k)
     for times in (None, [], [1.0, 0.5], [-1.0], "a"):
         with pytest.raises(InvalidArgument, match="^times: "):
-            PASSAGES.survival(times)
+            passages.survival(times)
     for path in (None, 3):
         with pytest.raises(InvalidArgument, match="^path: "):
-            PASSAGES.save(path)
+            passages.save(path)
 
 
 def test_steps_that_are_not_stable():

@@ -1,7 +1,7 @@
 """Paths with a mobility: the compiled step is that of Platen's scheme, and the equilibrium is exp(-V/sigma).
 
 Statistical tests: false alarms 1e-6 each, two-sided (4.9 standard errors), fixed seeds; power: an error of 0.05 in the mean of
-a wave, such as without sigma div B (0.1), is seen with 20 000 paths at 4.9 standard errors of 0.005.
+a wave, such as without sigma div B (0.1), is seen with 10 000 paths at 4.9 standard errors of 0.007.
 """
 
 import numpy as np
@@ -38,6 +38,7 @@ def rugged(dim, mobility):
     )  # fmt: skip
 
 
+@pytest.mark.serial
 @pytest.mark.parametrize("dim", [1, 2, 3])
 def test_the_compiled_step_is_platens(dim):
     """Drift against differences; a step against that of EffectiveLangevin, to rounding; the rate of drift and noise."""
@@ -79,7 +80,7 @@ def test_equilibrium_is_that_of_the_potential(dim):
     """Moments and waves of x, by quadrature; the same paths whatever the number of threads."""
     potential = rugged(dim, MOBILITIES[dim])
     sampler = Langevin(potential, EPSILON)
-    found = sampler.sample(np.zeros(dim), [4.0], paths=20_000, seed=7).positions[0]
+    found = sampler.sample(np.zeros(dim), [4.0], paths=10_000, seed=7).positions[0]
     ticks = np.linspace(-5, 5, 801)
     grid = np.stack(np.meshgrid(*[ticks] * dim, indexing="ij"), axis=-1).reshape(-1, dim)
     density = np.exp(-potential.full_at(grid, EPSILON) / SIGMA)
@@ -98,8 +99,8 @@ def test_equilibrium_is_that_of_the_potential(dim):
 def test_a_constant_mobility_is_a_change_of_time():
     """B = 4: the law at t is that of B = 1 at 4 t; the mean passage time is a quarter."""
     slow, fast = (rugged(1, mobility) for mobility in (lambda x, y: 1 + 0 * y[0], lambda x, y: 4))
-    first = Langevin(slow, EPSILON).sample([0.5], [0.4], paths=20_000, seed=1).positions[0, :, 0]
-    second = Langevin(fast, EPSILON).sample([0.5], [0.1], paths=20_000, seed=2).positions[0, :, 0]
+    first = Langevin(slow, EPSILON).sample([0.5], [0.4], paths=10_000, seed=1).positions[0, :, 0]
+    second = Langevin(fast, EPSILON).sample([0.5], [0.1], paths=10_000, seed=2).positions[0, :, 0]
     for power in (1, 2):
         values = first**power, second**power
         error = np.sqrt(sum(v.var() / len(v) for v in values))
