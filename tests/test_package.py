@@ -107,6 +107,7 @@ def results():
     from scaling_limits.particles import (
         DiagonalDissipation,
         DirectedDissipation,
+        EnsembleStatistics,
         LinearDissipation,
         TransportProcess,
         action_currents,
@@ -131,6 +132,9 @@ def results():
     return {
         "Ensemble": (balls.sample([1e-3], runs=5, seed=1), {}, "mean"),
         "Paths": (Langevin(potential, 0.3).sample(start, [0.01], 4, 1), {}, "positions"),
+        "ReducedEnsemble": (
+            Langevin(potential, 0.3).sample(start, [0.01], 4, 1, statistics=EnsembleStatistics()), {}, "mean"
+        ),
         "FirstPassages": (Langevin(potential, 0.3).first_passages(start, lambda x: x[:, 0] > 0.01, 4, 1), {}, "times"),
         "RotatorEnsemble": (rotators.sample(np.ones(2), [0.01], 3, 1), {}, "actions"),
         "MeanCurrents": (currents.mean(turning), {}, "flow"),

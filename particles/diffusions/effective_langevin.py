@@ -240,9 +240,12 @@ class EffectiveLangevin(Described):
         start, h, keys = on_all_ranks(comm, lambda: self._checked(initial, runs, paths, seed, step))
         snapshots = on_all_ranks(comm, lambda: checks.times(times))
         on_all_ranks(comm, lambda: checks.instance("noise", noise, Noise))
-        some, model = different_starts(start), on_all_ranks(comm, self._model)
-        model |= {"noise": repr(noise)}
-        same_on_all_ranks(comm, initial=some, paths=len(start), times=snapshots, seed=seed, step=h, **model)
+        some = different_starts(start)
+        drift, matrix = on_all_ranks(comm, lambda: (self.drift(some[:AGREED]), self.noise(some[:AGREED])))
+        same_on_all_ranks(
+            comm, initial=some, paths=len(start), times=snapshots, seed=seed, step=h, drift=drift, matrix=matrix,
+            noise=repr(noise),
+        )  # fmt: skip
         asked = AskedStatistics(statistics, checkpoint)
         asked.check(comm, "positions", some)
 
@@ -264,16 +267,18 @@ class EffectiveLangevin(Described):
         sampler = PathSampler(start, snapshots, h, checks.seed(seed), begin, SECONDS * self.dim**2)
         if statistics is None:
             return sampler.sampled(workers, progress, comm)
+        model = on_all_ranks(comm, self._model) | {"noise": repr(noise)}
         return sampler.reduced(asked, model, workers, progress, comm)
 
     def _model(self) -> dict[str, str]:
-        """Texts by which ranks and files tell equations apart: drift and noise matrix at points spread in the box."""
+        """Texts by which files tell the equation from others: drift and noise matrix at points spread in the box."""
         generator = np.random.Generator(np.random.Philox(key=AGREED))
         points = self.box[:, 0] + np.ptp(self.box, axis=1) * generator.random((AGREED, self.dim))
-        values = {"drift": self.drift(points), "matrix": self.noise(points)}
-        said = {
-            name: hashlib.sha256(np.asarray(value, dtype=float).tobytes()).hexdigest() for name, value in values.items()
+        values = {
+            "drift": checks.called("drift", self.drift, points, points.shape),
+            "matrix": checks.called("noise", self.noise, points, (*points.shape, self.dim)),
         }
+        said = {name: hashlib.sha256(value.astype(float).tobytes()).hexdigest() for name, value in values.items()}
         return said | {"box": repr(self.box.tolist()), "periodic": repr(self.periodic.tolist())}
 
     def first_passages(

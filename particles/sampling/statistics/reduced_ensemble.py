@@ -265,7 +265,7 @@ class ReducedEnsemble(Saved, Described):
             raise ValueError("its arrays do not belong together")
         half = len(what)
         sums = GrowingStatistics(layout["closed"] + layout["partial"], tuple(parts[:half]), tuple(parts[half:]))
-        return cls(times, content["step"], content["seed"], tuple(what), sums, json.loads(content["identity"]))
+        return cls(times, content["step"], content["seed"], tuple(what), sums, dict(json.loads(content["identity"])))
 
 
 def _tally(

@@ -30,7 +30,7 @@ class EnsembleStatistics(Described):
 
     Args:
         observables: functions by their names, from the positions (P, d) or actions (P, N) of some runs at one time to
-            numbers (P,) or arrays (P, ...).
+            numbers (P,) or arrays (P, ...). Several threads call them at once.
         histograms: edges (B+1,), increasing, by the names of what is counted: of an observable, or "positions" or
             "actions". They serve all entries of a value. What lies outside of them is counted, too.
         covariance: whether covariances of all pairs of entries of a value are found, with their errors: m^2 numbers
