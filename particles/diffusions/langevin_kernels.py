@@ -9,8 +9,8 @@ from functools import lru_cache
 import numpy as np
 from numba import njit
 
-from ..sampling.normal_tiles import PAIRS, TILE
 from ..sampling.noise import GAUSSIAN, Noise
+from ..sampling.normal_tiles import PAIRS, TILE
 from ..sampling.philox import COMPILED
 
 
