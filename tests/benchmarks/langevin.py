@@ -5,7 +5,7 @@ import sys
 import time
 from pathlib import Path
 
-sys.path[:0] = [str(Path(__file__).parents[1] / "tools")]
+sys.path.append(str(Path(__file__).parents[1] / "tools"))
 
 import numpy as np
 from table import faster
