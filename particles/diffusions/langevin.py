@@ -126,8 +126,8 @@ class Langevin(Described):
             runs: another name of `paths`.
             scheme: STOCHASTIC_HEUN, of weak order 2 (Platen's with a mobility), or LEIMKUHLER_MATTHEWS, see
                 `equilibrium`.
-            noise: `GaussianNoise()`, or `CubatureNoise()` for smooth means: the orders of all schemes stay, at two thirds
-                of the cost of a step or less; the law of a path after few steps is one of points.
+            noise: `GaussianNoise()`, or `CubatureNoise()` for smooth means: the orders of all schemes stay, at two
+                thirds of the cost of a step or less; the law of a path after few steps is one of points.
             statistics: what is added up over the paths instead of keeping them, in memory that does not grow with their
                 number; the result is a `ReducedEnsemble` then.
             checkpoint: for statistics, a file that is written from time to time and when the call ends, however it
@@ -260,8 +260,8 @@ class Langevin(Described):
         before and after a step, at x and y, has hit it with the probability exp(-2 phi(x) phi(y)/(step n.A n)), with
         n = grad phi, A = 2 sigma B at x, and errors are of order step; T is the middle of the step. Or it is an
         indicator: then it is looked at after every step, and errors are of order sqrt(step), as in
-        `first_passage_times`. The noise is normal, which the probability of a hit takes. Where several are hit in one step, the one that is reached
-        first counts, and of those that are alike, or at the start, the first in the list.
+        `first_passage_times`. The noise is normal, which the probability of a hit takes. Where several are hit in one
+        step, the one that is reached first counts, and of those that are alike, or at the start, the first in the list.
 
         The arguments are those of `sample`, without times and scheme, and:
 

@@ -68,9 +68,9 @@ class CubatureNoise(Noise):
     """Few points with the moments of normal numbers up to the degree 5, and nearly up to 7.
 
     Of rotators, where two numbers drive a site, they are 32 points in the plane; of diffusions 4 points on a line for
-    each component. Smooth means keep their weak order 2, and nearly the size of their error, at less than half of the cost of a step.
-    What depends on single increments does not: after a few steps the law is one of points, and what lies between the
-    steps (`watch`) takes Brownian bridges, which need normal numbers.
+    each component. Smooth means keep their weak order 2, and nearly the size of their error, at less cost of a step: of
+    rotators less than half. What depends on single increments does not: after a few steps the law is one of points,
+    and what lies between the steps (`watch`, first passages) takes Brownian bridges, which need normal numbers.
 
     Source: Kloeden and Platen, Numerical Solution of Stochastic Differential Equations (1992), section 14.2.
     """

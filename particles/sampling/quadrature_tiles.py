@@ -2,8 +2,8 @@
 
     z = -FAR, -NEAR, NEAR, FAR,    NEAR^2 = 1 - sqrt(2 (1 - q)/q),    FAR^2 = 1 + sqrt(2 q/(1 - q)),
 
-with the probability q = 29761/32768 of the two near ones together. Then E z^2 = 1 and E z^4 = 3 exactly, and odd moments
-are 0. The formula of Gauss and Hermite with four points has q = (3 + sqrt(6))/6, which is rounded here to what 15 bits
+with the probability q = 29761/32768 of the two near ones together. Then E z^2 = 1 and E z^4 = 3, and odd moments are
+0. The formula of Gauss and Hermite with four points has q = (3 + sqrt(6))/6, which is rounded here to what 15 bits
 can draw: E z^6 is 15 but for 6e-5 of itself. Sixteen bits make a number: one block of Philox serves eight paths.
 
 Numbers of different components and steps are independent, so all their joint moments up to the degree 5 are those of

@@ -1,10 +1,15 @@
 """Langevin dynamics with three scales, x, x/epsilon, x/epsilon^2, on one core: beside vectorised numpy, and JAX if it is there."""
 
 import importlib.util
+import sys
 import time
+from pathlib import Path
+
+sys.path.append(str(Path(__file__).parents[1] / "tools"))
 
 import numpy as np
 from table import faster
+from weak_errors import line_rule
 
 EPSILON, SIGMA, A, B = 0.25, 1.0, 0.5, 0.5
 STEP = 2e-5
@@ -31,24 +36,25 @@ def per_step(call, steps, paths, repeats=5):
     return float(np.median(times)) / steps / paths * 1e9
 
 
-def ours(method):
-    from scaling_limits.particles import Langevin
+def ours(method, discrete=False):
+    from scaling_limits.particles import CubatureNoise, GaussianNoise, Langevin
 
-    sampler, steps, paths = Langevin(potential(), EPSILON), 1000, 16_384
-    call = getattr(sampler, method)
-    return per_step(lambda: call([0.0], [steps * STEP], paths, 1, STEP, workers=1), steps, paths)
+    sampler, steps, paths = Langevin(potential(), EPSILON), 4000, 16_384
+    call, noise = getattr(sampler, method), CubatureNoise() if discrete else GaussianNoise()
+    return per_step(lambda: call([0.0], [steps * STEP], paths, 1, STEP, workers=1, noise=noise), steps, paths)
 
 
-def numpy_euler():
-    """Written as one would: all paths in one array; the best of some numbers of paths, for the sake of the cache."""
+def numpy_steps(heun=False):
+    """Euler's scheme, or Heun's, as one would write it: all paths in one array; the best of some numbers of paths, for the cache."""
     generator = np.random.default_rng(1)
     wave, fine = 2 * np.pi / EPSILON, 2 * np.pi / EPSILON**2
 
     def run(x, steps):
-        a = np.sqrt(2 * SIGMA * STEP)
+        a, drift = np.sqrt(2 * SIGMA * STEP), lambda x: -x + A * wave * np.sin(wave * x) + B * fine * np.sin(fine * x)
         for _ in range(steps):
-            drift = -x + A * wave * np.sin(wave * x) + B * fine * np.sin(fine * x)
-            x = x + STEP * drift + a * generator.standard_normal(x.size)
+            slope, noise = drift(x), a * generator.standard_normal(x.size)
+            ahead = x + STEP * slope + noise
+            x = x + 0.5 * STEP * (slope + drift(ahead)) + noise if heun else ahead
         return x
 
     return min(per_step(lambda n=n: run(np.zeros(n), 50), 50, n) for n in (1000, 10_000, 100_000))
@@ -78,15 +84,18 @@ def jax_scan():
     )  # fmt: skip
 
 
-def largest_steps(tolerance=1e-2):
-    """The largest steps with which E f(X_t) is right to a tolerance, for Heun and Euler, on one period of a rugged torus,
-    without noise: by transfer operators (as in the tests), in units of 1/max V''.
+def same_error():
+    """The weak error of E f(X_t) of our Heun's scheme with discrete noise at the step that `Langevin` chooses, and how much smaller the steps are
+    with which Euler's, and Heun's with normal noise, have the same one.
+
+    On one period of a rugged torus, without statistical noise: by transfer operators (as in the tests), max V'' being 1.
     """
     from scipy.linalg import expm
 
     from scaling_limits.particles import STOCHASTIC_HEUN
+    from scaling_limits.particles.diffusions.langevin import SETTINGS
 
-    n = 64
+    n, span = 64, 2.0
     x, waves = 2 * np.pi * np.arange(n) / n, np.fft.fftfreq(n, 1 / n)
     back = np.exp(-1j * np.outer(waves, x)) / n
     slope = lambda y: -np.sin(y)  # noqa: E731
@@ -94,13 +103,13 @@ def largest_steps(tolerance=1e-2):
         (1j * np.where(np.abs(waves) == n / 2, 0, waves))[:, None] * np.fft.fft(np.eye(n), axis=0), axis=0
     ).real
     f = np.cos(x) + np.sin(x)
-    exact = expm(2.0 * (-np.diag(slope(x)) @ d + d @ d)) @ f
+    exact = expm(span * (-np.diag(slope(x)) @ d + d @ d)) @ f
     nodes, shares = np.polynomial.hermite_e.hermegauss(30)
+    normal = nodes, shares / shares.sum()
 
-    def worst(step, count):
-        h, operator = 2.0 / count, 0.0
-        for z, share in zip(nodes, shares / shares.sum()):
-            operator = operator + share * (np.exp(1j * np.outer(step(z, h), waves)) @ back).real
+    def worst(step, rule, count):
+        h = span / count
+        operator = sum(w * (np.exp(1j * np.outer(step(z, h), waves)) @ back).real for z, w in zip(*rule))
         return np.abs(np.linalg.matrix_power(operator, count) @ f - exact).max()
 
     def heun(z, h):
@@ -109,7 +118,9 @@ def largest_steps(tolerance=1e-2):
     def euler(z, h):
         return x - h * slope(x) + np.sqrt(2 * h) * z
 
-    return [2.0 / next(k for k in range(2, 1000) if worst(step, k) <= tolerance) for step in (heun, euler)]
+    ours = round(span / SETTINGS.default)
+    error = worst(heun, line_rule(), ours)
+    return error, *(next(k for k in range(2, 4000) if worst(step, normal, k) <= error) / ours for step in (euler, heun))
 
 
 def rows():
@@ -118,21 +129,18 @@ def rows():
     cores = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {min(cores)})
     try:
-        heun, one, peer = ours("sample"), ours("equilibrium"), numpy_euler()
-        yield faster(
-            "Langevin, 3 scales, a step of a path, 1 core: Heun (order 2)",
-            "numpy Euler (order 1)",
-            heun,
-            peer,
-            "ns",
-            20,
-        )
-        yield faster(
-            "same: Leimkuhler and Matthews (order 2 in equilibrium)", "numpy Euler (order 1)", one, peer, "ns", 20
-        )
-        large, small = largest_steps()
-        work = f"same, to a weak error of 1e-2: Heun with {large / small:.1f} times longer steps"
-        yield faster(work, "numpy Euler", heun * small / large, peer, "ns", 20)
+        (heun, one), (fast, fast_one) = ([ours(m, kind) for m in ("sample", "equilibrium")] for kind in (False, True))
+        euler, numpy_heun = numpy_steps(), numpy_steps(heun=True)
+        first, order = "numpy Euler (order 1)", "a step of a path, 1 core: Heun (order 2)"
+        yield faster(f"Langevin, 3 scales, {order}", first, heun, euler, "ns", None)
+        work = "same: Leimkuhler and Matthews (order 2 in equilibrium)"
+        yield faster(work, first, one, euler, "ns", None)
+        yield faster("same: Heun, discrete noise (order 2)", first, fast, euler, "ns", 10)
+        yield faster(f"{work}, discrete noise", first, fast_one, euler, "ns", 10)
+        error, finer, finer_heun = same_error()
+        work = f"same, to the weak error of the usual step, {error:.1e}: Heun, discrete noise"
+        yield faster(work, f"numpy Euler, {finer:.1f} times as many steps", fast, euler * finer, "ns", 40)
+        yield faster(work, f"numpy Heun, {finer_heun:.2f} times as many", fast, numpy_heun * finer_heun, "ns", None)
         if importlib.util.find_spec("jax"):
             peer = jax_scan()
             yield faster("same: Heun", "JAX scan, Euler", heun, peer, "ns", 8)
