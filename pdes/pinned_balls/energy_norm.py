@@ -93,7 +93,9 @@ class EnergyNorm:
         positive = np.maximum(w, 0.0)
         total, cut, size = self.integrals(w, positive, mu**2)
         factor = scaling(total, cut, size, np.nan if energy is None else energy, rtol)
-        return (w, NEGATIVE) if np.isnan(factor) else (positive * factor, "")
+        if np.isnan(factor):
+            return w, NEGATIVE
+        return (w if factor == 1.0 and not (w < 0).any() else positive * factor), ""
 
 
 # rules that compiled loops over nodes use too: of numbers, or of arrays

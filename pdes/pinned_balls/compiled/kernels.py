@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from llvmlite import ir
+from llvmlite import ir  # type: ignore[import-untyped]
 from numba import njit, types
 from numba.extending import intrinsic
 
@@ -42,8 +42,9 @@ class Kernels(NamedTuple):
     """The forms on a mesh, for one solve.
 
     residual and jacobian are addresses; the constants (lambda, diffusion, floor, shift) are in the order of each
-    kernel, the shift at the number shift_at; place (degree+1,) has the nodes of a cell, as the kernels number them, in
-    the order of x; kind is the number of the form in KNOWN; absorbing is whether sigma = 0 at the ends.
+    kernel, the shift at the number shift_at; order (2 degree+2,) has the places of a cell's unknowns, as the kernels
+    number them, in a state, and entries those of its matrix in a band, both from the cell's first node; kind is the
+    number of the form in KNOWN; absorbing is whether sigma = 0 at the ends.
     """
 
     residual: int
@@ -52,7 +53,8 @@ class Kernels(NamedTuple):
     jacobian_constants: np.ndarray
     shift_at: int
     coordinates: np.ndarray
-    place: np.ndarray
+    order: np.ndarray
+    entries: np.ndarray
     cells: int
     degree: int
     kind: int
@@ -75,14 +77,17 @@ def kernels(forms: CompiledForms, cells: int, speed: float, diffusion: float, fl
         floor: of sigma^2 in the derivatives.
     """
     values = {forms.speed: speed, forms.diffusion: diffusion, forms.floor: floor, forms.shift: 0.0}
-    constants = [np.array([values[c] for c in one[2]]) for one in (forms.residual, forms.jacobian)]
+    of_residual, of_jacobian = (np.array([values[c] for c in one[2]]) for one in (forms.residual, forms.jacobian))
     coordinates = np.zeros(6)
     coordinates[3] = 1.0 / cells
     place = np.array([0, forms.degree, *range(1, forms.degree)])
+    order = (2 * place[:, None] + np.arange(2)).ravel()
+    below = 2 * forms.degree + 1
+    entries = (order[:, None] * 3 * below + below + order).ravel()
     shift_at = forms.jacobian[2].index(forms.shift)
     return Kernels(
-        _address(forms.residual), _address(forms.jacobian), *constants, shift_at, coordinates, place, cells,
-        forms.degree, KNOWN.index(type(forms.form)), forms.absorbing,
+        _address(forms.residual), _address(forms.jacobian), of_residual, of_jacobian, shift_at, coordinates, order,
+        entries, cells, forms.degree, KNOWN.index(type(forms.form)), forms.absorbing,
     )  # fmt: skip
 
 
@@ -100,48 +105,43 @@ def node_positions(cells: int, degree: int) -> np.ndarray:
 
 @njit(**COMPILED)
 def _put(kernels, cell, y, w):  # type: ignore[no-untyped-def]
-    """Fill what a kernel reads of a cell: the state, and 1 inside or 0 at an end."""
-    size = kernels.degree + 1
-    for i in range(size):
-        node = cell * kernels.degree + kernels.place[i]
-        w[2 * i] = y[2 * node]
-        w[2 * i + 1] = y[2 * node + 1]
-        w[2 * size + i] = 0.0 if node == 0 or node == kernels.cells * kernels.degree else 1.0
+    """Fill what a kernel reads of a cell: the state, and 1 inside or 0 at an end; return where the cell begins."""
+    size, start = kernels.degree + 1, 2 * cell * kernels.degree
+    for i in range(2 * size):
+        w[i] = y[start + kernels.order[i]]
+    if kernels.absorbing:
+        for i in range(size):
+            at = start + kernels.order[2 * i]
+            w[2 * size + i] = 0.0 if at == 0 or at == 2 * kernels.cells * kernels.degree else 1.0
+    return start
 
 
 @njit(**COMPILED)
 def assemble_rate(kernels, y, f, w, local):  # type: ignore[no-untyped-def]
     """Fill the rates f = M y' at all nodes; w (3 degree + 3,) and local ((2 degree + 2)^2,) are room."""
-    size = kernels.degree + 1
+    size = 2 * kernels.degree + 2
     f[:] = 0.0
     for cell in range(kernels.cells):
-        _put(kernels, cell, y, w)
-        local[: 2 * size] = 0.0
+        start = _put(kernels, cell, y, w)
+        local[:size] = 0.0
         _call(
             np.uint64(kernels.residual), np.uint64(local.ctypes.data), np.uint64(w.ctypes.data),
             np.uint64(kernels.residual_constants.ctypes.data), np.uint64(kernels.coordinates.ctypes.data),
         )  # fmt: skip
         for i in range(size):
-            at = 2 * (cell * kernels.degree + kernels.place[i])
-            f[at] -= local[2 * i]
-            f[at + 1] -= local[2 * i + 1]
+            f[start + kernels.order[i]] -= local[i]
 
 
 @njit(**COMPILED)
-def assemble_matrix(kernels, shift, y, band, below, w, local):  # type: ignore[no-untyped-def]
-    """Add shift M - df/dy to a band that is 0, entry (i, j) at i (3 below) + below + j."""
-    size = kernels.degree + 1
+def assemble_matrix(kernels, shift, y, band, w, local):  # type: ignore[no-untyped-def]
+    """Add shift M - df/dy to a band that is 0; see `banded`."""
     kernels.jacobian_constants[kernels.shift_at] = shift
     for cell in range(kernels.cells):
-        _put(kernels, cell, y, w)
+        start = _put(kernels, cell, y, w) * (6 * kernels.degree + 4)
         local[:] = 0.0
         _call(
             np.uint64(kernels.jacobian), np.uint64(local.ctypes.data), np.uint64(w.ctypes.data),
             np.uint64(kernels.jacobian_constants.ctypes.data), np.uint64(kernels.coordinates.ctypes.data),
         )  # fmt: skip
-        for i in range(2 * size):
-            row = 2 * (cell * kernels.degree + kernels.place[i // 2]) + i % 2
-            start = row * 3 * below + below
-            for j in range(2 * size):
-                column = 2 * (cell * kernels.degree + kernels.place[j // 2]) + j % 2
-                band[start + column] += local[i * 2 * size + j]
+        for i in range(local.size):
+            band[start + kernels.entries[i]] += local[i]

@@ -49,6 +49,7 @@ class Room(NamedTuple):
     last: np.ndarray
     reach: np.ndarray
     pivots: np.ndarray
+    lower: np.ndarray
     outflow_rows: np.ndarray
     stages: np.ndarray
     vectors: np.ndarray
@@ -80,8 +81,10 @@ def scheme_arrays(method: Rosenbrock) -> Scheme:
 
 def control_numbers(control: StepControl) -> Control:
     """Return the numbers of a control for compiled code."""
-    numbers = (float(n) for n in (control.safety, control.shrink, control.grow, control.refused, control.smallest))
-    return Control(int(control.order), *numbers, int(control.most))
+    return Control(
+        int(control.order), float(control.safety), float(control.shrink), float(control.grow), float(control.refused),
+        float(control.smallest), int(control.most),
+    )  # fmt: skip
 
 
 def room(forms: Kernels, mass: np.ndarray, stages: int) -> Room:
@@ -90,7 +93,8 @@ def room(forms: Kernels, mass: np.ndarray, stages: int) -> Room:
     last = banded.last_rows(forms.cells, forms.degree)
     nodes = forms.degree + 1
     return Room(
-        mass, np.empty(size), last, np.empty_like(last), np.empty_like(last), np.empty((2, below + 1)),
+        mass, np.empty(size), last, np.empty_like(last), np.empty_like(last),
+        np.empty(last.size * below), np.empty((2, below + 1)),
         np.empty((stages, mass.size)), np.empty((3, mass.size)), np.empty(3 * nodes), np.empty(4 * nodes**2),
     )  # fmt: skip
 
@@ -108,10 +112,22 @@ def factor(forms, shift, y, f, room):  # type: ignore[no-untyped-def]
     """Assemble and factor shift M - df/dy; False where that cannot be."""
     below = 2 * forms.degree + 1
     room.band[:] = 0.0
-    kernels.assemble_matrix(forms, shift, y, room.band, below, room.w, room.local)
+    kernels.assemble_matrix(forms, shift, y, room.band, room.w, room.local)
     if forms.absorbing:
         ends.tie_rows(forms.kind, shift, room.mass, y, f, room.band, below, room.outflow_rows)
-    return banded.factor(room.band, below, room.last, room.reach, room.pivots)
+    return banded.factor(room.band, below, room.last, room.reach, room.pivots, room.lower)
+
+
+@njit(**COMPILED)
+def combine(y, factors, count, stages, result):  # type: ignore[no-untyped-def]
+    """Fill a result with y (None: 0) and so many stages by their factors."""
+    for k in range(result.size):
+        result[k] = 0.0 if y is None else y[k]
+    for j in range(count):
+        factor = factors[j]
+        if factor != 0.0:
+            for k in range(result.size):
+                result[k] += factor * stages[j, k]
 
 
 @njit(**COMPILED)
@@ -122,33 +138,24 @@ def attempt(forms, scheme, limits, room, y, f, h, counts):  # type: ignore[no-un
     counts[3] += 1
     if not factor(forms, shift, y, f, room):
         return np.nan, NOT_FINITE
-    slope[:] = f
+    n = y.size
+    for k in range(n):
+        slope[k] = f[k]
     stages = room.stages
     for i in range(scheme.m.size):
         if scheme.fresh[i]:
-            at[:] = y
-            for j in range(i):
-                if scheme.a[i, j] != 0.0:
-                    at += scheme.a[i, j] * stages[j]
+            combine(y, scheme.a[i], i, stages, at)
             rate(forms, at, slope, room)
             counts[2] += 1
         x = stages[i]
-        x[:] = 0.0
-        for j in range(i):
-            if scheme.c[i, j] != 0.0:
-                x += scheme.c[i, j] * stages[j]
-        for k in range(x.size):
+        combine(None, scheme.c[i], i, stages, x)
+        for k in range(n):
             x[k] = slope[k] + room.mass[k] / h * x[k]
-        banded.solve(room.band, below, room.last, room.reach, room.pivots, x)
+        banded.solve(room.band, below, room.last, room.reach, room.pivots, room.lower, x)
         if forms.absorbing:
-            x[-1] = ends.outflow(shift, x, room.outflow_rows)
-    new[:] = y
-    at[:] = 0.0
-    for i in range(scheme.m.size):
-        if scheme.m[i] != 0.0:
-            new += scheme.m[i] * stages[i]
-        if scheme.e[i] != 0.0:
-            at += scheme.e[i] * stages[i]
+            x[n - 1] = ends.outflow(shift, x, room.outflow_rows)
+    combine(y, scheme.m, scheme.m.size, stages, new)
+    combine(None, scheme.e, scheme.m.size, stages, at)
     error = rules.error_of(forms.kind, room.mass, new, at) / limits.rtol
     if not np.isfinite(error):
         return error, NOT_FINITE
@@ -183,7 +190,8 @@ def advance(forms, scheme, control, limits, room, clock, y, f, target, end, budg
             extremes[0] = min(extremes[0], step)
             extremes[1] = max(extremes[1], step)
             now[0] = target if last else now[0] + step
-            y[:] = room.vectors[0]
+            for k in range(y.size):
+                y[k] = room.vectors[0, k]
             rate(forms, y, f, room)
             now[1] = max(now[1] if step < now[1] else 0.0, step * growth(control, error))
         small = reason != TAKEN and now[1] < control.smallest * (end - now[0])
