@@ -70,7 +70,7 @@ found = sweep(escape, {"height": heights, "temperature": more}, path=f"{folder}/
 found = found.assign_coords(inverse=1 / found.temperature).swap_dims(temperature="inverse")
 barrier = -np.log(found.rate).differentiate("inverse").isel(inverse=slice(1, -1))
 for height in heights:
-    cold, warm = barrier.sel(height=height)[-1], barrier.sel(height=height)[0]
+    cold, warm = barrier.sel(height=height)[0], barrier.sel(height=height)[-1]
     print(
         f"a = {height}: a barrier of {cold:.2f} at sigma = {1 / cold.inverse:.2f}, {warm:.2f} at {1 / warm.inverse:.2f}"
     )

@@ -97,6 +97,20 @@ def test_results_of_the_package():
     assert (found.time == one.times).all()
 
 
+@pytest.mark.serial
+def test_in_a_file_of_netcdf(tmp_path):
+    def point(a, kind):
+        return {"v": np.array([a, 2 * a]), "text": kind * 2}
+
+    found = sweep(point, {"a": [1.0, 2.0], "kind": ["x", "long"]}, errors="keep", progress=True)
+    found.to_netcdf(tmp_path / "f.nc")
+    with xarray.open_dataset(tmp_path / "f.nc") as again:
+        assert (again.v == found.v).all()
+        assert again.text.values.tolist() == found.text.values.tolist()
+        assert again.kind.values.tolist() == ["x", "long"]
+        assert again.raised.values.tolist() == [["", ""]] * 2
+
+
 def test_a_buffer_that_is_used_again():
     buffer = np.zeros(2)
 

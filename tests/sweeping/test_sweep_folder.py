@@ -15,6 +15,7 @@ from sweeps import carton, fails, plain, warns
 import scaling_limits
 from scaling_limits import sweep
 from scaling_limits.particles import InvalidArgument, NotConverged, PinnedBalls, Unresolved, egg_carton
+from scaling_limits.sweeping.fingerprint import digest_of, fingerprint_of
 
 xarray = pytest.importorskip("xarray")
 pytestmark = pytest.mark.serial
@@ -167,6 +168,38 @@ def test_what_cannot_be_compared_is_said(tmp_path):
     sweep(point, {"a": [1]}, path=tmp_path / "g", version="1")
     sweep(plain, {"a": [1]}, path=tmp_path / "g", version="1")
     refused("path", "different in version", lambda: sweep(plain, {"a": [1]}, path=tmp_path / "g", version="2"))
+
+
+CALLS = "def f{k}(a): return a if a < 1 else " + " + ".join(f"f{k}(a - 1)" for k in range(16))
+
+
+def test_functions_that_call_one_another():
+    """All paths through sixteen of them are more than anyone could walk."""
+    names = {}
+    exec("\n".join(CALLS.replace("{k}", str(k)) for k in range(16)), names)
+    first = fingerprint_of(names["f0"])
+    exec(CALLS.replace("{k}", "5").replace("a < 1", "a < 2"), names)
+    second = fingerprint_of(names["f0"])
+    assert first.parts.keys() == second.parts.keys()
+    assert first.parts["its code"] == second.parts["its code"]
+    assert first.parts["the global value f5"] != second.parts["the global value f5"]
+    assert not first.unknown
+
+
+def test_what_is_equal_has_one_fingerprint():
+    """Whether parts of a value are one object or two does not matter; nor does the order of a dictionary."""
+    part = [1.0, 2.0]
+    assert digest_of([part, part]) == digest_of([[1.0, 2.0], [1.0, 2.0]])
+    assert digest_of({"a": 1, "b": part}) == digest_of({"b": [1.0, 2.0], "a": 1})
+    assert digest_of([1]) != digest_of([1.0]) != digest_of([True])
+    assert digest_of(["ab", "c"]) != digest_of(["a", "bc"])
+    assert digest_of(np.zeros(3)) != digest_of(np.zeros((3, 1)))
+    part.append(part)
+    assert len(digest_of(part)[0]) == 32
+    deep = []
+    for _ in range(100_000):
+        deep = [deep]
+    assert digest_of(deep) == ("", ["builtins.list, too deep"])
 
 
 def test_the_same_function_in_another_process(tmp_path):

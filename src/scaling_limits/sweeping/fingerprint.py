@@ -23,6 +23,9 @@ import numpy as np
 # what no result depends on: by the ends of the names of their classes
 NEUTRAL = ("lock", "RLock", "Logger", "Comm", "Intracomm", "Executor", "TextIOWrapper")
 
+# what is read as its text
+PLAIN = (bool, int, float, complex, str, bytes, type(None), type(...))
+
 
 @dataclass(frozen=True)
 class Fingerprint:
@@ -51,7 +54,10 @@ def fingerprint_of(function: Callable[..., Any]) -> Fingerprint:
 def digest_of(value: Any) -> tuple[str, list[str]]:
     """The digest of a value, and the names of the classes of what could not be read in it."""
     reader = _Reader()
-    reader.read(value)
+    try:
+        reader.read(value)
+    except RecursionError:
+        return "", [f"{type(value).__module__}.{type(value).__qualname__}, too deep"]
     return reader.hash.hexdigest()[:32], sorted(set(reader.unknown))
 
 
@@ -63,7 +69,7 @@ def _parts(function: Any) -> Iterator[tuple[str, Any]]:
     elif isinstance(function, types.MethodType):
         yield from _parts(function.__func__)
         yield "the object of the method", function.__self__
-    elif isinstance(function, types.FunctionType) and not _of_library(function.__module__):
+    elif isinstance(function, types.FunctionType) and not _of_library(_module(function)):
         yield "its code", _code(function)
         # the same source gives other bytecode
         yield "the version of Python", sys.version_info[:2]
@@ -104,9 +110,15 @@ def _global_names(code: types.CodeType) -> Iterator[str]:
             yield from _global_names(constant)
 
 
-def _of_library(module: str | None) -> bool:
+def _module(value: Any) -> str:
+    """Of a function or a class; text that is run without a name of its own gives functions that of Python's."""
+    module = str(value.__module__)
+    return "__main__" if isinstance(value, types.FunctionType) and module in ("builtins", "None") else module
+
+
+def _of_library(module: str) -> bool:
     """Whether a module belongs to Python, to this package, or to what is installed, rather than to the user."""
-    top = str(module or "builtins").partition(".")[0]
+    top = module.partition(".")[0]
     if top == "__main__":
         return False
     if top in sys.stdlib_module_names or top == __name__.partition(".")[0]:
@@ -122,29 +134,42 @@ class _Reader:
         self.hash = hashlib.sha256()
         self.unknown: list[str] = []
         self.inside: list[int] = []
+        # with the values themselves, so that no other one gets their number
+        self.known: dict[int, tuple[Any, bytes]] = {}
 
     def text(self, *words: object) -> None:
+        """Add texts or bytes."""
         for word in words:
             data = word if isinstance(word, bytes) else str(word).encode("utf-8", "surrogatepass")
             self.hash.update(f"{len(data)}:".encode() + data)
 
     def read(self, value: Any) -> None:
-        """Add a value."""
-        if id(value) in self.inside:
+        """Add a value, each once: functions that call one another are a graph with very many paths."""
+        if type(value) in PLAIN:
+            self.text(type(value).__name__, repr(value))
+        elif id(value) in self.known:
+            self.text(self.known[id(value)][1])
+        elif id(value) in self.inside:
             self.text("again", len(self.inside) - self.inside.index(id(value)))
-            return
+        else:
+            digest = self._digest(value)
+            self.known[id(value)] = value, digest
+            self.text(digest)
+
+    def _digest(self, value: Any) -> bytes:
+        outer, self.hash = self.hash, hashlib.sha256()
         self.inside.append(id(value))
         try:
             self.text(type(value).__name__)
             self._content(value)
+            return self.hash.digest()
         finally:
             self.inside.pop()
+            self.hash = outer
 
     def _content(self, value: Any) -> None:
         kind = type(value)
-        if value is None or value is ... or kind in (bool, int, float, complex, str, bytes):
-            self.text(repr(value))
-        elif kind in (list, tuple):
+        if kind in (list, tuple):
             self._all(value)
         elif kind in (set, frozenset):
             self.text(*sorted(digest_of(one)[0] for one in value))
@@ -180,7 +205,7 @@ class _Reader:
 
     def _named(self, value: Any) -> None:
         """A function or a class."""
-        if _of_library(value.__module__):
+        if _of_library(_module(value)):
             self.text(value.__module__, value.__qualname__)
         elif isinstance(value, types.FunctionType):
             self._all((_code(value), value.__defaults__, value.__kwdefaults__))
