@@ -5,7 +5,7 @@ MPIRUN = mpirun -n 2
 SIDE_BY_SIDE = python -m pytest --numprocesses auto --maxprocesses 8 --dist worksteal
 TESTS = tests docs/examples
 
-.PHONY: help env demo check test lint hook bench docs look dist clean
+.PHONY: help env demo check test lint hook bench growth docs look dist clean
 
 help:
 	@sed -n 's/^\([a-z]*\): *.*## /  make \1\t/p' Makefile
@@ -34,6 +34,9 @@ hook: ## let git run ruff on what is staged before every commit
 
 bench: env ## ours against peers in the same run: one table of ratios
 	@cd tests/benchmarks && ../../in-env python run.py
+
+growth: env ## how time, memory, messages and bytes grow: docs/trust/growth.md anew, in a quarter of an hour
+	@cd tests/benchmarks/growth && ../../../in-env python run.py
 
 docs: env ## the pages, with the examples run, in docs/_build; a warning is an error
 	@cd docs && ../in-env sphinx-build -q -W --keep-going -b html . _build

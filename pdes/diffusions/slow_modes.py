@@ -14,6 +14,7 @@ import numpy as np
 import scipy.linalg
 
 from scaling_limits.meshes.linear_algebra.sparse_matrix import ModeSearch, SparseMatrix
+from scaling_limits.meshes.neighbour_values import NeighbourValues
 from scaling_limits.particles.errors import NotConverged
 
 from ..time.resolvents import Resolvents
@@ -119,9 +120,9 @@ def _ritz(chain: KilledChain, vectors: np.ndarray, one: np.ndarray | None) -> Sl
     values = np.where(free[:, None], vectors / np.where(free, root, 1.0)[:, None], 0.0)
     if one is not None:
         values[:, 0] = np.where(free, values[np.argmax(root), 0], 0.0)
-    whole = chain.grid.whole(values)
-    change = whole[chain.head] - whole[chain.tail]
-    weight = root[chain.tail - chain.grid.own.start] ** 2 * chain.out
+    tail = chain.tail - chain.grid.own.start
+    change = NeighbourValues.of(comm, chain.grid.ends, chain.head).at(values) - values[tail]
+    weight = root[tail] ** 2 * chain.out
     killed = (root**2 * chain.killing.sum(axis=1))[:, None] * values
     energy = comm.allreduce(change.T @ (weight[:, None] * change) + values.T @ killed)
     product = comm.allreduce(vectors.T @ vectors)

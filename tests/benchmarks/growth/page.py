@@ -1,0 +1,184 @@
+"""The tables of docs/trust/growth.md between their marks, and its pictures, from what was measured."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import cluster
+import drawing
+import numpy as np
+from fits import above_the_smallest, exponent
+from registry import CASES
+
+TRUST = Path(__file__).resolve().parents[3] / "docs" / "trust"
+PAGE, PICTURES = TRUST / "growth.md", TRUST / "pictures"
+MIB = 2.0**20
+MACHINE = cluster.Machine()
+# what of the counts is drawn: the title, and the parts whose bytes are lines
+DRAWN = {
+    "halos: 10 products": ["box 256^2: 10 products", "box 32^3: 10 products"],
+    "densities: four steps": ["mesh 64^2: four steps", "box 96^2: four steps", "box 96^2: mean first passage times"],
+    "equations of the balls": ["PDE of the balls, 1000 cells", "finite-size equations, n = 1000"],
+    "points, paths, runs": [
+        "effective tensor at 200 points",
+        "Langevin, 16000 paths",
+        "rotators, 16000 runs",
+        "balls, 16000 runs",
+    ],
+}
+
+
+def fitted(measures, key) -> str:
+    """An exponent with its error, or a dash where there is nothing to fit; of memory that above the smallest size."""
+    sizes, values = [found["size"] for found in measures], [found[key] for found in measures]
+    if key == "bytes":
+        if max(values) - values[0] < MIB * drawing.LEAST:
+            return "none"
+        sizes, values = above_the_smallest(sizes, values)
+    if len(sizes) < 3:
+        return "-"
+    slope, error = exponent(sizes, values)
+    return f"{slope:.2f} ± {error:.2f}"
+
+
+def expected(value) -> str:
+    return "-" if value is None else f"{value:.3g}"
+
+
+def growth_table(found) -> str:
+    """A row for each case."""
+    rows = [
+        "| call | against | from, to | time | expected | memory | expected | why |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for name, case in CASES.items():
+        measures = found.get(name)
+        if not measures:
+            continue
+        first, last = measures[0]["size"], measures[-1]["size"]
+        rows.append(
+            f"| {case.title} | {case.against} | {first:g}, {last:g} | {fitted(measures, 'seconds')} | {expected(case.time)} |"
+            f" {fitted(measures, 'bytes')} | {expected(case.memory)} | {case.reason} |"
+        )
+    return "\n".join(rows)
+
+
+def most(counts, part) -> tuple[list[int], list[float]]:
+    """Ranks, two at least, and bytes that the rank with most gives and gets in a part."""
+    seen = [one for one in counts if one["ranks"] > 1 and part in one["parts"]]
+    return [one["ranks"] for one in seen], [sum(one["parts"][part].get("most", [0] * 4)[2:]) for one in seen]
+
+
+def short(count: float) -> str:
+    """Bytes, kB, MB."""
+    for unit, name in ((1e6, " MB"), (1e3, " kB")):
+        if count >= unit:
+            return f"{count / unit:.3g}{name}"
+    return f"{count:.0f} B"
+
+
+def ranks_table(counts) -> str:
+    """A row for each part: messages and bytes of the rank with most, and their exponent in the number of ranks."""
+    numbers = [one["ranks"] for one in counts if one["ranks"] > 1]
+    rows = [
+        "| part | "
+        + " | ".join(f"{r} ranks" for r in numbers)
+        + " | exponent in ranks | messages, collectives a rank |"
+    ]
+    rows.append("|---|" + "---|" * (len(numbers) + 2))
+    for part in counts[-1]["parts"]:
+        ranks, sent = most(counts, part)
+        if len(ranks) < len(numbers) or max(sent) == 0:
+            continue
+        calls, messages = (counts[-1]["parts"][part]["most"][i] for i in (0, 1))
+        slope = "-" if min(sent) == 0 or len(ranks) < 3 else f"{exponent(ranks, sent)[0]:.2f}"
+        rows.append(
+            f"| {part.replace('^', '<sup>').replace(':', '</sup>:', 1) if '^' in part else part} | "
+            + " | ".join(short(value) for value in sent) + f" | {slope} | {messages:.0f}, {calls - messages:.0f} |"
+        )  # fmt: skip
+    return "\n".join(rows)
+
+
+def halo_table(counts) -> str:
+    """Bytes of halos, by the model and counted."""
+    rows = [
+        "| nodes | ranks | predicted, all ranks, a product | counted | counted over predicted |",
+        "|---|---|---|---|---|",
+    ]
+    for one in counts:
+        for part, kinds in one["parts"].items():
+            if one["ranks"] == 1 or "products" not in part:
+                continue
+            edge, dim = (int(number) for number in re.findall(r"(\d+)\^(\d)", part)[0])
+            sent = sum(row[2] for kind, row in kinds.items() if kind != "most") / 10
+            model = cluster.halo_of_all(edge + 1, dim, one["ranks"])
+            rows.append(
+                f"| {edge + 1}<sup>{dim}</sup> | {one['ranks']} | {short(model)} | {short(sent)} | {sent / model:.3f} |"
+            )
+    return "\n".join(rows)
+
+
+def scaling_table(times) -> str:
+    """Strong and weak scaling on one rank and two."""
+    one, two, twice = ({name: np.array(run["seconds"])[:, i] for i, name in enumerate(run["names"])} for run in times)
+    rows = ["| part | strong: processor, clock | weak: processor, clock |", "|---|---|---|"]
+    for part in one:
+        if part == "first calls":
+            continue
+        base, strong, weak = one[part].max(axis=0), two[part].max(axis=0), twice[part].max(axis=0)
+        rows.append(
+            f"| {part} | {base[0] / strong[0]:.2f}, {base[1] / strong[1]:.2f} | {base[0] / weak[0]:.2f}, {base[1] / weak[1]:.2f} |"
+        )
+    return "\n".join(rows)
+
+
+def model_table() -> str:
+    """Speed-ups of the model, of slabs as they are and of cubes."""
+    ranks = np.array([2, 16, 128, 1024])
+    rows = ["| nodes | parts | " + " | ".join(f"{r} ranks" for r in ranks) + " |", "|---|---|" + "---|" * len(ranks)]
+    for nodes, dim in ((1024, 2), (4096, 2), (256, 3)):
+        for slabs in (True, False):
+            found = cluster.speedup(MACHINE, nodes, dim, ranks, slabs)
+            rows.append(
+                f"| {nodes}<sup>{dim}</sup> | {'slabs, as here' if slabs else 'cubes'} | "
+                + " | ".join(f"{value:.3g}" for value in found) + " |"
+            )  # fmt: skip
+    return "\n".join(rows)
+
+
+def put(text: str, mark: str, table: str) -> str:
+    """A page with a table between two marks."""
+    return re.sub(
+        rf"(<!-- {mark} -->\n).*?(<!-- end -->)", lambda m: f"{m[1]}\n{table}\n\n{m[2]}", text, flags=re.DOTALL
+    )
+
+
+def pictures(known) -> None:
+    """All pictures that there are measures for."""
+    if known["growth"]:
+        drawing.growth(CASES, known["growth"], PICTURES / "growth_1.png")
+    counts = list(known["counts"].values())
+    if len(counts) > 1:
+        curves = {title: {part: most(counts, part) for part in parts} for title, parts in DRAWN.items()}
+        drawing.bytes_of_ranks(curves, PICTURES / "growth_2.png")
+    ranks = 2.0 ** np.arange(11)
+    curves = {
+        f"{nodes}^{dim} nodes": {
+            "slabs": (ranks, cluster.speedup(MACHINE, nodes, dim, ranks, True)),
+            "cubes": (ranks, cluster.speedup(MACHINE, nodes, dim, ranks, False)),
+        }
+        for nodes, dim in ((1024, 2), (4096, 2), (256, 3))
+    }
+    drawing.speedups(curves, PICTURES / "growth_3.png")
+
+
+def write(known) -> None:
+    """Bring the page up to date."""
+    text = put(PAGE.read_text(), "growth", growth_table(known["growth"]))
+    if counts := list(known["counts"].values()):
+        text = put(put(text, "ranks", ranks_table(counts)), "halos", halo_table(counts))
+    if known["times"]:
+        text = put(text, "scaling", scaling_table(known["times"]["all"]))
+    PAGE.write_text(put(text, "model", model_table()))
+    pictures(known)

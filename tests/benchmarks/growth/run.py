@@ -1,0 +1,73 @@
+"""Growth: `make growth`, or `python run.py [NAME ...]` for some cases; `--ranks`, or `--ranks=2,4`, for messages, `--times` for
+times on ranks, `--page` to draw and write only.
+
+Each measure is a short process of its own; what is measured goes to measured.json beside this file as it comes, so that an
+interrupted run has not been for nothing. Time is that of the processor (user and system, all threads), which other
+work on the machine changes less than it does the time of a clock.
+"""
+
+import json
+import os
+import sys
+import time
+import warnings
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+RECORD = HERE / "measured.json"
+
+
+def record():
+    """What is known: {"growth": {name: measures}, "counts": {ranks: parts}, "times": {"all": runs}}."""
+    return json.loads(RECORD.read_text()) if RECORD.is_file() else {"growth": {}, "counts": {}, "times": {}}
+
+
+def keep(part, name, value):
+    """Write one more thing down."""
+    known = record()
+    known[part][name] = value
+    RECORD.write_text(json.dumps(known) + "\n")
+
+
+def growth(names):
+    """Measure cases, each in a process that has imported everything."""
+    from one import branched, measures
+
+    import scaling_limits.cells
+    import scaling_limits.pdes  # noqa: F401
+
+    for name in names:
+        keep("growth", name, branched(lambda name=name: list(measures(name)), longest=600))
+
+
+def ranks(numbers=None):
+    """Count on some numbers of ranks, or on all of them and take times on one rank and two."""
+    from counting import RANKS, counted, scaling
+
+    for count in numbers or RANKS:
+        keep("counts", str(count), counted(count))
+        print(f"  {count} ranks counted", flush=True)
+    if not numbers:
+        keep("times", "all", scaling())
+
+
+def main(arguments):
+    from registry import CASES
+
+    os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    warnings.simplefilter("ignore")
+    begin = time.monotonic()
+    names = [one for one in arguments if not one.startswith("--")]
+    if not arguments or names:
+        growth(names or CASES)
+    for one in arguments or ["--ranks"]:
+        if one.startswith("--ranks"):
+            ranks([int(number) for number in one[8:].split(",") if number])
+    from page import write
+
+    write(record())
+    print(f"{time.monotonic() - begin:.0f} s")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
