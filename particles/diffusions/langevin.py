@@ -26,9 +26,7 @@ from ..sampling.workers import Stop
 from ..showing.described import Described
 from ..support import checks
 from .compiled_gradient import gradient_of
-from .langevin_kernels import tile_stepper
 from .langevin_schemes import LEIMKUHLER_MATTHEWS, STOCHASTIC_HEUN, LangevinScheme
-from .mobility_kernels import platen_tile_stepper
 from .multiscale_potential import MultiscalePotential
 from .passages.first_passages import FirstPassages
 from .passages.kernels import CompiledSteps, heun_mover, platen_mover
@@ -36,6 +34,8 @@ from .passages.sampler import PassageSampler, even_limit, whole_steps
 from .passages.targets import Functions, Target, agreed_targets, indicator_target
 from .paths import Advance, Paths, PathSampler, checked_start
 from .step_choice import check_step_on_paths, checked_step, is_looked_at
+from .steppers.heun import tile_stepper
+from .steppers.platen import platen_tile_stepper
 
 if TYPE_CHECKING:
     from mpi4py import MPI

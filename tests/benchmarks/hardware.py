@@ -93,7 +93,7 @@ def langevin_steps():
 
     from scaling_limits.particles import CubatureNoise, GaussianNoise
     from scaling_limits.particles.diffusions.compiled_gradient import gradient_of
-    from scaling_limits.particles.diffusions.langevin_kernels import tile_stepper
+    from scaling_limits.particles.diffusions.steppers.heun import tile_stepper
 
     gradient, key, count = gradient_of(potential()), key_words(1), 500
     of_gradient = operations(gradient)

@@ -13,7 +13,7 @@ from numba import njit
 
 from ...sampling.normal_tiles import TILE, fill_paths
 from ...sampling.philox import COMPILED, Key, Purpose
-from ..mobility_kernels import platen_step
+from ..steppers.platen import platen_step
 from .judges import GOING, judge_of, lone_judge, one_indicator
 from .targets import Target, functions_of
 from .tiles import Advance, Tile

@@ -11,7 +11,7 @@ from sympy import cos, pi, sin, tanh
 from scaling_limits.particles import EffectiveLangevin, InvalidArgument, Langevin, MultiscalePotential
 from scaling_limits.particles.diffusions.compiled_gradient import gradient_of
 from scaling_limits.particles.diffusions.curvature import curvatures_on_paths
-from scaling_limits.particles.diffusions.mobility_kernels import platen_step
+from scaling_limits.particles.diffusions.steppers.platen import platen_step
 
 SIGMA, EPSILON, Z = 0.7, 0.5, 4.9
 

@@ -9,9 +9,9 @@ from functools import lru_cache
 import numpy as np
 from numba import njit
 
-from ..sampling.noise import GAUSSIAN, Noise
-from ..sampling.normal_tiles import PAIRS, TILE
-from ..sampling.philox import COMPILED
+from ...sampling.noise import GAUSSIAN, Noise
+from ...sampling.normal_tiles import PAIRS, TILE
+from ...sampling.philox import COMPILED
 
 
 @lru_cache(maxsize=32)

@@ -16,9 +16,9 @@ from functools import lru_cache
 import numpy as np
 from numba import njit
 
-from ..sampling.noise import GAUSSIAN, Noise
-from ..sampling.normal_tiles import PAIRS, TILE
-from ..sampling.philox import COMPILED, Purpose
+from ...sampling.noise import GAUSSIAN, Noise
+from ...sampling.normal_tiles import PAIRS, TILE
+from ...sampling.philox import COMPILED, Purpose
 
 
 @njit(**COMPILED)
@@ -104,7 +104,7 @@ def platen_step(fields: Callable[..., None]) -> Callable[..., None]:
 
 @lru_cache(maxsize=32)
 def platen_tile_stepper(fields: Callable[..., None], noise: Noise = GAUSSIAN) -> Callable[..., None]:
-    """advance(...) as `langevin_kernels.tile_stepper`, by Platen's scheme; `old` and `averages_noise` are not used."""
+    """advance(...) as `heun.tile_stepper`, by Platen's scheme; `old` and `averages_noise` are not used."""
     one, fill, for_signs = platen_step(fields), noise.fill_tile, np.uint64(noise.purpose(Purpose.SIGNS))
 
     @njit(**COMPILED)
