@@ -23,6 +23,7 @@ import ufl
 from ufl.core.expr import Expr
 
 
+# numba compiles `second` and `variance` of the three (compiled/rules.py): they take numbers too, and read no self
 class BilliardForm(Hashable, Protocol):
     """One choice of the second unknown."""
 

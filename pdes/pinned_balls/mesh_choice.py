@@ -35,7 +35,7 @@ class MeshSettings:
         crossed: a part of the interval.
     """
 
-    most_nodes: int = 2**20
+    most_nodes: int = 2**19
     most_for_data: int = 2**14
     most_for_jumps: int = 2**13
     fewest: int = 32

@@ -4,6 +4,8 @@ The peers solve form (C) with fluxes between nodes and Euler's method, which is 
 difference method" amounts to; among grids and steps that reach the asked error the fastest is taken.
 """
 
+import itertools
+
 import numpy as np
 import pde
 from billiards import FREEZE, WAVE_SPEED, mean, order_one_std, small_std
@@ -141,3 +143,21 @@ def rows():
         error = case.error_of(x, mu, sigma)
         peer = median_time(lambda: case.by_py_pde(cells, cfl), 5) * 1e3
         yield faster(case.name, f"py-pde (numpy), {cells} cells, error {error:.1e}", ours, peer, "ms", case.least_py)
+    yield many_problems()
+
+
+def problem(k):
+    """One of many: another wave speed and other data each."""
+    return BilliardEquations(5 + k % 30, lambda x: np.sin(3 * x + 0.01 * k), lambda x: 1 + 0.5 * np.cos(np.pi * x))
+
+
+def many_problems(count=200):
+    """Different problems in one call, on one thread, against 300 a second; the problems are new each time."""
+    times, first = [0.01, 0.03, 0.1], itertools.count(0, count)
+
+    def solve():
+        start = next(first)
+        BilliardEquations.solve_all([problem(start + k) for k in range(count)], times, 1e-3, workers=1)
+
+    ours = median_time(solve, 3) / count * 1e3
+    return faster("PDE, different problems, each, one core", "300 a second", ours, 1e3 / 300, "ms", 1)
