@@ -1,5 +1,7 @@
 """The pages are built without a warning, and are whole: links, searches, formulas in a browser, nothing from elsewhere."""
 
+import fcntl
+import os
 import shutil
 import subprocess
 import sys
@@ -14,14 +16,20 @@ MADE = shutil.ignore_patterns("_build", "gallery", "generated", "__pycache__")
 SOME = ("PinnedBalls", "effective_tensor", "EffectiveFokkerPlanck")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def site(tmp_path_factory):
-    """The pages, without running the gallery, which has tests of its own."""
-    place = tmp_path_factory.mktemp("site")
-    shutil.copytree(DOCS, place / "docs", ignore=MADE)
-    command = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-D", "plot_gallery=0", "docs", "html"]
-    done = subprocess.run(command, cwd=place, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
+    """The pages, without running the gallery, which has tests of its own; once for all processes of a run."""
+    several = "PYTEST_XDIST_WORKER" in os.environ
+    place = tmp_path_factory.getbasetemp().parent / "site" if several else tmp_path_factory.mktemp("site")
+    place.mkdir(exist_ok=True)
+    with (place / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # who comes second waits, and finds the pages
+        if not (place / "whole").exists():
+            shutil.copytree(DOCS, place / "docs", ignore=MADE, dirs_exist_ok=True)
+            command = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-D", "plot_gallery=0", "docs", "html"]
+            done = subprocess.run(command, cwd=place, capture_output=True, text=True)
+            assert done.returncode == 0, done.stdout + done.stderr
+            (place / "whole").touch()
     return place / "html"
 
 
