@@ -6,7 +6,7 @@ from case import Case, power
 SIGMA = 0.5
 
 
-def potential(dim, scales, coupled=False, skew=0.25):
+def potential(dim, scales, coupled=False, skew=0.25, alike=False):
     from sympy import cos, pi, sin
 
     from scaling_limits.particles import MultiscalePotential
@@ -15,7 +15,7 @@ def potential(dim, scales, coupled=False, skew=0.25):
         total = 0
         for k, fast in enumerate(y):
             for i in range(dim):
-                slow = 2 * pi * y[k - 1][i] if k and coupled else x[i]
+                slow = 2 * pi * y[k - 1][i] if k and coupled else x[0 if alike else i]
                 total += (1 + sin(slow) / 2) * cos(2 * pi * fast[i]) / 2
             total += skew * cos(2 * pi * sum(fast[i] for i in range(dim)))
         return total
@@ -41,10 +41,10 @@ def coupled_points(count):
     return lambda: effective_tensor(two, places(count), 1e-4, workers=1)
 
 
-def scales(count, skew):
+def scales(count, alike):
     from scaling_limits.cells import effective_tensor
 
-    apart = potential(2, int(count), skew=skew)
+    apart = potential(2, int(count), skew=0, alike=alike)
     return lambda: effective_tensor(apart, places(100), 1e-6, workers=1)
 
 
@@ -75,12 +75,12 @@ CASES = {
         "at most: one cell of the outer scale a point; cells of the inner one come from a table",
     ),
     "tensor_scales": Case(
-        "effective tensor, scales apart", "scales", (1, 2, 4, 8, 16), lambda count: scales(count, 0), 1, None,
-        "each scale is a problem by itself, for each point",
+        "effective tensor, scales apart, isotropic", "scales", (1, 2, 4, 8, 16), lambda count: scales(count, True), 1,
+        None, "each scale is a problem by itself, for each point",
     ),
     "tensor_skew": Case(
-        "the same, each scale skew", "scales", (1, 2, 4, 8), lambda count: scales(count, 0.25), 1, None,
-        "the same; but what is skew in each scale is multiplied in the tensor of all inner ones, see below",
+        "the same, anisotropic", "scales", (1, 2, 4, 8), lambda count: scales(count, False), 1, None,
+        "the same; but ratios of directions are multiplied in the tensor of all inner scales, see below",
     ),
     "cell_elements_2d": Case(
         "one cell in 2-D, elements of degree 4", "unknowns", (96, 128, 192, 256, 384, 512),

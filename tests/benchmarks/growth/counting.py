@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-RANKS = (2, 4, 8, 16)
+RANKS = {"few": (2, 4, 8, 16), "more": (2, 4)}
 # seconds
 LONGEST = 1500
 
@@ -46,14 +46,14 @@ def counts(folder: Path, ranks: int) -> list[list[dict[str, float]]]:
     return result
 
 
-def counted(ranks: int) -> dict:
-    """All parts on a number of ranks: {"ranks", "parts": {name: {kind: [calls, messages, given, got]}}}.
+def counted(ranks: int, what: str) -> dict:
+    """The parts "few" or "more" on a number of ranks: {"ranks", "parts": {name: {kind: [calls, messages, given, got]}}}.
 
     Numbers are sums over ranks; under "most" stands, for the rank with most, what it gives and gets.
     """
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        run([str(HERE / "parts.py"), str(folder / "said.json"), "all"], ranks, folder, library(folder))
+        run([str(HERE / "parts.py"), str(folder / "said.json"), what], ranks, folder, library(folder))
         said = json.loads((folder / "said.json").read_text())
         every = counts(folder, ranks)
     parts: dict[str, dict[str, list[float]]] = {}

@@ -18,14 +18,8 @@ MACHINE = cluster.Machine()
 # what of the counts is drawn: the title, and the parts whose bytes are lines
 DRAWN = {
     "halos: 10 products": ["box 256^2: 10 products", "box 32^3: 10 products"],
-    "densities: four steps": ["mesh 64^2: four steps", "box 96^2: four steps", "box 96^2: mean first passage times"],
-    "equations of the balls": ["PDE of the balls, 1000 cells", "finite-size equations, n = 1000"],
-    "points, paths, runs": [
-        "effective tensor at 200 points",
-        "Langevin, 16000 paths",
-        "rotators, 16000 runs",
-        "balls, 16000 runs",
-    ],
+    "densities: four steps": ["box 96^2: set-up and a step", "box 96^2: four steps", "box 96^2: four steps, four checkpoints"],
+    "lattice, points": ["finite-size equations, n = 2000", "effective tensor at 200 points"],
 }
 
 
@@ -64,9 +58,17 @@ def growth_table(found) -> str:
     return "\n".join(rows)
 
 
+def merged(known) -> list[dict]:
+    """All parts of each number of ranks: [{"ranks", "parts"}], from few ranks to many."""
+    result: dict[int, dict] = {}
+    for one in known.values():
+        result.setdefault(one["ranks"], {"ranks": one["ranks"], "parts": {}})["parts"].update(one["parts"])
+    return [result[number] for number in sorted(result)]
+
+
 def most(counts, part) -> tuple[list[int], list[float]]:
-    """Ranks, two at least, and bytes that the rank with most gives and gets in a part."""
-    seen = [one for one in counts if one["ranks"] > 1 and part in one["parts"]]
+    """Ranks, and bytes that the rank with most gives and gets in a part."""
+    seen = [one for one in counts if part in one["parts"]]
     return [one["ranks"] for one in seen], [sum(one["parts"][part].get("most", [0] * 4)[2:]) for one in seen]
 
 
@@ -79,24 +81,20 @@ def short(count: float) -> str:
 
 
 def ranks_table(counts) -> str:
-    """A row for each part: messages and bytes of the rank with most, and their exponent in the number of ranks."""
-    numbers = [one["ranks"] for one in counts if one["ranks"] > 1]
-    rows = [
-        "| part | "
-        + " | ".join(f"{r} ranks" for r in numbers)
-        + " | exponent in ranks | messages, collectives a rank |"
-    ]
+    """A row for each part: bytes of the rank with most, their exponent in the number of ranks, and its calls."""
+    numbers = [one["ranks"] for one in counts]
+    heads = [f"{r} ranks" for r in numbers]
+    rows = [f"| part | {' | '.join(heads)} | exponent in ranks | messages, collectives of a rank |"]
     rows.append("|---|" + "---|" * (len(numbers) + 2))
-    for part in counts[-1]["parts"]:
+    for part in dict.fromkeys(part for one in reversed(counts) for part in one["parts"]):
         ranks, sent = most(counts, part)
-        if len(ranks) < len(numbers) or max(sent) == 0:
+        if max(sent) == 0:
             continue
-        calls, messages = (counts[-1]["parts"][part]["most"][i] for i in (0, 1))
-        slope = "-" if min(sent) == 0 or len(ranks) < 3 else f"{exponent(ranks, sent)[0]:.2f}"
-        rows.append(
-            f"| {part.replace('^', '<sup>').replace(':', '</sup>:', 1) if '^' in part else part} | "
-            + " | ".join(short(value) for value in sent) + f" | {slope} | {messages:.0f}, {calls - messages:.0f} |"
-        )  # fmt: skip
+        last = [one for one in counts if part in one["parts"]][-1]["parts"][part]["most"]
+        slope = f"{exponent(ranks, sent)[0]:.2f}" if len(ranks) > 2 and min(sent) > 0 else "-"
+        cells = [short(sent[ranks.index(r)]) if r in ranks else "-" for r in numbers]
+        name = re.sub(r"\^(\d)", r"<sup>\1</sup>", part)
+        rows.append(f"| {name} | {' | '.join(cells)} | {slope} | {last[1]:.0f}, {last[0] - last[1]:.0f} |")
     return "\n".join(rows)
 
 
@@ -158,7 +156,7 @@ def pictures(known) -> None:
     """All pictures that there are measures for."""
     if known["growth"]:
         drawing.growth(CASES, known["growth"], PICTURES / "growth_1.png")
-    counts = list(known["counts"].values())
+    counts = merged(known["counts"])
     if len(counts) > 1:
         curves = {title: {part: most(counts, part) for part in parts} for title, parts in DRAWN.items()}
         drawing.bytes_of_ranks(curves, PICTURES / "growth_2.png")
@@ -176,7 +174,7 @@ def pictures(known) -> None:
 def write(known) -> None:
     """Bring the page up to date."""
     text = put(PAGE.read_text(), "growth", growth_table(known["growth"]))
-    if counts := list(known["counts"].values()):
+    if counts := merged(known["counts"]):
         text = put(put(text, "ranks", ranks_table(counts)), "halos", halo_table(counts))
     if known["times"]:
         text = put(text, "scaling", scaling_table(known["times"]["all"]))

@@ -1,6 +1,6 @@
 """`mpirun -n R python parts.py RESULT WHAT` goes through the parts and writes names, processor and clock times of all ranks.
 
-WHAT is "all", or a factor of the work whose time is taken.
+WHAT is "few" or "more", parts to be counted, or a factor of the work whose time is taken.
 """
 
 import ctypes
@@ -53,8 +53,8 @@ class Marks:
 if __name__ == "__main__":
     warnings.simplefilter("ignore")
     marks = Marks()
-    if sys.argv[2] == "all":
-        rank_cases.everything(marks)
+    if sys.argv[2] in ("few", "more"):
+        getattr(rank_cases, sys.argv[2])(marks)
     else:
         rank_cases.timed(marks, float(sys.argv[2]))
     found = marks.finished()

@@ -70,14 +70,19 @@ def passages(edge, mark):
     equation.mean_first_passage_time(lambda x: x[:, 0] > 1.5)
 
 
-def balls_in_parallel(cells, mark):
-    """The PDE of the balls, and the equations of n balls."""
-    from scaling_limits.pdes import BilliardEquations, FiniteSizeEquations
+def limit(cells, mark):
+    """The PDE of the balls."""
+    from scaling_limits.pdes import BilliardEquations
 
     mark(f"PDE of the balls, {cells} cells")
     BilliardEquations(20.0, mean, std).solve([0.005], rtol=1e-2, cells=cells, quiet=True)
-    mark(f"finite-size equations, n = {cells}")
-    FiniteSizeEquations(cells, mean, std).solve([20.0 / cells**2], rtol=1e-3)
+
+
+def closure(n, mark):
+    """The equations of n balls."""
+    equations = closure_of(n)
+    mark(f"finite-size equations, n = {n}")
+    equations()
 
 
 def tensors(count, mark):
@@ -105,14 +110,22 @@ def samples(paths, mark):
     PinnedBalls(n=50, mean=mean, std=std).sample([1e-4], runs=paths, seed=1, lags=10, workers=1, comm=WORLD)
 
 
-def everything(mark):
-    """All parts; the same on any number of ranks."""
-    work = [partial(on_mesh, 64), partial(in_box, 96), partial(checkpoints, 96), partial(passages, 96)]
+def few(mark):
+    """Parts that take seconds on 16 ranks too."""
+    work = [partial(in_box, 96), partial(checkpoints, 96)]
     work += [partial(products, edge, 2) for edge in (64, 128, 256)] + [partial(products, edge, 3) for edge in (16, 32)]
-    work += [partial(balls_in_parallel, 1000), partial(tensors, 200), partial(samples, 16000)]
+    through([*work, partial(closure, 2000), partial(tensors, 200)], mark)
+
+
+def more(mark):
+    """Parts that compile forms and kernels, or factor with MUMPS, on each rank."""
+    through([partial(on_mesh, 64), partial(passages, 96), partial(limit, 1000), partial(samples, 16000)], mark)
+
+
+def through(work, mark):
+    """One after the other; the set-up of the next is no part of the one before."""
     for one in work:
         one(mark)
-        # set-up of the next is no part of this one
         mark("")
 
 

@@ -1,4 +1,4 @@
-"""Growth: `make growth`, or `python run.py [NAME ...]` for some cases; `--ranks`, or `--ranks=2,4`, for messages, `--times` for
+"""Growth: `make growth`, or `python run.py [NAME ...]` for some cases; `--ranks`, `--ranks=few` or `--ranks=more` for messages, `--times` for
 times on ranks, `--page` to draw and write only.
 
 Each measure is a short process of its own; what is measured goes to measured.json beside this file as it comes, so that an
@@ -40,15 +40,14 @@ def growth(names):
         keep("growth", name, branched(lambda name=name: list(measures(name)), longest=600))
 
 
-def ranks(numbers=None):
-    """Count on some numbers of ranks, or on all of them and take times on one rank and two."""
-    from counting import RANKS, counted, scaling
+def ranks(only=None):
+    """Count messages: the parts "few" and "more", or one of them."""
+    from counting import RANKS, counted
 
-    for count in numbers or RANKS:
-        keep("counts", str(count), counted(count))
-        print(f"  {count} ranks counted", flush=True)
-    if not numbers:
-        keep("times", "all", scaling())
+    for what in (only,) if only else RANKS:
+        for count in RANKS[what]:
+            keep("counts", f"{what} {count}", counted(count, what))
+            print(f"  {what}: {count} ranks counted", flush=True)
 
 
 def main(arguments):
@@ -62,7 +61,11 @@ def main(arguments):
         growth(names or CASES)
     for one in arguments or ["--ranks"]:
         if one.startswith("--ranks"):
-            ranks([int(number) for number in one[8:].split(",") if number])
+            ranks(one[8:])
+    if not arguments or "--times" in arguments:
+        from counting import scaling
+
+        keep("times", "all", scaling())
     from page import write
 
     write(record())
