@@ -48,6 +48,7 @@ class Paths(Samples):
     step: float
     seed: int
     WORD: ClassVar[str] = "paths"
+    SHAPES: ClassVar[dict[str, str]] = {"times": "T", "positions": "T R d"}
 
     @property
     def values(self) -> NDArray[np.float64]:

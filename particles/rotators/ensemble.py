@@ -42,6 +42,7 @@ class RotatorEnsemble(Samples):
     step: float
     seed: int
     WORD: ClassVar[str] = "members"
+    SHAPES: ClassVar[dict[str, str]] = {"times": "T", "amplitudes": "T R N"}
 
     @cached_property
     def actions(self) -> NDArray[np.float64]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any, ClassVar, Self
 
 from ..errors import InvalidArgument
 from .archive import check_numbers, load_arrays, save_arrays, target
+from .layout import misfit
 
 
 class Saved:
@@ -16,10 +18,12 @@ class Saved:
     Attributes:
         FORMAT: of the files; raised when a file of the old kind can no longer be read.
         MAY_BE_NAN: names of fields in which NaN is no damage.
+        SHAPES: of fields, such as "T N"; see `layout.misfit`.
     """
 
     FORMAT: ClassVar[int] = 1
     MAY_BE_NAN: ClassVar[frozenset[str]] = frozenset()
+    SHAPES: ClassVar[Mapping[str, str]] = {}
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write everything to an .npz file; it appears under its name only when it is whole.
@@ -52,6 +56,9 @@ class Saved:
         content = load_arrays(path, cls.__name__, cls.FORMAT, cls._names(), argument=argument)
         numbers = {name for name, value in content.items() if value.dtype.kind in "fc"}
         check_numbers(path, content, numbers - cls.MAY_BE_NAN, argument)
+        annotations = {field.name: str(field.type) for field in fields(cls)}  # type: ignore[arg-type]
+        if wrong := misfit(content, annotations, cls.SHAPES):
+            raise InvalidArgument(argument, f"{os.fsdecode(path)} is damaged: {wrong}")
         try:
             return cls._made({name: value.item() if value.shape == () else value for name, value in content.items()})
         except ValueError as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,6 +70,10 @@ class CanonicalEquation(Saved, Described):
     error: NDArray[np.float64]
     epsilon: float
     coupling_exponent: float
+    SHAPES: ClassVar[dict[str, str]] = {
+        **dict.fromkeys(("amplitudes", "microscopic", "rotation", "second", "dissipation", "remainder"), "... N"),
+        "noise": "... N N", "conjugate_noise": "... N N", "error": "...",
+    }  # fmt: skip
 
     @property
     def drift(self) -> NDArray[np.complex128]:

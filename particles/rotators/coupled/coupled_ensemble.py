@@ -48,6 +48,7 @@ class CoupledEnsemble(Samples):
     seed: int
     epsilon: float
     WORD: ClassVar[str] = "members"
+    SHAPES: ClassVar[dict[str, str]] = {"times": "T", "of_lattice": "T R N", "of_limit": "T R N"}
 
     @cached_property
     def lattice(self) -> RotatorEnsemble:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,6 +62,10 @@ class Conductivity(Saved, Described):
     windows: NDArray[np.float64]
     integral: NDArray[np.float64]
     integral_error: NDArray[np.float64]
+    SHAPES: ClassVar[dict[str, str]] = {
+        "response": "B", "response_error": "B", "profile": "N", "bonds": "B 2",
+        **dict.fromkeys(("windows", "integral", "integral_error"), "K"),
+    }  # fmt: skip
 
     @closed_if_refused
     def plot(self, ax: Axes | None = None, **options: Any) -> Axes:

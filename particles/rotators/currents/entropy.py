@@ -16,7 +16,7 @@ from hot to cold; it is 0 where all temperatures are equal.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,6 +62,7 @@ class EntropyProduction(Saved, Described):
     heat_error: NDArray[np.float64]
     temperature: NDArray[np.float64]
     source: str
+    SHAPES: ClassVar[dict[str, str]] = dict.fromkeys(("heat", "heat_error", "temperature"), "N")
 
     @closed_if_refused
     def plot(self, ax: Axes | None = None, **options: Any) -> Axes:

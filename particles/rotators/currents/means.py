@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,6 +68,10 @@ class MeanCurrents(Saved, Described):
     balance: NDArray[np.float64]
     balance_error: NDArray[np.float64]
     source: str
+    SHAPES: ClassVar[dict[str, str]] = {
+        "sites": "N d", "bonds": "B 2", "flow": "B", "flow_error": "B",
+        **dict.fromkeys(("temperature", "actions", "local", "residual", "balance", "balance_error"), "N"),
+    }  # fmt: skip
 
     @property
     def imbalance(self) -> float:

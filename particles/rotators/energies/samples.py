@@ -49,6 +49,7 @@ class EnergySamples(Samples):
     energies: NDArray[np.float64]
     coupled: bool
     WORD: ClassVar[str] = "members"
+    SHAPES: ClassVar[dict[str, str]] = {"times": "T", "energies": "T R N"}
 
     @property
     def values(self) -> NDArray[np.float64]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -97,6 +97,10 @@ class PathDistance(Saved, Described):
     seed: int
     paired: bool
     every_step: bool
+    SHAPES: ClassVar[dict[str, str]] = {
+        **dict.fromkeys(("names", "lipschitz", "value", "error", "lower", "upper", "chance"), "F"),
+        "sites": "S", "runs": "2",
+    }  # fmt: skip
 
     @property
     def at_least(self) -> float:

@@ -72,6 +72,11 @@ class DistanceStudy(Saved, Described):
     runs: int
     level: float
     seed: int
+    SHAPES: ClassVar[dict[str, str]] = {
+        **dict.fromkeys(("parameter", "p_value", "bound", "bound_error", "steps"), "K"), "names": "F", "lipschitz": "F",
+        **dict.fromkeys(("value", "error", "lower", "upper", "chance"), "K F"),
+        "site_bound": "K S", "site_error": "K S", "sites": "S", "times": "T",
+    }  # fmt: skip
     PARAMETER: ClassVar[Quantity]
 
     @property

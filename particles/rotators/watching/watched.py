@@ -64,6 +64,10 @@ class WatchedRotators(RotatorEnsemble):
     levels: NDArray[np.float64]
     decay: float
     power: float
+    SHAPES: ClassVar[dict[str, str]] = RotatorEnsemble.SHAPES | {
+        **dict.fromkeys(("step_maxima", "maxima", "integrals"), "T R N"),
+        "durations": "T R N L", "levels": "L", "norms": "T R M",
+    }  # fmt: skip
     # `decay`, where norms are not watched
     MAY_BE_NAN: ClassVar[frozenset[str]] = frozenset({"decay"})
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,6 +53,7 @@ class RotatorMoments(Saved, Described):
     bonds: NDArray[np.int64] = field(repr=False)
     error: float
     degree: int
+    SHAPES: ClassVar[dict[str, str]] = {"mean": "N", "covariance": "N N", "exchange": "B", "bonds": "B 2"}
 
     @closed_if_refused
     def plot(self, ax: Axes | None = None, **options: Any) -> Axes:
@@ -108,6 +109,7 @@ class EpsilonExpansion(Saved, Described):
     second: NDArray[np.float64]
     thermal: NDArray[np.float64]
     error: float
+    SHAPES: ClassVar[dict[str, str]] = dict.fromkeys(("limit", "first", "second", "thermal"), "N")
 
     def at(self, epsilon: float) -> NDArray[np.float64]:
         """The sum of the terms that are known (N,), for an epsilon.

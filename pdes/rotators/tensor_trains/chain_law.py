@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -77,6 +77,11 @@ class ChainLaw(Saved, Described):
     order: NDArray[np.int64]
     weights: NDArray[np.float64]
     train: NDArray[np.float64]
+    SHAPES: ClassVar[dict[str, str]] = {
+        "sites": "N d", "bonds": "B 2", "flow": "B", "flow_error": "B", "covariance": "N N", "weights": "N W",
+        **dict.fromkeys(("temperature", "mean", "mean_error", "local", "balance", "order"), "N"),
+        "ranks": "L", "train": "M",
+    }  # fmt: skip
 
     @property
     def variance(self) -> NDArray[np.float64]:

@@ -133,6 +133,7 @@ def test_wrong_arguments(arguments, name):
         )
 
 
+@pytest.mark.serial
 def test_scipy_takes_no_options_and_recommends_none(monkeypatch):
     from scaling_limits.meshes.linear_algebra.scipy_matrix import ScipySolver
 
