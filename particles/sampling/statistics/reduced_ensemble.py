@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,6 +56,7 @@ class ReducedEnsemble(Saved, Described):
     sums: GrowingStatistics
     identity: dict[str, str]
     go_on: GoOn | None = field(default=None, repr=False)
+    SHAPES: ClassVar[Mapping[str, str]] = {"times": "T", "edges": "E", "moments": "M", "counts": "C"}
 
     @property
     def runs(self) -> int:
