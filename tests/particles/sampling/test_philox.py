@@ -75,6 +75,9 @@ def test_registry_of_purposes_is_frozen():
         "BRIDGES": 8,
         "ROTATORS_CUBATURE": 9,
         "TRANSPORT_CUBATURE": 10,
+        "LANGEVIN_CUBATURE": 11,
+        "EFFECTIVE_LANGEVIN_CUBATURE": 12,
+        "SIGNS_CUBATURE": 13,
         "PATH_LAWS": 16,
     }
 
