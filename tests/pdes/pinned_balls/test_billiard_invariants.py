@@ -128,11 +128,11 @@ def test_any_wave_speed_on_any_mesh(speed, cells):
 
 
 def test_mesh_is_chosen():
-    for speed in (0.1, 282.0, 3e5):
+    for speed in (0.1, 282.0, 3e5, 3e6):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Unresolved)
             solution = BilliardEquations(speed, lambda x: x, lambda x: 1 + x).solve([0.0], rtol=1e-4)
-        assert solution.resolved is (speed < 1e5)
+        assert solution.resolved is (speed < 1e6)
 
 
 def test_requested_tolerance_is_met():
