@@ -56,7 +56,7 @@ class ReducedEnsemble(Saved, Described):
     sums: GrowingStatistics
     identity: dict[str, str]
     go_on: GoOn | None = field(default=None, repr=False)
-    SHAPES: ClassVar[Mapping[str, str]] = {"times": "T", "edges": "E", "moments": "M", "counts": "C"}
+    SHAPES: ClassVar[Mapping[str, str]] = {"times": "T"}
 
     @property
     def runs(self) -> int:
@@ -251,12 +251,15 @@ class ReducedEnsemble(Saved, Described):
 
     @classmethod
     def _unpacked(cls, content: dict[str, Any]) -> ReducedEnsemble:
-        layout, edges, times = json.loads(content["layout"]), np.atleast_1d(content["edges"]), content["times"]
+        for name, kinds in (("edges", "f"), ("moments", "f"), ("counts", "iu")):
+            if np.ndim(content[name]) != 1 or content[name].dtype.kind not in kinds:
+                raise ValueError(f"{name} is not a list of numbers of its kind")
+        layout, edges, times = json.loads(content["layout"]), content["edges"], content["times"]
         what = []
         for one in layout["quantities"]:
             mine, edges = np.split(edges, [one["edges"]])
             what.append(Tallied(one["name"], None, tuple(one["shape"]), mine if len(mine) else None, one["pairs"]))
-        floats, integers = np.atleast_1d(content["moments"]), np.atleast_1d(content["counts"])
+        floats, integers = content["moments"], content["counts"]
         parts = []
         for runs in (layout["closed"], layout["partial"]):
             for each in what:

@@ -76,6 +76,8 @@ def test_damaged_files_are_refused(tmp_path):
     for name, wrong in (
         ("moments", content["moments"][:-1]), ("counts", np.append(content["counts"], 1)), ("layout", "{"),
         ("layout", "{}"), ("moments", content["moments"] * np.nan), ("identity", "no json"),
+        ("moments", content["moments"].astype(str)), ("counts", 1.0 * content["counts"]), ("edges", content["edges"][:, None]),
+        ("identity", "3"),
     ):  # fmt: skip
         said = {"kind": "ReducedEnsemble", "format": 1} | content | {name: wrong}
         save_arrays(tmp_path / "b.npz", said)
