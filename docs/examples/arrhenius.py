@@ -1,6 +1,6 @@
 r"""
 A sweep: how ruggedness slows escape, and what an Arrhenius plot makes of it
-===========================================================================
+============================================================================
 
 A double well with fluctuations of height :math:`a`,
 
