@@ -84,8 +84,10 @@ CASES = {
     ),
     "cell_elements_2d": Case(
         "one cell in 2-D, elements of degree 4", "unknowns", (96, 128, 192, 256, 384, 512),
-        lambda edge: unknowns(edge, 2, False), 1, 1,
-        "the work of a product; preconditioned by the cell without its field, iterations do not depend on the grid",
+        lambda edge: unknowns(edge, 2, False),
+        3 / 2,
+        1,
+        "the preconditioner goes to modes by dense N x N matrices along each direction, N = n^(1/2)",
         power(2),
     ),
     "cell_fourier_3d": Case(

@@ -70,7 +70,7 @@ CASES = {
         lambda n: box_steps(n, 1, 1e-4), 1, 1, "a band",
     ),
     "box_1d_slow": Case(
-        "the same, steps of 0.1", "unknowns", (20000, 40000, 80000, 160000), lambda n: box_steps(n, 1), 1, 1,
+        "the same, steps of 0.1", "unknowns", (40000, 80000, 160000, 320000), lambda n: box_steps(n, 1), 1, 1,
         "a band; see below for what slow modes do to it",
     ),
     "box_2d": Case(

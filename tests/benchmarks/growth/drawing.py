@@ -84,8 +84,10 @@ def bytes_of_ranks(curves, path: Path) -> None:
         ax.set_xlabel("ranks", fontsize=7.5)
         ax.tick_params(labelsize=6.5)
         ax.minorticks_off()
-        ax.margins(y=0.2)
-        ax.legend(fontsize=6, frameon=False)
+        every = [value for _, values in lines.values() for value in values]
+        ax.set_yticks([min(every), max(every)], [f"{min(every):.2g}", f"{max(every):.2g}"])
+        ax.set_ylim(0.6 * min(every), 6 * max(every))
+        ax.legend(fontsize=6, frameon=False, loc="upper left")
     figure.suptitle("bytes of the rank with most, given and got", fontsize=8.5)
     save(figure, path)
 

@@ -18,7 +18,11 @@ MACHINE = cluster.Machine()
 # what of the counts is drawn: the title, and the parts whose bytes are lines
 DRAWN = {
     "halos: 10 products": ["box 256^2: 10 products", "box 32^3: 10 products"],
-    "densities: four steps": ["box 96^2: set-up and a step", "box 96^2: four steps", "box 96^2: four steps, four checkpoints"],
+    "densities: four steps": [
+        "box 96^2: set-up and a step",
+        "box 96^2: four steps",
+        "box 96^2: four steps, four checkpoints",
+    ],
     "lattice, points": ["finite-size equations, n = 2000", "effective tensor at 200 points"],
 }
 
