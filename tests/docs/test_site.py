@@ -26,7 +26,7 @@ def site(tmp_path_factory):
         fcntl.flock(lock, fcntl.LOCK_EX)  # who comes second waits, and finds the pages
         if not (place / "whole").exists():
             shutil.copytree(DOCS, place / "docs", ignore=MADE, dirs_exist_ok=True)
-            command = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-D", "plot_gallery=0", "docs", "html"]
+            command = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-D", "plot_gallery=0", "docs", "html"]  # fmt: skip
             done = subprocess.run(command, cwd=place, capture_output=True, text=True)
             assert done.returncode == 0, done.stdout + done.stderr
             (place / "whole").touch()
