@@ -89,6 +89,8 @@ def solve(band, below, last, reach, pivots, lower, x):  # type: ignore[no-untype
     for i in range(n):
         row = n - one - i
         start, value = row * stride + below, x[row]
-        for c in range(row + one, np.uint64(reach[row]) + one):
-            value -= band[start + c] * x[c]
+        end = np.uint64(reach[row])
+        # the last column first: of all products only the last one waits for the row below
+        for k in range(end - row):
+            value -= band[start + end - k] * x[end - k]
         x[row] = value * band[start + row]
