@@ -93,7 +93,7 @@ def same_error():
     from scipy.linalg import expm
 
     from scaling_limits.particles import STOCHASTIC_HEUN
-    from scaling_limits.particles.diffusions.langevin import SETTINGS
+    from scaling_limits.particles.diffusions.step_choice import SETTINGS
 
     n, span = 64, 2.0
     x, waves = 2 * np.pi * np.arange(n) / n, np.fft.fftfreq(n, 1 / n)
