@@ -68,6 +68,12 @@ def test_no_merge_is_left_half_done():
             assert not mark.search(file.read_text()), file
 
 
+def test_benchmarks_and_tools_have_names_of_their_own():
+    """Both are imported by their bare names, in the benchmarks together."""
+    names = [{path.name for path in (ROOT / "tests" / folder).rglob("*.py")} for folder in ("benchmarks", "tools")]
+    assert not names[0] & names[1]
+
+
 @pytest.mark.parametrize("folder", ["particles", "meshes", "cells", "pdes"])
 def test_rooms_are_small(folder):
     for path in (ROOT / folder).rglob("*.py"):

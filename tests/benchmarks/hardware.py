@@ -109,7 +109,7 @@ def langevin_steps():
 
 
 def rotator_steps():
-    from rotators import TEMPERATURE, lattice
+    from rotator_lattices import TEMPERATURE, lattice
 
     from scaling_limits.particles import CubatureNoise, GaussianNoise
     from scaling_limits.particles.rotators import kernels

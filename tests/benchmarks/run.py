@@ -14,12 +14,22 @@ import langevin
 import lattice
 import own_meshes
 import rare_events
-import rotators
+import rotator_lattices
 from table import print_table
 
 rows = [
     row
-    for part in (balls, equations, lattice, cell_problems, densities, own_meshes, rare_events, langevin, rotators)
+    for part in (
+        balls,
+        equations,
+        lattice,
+        cell_problems,
+        densities,
+        own_meshes,
+        rare_events,
+        langevin,
+        rotator_lattices,
+    )
     for row in part.rows()
 ]
 print_table(rows)
