@@ -224,7 +224,7 @@ class EffectiveLangevin(Described):
 
         The arguments are those of `Langevin.sample`, without the scheme; paths start in the box, and the largest time
         step must be given. `CubatureNoise()` keeps the orders; drift and noise take most of the time here, so it saves
-        little. Of a checkpoint, drift and noise are known by their values at some points of the box.
+        little. A checkpoint knows drift and noise by their code and by their values at points of the box.
 
         Returns:
             The positions (T, R, d), in the box; or their statistics.
@@ -267,11 +267,11 @@ class EffectiveLangevin(Described):
         sampler = PathSampler(start, snapshots, h, checks.seed(seed), begin, SECONDS * self.dim**2)
         if statistics is None:
             return sampler.sampled(workers, progress, comm)
-        model = on_all_ranks(comm, self._model) | {"noise": repr(noise)}
+        model = on_all_ranks(comm, lambda: self._model(asked, comm)) | {"noise": repr(noise)}
         return sampler.reduced(asked, model, workers, progress, comm)
 
-    def _model(self) -> dict[str, str]:
-        """Texts by which files tell the equation from others: drift and noise matrix at points spread in the box."""
+    def _model(self, asked: AskedStatistics, comm: MPI.Comm | None) -> dict[str, str]:
+        """Texts by which files tell equations apart: drift and noise matrix, and their values at points in the box."""
         generator = np.random.Generator(np.random.Philox(key=AGREED))
         points = self.box[:, 0] + np.ptp(self.box, axis=1) * generator.random((AGREED, self.dim))
         values = {
@@ -279,6 +279,8 @@ class EffectiveLangevin(Described):
             "matrix": checks.called("noise", self.noise, points, (*points.shape, self.dim)),
         }
         said = {name: hashlib.sha256(value.astype(float).tobytes()).hexdigest() for name, value in values.items()}
+        said["drift"] += asked.digest(comm, "drift", self.drift)
+        said["matrix"] += asked.digest(comm, "noise", self.noise)
         return said | {"box": repr(self.box.tolist()), "periodic": repr(self.periodic.tolist())}
 
     def first_passages(

@@ -332,7 +332,8 @@ class SampledRotators(ABC, Generic[Step]):
         if watch is not None:
             sampler = replace(sampler, watcher=self._watcher(watch, weights, sampler, snapshots, keys))
         if statistics is not None:
-            model = {"model": type(self).__name__, "lattice": self.identity(), "noise": repr(noise)}
+            lattice = f"{self.identity()} {asked.digest(comm, 'the lattice', self)}"
+            model = {"model": type(self).__name__, "lattice": lattice, "noise": repr(noise)}
             return sampler.reduced(asked, (snapshots, longest, number), model, workers, progress, comm)
         amplitudes, *watched = sampler.sampled(workers, progress, comm)
         if watch is None:

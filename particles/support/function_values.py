@@ -64,29 +64,6 @@ def key_of(function: object) -> Hashable:
         raise Unknown from None
 
 
-def digest_of(function: object) -> str:
-    """A text that is the same, in every process of one version of Python, for functions of the same `key_of`.
-
-    Raises:
-        Unknown: the function reads something whose value cannot be told.
-    """
-    return hashlib.sha256(_text(key_of(function)).encode()).hexdigest()
-
-
-def _text(key: object) -> str:
-    """A key without addresses of objects; of libraries, names."""
-    if isinstance(key, _Same):
-        named = getattr(key.value, "__qualname__", None) or getattr(key.value, "__name__", None) or repr(key.value)
-        return f"{type(key.value).__name__} {getattr(key.value, '__module__', '')} {named}"
-    if isinstance(key, type):
-        return f"{key.__module__}.{key.__qualname__}"
-    if isinstance(key, tuple):
-        return f"({', '.join(map(_text, key))})"
-    if isinstance(key, frozenset):
-        return f"{{{', '.join(sorted(map(_text, key)))}}}"
-    return repr(key)
-
-
 def _value(value: object, names: tuple[str, ...], seen: set[int]) -> Hashable:
     if isinstance(value, PLAIN):
         return type(value), repr(value) if not isinstance(value, np.generic) else (str(value.dtype), value.tobytes())

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+import types
 from functools import partial
 
 import numpy as np
@@ -15,7 +16,7 @@ from sweeps import carton, fails, plain, warns
 import scaling_limits
 from scaling_limits import sweep
 from scaling_limits.particles import InvalidArgument, NotConverged, PinnedBalls, Unresolved, egg_carton
-from scaling_limits.sweeping.fingerprint import digest_of, fingerprint_of
+from scaling_limits.particles.support.fingerprint import digest_of, fingerprint_of
 
 xarray = pytest.importorskip("xarray")
 pytestmark = pytest.mark.serial
@@ -114,6 +115,19 @@ def test_global_values_count(tmp_path, monkeypatch):
     sweep(through_helper, over, path=tmp_path / "f")
     monkeypatch.setitem(globals(), "SLOPE", 2.0)
     refused("path", "the global value helper", lambda: sweep(through_helper, over, path=tmp_path / "f"))
+
+
+def test_attributes_of_modules_count(tmp_path):
+    """A module of the user's own, read through its name; those of libraries count by name."""
+    own = types.ModuleType("own_numbers")
+    own.slope = 1.0
+
+    def line(x):
+        return own.slope * x + np.pi
+
+    sweep(line, {"x": [1.0]}, path=tmp_path / "a")
+    own.slope = 2.0
+    refused("path", "own.slope", lambda: sweep(line, {"x": [1.0]}, path=tmp_path / "a"))
 
 
 def test_models_and_partial_functions_count(tmp_path):

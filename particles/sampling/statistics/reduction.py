@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from ...errors import InvalidArgument
+from ...errors import InvalidArgument, Unresolved, warn
 from ...support import checks
 from ...support.archive import target
+from ...support.fingerprint import digest_of
 from ...support.function_values import Unknown
 from ..ranks import communicator, on_all_ranks, same_on_all_ranks
 from ..samples import different_starts
@@ -67,6 +68,18 @@ class AskedStatistics:
             return repr(self.identity(strict=self.checkpoint is not None))
 
         same_on_all_ranks(comm, statistics=on_all_ranks(comm, checked))
+
+    def digest(self, comm: MPI.Comm | None, name: str, value: object) -> str:
+        """A text by which a part of the model, with the functions in it, is told from others.
+
+        Warns:
+            Unresolved: it holds what cannot be read, and a checkpoint is to know it; rank 0 does.
+        """
+        digest, unknown = digest_of(value)
+        if unknown and self.checkpoint is not None and (comm is None or comm.rank == 0):
+            parts = ", ".join(unknown)
+            warn(f"the checkpoint knows {name} by some of its values alone, since {parts} cannot be read", Unresolved)
+        return digest
 
     def identity(self, strict: bool) -> dict[str, str]:
         """Texts by which what is asked is told from other things.

@@ -13,7 +13,8 @@ from numpy.typing import ArrayLike, NDArray
 from ...errors import InvalidArgument
 from ...showing.described import Described
 from ...support import checks
-from ...support.function_values import Unknown, digest_of
+from ...support.fingerprint import digest_of
+from ...support.function_values import Unknown, key_of
 
 Observable = Callable[[np.ndarray], ArrayLike]
 # points at which the shape of a value is found: more than there are directions or sites of small models, and odd
@@ -176,6 +177,11 @@ def _shape(name: str, function: Observable, some: np.ndarray) -> tuple[int, ...]
 
 def _digest(name: str, function: Observable) -> str:
     try:
-        return digest_of(function)
+        # of functions of arrays, numbers and arrays alone
+        key_of(function)
     except Unknown:
         raise Unknown(name) from None
+    digest, unknown = digest_of(function)
+    if unknown:
+        raise Unknown(name)
+    return digest

@@ -14,7 +14,7 @@ from ..particles import InvalidArgument
 from ..particles.errors import warn
 from ..particles.support.archive import load_arrays, save_arrays, target
 from ..particles.support.checks import shown
-from .fingerprint import digest_of
+from ..particles.support.fingerprint import digest_of
 from .grid import Axis, Grid
 from .records import MOST, Record, fields_of, record_from
 

@@ -17,10 +17,10 @@ from ..particles.sampling.mpi import MPI
 from ..particles.sampling.ranks import communicator, on_all_ranks, same_on_all_ranks
 from ..particles.showing.datasets import xarray
 from ..particles.support.checks import flag, shown
+from ..particles.support.fingerprint import digest_of, fingerprint_of
 from ..particles.support.progress import ProgressBar
 from .aligned import check_alike, check_names, dataset_of
 from .caught_warnings import Warned
-from .fingerprint import digest_of, fingerprint_of
 from .folder import Folder
 from .grid import Grid, grid_of
 from .points import Outcome

@@ -16,6 +16,7 @@ from scaling_limits.particles import (
     ReducedEnsemble,
     RotatorLattice,
     TransportProcess,
+    Unresolved,
     egg_carton,
 )
 from scaling_limits.particles.sampling import saving
@@ -163,6 +164,65 @@ def test_observables_that_cannot_be_told_have_no_checkpoint(tmp_path):
     statistics = asked(method=Reader().values)
     assert made(600, statistics=statistics).runs == 600
     refused("observables", "method", lambda: made(600, statistics=statistics, checkpoint=tmp_path / "a"))
+
+
+def test_a_function_of_a_dict_is_known_by_what_is_in_it(tmp_path):
+    """A bound method in compiled code has the same name whatever it is bound to."""
+
+    def reading(levels):
+        get = levels.get
+        return asked(part=lambda x: x[:, 0] > get("level"))
+
+    made(600, statistics=reading({"level": 0.1}), checkpoint=tmp_path / "a")
+    other = reading({"level": 0.2})
+    refused("checkpoint", "observables differs", lambda: made(700, statistics=other, checkpoint=tmp_path / "a"))
+
+
+def bump(place, height):
+    """Of a width that no few points see."""
+    return lambda x: height * np.exp(-(((x - place) / 1e-4) ** 2))
+
+
+def test_a_lattice_is_known_by_its_code_too(tmp_path):
+    def sampled(height):
+        def frequency(x):
+            return 2 + x + height * np.exp(-(((x - 7.7) / 1e-4) ** 2))
+
+        lattice = RotatorLattice((2,), frequency, lambda x: 1 + 0 * x, LinearDissipation(), 1.0, 0.1)
+        options = {"statistics": EnsembleStatistics(), "checkpoint": tmp_path / "a"}
+        return lattice.sample([1.0, 1.0], [0.01], 20, 1, 0.01, **options)
+
+    sampled(0.0)
+    assert sampled(0.0).runs == 20
+    refused("checkpoint", "lattice differs", lambda: sampled(1.0))
+
+
+def test_an_effective_equation_is_known_by_its_code_too(tmp_path):
+    def noise(x):
+        return np.broadcast_to(np.eye(2), (len(x), 2, 2))
+
+    def sampled(height):
+        narrow = bump(1.234567, height)
+        model = EffectiveLangevin(lambda x: -x + narrow(x), noise, [(-3, 3)] * 2)
+        return model.sample([0, 0], TIMES, 20, 1, 0.01, statistics=asked(), checkpoint=tmp_path / "a")
+
+    sampled(0.0)
+    assert sampled(0.0).runs == 20
+    refused("checkpoint", "drift differs", lambda: sampled(1.0))
+
+
+@pytest.mark.serial
+def test_what_of_a_model_cannot_be_read_is_said(tmp_path):
+    class Drift:
+        rates = (rate for rate in [1.0])
+
+        def __call__(self, x):
+            return -x
+
+    model = EffectiveLangevin(Drift(), lambda x: np.broadcast_to(np.eye(2), (len(x), 2, 2)), [(-3, 3)] * 2)
+    options = {"statistics": asked(), "checkpoint": tmp_path / "a"}
+    with pytest.warns(Unresolved, match="knows drift by some of its values alone, since builtins.generator"):
+        model.sample([0, 0], TIMES, 20, 1, 0.01, **options)
 
 
 def test_effective_equations_are_known_by_their_values(tmp_path):

@@ -88,17 +88,35 @@ def _code(function: types.FunctionType) -> tuple[Any, ...]:
 
 
 def _captured(function: types.FunctionType) -> Iterator[tuple[str, Any]]:
+    attributes = _attribute_names(function.__code__)
     for name, cell in zip(function.__code__.co_freevars, function.__closure__ or ()):
         try:
-            yield name, cell.cell_contents
+            yield from _with_attributes(name, cell.cell_contents, attributes, set())
         except ValueError:
             # not yet given a value
             yield name, "empty"
 
 
 def _globals(function: types.FunctionType) -> Iterator[tuple[str, Any]]:
-    names = dict.fromkeys(_global_names(function.__code__))
-    yield from ((name, function.__globals__[name]) for name in names if name in function.__globals__)
+    names, attributes = dict.fromkeys(_global_names(function.__code__)), _attribute_names(function.__code__)
+    for name in names:
+        if name in function.__globals__:
+            yield from _with_attributes(name, function.__globals__[name], attributes, set())
+
+
+def _with_attributes(name: str, value: Any, attributes: set[str], seen: set[str]) -> Iterator[tuple[str, Any]]:
+    """A value; of a module of the user, what is read of it."""
+    yield name, value
+    if isinstance(value, types.ModuleType) and value.__name__ not in seen and not _of_library(value.__name__):
+        seen.add(value.__name__)
+        for attribute in sorted(attributes & set(vars(value))):
+            yield from _with_attributes(f"{name}.{attribute}", vars(value)[attribute], attributes, seen)
+
+
+def _attribute_names(code: types.CodeType) -> set[str]:
+    """All names in code, and in functions that are defined in it; those of attributes are among them."""
+    inner = (_attribute_names(constant) for constant in code.co_consts if isinstance(constant, types.CodeType))
+    return set(code.co_names).union(*inner)
 
 
 def _global_names(code: types.CodeType) -> Iterator[str]:
