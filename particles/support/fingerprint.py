@@ -10,9 +10,11 @@ from __future__ import annotations
 import copyreg
 import dis
 import hashlib
+import importlib
 import sys
 import types
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, fields, is_dataclass
 from functools import partial
 from pathlib import Path
@@ -102,6 +104,19 @@ def _globals(function: types.FunctionType) -> Iterator[tuple[str, Any]]:
     for name in names:
         if name in function.__globals__:
             yield from _with_attributes(name, function.__globals__[name], attributes, set())
+    for name in dict.fromkeys(_imported_names(function.__code__)):
+        if not _of_library(name):
+            # as the function does when it is called; what cannot be imported raises there
+            with suppress(ImportError):
+                yield from _with_attributes(name, importlib.import_module(name), attributes, set())
+
+
+def _imported_names(code: types.CodeType) -> Iterator[str]:
+    """Modules that code imports, and functions that are defined in it."""
+    yield from (str(one.argval) for one in dis.get_instructions(code) if one.opname == "IMPORT_NAME" and one.argval)
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            yield from _imported_names(constant)
 
 
 def _with_attributes(name: str, value: Any, attributes: set[str], seen: set[str]) -> Iterator[tuple[str, Any]]:

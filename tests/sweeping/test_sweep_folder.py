@@ -130,6 +130,22 @@ def test_attributes_of_modules_count(tmp_path):
     refused("path", "own.slope", lambda: sweep(line, {"x": [1.0]}, path=tmp_path / "a"))
 
 
+def test_modules_that_a_function_imports_count(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "own_numbers", types.ModuleType("own_numbers"))
+    sys.modules["own_numbers"].slope = 1.0
+
+    def line(x):
+        import math
+
+        from own_numbers import slope
+
+        return slope * x + math.pi
+
+    sweep(line, {"x": [1.0]}, path=tmp_path / "a")
+    sys.modules["own_numbers"].slope = 2.0
+    refused("path", "own_numbers.slope", lambda: sweep(line, {"x": [1.0]}, path=tmp_path / "a"))
+
+
 def test_models_and_partial_functions_count(tmp_path):
     """What a potential or a profile is made of; one that is made again from the same is the same."""
 
