@@ -3,6 +3,7 @@
 import json
 
 import bench_record as record
+import numpy as np
 import pytest
 from table import Row
 
@@ -26,6 +27,15 @@ def test_lost_rows(tmp_path):
     assert record.lost(second, before) == [("a step, error 9.9e-4", 10.0, 10 / 1.3), ("alone", 1.0, 0.5)]
     other = before | {"machine": {"processor": "other"}}
     assert [work for work, _, _ in record.lost(second, other)] == ["a step, error 9.9e-4"]
+
+
+def test_numbers_of_numpy(tmp_path):
+    """Times and comparisons of numpy are written as numbers of Python."""
+    made = Row("a", "b", np.float64(1.0), np.float32(3.0), "s", ">= 2x", np.float64(3.0) >= 2)
+    record.save([made], tmp_path)
+    (found,) = record.last(tmp_path)["rows"]
+    assert found["met"] is True
+    assert (found["ours"], found["peer"], found["ratio"]) == (1.0, 3.0, 3.0)
 
 
 def test_the_last_record(tmp_path):

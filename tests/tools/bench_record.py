@@ -45,9 +45,11 @@ def content(rows):
 
 
 def _row(row):
-    """A row with its ratio; None where there is no peer."""
+    """A row with its ratio, as numbers of Python, which json writes; None where there is no peer."""
     alone = row.peer != row.peer
-    return asdict(row) | {"peer": None if alone else row.peer, "ratio": None if alone else row.peer / row.ours}
+    ours, peer = float(row.ours), None if alone else float(row.peer)
+    ratio = None if alone else peer / ours
+    return asdict(row) | {"ours": ours, "peer": peer, "ratio": ratio, "met": bool(row.met)}
 
 
 def save(rows, folder=FOLDER):
@@ -56,7 +58,7 @@ def save(rows, folder=FOLDER):
     folder.mkdir(exist_ok=True)
     path = folder / f"{made['time'].replace(':', '')}.json"
     part = path.with_suffix(".part")
-    part.write_text(json.dumps(made, indent=1))
+    part.write_text(json.dumps(made, indent=1, allow_nan=False))
     part.replace(path)
     return path
 
