@@ -19,7 +19,8 @@ from scaling_limits.particles.support.checks import flag, number
 from scaling_limits.particles.support.checks import times as checked_times
 
 from ..time.checkpoint import Checkpoint
-from ..time.density_integrator import NEAR, WHAT, DensityIntegrator, IntegratorState, StepChoice, entropy_terms
+from ..time.density_integrator import WHAT, DensityIntegrator, IntegratorState, StepChoice
+from ..time.relative_entropy import entropy_of_states, finite_log
 from ..time.resolvents import Resolvents, ResolventScheme
 from .density_evolution import DensityEvolution
 from .hitting.killed_chain import KilledChain
@@ -99,6 +100,7 @@ class ReversibleSystem:
         )  # fmt: skip
         self.resolvents = DeflatedResolvents(chain, matrix, resolvents)
         self._partition, self._kills = self._sum(self._root**2), bool(chain.sets)
+        self._log_root = finite_log(self._root)
         # of the state that a step was last tried from: errors are relative to it
         self._mass = 1.0
 
@@ -113,16 +115,9 @@ class ReversibleSystem:
         """Return the relative entropy H = sum r log(r/r_eq) >= 0, which keeps its digits near 0, and what rounding in
         the solves and in the logarithms may change of it.
         """
-        inside = self._root > 0
-        root = np.where(inside, self._root, 1.0)
-        with np.errstate(over="ignore"):
-            ratio = np.where(inside, state * self._partition / root, 0.0)
-        density = state * self._root
-        # the ratio itself may overflow
-        logarithm = np.log(np.where(density > 0, state, 1.0)) + np.log(self._partition) - np.log(root)
-        value = self._sum(entropy_terms(density, self._root**2 / self._partition, ratio, logarithm))
-        size = self._sum(np.where(np.abs(ratio - 1.0) < NEAR, 0.0, density * np.abs(logarithm)))
-        return value, SETTINGS.rounding * size
+        sums = entropy_of_states(state, self._root, self._log_root, self._partition)
+        value, size = self._comm.allreduce(np.array(sums))
+        return float(value), SETTINGS.rounding * float(size)
 
     def start(self, probabilities: np.ndarray) -> IntegratorState:
         """Return the state of probabilities r at the nodes of this rank, which add up to 1."""

@@ -12,8 +12,8 @@ import numpy as np
 from scaling_limits.particles.showing.described import text_of
 
 from ..time.densities import DensitySeries
-from ..time.density_integrator import entropy_terms
 from ..time.integration import Statistics
+from ..time.relative_entropy import entropy_terms
 from .action_files import Discretised, load_actions, save_actions
 from .density import ActionDensity
 from .discretisation import TransportDiscretisation

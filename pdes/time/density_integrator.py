@@ -182,30 +182,6 @@ class SnapshotSink(Protocol):
         """Take the snapshot of an index >= 0: the density on this rank, and the entropy."""
 
 
-NEAR = 1e-3
-
-
-def entropy_terms(
-    density: np.ndarray, equilibrium: np.ndarray, ratio: np.ndarray, logarithm: np.ndarray
-) -> NDArray[np.float64]:
-    """The terms rho log(rho/pi) - rho + pi >= 0 of a relative entropy, which keep their digits where rho is near pi.
-
-    A difference x = rho/pi - 1 below `NEAR` = 1e-3 goes by x^2/2 - x^3/6 + x^4/12 - x^5/20, which is right to x^4/15 =
-    7e-14 of itself there; the logarithm would lose 2 eps/x = 4e-13 of it to rounding, and more at smaller x.
-
-    Args:
-        density: rho >= 0.
-        equilibrium: pi >= 0.
-        ratio: rho/pi.
-        logarithm: log(rho/pi), finite also where rho is 0.
-    """
-    excess = ratio - 1.0
-    near = np.abs(excess) < NEAR
-    x = np.where(near, excess, 0.0)
-    series = x**2 * (0.5 - x / 6 + x**2 / 12 - x**3 / 20)
-    return np.where(near, equilibrium * series, density * logarithm - (density - equilibrium))
-
-
 class DensityIntegrator:
     """The loop over snapshots and dyadic steps.
 

@@ -20,7 +20,7 @@ from petsc4py import PETSc
 
 from scaling_limits.meshes.spread_values import SpreadRows
 
-from ...time.density_integrator import NEAR, entropy_terms
+from ...time.relative_entropy import entropy_of_probabilities
 from .problem import DiffusionOnMesh
 
 # of sum r |log(r/r_eq)|: what a solve leaves in a relative entropy
@@ -89,15 +89,16 @@ class LumpedEquation:
         """The largest rate on the diagonal of S of nodes that have a part in rounding, in units of 1/time."""
         return self.fastest_of(self.matrix, SEEN)
 
+    @cached_property
+    def _shares(self) -> tuple[np.ndarray, np.ndarray]:
+        """The equilibrium probabilities (m,), and their logarithms (m,)."""
+        share = self.equation.pi / self.equation.partition
+        return share, np.log(share)
+
     def relative_entropy(self, probabilities: np.ndarray) -> tuple[float, float]:
         """H = sum r log(r/r_eq) >= 0 of probabilities (m,), and what rounding may change of it; collective."""
-        share = self.equation.pi / self.equation.partition
-        positive = np.maximum(probabilities, 0.0)
-        ratio = positive / share
-        logarithm = np.log(np.where(positive > 0, positive, 1.0)) - np.log(share)
-        terms = entropy_terms(positive, share, ratio, logarithm)
-        far = np.where(np.abs(ratio - 1.0) < NEAR, 0.0, positive * np.abs(logarithm))
-        value, size = self.equation.comm.allreduce(np.array([terms.sum(), far.sum()]))
+        sums = entropy_of_probabilities(probabilities, *self._shares)
+        value, size = self.equation.comm.allreduce(np.array(sums))
         return float(value), ROUNDING * float(size)
 
     def free_energy(self, relative_entropy: np.ndarray | float) -> np.ndarray | float:

@@ -12,8 +12,8 @@ from scaling_limits.particles import EffectiveLangevin, TransportProcess
 from scaling_limits.particles.diffusions.langevin_schemes import LangevinScheme
 from scaling_limits.pdes import NotConverged
 from scaling_limits.pdes.time.chebyshev import RungeKuttaChebyshev
-from scaling_limits.pdes.time.density_integrator import entropy_terms
 from scaling_limits.pdes.time.integration import Statistics, integrate
+from scaling_limits.pdes.time.relative_entropy import entropy_terms
 from scaling_limits.pdes.time.resolvents import ResolventScheme
 from scaling_limits.pdes.time.rosenbrock import RODAS3, Rosenbrock
 
