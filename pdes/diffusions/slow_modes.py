@@ -18,6 +18,7 @@ import scipy.linalg
 from scaling_limits.meshes.linear_algebra.sparse_matrix import ModeSearch, SparseMatrix
 from scaling_limits.meshes.neighbour_values import NeighbourValues
 from scaling_limits.particles.errors import NotConverged
+from scaling_limits.particles.sampling.mpi import MPI
 
 from ..time.resolvents import Resolvents
 from .hitting.killed_chain import KilledChain
@@ -37,6 +38,7 @@ class SlowSettings:
         damped: that smaller c times the first rate that is not slow.
         terms: of the series that makes up for the smaller c: a term is smaller than the one before by 1 + `damped`.
         polished: times that modes are smoothed by refined resolvents of the smaller c.
+        noise: sqrt(m), as part of the largest, below which an eigensolver's modes are noise.
         tolerance: of the eigensolver.
         most: iterations of it.
     """
@@ -49,6 +51,7 @@ class SlowSettings:
     damped: float = 100.0
     terms: int = 6
     polished: int = 2
+    noise: float = 1e-14
     tolerance: float = 1e-9
     most: int = 300
 
@@ -179,10 +182,15 @@ class DeflatedResolvents:
     @cached_property
     def _slow(self) -> SlowModes:
         """The slow modes, with nothing of those that are faster."""
-        modes, one = self._found, kernel(self._chain)
+        modes, one, root = self._found, kernel(self._chain), self._chain.generator.root
+        top = self._comm.allreduce(float(root.max(initial=0.0)), MPI.MAX)
+        # the eigensolver leaves noise where modes are far below it, and states may be large
+        vectors = np.where((root > SETTINGS.noise * top)[:, None], modes.vectors, 0.0)
         for _ in range(SETTINGS.polished if len(modes.rates) else 0):
-            smooth = [self._refined.solve(self._smaller, mode) for mode in modes.vectors.T]
-            modes = _ritz(self._chain, np.stack(smooth, axis=1)[:, 0 if one is None else 1 :], one)
+            smooth = np.stack([self._refined.solve(self._smaller, mode) for mode in vectors.T], axis=1)
+            smooth = smooth[:, 0 if one is None else 1 :]
+            modes = _ritz(self._chain, smooth / np.sqrt(self._comm.allreduce((smooth**2).sum(axis=0))), one)
+            vectors = modes.vectors
         return modes
 
     def applied(self, state: np.ndarray) -> np.ndarray:
