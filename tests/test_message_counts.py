@@ -56,6 +56,24 @@ for number, edge in enumerate((40, 80), 1):
     part(0)
 """
 
+AGREED = """
+import ctypes, sys
+from scaling_limits.particles.errors import InvalidArgument
+from scaling_limits.particles.sampling.ranks import on_all_ranks, same_on_all_ranks
+from mpi4py import MPI
+part, comm = ctypes.CDLL(None).counts_part, MPI.COMM_WORLD
+part(1)
+on_all_ranks(comm, lambda: None)
+part(2)
+same_on_all_ranks(comm, seed=3, name="a" * 10_000)
+part(3)
+try:
+    same_on_all_ranks(comm, seed=comm.rank)
+except InvalidArgument:
+    on_all_ranks(comm, lambda: None)
+part(0)
+"""
+
 
 def counted(text, ranks, folder):
     script = folder / "script.py"
@@ -90,3 +108,13 @@ def test_slow_modes_and_products_send_halos(tmp_path):
     for part, edge in ((3, 40), (4, 80)):
         model = cluster.halo_of_all(edge + 1, 2, 4)
         assert 0.8 * model <= sum(total(rows, part) for rows in found) <= 1.2 * model
+
+
+def test_agreement_takes_one_sum_of_a_few_bytes(tmp_path):
+    """Nothing from all ranks on all, unless something differs."""
+    for rows in counted(AGREED, 3, tmp_path):
+        for part, most in ((1, 8), (2, 64)):
+            own = {row["kind"]: row["calls"] for row in rows if row["part"] == part}
+            assert own == {"Allreduce": 1}
+            assert total(rows, part) == most
+        assert "Allgather" in {row["kind"][:9] for row in rows if row["part"] == 3}
