@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -70,4 +71,49 @@ class NeighbourValues:
             for places, added in zip(self.asked, sent):
                 # no rank names a node twice here
                 result[places] += added
+        return result
+
+
+@dataclass(frozen=True, eq=False)
+class NearValues:
+    """Values at the nodes of this rank and at those of others that it has asked for, by their numbers.
+
+    Args:
+        start: the first node of this rank.
+        own: values at its nodes (m, ...).
+        numbers: of the nodes of others, in order (H,).
+        values: there (H, ...).
+    """
+
+    start: int
+    own: np.ndarray
+    numbers: np.ndarray
+    values: np.ndarray
+
+    @classmethod
+    def of(cls, comm: MPI.Comm, ends: np.ndarray, own: np.ndarray, parts: Iterable[np.ndarray]) -> NearValues:
+        """Ask for them; collective.
+
+        Args:
+            comm: the ranks.
+            ends: the first node of each rank, and behind them the number of nodes (ranks + 1,).
+            own: values at the nodes of this rank (m, ...).
+            parts: arrays of numbers of nodes, of this rank or others, some at a time; not looked at on one rank.
+        """
+        first, last = int(ends[comm.rank]), int(ends[comm.rank + 1])
+        numbers = np.zeros(0, dtype=np.int64)
+        if comm.size > 1:
+            for part in parts:
+                numbers = np.union1d(numbers, part[(part < first) | (part >= last)])
+        return cls(first, own, numbers, NeighbourValues.of(comm, ends, numbers).at(own))
+
+    def take(self, numbers: np.ndarray) -> np.ndarray:
+        """Values (P, ...) at nodes (P,); this rank by itself."""
+        own = numbers - self.start
+        if not self.numbers.size:
+            return np.asarray(self.own[own])
+        here = (own >= 0) & (own < len(self.own))
+        result = np.empty((len(numbers), *self.own.shape[1:]), dtype=self.own.dtype)
+        result[here] = self.own[own[here]]
+        result[~here] = self.values[np.searchsorted(self.numbers, numbers[~here])]
         return result

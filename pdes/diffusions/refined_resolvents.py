@@ -1,8 +1,8 @@
 """Resolvents whose residuals come from differences along edges, so that long steps on fine grids keep their digits.
 
-A solve of (1 + c S) x = b leaves eps c |S| of x in the slow modes, since the diagonal of S is rounded. With f = x/sqrt(m)
+A solve of (1 + c S) x = b leaves eps c |S| of x in the slow modes, since the diagonal of S is rounded. But
 
-    (S x)_i = sum_j S_ij sqrt(m_j) (f_j - f_i)
+    (S x)_i = sum_j S_ij sqrt(m_j) (f_j - f_i),    f = x/sqrt(m),
 
 needs no diagonal: it takes sqrt(m) to 0, keeps the mass, and has all digits of slow modes. Solving again for such a
 residual leaves (eps c |S|)^2, and so on. Source: iterative refinement with residuals that are more exact than solves,
@@ -15,7 +15,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from scaling_limits.meshes.neighbour_values import NeighbourValues
 from scaling_limits.particles.errors import NotConverged
 
 from ..time.resolvents import Resolvents
@@ -48,14 +47,12 @@ class EdgeDifferences:
 
     Args:
         chain: the edges, and what kills.
-        heads: brings values at the heads of edges to this rank, and what they get back to theirs.
         ends: sqrt(m) at the tail and at the head of each edge (2, E).
         rare: the edges along which f may be too large a number (R,), on this rank.
         any_rare: whether there are such edges on any rank.
     """
 
     chain: KilledChain
-    heads: NeighbourValues
     ends: np.ndarray
     rare: np.ndarray
     any_rare: bool
@@ -64,10 +61,9 @@ class EdgeDifferences:
     def of(cls, chain: KilledChain) -> EdgeDifferences:
         """Those of a chain; collective."""
         grid, root = chain.grid, chain.generator.root
-        heads = NeighbourValues.of(grid.comm, grid.ends, chain.head)
-        ends = np.stack([root[chain.tail - grid.own.start], heads.at(root)])
+        ends = np.stack([root[chain.tail - grid.own.start], chain.heads.at(root)])
         rare = np.flatnonzero(ends.min(axis=0) < SETTINGS.rare)
-        return cls(chain, heads, ends, rare, grid.comm.allreduce(rare.size) > 0)
+        return cls(chain, ends, rare, grid.comm.allreduce(rare.size) > 0)
 
     def applied(self, values: np.ndarray) -> np.ndarray:
         """S x at the free nodes of this rank (m,), 0 at others, for x there (m,), 0 at others; collective."""
@@ -75,13 +71,13 @@ class EdgeDifferences:
         tail = chain.tail - chain.grid.own.start
         usual = root >= SETTINGS.rare
         function = np.where(usual, values / np.where(usual, root, 1.0), 0.0)
-        change = chain.across * (self.heads.at(function) - function[tail])
+        change = chain.across * (chain.heads.at(function) - function[tail])
         to_tail, to_head = change * self.ends[1], change * self.ends[0]
         if self.any_rare:
             some, (at_tail, at_head) = self.rare, self.ends[:, self.rare]
-            flux = chain.across[some] * (self.heads.at(values)[some] - values[tail[some]] * (at_head / at_tail))
+            flux = chain.across[some] * (chain.heads.at(values)[some] - values[tail[some]] * (at_head / at_tail))
             to_tail[some], to_head[some] = flux, flux * (at_tail / at_head)
-        result = self.heads.added(to_head, len(values)) - np.bincount(tail, to_tail, len(values))
+        result = chain.heads.added(to_head, len(values)) - np.bincount(tail, to_tail, len(values))
         return np.asarray(np.where(chain.free, result + chain.killing.sum(axis=1) * values, 0.0))
 
 

@@ -16,7 +16,6 @@ import numpy as np
 import scipy.linalg
 
 from scaling_limits.meshes.linear_algebra.sparse_matrix import ModeSearch, SparseMatrix
-from scaling_limits.meshes.neighbour_values import NeighbourValues
 from scaling_limits.particles.errors import NotConverged
 from scaling_limits.particles.sampling.mpi import MPI
 
@@ -131,7 +130,7 @@ def _ritz(chain: KilledChain, vectors: np.ndarray, one: np.ndarray | None) -> Sl
     if one is not None:
         values[:, 0] = np.where(free, values[np.argmax(root), 0], 0.0)
     tail = chain.tail - chain.grid.own.start
-    change = NeighbourValues.of(comm, chain.grid.ends, chain.head).at(values) - values[tail]
+    change = chain.heads.at(values) - values[tail]
     weight = root[tail] ** 2 * chain.out
     killed = (root**2 * chain.killing.sum(axis=1))[:, None] * values
     energy = comm.allreduce(change.T @ (weight[:, None] * change) + values.T @ killed)
