@@ -64,7 +64,8 @@ class NeighbourValues:
             values: real.
             count: nodes of this rank, m.
         """
-        total = np.bincount(self.given, values, count + int(self.parts[-1]))
+        # of no numbers bincount would be one of integers
+        total = np.bincount(self.given, values, count + int(self.parts[-1])).astype(np.float64)
         result = total[:count]
         if self.comm.size > 1:
             sent = self.comm.alltoall([total[count + low : count + high] for low, high in pairwise(self.parts)])
