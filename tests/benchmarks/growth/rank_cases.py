@@ -138,8 +138,9 @@ def timed(mark, factor):
         mark(f"density, {name}: assembly, 10 steps")
         equation = box(edge, 2, **kind)
         equation.evolve(start, [1.0], scheme=IMPLICIT_EULER, step=0.1)
-    for once in (True, False):
-        work = tensors_of(round(2000 * factor)), paths_of(round(100_000 * factor)), closure_of(round(16000 * factor))
+    for once, times in ((True, 0.02), (False, factor)):
+        # the first calls compile
+        work = tensors_of(round(20_000 * times)), paths_of(round(300_000 * times)), closure_of(round(64_000 * times))
         for name, call in zip(("effective tensor, points", "Langevin, paths", "finite-size equations, balls"), work):
             mark("first calls" if once else name)
             call()

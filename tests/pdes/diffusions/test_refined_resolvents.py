@@ -53,7 +53,7 @@ def eliminated(fp, chain, c, r):
 
 
 @pytest.mark.parametrize(
-    ("kind", "sets", "n"), [(FLAT, (), 20_000), (WELLS, (), 3_000), (FLAT, WALL, 5_000), (WELLS, WALL, 5_000)],
+    ("kind", "sets", "n"), [(FLAT, (), 5_000), (WELLS, (), 2_000), (FLAT, WALL, 2_000), (WELLS, WALL, 2_000)],
     ids=["fine", "wells", "fine, killed", "wells, killed"],
 )  # fmt: skip
 def test_long_steps_are_exact(kind, sets, n):
@@ -62,7 +62,7 @@ def test_long_steps_are_exact(kind, sets, n):
     root, r = fp.generator.root, start(fp)
     # r = sqrt(m) s, for s = r/sqrt(m) where that is not 0
     state = np.where(chain.free, r / np.where(root > 0, root, 1.0), 0.0)
-    for size in (1e7, 1e9, 1e11, 9e12, 1e14, 1e17):
+    for size in (1e7, 1e10, 9e12, 1e14, 1e17):
         c = size / resolvents.fastest
         expected = eliminated(fp, chain, c, r)
         found = fp.grid.whole(resolvents.solve(c, state) * root)
@@ -70,9 +70,8 @@ def test_long_steps_are_exact(kind, sets, n):
         assert np.abs(found - expected).sum() <= 1e-12 * left
         if not sets:
             assert abs(found.sum() - 1.0) <= 1e-13
-    if kind is FLAT:
-        # before, fine lines took modes in proportion to their nodes
-        assert len(resolvents._slow.rates) <= 2
+        # no modes up to here, whose number would grow with that of the nodes
+        assert ("_slow" in vars(resolvents)) == (size > slow_modes.SETTINGS.largest)
 
 
 def test_equilibrium_stays():
