@@ -64,7 +64,7 @@ from scaling_limits.pdes import FokkerPlanck
 from scaling_limits.pdes.diffusions.hitting.jumps import jump
 from scaling_limits.pdes.diffusions.hitting.killed_chain import KilledChain
 from scaling_limits.pdes.diffusions.hitting.target_sets import TargetSet
-from scaling_limits.pdes.diffusions.refined_resolvents import EdgeDifferences
+from scaling_limits.pdes.diffusions.hitting.refined_resolvents import EdgeDifferences
 part, comm = ctypes.CDLL(None).counts_part, MPI.COMM_WORLD
 disc = TargetSet("target", lambda x: (x**2).sum(axis=1) < 1.0, 0.0)
 for number, edge in enumerate((40, 80), 1):

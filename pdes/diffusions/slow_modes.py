@@ -21,7 +21,7 @@ from scaling_limits.particles.sampling.mpi import MPI
 
 from ..time.resolvents import Resolvents
 from .hitting.killed_chain import KilledChain
-from .refined_resolvents import RefinedResolvents
+from .hitting.refined_resolvents import RefinedResolvents
 
 
 @dataclass(frozen=True)

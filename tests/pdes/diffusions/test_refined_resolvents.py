@@ -9,8 +9,8 @@ from scaling_limits.pdes import IMPLICIT_EULER, FokkerPlanck
 from scaling_limits.pdes.diffusions import slow_modes
 from scaling_limits.pdes.diffusions.evolution import ReversibleSystem
 from scaling_limits.pdes.diffusions.hitting.killed_chain import KilledChain
+from scaling_limits.pdes.diffusions.hitting.refined_resolvents import EdgeDifferences
 from scaling_limits.pdes.diffusions.hitting.target_sets import TargetSet
-from scaling_limits.pdes.diffusions.refined_resolvents import EdgeDifferences
 from scaling_limits.pdes.time.density_integrator import StepChoice
 
 EULER = StepChoice(IMPLICIT_EULER, None, 0.1)

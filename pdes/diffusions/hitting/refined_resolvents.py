@@ -17,8 +17,8 @@ import numpy as np
 
 from scaling_limits.particles.errors import NotConverged
 
-from ..time.resolvents import Resolvents
-from .hitting.killed_chain import KilledChain
+from ...time.resolvents import Resolvents
+from .killed_chain import KilledChain
 
 
 @dataclass(frozen=True)
