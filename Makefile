@@ -35,7 +35,7 @@ hook: ## let git run ruff on what is staged before every commit
 bench: env ## ours against peers in the same run: one table of ratios
 	@cd tests/benchmarks && ../../in-env python run.py
 
-growth: env ## how time, memory, messages and bytes grow: docs/trust/growth.md anew, in a quarter of an hour
+growth: env ## how time, memory, messages and bytes grow: docs/trust/growth.md anew, in some eight minutes
 	@cd tests/benchmarks/growth && ../../../in-env python run.py
 
 docs: env ## the pages, with the examples run, in docs/_build; a warning is an error

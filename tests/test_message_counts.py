@@ -56,6 +56,57 @@ for number, edge in enumerate((40, 80), 1):
     part(0)
 """
 
+SET_UP = """
+import ctypes, sys
+import numpy as np
+from mpi4py import MPI
+from scaling_limits.pdes import FokkerPlanck
+from scaling_limits.pdes.diffusions.hitting.jumps import jump
+from scaling_limits.pdes.diffusions.hitting.killed_chain import KilledChain
+from scaling_limits.pdes.diffusions.hitting.target_sets import TargetSet
+from scaling_limits.pdes.diffusions.hitting.refined_resolvents import EdgeDifferences
+part, comm = ctypes.CDLL(None).counts_part, MPI.COMM_WORLD
+disc = TargetSet("target", lambda x: (x**2).sum(axis=1) < 1.0, 0.0)
+for number, edge in enumerate((40, 80), 1):
+    equation = FokkerPlanck.of(
+        mobility=lambda x: np.broadcast_to([[0.85, 0.355], [0.355, 0.16]], (len(x), 2, 2)), free_energy=lambda x: (x**2).sum(axis=1),
+        temperature=0.5, box=[(-3, 3)] * 2, cells=(edge, edge), comm=comm,
+    )
+    part(number)
+    generator = equation.generator
+    assert generator.edges.widest > 1
+    part(10 + number)
+    generator.turning
+    part(20 + number)
+    jump(generator)
+    part(30 + number)
+    differences = EdgeDifferences.of(KilledChain.of(generator, ()))
+    differences.applied(generator.root)
+    part(0)
+    chain = KilledChain.of(generator, (disc,))
+    part(40 + number)
+    chain.heads
+    chain.at_nodes(chain.out, chain.back)
+    part(0)
+"""
+AGREED = """
+import ctypes, sys
+from scaling_limits.particles.errors import InvalidArgument
+from scaling_limits.particles.sampling.ranks import on_all_ranks, same_on_all_ranks
+from mpi4py import MPI
+part, comm = ctypes.CDLL(None).counts_part, MPI.COMM_WORLD
+part(1)
+on_all_ranks(comm, lambda: None)
+part(2)
+same_on_all_ranks(comm, seed=3, name="a" * 10_000)
+part(3)
+try:
+    same_on_all_ranks(comm, seed=comm.rank)
+except InvalidArgument:
+    on_all_ranks(comm, lambda: None)
+part(0)
+"""
+
 
 def counted(text, ranks, folder):
     script = folder / "script.py"
@@ -90,3 +141,21 @@ def test_slow_modes_and_products_send_halos(tmp_path):
     for part, edge in ((3, 40), (4, 80)):
         model = cluster.halo_of_all(edge + 1, 2, 4)
         assert 0.8 * model <= sum(total(rows, part) for rows in found) <= 1.2 * model
+
+
+def test_agreement_takes_one_sum_of_a_few_bytes(tmp_path):
+    """Nothing from all ranks on all, unless something differs."""
+    for rows in counted(AGREED, 3, tmp_path):
+        for part, most in ((1, 8), (2, 64)):
+            own = {row["kind"]: row["calls"] for row in rows if row["part"] == part}
+            assert own == {"Allreduce": 1}
+            assert total(rows, part) == most
+        assert "Allgather" in {row["kind"][:9] for row in rows if row["part"] == 3}
+
+
+def test_set_up_of_a_density_sends_halos(tmp_path):
+    """Set-up, where M turns, where it jumps, products by differences, sums at nodes: four times the nodes, twice the bytes."""
+    for rows in counted(SET_UP, 4, tmp_path):
+        for begin in (0, 10, 20, 30, 40):
+            small, large = (total(rows, begin + k) + total(rows, begin + k, "got") for k in (1, 2))
+            assert 0 < large < 2.2 * small

@@ -56,19 +56,18 @@ class LogRatio:
 
     def take(self, numbers: np.ndarray) -> np.ndarray:
         """log u (P,) at nodes, given by their numbers (P,); each rank by itself."""
-        grid = self.equation.grid
-        return self._of(self.probabilities.take(numbers), grid.volumes_at(numbers), numbers)
+        grid, generator = self.equation.grid, self.equation.generator
+        return self._of(self.probabilities.take(numbers), grid.volumes_at(numbers), generator.exponents.take(numbers))
 
     def whole(self) -> np.ndarray:
         """log u at all nodes (size,); each rank by itself."""
         generator = self.equation.generator
-        return self._of(self.probabilities.whole(), generator.volumes, np.arange(self.equation.grid.size))
+        return self._of(self.probabilities.whole(), generator.volumes, generator.exponents.whole())
 
-    def _of(self, probabilities: np.ndarray, volumes: np.ndarray, numbers: np.ndarray) -> np.ndarray:
-        generator = self.equation.generator
+    def _of(self, probabilities: np.ndarray, volumes: np.ndarray, exponents: np.ndarray) -> np.ndarray:
         with np.errstate(divide="ignore"):
             logarithms = np.log(probabilities / volumes)
-        return np.asarray(np.maximum(logarithms, FLOOR) + generator.exponent[numbers] + generator.lowest)
+        return np.asarray(np.maximum(logarithms, FLOOR) + exponents + self.equation.generator.lowest)
 
 
 @dataclass(frozen=True, eq=False, repr=False)

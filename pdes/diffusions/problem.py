@@ -191,4 +191,4 @@ def integral(grid: Grid, part: Callable[[np.ndarray, np.ndarray], np.ndarray], o
             total = total + part(x, np.tile(shares, len(cells)))
         return total
 
-    return np.asarray(sum(grid.comm.allgather(on_all_ranks(grid.comm, own))) * np.prod(grid.spacing))
+    return np.asarray(grid.comm.allreduce(on_all_ranks(grid.comm, own)) * np.prod(grid.spacing))

@@ -19,18 +19,19 @@ exp(-1300) of its maximum, no path goes, and there is a wall.
 
 from __future__ import annotations
 
-import itertools
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 import scipy.sparse
-from scipy import ndimage
 from scipy.special import exprel
 
 from scaling_limits.meshes.box import Grid
+from scaling_limits.meshes.neighbour_values import NearValues
 from scaling_limits.meshes.selling import decomposition
+from scaling_limits.meshes.spread_values import SpreadRows
 from scaling_limits.particles.errors import Unresolved, warn
 from scaling_limits.particles.sampling.mpi import MPI
 from scaling_limits.particles.sampling.ranks import on_all_ranks
@@ -44,9 +45,6 @@ if TYPE_CHECKING:
 STANDS_IN = 0.5
 # ratio of e.M^-1 e at both ends of an edge e, from which M is not resolved along it
 TURNED = 4.0
-# change of log M_ii or of Psi/sigma from node to node from which it may be a jump, and by which factor it is larger
-# than those on both sides
-JUMP, ALONE = 0.2, 4.0
 # value of (Psi - min Psi)/sigma beyond which sqrt(pi) underflows, and there is a wall
 HIGHEST = 1300.0
 # nodes or edges that are worked on at a time, so that what is made for a while stays in the cache
@@ -75,12 +73,11 @@ class Edges:
     widest: int
     diagonal: np.ndarray
 
-    def among(self, nodes: np.ndarray) -> Edges:
-        """The edges that have both ends among some nodes, given as truth values (size,)."""
-        if nodes.all():
+    def among(self, kept: np.ndarray) -> Edges:
+        """Some of the edges, given as truth values (E,)."""
+        if kept.all():
             return self
-        among = nodes[self.tail] & nodes[self.head]
-        tail, head, step, weight = (array[among] for array in (self.tail, self.head, self.step, self.weight))
+        tail, head, step, weight = (array[kept] for array in (self.tail, self.head, self.step, self.weight))
         return Edges(tail, head, step, weight, self.widest, self.diagonal)
 
 
@@ -163,6 +160,14 @@ def symmetric_bernoulli(difference: np.ndarray) -> np.ndarray:
     return np.asarray(np.exp(-0.5 * size) / exprel(-size))
 
 
+def _around(grid: Grid, everywhere: Edges) -> Iterator[np.ndarray]:
+    """The heads of edges, and the nodes behind them and before their tails, some at a time."""
+    for some in slices(everywhere.tail.size):
+        index = np.stack(np.unravel_index(everywhere.tail[some], grid.shape), axis=1)
+        for steps in (-1, 1, 2):
+            yield grid.flat((index + steps * everywhere.step[some]) % grid.shape)
+
+
 class ScharfetterGummel:
     """The matrix S and the measure m of an effective equation on a grid.
 
@@ -182,23 +187,38 @@ class ScharfetterGummel:
             grid.comm,
             lambda: (exponent_at(coefficients, grid.points), mobility_at(coefficients, grid.points)),
         )
-        # Psi/sigma on the whole grid, above its minimum
-        self.exponent = grid.whole(mine)
-        self.lowest = float(self.exponent.min())
-        self.exponent -= self.lowest
-        self.alive = self.exponent <= HIGHEST
+        self.lowest = float(grid.comm.allreduce(float(mine.min(initial=np.inf)), MPI.MIN))
+        # Psi/sigma at the nodes of this rank, above the minimum of all
+        own = mine - self.lowest
+        # the same at all nodes, for who asks by number
+        self.exponents = SpreadRows.of(grid, own[None]).row(0)
         everywhere = edges(grid, tensors)
-        self.edges = everywhere.among(self.alive)
-        # of all nodes
-        self.volumes = grid.whole(grid.volumes)
-        own = self.exponent[grid.own]
+        self._near = NearValues.of(grid.comm, grid.ends, own, _around(grid, everywhere))
+        self.edges = everywhere.among(
+            (own[everywhere.tail - grid.own.start] <= HIGHEST) & (self._near.take(everywhere.head) <= HIGHEST)
+        )
         # sqrt(m)
         self.root = np.where(own <= HIGHEST, np.sqrt(grid.volumes) * np.exp(-0.5 * own), 0.0)
         # the sum of m
         self.partition = float(grid.comm.allreduce(float((self.root**2).sum())))
         self.traits = self._traits(tensors)
-        self._tensors = tensors
+        self.tensors = tensors
         self._warn_of_diagonals(everywhere.diagonal)
+
+    @cached_property
+    def exponent(self) -> np.ndarray:
+        """Psi/sigma above its minimum at all nodes (size,); this rank by itself. Evolutions do without."""
+        return self.exponents.whole()
+
+    @cached_property
+    def alive(self) -> np.ndarray:
+        """Whether paths go to a node (size,); this rank by itself."""
+        return self.exponent <= HIGHEST
+
+    @cached_property
+    def volumes(self) -> np.ndarray:
+        """The volume that belongs to each node (size,)."""
+        return self.grid.volumes_at(np.arange(self.grid.size))
 
     def _warn_of_diagonals(self, diagonal: np.ndarray) -> None:
         """Warn where the diagonal of M stands in for M at more than some nodes near corners."""
@@ -221,16 +241,17 @@ class ScharfetterGummel:
         """
         if self.edges.widest < 2:
             return 0.0
-        inverse = self.grid.whole(np.linalg.inv(self._tensors))
+        grid = self.grid
         wide = np.abs(self.edges.step).max(axis=1, initial=0) > 1
         tail, head = self.edges.tail[wide], self.edges.head[wide]
-        along = self.edges.step[wide] * self.grid.spacing
-        here, there = (np.einsum("ei,eij,ej->e", along, inverse[end], along) for end in (tail, head))
+        inverse = NearValues.of(grid.comm, grid.ends, np.linalg.inv(self.tensors), [head])
+        along = self.edges.step[wide] * grid.spacing
+        here, there = (np.einsum("ei,eij,ej->e", along, inverse.take(end), along) for end in (tail, head))
         turned = np.abs(np.log(there / here)) > np.log(TURNED)
-        nodes = np.zeros(self.grid.size, dtype=bool)
-        nodes[tail[turned]] = True
-        mass = np.array([(self.root[nodes[self.grid.own]] ** 2).sum(), (self.root**2).sum()])
-        some, all_ = self.grid.comm.allreduce(mass)
+        nodes = np.zeros(len(self.root), dtype=bool)
+        nodes[tail[turned] - grid.own.start] = True
+        mass = np.array([(self.root[nodes] ** 2).sum(), (self.root**2).sum()])
+        some, all_ = grid.comm.allreduce(mass)
         return float(some / all_)
 
     def _traits(self, tensors: np.ndarray) -> np.ndarray:
@@ -238,7 +259,7 @@ class ScharfetterGummel:
         diagonal = np.diagonal(tensors, axis1=1, axis2=2)
         upper = np.triu_indices(self.grid.dim, 1)
         ratios = tensors / np.sqrt(diagonal[:, :, None] * diagonal[:, None, :])
-        fields = [np.minimum(self.exponent[self.grid.own], HIGHEST)[:, None], np.log(diagonal)]
+        fields = [np.minimum(self.exponents.own, HIGHEST)[:, None], np.log(diagonal)]
         return self.grid.signed_sums(np.concatenate([*fields, ratios[:, upper[0], upper[1]]], axis=1))
 
     def matrix(self) -> PETSc.Mat:
@@ -257,35 +278,15 @@ class ScharfetterGummel:
             part_back: from y, likewise.
         """
         tail, head, weight = self.edges.tail, self.edges.head, self.temperature * self.edges.weight
-        difference = self.exponent[head] - self.exponent[tail]
-        root = np.sqrt(self.volumes[tail] * self.volumes[head])
+        difference = self._near.take(head) - self._near.take(tail)
+        at_tail, at_head = self.grid.volumes[tail - self.grid.own.start], self.grid.volumes_at(head)
+        root = np.sqrt(at_tail * at_head)
         across = -weight * bent(difference, self.curvature) * symmetric_bernoulli(difference) / root
         out, back = (
-            weight / t * bent(t * difference, t**2 * self.curvature) * bernoulli(t * side) / self.volumes[end]
-            for t, side, end in ((part, difference, tail), (part_back, -difference, head))
+            weight / t * bent(t * difference, t**2 * self.curvature) * bernoulli(t * side) / volumes
+            for t, side, volumes in ((part, difference, at_tail), (part_back, -difference, at_head))
         )
         return across, out, back
-
-    @cached_property
-    def jumps(self) -> list[float] | None:
-        """A place between nodes where M or exp(-Psi/sigma) seems to jump; None where there is none. Collective.
-
-        Neighbours along an axis differ by more than `JUMP` in the logarithm, and several times as much as those around.
-        """
-        grid = self.grid
-        diagonal = grid.whole(np.log(np.diagonal(self._tensors, axis1=1, axis2=2)))
-        fields = [np.minimum(self.exponent, HIGHEST), *diagonal.T]
-        for field, axis in itertools.product(fields, range(grid.dim)):
-            change = np.abs(np.diff(field.reshape(grid.shape), axis=axis))
-            size = [1] * grid.dim
-            size[axis] = 3
-            # the second largest of three neighbours: a kink or a steep slope has two that are alike
-            around = ndimage.rank_filter(change, -2, size=size, mode="nearest")
-            alone = (change > JUMP) & (change > ALONE * around)
-            if alone.any():
-                index = np.argwhere(alone)[0] + 0.5 * (np.arange(grid.dim) == axis)
-                return grid.shown(grid.box[:, 0] + index * grid.spacing)
-        return None
 
     def rates_back(self, part: np.ndarray) -> np.ndarray:
         """The rates (E,) from the tails of edges against their steps, to where a set begins.
@@ -294,11 +295,11 @@ class ScharfetterGummel:
             part: of a step, to there (E,).
         """
         tail, weight = self.edges.tail, self.temperature * self.edges.weight
-        slope = self.exponent[tail] - self.exponent[self.edges.head]
+        slope = self._near.take(tail) - self._near.take(self.edges.head)
         # Psi goes on beyond the tail with the slope and the curvature that it has along the edge
         difference = part * slope + 0.5 * part * (1.0 + part) * self.curvature
         bend = bent(difference, part**2 * self.curvature)
-        return np.asarray(weight / part * bend * bernoulli(difference) / self.volumes[tail])
+        return np.asarray(weight / part * bend * bernoulli(difference) / self.grid.volumes[tail - self.grid.own.start])
 
     @cached_property
     def curvature(self) -> np.ndarray:
@@ -309,14 +310,14 @@ class ScharfetterGummel:
         return np.concatenate([np.empty(0), *parts])
 
     def _curvature(self, some: slice) -> np.ndarray:
-        grid, edges, exponent = self.grid, self.edges, self.exponent
+        grid, edges, near_by = self.grid, self.edges, self._near
         tail, head, step = edges.tail[some], edges.head[some], edges.step[some]
         index = np.stack(np.unravel_index(tail, grid.shape), axis=1)
-        own, other = exponent[tail], exponent[head]
+        own, other = near_by.take(tail), near_by.take(head)
         ends = []
         for beyond, near, far in ((index - step, own, other), (index + 2 * step, other, own)):
             fits = grid.holds(beyond)
-            next_one = exponent[grid.flat(beyond % grid.shape)]
+            next_one = near_by.take(grid.flat(beyond % grid.shape))
             ends.append((fits, next_one - 2.0 * near + far))
         (first, one), (last, two) = ends
         one, two = np.where(first, one, two), np.where(last, two, one)

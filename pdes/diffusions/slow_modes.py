@@ -1,8 +1,10 @@
 """The slowest modes of a chain on a grid, and resolvents that know them.
 
 Rates of metastable states are many orders below the fastest ones, and drown in its rounding: a solve with 1 + c S
-leaves eps c |S| of noise in the slow modes. They are found beforehand, with rates from differences along edges, which
-keep their digits; then solves have to be exact in the rest only, and steps of any length are.
+leaves eps c |S| of noise in the slow modes. Up to some c |S| solves are repeated for what they leave
+(`refined_resolvents`), and need no modes, however fine the grid. Beyond, the slowest modes are found beforehand, with
+rates from differences along edges, which keep their digits; then solves have to be exact in the rest only, and steps of
+any length are.
 """
 
 from __future__ import annotations
@@ -14,34 +16,41 @@ import numpy as np
 import scipy.linalg
 
 from scaling_limits.meshes.linear_algebra.sparse_matrix import ModeSearch, SparseMatrix
-from scaling_limits.meshes.neighbour_values import NeighbourValues
 from scaling_limits.particles.errors import NotConverged
+from scaling_limits.particles.sampling.mpi import MPI
 
 from ..time.resolvents import Resolvents
 from .hitting.killed_chain import KilledChain
+from .hitting.refined_resolvents import RefinedResolvents
 
 
 @dataclass(frozen=True)
 class SlowSettings:
-    """Which modes count as slow.
+    """Which modes count as slow, and which steps as long.
 
     Args:
         slow: rates below it, as part of the fastest one.
         shift: of the shifted and inverted matrix, likewise.
         modes: that are asked for, and that are asked for at most.
-        needed: c times the fastest rate above which resolvents need slow modes.
-        largest: the same, beyond which the matrix is that of a smaller c.
-        terms: of the series that makes up for it.
+        needed: c times the fastest rate above which solves are refined.
+        largest: the same, beyond which slow modes are taken, and the matrix is that of a smaller c.
+        damped: that smaller c times the first rate that is not slow.
+        terms: of the series that makes up for the smaller c: a term is smaller than the one before by 1 + `damped`.
+        polished: times that modes are smoothed by refined resolvents of the smaller c.
+        noise: sqrt(m), as part of the largest, below which an eigensolver's modes are noise.
         tolerance: of the eigensolver.
         most: iterations of it.
     """
 
-    slow: float = 1e-7
+    slow: float = 1e-9
     shift: float = 1e-9
     modes: tuple[int, int] = (4, 64)
     needed: float = 1e6
-    largest: float = 1e10
+    largest: float = 1e13
+    damped: float = 100.0
     terms: int = 6
+    polished: int = 2
+    noise: float = 1e-14
     tolerance: float = 1e-9
     most: int = 300
 
@@ -121,7 +130,7 @@ def _ritz(chain: KilledChain, vectors: np.ndarray, one: np.ndarray | None) -> Sl
     if one is not None:
         values[:, 0] = np.where(free, values[np.argmax(root), 0], 0.0)
     tail = chain.tail - chain.grid.own.start
-    change = NeighbourValues.of(comm, chain.grid.ends, chain.head).at(values) - values[tail]
+    change = chain.heads.at(values) - values[tail]
     weight = root[tail] ** 2 * chain.out
     killed = (root**2 * chain.killing.sum(axis=1))[:, None] * values
     energy = comm.allreduce(change.T @ (weight[:, None] * change) + values.T @ killed)
@@ -142,7 +151,7 @@ class DeflatedResolvents:
     def __init__(self, chain: KilledChain, matrix: SparseMatrix, resolvents: Resolvents) -> None:
         self._chain, self._matrix, self._resolvents = chain, matrix, resolvents
         self._comm, self.fastest = chain.grid.comm, matrix.fastest
-        # whether the slow modes are taken for every c
+        # whether solves are refined for every c
         self.learned = False
 
     @property
@@ -156,8 +165,32 @@ class DeflatedResolvents:
         return self._resolvents.left
 
     @cached_property
-    def _slow(self) -> SlowModes:
+    def _refined(self) -> RefinedResolvents:
+        return RefinedResolvents(self._chain, self._resolvents)
+
+    @cached_property
+    def _smaller(self) -> float:
+        """The c of the matrix that stands for those of larger ones: the fastest of the most modes may be a slow one."""
+        rates, slow = self._found.rates, SETTINGS.slow * self.fastest
+        return SETTINGS.damped / (float(rates[-1]) if len(rates) >= SETTINGS.modes[1] else slow)
+
+    @cached_property
+    def _found(self) -> SlowModes:
         return slowest_modes(self._chain, self._matrix)
+
+    @cached_property
+    def _slow(self) -> SlowModes:
+        """The slow modes, with nothing of those that are faster."""
+        modes, one, root = self._found, kernel(self._chain), self._chain.generator.root
+        top = self._comm.allreduce(float(root.max(initial=0.0)), MPI.MAX)
+        # the eigensolver leaves noise where modes are far below it, and states may be large
+        vectors = np.where((root > SETTINGS.noise * top)[:, None], modes.vectors, 0.0)
+        for _ in range(SETTINGS.polished if len(modes.rates) else 0):
+            smooth = np.stack([self._refined.solve(self._smaller, mode) for mode in vectors.T], axis=1)
+            smooth = smooth[:, 0 if one is None else 1 :]
+            modes = _ritz(self._chain, smooth / np.sqrt(self._comm.allreduce((smooth**2).sum(axis=0))), one)
+            vectors = modes.vectors
+        return modes
 
     def applied(self, state: np.ndarray) -> np.ndarray:
         """Return S x, on the rows of this rank."""
@@ -176,21 +209,20 @@ class DeflatedResolvents:
         self.learned = self.learned or c * self.fastest > SETTINGS.needed
         if not self.learned:
             return self._resolvents.solve(c, right_hand_side)
-        modes = self._slow
-        known = modes.vectors.T @ right_hand_side
-        known = np.asarray(self._comm.allreduce(known))
-        rest = right_hand_side - modes.vectors @ known
-        most = SETTINGS.largest / self.fastest
-        if c <= most:
-            result = self._without(modes, self._resolvents.solve(c, rest))
-        else:
-            # 1 + c S = (c/a) [(1 + a S) - (1 - a/c)] for a smaller a, whose resolvent is small beside the slow modes
-            term = result = self._without(modes, self._resolvents.solve(most, rest))
-            for _ in range(SETTINGS.terms):
-                term = (1.0 - most / c) * self._without(modes, self._resolvents.solve(most, term))
-                result = result + term
-            result = most / c * result
-        return np.asarray(result + modes.vectors @ (known / (1.0 + c * modes.rates)))
+        if c * self.fastest <= SETTINGS.largest:
+            return self._refined.solve(c, right_hand_side)
+        modes, a, refined = self._slow, self._smaller, self._refined
+        known = np.asarray(self._comm.allreduce(modes.vectors.T @ right_hand_side))
+        slow = modes.vectors @ (known / (1.0 + c * modes.rates))
+        # 1 + c S = (c/a) [(1 + a S) - (1 - a/c)] for a smaller a, whose resolvent is small beside the slow modes
+        beside = c / a * refined.size(slow)
+        term = right_hand_side - modes.vectors @ known
+        result = term = self._without(modes, refined.solve(a, term, beside))
+        beside += refined.size(result)
+        for _ in range(SETTINGS.terms):
+            term = (1.0 - a / c) * self._without(modes, refined.solve(a, term, beside))
+            result = result + term
+        return np.asarray(a / c * result + slow)
 
     def _without(self, modes: SlowModes, values: np.ndarray) -> np.ndarray:
         return np.asarray(values - modes.vectors @ self._comm.allreduce(modes.vectors.T @ values))

@@ -110,6 +110,16 @@ class Resolvents:
         self.left = 0.0
         self.factorisations = 0
 
+    @property
+    def allowed(self) -> float:
+        """The part of the mass that solves may leave."""
+        return self._allowed or 0.0
+
+    @property
+    def remedy(self) -> str:
+        """What helps where solves are not exact enough."""
+        return self._matrix.remedy("let ksp_rtol in petsc_options be smaller, or take a direct solver")
+
     def solve(self, c: float, right_hand_side: np.ndarray) -> np.ndarray:
         """Return the solution of (1 + c S) x = b, or (B + c A) x = B b, on the rows of this rank.
 
@@ -154,7 +164,7 @@ class Resolvents:
         raise NotConverged(
             "a linear solve of an evolution",
             f"the solver leaves {left:.1e} of the mass, where {self._allowed:.1e} is allowed",
-            self._matrix.remedy("let ksp_rtol in petsc_options be smaller, or take a direct solver"),
+            self.remedy,
         )
 
     @cached_property

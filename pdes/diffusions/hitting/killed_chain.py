@@ -14,6 +14,7 @@ import numpy as np
 import scipy.sparse
 
 from scaling_limits.meshes.box import Grid
+from scaling_limits.meshes.neighbour_values import NeighbourValues
 from scaling_limits.particles.sampling.mpi import MPI
 from scaling_limits.particles.sampling.ranks import on_all_ranks
 
@@ -104,9 +105,11 @@ class KilledChain:
             enters = (entrance.set >= 0) & (place[end] < 0)
             parts.append((end[enters], step[enters], rate[enters], entrance.set[enters]))
         cut = CutEdges(*(np.concatenate(column) for column in zip(*parts)))
-        killing = np.zeros((grid.size, len(sets)))
-        np.add.at(killing, (cut.node, cut.set), cut.rate)
-        killing = grid.comm.allreduce(killing)[grid.own] if grid.comm.size > 1 else killing
+        nodes = NeighbourValues.of(grid.comm, grid.ends, cut.node)
+        count = len(generator.root)
+        killing = np.stack(
+            [nodes.added(np.where(cut.set == k, cut.rate, 0.0), count) for k in range(len(sets))], axis=1
+        )
         whole = (first.set < 0) & (last.set < 0) & (place[tail] < 0) & (place[head] < 0)
         step = edges.step[whole]
         return cls(
@@ -151,6 +154,11 @@ class KilledChain:
         """Whether a node is outside of all sets, and paths go there (size,)."""
         return np.asarray((self.place < 0) & self.generator.alive)
 
+    @cached_property
+    def heads(self) -> NeighbourValues:
+        """Brings values of nodes to the heads of edges, and what these get back to them; collective the first time."""
+        return NeighbourValues.of(self.grid.comm, self.grid.ends, self.head)
+
     def rows(self) -> scipy.sparse.csr_array:
         """The rows of this rank (m, size) of the matrix S of the chain, with the fastest rate on the diagonal of nodes
         that are not free; collective.
@@ -169,9 +177,9 @@ class KilledChain:
 
     def at_nodes(self, along_out: np.ndarray, along_back: np.ndarray) -> np.ndarray:
         """Sums (m,) at the nodes of this rank of what edges give to their ends x and y; collective."""
-        size = self.grid.size
-        total = np.bincount(self.tail, along_out, size) + np.bincount(self.head, along_back, size)
-        return np.asarray(self.grid.comm.allreduce(total)[self.grid.own] if self.grid.comm.size > 1 else total)
+        count = len(self.generator.root)
+        at_tails = np.bincount(self.tail - self.grid.own.start, along_out, count)
+        return at_tails + self.heads.added(along_back, count)
 
     def applied(self, *terms: np.ndarray) -> np.ndarray:
         """-L f (m,) for a sum f of fields at all nodes (size,): no digit of f that is the same at both ends counts."""

@@ -21,6 +21,7 @@ from .between_nodes import BetweenNodes
 from .chain_solver import ChainSolver, added
 from .coarser_grids import GIVEN, around, error_of, richardson, say, solved, telling
 from .fields import ScalarField
+from .jumps import jump
 from .killed_chain import KilledChain
 from .target_sets import TargetSet
 
@@ -59,7 +60,7 @@ class GridProblem:
             Unresolved: M or Psi jumps between nodes, or changes as fast.
         """
         generator = self.equation.generator
-        place = None if generator.quiet else generator.jumps
+        place = None if generator.quiet else jump(generator)
         if place is not None and self.equation.comm.rank == 0:
             where = (
                 f"M or Psi jumps, or is not resolved, between nodes, as near x = {place}: the error depends on where in"

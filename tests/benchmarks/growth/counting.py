@@ -12,6 +12,8 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 RANKS = {"few": (2, 4, 8, 16), "more": (2, 4)}
+# ranks, and the factor of the work
+ROUND = ((1, 1), (2, 1), (2, 2))
 # seconds
 LONGEST = 1500
 
@@ -73,9 +75,9 @@ def counted(ranks: int, what: str) -> dict:
 
 
 def scaling() -> list[dict]:
-    """Times of all ranks with one rank, two, and two with twice the work; the middle of three."""
+    """Times of all ranks with one rank, two, and two with twice the work: a round, of which there should be several."""
     result = []
-    for ranks, factor in ((1, 1), (2, 1), (2, 2)):
+    for ranks, factor in ROUND:
         with tempfile.TemporaryDirectory() as name:
             file = Path(name) / "said.json"
             run([str(HERE / "parts.py"), str(file), str(factor)], ranks, Path(name))

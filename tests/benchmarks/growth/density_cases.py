@@ -71,7 +71,7 @@ CASES = {
     ),
     "box_1d_slow": Case(
         "the same, steps of 0.1", "unknowns", (40000, 80000, 160000, 320000), lambda n: box_steps(n, 1), 1, 1,
-        "a band; see below for what slow modes do to it",
+        "a band, and a second solve for what the first has left",
     ),
     "box_2d": Case(
         "density in 2-D: set-up, 3 steps", "unknowns", (64, 100, 160, 256, 400, 512), lambda n: box_steps(n, 2), 1.5, 1,

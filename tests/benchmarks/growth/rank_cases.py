@@ -131,18 +131,24 @@ def through(work, mark):
 
 def timed(mark, factor):
     """Parts whose time is taken on one rank and two; `factor` times the work."""
-    for name, edge in (("box", round(256 * factor**0.5)), ("mesh", round(160 * factor**0.5))):
-        from scaling_limits.pdes import IMPLICIT_EULER
-
-        kind = {"mesh": triangles(edge, WORLD), "box": None, "cells": None} if name == "mesh" else {"comm": WORLD}
-        mark(f"density, {name}: assembly, 10 steps")
-        equation = box(edge, 2, **kind)
-        equation.evolve(start, [1.0], scheme=IMPLICIT_EULER, step=0.1)
-    for once in (True, False):
-        work = tensors_of(round(2000 * factor)), paths_of(round(100_000 * factor)), closure_of(round(16000 * factor))
-        for name, call in zip(("effective tensor, points", "Langevin, paths", "finite-size equations, balls"), work):
+    # the first calls import and compile
+    for once, times in ((True, 0.02), (False, factor)):
+        for name, call in (
+            ("density, box: assembly, 10 steps", densities_of(384 * times**0.5, False)),
+            ("density, mesh: assembly, 10 steps", densities_of(192 * times**0.5, True)),
+            ("effective tensor, points", tensors_of(round(20_000 * times))),
+            ("Langevin, paths", paths_of(round(300_000 * times))),
+            ("finite-size equations, balls", closure_of(round(64_000 * times))),
+        ):
             mark("first calls" if once else name)
             call()
+
+
+def densities_of(edge, on_triangles):
+    from scaling_limits.pdes import IMPLICIT_EULER
+
+    kind = {"mesh": triangles(edge, WORLD), "box": None, "cells": None} if on_triangles else {"comm": WORLD}
+    return lambda: box(edge, 2, **kind).evolve(start, [1.0], scheme=IMPLICIT_EULER, step=0.1)
 
 
 def tensors_of(count):

@@ -1,5 +1,5 @@
 """Growth: `make growth`, or `python run.py [NAME ...]` for some cases; `--ranks`, `--ranks=few` or `--ranks=more` for messages, `--times` for
-times on ranks, `--page` to draw and write only.
+times on ranks (three rounds anew; `--times=more` adds a round), `--page` to draw and write only.
 
 Each measure is a short process of its own; what is measured goes to measured.json beside this file as it comes, so that an
 interrupted run has not been for nothing. Time is that of the processor (user and system, all threads), which other
@@ -50,6 +50,15 @@ def ranks(only=None):
             print(f"  {what}: {count} ranks counted", flush=True)
 
 
+def times(rounds, before):
+    """Measure times on one rank and two, so many rounds, and keep them with those before."""
+    from counting import scaling
+
+    for _ in range(rounds):
+        before = before + scaling()
+        keep("times", "all", before)
+
+
 def main(arguments):
     from registry import CASES
 
@@ -63,9 +72,9 @@ def main(arguments):
         if one.startswith("--ranks"):
             ranks(one[8:])
     if not arguments or "--times" in arguments:
-        from counting import scaling
-
-        keep("times", "all", scaling())
+        times(3, [])
+    if "--times=more" in arguments:
+        times(1, record()["times"].get("all", []))
     from page import write
 
     write(record())
