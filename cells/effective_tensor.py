@@ -205,17 +205,21 @@ def _computed(request: _Request, comm: MPI.Comm) -> tuple[EffectiveTensor, dict[
     bar = comm if request.progress else None
     recursion = Recursion(splitting, allowances, request.route, request.workers, bar)
     result = _gathered(on_all_ranks(comm, lambda: recursion.effective(1, mine)), len(first), comm).rows(numbers)
-    reasons: dict[int, Reason] = {}
-    for others in comm.allgather(recursion.reasons):
-        reasons |= others
     spaces = [recursion.names_of(k) for k in range(1, splitting.levels + 1)]
-    finest = [max(names)[1:] for names in zip(*comm.allgather(spaces))]
-    solves = np.array([comm.allreduce(count) for count in recursion.solves.values()])
+    said = recursion.reasons, spaces, list(recursion.solves.values())
+    reasons_of_all, spaces_of_all, solves_of_all = zip(*(comm.allgather(said) if comm.size > 1 else [said]))
+    reasons: dict[int, Reason] = {}
+    for others in reasons_of_all:
+        reasons |= others
+    finest = [max(names)[1:] for names in zip(*spaces_of_all)]
+    solves = np.sum(solves_of_all, axis=0)
     return on_all_ranks(comm, lambda: _assembled(request, result, solves, finest)), reasons
 
 
 def _gathered(result: LevelResult, count: int, comm: MPI.Comm) -> LevelResult:
     """Results of all points on all ranks, from those of rank r for the points r, r + size, ..."""
+    if comm.size == 1:
+        return result
     places = np.concatenate([np.arange(rank, count, comm.size) for rank in range(comm.size)])
     return joined(comm.allgather(result)).rows(np.argsort(places))
 

@@ -111,9 +111,12 @@ class LevelFields:
         return self.table[rows][:, [*np.flatnonzero(self.identity), -1]]
 
     def spreads(self, rows: np.ndarray) -> np.ndarray:
-        """How far the logarithms of the diagonal entries of the samples of each cell are apart (C,)."""
+        """How far the logarithms of each diagonal entry vary among the samples of a cell, the largest of them (C,).
+
+        Not how far those of different entries are apart: anisotropy is no contrast.
+        """
         diagonal = self.table[rows][:, : self.entries][:, self.identity > 0]
-        return np.ptp(diagonal.reshape(len(rows), -1), axis=1)
+        return np.ptp(diagonal.reshape(*diagonal.shape[:2], -1), axis=2).max(axis=1)
 
 
 def _isotropic(log_tensor: np.ndarray) -> bool:

@@ -82,7 +82,12 @@ class ScaleSplitting:
         return max(self._columns_of(expression), default=0) // self.dim
 
     def _columns_of(self, expression: sympy.Expr) -> set[int]:
-        return {i for i, symbol in enumerate(self.potential.variables) if symbol in expression.free_symbols}
+        return {self._numbers[symbol] for symbol in expression.free_symbols if symbol in self._numbers}
+
+    @cached_property
+    def _numbers(self) -> dict[sympy.Basic, int]:
+        """The variables by their numbers."""
+        return {symbol: i for i, symbol in enumerate(self.potential.variables)}
 
     @property
     def has_mobility(self) -> bool:

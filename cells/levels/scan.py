@@ -8,7 +8,7 @@ The distance between the points of a scan is the width of what may stay unseen.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import lru_cache
 
 import numpy as np
 
@@ -38,9 +38,12 @@ def steps(dim: int) -> np.ndarray:
     return root ** -np.arange(1.0, dim + 1)
 
 
+@lru_cache(maxsize=16)
 def scan_points(count: int, dim: int, start: int = 0) -> np.ndarray:
-    """The points number start, ..., start + count - 1 of a quasi-random sequence in the unit cube (count, d)."""
-    return (0.5 + np.arange(start + 1, start + count + 1)[:, None] * steps(dim)) % 1.0
+    """The points number start, ..., start + count - 1 of a quasi-random sequence in the unit cube (count, d); kept."""
+    points = (0.5 + np.arange(start + 1, start + count + 1)[:, None] * steps(dim)) % 1.0
+    points.flags.writeable = False
+    return points
 
 
 def points_in_each(cells: int, dim: int) -> int:
@@ -66,7 +69,7 @@ class Scan:
     dim: int
     start: int
 
-    @cached_property
+    @property
     def points(self) -> np.ndarray:
         """The points (P, d)."""
         return scan_points(self.count, self.dim, self.start)
@@ -272,13 +275,17 @@ def _faster_derivatives(
 
 
 def strengths(splitting: ScaleSplitting, level: int, slow: np.ndarray) -> np.ndarray:
-    """How much U_k/sigma, ..., U_N/sigma vary together in each cell (B,), at some points."""
-    total = np.zeros(len(slow))
-    for faster in range(level, splitting.levels + 1):
+    """How much those of U_k/sigma, ..., U_N/sigma that count vary together in each cell (B,), at some points.
+
+    Where K_k depends on y_k by its factor exp(-U_k/sigma) only, U_k alone counts.
+    """
+    total, last = np.zeros(len(slow)), splitting.levels if splitting.sampled_axes(level) else level
+    for faster in range(level, last + 1):
         if splitting.has_terms(faster):
             points = scan_points(LEAST, splitting.dim, faster)
+            count = LEAST if faster > level else 1
             fast = np.random.Generator(np.random.Philox(key=[faster, LEAST])).random(
-                (LEAST, (faster - level) * splitting.dim)
+                (count, (faster - level) * splitting.dim)
             )
             rows = extended(slow, fast)
             values = splitting.exponent(faster, rows, tuple(points.T))

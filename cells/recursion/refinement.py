@@ -214,10 +214,11 @@ def _finer(route: Discretisation, refinement: int, dim: int) -> int:
 
 
 def _means(fields: LevelFields, rows: np.ndarray, space: TensorSpace) -> np.ndarray:
+    """Logarithms of the averages of exp(-U_k/sigma), and then of exp(U_k/sigma), in cells (2 B,)."""
     exponents = fields.splitting.exponent(fields.level, fields.slow[rows], space.nodes)
     full = np.broadcast_to(exponents, (len(exponents), *space.weights.shape))
     with np.errstate(invalid="ignore"):
-        return np.stack([space.log_mean(full), space.log_mean(-full)])
+        return space.log_mean(np.concatenate([full, -full]))
 
 
 def _out_of_range(level: int, contrast: np.ndarray) -> Reason | None:

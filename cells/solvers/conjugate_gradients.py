@@ -71,28 +71,37 @@ def minimise(
     p, rz = z, dot(r, z)
     decrements: list[np.ndarray] = []
     current, active, done = start.copy(), np.ones((shape[0], 1), dtype=bool), 0
-    broken = np.zeros_like(active)
+    broken, all_active, known = np.zeros_like(active), True, start.copy()
     for done in range(1, iterations + 1):
         if stop is not None:
             stop.check()
         q = apply(p)
         curvature = dot(p, q)
-        # not with positive definite operators, but with what rounding makes of them: then no step is taken, ever
-        lost = (rz < -NOTHING * start) | ((rz > NOTHING * start) & ~(curvature > 0))
-        broken |= lost.any(axis=1, keepdims=True) & active
-        step = np.divide(rz, curvature, out=np.zeros_like(rz), where=active & (curvature > 0))
+        regular = bool(curvature.min(initial=1.0) > 0 and rz.min(initial=1.0) > 0)
+        if not regular:
+            # not with positive definite operators, but with what rounding makes of them: then no step is taken, ever
+            lost = (rz < -NOTHING * start) | ((rz > NOTHING * start) & ~(curvature > 0))
+            broken |= lost.any(axis=1, keepdims=True) & active
+        if regular and all_active:
+            step = rz / curvature
+        else:
+            step = np.divide(rz, curvature, out=np.zeros_like(rz), where=active & (curvature > 0))
         u += step.reshape(columns) * p
         decrements.append(step * rz)
         current -= decrements[-1]
         if done >= FIRST_TEST:
-            active &= ~_converged(decrements, current, start, tolerance, energies, u).all(axis=1, keepdims=True)
-            if not active.any():
-                break
+            converged = _converged(decrements, current, start, tolerance, energies, u, known)
+            if converged is not None:
+                active &= ~converged.all(axis=1, keepdims=True)
+                all_active = bool(active.all())
+                if not active.any():
+                    break
         r -= step.reshape(columns) * q
         z = precondition(r)
         fresh = dot(r, z)
-        ratio = np.divide(fresh, rz, out=np.zeros_like(rz), where=rz > 0)
-        p = z + ratio.reshape(columns) * p
+        ratio = fresh / rz if regular else np.divide(fresh, rz, out=np.zeros_like(rz), where=rz > 0)
+        p = ratio.reshape(columns) * p
+        p += z
         rz = fresh
     return Minimum(u, ~(active | broken)[:, 0], done)
 
@@ -104,20 +113,25 @@ def _converged(
     tolerance: float,
     energies: Operator,
     u: np.ndarray,
-) -> np.ndarray:
-    """Whether the last decrements, which stand for those to come, add up to less than the tolerance of the energy."""
+    known: np.ndarray,
+) -> np.ndarray | None:
+    """Whether the last decrements, which stand for those to come, add up to less than the tolerance of the energy.
+
+    None where no column has come that far. `known` are the last energies that were computed, above those of now.
+    """
     if not (decrements[-1] <= tolerance * np.maximum(current, CANCELLATION * start)).any():
-        return np.zeros(current.shape, dtype=bool)
+        return None
     to_come = np.sum(decrements[-max(LATEST, -(-len(decrements) // PART)) :], axis=0)
     # `current` is the first energy less all decrements; where that cancels, energies are computed anew, now and then
     if (current > CANCELLATION * start).all():
         return to_come <= tolerance * current
-    if len(decrements) % 3:
-        return np.zeros(current.shape, dtype=bool)
-    return to_come <= tolerance * energies(u)
+    if len(decrements) % 3 or not (to_come <= tolerance * known).any():
+        return None
+    known[...] = energies(u)
+    return to_come <= tolerance * known
 
 
 def _dot(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Scalar products of columns (B, L)."""
-    count = a.shape[0] * a.shape[1]
-    return np.einsum("ij,ij->i", a.reshape(count, -1), b.reshape(count, -1)).reshape(a.shape[:2])
+    rows = a.shape[0] * a.shape[1]
+    return np.matmul(a.reshape(rows, 1, -1), b.reshape(rows, -1, 1)).reshape(a.shape[:2])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from functools import lru_cache
 
 import numpy as np
 
@@ -22,17 +23,24 @@ def basins(local: np.ndarray) -> np.ndarray | None:
     Returns:
         Indicators (W - 1, n, ..., n), without that of one basin, since all together are constant; None for one basin.
     """
-    numbers = np.arange(local.size).reshape(local.shape)
-    best, pointer = local, numbers
-    for axis, step in itertools.product(range(local.ndim), (-1, 1)):
-        moved = np.roll(local, step, axis)
+    values = local.ravel()
+    best: np.ndarray = values
+    target: np.ndarray = np.arange(local.size)
+    for near in _neighbours(local.shape):
+        moved = values[near]
         higher = moved > best
-        best, pointer = np.where(higher, moved, best), np.where(higher, np.roll(numbers, step, axis), pointer)
-    target: np.ndarray = pointer.ravel()
+        best, target = np.where(higher, moved, best), np.where(higher, near, target)
     while (target[target] != target).any():
         target = target[target]
     roots, labels = np.unique(target, return_inverse=True)
     if roots.size == 1:
         return None
-    order = np.argsort(-local.ravel()[roots], kind="stable")[1:MOST]
+    order = np.argsort(-values[roots], kind="stable")[1:MOST]
     return (labels.reshape(1, *local.shape) == order.reshape(-1, *[1] * local.ndim)).astype(np.float64)
+
+
+@lru_cache(maxsize=32)
+def _neighbours(shape: tuple[int, ...]) -> list[np.ndarray]:
+    """The numbers of the neighbours of all unknowns (n^d,), one array for each of the 2 d sides."""
+    numbers = np.arange(int(np.prod(shape))).reshape(shape)
+    return [np.roll(numbers, step, axis).ravel() for axis, step in itertools.product(range(len(shape)), (-1, 1))]

@@ -5,7 +5,7 @@ Each is a sequence of refinements; which one is fine enough for a cell is decide
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import ClassVar, Protocol, runtime_checkable
@@ -201,10 +201,16 @@ def choose_route(log_contrast: float, rtol: float, dim: int, bounds: bool) -> Di
         bounds: whether certified bounds are wanted, which come from conforming elements.
     """
     if dim == 1:
-        return HarmonicMean()
+        return _made_once(HarmonicMean)
     if log_contrast <= MODERATE:
-        return FiniteElements() if bounds else FourierGalerkin()
-    return FiniteElements(4, FINER_CELLS) if rtol >= MODEST else FiniteElements()
+        return _made_once(FiniteElements) if bounds else _made_once(FourierGalerkin)
+    return _made_once(FiniteElements, 4, FINER_CELLS) if rtol >= MODEST else _made_once(FiniteElements)
+
+
+@lru_cache(maxsize=8)
+def _made_once(kind: Callable[..., Discretisation], *arguments: object) -> Discretisation:
+    """A discretisation, whose numbers are checked when it is made."""
+    return kind(*arguments)
 
 
 def _geometric(error: float, allowed: float) -> float:

@@ -17,6 +17,7 @@ from .tensor_space import LineSpace, apply_along, trigonometric
 CHUNK = 4_000_000  # values of Chebyshev polynomials that are computed at once
 MANY = 8  # functions from which on one product of matrices for all directions pays
 LARGEST = 1_000_000  # entries of this matrix
+IN_CACHE = 16_384  # numbers that are held at once where functions are few
 
 
 def grid(points: int, axes: tuple[int, ...], dim: int) -> np.ndarray:
@@ -76,14 +77,33 @@ def at_scattered(values: np.ndarray, factors: list[np.ndarray]) -> np.ndarray:
         for factor in factors[1:]:
             products = (products[:, None] * factor.T).reshape(-1, count)
         return values.reshape(*values.shape[:2], -1) @ products
+    if factors[0].ndim == 2:
+        size = max(64, IN_CACHE // max(1, values.size // values.shape[-1]))
+        parts = [_at_some(values, [factor[i : i + size] for factor in factors]) for i in range(0, count, size)]
+        return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=-1)
     columns = [np.ascontiguousarray(factor.swapaxes(-1, -2)) for factor in factors]
-    if factors[0].ndim == 3:
-        # the last axis is contracted by matmul, for which the one before it is no axis of a batch
-        ones = [*range(1, len(columns)), len(columns) - 1]
-        columns = [column.reshape(len(column), *[1] * n, *column.shape[1:]) for n, column in zip(ones, columns)]
+    # the last axis is contracted by matmul, for which the one before it is no axis of a batch
+    ones = [*range(1, len(columns)), len(columns) - 1]
+    columns = [column.reshape(len(column), *[1] * n, *column.shape[1:]) for n, column in zip(ones, columns)]
     result = values @ columns[-1] if values.shape[-1] > 1 else np.broadcast_to(values, (*values.shape[:-1], count))
     for column in columns[-2::-1]:
         result = (result * column).sum(axis=-2) if result.shape[-2] > 1 else result[..., 0, :]
+    return result
+
+
+def _at_some(values: np.ndarray, factors: list[np.ndarray]) -> np.ndarray:
+    """Contract values (B, C, q or 1, ...) with rows (P, q) that all functions share: (B, C, P)."""
+    count = len(factors[0])
+    *others, last = factors
+    if values.shape[-1] == 1:
+        result = np.broadcast_to(values, (*values.shape[:-1], count))
+    elif not others or values.shape[-2] == 1:
+        result = values @ last.T
+    else:
+        # rows of points are the order of memory of the factors, so that nothing is copied
+        result = np.einsum("...pq,pq->...p", last @ values.swapaxes(-1, -2), others.pop())
+    for factor in others[::-1]:
+        result = np.einsum("...qp,pq->...p", result, factor) if result.shape[-2] > 1 else result[..., 0, :]
     return result
 
 

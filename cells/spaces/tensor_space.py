@@ -240,8 +240,7 @@ class TensorSpace:
 
     def waves(self, values: np.ndarray, number: int) -> np.ndarray:
         """Integrals of a function times exp(2 pi i m y_j) over its integral, (B, d), for its values (B, q, ...)."""
-        angles = [TWO_PI * number * line.points for line in self.lines]
-        rows: list[np.ndarray | None] = [np.stack([np.ones_like(a), np.cos(a), np.sin(a)]) for a in angles]
+        rows: list[np.ndarray | None] = [_rows_of_waves(line, number) for line in self.lines]
         sums = apply_along_all(rows, values).reshape(len(values), -1)
         steps = 3 ** np.arange(self.dim)[::-1]
         return (sums[:, steps] + 1j * sums[:, 2 * steps]) / sums[:, :1]
@@ -324,6 +323,13 @@ class TensorSpace:
         """Products phi phi, phi phi' and phi' phi' at the points, transposed, in each direction."""
         known = {id(line): _products_of(line) for line in self.lines}
         return [known[id(line)] for line in self.lines]
+
+
+@lru_cache(maxsize=64)
+def _rows_of_waves(line: LineSpace, number: int) -> np.ndarray:
+    """1, cos(2 pi m y) and sin(2 pi m y) at the points (3, q)."""
+    angles = TWO_PI * number * line.points
+    return np.stack([np.ones_like(angles), np.cos(angles), np.sin(angles)])
 
 
 def _products_of(line: LineSpace) -> list[np.ndarray]:

@@ -40,6 +40,19 @@ def lifson_jackson(potential, x, count):
     return 1.0 / (np.exp(-exponents).mean() * np.exp(exponents).mean())
 
 
+@pytest.mark.parametrize("scales", [4, 12])
+def test_anisotropic_scales_are_no_contrast(scales):
+    """V1 = sum of a_i cos(2 pi y_k,i): M_ii = I0(a_i/sigma)^(-2 N), here of condition 2.4^N, by Fourier-Galerkin on all."""
+    heights, sigma = np.array([0.75, 0.25]), 0.5
+    waves = lambda *fast: sum(heights[i] * wave(y[i]) for y in fast for i in range(2))  # noqa: E731
+    potential = MultiscalePotential(2, scales, sigma, nothing, lambda x, *fast: waves(*fast))
+    found = effective_tensor(potential, [[0.0, 0.0]], 1e-6)
+    expected = iv(0, heights / sigma) ** (-2.0 * scales)
+    np.testing.assert_allclose(np.diag(found.value[0]), expected, rtol=1e-6)
+    assert set(found.routes) == {"Fourier-Galerkin"}
+    assert (found.error <= 1e-6).all()
+
+
 @pytest.mark.parametrize(("scales", "count"), [(1, 96), (2, 64), (3, 48), (4, 36)])
 def test_one_dimension_is_lifson_and_jackson(scales, count):
     potential = fully_coupled(0.7, dim=1, scales=scales)
