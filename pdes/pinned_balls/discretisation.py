@@ -26,13 +26,12 @@ class BilliardStates:
     def __init__(
         self, elements: ElementNodes, rtol: float, mu: np.ndarray, sigma: np.ndarray, invariant: bool = True
     ) -> None:
-        forms = elements.forms
-        self.comm, self.form, self.nodal, self.rtol = elements.comm, forms.form, elements.nodal, rtol
-        self._absorbing = forms.absorbing
-        self.mass = np.append(elements.mass, 1.0) if forms.absorbing else elements.mass
+        self.comm, self.form, self.nodal, self.rtol = elements.comm, elements.form, elements.nodal, rtol
+        self._absorbing = elements.absorbing
+        self.mass = np.append(elements.mass, 1.0) if elements.absorbing else elements.mass
         self._norm = EnergyNorm(self.mass[self.nodal[0]], self.comm)
         # degree 1 keeps w >= 0 but for the error in time; higher degrees also have one in space
-        self.limit = rtol if forms.degree == 1 else max(rtol, 1e-4)
+        self.limit = rtol if elements.degree == 1 else max(rtol, 1e-4)
         # a constant added to mu changes nothing in the equations; without it the energy has the most digits to spare
         self._frame = float(self._norm.integrals(mu)[0]) if invariant else 0.0
         sigma = sigma.copy()
@@ -89,7 +88,7 @@ class BilliardSystem(BilliardStates):
         self._bound, self._linear = bound, bound.linear
         self._bound.speed.value, self._bound.diffusion.value = speed, elements.diffusion(speed)
         self._bound.floor.value = self.floor
-        self._ends = AbsorbingEnds(elements) if elements.forms.absorbing else None
+        self._ends = AbsorbingEnds(elements) if elements.absorbing else None
 
     def rate(self, t: float, y: np.ndarray) -> np.ndarray:
         """Return f(t, y); the time matters to manufactured sources only."""
