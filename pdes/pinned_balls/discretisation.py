@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from scaling_limits.particles.sampling.mpi import MPI
 
@@ -43,32 +44,36 @@ class BilliardStates:
         self.floor = max(1e-13 * self.comm.allreduce(largest, MPI.MAX) ** 2, TINY)
         # momentum, and energy with the outflow, where the form keeps them
         conserving = isinstance(self.form, EnergyForm) and invariant
-        self.invariants = self._integrals(self.start) if conserving else None
+        self.invariants = tuple(float(one) for one in self._integrals(self.start)) if conserving else None
 
     def moments(self, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return (mu, w) at the owned nodes in the frame of the solve, w >= 0."""
-        mu, second = (y[part] for part in self.nodal)
+        """Return (mu, w) at the owned nodes in the frame of the solve, w >= 0, of states (..., n)."""
+        mu, second = (y[..., part] for part in self.nodal)
         return mu, np.maximum(0.5 * self.form.variance(mu, second), 0.0)
 
-    def totals(self, y: np.ndarray) -> tuple[float, float, float]:
-        """Return the momentum, the energy, and the energy that has left: integrals of mu and (mu^2 + sigma^2)/2."""
+    def totals(self, y: np.ndarray) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+        """Return the momenta, the energies, and what has left of them (T,): integrals of mu and (mu^2 + sigma^2)/2.
+
+        Args:
+            y: states (T, n).
+        """
         momentum, energy = self._integrals(y)
-        energy += self._frame * momentum + 0.5 * self._frame**2
-        return momentum + self._frame, energy, self._outflow(y)
+        energy = energy + self._frame * momentum + 0.5 * self._frame**2
+        return momentum + self._frame, energy, self._outflow(y) + np.zeros(momentum.shape)
 
     def velocities(self, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return (mu, w) at the owned nodes, with the constant that was taken off mu."""
+        """Return (mu, w) at the owned nodes, with the constant that was taken off mu, of states (..., n)."""
         mu, w = self.moments(y)
         return mu + self._frame, w
 
-    def _integrals(self, y: np.ndarray) -> tuple[float, float]:
-        mu, second = (y[part] for part in self.nodal)
+    def _integrals(self, y: np.ndarray) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        mu, second = (y[..., part] for part in self.nodal)
         energy = second if isinstance(self.form, EnergyForm) else 0.5 * mu**2 + self.moments(y)[1]
         momentum, energy = self._norm.integrals(mu, energy)
-        return float(momentum), float(energy)
+        return momentum, energy
 
-    def _outflow(self, y: np.ndarray) -> float:
-        return float(self.comm.allreduce(y[-1])) if self._absorbing else 0.0
+    def _outflow(self, y: np.ndarray) -> float | NDArray[np.float64]:
+        return self.comm.allreduce(y[..., -1]) if self._absorbing else 0.0
 
 
 class BilliardSystem(BilliardStates):

@@ -63,7 +63,7 @@ def eliminate_inside(local, count, degree):  # type: ignore[no-untyped-def]
                     entries[w] -= left[w] * upper[w] + right[w] * lower[w]
 
 
-@njit(**FAST)
+@njit(inline="always", **FAST)
 def _product(a, b):  # type: ignore[no-untyped-def]
     return (
         a[0] * b[0] + a[1] * b[2], a[0] * b[1] + a[1] * b[3],
@@ -71,7 +71,7 @@ def _product(a, b):  # type: ignore[no-untyped-def]
     )  # fmt: skip
 
 
-@njit(**FAST)
+@njit(inline="always", **FAST)
 def _inverse(a):  # type: ignore[no-untyped-def]
     one = 1.0 / (a[0] * a[3] - a[1] * a[2])
     return a[3] * one, -a[1] * one, -a[2] * one, a[0] * one
@@ -85,12 +85,12 @@ def _block(factors, degree, cell, row, column):  # type: ignore[no-untyped-def]
     return local[r, s, w], local[r, s + 1, w], local[r + 1, s, w], local[r + 1, s + 1, w]
 
 
-@njit(**FAST)
+@njit(inline="always", **FAST)
 def _sum(a, b):  # type: ignore[no-untyped-def]
     return a[0] + b[0], a[1] + b[1], a[2] + b[2], a[3] + b[3]
 
 
-@njit(**FAST)
+@njit(inline="always", **FAST)
 def _difference(a, b):  # type: ignore[no-untyped-def]
     return a[0] - b[0], a[1] - b[1], a[2] - b[2], a[3] - b[3]
 

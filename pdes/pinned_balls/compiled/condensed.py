@@ -5,14 +5,12 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
 from ..forms import EnergyForm
 from . import condensation, fluxes, rules
 from .condensation import Factors
 from .fluxes import AT_ONCE, Fluxes
 from .kernels import KNOWN
-from .rules import FAST
 
 ENERGY = KNOWN.index(EnergyForm)
 
@@ -46,13 +44,11 @@ def condensed(form: Fluxes, mass: np.ndarray, sure: float) -> Condensed:
     )  # fmt: skip
 
 
-@njit(**FAST)
 def rate(system, y, f):  # type: ignore[no-untyped-def]
     """Fill f(y)."""
     fluxes.rate(system.form, y, f)
 
 
-@njit(**FAST)
 def factor(system, shift, y, f):  # type: ignore[no-untyped-def]
     """Factor shift M - df/dy; what cannot be factored leaves a solution that is not finite."""
     form, factors = system.form, system.factors
@@ -65,39 +61,35 @@ def factor(system, shift, y, f):  # type: ignore[no-untyped-def]
     return True
 
 
-@njit(**FAST)
-def solve(system, shift, right):  # type: ignore[no-untyped-def]
+def solve(system, shift, x):  # type: ignore[no-untyped-def]
     """Solve in place, from the right-hand side to the solution."""
     form, factors = system.form, system.factors
     n, cells, degree = system.weights.size, form.cells, form.degree
-    x, y, mu = right[:n], right[n:], form.slopes[0]
+    of_mu, other, mu = x[:n], x[n:], form.slopes[0]
     for k in range(n):
-        y[k] -= mu[k] * x[k]
+        other[k] -= mu[k] * of_mu[k]
     for first in range(0, cells, AT_ONCE):
         count, local = min(AT_ONCE, cells - first), factors.local[first // AT_ONCE]
-        condensation.forward_inside(local, count, degree, first, x, y)
-    condensation.solve_ends(factors, cells, x[: cells + 1], y[: cells + 1])
+        condensation.forward_inside(local, count, degree, first, of_mu, other)
+    condensation.solve_ends(factors, cells, of_mu[: cells + 1], other[: cells + 1])
     for first in range(0, cells, AT_ONCE):
         count, local = min(AT_ONCE, cells - first), factors.local[first // AT_ONCE]
-        condensation.backward_inside(local, count, degree, first, x, y)
+        condensation.backward_inside(local, count, degree, first, of_mu, other)
     for k in range(n):
-        y[k] += mu[k] * x[k]
+        other[k] += mu[k] * of_mu[k]
 
 
-@njit(**FAST)
 def certain(system, shift, right, x):  # type: ignore[no-untyped-def]
     """Whether a solution is known to be one."""
     return fluxes.solved(system.form, shift, right, x, system.sure, system.room)
 
 
-@njit(**FAST)
 def error_of(system, new, difference):  # type: ignore[no-untyped-def]
     """Return the relative size of an error estimate."""
     n = system.weights.size
     return rules.error_of(ENERGY, system.weights, new[:n], new[n:], difference[:n], difference[n:])
 
 
-@njit(**FAST)
 def accept(system, new, limits):  # type: ignore[no-untyped-def]
     """Make a state that is kept of a new one, in place; False where it is refused."""
     n = system.weights.size

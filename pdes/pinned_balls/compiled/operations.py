@@ -7,9 +7,8 @@ from numba.extending import overload
 
 from . import condensed, pivoted
 from .condensed import Condensed
-from .kernels import COMPILED
 from .pivoted import Pivoted
-from .rules import Limits
+from .rules import FAST, Limits
 
 System = Condensed | Pivoted
 
@@ -44,43 +43,31 @@ def accept(system: System, new: np.ndarray, limits: Limits) -> bool:
     raise NotImplementedError
 
 
-@overload(rate, jit_options=COMPILED)
+@overload(rate, jit_options=FAST)
 def _rate(system, y, f):  # type: ignore[no-untyped-def]
-    if system.instance_class is Pivoted:
-        return lambda system, y, f: pivoted.rate(system, y, f)
-    return lambda system, y, f: condensed.rate(system, y, f)
+    return pivoted.rate if system.instance_class is Pivoted else condensed.rate
 
 
-@overload(factor, jit_options=COMPILED)
+@overload(factor, jit_options=FAST)
 def _factor(system, shift, y, f):  # type: ignore[no-untyped-def]
-    if system.instance_class is Pivoted:
-        return lambda system, shift, y, f: pivoted.factor(system, shift, y, f)
-    return lambda system, shift, y, f: condensed.factor(system, shift, y, f)
+    return pivoted.factor if system.instance_class is Pivoted else condensed.factor
 
 
-@overload(solve, jit_options=COMPILED)
+@overload(solve, jit_options=FAST)
 def _solve(system, shift, x):  # type: ignore[no-untyped-def]
-    if system.instance_class is Pivoted:
-        return lambda system, shift, x: pivoted.solve(system, shift, x)
-    return lambda system, shift, x: condensed.solve(system, shift, x)
+    return pivoted.solve if system.instance_class is Pivoted else condensed.solve
 
 
-@overload(certain, jit_options=COMPILED)
+@overload(certain, jit_options=FAST)
 def _certain(system, shift, right, x):  # type: ignore[no-untyped-def]
-    if system.instance_class is Pivoted:
-        return lambda system, shift, right, x: True
-    return lambda system, shift, right, x: condensed.certain(system, shift, right, x)
+    return pivoted.certain if system.instance_class is Pivoted else condensed.certain
 
 
-@overload(error_of, jit_options=COMPILED)
+@overload(error_of, jit_options=FAST)
 def _error_of(system, new, difference):  # type: ignore[no-untyped-def]
-    if system.instance_class is Pivoted:
-        return lambda system, new, difference: pivoted.error_of(system, new, difference)
-    return lambda system, new, difference: condensed.error_of(system, new, difference)
+    return pivoted.error_of if system.instance_class is Pivoted else condensed.error_of
 
 
-@overload(accept, jit_options=COMPILED)
+@overload(accept, jit_options=FAST)
 def _accept(system, new, limits):  # type: ignore[no-untyped-def]
-    if system.instance_class is Pivoted:
-        return lambda system, new, limits: pivoted.accept(system, new, limits)
-    return lambda system, new, limits: condensed.accept(system, new, limits)
+    return pivoted.accept if system.instance_class is Pivoted else condensed.accept

@@ -90,7 +90,7 @@ def combine(y, factors, count, stages, result):  # type: ignore[no-untyped-def]
                 result[k] += factor * stages[j, k]
 
 
-@njit(**COMPILED)
+@njit(inline="always", **COMPILED)
 def attempt(system, scheme, limits, room, y, f, h, counts):  # type: ignore[no-untyped-def]
     """Fill the first of the vectors with y(t + h); return the size of its error, and why it is refused."""
     new, at, slope = room.vectors[0], room.vectors[1], room.vectors[2]
@@ -150,7 +150,8 @@ def advance(system, scheme, control, limits, room, clock, y, f, targets, kept, b
     while counts[5] < targets.size:
         target = targets[counts[5]]
         if now[0] >= target:
-            kept[counts[5]] = y
+            for k in range(y.size):
+                kept[counts[5], k] = y[k]
             counts[5] += 1
             continue
         if budget == 0:
