@@ -178,7 +178,9 @@ class InitialData:
         block = max(1, SETTINGS.at_once // points)
         for first in range(mine.start, mine.stop, block):
             c = np.arange(first, min(first + block, mine.stop))[:, None]
-            mu, sigma = (np.ascontiguousarray(v).reshape(c.size, points) for v in self.at(((c + inside) / cells).ravel()))
+            mu, sigma = (
+                np.ascontiguousarray(v).reshape(c.size, points) for v in self.at(((c + inside) / cells).ravel())
+            )
             mu_nodes, sigma_nodes = (v.reshape(c.size, degree + 1) for v in self.at(((c + nodes) / cells).ravel()))
             found = np.empty((c.size, 13))
             _compare(mu, sigma, mu_nodes, sigma_nodes, basis, frame, found)
