@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from scaling_limits.particles.sampling.mpi import MPI
 
@@ -26,13 +27,12 @@ class BilliardStates:
     def __init__(
         self, elements: ElementNodes, rtol: float, mu: np.ndarray, sigma: np.ndarray, invariant: bool = True
     ) -> None:
-        forms = elements.forms
-        self.comm, self.form, self.nodal, self.rtol = elements.comm, forms.form, elements.nodal, rtol
-        self._absorbing = forms.absorbing
-        self.mass = np.append(elements.mass, 1.0) if forms.absorbing else elements.mass
+        self.comm, self.form, self.nodal, self.rtol = elements.comm, elements.form, elements.nodal, rtol
+        self._absorbing = elements.absorbing
+        self.mass = np.append(elements.mass, 1.0) if elements.absorbing else elements.mass
         self._norm = EnergyNorm(self.mass[self.nodal[0]], self.comm)
         # degree 1 keeps w >= 0 but for the error in time; higher degrees also have one in space
-        self.limit = rtol if forms.degree == 1 else max(rtol, 1e-4)
+        self.limit = rtol if elements.degree == 1 else max(rtol, 1e-4)
         # a constant added to mu changes nothing in the equations; without it the energy has the most digits to spare
         self._frame = float(self._norm.integrals(mu)[0]) if invariant else 0.0
         sigma = sigma.copy()
@@ -44,32 +44,36 @@ class BilliardStates:
         self.floor = max(1e-13 * self.comm.allreduce(largest, MPI.MAX) ** 2, TINY)
         # momentum, and energy with the outflow, where the form keeps them
         conserving = isinstance(self.form, EnergyForm) and invariant
-        self.invariants = self._integrals(self.start) if conserving else None
+        self.invariants = tuple(float(one) for one in self._integrals(self.start)) if conserving else None
 
     def moments(self, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return (mu, w) at the owned nodes in the frame of the solve, w >= 0."""
-        mu, second = (y[part] for part in self.nodal)
+        """Return (mu, w) at the owned nodes in the frame of the solve, w >= 0, of states (..., n)."""
+        mu, second = (y[..., part] for part in self.nodal)
         return mu, np.maximum(0.5 * self.form.variance(mu, second), 0.0)
 
-    def totals(self, y: np.ndarray) -> tuple[float, float, float]:
-        """Return the momentum, the energy, and the energy that has left: integrals of mu and (mu^2 + sigma^2)/2."""
+    def totals(self, y: np.ndarray) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+        """Return the momenta, the energies, and what has left of them (T,): integrals of mu and (mu^2 + sigma^2)/2.
+
+        Args:
+            y: states (T, n).
+        """
         momentum, energy = self._integrals(y)
-        energy += self._frame * momentum + 0.5 * self._frame**2
-        return momentum + self._frame, energy, self._outflow(y)
+        energy = energy + self._frame * momentum + 0.5 * self._frame**2
+        return momentum + self._frame, energy, self._outflow(y) + np.zeros(momentum.shape)
 
     def velocities(self, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return (mu, w) at the owned nodes, with the constant that was taken off mu."""
+        """Return (mu, w) at the owned nodes, with the constant that was taken off mu, of states (..., n)."""
         mu, w = self.moments(y)
         return mu + self._frame, w
 
-    def _integrals(self, y: np.ndarray) -> tuple[float, float]:
-        mu, second = (y[part] for part in self.nodal)
+    def _integrals(self, y: np.ndarray) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        mu, second = (y[..., part] for part in self.nodal)
         energy = second if isinstance(self.form, EnergyForm) else 0.5 * mu**2 + self.moments(y)[1]
         momentum, energy = self._norm.integrals(mu, energy)
-        return float(momentum), float(energy)
+        return momentum, energy
 
-    def _outflow(self, y: np.ndarray) -> float:
-        return float(self.comm.allreduce(y[-1])) if self._absorbing else 0.0
+    def _outflow(self, y: np.ndarray) -> float | NDArray[np.float64]:
+        return self.comm.allreduce(y[..., -1]) if self._absorbing else 0.0
 
 
 class BilliardSystem(BilliardStates):
@@ -89,7 +93,7 @@ class BilliardSystem(BilliardStates):
         self._bound, self._linear = bound, bound.linear
         self._bound.speed.value, self._bound.diffusion.value = speed, elements.diffusion(speed)
         self._bound.floor.value = self.floor
-        self._ends = AbsorbingEnds(elements) if elements.forms.absorbing else None
+        self._ends = AbsorbingEnds(elements) if elements.absorbing else None
 
     def rate(self, t: float, y: np.ndarray) -> np.ndarray:
         """Return f(t, y); the time matters to manufactured sources only."""
@@ -131,7 +135,7 @@ class BilliardSystem(BilliardStates):
         mu, second = (new[part] for part in self.nodal)
         w = 0.5 * self.form.variance(mu, second)
         mu = mu + self._momentum_lost(mu)
-        energy = None if self.invariants is None else self.invariants[1] - self._outflow(new)
+        energy = None if self.invariants is None else self.invariants[1] - float(self._outflow(new))
         w, reason = self._norm.restored(mu, w, energy, self.limit)
         new = new.copy()
         new[self.nodal[0]], new[self.nodal[1]] = mu, self.form.second(mu, np.sqrt(2 * w)) if not reason else second

@@ -95,7 +95,9 @@ class ElementNodes(Protocol):
     """The nodes of a mesh, as states need them: mu and the second unknown within a state, weights, absorbing ends."""
 
     comm: MPI.Comm
-    forms: CompiledForms
+    degree: int
+    form: BilliardForm
+    absorbing: bool
     nodal: tuple[slice, slice]
     points: np.ndarray
     mass: np.ndarray
@@ -112,6 +114,7 @@ class BilliardElements:
 
     def __init__(self, forms: CompiledForms, cells: int) -> None:
         self.forms, self.cells, self.comm = forms, cells, forms.comm
+        self.degree, self.form, self.absorbing = forms.degree, forms.form, forms.absorbing
         self.mesh = dolfinx.mesh.create_interval(forms.comm, cells, [0.0, 1.0])
         self.space = fem.functionspace(self.mesh, forms.element)
         self.owned = 2 * self.space.dofmap.index_map.size_local

@@ -63,8 +63,8 @@ class EnergyNorm:
     comm: MPI.Comm
 
     def integrals(self, *values: np.ndarray) -> NDArray[np.float64]:
-        """Return the integrals of some functions, each given by its nodal values (m,); the same on all ranks."""
-        sums = np.array([self.weights @ value for value in values])
+        """Return the integrals of some functions, each given by its nodal values (..., m); the same on all ranks."""
+        sums = np.array([value @ self.weights for value in values])
         return self.comm.allreduce(sums) if self.comm.size > 1 else sums
 
     def relative_error(self, state: tuple[np.ndarray, np.ndarray], other: tuple[np.ndarray, np.ndarray]) -> float:

@@ -344,15 +344,12 @@ def _collected(
     points: np.ndarray, system: BilliardStates, task: Task, states: Iterator[np.ndarray]
 ) -> tuple[np.ndarray, ...]:
     """Return nodes, mu, w, momentum, energy and outflow, on every rank."""
-    rows, totals = [], []
-    for y in watched(states, task.times.size, task.progress, task.comm):
-        rows.append(np.stack(system.velocities(y)))
-        totals.append(system.totals(y))
-    part = points, np.stack(rows)
+    found = np.stack(list(watched(states, task.times.size, task.progress, task.comm)))
+    mean, w = system.velocities(found)
+    totals = system.totals(found)
     if task.compiled:
-        return points, part[1][:, 0], part[1][:, 1], *np.array(totals).T
-    parts = task.comm.allgather(part)
-    x = np.concatenate([part[0] for part in parts])
-    values = np.concatenate([part[1] for part in parts], axis=2)
+        return points, mean, w, *totals
+    parts = task.comm.allgather((points, mean, w))
+    x, mean, w = (np.concatenate(part, axis=-1) for part in zip(*parts))
     order = np.argsort(x)
-    return x[order], values[:, 0, order], values[:, 1, order], *np.array(totals).T
+    return x[order], mean[:, order], w[:, order], *totals

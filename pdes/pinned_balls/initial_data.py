@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
+from numba import njit
 from numpy.typing import ArrayLike, NDArray
 
 from scaling_limits.meshes.backend.quadrature import lagrange_basis, lobatto_points, lobatto_weights
@@ -172,20 +173,19 @@ class InitialData:
         j = np.arange(points)
         inside = (j + (0.5 + j * GOLDEN) % 1.0) / points
         nodes = lobatto_points(degree)
-        basis = lagrange_basis(degree, inside)
+        basis = lagrange_basis(degree, inside).T.copy()
         rows = []
         block = max(1, SETTINGS.at_once // points)
         for first in range(mine.start, mine.stop, block):
             c = np.arange(first, min(first + block, mine.stop))[:, None]
-            mu, sigma = (v.reshape(c.size, points) for v in self.at(((c + inside) / cells).ravel()))
+            mu, sigma = (
+                np.ascontiguousarray(v).reshape(c.size, points) for v in self.at(((c + inside) / cells).ravel())
+            )
             mu_nodes, sigma_nodes = (v.reshape(c.size, degree + 1) for v in self.at(((c + nodes) / cells).ravel()))
-            both = np.stack([mu - frame, sigma])
-            with np.errstate(over="ignore"):
-                interpolated = np.sqrt(np.maximum((sigma_nodes**2) @ basis.T, 0.0))
-                error = np.abs(np.stack([(mu_nodes - frame) @ basis.T, interpolated]) - both)
-                sums = [both[0].mean(1), *(both**2).mean(2), *(error**2).mean(2), *error.mean(2)]
-            extremes = [*both.min(2), *both.max(2), *error.max(2)]
-            rows.append(np.stack([*(s / cells for s in sums), *extremes], axis=1))
+            found = np.empty((c.size, 13))
+            _compare(mu, sigma, mu_nodes, sigma_nodes, basis, frame, found)
+            found[:, :7] /= cells
+            rows.append(found)
         return Scan(*np.split(np.concatenate(rows) if rows else np.empty((0, 13)), [3, 5, 7, 9, 11], axis=1))
 
     def projected(self, x: np.ndarray, cells: int, degree: int, rough: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -232,6 +232,41 @@ class InitialData:
         mu = mu - frame
         length = weights / cells
         return np.stack([length, length * mu.mean(1), 0.5 * length * (mu**2 + sigma**2).mean(1)])
+
+
+@njit(cache=True, error_model="numpy", nogil=True, fastmath={"nsz", "arcp", "contract", "reassoc"})
+def _compare(mu, sigma, mu_nodes, sigma_nodes, basis, frame, found):  # type: ignore[no-untyped-def]
+    """Fill the columns of a `Scan` (C, 13), integrals over a cell of length 1: of data (C, P) and at nodes (C, p+1).
+
+    basis (p+1, P) has the polynomials of the nodes at the points, where mu and sigma^2 are interpolated.
+    """
+    points, both, off = mu.shape[1], np.empty((2, mu.shape[1])), np.empty((2, mu.shape[1]))
+    for cell in range(mu.shape[0]):
+        off[:] = 0.0
+        for j in range(basis.shape[0]):
+            of_mu, variance = mu_nodes[cell, j] - frame, sigma_nodes[cell, j] ** 2
+            for q in range(points):
+                off[0, q] += basis[j, q] * of_mu
+                off[1, q] += basis[j, q] * variance
+        for q in range(points):
+            both[0, q], both[1, q] = mu[cell, q] - frame, sigma[cell, q]
+            off[0, q] = abs(off[0, q] - both[0, q])
+            off[1, q] = abs(np.sqrt(max(off[1, q], 0.0)) - both[1, q])
+        for k in range(2):
+            low = high = both[k, 0]
+            largest, value, square, squared_error, error = 0.0, 0.0, 0.0, 0.0, 0.0
+            for q in range(points):
+                value += both[k, q]
+                square += both[k, q] * both[k, q]
+                squared_error += off[k, q] * off[k, q]
+                error += off[k, q]
+            for q in range(points):
+                low, high, largest = min(low, both[k, q]), max(high, both[k, q]), max(largest, off[k, q])
+            if k == 0:
+                found[cell, 0] = value / points
+            found[cell, 1 + k], found[cell, 3 + k] = square / points, squared_error / points
+            found[cell, 5 + k], found[cell, 7 + k] = error / points, low
+            found[cell, 9 + k], found[cell, 11 + k] = high, largest
 
 
 def exchanging(balls: PinnedBalls) -> PinnedBalls:

@@ -6,6 +6,7 @@ from numba import njit
 
 from ..forms import EnergyForm
 from .kernels import COMPILED, KNOWN
+from .rules import second_of
 
 ENERGY = KNOWN.index(EnergyForm)
 
@@ -49,3 +50,12 @@ def outflow(shift, x, outflow_rows):  # type: ignore[no-untyped-def]
     for i in range(width):
         value += outflow_rows[0, i] * x[i] + outflow_rows[1, i] * x[x.size - 1 - width + i]
     return value / shift
+
+
+@njit(**COMPILED)
+def empty(kind, mass, new):  # type: ignore[no-untyped-def]
+    """Take what noise the stages left at both ends out of a new state, and add it to the outflow."""
+    for at in (0, mass.size - 3):
+        noiseless = second_of(kind, new[at], 0.0)
+        new[-1] += mass[at + 1] * (new[at + 1] - noiseless)
+        new[at + 1] = noiseless

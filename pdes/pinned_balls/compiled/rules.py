@@ -9,12 +9,12 @@ from numba import njit
 
 from ..energy_norm import deviation_error, momentum_lost, relative_size, scaling
 from ..forms import DeviationForm, EnergyForm, VarianceForm
-from .kernels import COMPILED
 
-_variance_a, _variance_b, _variance_c = (
-    njit(**COMPILED)(f.variance) for f in (DeviationForm, VarianceForm, EnergyForm)
-)
-_second_a, _second_b, _second_c = (njit(**COMPILED)(f.second) for f in (DeviationForm, VarianceForm, EnergyForm))
+# sums in any order, and so several entries at once; what is not finite stays so
+FAST = {"error_model": "numpy", "nogil": True, "fastmath": {"nsz", "arcp", "contract", "reassoc"}}
+
+_variance_a, _variance_b, _variance_c = (njit(**FAST)(f.variance) for f in (DeviationForm, VarianceForm, EnergyForm))
+_second_a, _second_b, _second_c = (njit(**FAST)(f.second) for f in (DeviationForm, VarianceForm, EnergyForm))
 
 
 class Limits(NamedTuple):
@@ -26,7 +26,7 @@ class Limits(NamedTuple):
     energy: float
 
 
-@njit(**COMPILED)
+@njit(**FAST)
 def half_variance(kind, mu, second):  # type: ignore[no-untyped-def]
     """Return w = sigma^2/2, perhaps negative; the forms do not read themselves."""
     if kind == 0:
@@ -36,7 +36,7 @@ def half_variance(kind, mu, second):  # type: ignore[no-untyped-def]
     return 0.5 * _variance_c(None, mu, second)
 
 
-@njit(**COMPILED)
+@njit(**FAST)
 def second_of(kind, mu, sigma):  # type: ignore[no-untyped-def]
     """Return the second unknown."""
     if kind == 0:
@@ -46,48 +46,40 @@ def second_of(kind, mu, sigma):  # type: ignore[no-untyped-def]
     return _second_c(None, mu, sigma)
 
 
-@njit(**COMPILED)
-def error_of(kind, mass, new, difference):  # type: ignore[no-untyped-def]
-    """Return the relative size of an error estimate; see `EnergyNorm.relative_error`."""
+@njit(**FAST)
+def error_of(kind, weights, mu, second, of_mu, of_second):  # type: ignore[no-untyped-def]
+    """Return the relative size of an error estimate in both unknowns; see `EnergyNorm.relative_error`."""
     error_mu = error_sigma = size_mu = size_sigma = 0.0
-    for at in range(0, mass.size - 1, 2):
-        mu, second = new[at], new[at + 1]
-        w = max(half_variance(kind, mu, second), 0.0)
-        other = max(half_variance(kind, mu - difference[at], second - difference[at + 1]), 0.0)
-        error_mu += mass[at] * difference[at] ** 2
-        error_sigma += mass[at] * deviation_error(mu, w, other) ** 2
-        size_mu += mass[at] * mu**2
-        size_sigma += mass[at] * 2 * w
+    for k in range(weights.size):
+        w = max(half_variance(kind, mu[k], second[k]), 0.0)
+        other = max(half_variance(kind, mu[k] - of_mu[k], second[k] - of_second[k]), 0.0)
+        error_mu += weights[k] * of_mu[k] ** 2
+        error_sigma += weights[k] * deviation_error(mu[k], w, other) ** 2
+        size_mu += weights[k] * mu[k] ** 2
+        size_sigma += weights[k] * 2 * w
     return relative_size(error_mu, error_sigma, size_mu, size_sigma)
 
 
-@njit(**COMPILED)
-def accept(kind, absorbing, mass, new, limits):  # type: ignore[no-untyped-def]
+@njit(**FAST)
+def accept(kind, weights, mu, second, outflow, limits):  # type: ignore[no-untyped-def]
     """Make a state that is kept of a new one, in place; False where it is refused; see `BilliardSystem.accept`."""
-    outflow = 0.0
-    if absorbing:
-        for at in (0, mass.size - 3):
-            noiseless = second_of(kind, new[at], 0.0)
-            new[-1] += mass[at + 1] * (new[at + 1] - noiseless)
-            new[at + 1] = noiseless
-        outflow = new[-1]
     momentum = size = 0.0
-    for at in range(0, mass.size - 1, 2):
-        momentum += mass[at] * new[at]
-        size += mass[at] * abs(new[at])
+    for k in range(weights.size):
+        momentum += weights[k] * mu[k]
+        size += weights[k] * abs(mu[k])
     lost = momentum_lost(limits.momentum, momentum, size)
     total = cut = square = 0.0
-    for at in range(0, mass.size - 1, 2):
-        w = half_variance(kind, new[at], new[at + 1])
+    for k in range(weights.size):
+        w = half_variance(kind, mu[k], second[k])
         # w is that of the state before its momentum is mended
-        new[at + 1] = w
-        new[at] += lost
-        total += mass[at] * w
-        cut += mass[at] * max(w, 0.0)
-        square += mass[at] * new[at] ** 2
+        second[k] = w
+        mu[k] += lost
+        total += weights[k] * w
+        cut += weights[k] * max(w, 0.0)
+        square += weights[k] * mu[k] ** 2
     factor = scaling(total, cut, square, limits.energy - outflow, limits.limit)
     if np.isnan(factor):
         return False
-    for at in range(0, mass.size - 1, 2):
-        new[at + 1] = second_of(kind, new[at], np.sqrt(2 * factor * max(new[at + 1], 0.0)))
+    for k in range(weights.size):
+        second[k] = second_of(kind, mu[k], np.sqrt(2 * factor * max(second[k], 0.0)))
     return True
