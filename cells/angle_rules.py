@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -136,10 +135,9 @@ def by_samples(
     means = []
     for replica in range(REPLICAS):
         generator = np.random.Generator(np.random.Philox(np.random.SeedSequence([seed, replica])))
-        with warnings.catch_warnings():
-            # of numbers of points that are no powers of two: these are less even, and as right
-            warnings.simplefilter("ignore", UserWarning)
-            turns = qmc.Sobol(max(1, sites.size), seed=generator).random(each)[:, : sites.size]
+        points = qmc.Sobol(max(1, sites.size), seed=generator)
+        # the first point by itself: numbers of them that are no powers of two are less even, as right, and warned of
+        turns = np.concatenate([points.random(1), points.random(each - 1)])[:, : sites.size]
 
         def directions(first: int, last: int, turns: np.ndarray = turns) -> np.ndarray:
             result: np.ndarray = np.ones((last - first, h.size), dtype=complex)

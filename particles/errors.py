@@ -4,10 +4,29 @@ from __future__ import annotations
 
 import sys
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import partial
 
 # whose frames no user wrote
 BETWEEN = {"scaling_limits", "contextlib", "concurrent", "dataclasses", "functools", "threading", "tqdm"}
+
+# categories that `warn` keeps back in this thread
+_kept_back: ContextVar[tuple[type[Warning], ...]] = ContextVar("kept_back", default=())
+
+
+@contextmanager
+def keeping_back(*categories: type[Warning]) -> Iterator[None]:
+    """Inside, `warn` gives no warnings of these categories: of this thread alone.
+
+    `warnings.catch_warnings` changes the filters of all threads, and may put back old ones while others need theirs.
+    """
+    before = _kept_back.set(_kept_back.get() + categories)
+    try:
+        yield
+    finally:
+        _kept_back.reset(before)
 
 
 def warn(message: str, category: type[Warning] = UserWarning) -> None:
@@ -17,6 +36,8 @@ def warn(message: str, category: type[Warning] = UserWarning) -> None:
         message: what is not known, and the remedy.
         category: one of the warnings here.
     """
+    if issubclass(category, _kept_back.get()):
+        return
     frame, level = sys._getframe(1), 2
     while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] in BETWEEN:
         frame, level = frame.f_back, level + 1

@@ -30,8 +30,9 @@ from numba import njit
 
 from ..sampling.normal_tiles import fill_site
 from ..sampling.philox import COMPILED
-from ..sampling.simd_math import cos_sin_2pi
+from ..sampling.simd_math import half_turn
 from .dissipations.kernels import LANES
+from .radial_steps import shrink
 
 TWO_PI_INVERSE = 1.0 / (2.0 * math.pi)
 
@@ -43,10 +44,10 @@ def _turn(frequency: Callable[[float], float]) -> Callable[..., Any]:
     @njit(**COMPILED)
     def turn(a, b, periods):  # type: ignore[no-untyped-def]
         for n in range(LANES):
-            c, s = cos_sin_2pi(periods * frequency(a[n] * a[n] + b[n] * b[n]))
-            old = a[n]
-            a[n] = c * old - s * b[n]
-            b[n] = s * old + c * b[n]
+            c, s = half_turn(periods * frequency(a[n] * a[n] + b[n] * b[n]))
+            p, q = s * a[n] + c * b[n], s * b[n] - c * a[n]
+            a[n] -= 2.0 * s * p
+            b[n] -= 2.0 * s * q
 
     return turn
 
@@ -121,14 +122,13 @@ def hamiltonian_stepper(
             p, q = x[pairs[e, 1]], y[pairs[e, 1]]
             for n in range(LANES):
                 dx, dy = a[n] - p[n], b[n] - q[n]
-                sx, sy = a[n] + p[n], b[n] + q[n]
-                c, s = cos_sin_2pi(angle * TWO_PI_INVERSE * coupling(dx * dx + dy * dy))
-                # the difference turns, the sum stays
-                rx, ry = c * dx - s * dy, s * dx + c * dy
-                a[n] = 0.5 * (sx + rx)
-                b[n] = 0.5 * (sy + ry)
-                p[n] = 0.5 * (sx - rx)
-                q[n] = 0.5 * (sy - ry)
+                c, s = half_turn(angle * TWO_PI_INVERSE * coupling(dx * dx + dy * dy))
+                # the difference turns, the sum stays: half of the change of the difference goes to each end
+                ex, ey = s * dx + c * dy, s * dy - c * dx
+                a[n] -= s * ex
+                b[n] -= s * ey
+                p[n] += s * ex
+                q[n] += s * ey
 
     @njit(**COMPILED)
     def steps(x, y, turning, pairs, ends, strength, h, count, first=0, last=-1):  # type: ignore[no-untyped-def]
@@ -145,16 +145,6 @@ def hamiltonian_stepper(
             rotate(x, y, turning, h if i < count - 1 else 0.5 * h)
 
     return steps
-
-
-@njit(inline="always")
-def _shrink(p, square, time):  # type: ignore[no-untyped-def]
-    """By how much the flow of r' = -r^(p-1) makes a modulus of this square smaller."""
-    if p == 3:
-        return 1.0 / (1.0 + math.sqrt(square) * time)
-    if p == 4:
-        return 1.0 / math.sqrt(1.0 + 2.0 * square * time)
-    return (1.0 + (p - 2) * square ** (0.5 * (p - 2)) * time) ** (-1.0 / (p - 2))
 
 
 @lru_cache(maxsize=8)
@@ -221,10 +211,10 @@ def thermostat_stepper(
             else:
                 s = math.sqrt(temperature[j] * d)
                 for n in range(LANES):
-                    factor = _shrink(p, a[n] * a[n] + b[n] * b[n], 0.5 * d)
+                    factor = shrink(p, a[n] * a[n] + b[n] * b[n], 0.5 * d)
                     a[n] = factor * a[n] + s * z[n]
                     b[n] = factor * b[n] + s * w[n]
-                    factor = _shrink(p, a[n] * a[n] + b[n] * b[n], 0.5 * d)
+                    factor = shrink(p, a[n] * a[n] + b[n] * b[n], 0.5 * d)
                     a[n] *= factor
                     b[n] *= factor
 
@@ -262,13 +252,14 @@ def lattice_stepper(steps: Callable[..., Any], thermostat: Callable[..., Any]) -
 
 @lru_cache(maxsize=64)
 def transport_stepper(thermostat: Callable[..., Any]) -> Callable[..., Any]:
-    """advance(x, y, first, some, d, noise_step, heat): the steps first, .., first + some - 1 of the effective equation.
+    """advance(x, y, first, some, count, d, noise_step, heat): the steps first, .., first + some - 1 of `count`.
 
-    noise_step: the number of the noise of step 0; heat: see the head of this file.
+    Of the effective equation where its dissipation is not radial, else see `radial_stepper`. noise_step: the number of
+    the noise of step 0; heat: see the head of this file.
     """
 
     @njit(**COMPILED)
-    def advance(x, y, first, some, d, noise_step, heat):  # type: ignore[no-untyped-def]
+    def advance(x, y, first, some, count, d, noise_step, heat):  # type: ignore[no-untyped-def]
         for i in range(first, first + some):
             thermostat(x, y, d, noise_step + i, heat)
 

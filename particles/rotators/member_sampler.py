@@ -131,7 +131,6 @@ class MemberSampler:
                 self._advance(tile, x, y, k, first, some, used, index * LANES)
                 self._check(x, y)
             used += int(noises)
-            self._check(x, y)
             yield x[:, : len(chosen)].T, y[:, : len(chosen)].T, None if tile is None else tile.found(len(chosen))
 
     def reduced(

@@ -19,9 +19,10 @@ from .dissipations.general import AveragedOverAngles, amplitudes_of_scale
 from .kernels import noise_of_sites, thermostat_stepper, transport_stepper
 from .lattice import RotatorLattice
 from .member_sampler import Keys, MemberSampler, SampledRotators
+from .radial_steps import after_radial_step, radial_stepper
 from .region import LatticeRegion
 from .step_size import ChosenStep, action_scale, chosen_slow_step
-from .watching.kernels import watched_stepper
+from .watching.kernels import as_they_are, watched_stepper
 
 
 @dataclass(frozen=True)
@@ -106,14 +107,19 @@ class TransportProcess(SampledRotators[SlowStep], Described):
         g = step.averaged.compiled(self.lattice.region)
         exact_in_law = g.radial == 2 and step.automatic and snapshots[-1] > 0 and not watched and noise.normal
         spans, counts = even_steps(snapshots, float(snapshots[-1]) if exact_in_law else step.h)
-        advance = transport_stepper(thermostat_stepper(g.kernel, g.radial, noise_of_sites(noise.fill_site)))
-        run = watched_stepper(advance) if watched else advance
+        if g.radial:
+            advance, seen = radial_stepper(g.radial, noise), after_radial_step(g.radial)
+        else:
+            advance = transport_stepper(thermostat_stepper(g.kernel, 0, noise_of_sites(noise.fill_site)))
+            seen = as_they_are
+        run = watched_stepper(advance, seen) if watched else advance
 
         def advanced(
             x: np.ndarray, y: np.ndarray, k: int, first: int, some: int, noise_step: int, member: int, *watching: Any
         ) -> None:
             heat = temperature, member, purpose, *keys, g.int_params, g.float_params
-            run(x, y, first, some, *watching, spans[k] / counts[k], noise_step, heat)
+            count = int(counts[k])
+            run(x, y, first, some, *watching, count, spans[k] / count, noise_step, heat)
 
         sampler = MemberSampler(
             start, counts, counts, advanced, step.h, 1, np.sqrt(2 * step.scale), self.lattice.remedy

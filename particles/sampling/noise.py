@@ -27,6 +27,10 @@ class Noise(ABC):
     def fill_site(self) -> Callable[..., Any]:
         """Compiled: fills two rows of a tile, see `normal_tiles.fill_site`."""
 
+    @abstractmethod
+    def driving(self, act: Callable[..., Any]) -> Callable[..., Any]:
+        """Compiled: does something with the noise of each member at a site, see `normal_tiles.driving_pairs`."""
+
     @property
     @abstractmethod
     def fill_tile(self) -> Callable[..., Any]:
@@ -50,6 +54,12 @@ class GaussianNoise(Noise):
         from .normal_tiles import fill_site
 
         return fill_site
+
+    def driving(self, act: Callable[..., Any]) -> Callable[..., Any]:
+        """See `Noise`."""
+        from .normal_tiles import driving_pairs
+
+        return driving_pairs(act)
 
     @property
     def fill_tile(self) -> Callable[..., Any]:
@@ -83,6 +93,12 @@ class CubatureNoise(Noise):
         from .cubature_tiles import fill_site_with_points
 
         return fill_site_with_points
+
+    def driving(self, act: Callable[..., Any]) -> Callable[..., Any]:
+        """See `Noise`."""
+        from .cubature_tiles import driving_points
+
+        return driving_points(act)
 
     @property
     def fill_tile(self) -> Callable[..., Any]:

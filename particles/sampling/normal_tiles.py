@@ -10,12 +10,15 @@ seed, the path, the step and the component, and on nothing else.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numba import njit
 
 from .philox import COMPILED, MASK, direction_and_uniform, philox
-from .simd_math import log_near_one
+from .simd_math import bits_of_float, float_of_bits, log_near_one
 
 PAIRS = 256
 TILE = 2 * PAIRS
@@ -48,17 +51,16 @@ def _radius(mantissa, exponent):  # type: ignore[no-untyped-def]
 def fill_pairs(x, y, low, high, first, last, k0, k1, uniform, exponent):  # type: ignore[no-untyped-def]
     """Fill x and y (n,) with the two numbers of each of the pairs first, first + 1, ...
 
-    The counter of a pair is (low, high, pair, last), words of 32 bits; uniform, exponent (n,) are work space.
+    The counter of a pair is (low, high, pair, last), words of 32 bits; uniform, exponent: work space of other kinds of
+    noise. One loop for all, so that products run while square roots and divisions are waited for.
     """
-    n = x.shape[0]
-    for j in range(n):
+    for j in range(x.shape[0]):
         c0, c1, c2, c3 = philox(low, high, np.uint64(first) + np.uint64(j), last, k0, k1)
-        x[j], y[j], uniform[j] = direction_and_uniform(c0, c1, c2, c3)
-    _split_exponents(uniform, exponent, n)
-    for j in range(n):
-        radius = _radius(uniform[j], exponent[j])
-        x[j] *= radius
-        y[j] *= radius
+        c, s, u = direction_and_uniform(c0, c1, c2, c3)
+        bits = bits_of_float(u)
+        e = (bits - SQRT_HALF_BITS) >> 52
+        radius = _radius(float_of_bits(bits - (e << 52)), np.float64(e))
+        x[j], y[j] = c * radius, s * radius
 
 
 @njit(cache=True, **COMPILED)
@@ -79,6 +81,25 @@ def fill_site(x, y, step, site, member, purpose, k0, k1, uniform, exponent):  # 
     low = np.uint64(step) & MASK
     last = purpose | ((np.uint64(step) >> np.uint64(32)) << np.uint64(8))
     fill_pairs(x, y, low, np.uint64(site), member, last, k0, k1, uniform, exponent)
+
+
+@lru_cache(maxsize=32)
+def driving_pairs(act: Callable[..., Any]) -> Callable[..., Any]:
+    """drive(state, step, some, site, member, purpose, k0, k1, work): act(i, z, w, state) for all members i, some steps.
+
+    (z, w) is the noise of member i at a step and a site, see `fill_site`, of n members from `member` on, and steps from
+    `step` on; work (4, n) is work space.
+    """
+
+    @njit(**COMPILED)
+    def drive(state, step, some, site, member, purpose, k0, k1, work):  # type: ignore[no-untyped-def]
+        z, w = work[0], work[1]
+        for k in range(step, step + some):
+            fill_site(z, w, k, site, member, purpose, k0, k1, work[2], work[3])
+            for i in range(z.shape[0]):
+                act(i, z[i], w[i], state)
+
+    return drive
 
 
 @njit(cache=True, **COMPILED)

@@ -11,6 +11,9 @@ import numpy as np
 from numba import njit, types
 from numba.extending import intrinsic
 
+# 3/2 of 2^52: numbers of that size are integers
+ROUNDING = 6755399441055744.0
+
 
 @njit(inline="always")
 def cos_sin_pi(t):  # type: ignore[no-untyped-def]
@@ -31,6 +34,17 @@ def cos_sin_2pi(t):  # type: ignore[no-untyped-def]
     """Return (cos, sin) of 2 pi t; errors below 2e-15 after the whole periods are taken off."""
     c, s = cos_sin_pi(t - math.floor(t + 0.5))
     return 1.0 - 2.0 * s * s, 2.0 * s * c
+
+
+@njit(inline="always")
+def half_turn(t):  # type: ignore[no-untyped-def]
+    """Return (cos, sin) of pi (t - n), n the integer nearest to t < 2^51: half of a turn; errors below 6e-16.
+
+    With c, s = half_turn(t) a turn by t periods takes a + i b to a - 2 s (s a + c b) + i (b - 2 s (s b - c a)):
+    products do not have the sign of the half turn, and one doubling of the angle is left out.
+    """
+    # the sum has no bits for a fraction
+    return cos_sin_pi(t - ((t + ROUNDING) - ROUNDING))
 
 
 @njit(inline="always")
@@ -72,7 +86,17 @@ def log_near_one(f):  # type: ignore[no-untyped-def]
 
 
 @intrinsic
-def _from_bits(typing_context, bits):  # type: ignore[no-untyped-def]
+def bits_of_float(typing_context, number):  # type: ignore[no-untyped-def]
+    """The 64 bits of a float64, as an integer."""
+
+    def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+        return builder.bitcast(arguments[0], context.get_value_type(types.int64))
+
+    return types.int64(types.float64), generate
+
+
+@intrinsic
+def float_of_bits(typing_context, bits):  # type: ignore[no-untyped-def]
     """The float64 that has these 64 bits."""
 
     def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
@@ -93,4 +117,4 @@ def exponential(x):  # type: ignore[no-untyped-def]
     series = 1.0 / 720.0 + r * (1.0 / 5040.0 + r * (1.0 / 40320.0 + r * series))
     series = 1.0 / 6.0 + r * (1.0 / 24.0 + r * (1.0 / 120.0 + r * series))
     series = 1.0 + r * (1.0 + r * (0.5 + r * series))
-    return series * _from_bits((np.int64(k) + np.int64(1023)) << np.int64(52))
+    return series * float_of_bits((np.int64(k) + np.int64(1023)) << np.int64(52))

@@ -5,7 +5,6 @@ What a user gives of them is checked, and the rest is chosen.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from operator import attrgetter
 from typing import Generic, TypeVar
@@ -14,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from scaling_limits.particles import InvalidArgument
-from scaling_limits.particles.errors import NotConverged
+from scaling_limits.particles.errors import NotConverged, keeping_back
 from scaling_limits.particles.sampling.mpi import MPI
 from scaling_limits.particles.support.checks import integer, real_array
 
@@ -118,8 +117,7 @@ def box_of_coupled_sites(sites: SingleSiteWeights, upper: np.ndarray) -> np.ndar
     cells, degree = COARSE[len(upper)]
     for _ in range(WIDENINGS):
         # what a trial box cuts off, or too coarse cells do, says nothing of the box that will be taken
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with keeping_back(UserWarning), np.errstate(all="ignore"):
             trial = TransportDiscretisation(
                 sites, sites, upper, (cells,) * len(upper), degree, False, False, MPI.COMM_SELF
             )

@@ -109,36 +109,36 @@ def langevin_steps():
 
 
 def rotator_steps():
-    from rotator_lattices import TEMPERATURE, lattice
+    from rotator_lattices import TEMPERATURE
 
     from scaling_limits.particles import CubatureNoise, GaussianNoise
     from scaling_limits.particles.rotators import kernels
     from scaling_limits.particles.rotators.dissipations.kernels import LANES
-    from scaling_limits.particles.sampling.simd_math import cos_sin_2pi
+    from scaling_limits.particles.rotators.radial_steps import radial_stepper
+    from scaling_limits.particles.sampling.simd_math import half_turn
 
-    sites, count, wave = 32, 200, operations(cos_sin_2pi)
+    sites, count, wave = 32, 200, operations(half_turn)
     slow, soft = njit(lambda x: 1 + x / 2), njit(lambda x: 1 / (1 + x))
     steps = kernels.hamiltonian_stepper((slow,), soft)
     x, y, spins = np.ones((sites, LANES)), np.zeros((sites, LANES)), np.ones(sites)
     pairs = np.array([[j, j + 1] for first in (0, 1) for j in range(first, sites - 1, 2)])
     ends = np.array([0, sites // 2, sites - 1])
     seconds = least_time(lambda: steps(x, y, spins, pairs, ends, 0.1, 0.2, count)) / (count * sites * LANES)
-    # a rotation: modulus 3, frequency 2, phase 1, product 6; of a bond: 4, 3, 2 and phase 1, turn 6, ends 8; 3 bonds a pair of sites
-    yield "rotator, a step of a site, 3/2 bonds", seconds, 12 + wave + 1.5 * (24 + wave), 0.0
-    g = lattice(4, 32).dissipation.compiled(lattice(4, 32).region)
+    # a rotation: modulus 3, frequency 2, phase 1, products 6 and 5; of a bond: 2, 3, 2 and phase 1, products 6, ends 8; 3 bonds
+    # a pair of sites
+    yield "rotator, a step of a site, 3/2 bonds", seconds, 17 + wave + 1.5 * (22 + wave), 0.0
     for noise, name, words, of_noise in (
         (GaussianNoise(), "normal noise", 4.0, 2 * normal_operations()), (CubatureNoise(), "discrete noise", 0.5, 0)
     ):  # fmt: skip
-        apply = kernels.thermostat_stepper(g.kernel, g.radial, kernels.noise_of_sites(noise.fill_site))
-        advance = kernels.transport_stepper(apply)
-        heat = (TEMPERATURE, 0, np.uint64(99), *key_words(1), g.int_params, g.float_params)
+        advance = radial_stepper(4, noise)
+        heat = (TEMPERATURE, 0, np.uint64(99), *key_words(1), np.empty(0, np.int64), np.empty(0))
         x, y = np.ones((sites, LANES)), np.zeros((sites, LANES))
-        call = lambda advance=advance, x=x, y=y, heat=heat: advance(x, y, 0, count, 0.02, 0, heat)  # noqa: E731
-        # two flows: modulus 3, factor 1/sqrt(1 + 2 s t) 5, products 2; noise 4
+        call = lambda advance=advance, x=x, y=y, heat=heat: advance(x, y, 0, count, count, 0.02, 0, heat)  # noqa: E731
+        # a flow: modulus 3, factor 1/sqrt(1 + 2 s t) 5, products 2; noise 4
         yield (
             f"transport process, p = 4, a site, {name}",
             least_time(call) / (count * sites * LANES),
-            24 + of_noise,
+            14 + of_noise,
             words,
         )
 

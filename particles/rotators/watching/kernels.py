@@ -76,12 +76,19 @@ def bridge(x, y, d, noise_step, heat, state):  # type: ignore[no-untyped-def]
             last[j, n] = r
 
 
+@njit(**COMPILED)
+def as_they_are(x, y, i, *rest):  # type: ignore[no-untyped-def]
+    """The amplitudes after step i of schemes that leave no part of a step to the next one that moduli would feel."""
+    return x, y
+
+
 @lru_cache(maxsize=64)
-def watched_stepper(advance: Callable[..., Any]) -> Callable[..., Any]:
+def watched_stepper(advance: Callable[..., Any], seen: Callable[..., Any] = as_they_are) -> Callable[..., Any]:
     """run(x, y, first, some, clock, heat, state, *rest): advance(x, y, first, some, *rest), with a look at every step.
 
-    clock: (slow time of a step, all steps of this way, steps between two noises, whether the noise of the first and the
-    last time has half the length, number of the first bridge).
+    seen: seen(x, y, i, *rest) gives the amplitudes after step i; clock: (slow time of a step, all steps of this way,
+    steps between two noises, whether the noise of the first and the last time has half the length, number of the first
+    bridge).
     """
 
     @njit(**COMPILED)
@@ -89,12 +96,13 @@ def watched_stepper(advance: Callable[..., Any]) -> Callable[..., Any]:
         d, total, between, halved, noise_step = clock
         for i in range(first, first + some):
             advance(x, y, i, 1, *rest)
+            a, b = seen(x, y, i, *rest)
             # the trapezoidal rule in time
-            observe(x, y, d if i < total - 1 else 0.5 * d, state)
+            observe(a, b, d if i < total - 1 else 0.5 * d, state)
             if (i + 1) % between == 0:
                 length = float(between)
                 if halved:
                     length *= (1.5 if i + 1 == between else 1.0) - (0.5 if i == total - 1 else 0.0)
-                bridge(x, y, length * d, noise_step + i // between, heat, state)
+                bridge(a, b, length * d, noise_step + i // between, heat, state)
 
     return run

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import warnings
-
 import numpy as np
 
 from scaling_limits.particles import InvalidArgument, RotatorLattice, action_currents
-from scaling_limits.particles.errors import Unresolved
+from scaling_limits.particles.errors import Unresolved, keeping_back
 from scaling_limits.particles.rotators.currents.splitting import ActionCurrents
 
 from .train import Train
@@ -18,8 +16,7 @@ SAME = 1e-10
 
 def currents_of(lattice: RotatorLattice) -> ActionCurrents:
     """The split of R, without the warning of a residual, which the result has."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", Unresolved)
+    with keeping_back(Unresolved):
         return action_currents(lattice)
 
 

@@ -9,6 +9,7 @@ from sympy import Abs, conjugate
 from weak_errors import cubature_rule, heun_step, normal_rule, radial_step, transferred
 
 from scaling_limits.particles import (
+    CubatureNoise,
     CustomDissipation,
     DiagonalDissipation,
     DirectedDissipation,
@@ -19,7 +20,7 @@ from scaling_limits.particles import (
     TransportProcess,
 )
 from scaling_limits.particles.rotators.dissipations.kernels import LANES
-from scaling_limits.particles.sampling.normal_tiles import fill_site
+from scaling_limits.particles.sampling.noise import GAUSSIAN
 from scaling_limits.particles.sampling.philox import Purpose, key_words
 
 
@@ -29,24 +30,27 @@ def lattice_of(dissipation, size=3, temperature=(2.0, 1.0, 0.5), epsilon=0.1):
     )
 
 
-def noise(site, step, seed):
+def noise(site, step, seed, kind=GAUSSIAN):
     """The noise of the first LANES members at a site and step."""
     z, w = np.empty(LANES), np.empty(LANES)
-    fill_site(z, w, step, site, 0, np.uint64(Purpose.TRANSPORT), *key_words(seed), np.empty(LANES), np.empty(LANES))
+    purpose = np.uint64(kind.purpose(Purpose.TRANSPORT))
+    kind.fill_site(z, w, step, site, 0, purpose, *key_words(seed), np.empty(LANES), np.empty(LANES))
     return z + 1j * w
 
 
 @pytest.mark.serial
+@pytest.mark.parametrize("kind", [GAUSSIAN, CubatureNoise()])
 @pytest.mark.parametrize("p", [2, 3, 4, 6])
-def test_radial_kernels(p):
-    """Two steps of the kernel are those of the formula, for the same noise."""
+def test_radial_kernels(p, kind):
+    """Three steps and two of the kernel, whose half flows are joined, are those of the formula, for the same noise."""
     lattice, h = lattice_of(DiagonalDissipation(p)), 0.02
-    found = TransportProcess(lattice).sample(np.full(3, 0.9 + 0.2j), [2 * h], LANES, seed=5, step=h)
+    found = TransportProcess(lattice).sample(np.full(3, 0.9 + 0.2j), [3 * h, 5 * h], LANES, seed=5, step=h, noise=kind)
     for j, t in enumerate(lattice.temperature):
         v = np.full(LANES, 0.9 + 0.2j)
-        for n in range(2):
-            v = radial_step(v, noise(j, n, 5), p, t, h)
-        assert np.abs(found.amplitudes[0, :, j] - v).max() < 1e-14
+        for n in range(5):
+            v = radial_step(v, noise(j, n, 5, kind), p, t, h)
+            if n in (2, 4):
+                assert np.abs(found.amplitudes[n // 4, :, j] - v).max() < 1e-14
 
 
 EXAMPLE2 = PolynomialDissipation(lambda u: (Abs(u(1)) ** 2 - Abs(u(-1)) ** 2 - Abs(u()) ** 2) * u() / 4)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numba import njit
 
-from scaling_limits.particles.sampling.simd_math import cos_2pi, cos_sin_2pi, sin_2pi
+from scaling_limits.particles.sampling.simd_math import cos_2pi, cos_sin_2pi, half_turn, sin_2pi
 
 pytestmark = pytest.mark.serial  # nothing is shared by ranks
 
@@ -28,3 +28,28 @@ def test_waves():
     assert np.abs(out - expected)[2:].max() < 2.7e-15
     _waves(np.zeros(1), out[:, :1])
     assert out[1, 0] == 0.0
+
+
+@njit
+def _half_turns(t, out):
+    for j in range(len(t)):
+        out[0, j], out[1, j] = half_turn(t[j])
+
+
+def test_half_turns():
+    """Of up to 2^40 periods; the cosine is not negative, the length 1, and at 0 both are exact."""
+    generator = np.random.default_rng(0)
+    t = np.concatenate(
+        [np.linspace(-1.5, 1.5, 6001), *(s * generator.normal(size=20_000) for s in (0.1, 300, 2.0**40))]
+    )
+    out = np.empty((2, len(t)))
+    _half_turns(t, out)
+    rest = (t - np.round(t)).astype(np.longdouble)
+    phase = rest * np.longdouble("3.14159265358979323846")
+    # at half a period both signs are right
+    inner = np.abs(rest) < 0.5
+    assert np.abs(out - [np.cos(phase), np.sin(phase)])[:, inner].max() < 6e-16
+    assert np.abs(np.hypot(*out) - 1).max() < 6e-16
+    assert out[0].min() > -6e-16
+    _half_turns(np.zeros(1), out[:, :1])
+    assert tuple(out[:, 0]) == (1.0, 0.0)

@@ -42,8 +42,9 @@ def test_survival_is_resolved():
 
 
 def test_watching_changes_nothing():
-    """The paths, to the last bit, for two kinds of rotators; and what is seen is the same for threads and ranks."""
-    for rotators in (alternating(3, 0.05), TransportProcess(lattice_of(DirectedDissipation(), (2.0, 1.0, 0.5)))):
+    """The paths, to the last bit, for three kinds of rotators; and what is seen is the same for threads and ranks."""
+    limits = [TransportProcess(lattice_of(g, (2.0, 1.0, 0.5))) for g in (DirectedDissipation(), DiagonalDissipation(4))]
+    for rotators in (alternating(3, 0.05), *limits):
         arguments = {"initial": np.ones(3), "times": [0.0, 0.2, 0.2, 0.7], "runs": 300, "seed": 4}
         plain = rotators.sample(**arguments)
         first = rotators.sample(**arguments, watch=WATCH, comm=WORLD)
@@ -53,6 +54,19 @@ def test_watching_changes_nothing():
         for name in ("step_maxima", "maxima", "integrals", "durations", "norms"):
             assert np.array_equal(getattr(first, name), getattr(second, name)), name
             assert np.array_equal(getattr(first, name)[:, :130], getattr(some, name)), name
+
+
+@pytest.mark.serial
+@pytest.mark.parametrize("p", [3, 4])
+def test_steps_of_the_limit_are_seen_whole(p):
+    """What a way of joined half flows shows is what its steps show one by one, but for rounding."""
+    process, h = TransportProcess(lattice_of(DiagonalDissipation(p), (2.0, 1.0, 0.5))), 0.02
+    arguments = {"initial": np.ones(3), "runs": 200, "seed": 4, "step": h}
+    found = process.sample(times=[5 * h], **arguments, watch=PathWatch())
+    actions = process.sample(times=h * np.arange(6), **arguments).actions
+    assert np.abs(found.step_maxima[0] - actions.max(axis=0)).max() < 1e-13
+    weights = h * np.array([0.5, 1, 1, 1, 1, 0.5])
+    assert np.abs(found.integrals[0] - np.tensordot(weights, actions, 1)).max() < 1e-13
 
 
 @pytest.mark.serial
