@@ -69,7 +69,8 @@ def on_rank_0(comm: MPI.Comm, own: Any, use: Callable[[Any], None]) -> None:
 
 def write_vtkhdf(comm: MPI.Comm, path: Path, frames: Frames) -> None:
     """Write functions to a file .vtkhdf; collective. An existing one is replaced when the new one is whole."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    path = Path(os.path.realpath(path))
+    partial = partial_of(path)
     file: Any = None
 
     def opened() -> Any:
