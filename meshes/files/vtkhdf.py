@@ -16,6 +16,7 @@ from dolfinx import fem, plot
 from mpi4py import MPI
 
 from scaling_limits.particles.sampling.ranks import on_all_ranks
+from scaling_limits.particles.support.archive import partial_of
 
 from .drawing import drawn
 from .frames import Frames

@@ -87,7 +87,8 @@ def target(name: str, path: str | os.PathLike[str]) -> Path:
         raise InvalidArgument(name, f"must be the path of a file; of {shown(str(place))}: {error.strerror}") from error
     if place.is_dir():
         raise InvalidArgument(name, f"must be the path of a file, but {place} is a folder")
-    folder = Path(os.path.realpath(place)).parent
+    # of a link, where what it points at is
+    folder = Path(os.path.realpath(place)).parent if place.is_symlink() else place.parent
     if not folder.is_dir():
         inside = next((one for one in folder.parents if one.exists()), folder)
         known = folder if folder.exists() else inside
@@ -116,7 +117,7 @@ def kind_of(path: str | os.PathLike[str]) -> str | None:
     return str(content["kind"]) if "kind" in content else None
 
 
-def _remedy(argument: str) -> str:
+def remedy_of(argument: str) -> str:
     """What to do about a file of something else, or a damaged one."""
     return "; remove it and all is made anew, or name another file" if argument == "checkpoint" else ""
 
@@ -134,7 +135,7 @@ def _content(path: str | os.PathLike[str], argument: str, what: str) -> dict[str
     except FileNotFoundError:
         raise
     except DAMAGED as error:
-        raise InvalidArgument(argument, f"{place} is not a file {what}: {error}{_remedy(argument)}") from error
+        raise InvalidArgument(argument, f"{place} is not a file {what}: {error}{remedy_of(argument)}") from error
 
 
 def load_arrays(
@@ -164,16 +165,16 @@ def load_arrays(
     saved, number = str(content.pop("kind", kind)), content.pop("format", np.array(0))
     if saved != kind or not names <= set(content) <= names | optional:
         known = f"holds {saved}" if saved != kind else "holds something else"
-        raise InvalidArgument(argument, f"{place} {known}, not {kind}{_remedy(argument)}")
+        raise InvalidArgument(argument, f"{place} {known}, not {kind}{remedy_of(argument)}")
     try:
         format_ = int(number)
     except (TypeError, ValueError):
-        message = f"{place} is not a file that {kind} was saved in: its format is no number{_remedy(argument)}"
+        message = f"{place} is not a file that {kind} was saved in: its format is no number{remedy_of(argument)}"
         raise InvalidArgument(argument, message) from None
     allowed = {formats} if isinstance(formats, int) else formats
     if format_ not in allowed:
         message = f"{place} is of format {format_}; this version reads {sorted(allowed)}"
-        raise InvalidArgument(argument, message + _remedy(argument))
+        raise InvalidArgument(argument, message + remedy_of(argument))
     return content
 
 
@@ -199,12 +200,12 @@ def check_numbers(
         good = times.ndim == 1 and times.size > 0 and times.dtype.kind in "iuf" and bool(np.isfinite(times).all())
         if not good or (np.diff(times) < 0).any():
             reason = "its times must be finite and not decreasing"
-            raise InvalidArgument(argument, f"{place} is damaged: {reason}{_remedy(argument)}")
+            raise InvalidArgument(argument, f"{place} is damaged: {reason}{remedy_of(argument)}")
     for name in known:
         values = content.get(name)
         if values is None:
             continue
         if values.dtype.kind not in "biufc":
-            raise InvalidArgument(argument, f"{place} is damaged: {name} must be numbers{_remedy(argument)}")
+            raise InvalidArgument(argument, f"{place} is damaged: {name} must be numbers{remedy_of(argument)}")
         if np.isnan(values).any():
-            raise InvalidArgument(argument, f"{place} is damaged: {name} holds NaN{_remedy(argument)}")
+            raise InvalidArgument(argument, f"{place} is damaged: {name} holds NaN{remedy_of(argument)}")

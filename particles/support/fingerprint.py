@@ -235,7 +235,9 @@ class _Reader:
         names = [one.name for one in fields(value) if one.init or mine]
         self._mapping({name: getattr(value, name) for name in names if hasattr(value, name)})
         if mine:
-            derived = [name for base in kind.__mro__ for name, one in vars(base).items() if type(one) is cached_property]
+            derived = [
+                name for base in kind.__mro__ for name, one in vars(base).items() if type(one) is cached_property
+            ]
             self._slots_and_attributes(value, (*names, *derived))
 
     def _expression(self, value: Any) -> None:
