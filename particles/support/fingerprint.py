@@ -2,8 +2,8 @@
 
 Functions and classes of libraries count by name. Those of the user, wherever they are reached from, count by what they
 do: bytecode and constants, defaults, attributes, captured values, global values that they read. Comments, line numbers
-and the docstring do not count. Values are read whole where their exact type is known here, others by what a pickle would
-be made of; what neither reads, such as an object of compiled code that cannot be pickled, is named.
+and the docstring do not count. Values are read whole where their exact type is known here, others by what a pickle
+would be made of; what neither reads, such as an object of compiled code that cannot be pickled, is named.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from __future__ import annotations
 import copyreg
 import hashlib
 import io
-import pickle
 import sys
 import types
 from collections.abc import Callable, Iterator, Mapping
@@ -167,15 +166,19 @@ class _Reader:
         kind, plain = type(value), value.view(np.ndarray)
         content = plain.tolist() if value.dtype.hasobject else np.ascontiguousarray(plain).tobytes()
         self._all((value.shape, value.dtype, content))
-        if kind is np.ma.MaskedArray:
+        if isinstance(value, np.ma.MaskedArray):
             self._all((np.ma.getmaskarray(value), value.fill_value, value.hardmask))
-        elif kind not in (np.ndarray, np.memmap):
+        if kind is np.ma.MaskedArray:
+            return
+        if kind not in (np.ndarray, np.memmap):
             self.read(kind)
             self._slots_and_attributes(value)
 
     def _slots_and_attributes(self, value: Any, without: tuple[str, ...] = ()) -> None:
-        slots = copyreg._slotnames(type(value))  # type: ignore[attr-defined]
-        kept = {name: getattr(value, name) for name in slots if hasattr(value, name)} | getattr(value, "__dict__", {})
+        state = object.__getstate__(value)  # type: ignore[attr-defined]
+        kept: dict[str, Any] = {}
+        for some in state if isinstance(state, tuple) else (state,):
+            kept |= some or {}
         self._mapping({name: one for name, one in kept.items() if name not in without})
 
     def _file(self, value: Any) -> None:
@@ -245,7 +248,7 @@ class _Reader:
         sympy = sys.modules["sympy"]
         self.text(sympy.srepr(value))
         called = value.atoms(sympy.core.function.AppliedUndef) if hasattr(value, "atoms") else ()
-        self._mapping({str(one.func): one._imp_ for one in called if hasattr(one, "_imp_")})
+        self._mapping({str(one.func): getattr(one, "_imp_", None) for one in called})
 
     def _reduced(self, value: Any) -> None:
         """Any other object, by what a pickle would be made of; functions in it count as functions."""
@@ -281,7 +284,7 @@ def _place(value: Any, name: str) -> str:
     Raises:
         LookupError: it has not.
     """
-    places = ["numpy", "scipy.special"] if isinstance(value, np.ufunc) else [pickle.whichmodule(value, name)]
+    places = ["numpy", "scipy.special"] if isinstance(value, np.ufunc) else [str(getattr(value, "__module__", ""))]
     for module in places:
         if of_library(module) and found(module, name) is value:
             return f"{module}.{name}"

@@ -286,7 +286,8 @@ def test_a_folder_that_is_complete_is_only_read(tmp_path, monkeypatch):
     assert sweep(plain, {"a": [2.0]}, path=path).total.item() == 21.0
     monkeypatch.setattr(scaling_limits, "__version__", "0.0.0")
     with pytest.warns(UserWarning, match="new ones are of 0.0.0"):
-        assert sweep(plain, over, path=path).identical(first)
+        assert sweep(plain, over, path=path).equals(first)
+    monkeypatch.setattr(scaling_limits, "__version__", first.version)
     refused("path", "where files can be written", lambda: sweep(plain, {"a": [1.0, 2.0, 3.0]}, path=path))
 
 

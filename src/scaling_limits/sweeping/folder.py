@@ -25,8 +25,8 @@ FORMAT = 1
 HEAD = "sweep.npz"
 POINT_FILE = re.compile("[0-9a-f]{24}[.]npz")
 LOST = (
-    "without it nobody knows of which function the points are. Put a copy of it back, or name a new folder, where all is "
-    "computed again; numpy.load reads the numbers of the points in this one"
+    "without it nobody knows of which function the points are. Put a copy of it back, or name a new folder, where all "
+    "is computed again; numpy.load reads the numbers of the points in this one"
 )
 # what the arrays of a point are called: load_arrays asks for all names that there may be
 ARRAYS = frozenset(f"values_{k}" for k in range(MOST))

@@ -23,8 +23,8 @@ from .records import Record
 AHEAD = 1024
 
 ENDED = (
-    "A process of the executor has ended in the middle of its work, by os._exit, a crash of compiled code, or for want of "
-    "memory; at which point is not known. Make a new executor; points that `path` has are not computed again"
+    "A process of the executor has ended in the middle of its work, by os._exit, a crash of compiled code, or for want "
+    "of memory; at which point is not known. Make a new executor; points that `path` has are not computed again"
 )
 
 Keep = Callable[[int, Outcome], None]
