@@ -175,7 +175,7 @@ class _Reader:
             self._slots_and_attributes(value)
 
     def _slots_and_attributes(self, value: Any, without: tuple[str, ...] = ()) -> None:
-        state = object.__getstate__(value)  # type: ignore[attr-defined]
+        state = object.__getstate__(value)
         kept: dict[str, Any] = {}
         for some in state if isinstance(state, tuple) else (state,):
             kept |= some or {}

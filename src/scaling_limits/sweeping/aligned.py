@@ -113,8 +113,8 @@ def _variable(grid: Grid, names: tuple[str, ...], known: list[Part], parts: list
         if part is not None and not _holds(kind, part.values):
             raise InvalidArgument(
                 "function",
-                f"returns {first.name} = {shown(part.values.tolist())} at {grid.text(number)}, an integer that no float "
-                "holds exactly, and floats or errors at other points; return float(...) of it, or texts",
+                f"returns {first.name} = {shown(part.values.tolist())} at {grid.text(number)}, an integer that no "
+                "float holds exactly, and floats or errors at other points; return float(...) of it, or texts",
             )
     whole = np.full((grid.size, *first.values.shape), MISSING.get(kind.kind, 0), kind)
     for number, part in enumerate(parts):

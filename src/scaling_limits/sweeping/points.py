@@ -48,8 +48,9 @@ def computed(
         try:
             result = record_of(function(**point))
         except caught as raised:
-            here = os.getpid() == home or not isinstance(raised, Exception)
-            error, trace = raised if here else portable(raised), traceback.format_exc()
+            error, trace = raised, traceback.format_exc()
+            if isinstance(raised, Exception) and os.getpid() != home:
+                error = portable(raised)
     said = tuple(warned)
     if result is None:
         return Outcome(Record((), {}, said), error, trace)
