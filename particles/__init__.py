@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from .diffusions.passages.first_passages import FirstPassages
     from .diffusions.paths import Paths
     from .diffusions.potential_gallery import egg_carton, fully_coupled, laminate, mueller_brown, self_similar
-    from .errors import AssumptionWarning, InvalidArgument, LongRun, NotConverged, Unresolved, Unstable
+    from .errors import AssumptionWarning, InvalidArgument, LongRun, NotConverged, RankEnded, Unresolved, Unstable
     from .pinned_balls.ensemble import Ensemble, load
     from .pinned_balls.model import PinnedBalls
     from .pinned_balls.white_noise import (
@@ -108,6 +108,7 @@ __all__ = [
     "PinnedBalls",
     "PolynomialDissipation",
     "QuantityStatistics",
+    "RankEnded",
     "ReducedEnsemble",
     "RegularGrid",
     "RotatorEnsemble",

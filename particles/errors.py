@@ -96,6 +96,10 @@ class Unstable(RuntimeError):
     """A path has left all bounds, because the time step was too large where it went."""
 
 
+class RankEnded(RuntimeError):
+    """Another rank has left a common computation by what is no error, such as Ctrl-C or sys.exit(); it is named."""
+
+
 class Unresolved(UserWarning):
     """The mesh is too coarse, or samples too few, for what was asked: the error is above the tolerance or unknown."""
 

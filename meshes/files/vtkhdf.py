@@ -16,6 +16,7 @@ from dolfinx import fem, plot
 from mpi4py import MPI
 
 from scaling_limits.particles.sampling.ranks import on_all_ranks
+from scaling_limits.particles.support.archive import partial_of
 
 from .drawing import drawn
 from .frames import Frames
@@ -69,7 +70,8 @@ def on_rank_0(comm: MPI.Comm, own: Any, use: Callable[[Any], None]) -> None:
 
 def write_vtkhdf(comm: MPI.Comm, path: Path, frames: Frames) -> None:
     """Write functions to a file .vtkhdf; collective. An existing one is replaced when the new one is whole."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    path = Path(os.path.realpath(path))
+    partial = partial_of(path)
     file: Any = None
 
     def opened() -> Any:

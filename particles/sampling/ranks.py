@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import pickle
+import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import InvalidArgument
+from ..errors import InvalidArgument, RankEnded
 from ..support.checks import shown
 
 if TYPE_CHECKING:
     from mpi4py import MPI
 
 Result = TypeVar("Result")
+# seconds that a rank which refuses waits for the others, which may never come
+PATIENCE = 30.0
 
 
 def communicator(value: object, optional: bool = False) -> MPI.Comm:
@@ -50,19 +53,22 @@ def on_all_ranks(comm: MPI.Comm | None, work: Callable[[], Result]) -> Result:
 
     Raises:
         Exception: that of `work`, on all ranks; RuntimeError with its text where it cannot be sent to other ranks.
+        RankEnded: on the others, where one leaves by KeyboardInterrupt or SystemExit, which it raises itself.
     """
     if comm is None or comm.size == 1:
         return work()
-    failure: Exception | None = None
+    failure: BaseException | None = None
     try:
         result = work()
-    except Exception as error:
+    except BaseException as error:
         failure = error
     # errors go to all where there are some; else a flag does, in as many rounds as ranks have binary digits
     if not _largest(comm, [failure is not None])[0]:
         return result
-    failures = [error for error in comm.allgather(_portable(failure)) if error is not None]
-    if failure is not None and str(failures[0]) == str(failure):
+    failures = [error for error in comm.allgather(portable(failure, comm.rank)) if error is not None]
+    if failure is not None and not isinstance(failure, Exception):
+        raise failure
+    if failure is not None and len(failures) > 0 and str(failures[0]) == str(failure):
         # with its own traceback
         raise failure
     raise failures[0]
@@ -78,10 +84,48 @@ def _largest(comm: MPI.Comm, values: Sequence[object]) -> NDArray[np.int64]:
     return result
 
 
-def _portable(error: Exception | None) -> Exception | None:
-    """An error that other ranks can read; one that cannot be pickled there and back is replaced by its text."""
+def refused_on_all_ranks(comm: MPI.Comm, refusal: Exception | None) -> None:
+    """Raise on all ranks what some of them refuse, where each may be alone in calling; collective.
+
+    Args:
+        comm: of several ranks.
+        refusal: of this rank, or None. With one it waits for the others `PATIENCE` seconds at most, and raises it then.
+
+    Raises:
+        Exception: the refusal of this rank, or that of the lowest rank which has one.
+    """
+    from .mpi import MPI
+
+    # of MPI's own, since it writes there even when nobody waits any more
+    memory = MPI.Alloc_mem(16)
+    lowest = np.frombuffer(memory, dtype=np.int64)
+    lowest[0] = comm.size if refusal is None else comm.rank
+    request, deadline = comm.Iallreduce(lowest[:1], lowest[1:], MPI.MIN), time.monotonic() + PATIENCE
+    while not request.Test():
+        if refusal is not None and time.monotonic() > deadline:
+            refusal.add_note(f"Other ranks have not made this call within {PATIENCE:g} seconds; end the program")
+            raise refusal
+        time.sleep(1e-3)
+    first = int(lowest[1])
+    MPI.Free_mem(memory)
+    if first < comm.size:
+        theirs = comm.bcast(portable(refusal, comm.rank), root=first)
+        raise theirs if refusal is None else refusal
+
+
+def portable(error: BaseException | None, rank: int) -> Exception | None:
+    """An error that other ranks can read; one that cannot be pickled there and back is replaced by its text.
+
+    Args:
+        error: of a rank, or None.
+        rank: its number, for what is no error but ends it.
+    """
     if error is None:
         return None
+    if not isinstance(error, Exception):
+        return RankEnded(
+            f"rank {rank} was ended by {type(error).__name__}, and with it what all ranks compute together"
+        )
     try:
         copy = pickle.loads(pickle.dumps(error))
     except Exception:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import tempfile
 import zipfile
@@ -25,15 +26,34 @@ def save_arrays(path: str | os.PathLike[str], fields: dict[str, Any]) -> None:
     Args:
         path: the file.
         fields: with "kind", the name of what is saved, and "format", the number of its layout.
+
+    Raises:
+        OSError: such as a full disk, with a note that says what is there and what to do.
     """
-    target = Path(os.fsdecode(path))
-    partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
+    # what a link points at is written, and the link stays
+    target = Path(os.path.realpath(os.fsdecode(path)))
+    partial = partial_of(target)
     try:
         with open(partial, "wb") as file:
             np.savez(file, **fields)
         os.replace(partial, target)
+    except OSError as error:
+        note_failed_write(error, target)
+        raise
     finally:
         partial.unlink(missing_ok=True)
+
+
+def partial_of(target: Path) -> Path:
+    """Where a file is written before it is whole, beside the place where it will be; its own name may be long."""
+    name = target.name if len(os.fsencode(target.name)) < 200 else hashlib.sha256(os.fsencode(target.name)).hexdigest()
+    return target.with_name(f".{name}.{os.getpid()}.partial")
+
+
+def note_failed_write(error: OSError, target: Path) -> None:
+    """Add to an error that a file could not be written, and what to do."""
+    former = "the former file of this name is unchanged" if target.is_file() else "nothing half-written is left"
+    error.add_note(f"{target} could not be written; {former}. Make room, or take another folder, and call again")
 
 
 def _place(name: str, path: str | os.PathLike[str]) -> str:
@@ -67,15 +87,21 @@ def target(name: str, path: str | os.PathLike[str]) -> Path:
         raise InvalidArgument(name, f"must be the path of a file; of {shown(str(place))}: {error.strerror}") from error
     if place.is_dir():
         raise InvalidArgument(name, f"must be the path of a file, but {place} is a folder")
-    if not place.parent.is_dir():
-        raise InvalidArgument(name, f"must be in a folder that is there; make {place.parent} first")
+    # of a link, where what it points at is
+    folder = Path(os.path.realpath(place)).parent if place.is_symlink() else place.parent
+    if not folder.is_dir():
+        inside = next((one for one in folder.parents if one.exists()), folder)
+        known = folder if folder.exists() else inside
+        if not known.is_dir():
+            raise InvalidArgument(name, f"must be in a folder, but {known} is a file; name another place than {place}")
+        raise InvalidArgument(name, f"must be in a folder that is there; make {folder} first")
     if place.exists() and not place.is_file():
         raise InvalidArgument(name, f"must be the path of a file, but {place} is a device or a pipe")
     try:
-        with tempfile.TemporaryFile(dir=place.parent):
+        with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
-        message = f"must be in a folder where files can be written; in {place.parent}: {error.strerror}"
+        message = f"must be in a folder where files can be written; in {folder}: {error.strerror}"
         raise InvalidArgument(name, message) from error
     return place
 
@@ -91,6 +117,11 @@ def kind_of(path: str | os.PathLike[str]) -> str | None:
     return str(content["kind"]) if "kind" in content else None
 
 
+def remedy_of(argument: str) -> str:
+    """What to do about a file of something else, or a damaged one."""
+    return "; remove it and all is made anew, or name another file" if argument == "checkpoint" else ""
+
+
 def _content(path: str | os.PathLike[str], argument: str, what: str) -> dict[str, np.ndarray]:
     place = _place(argument, path)
     try:
@@ -104,7 +135,7 @@ def _content(path: str | os.PathLike[str], argument: str, what: str) -> dict[str
     except FileNotFoundError:
         raise
     except DAMAGED as error:
-        raise InvalidArgument(argument, f"{place} is not a file {what}: {error}") from error
+        raise InvalidArgument(argument, f"{place} is not a file {what}: {error}{remedy_of(argument)}") from error
 
 
 def load_arrays(
@@ -134,15 +165,16 @@ def load_arrays(
     saved, number = str(content.pop("kind", kind)), content.pop("format", np.array(0))
     if saved != kind or not names <= set(content) <= names | optional:
         known = f"holds {saved}" if saved != kind else "holds something else"
-        raise InvalidArgument(argument, f"{place} {known}, not {kind}")
+        raise InvalidArgument(argument, f"{place} {known}, not {kind}{remedy_of(argument)}")
     try:
         format_ = int(number)
     except (TypeError, ValueError):
-        message = f"{place} is not a file that {kind} was saved in: its format is no number"
+        message = f"{place} is not a file that {kind} was saved in: its format is no number{remedy_of(argument)}"
         raise InvalidArgument(argument, message) from None
     allowed = {formats} if isinstance(formats, int) else formats
     if format_ not in allowed:
-        raise InvalidArgument(argument, f"{place} is of format {format_}; this version reads {sorted(allowed)}")
+        message = f"{place} is of format {format_}; this version reads {sorted(allowed)}"
+        raise InvalidArgument(argument, message + remedy_of(argument))
     return content
 
 
@@ -167,12 +199,13 @@ def check_numbers(
     if times is not None:
         good = times.ndim == 1 and times.size > 0 and times.dtype.kind in "iuf" and bool(np.isfinite(times).all())
         if not good or (np.diff(times) < 0).any():
-            raise InvalidArgument(argument, f"{place} is damaged: its times must be finite and not decreasing")
+            reason = "its times must be finite and not decreasing"
+            raise InvalidArgument(argument, f"{place} is damaged: {reason}{remedy_of(argument)}")
     for name in known:
         values = content.get(name)
         if values is None:
             continue
         if values.dtype.kind not in "biufc":
-            raise InvalidArgument(argument, f"{place} is damaged: {name} must be numbers")
+            raise InvalidArgument(argument, f"{place} is damaged: {name} must be numbers{remedy_of(argument)}")
         if np.isnan(values).any():
-            raise InvalidArgument(argument, f"{place} is damaged: {name} holds NaN")
+            raise InvalidArgument(argument, f"{place} is damaged: {name} holds NaN{remedy_of(argument)}")

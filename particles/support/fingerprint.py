@@ -1,32 +1,41 @@
 """Whether a function is the one of an earlier run: its bytecode, and whatever values it reads besides its arguments.
 
 Functions and classes of libraries count by name. Those of the user, wherever they are reached from, count by what they
-do: bytecode and constants, defaults, captured values, global values that they read. Comments, line numbers and the
-docstring do not count. What cannot be read, such as an object of compiled code that cannot be pickled, is named.
+do: bytecode and constants, defaults, attributes, captured values, global values that they read. Comments, line numbers
+and the docstring do not count. Values are read whole where their exact type is known here, others by what a pickle
+would be made of; what neither reads, such as an object of compiled code that cannot be pickled, is named.
 """
 
 from __future__ import annotations
 
 import copyreg
-import dis
 import hashlib
-import importlib
+import io
 import sys
 import types
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
+from concurrent.futures import Executor
 from dataclasses import dataclass, fields, is_dataclass
-from functools import partial
-from pathlib import Path
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-# what no result depends on: by the ends of the names of their classes
-NEUTRAL = ("lock", "RLock", "Logger", "Comm", "Intracomm", "Executor", "TextIOWrapper")
+from .function_parts import CACHED, content_of_code, found, known_by_name, made_of, of_library, parts_of
+
+# what no result depends on: names of classes of libraries
+NEUTRAL = (
+    "lock", "Lock", "RLock", "SerializableLock", "CombinedLock", "Logger", "RootLogger",
+    "Comm", "Intracomm", "Intercomm", "Topocomm", "Cartcomm", "Graphcomm", "Distgraphcomm",
+)  # fmt: skip
 
 # what is read as its text
 PLAIN = (bool, int, float, complex, str, bytes, type(None), type(...))
+
+# what Python itself adds to a class
+OF_PYTHON = ("__dict__", "__weakref__", "__doc__", "__module__", "__firstlineno__", "__slotnames__", "_abc_impl")
+
+FILES = (io.TextIOWrapper, io.BufferedReader, io.BufferedWriter, io.BufferedRandom, io.FileIO)
 
 
 @dataclass(frozen=True)
@@ -46,7 +55,7 @@ def fingerprint_of(function: Callable[..., Any]) -> Fingerprint:
     """The fingerprint of a function, its parts one by one, so that a message can say which has changed."""
     parts: dict[str, str] = {}
     unknown: list[str] = []
-    for name, value in _parts(function):
+    for name, value in parts_of(function):
         digest, strange = digest_of(value)
         parts[name] = digest
         unknown += [f"{name} ({kind})" for kind in strange]
@@ -61,103 +70,6 @@ def digest_of(value: Any) -> tuple[str, list[str]]:
     except RecursionError:
         return "", [f"{type(value).__module__}.{type(value).__qualname__}, too deep"]
     return reader.hash.hexdigest()[:32], sorted(set(reader.unknown))
-
-
-def _parts(function: Any) -> Iterator[tuple[str, Any]]:
-    if isinstance(function, partial):
-        yield from _parts(function.func)
-        yield "the given positional arguments", function.args
-        yield from ((f"the given argument {name}", value) for name, value in function.keywords.items())
-    elif isinstance(function, types.MethodType):
-        yield from _parts(function.__func__)
-        yield "the object of the method", function.__self__
-    elif isinstance(function, types.FunctionType) and not _of_library(_module(function)):
-        yield "its code", _code(function)
-        # the same source gives other bytecode
-        yield "the version of Python", sys.version_info[:2]
-        yield "its defaults", (function.__defaults__, function.__kwdefaults__)
-        yield from ((f"the captured value {name}", value) for name, value in _captured(function))
-        yield from ((f"the global value {name}", value) for name, value in _globals(function))
-    else:
-        yield "the function", function
-
-
-def _code(function: types.FunctionType) -> tuple[Any, ...]:
-    """The bytecode without what is for readers alone."""
-    code = function.__code__
-    documented = bool(code.co_consts) and code.co_consts[0] is not None and code.co_consts[0] == function.__doc__
-    return code.replace(co_consts=code.co_consts[1:]) if documented else code, documented
-
-
-def _captured(function: types.FunctionType) -> Iterator[tuple[str, Any]]:
-    attributes = _attribute_names(function.__code__)
-    for name, cell in zip(function.__code__.co_freevars, function.__closure__ or ()):
-        try:
-            yield from _with_attributes(name, cell.cell_contents, attributes, set())
-        except ValueError:
-            # not yet given a value
-            yield name, "empty"
-
-
-def _globals(function: types.FunctionType) -> Iterator[tuple[str, Any]]:
-    names, attributes = dict.fromkeys(_global_names(function.__code__)), _attribute_names(function.__code__)
-    for name in names:
-        if name in function.__globals__:
-            yield from _with_attributes(name, function.__globals__[name], attributes, set())
-    for name in dict.fromkeys(_imported_names(function.__code__)):
-        if not _of_library(name):
-            # as the function does when it is called; what cannot be imported raises there
-            with suppress(ImportError):
-                yield from _with_attributes(name, importlib.import_module(name), attributes, set())
-
-
-def _imported_names(code: types.CodeType) -> Iterator[str]:
-    """Modules that code imports, and functions that are defined in it."""
-    yield from (str(one.argval) for one in dis.get_instructions(code) if one.opname == "IMPORT_NAME" and one.argval)
-    for constant in code.co_consts:
-        if isinstance(constant, types.CodeType):
-            yield from _imported_names(constant)
-
-
-def _with_attributes(name: str, value: Any, attributes: set[str], seen: set[str]) -> Iterator[tuple[str, Any]]:
-    """A value; of a module of the user, what is read of it."""
-    yield name, value
-    if isinstance(value, types.ModuleType) and value.__name__ not in seen and not _of_library(value.__name__):
-        seen.add(value.__name__)
-        for attribute in sorted(attributes & set(vars(value))):
-            yield from _with_attributes(f"{name}.{attribute}", vars(value)[attribute], attributes, seen)
-
-
-def _attribute_names(code: types.CodeType) -> set[str]:
-    """All names in code, and in functions that are defined in it; those of attributes are among them."""
-    inner = (_attribute_names(constant) for constant in code.co_consts if isinstance(constant, types.CodeType))
-    return set(code.co_names).union(*inner)
-
-
-def _global_names(code: types.CodeType) -> Iterator[str]:
-    for one in dis.get_instructions(code):
-        if one.opname in ("LOAD_GLOBAL", "LOAD_NAME"):
-            yield str(one.argval)
-    for constant in code.co_consts:
-        if isinstance(constant, types.CodeType):
-            yield from _global_names(constant)
-
-
-def _module(value: Any) -> str:
-    """Of a function or a class; text that is run without a name of its own gives functions that of Python's."""
-    module = str(value.__module__)
-    return "__main__" if isinstance(value, types.FunctionType) and module in ("builtins", "None") else module
-
-
-def _of_library(module: str) -> bool:
-    """Whether a module belongs to Python, to this package, or to what is installed, rather than to the user."""
-    top = module.partition(".")[0]
-    if top == "__main__":
-        return False
-    if top in sys.stdlib_module_names or top == __name__.partition(".")[0]:
-        return True
-    file = getattr(sys.modules.get(top), "__file__", None)
-    return file is not None and bool({"site-packages", "dist-packages"} & set(Path(file).parts))
 
 
 class _Reader:
@@ -205,22 +117,24 @@ class _Reader:
         if kind in (list, tuple):
             self._all(value)
         elif kind in (set, frozenset):
-            self.text(*sorted(digest_of(one)[0] for one in value))
+            self.text(*sorted(self._apart(one) for one in value))
         elif kind in (dict, types.MappingProxyType):
             self._mapping(value)
-        elif isinstance(value, np.ndarray) and value.dtype != object:
-            self.text(value.dtype.str, value.shape, np.ascontiguousarray(value).tobytes())
-        elif isinstance(value, types.CodeType):
-            self._all((value.co_code, value.co_consts, value.co_names, value.co_freevars, value.co_argcount))
+        elif isinstance(value, np.ndarray):
+            self._array(value)
+        elif kind is types.CodeType:
+            self._all(content_of_code(value))
         elif isinstance(value, types.ModuleType):
             self.text(value.__name__)
-        elif isinstance(value, types.MethodType):
+            if not of_library(value.__name__):
+                self._strange(value)
+        elif kind is types.MethodType:
             self._all((value.__func__, value.__self__))
         elif isinstance(value, types.FunctionType | type):
             self._named(value)
-        elif kind.__name__.endswith(NEUTRAL):
-            return
-        else:
+        elif isinstance(value, io.IOBase) and (isinstance(value, FILES) or value in (sys.stdout, sys.stderr)):
+            self._file(value)
+        elif not _neutral(value):
             self._object(value)
 
     def _all(self, values: Any) -> None:
@@ -228,41 +142,113 @@ class _Reader:
         for one in values:
             self.read(one)
 
+    def _apart(self, value: Any) -> str:
+        """The digest of what is sorted by it."""
+        outer, self.hash = self.hash, hashlib.sha256()
+        try:
+            self.read(value)
+            return self.hash.hexdigest()
+        finally:
+            self.hash = outer
+
     def _mapping(self, values: Mapping[Any, Any]) -> None:
         self.text(len(values))
-        for digest, one in sorted(
-            ((digest_of(name)[0], one) for name, one in values.items()), key=lambda pair: pair[0]
-        ):
+        for digest, one in sorted(((self._apart(name), one) for name, one in values.items()), key=lambda pair: pair[0]):
             self.text(digest)
             self.read(one)
 
+    def _strange(self, value: Any) -> None:
+        kind = type(value)
+        self.unknown.append(f"{kind.__module__}.{kind.__qualname__}")
+
+    def _array(self, value: np.ndarray) -> None:
+        """Of subclasses their own attributes too."""
+        kind, plain = type(value), value.view(np.ndarray)
+        content = plain.tolist() if value.dtype.hasobject else np.ascontiguousarray(plain).tobytes()
+        self._all((value.shape, value.dtype, content))
+        if isinstance(value, np.ma.MaskedArray):
+            self._all((np.ma.getmaskarray(value), value.fill_value, value.hardmask))
+        if kind is np.ma.MaskedArray:
+            return
+        if kind not in (np.ndarray, np.memmap):
+            self.read(kind)
+            self._slots_and_attributes(value)
+
+    def _slots_and_attributes(self, value: Any, without: tuple[str, ...] = ()) -> None:
+        state = object.__getstate__(value)
+        kept: dict[str, Any] = {}
+        for some in state if isinstance(state, tuple) else (state,):
+            kept |= some or {}
+        self._mapping({name: one for name, one in kept.items() if name not in without})
+
+    def _file(self, value: Any) -> None:
+        """An open file by its name; what may be read from it is not known."""
+        if value in (sys.stdout, sys.stderr):
+            return
+        self.text(getattr(value, "name", ""), getattr(value, "mode", ""))
+        if value.closed or value.readable():
+            self._strange(value)
+
     def _named(self, value: Any) -> None:
         """A function or a class."""
-        if _of_library(_module(value)):
+        if known_by_name(value):
             self.text(value.__module__, value.__qualname__)
         elif isinstance(value, types.FunctionType):
-            self._all((_code(value), value.__defaults__, value.__kwdefaults__))
-            self._mapping(dict(_captured(value)) | dict(_globals(value)))
+            self._mapping(dict(made_of(value)))
         else:
             kept = {name: one for name, one in vars(value).items() if not _for_python(name, one)}
             self.text(value.__qualname__)
             self._all(value.__bases__)
             self._mapping(kept)
+            if type(value) is not type:
+                self.read(type(value))
 
     def _object(self, value: Any) -> None:
         kind = type(value)
-        if hasattr(value, "py_func"):
-            # compiled by numba
-            self.read(value.py_func)
+        if isinstance(value, CACHED):
+            self._mapping(dict(parts_of(value)))
+        elif kind is property:
+            self._all((value.fget, value.fset, value.fdel))
+        elif kind in (staticmethod, classmethod):
+            self.read(value.__func__)
+        elif kind.__module__.startswith("numba."):
+            self._compiled(value)
         elif is_dataclass(value):
-            self.read(kind)
-            self._mapping({one.name: getattr(value, one.name) for one in fields(value) if one.init})
-        elif kind.__module__.startswith("xarray."):
-            self.read(value.to_dict())
+            self._dataclass(value)
+        elif kind.__module__.startswith("xarray.") and hasattr(value, "to_dict"):
+            self.read(value.to_dict(data="array"))
         elif kind.__module__.startswith("sympy."):
-            self.text(sys.modules["sympy"].srepr(value))
+            self._expression(value)
         else:
             self._reduced(value)
+
+    def _compiled(self, value: Any) -> None:
+        """By numba: the function and how it is compiled."""
+        value = getattr(value, "_dispatcher", value)
+        if hasattr(value, "py_func") and hasattr(value, "targetoptions"):
+            self._all((value.py_func, value.targetoptions, dict(getattr(value, "locals", {}))))
+        else:
+            self._reduced(value)
+
+    def _dataclass(self, value: Any) -> None:
+        """Of a library's by what it is made with; of the user's everything but cached properties."""
+        kind = type(value)
+        self.read(kind)
+        mine = not known_by_name(kind)
+        names = [one.name for one in fields(value) if one.init or mine]
+        self._mapping({name: getattr(value, name) for name in names if hasattr(value, name)})
+        if mine:
+            derived = [
+                name for base in kind.__mro__ for name, one in vars(base).items() if type(one) is cached_property
+            ]
+            self._slots_and_attributes(value, (*names, *derived))
+
+    def _expression(self, value: Any) -> None:
+        """Of sympy, with the functions of Python that it calls."""
+        sympy = sys.modules["sympy"]
+        self.text(sympy.srepr(value))
+        called = value.atoms(sympy.core.function.AppliedUndef) if hasattr(value, "atoms") else ()
+        self._mapping({str(one.func): getattr(one, "_imp_", None) for one in called})
 
     def _reduced(self, value: Any) -> None:
         """Any other object, by what a pickle would be made of; functions in it count as functions."""
@@ -270,12 +256,16 @@ class _Reader:
         try:
             known = copyreg.dispatch_table.get(kind)
             parts = known(value) if known is not None else value.__reduce_ex__(4)
+            if isinstance(parts, str):
+                self.text(_place(value, parts))
+                return
+        except RecursionError:
+            raise
         except Exception:
-            self.unknown.append(f"{kind.__module__}.{kind.__qualname__}")
+            self._strange(value)
             return
-        if isinstance(parts, str):
-            self.text(kind.__module__, parts)
-            return
+        # of a function that makes objects, the class is not among the parts
+        self.read(kind)
         made, arguments, *state = parts
         self.read(made)
         self.read(arguments)
@@ -283,8 +273,24 @@ class _Reader:
             self.read(list(one) if isinstance(one, Iterator) else one)
 
 
+def _neutral(value: Any) -> bool:
+    kind = type(value)
+    return of_library(kind.__module__) and (kind.__name__ in NEUTRAL or isinstance(value, Executor))
+
+
+def _place(value: Any, name: str) -> str:
+    """Where a library has a value under a name.
+
+    Raises:
+        LookupError: it has not.
+    """
+    places = ["numpy", "scipy.special"] if isinstance(value, np.ufunc) else [str(getattr(value, "__module__", ""))]
+    for module in places:
+        if of_library(module) and found(module, name) is value:
+            return f"{module}.{name}"
+    raise LookupError(name)
+
+
 def _for_python(name: str, value: Any) -> bool:
     """Whether an entry of a class is made by Python itself."""
-    return name in ("__dict__", "__weakref__", "__doc__", "__module__", "__firstlineno__") or isinstance(
-        value, types.GetSetDescriptorType | types.MemberDescriptorType
-    )
+    return name in OF_PYTHON or isinstance(value, types.GetSetDescriptorType | types.MemberDescriptorType)

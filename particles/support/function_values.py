@@ -68,10 +68,11 @@ def _value(value: object, names: tuple[str, ...], seen: set[int]) -> Hashable:
     if isinstance(value, PLAIN):
         return type(value), repr(value) if not isinstance(value, np.generic) else (str(value.dtype), value.tobytes())
     if isinstance(value, np.ndarray):
-        if value.dtype.hasobject:
+        # subclasses hold more, such as a mask
+        if value.dtype.hasobject or type(value) is not np.ndarray:
             raise Unknown
         content = hashlib.sha256(np.ascontiguousarray(value).tobytes()).digest()
-        return np.ndarray, value.dtype.str, value.shape, value.flags.f_contiguous, content
+        return np.ndarray, repr(value.dtype), value.shape, value.flags.f_contiguous, content
     if isinstance(value, tuple | list | frozenset | set):
         entries = tuple(_value(entry, names, seen) for entry in value)
         return type(value), frozenset(entries) if isinstance(value, frozenset | set) else entries

@@ -8,7 +8,7 @@ from dataclasses import fields
 from typing import Any, ClassVar, Self
 
 from ..errors import InvalidArgument
-from .archive import check_numbers, load_arrays, save_arrays, target
+from .archive import check_numbers, load_arrays, remedy_of, save_arrays, target
 from .layout import misfit
 
 
@@ -58,11 +58,12 @@ class Saved:
         check_numbers(path, content, numbers - cls.MAY_BE_NAN, argument)
         annotations = {field.name: str(field.type) for field in fields(cls)}  # type: ignore[arg-type]
         if wrong := misfit(content, annotations, cls.SHAPES):
-            raise InvalidArgument(argument, f"{os.fsdecode(path)} is damaged: {wrong}")
+            raise InvalidArgument(argument, f"{os.fsdecode(path)} is damaged: {wrong}{remedy_of(argument)}")
         try:
             return cls._made({name: value.item() if value.shape == () else value for name, value in content.items()})
         except ValueError as error:
-            raise InvalidArgument(argument, f"{os.fsdecode(path)} is damaged: {error}") from None
+            reason = f"{os.fsdecode(path)} is damaged: {error}{remedy_of(argument)}"
+            raise InvalidArgument(argument, reason) from None
 
     @classmethod
     def _names(cls) -> set[str]:

@@ -153,6 +153,24 @@ def test_results_that_are_refused(function, words):
 # --- errors and warnings ---------------------------------------------------------------------------------
 
 
+def test_large_integers_beside_floats_are_refused():
+    """Which no float holds; those that it holds are as good as floats."""
+
+    def point(a):
+        return [0.5, 2**53 + 1, 2**54][a]
+
+    refused("function", "9007199254740993 at a = 1", lambda: sweep(point, {"a": [0, 1]}))
+    refused("function", "no float holds", lambda: sweep(lambda a: [2**53 + 1, a], {"a": [0.5]}))
+    assert sweep(lambda a: [2**54, a, np.inf], {"a": [0.5]}).value.values[0, 0] == 2**54
+    assert sweep(point, {"a": [1]}).value.item() == 2**53 + 1
+    assert sweep(point, {"a": [0, 2]}).value.values[1] == 2**54
+
+    def partly(a):
+        return 2**53 + 1 if a else a[0]
+
+    refused("function", "no float holds exactly", lambda: sweep(partly, {"a": [0, 1]}, errors="keep"))
+
+
 @pytest.mark.filterwarnings("default")
 def test_an_error_names_its_point():
     with pytest.raises(NotConverged) as caught:

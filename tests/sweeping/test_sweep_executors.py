@@ -5,7 +5,7 @@ import subprocess
 import sys
 import threading
 import time
-from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -82,6 +82,14 @@ def test_what_processes_cannot_read():
             sweep(lambda a: a, {"a": [1]}, pool, errors="keep")
         assert "no lambda" in caught.value.__notes__[0]
         assert sweep(plain, {"a": [1.0]}, pool).total.item() == 11.0
+
+
+def test_a_process_that_dies_is_told_from_a_function_that_cannot_be_sent():
+    with processes() as pool:
+        with pytest.raises(BrokenExecutor) as caught:
+            sweep(os._exit, {"status": [3]}, pool)
+        assert "has ended in the middle" in caught.value.__notes__[0]
+        assert "pickled" not in caught.value.__notes__[0]
 
 
 def test_threads_work_at_the_same_time():

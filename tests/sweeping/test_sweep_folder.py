@@ -1,9 +1,11 @@
 """The folder of a sweep: what is there is not computed again, and what belongs to something else is refused."""
 
+import errno
 import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import types
 from functools import partial
@@ -259,10 +261,51 @@ def test_files_that_are_none(tmp_path):
     sweep(plain, {"a": [1.0]}, path=path)
     (path / "sweep.npz").write_text("no archive")
     refused("path", "is not a file", lambda: sweep(plain, {"a": [1.0]}, path=path))
+    refused("path", "Put a copy of it back, or name a new folder", lambda: sweep(plain, {"a": [1.0]}, path=path))
+    (path / "sweep.npz").unlink()
+    refused("path", "sweep.npz is lost; without it", lambda: sweep(plain, {"a": [1.0]}, path=path))
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "mine.txt").write_text("mine")
     refused("path", "a folder of something else", lambda: sweep(plain, {"a": [1.0]}, path=tmp_path / "other"))
-    refused("path", "a file", lambda: sweep(plain, {"a": [1.0]}, path=tmp_path / "other" / "mine.txt"))
+    file = tmp_path / "other" / "mine.txt"
+    refused("path", "a file", lambda: sweep(plain, {"a": [1.0]}, path=file))
+    refused("path", "mine.txt is a file; name another", lambda: sweep(plain, {"a": [1.0]}, path=file / "x"))
+
+
+def test_a_folder_that_is_complete_is_only_read(tmp_path, monkeypatch):
+    """As from a disk on which nothing can be written; another release is no reason to write."""
+    path, over = tmp_path / "f", {"a": [1.0, 2.0]}
+    first = sweep(plain, over, path=path)
+
+    def full(*arguments, **options):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", full)
+    monkeypatch.setattr(np, "savez", full)
+    assert sweep(plain, over, path=path).identical(first)
+    assert sweep(plain, {"a": [2.0]}, path=path).total.item() == 21.0
+    monkeypatch.setattr(scaling_limits, "__version__", "0.0.0")
+    with pytest.warns(UserWarning, match="new ones are of 0.0.0"):
+        assert sweep(plain, over, path=path).equals(first)
+    monkeypatch.setattr(scaling_limits, "__version__", first.version)
+    refused("path", "where files can be written", lambda: sweep(plain, {"a": [1.0, 2.0, 3.0]}, path=path))
+
+
+def test_a_full_disk_is_said_with_what_is_kept(tmp_path, monkeypatch):
+    def full(*arguments, **fields):
+        if fields["kind"] == "SweepPoint" and len(os.listdir(tmp_path / "f")) > 3:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        save(*arguments, **fields)
+
+    save = np.savez
+    monkeypatch.setattr(np, "savez", full)
+    with pytest.raises(OSError, match="No space") as caught:
+        sweep(plain, {"a": [1.0, 2.0, 3.0]}, path=tmp_path / "f")
+    assert "could not be written; nothing half-written is left. Make room" in caught.value.__notes__[0]
+    assert f"finished before are in {tmp_path / 'f'}" in caught.value.__notes__[1]
+    monkeypatch.undo()
+    assert counted(tmp_path / "f") == 2
+    assert sweep(plain, {"a": [1.0, 2.0, 3.0]}, path=tmp_path / "f").total.values.tolist() == [11.0, 21.0, 31.0]
 
 
 SLOW = """

@@ -109,11 +109,27 @@ def _variable(grid: Grid, names: tuple[str, ...], known: list[Part], parts: list
     kind = np.result_type(*{part.values.dtype for part in known})
     if len(known) < len(parts) and kind.kind in "biu":
         kind = np.dtype(np.float64)
+    for number, part in enumerate(parts):
+        if part is not None and not _holds(kind, part.values):
+            raise InvalidArgument(
+                "function",
+                f"returns {first.name} = {shown(part.values.tolist())} at {grid.text(number)}, an integer that no "
+                "float holds exactly, and floats or errors at other points; return float(...) of it, or texts",
+            )
     whole = np.full((grid.size, *first.values.shape), MISSING.get(kind.kind, 0), kind)
     for number, part in enumerate(parts):
         if part is not None:
             whole[number] = part.values
     return (*names, *first.dims), whole.reshape(grid.shape + first.values.shape), attrs
+
+
+def _holds(kind: np.dtype[Any], values: np.ndarray) -> bool:
+    """Whether integers stay what they are as numbers of another kind."""
+    if values.dtype.kind not in "iu" or kind.kind not in "fc":
+        return True
+    if not values.size or max(abs(int(values.min())), abs(int(values.max()))) <= 2**53:
+        return True
+    return all(int(kept) == int(given) for kept, given in zip(values.astype(kind).real.flat, values.flat))
 
 
 def _common(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:

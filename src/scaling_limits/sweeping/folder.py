@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -22,6 +23,11 @@ from .records import MOST, Record, fields_of, record_from
 SWEEP, POINT = "Sweep", "SweepPoint"
 FORMAT = 1
 HEAD = "sweep.npz"
+POINT_FILE = re.compile("[0-9a-f]{24}[.]npz")
+LOST = (
+    "without it nobody knows of which function the points are. Put a copy of it back, or name a new folder, where all "
+    "is computed again; numpy.load reads the numbers of the points in this one"
+)
 # what the arrays of a point are called: load_arrays asks for all names that there may be
 ARRAYS = frozenset(f"values_{k}" for k in range(MOST))
 
@@ -51,18 +57,47 @@ class Folder:
             InvalidArgument: it belongs to another sweep, or is no folder of a sweep.
         """
         mine = self._head()
-        if not self.path.exists():
+        if not self._is_there():
             target("path", self.path)
             self.path.mkdir()
         if not self.path.is_dir():
             raise InvalidArgument("path", f"must be a folder, but {self.path} is a file")
-        head = self.path / HEAD
+        head, theirs = self.path / HEAD, None
         if head.exists():
-            mine = self._agreed(_content(head, SWEEP, {"head"}, "head"))
-        elif any(not entry.name.startswith(".") for entry in self.path.iterdir()):
-            raise InvalidArgument("path", f"{self.path} is a folder of something else; name one that is empty or new")
+            theirs = _content(head, SWEEP, {"head"}, "head")
+            mine = self._agreed(theirs)
         else:
+            self._check_empty()
+        # a folder that is complete may be one in which nothing can be written
+        if theirs != json.loads(json.dumps(mine)):
+            self._write_head(head, mine, theirs)
+
+    def _is_there(self) -> bool:
+        try:
+            self.path.lstat()
+            return self.path.exists()
+        except (FileNotFoundError, NotADirectoryError, PermissionError):
+            return False
+        except OSError as error:
+            # such as a name that is too long
+            place = shown(str(self.path))
+            raise InvalidArgument("path", f"must be the path of a folder; of {place}: {error.strerror}") from error
+
+    def _check_empty(self) -> None:
+        names = [entry.name for entry in self.path.iterdir() if not entry.name.startswith(".")]
+        if names and all(POINT_FILE.fullmatch(name) for name in names):
+            raise InvalidArgument("path", f"{self.path} has points of a sweep, but {HEAD} is lost; {LOST}")
+        if names:
+            raise InvalidArgument("path", f"{self.path} is a folder of something else; name one that is empty or new")
+
+    def _write_head(self, head: Path, mine: dict[str, Any], theirs: dict[str, Any] | None) -> None:
+        try:
             target("path", head)
+        except InvalidArgument:
+            if theirs is not None and theirs | {"release": mine["release"]} == mine:
+                # another release, which a warning has said
+                return
+            raise
         save_arrays(head, {"kind": SWEEP, "format": FORMAT, "head": json.dumps(mine)})
 
     @cached_property
@@ -95,7 +130,11 @@ class Folder:
     def write(self, number: int, record: Record) -> None:
         """Keep a point."""
         said = {"kind": POINT, "format": FORMAT, "point": self.grid.key(number)}
-        save_arrays(self._file(number), said | fields_of(record))
+        try:
+            save_arrays(self._file(number), said | fields_of(record))
+        except OSError as error:
+            error.add_note(f"Points that were finished before are in {self.path}; the same call goes on from there")
+            raise
 
     def _file(self, number: int) -> Path:
         return self.path / f"{hashlib.sha256(self.grid.key(number).encode()).hexdigest()[:24]}.npz"
@@ -171,7 +210,7 @@ def _content(file: Path, kind: str, names: set[str], which: str) -> dict[str, An
     """
     try:
         return dict(json.loads(str(load_arrays(file, kind, FORMAT, names)[which])))
-    except InvalidArgument:
-        raise
+    except InvalidArgument as error:
+        raise InvalidArgument("path", f"{error.reason}; {LOST}") from error
     except (TypeError, ValueError) as error:
-        raise InvalidArgument("path", f"{file} is damaged: {error}") from error
+        raise InvalidArgument("path", f"{file} is damaged: {error}; {LOST}") from error

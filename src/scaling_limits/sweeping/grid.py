@@ -123,6 +123,11 @@ def _coordinate(name: str, values: Any) -> np.ndarray:
         raise InvalidArgument("over", f"{name} must be numbers or texts (K,), not {_what(array)}{remedy}")
     if array.dtype.kind == "f" and np.isnan(array).any():
         raise InvalidArgument("over", f"{name} must not have NaN")
+    for given, kept in zip(entries, array) if array.dtype.kind == "f" else ():
+        if isinstance(given, int | np.integer) and int(given) != int(kept):
+            raise InvalidArgument(
+                "over", f"{name} has {shown(given)} beside numbers with a point, and no float holds it exactly{remedy}"
+            )
     return array
 
 

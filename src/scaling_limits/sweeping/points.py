@@ -24,24 +24,33 @@ class Outcome:
     """
 
     record: Record
-    error: Exception | None = None
+    error: BaseException | None = None
     trace: str = ""
 
 
-def computed(function: Callable[..., Any], point: Mapping[str, Any], home: int) -> Outcome:
+def computed(
+    function: Callable[..., Any],
+    point: Mapping[str, Any],
+    home: int,
+    caught: type[BaseException] = Exception,
+) -> Outcome:
     """Call the function at a point.
 
     Args:
         function: of the user's.
         point: its arguments by name.
         home: the process that wants to know; an error that leaves another one has to be sent.
+        caught: what of the function's is part of the outcome; BaseException too where other ranks have to know of it.
     """
-    error, trace, result = None, "", None
+    error: BaseException | None = None
+    trace, result = "", None
     with warnings_of_a_point() as warned:
         try:
             result = record_of(function(**point))
-        except Exception as raised:
-            error, trace = raised if os.getpid() == home else portable(raised), traceback.format_exc()
+        except caught as raised:
+            error, trace = raised, traceback.format_exc()
+            if isinstance(raised, Exception) and os.getpid() != home:
+                error = portable(raised)
     said = tuple(warned)
     if result is None:
         return Outcome(Record((), {}, said), error, trace)

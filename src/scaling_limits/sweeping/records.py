@@ -130,6 +130,10 @@ def _array(name: str, value: Any) -> np.ndarray:
         array = np.array(value)
     except ValueError as error:
         raise InvalidArgument("function", f"{RIGHT}, but {name} is {shown(value)}") from error
+    if array.dtype.kind == "f" and isinstance(value, list | tuple) and np.abs(array).max(initial=0.0) >= 2**53:
+        whole = [int(kept) for kept, one in zip(array.flat, np.array(value, object).flat) if isinstance(one, int)]
+        if whole != [int(one) for one in np.array(value, object).flat if isinstance(one, int)]:
+            raise InvalidArgument("function", f"returns {name} with an integer beside floats, and no float holds it")
     if array.dtype == object and array.size and all(isinstance(one, str) for one in array.flat):
         array = array.astype(np.str_)
     if array.dtype.kind not in "biufcUMm":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import CancelledError, Executor, Future
+from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future
 from dataclasses import replace
 from queue import Empty, SimpleQueue
 from typing import Any
@@ -12,13 +12,20 @@ from typing import Any
 import numpy as np
 
 from ..particles import InvalidArgument
+from ..particles.errors import RankEnded
 from ..particles.sampling.mpi import MPI
+from ..particles.sampling.ranks import portable as on_other_ranks
 from .grid import Grid
 from .points import Outcome, computed, portable
 from .records import Record
 
 # points that are handed to an executor and not finished: many for any pool, few for the memory
 AHEAD = 1024
+
+ENDED = (
+    "A process of the executor has ended in the middle of its work, by os._exit, a crash of compiled code, or for want "
+    "of memory; at which point is not known. Make a new executor; points that `path` has are not computed again"
+)
 
 Keep = Callable[[int, Outcome], None]
 Function = Callable[..., Any]
@@ -58,7 +65,7 @@ def on_executor(executor: Executor, function: Function, grid: Grid, numbers: Seq
     try:
         while True:
             while not failures and len(under_way) < AHEAD and (number := next(waiting, None)) is not None:
-                future = executor.submit(computed, function, grid.point(number), os.getpid())
+                future = _submitted(executor, function, grid, number)
                 under_way[future] = number
                 future.add_done_callback(finished.put)
             if not under_way:
@@ -80,11 +87,22 @@ def on_executor(executor: Executor, function: Function, grid: Grid, numbers: Seq
         raise failures[min(failures)]
 
 
+def _submitted(executor: Executor, function: Function, grid: Grid, number: int) -> Future[Outcome]:
+    try:
+        return executor.submit(computed, function, grid.point(number), os.getpid())
+    except BrokenExecutor as error:
+        error.add_note(ENDED)
+        raise
+
+
 def _result(future: Future[Outcome], point: str) -> Outcome:
     """What a future has; what goes wrong on the way there is no error of the function's."""
     try:
         return future.result()
     except CancelledError:
+        raise
+    except BrokenExecutor as error:
+        error.add_note(f"The executor has not computed the point {point}. {ENDED}")
         raise
     except Exception as error:
         error.add_note(
@@ -129,15 +147,23 @@ def on_ranks(comm: MPI.Comm, function: Function, grid: Grid, numbers: Sequence[i
 
     Raises:
         InvalidArgument: on all ranks, where they have different results.
+        RankEnded: on the others, where the function leaves by KeyboardInterrupt or SystemExit, which this rank raises.
     """
     for number in numbers:
-        mine = computed(function, grid.point(number), os.getpid())
-        said = comm.allgather((None if mine.error is None else portable(mine.error), mine.trace, mine.record.warned))
+        mine = computed(function, grid.point(number), os.getpid(), BaseException)
+        error = portable(mine.error) if isinstance(mine.error, Exception) else on_other_ranks(mine.error, comm.rank)
+        said = comm.allgather((error, mine.trace, mine.record.warned))
+        if mine.error is not None and not isinstance(mine.error, Exception):
+            raise mine.error
+        ended = next((error for error, _, _ in said if isinstance(error, RankEnded)), None)
+        if ended is not None:
+            ended.add_note(f"This is the point {grid.text(number)} of a sweep")
+            raise ended
         warned = tuple(dict.fromkeys(one for _, _, texts in said for one in texts))
         failed = next((rank for rank, (error, _, _) in enumerate(said) if error is not None), None)
         if failed is not None:
-            error, trace, _ = said[failed]
-            own = mine.error if failed == comm.rank else error
+            theirs, trace, _ = said[failed]
+            own = mine.error if failed == comm.rank else theirs
             keep(number, Outcome(Record((), {}, warned), own, trace))
             continue
         first = comm.bcast(mine.record)

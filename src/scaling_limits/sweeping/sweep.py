@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ..particles import InvalidArgument
 from ..particles.errors import warn
 from ..particles.sampling.mpi import MPI
-from ..particles.sampling.ranks import communicator, on_all_ranks, same_on_all_ranks
+from ..particles.sampling.ranks import communicator, on_all_ranks, refused_on_all_ranks, same_on_all_ranks
 from ..particles.showing.datasets import xarray
 from ..particles.support.checks import flag, shown
 from ..particles.support.fingerprint import digest_of, fingerprint_of
@@ -61,7 +61,8 @@ def sweep(
         executor: what computes the points: any of the interface of concurrent.futures, such as ThreadPoolExecutor,
             ProcessPoolExecutor, mpi4py.futures.MPIPoolExecutor, or get_executor() of a client of dask. None computes
             one after the other, on several ranks all of them each point together, so that the function may be
-            collective. With an executor it may be so on MPI.COMM_SELF only.
+            collective. With an executor it may be so on MPI.COMM_SELF only. Of several ranks only the one with an
+            executor of mpi4py.futures calls `sweep`.
         path: a folder, which is made where it is not there, with a file for each finished point. What is there already
             is read, also when values are added to `over`; a point that raised an error is tried again. It is refused
             where it belongs to other names, other values or another function (bytecode, captured and global values).
@@ -78,7 +79,10 @@ def sweep(
 
     Raises:
         InvalidArgument: an argument out of range; what the function returns is no number, is not alike at two points,
-            or differs between ranks; `path` belongs to another sweep; an executor on several ranks.
+            or differs between ranks; `path` belongs to another sweep; an executor on several ranks; integers above
+            2**53 beside floats, which cannot hold them, in `over` or among results.
+        RankEnded: on the other ranks, where one leaves the function by KeyboardInterrupt or SystemExit.
+        OSError: a file cannot be written; a note says what is kept, and the remedy.
         ImportError: xarray is not here, and how to get it.
         Exception: that of the function, with a note that names the point.
 
@@ -208,7 +212,7 @@ class _Sweep:
                 warn(text, _category(Warned(*kind, text)))
 
 
-def _noted(outcome: Outcome, point: str) -> Exception:
+def _noted(outcome: Outcome, point: str) -> BaseException:
     """An error with the name of its point, what it warned of, and where it was raised if in another process."""
     error = outcome.error
     assert error is not None
@@ -242,22 +246,25 @@ def _for_itself(executor: object, comm: object) -> bool:
     """Whether this process makes the sweep alone, whatever other ranks do.
 
     Raises:
-        InvalidArgument: on several ranks an executor that is not one of MPI's; on each rank that calls it, by itself.
+        InvalidArgument: on several ranks an executor that is not one of MPI's, on any of them; on all that call.
     """
-    if executor is None:
-        communicator(comm)
-        return False
-    if not isinstance(executor, Executor):
+    ranks, refusal = communicator(comm), None
+    if executor is not None and not isinstance(executor, Executor):
         remedy = "; of dask, give client.get_executor()" if hasattr(executor, "get_executor") else ""
-        raise InvalidArgument("executor", f"must be one of concurrent.futures, not {shown(executor)}{remedy}")
-    of_mpi = any(kind.__module__.startswith("mpi4py.futures") for kind in type(executor).__mro__)
-    if communicator(comm).size > 1 and not of_mpi:
-        raise InvalidArgument(
+        refusal = InvalidArgument("executor", f"must be one of concurrent.futures, not {shown(executor)}{remedy}")
+    elif any(kind.__module__.startswith("mpi4py.futures") for kind in type(executor).__mro__):
+        return True
+    elif executor is not None and ranks.size > 1:
+        refusal = InvalidArgument(
             "executor",
             "must be None on several ranks, which then compute each point together; for ranks that share the points, "
             "MPICommExecutor of mpi4py.futures on rank 0; for an executor of this rank alone, comm=MPI.COMM_SELF",
         )
-    return True
+    if ranks.size > 1:
+        refused_on_all_ranks(ranks, refusal)
+    elif refusal is not None:
+        raise refusal
+    return executor is not None
 
 
 def _checked(function: object, over: object, path: object, errors: object, version: object, progress: object) -> Grid:

@@ -7,7 +7,7 @@ from contextlib import closing
 import numpy as np
 import pytest
 
-from scaling_limits.particles import InvalidArgument, LongRun
+from scaling_limits.particles import InvalidArgument, LongRun, RankEnded
 from scaling_limits.particles.sampling.ranks import on_all_ranks, same_on_all_ranks
 from scaling_limits.particles.sampling.workers import Stopped, in_order, warn_if_long
 
@@ -97,6 +97,15 @@ def test_an_error_on_one_rank_is_raised_on_all():
     with pytest.raises(InvalidArgument, match="^initial: is wrong on the last rank"):
         on_all_ranks(COMM, work)
     assert on_all_ranks(COMM, lambda: RANK) == RANK
+
+
+def test_an_interrupt_on_one_rank_ends_all():
+    def work():
+        if RANK == LAST:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt if RANK == LAST else RankEnded):
+        on_all_ranks(COMM, work)
 
 
 class Unpicklable(Exception):

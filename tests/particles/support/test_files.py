@@ -4,6 +4,7 @@ import os
 
 import numpy as np
 import pytest
+from refusals import refused
 
 from scaling_limits.particles import InvalidArgument, Paths
 from scaling_limits.particles.support.archive import load_arrays, save_arrays, target
@@ -87,3 +88,43 @@ def test_what_is_no_path(tmp_path):
         Paths.load(3)
     with pytest.raises(FileNotFoundError):
         Paths.load(tmp_path / "missing.npz")
+
+
+def test_what_a_link_points_at_is_written(tmp_path):
+    """Also into another folder, and where there is no such file yet."""
+    (tmp_path / "other").mkdir()
+    link, file = tmp_path / "link", tmp_path / "other" / "file"
+    link.symlink_to(file)
+    for number in (1, 2):
+        save_arrays(target("path", link), {"kind": "Numbers", "x": number})
+        assert link.is_symlink()
+        assert load_arrays(file, "Numbers", 0, {"x"})["x"] == number
+    (tmp_path / "lost").symlink_to(tmp_path / "none" / "file")
+    refused("path", "make " + str(tmp_path / "none"), lambda: target("path", tmp_path / "lost"))
+
+
+def test_names_as_long_as_there_may_be(tmp_path):
+    save_arrays(target("path", tmp_path / ("x" * 255)), {"x": 1})
+    assert [len(one.name) for one in tmp_path.iterdir()] == [255]
+    refused("path", "File name too long", lambda: target("path", tmp_path / ("x" * 256)))
+
+
+def test_a_full_disk_is_said(tmp_path, monkeypatch):
+    save_arrays(tmp_path / "a", {"x": 1})
+
+    def full(*arguments, **fields):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(np, "savez", full)
+    with pytest.raises(OSError, match="No space") as caught:
+        save_arrays(tmp_path / "a", {"x": 2})
+    assert "the former file of this name is unchanged. Make room" in caught.value.__notes__[0]
+    assert load_arrays(tmp_path / "a", "", 0, {"x"})["x"] == 1
+
+
+def test_a_damaged_checkpoint_names_the_remedy(tmp_path):
+    (tmp_path / "a").write_text("none")
+    for argument, remedy in (("checkpoint", "remove it and all is made anew"), ("path", "no whole .npz archive")):
+        refused(
+            argument, remedy, lambda argument=argument: load_arrays(tmp_path / "a", "", 0, set(), argument=argument)
+        )
