@@ -18,6 +18,7 @@ from ..sampling.normal_tiles import TILE
 from ..sampling.philox import Key, Purpose, key_words
 from ..sampling.ranks import communicator, on_all_ranks, same_on_all_ranks
 from ..sampling.samples import different_starts, runs_or_paths
+from ..sampling.spread import spread, told
 from ..sampling.statistics.reduced_ensemble import ReducedEnsemble
 from ..sampling.statistics.reduction import AskedStatistics
 from ..sampling.statistics.request import EnsembleStatistics
@@ -31,7 +32,7 @@ from .multiscale_potential import MultiscalePotential
 from .passages.first_passages import FirstPassages
 from .passages.kernels import CompiledSteps, heun_mover, platen_mover
 from .passages.sampler import PassageSampler, even_limit, whole_steps
-from .passages.targets import Functions, Target, agreed_targets, indicator_target
+from .passages.targets import Functions, Target, agreed_targets, check_agreed, indicator_target
 from .paths import Advance, Paths, PathSampler, checked_start
 from .step_choice import check_step_on_paths, checked_step, is_looked_at
 from .steppers.heun import tile_stepper
@@ -156,6 +157,7 @@ class Langevin(Described):
             comm, initial=some, paths=len(start), times=snapshots, seed=seed, step=h, scheme=scheme.name,
             noise=repr(noise),
         )  # fmt: skip
+        self._agree(comm, some)
         asked = AskedStatistics(statistics, checkpoint)
         asked.check(comm, "positions", some)
         stepper = platen_tile_stepper if self._has_mobility else tile_stepper
@@ -187,8 +189,7 @@ class Langevin(Described):
         if statistics is None:
             return sampler.sampled(workers, progress, comm)
         model = {name: str(value) for name, value in self._model.items()}
-        model |= {"scheme": scheme.name, "noise": repr(noise)}
-        return sampler.reduced(asked, model, workers, progress, comm)
+        return sampler.reduced(asked, model | {"scheme": scheme.name}, noise, workers, progress, comm)
 
     def equilibrium(self, *arguments: Any, **named: Any) -> Paths:
         """Positions X at late times, for averages over the stationary law only: `sample` with LEIMKUHLER_MATTHEWS.
@@ -236,7 +237,9 @@ class Langevin(Described):
         start, keys, h = on_all_ranks(comm, lambda: self._checked(initial, runs, paths, seed, step))
         steps = on_all_ranks(comm, lambda: whole_steps(limit, h))
         same_on_all_ranks(comm, initial=start, seed=seed, step=h, limit=limit)
+        self._agree(comm, start)
         entered = on_all_ranks(comm, lambda: indicator_target(target, start))
+        check_agreed(comm, target, (entered,), start)
         taken, _ = self._passages((entered,), start, h, steps, keys).arrivals(workers, progress, comm)
         return np.where(taken < 0, np.inf, taken * h)
 
@@ -288,6 +291,7 @@ class Langevin(Described):
         start, keys, largest = on_all_ranks(comm, lambda: self._checked(initial, runs, paths, seed, step))
         h, steps = on_all_ranks(comm, lambda: even_limit(limit, largest))
         same_on_all_ranks(comm, initial=start, seed=seed, step=h, limit=limit)
+        self._agree(comm, start)
         sampler = self._passages(agreed_targets(targets, start, comm), start, h, steps, keys)
         return sampler.sampled(checks.seed(seed), limit, workers, progress, comm)
 
@@ -317,6 +321,12 @@ class Langevin(Described):
         expressions = f"{v.confining_expression} {v.fluctuation_expression} {v.temperature!r} {v.mobility_expression}"
         expressions += f" {v.lattice} {v.domain}"
         return {"potential": expressions, "epsilon": self.epsilon}
+
+    def _agree(self, comm: MPI.Comm | None, start: np.ndarray) -> None:
+        """Refuse, on all ranks, potentials that differ between them, in numbers that their text rounds, too."""
+        if comm is not None and comm.size > 1:
+            values = told(lambda x: self.potential.full_at(x, self.epsilon), spread(start))
+            same_on_all_ranks(comm, potential=values)
 
     @property
     def _scales(self) -> tuple[float, ...]:

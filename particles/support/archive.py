@@ -47,6 +47,11 @@ def _place(name: str, path: str | os.PathLike[str]) -> str:
     return place
 
 
+def full_path(name: str, path: str | os.PathLike[str] | None) -> str:
+    """The path, as `target` checks it, as a text that ranks can compare; empty for None."""
+    return "" if path is None else os.path.abspath(target(name, path))
+
+
 def target(name: str, path: str | os.PathLike[str]) -> Path:
     """Return the path of a file that is to be written; asked before any work, so that none is lost.
 
