@@ -92,8 +92,8 @@ class EffectiveLangevin(Described):
     Args:
         drift: b, from points (P, d) to values (P, d).
         noise: B, from points (P, d) to values (P, d, d).
-        box: pairs (a, b) (d, 2), which must be given; at its walls paths are reflected without flux, along M n, which is
-            of weak order 1.
+        box: pairs (a, b) (d, 2), which must be given; at its walls paths are reflected without flux, along M n, which
+            is of weak order 1.
         periodic: for each direction, or for all, whether there are no walls.
         bounds: an older name of `box`.
 

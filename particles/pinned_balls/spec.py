@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ..errors import InvalidArgument
 from ..sampling.workers import warn_if_long
+from ..support.archive import differing
 
 if TYPE_CHECKING:
     from mpi4py import MPI
@@ -111,11 +112,9 @@ class EnsembleSpec:
 
     def difference(self, held: EnsembleSpec) -> str:
         """What differs from the spec in a file, by the names of the arguments, with both values of numbers."""
-        parts = []
-        for name in self._differ(held):
-            mine, its, said = getattr(self, name), getattr(held, name), name.removeprefix("initial_")
-            parts.append(said if isinstance(mine, np.ndarray) else f"{said} ({its} there, {mine} here)")
-        return f"{', '.join(parts)} {'differs' if len(parts) == 1 else 'differ'}"
+        return differing(
+            {name.removeprefix("initial_"): (getattr(held, name), getattr(self, name)) for name in self._differ(held)}
+        )
 
     def at(self, times: np.ndarray) -> EnsembleSpec:
         """The same at other times (T,)."""

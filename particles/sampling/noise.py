@@ -15,8 +15,8 @@ from .philox import Purpose
 if TYPE_CHECKING:
     from mpi4py import MPI
 
-# discrete numbers from which on their sum is nearly normal: for constant noise of diffusions the distribution function is
-# within 0.02 of the normal one then, and tails of 1e-3 to 1e-6 within 15 % of theirs; after 16 numbers 0.06 and 60 %
+# discrete numbers from which on their sum is nearly normal: for constant noise of diffusions the distribution function
+# is within 0.02 of the normal one then, and tails of 1e-3 to 1e-6 within 15 % of theirs; after 16 numbers 0.06 and 60 %
 NEARLY_NORMAL = 64
 
 
@@ -125,8 +125,8 @@ def warn_of_points(noise: Noise, times: np.ndarray, numbers: np.ndarray, comm: M
         k = few[-1]
         warn(
             f"up to the time {times[k]:.3g} there are {taken[k]} steps or fewer, and discrete noise is nearly normal "
-            f"after {NEARLY_NORMAL} only: smooth means are right, but extremes, quantiles, histograms and means of jumps "
-            "need not be; take smaller steps, or GaussianNoise() for these",
+            f"after {NEARLY_NORMAL} only: smooth means are right, but extremes, quantiles, histograms and means of "
+            "jumps need not be; take smaller steps, or GaussianNoise() for these",
             Unresolved,
         )
 

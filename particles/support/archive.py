@@ -47,6 +47,29 @@ def _place(name: str, path: str | os.PathLike[str]) -> str:
     return place
 
 
+def differing(values: Mapping[str, tuple[object, object]]) -> str:
+    """What differs between a file and what is asked for, with both values where they are numbers or truth values.
+
+    Args:
+        values: those of the file and those asked for, by their names.
+    """
+    numbers = [f"{name}: {there} there, {here} here" for name, (there, here) in values.items()
+               if _is_number(there) and _is_number(here)]  # fmt: skip
+    text = f"{', '.join(values)} {'differs' if len(values) == 1 else 'differ'}"
+    return f"{text} ({'; '.join(numbers)})" if numbers else text
+
+
+def _is_number(value: object) -> bool:
+    """Of texts, whether they are those of numbers."""
+    if not isinstance(value, str):
+        return np.ndim(value) == 0
+    try:
+        float(value)
+    except ValueError:
+        return False
+    return True
+
+
 def full_path(name: str, path: str | os.PathLike[str] | None) -> str:
     """The path, as `target` checks it, as a text that ranks can compare; empty for None."""
     return "" if path is None else os.path.abspath(target(name, path))

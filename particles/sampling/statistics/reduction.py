@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ...errors import InvalidArgument, Unresolved, warn
 from ...support import checks
-from ...support.archive import full_path, target
+from ...support.archive import differing, full_path, target
 from ...support.fingerprint import digest_of
 from ...support.function_values import Unknown
 from ..ranks import communicator, on_all_ranks, same_on_all_ranks
@@ -235,21 +235,8 @@ def _said(differ: list[str], held: ReducedEnsemble, wanted: dict[str, str]) -> s
     """What differs, with both values of numbers."""
     if differ == ["step"]:
         return f"step differs; give step={held.step!r} (not {float(wanted['step']):.6g}), or another file"
-    parts = []
-    for name in differ:
-        both = held.identity.get(name, ""), wanted.get(name, "")
-        numbers = all(_is_number(one) for one in both)
-        parts.append(f"{name} ({both[0]} there, {both[1]} here)" if numbers else name)
-    text = f"{', '.join(parts)} {'differs' if len(differ) == 1 else 'differ'}"
-    return f"{text}; take what it was made with, or another file"
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
+    both = {name: (held.identity.get(name, ""), wanted.get(name, "")) for name in differ}
+    return f"{differing(both)}; take what it was made with, or another file"
 
 
 def warn_of_small_spreads(result: ReducedEnsemble) -> None:

@@ -147,8 +147,8 @@ class Tallied:
         if values.size and not (np.abs(values) <= LARGEST).all():
             raise InvalidArgument(
                 self.argument,
-                f"has the value {np.abs(values).max():.3g}; fourth powers of values above {LARGEST:g} are no numbers of "
-                "64 bits: take another unit",
+                f"has the value {np.abs(values).max():.3g}; fourth powers of values above {LARGEST:g} are no numbers "
+                "of 64 bits: take another unit",
             )
         return np.ascontiguousarray(values, dtype=np.float64).reshape(len(states), self.entries)
 
@@ -175,8 +175,8 @@ class Tallied:
         if (np.abs(alone - among) > ROUNDING * np.abs(values).max(axis=0, initial=0.0)).any():
             raise InvalidArgument(
                 self.argument,
-                "must give each run a value that depends on its own state alone; of half of the runs other values come: "
-                "it uses the other runs (a mean over them?), or random numbers",
+                "must give each run a value that depends on its own state alone; of half of the runs other values "
+                "come: it uses the other runs (a mean over them?), or random numbers",
             )
 
 
