@@ -18,7 +18,6 @@ from ..sampling.normal_tiles import TILE
 from ..sampling.philox import Key, Purpose, key_words
 from ..sampling.ranks import communicator, on_all_ranks, same_on_all_ranks
 from ..sampling.samples import different_starts, runs_or_paths
-from ..sampling.spread import spread, told
 from ..sampling.statistics.reduced_ensemble import ReducedEnsemble
 from ..sampling.statistics.reduction import AskedStatistics
 from ..sampling.statistics.request import EnsembleStatistics
@@ -157,7 +156,6 @@ class Langevin(Described):
             comm, initial=some, paths=len(start), times=snapshots, seed=seed, step=h, scheme=scheme.name,
             noise=repr(noise),
         )  # fmt: skip
-        self._agree(comm, some)
         asked = AskedStatistics(statistics, checkpoint)
         asked.check(comm, "positions", some)
         stepper = platen_tile_stepper if self._has_mobility else tile_stepper
@@ -237,7 +235,6 @@ class Langevin(Described):
         start, keys, h = on_all_ranks(comm, lambda: self._checked(initial, runs, paths, seed, step))
         steps = on_all_ranks(comm, lambda: whole_steps(limit, h))
         same_on_all_ranks(comm, initial=start, seed=seed, step=h, limit=limit)
-        self._agree(comm, start)
         entered = on_all_ranks(comm, lambda: indicator_target(target, start))
         check_agreed(comm, target, (entered,), start)
         taken, _ = self._passages((entered,), start, h, steps, keys).arrivals(workers, progress, comm)
@@ -291,7 +288,6 @@ class Langevin(Described):
         start, keys, largest = on_all_ranks(comm, lambda: self._checked(initial, runs, paths, seed, step))
         h, steps = on_all_ranks(comm, lambda: even_limit(limit, largest))
         same_on_all_ranks(comm, initial=start, seed=seed, step=h, limit=limit)
-        self._agree(comm, start)
         sampler = self._passages(agreed_targets(targets, start, comm), start, h, steps, keys)
         return sampler.sampled(checks.seed(seed), limit, workers, progress, comm)
 
@@ -316,17 +312,11 @@ class Langevin(Described):
 
     @property
     def _model(self) -> dict[str, object]:
-        """What ranks that share paths must agree on."""
+        """What ranks that share paths must agree on: the text of V, of which its compiled code has the same digits."""
         v = self.potential
         expressions = f"{v.confining_expression} {v.fluctuation_expression} {v.temperature!r} {v.mobility_expression}"
         expressions += f" {v.lattice} {v.domain}"
         return {"potential": expressions, "epsilon": self.epsilon}
-
-    def _agree(self, comm: MPI.Comm | None, start: np.ndarray) -> None:
-        """Refuse, on all ranks, potentials that differ between them, in numbers that their text rounds, too."""
-        if comm is not None and comm.size > 1:
-            values = told(lambda x: self.potential.full_at(x, self.epsilon), spread(start))
-            same_on_all_ranks(comm, potential=values)
 
     @property
     def _scales(self) -> tuple[float, ...]:
