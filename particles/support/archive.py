@@ -53,10 +53,18 @@ def differing(values: Mapping[str, tuple[object, object]]) -> str:
     Args:
         values: those of the file and those asked for, by their names.
     """
-    numbers = [f"{name}: {there} there, {here} here" for name, (there, here) in values.items()
-               if _is_number(there) and _is_number(here)]  # fmt: skip
+    shown = {name: _short(there, here) for name, (there, here) in values.items()
+             if _is_number(there) and _is_number(here)}  # fmt: skip
+    numbers = [f"{name}: {there} there, {here} here" for name, (there, here) in shown.items()]
     text = f"{', '.join(values)} {'differs' if len(values) == 1 else 'differ'}"
     return f"{text} ({'; '.join(numbers)})" if numbers else text
+
+
+def _short(there: object, here: object) -> tuple[str, str]:
+    """Texts of two numbers, with six digits where these tell them apart; integers are whole."""
+    whole = str(there), str(here)
+    six = [text if text.lstrip("-").isdigit() or text.isalpha() else f"{float(text):.6g}" for text in whole]
+    return whole if six[0] == six[1] else (six[0], six[1])
 
 
 def _is_number(value: object) -> bool:
