@@ -18,6 +18,7 @@ from ..sampling.normal_tiles import PAIRS, TILE
 from ..sampling.philox import Key, Purpose, key_words
 from ..sampling.ranks import communicator, on_all_ranks, same_on_all_ranks
 from ..sampling.samples import different_starts, runs_or_paths
+from ..sampling.spread import spread, told
 from ..sampling.statistics.reduced_ensemble import ReducedEnsemble
 from ..sampling.statistics.reduction import AskedStatistics
 from ..sampling.statistics.request import EnsembleStatistics
@@ -35,7 +36,7 @@ from .reflection import Field, Walls
 if TYPE_CHECKING:
     from mpi4py import MPI
 
-# starts at which ranks compare drift and noise
+# points at which a checkpoint knows drift and noise
 AGREED = 64
 # of a step of one path, for each entry of the noise
 SECONDS = 6e-7
@@ -91,7 +92,8 @@ class EffectiveLangevin(Described):
     Args:
         drift: b, from points (P, d) to values (P, d).
         noise: B, from points (P, d) to values (P, d, d).
-        box: pairs (a, b) (d, 2); at its walls paths are reflected without flux, along M n, which is of weak order 1.
+        box: pairs (a, b) (d, 2), which must be given; at its walls paths are reflected without flux, along M n, which
+            is of weak order 1.
         periodic: for each direction, or for all, whether there are no walls.
         bounds: an older name of `box`.
 
@@ -118,6 +120,8 @@ class EffectiveLangevin(Described):
                 raise InvalidArgument(name, text)
         if box is not None and bounds is not None:
             raise InvalidArgument("bounds", "is an older name of box; give one of them, not both")
+        if box is None and bounds is None:
+            raise InvalidArgument("box", "must be given: a pair (a, b), a < b, for each direction, such as [(-3, 3)]")
         name, sides = ("bounds", bounds) if box is None else ("box", box)
         walls = checks.real_array(name, sides)
         if walls.ndim != 2 or walls.shape[1] != 2 or not len(walls) or (walls[:, 0] >= walls[:, 1]).any():
@@ -224,7 +228,8 @@ class EffectiveLangevin(Described):
 
         The arguments are those of `Langevin.sample`, without the scheme; paths start in the box, and the largest time
         step must be given. `CubatureNoise()` keeps the orders; drift and noise take most of the time here, so it saves
-        little. A checkpoint knows drift and noise by their code and by their values at points of the box.
+        little. A checkpoint knows drift and noise by their code and by their values at points of the box; ranks compare
+        them by values at some hundred points, so that what differs between these only is not seen.
 
         Returns:
             The positions (T, R, d), in the box; or their statistics.
@@ -241,11 +246,10 @@ class EffectiveLangevin(Described):
         snapshots = on_all_ranks(comm, lambda: checks.times(times))
         on_all_ranks(comm, lambda: checks.instance("noise", noise, Noise))
         some = different_starts(start)
-        drift, matrix = on_all_ranks(comm, lambda: (self.drift(some[:AGREED]), self.noise(some[:AGREED])))
         same_on_all_ranks(
-            comm, initial=some, paths=len(start), times=snapshots, seed=seed, step=h, drift=drift, matrix=matrix,
-            noise=repr(noise),
+            comm, initial=some, paths=len(start), times=snapshots, seed=seed, step=h, noise=repr(noise)
         )  # fmt: skip
+        self._agree(comm, some)
         asked = AskedStatistics(statistics, checkpoint)
         asked.check(comm, "positions", some)
 
@@ -267,8 +271,8 @@ class EffectiveLangevin(Described):
         sampler = PathSampler(start, snapshots, h, checks.seed(seed), begin, SECONDS * self.dim**2)
         if statistics is None:
             return sampler.sampled(workers, progress, comm)
-        model = on_all_ranks(comm, lambda: self._model(asked, comm)) | {"noise": repr(noise)}
-        return sampler.reduced(asked, model, workers, progress, comm)
+        model = on_all_ranks(comm, lambda: self._model(asked, comm))
+        return sampler.reduced(asked, model, noise, workers, progress, comm)
 
     def _model(self, asked: AskedStatistics, comm: MPI.Comm | None) -> dict[str, str]:
         """Texts by which files tell equations apart: drift and noise matrix, and their values at points in the box."""
@@ -320,8 +324,8 @@ class EffectiveLangevin(Described):
         communicator(comm, optional=True)
         start, largest, keys = on_all_ranks(comm, lambda: self._checked(initial, runs, paths, seed, step))
         h, steps = on_all_ranks(comm, lambda: even_limit(limit, largest))
-        drift, noise = on_all_ranks(comm, lambda: (self.drift(start[:AGREED]), self.noise(start[:AGREED])))
-        same_on_all_ranks(comm, initial=start, seed=seed, step=h, limit=limit, drift=drift, noise=noise)
+        same_on_all_ranks(comm, initial=start, seed=seed, step=h, limit=limit)
+        self._agree(comm, start)
 
         def move(x: np.ndarray, z: np.ndarray, signs: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
             moved = self._watched(x, z, signs, h, n)
@@ -346,6 +350,15 @@ class EffectiveLangevin(Described):
         checks.leaves_alone("drift", self.drift, start[:2])
         checks.leaves_alone("noise", self.noise, start[:2])
         return start, h, keys
+
+    def _agree(self, comm: MPI.Comm | None, start: np.ndarray) -> None:
+        """Refuse, on all ranks, equations that differ between them: in the box, or in values at some hundred points."""
+        if comm is None or comm.size == 1:
+            return
+        points = spread(start, self.box)
+        same_on_all_ranks(
+            comm, box=self.box, periodic=self.periodic, drift=told(self.drift, points), noise=told(self.noise, points)
+        )
 
     def _check_rate(self, step: PlatenStep, h: float, n: int) -> None:
         """Refuse a step in which the drift changes by more than the way that is gone, over h."""

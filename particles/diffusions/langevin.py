@@ -31,7 +31,7 @@ from .multiscale_potential import MultiscalePotential
 from .passages.first_passages import FirstPassages
 from .passages.kernels import CompiledSteps, heun_mover, platen_mover
 from .passages.sampler import PassageSampler, even_limit, whole_steps
-from .passages.targets import Functions, Target, agreed_targets, indicator_target
+from .passages.targets import Functions, Target, agreed_targets, check_agreed, indicator_target
 from .paths import Advance, Paths, PathSampler, checked_start
 from .step_choice import check_step_on_paths, checked_step, is_looked_at
 from .steppers.heun import tile_stepper
@@ -187,8 +187,7 @@ class Langevin(Described):
         if statistics is None:
             return sampler.sampled(workers, progress, comm)
         model = {name: str(value) for name, value in self._model.items()}
-        model |= {"scheme": scheme.name, "noise": repr(noise)}
-        return sampler.reduced(asked, model, workers, progress, comm)
+        return sampler.reduced(asked, model | {"scheme": scheme.name}, noise, workers, progress, comm)
 
     def equilibrium(self, *arguments: Any, **named: Any) -> Paths:
         """Positions X at late times, for averages over the stationary law only: `sample` with LEIMKUHLER_MATTHEWS.
@@ -237,6 +236,7 @@ class Langevin(Described):
         steps = on_all_ranks(comm, lambda: whole_steps(limit, h))
         same_on_all_ranks(comm, initial=start, seed=seed, step=h, limit=limit)
         entered = on_all_ranks(comm, lambda: indicator_target(target, start))
+        check_agreed(comm, target, (entered,), start)
         taken, _ = self._passages((entered,), start, h, steps, keys).arrivals(workers, progress, comm)
         return np.where(taken < 0, np.inf, taken * h)
 
@@ -312,7 +312,7 @@ class Langevin(Described):
 
     @property
     def _model(self) -> dict[str, object]:
-        """What ranks that share paths must agree on."""
+        """What ranks that share paths must agree on: the text of V, of which its compiled code has the same digits."""
         v = self.potential
         expressions = f"{v.confining_expression} {v.fluctuation_expression} {v.temperature!r} {v.mobility_expression}"
         expressions += f" {v.lattice} {v.domain}"

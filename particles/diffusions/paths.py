@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ..sampling.noise import Noise, warn_of_points
 from ..sampling.normal_tiles import TILE
 from ..sampling.samples import Samples, start_of_each
 from ..sampling.statistics.growing import Runs
@@ -152,13 +153,15 @@ class PathSampler:
             first += int(count)
 
     def reduced(
-        self, asked: AskedStatistics, model: dict[str, str], workers: int | None, progress: bool, comm: MPI.Comm | None
-    ) -> ReducedEnsemble:
+        self, asked: AskedStatistics, model: dict[str, str], noise: Noise, workers: int | None, progress: bool,
+        comm: MPI.Comm | None,
+    ) -> ReducedEnsemble:  # fmt: skip
         """Statistics of all paths, of which none is kept.
 
         Args:
             asked: statistics, and a checkpoint or None.
             model: texts by which the model and the scheme are told from others, by what they are called.
+            noise: what drives the steps.
             workers: threads, or None.
             progress: whether to show a progress bar.
             comm: the ranks that share the paths, or None.
@@ -174,8 +177,17 @@ class PathSampler:
 
         longest = longest_step(spans, steps) or self.step
         reduction = Reduction(
-            asked.statistics, PLACES.name, self.start, self.times, longest, self.seed, runs, model, warn
+            asked.statistics,
+            PLACES.name,
+            self.start,
+            self.times,
+            longest,
+            self.seed,
+            runs,
+            model | {"noise": repr(noise)},
+            warn,
         )
+        warn_of_points(noise, self.times, steps, comm)
         return reduction.made(asked.checkpoint, workers, progress, comm)
 
 

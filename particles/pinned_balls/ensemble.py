@@ -15,7 +15,7 @@ from ..sampling.ranks import communicator, on_all_ranks, same_on_all_ranks
 from ..sampling.samples import Samples
 from ..sampling.workers import thread_count
 from ..support import checks
-from ..support.archive import target
+from ..support.archive import full_path, target
 from .accumulation import Runs, add_runs, pilot_mean
 from .collisions import POWERS
 from .profiles import VelocityProfiles
@@ -351,7 +351,8 @@ def _in_checkpoint(checkpoint: str | os.PathLike[str], spec: EnsembleSpec, runs:
         return None
     ensemble = Ensemble.read(place, "checkpoint")
     if not ensemble.spec.same_as(spec):
-        raise InvalidArgument("checkpoint", f"{place} belongs to another request; remove or rename it")
+        text = f"{place} belongs to another request: {spec.difference(ensemble.spec)}; remove or rename it"
+        raise InvalidArgument("checkpoint", text)
     if ensemble.runs > runs:
         raise InvalidArgument(
             "checkpoint",
@@ -372,6 +373,7 @@ def sample_ensemble(
     """Make an ensemble, or finish the one that a checkpoint holds; see `PinnedBalls.sample`."""
     threads = _threads(workers, progress, comm)
     sums = None
+    same_on_all_ranks(comm, checkpoint=on_all_ranks(comm, lambda: full_path("checkpoint", checkpoint)))
     if checkpoint is not None:
         # on all ranks before anybody writes
         sums = on_all_ranks(comm, lambda: _in_checkpoint(checkpoint, spec, runs))

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ..errors import InvalidArgument
 from ..sampling.workers import warn_if_long
+from ..support.archive import differing
 
 if TYPE_CHECKING:
     from mpi4py import MPI
@@ -100,9 +101,20 @@ class EnsembleSpec:
 
     def same_as(self, other: EnsembleSpec) -> bool:
         """Whether both ask for the same numbers."""
-        names = [field.name for field in fields(self) if field.name != "times"]
-        same = all(np.array_equal(getattr(self, name), getattr(other, name)) for name in names)
-        return same and np.allclose(self.times, other.times, rtol=1e-14, atol=0)
+        return not self._differ(other)
+
+    def _differ(self, other: EnsembleSpec) -> list[str]:
+        names = [field.name for field in fields(self) if field.name not in ("times", "collisions")]
+        differ = [name for name in names if not np.array_equal(getattr(self, name), getattr(other, name))]
+        same = np.array_equal(self.collisions, other.collisions) and self.times.shape == other.times.shape
+        same = same and np.allclose(self.times, other.times, rtol=1e-14, atol=0)
+        return differ if same else [*differ, "times"]
+
+    def difference(self, held: EnsembleSpec) -> str:
+        """What differs from the spec in a file, by the names of the arguments, with both values of numbers."""
+        return differing(
+            {name.removeprefix("initial_"): (getattr(held, name), getattr(self, name)) for name in self._differ(held)}
+        )
 
     def at(self, times: np.ndarray) -> EnsembleSpec:
         """The same at other times (T,)."""

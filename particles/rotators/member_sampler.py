@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..errors import InvalidArgument, Unstable
-from ..sampling.noise import GAUSSIAN, Noise
+from ..sampling.noise import GAUSSIAN, Noise, warn_of_points
 from ..sampling.philox import key_words
 from ..sampling.ranks import communicator, on_all_ranks, same_on_all_ranks
 from ..sampling.samples import different_starts, runs_or_paths, start_of_each
@@ -312,9 +312,7 @@ class SampledRotators(ABC, Generic[Step]):
             if watch is not None and not noise.normal:
                 raise InvalidArgument("noise", "must be `GaussianNoise()` where paths are watched, for the bridges")
             if watch is not None and statistics is not None:
-                raise InvalidArgument(
-                    "watch", "can not be had with statistics=: what is watched is kept of each member"
-                )
+                raise InvalidArgument("watch", "is not for statistics=: what is watched is kept of each member")
             weights = None if watch is None else watch.weights(self.heated[0])
             chosen = self._chosen(different_starts(start), step)
             return start, checks.times(times), checks.seed(seed), chosen, weights
@@ -333,6 +331,7 @@ class SampledRotators(ABC, Generic[Step]):
         if statistics is not None:
             lattice = f"{self.identity()} {asked.digest(comm, 'the lattice', self)}"
             model = {"model": type(self).__name__, "lattice": lattice, "noise": repr(noise)}
+            warn_of_points(noise, snapshots, sampler.noises, comm)
             return sampler.reduced(asked, (snapshots, longest, number), model, workers, progress, comm)
         amplitudes, *watched = sampler.sampled(workers, progress, comm)
         if watch is None:

@@ -5,9 +5,19 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
+import numpy as np
+
+from ..errors import Unresolved, warn
 from .philox import Purpose
+
+if TYPE_CHECKING:
+    from mpi4py import MPI
+
+# discrete numbers from which on their sum is nearly normal: for constant noise of diffusions the distribution function
+# is within 0.02 of the normal one then, and tails of 1e-3 to 1e-6 within 15 % of theirs; after 16 numbers 0.06 and 60 %
+NEARLY_NORMAL = 64
 
 
 @dataclass(frozen=True)
@@ -80,7 +90,9 @@ class CubatureNoise(Noise):
     Of rotators, where two numbers drive a site, they are 32 points in the plane; of diffusions 4 points on a line for
     each component. Smooth means keep their weak order 2, and nearly the size of their error, at less cost of a step: of
     rotators less than half. What depends on single increments does not: after a few steps the law is one of points,
-    and what lies between the steps (`watch`, first passages) takes Brownian bridges, which need normal numbers.
+    and what lies between the steps (`watch`, first passages) takes Brownian bridges, which need normal numbers. With
+    constant noise in one dimension the distribution function after 16 steps is off by 0.06, after 64 by 0.02, and tails
+    of 1e-3 to 1e-6 by 15 %; statistics of times before 64 steps come with a warning (`Unresolved`).
 
     Source: Kloeden and Platen, Numerical Solution of Stochastic Differential Equations (1992), section 14.2.
     """
@@ -110,6 +122,29 @@ class CubatureNoise(Noise):
     def purpose(self, equation: Purpose) -> Purpose:
         """See `Noise`."""
         return Purpose[f"{equation.name}_CUBATURE"]
+
+
+def warn_of_points(noise: Noise, times: np.ndarray, numbers: np.ndarray, comm: MPI.Comm | None) -> None:
+    """Warn, on rank 0, of times that so few discrete numbers lead to that the law is seen to be one of points.
+
+    Args:
+        noise: what drives the steps.
+        times: (T,).
+        numbers: of the noises that are taken before each time, after the last one (T,).
+        comm: the ranks, or None.
+    """
+    if noise.normal or (comm is not None and comm.rank > 0):
+        return
+    taken = np.cumsum(numbers)
+    few = np.flatnonzero((taken > 0) & (taken < NEARLY_NORMAL))
+    if few.size:
+        k = few[-1]
+        warn(
+            f"up to the time {times[k]:.3g} there are {taken[k]} steps or fewer, and discrete noise is nearly normal "
+            f"after {NEARLY_NORMAL} only: smooth means are right, but extremes, quantiles, histograms and means of "
+            "jumps need not be; take smaller steps, or GaussianNoise() for these",
+            Unresolved,
+        )
 
 
 GAUSSIAN = GaussianNoise()

@@ -67,6 +67,42 @@ def _place(name: str, path: str | os.PathLike[str]) -> str:
     return place
 
 
+def differing(values: Mapping[str, tuple[object, object]]) -> str:
+    """What differs between a file and what is asked for, with both values where they are numbers or truth values.
+
+    Args:
+        values: those of the file and those asked for, by their names.
+    """
+    shown = {name: _short(there, here) for name, (there, here) in values.items()
+             if _is_number(there) and _is_number(here)}  # fmt: skip
+    numbers = [f"{name}: {there} there, {here} here" for name, (there, here) in shown.items()]
+    text = f"{', '.join(values)} {'differs' if len(values) == 1 else 'differ'}"
+    return f"{text} ({'; '.join(numbers)})" if numbers else text
+
+
+def _short(there: object, here: object) -> tuple[str, str]:
+    """Texts of two numbers, with six digits where these tell them apart; integers are whole."""
+    whole = str(there), str(here)
+    six = [text if text.lstrip("-").isdigit() or text.isalpha() else f"{float(text):.6g}" for text in whole]
+    return whole if six[0] == six[1] else (six[0], six[1])
+
+
+def _is_number(value: object) -> bool:
+    """Of texts, whether they are those of numbers."""
+    if not isinstance(value, str):
+        return np.ndim(value) == 0
+    try:
+        float(value)
+    except ValueError:
+        return False
+    return True
+
+
+def full_path(name: str, path: str | os.PathLike[str] | None) -> str:
+    """The path, as `target` checks it, as a text that ranks can compare; empty for None."""
+    return "" if path is None else os.path.abspath(target(name, path))
+
+
 def target(name: str, path: str | os.PathLike[str]) -> Path:
     """Return the path of a file that is to be written; asked before any work, so that none is lost.
 

@@ -14,6 +14,8 @@ from ..errors import InvalidArgument
 
 Profile = Callable[[NDArray[np.float64]], ArrayLike]
 Kind = TypeVar("Kind")
+# integers up to this size are float64 numbers
+MOST_EXACT = 2**53
 
 
 def integer(name: str, value: object, minimum: int, maximum: int | None = None) -> int:
@@ -97,7 +99,7 @@ def times(value: object) -> np.ndarray:
     if array[0] < 0:
         raise InvalidArgument("times", f"must not be negative, but the first is {array[0]:g}")
     if (np.diff(array) < 0).any():
-        raise InvalidArgument("times", "must be in increasing order")
+        raise InvalidArgument("times", "must not decrease: each is at least the one before it")
     return array
 
 
@@ -110,6 +112,7 @@ def evaluated(
     nonnegative: bool = False,
     broadcast: bool = True,
     finite: bool = True,
+    exact: bool = False,
 ) -> np.ndarray:
     """Return the real values (P, *shape) of a user's function at points (P,) or (P, d).
 
@@ -121,6 +124,7 @@ def evaluated(
         nonnegative: refuse values below 0.
         broadcast: take one value for all points.
         finite: refuse NaN and infinity.
+        exact: refuse integers that are rounded where they become float64.
 
     Raises:
         InvalidArgument: not callable, it raises (with what it raised as the cause), values of a wrong shape or kind.
@@ -134,16 +138,28 @@ def evaluated(
         raise InvalidArgument(name, f"must return as many values as it is given points: {wanted}, not {values.shape}")
     if np.iscomplexobj(values) or values.dtype.kind not in "biufO":
         raise InvalidArgument(name, f"must return real numbers, not {values.dtype}")
+    if exact and values.dtype.kind in "iuO":
+        _check_exact(name, values)
     if not finite and values.dtype.kind == "f":
         return values.astype(np.float64)
     try:
         values = real_array(name, values)
     except InvalidArgument as error:
-        raise InvalidArgument(name, error.reason.replace("must be", "must return", 1)) from None
+        reason = error.reason.replace("must be finite; it contains", "must return finite values; they contain", 1)
+        raise InvalidArgument(name, reason.replace("must be", "must return", 1)) from None
     if nonnegative and (values < 0).any():
         place = points[np.unravel_index(values.argmin(), values.shape)[0]]
         raise InvalidArgument(name, f"must not be negative, but it is {values.min():g} at x = {_place(place)}")
     return values
+
+
+def _check_exact(name: str, values: np.ndarray) -> None:
+    large = [v for v in values[(values > MOST_EXACT) | (values < -MOST_EXACT)].flat if isinstance(v, int | np.integer)]
+    if large:
+        raise InvalidArgument(
+            name,
+            f"must not return integers above 2^53, which float64 rounds, such as {large[0]}; return floats, or others",
+        )
 
 
 def same_for_all(name: str, function: object, points: np.ndarray, wanted: tuple[int, ...], value: np.ndarray) -> None:

@@ -105,7 +105,7 @@ class BilliardEquations(Described):
         """Solve with finite elements in x and an adaptive Rosenbrock method in t.
 
         Args:
-            times: times (T,) of the result, increasing, not negative.
+            times: times (T,) of the result, not negative, not decreasing.
             rtol: tolerance, at least 1e-11, of the errors of mesh and time together, in mu and in sigma, each in L2
                 relative to its size (that of mu without the part that all balls share, and with that of sigma).
             cells: number of equal elements; None chooses from wave_speed, rtol, the data and the first time.

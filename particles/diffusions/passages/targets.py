@@ -12,8 +12,10 @@ import numpy as np
 from ...errors import InvalidArgument
 from ...sampling.normal_tiles import TILE
 from ...sampling.ranks import on_all_ranks, same_on_all_ranks
+from ...sampling.spread import spread, told
 from ...support import checks
 from ...support.compiled_functions import compiled
+from ...support.fingerprint import digest_of
 
 if TYPE_CHECKING:
     from mpi4py import MPI
@@ -80,9 +82,29 @@ def agreed_targets(targets: Functions, start: np.ndarray, comm: MPI.Comm | None)
         InvalidArgument: on all ranks; as `checked_targets`, or they differ between ranks.
     """
     sets = on_all_ranks(comm, lambda: checked_targets(targets, start))
-    levels = on_all_ranks(comm, lambda: [(t.name, t.has_level, t.levels(start[:TILE]).tobytes()) for t in sets])
-    same_on_all_ranks(comm, targets=levels)
+    on_all_ranks(comm, lambda: [t.levels(start[:TILE]) for t in sets])
+    check_agreed(comm, targets, sets, start)
     return sets
+
+
+def check_agreed(comm: MPI.Comm | None, given: object, sets: tuple[Target, ...], start: np.ndarray) -> None:
+    """Refuse targets that differ between ranks: in their code, the numbers that it reads, or values; collective.
+
+    Args:
+        comm: the ranks that share the paths, or None.
+        given: what the user gave.
+        sets: the same, compiled.
+        start: where paths start (R, d).
+
+    Raises:
+        InvalidArgument: on all ranks.
+    """
+    if comm is None or comm.size == 1:
+        return
+    digest, unknown = digest_of(given)
+    points = np.ascontiguousarray(spread(start).T).T
+    levels = [(t.name, t.has_level, told(t.function, points)) for t in sets]
+    same_on_all_ranks(comm, **{argument_of(sets): (levels, "" if unknown else digest)})
 
 
 def checked_targets(targets: Functions, start: np.ndarray) -> tuple[Target, ...]:

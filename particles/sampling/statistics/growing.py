@@ -46,7 +46,10 @@ class Runs:
         for k, states in enumerate(self.states(index, stop)):
             runs = len(states)
             for one, tally in zip(what, tallies):
-                tally.fill(k, one.of(states), one.edges)
+                values = one.of(states)
+                if index == 0 and k == self.times - 1:
+                    one.check_alone(states, values)
+                tally.fill(k, values, one.edges)
         return tuple(tally.of(runs) for tally in tallies)
 
 

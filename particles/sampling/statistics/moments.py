@@ -3,7 +3,8 @@
     m_i = 1/P sum_p f_i,    S_ij = sum x_i x_j,    T_ij = sum x_i^2 x_j,    Q_ij = sum x_i^2 x_j^2,    x = f - m,
 
 for all pairs of entries i, j of a value f, or for i = j only. And how those of two sets of runs are joined: each is
-moved to the mean of both, which takes no sum of large numbers apart.
+moved to the mean of both, which takes no sum of large numbers apart. A mean is a sum of two numbers, m and what is lost
+of it in rounding, so that many sets may be joined without losing digits of means that are large beside the spread.
 
 Source: Chan, Golub and LeVeque, The American Statistician 37 (1983) 242; Pebay, Sandia report SAND2008-6212 (2008).
 """
@@ -18,9 +19,10 @@ from numpy.typing import NDArray
 
 
 @njit(cache=True, nogil=True)
-def add_up(f, mean, low, high, second, third, fourth):  # type: ignore[no-untyped-def]
-    """Fill mean, low, high (m,) and second, third, fourth, (m, m) or (1, m) for i = j only, from values f (P, m).
+def add_up(f, mean, rest, low, high, second, third, fourth):  # type: ignore[no-untyped-def]
+    """Fill mean, its rest, low, high (m,) and second, third, fourth, (m, m) or (1, m) for i = j only, from f (P, m).
 
+    The rest is what the mean loses in rounding.
     Without options for speed that change the order of additions.
     """
     runs, entries = f.shape
@@ -36,13 +38,17 @@ def add_up(f, mean, low, high, second, third, fourth):  # type: ignore[no-untype
             low[i] = min(low[i], f[p, i])
             high[i] = max(high[i], f[p, i])
     for i in range(entries):
-        mean[i] = f[0, i] + mean[i] / runs
+        # a part of the whole sum f + way is lost in rounding: it is kept (Knuth's sum of two)
+        way = mean[i] / runs
+        mean[i] = f[0, i] + way
+        taken = mean[i] - f[0, i]
+        rest[i] = (f[0, i] - (mean[i] - taken)) + (way - taken)
     second[:] = 0.0
     third[:] = 0.0
     fourth[:] = 0.0
     for p in range(runs):
         for i in range(entries):
-            x[i] = f[p, i] - mean[i]
+            x[i] = (f[p, i] - mean[i]) - rest[i]
         if not pairs:
             for i in range(entries):
                 square = x[i] * x[i]
@@ -56,6 +62,16 @@ def add_up(f, mean, low, high, second, third, fourth):  # type: ignore[no-untype
                 second[i, j] += x[i] * x[j]
                 third[i, j] += square * x[j]
                 fourth[i, j] += square * (x[j] * x[j])
+
+
+def sum_of_two(a: np.ndarray, b: np.ndarray) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """a + b, and what is lost of it in rounding, exactly.
+
+    Source: Knuth, The Art of Computer Programming, volume 2, section 4.2.2, theorem B.
+    """
+    whole = a + b
+    taken = whole - a
+    return whole, (a - (whole - taken)) + (b - taken)
 
 
 Moments = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]

@@ -14,6 +14,14 @@ from ...support import checks
 from .histogram import Histogram
 from .tally import Tally
 
+# spreads below which squares, or fourth powers, lose digits to the least numbers of 64 bits
+LEAST_SQUARE, LEAST_FOURTH = 1e-140, 1e-70
+
+
+def too_small(spread: np.ndarray, least: float = LEAST_FOURTH) -> NDArray[np.bool_]:
+    """Where there is a spread, the largest value less the least, but a smaller one than this."""
+    return np.asarray((spread > 0) & (spread < least))
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class QuantityStatistics(Described):
@@ -66,7 +74,7 @@ class QuantityStatistics(Described):
         """Variance over the runs (T, ...), without bias; infinite for one run."""
         if self.runs == 1:
             return np.full_like(self.mean, np.inf)
-        return self._central(self.tally.second) * (self.runs / (self.runs - 1))
+        return self._kept(self._central(self.tally.second), LEAST_SQUARE) * (self.runs / (self.runs - 1))
 
     @property
     def std(self) -> NDArray[np.float64]:
@@ -84,7 +92,7 @@ class QuantityStatistics(Described):
         if self.runs == 1:
             return np.full_like(self.mean, np.inf)
         second, fourth = self._central(self.tally.second), self._central(self.tally.fourth)
-        return _error(second, fourth, second * second, self.runs)
+        return self._kept(_error(second, fourth, second * second, self.runs), LEAST_FOURTH)
 
     @property
     def skewness(self) -> NDArray[np.float64]:
@@ -98,7 +106,16 @@ class QuantityStatistics(Described):
 
     def _standardised(self, sums: np.ndarray, power: int) -> NDArray[np.float64]:
         scale = np.sqrt(self._central(self.tally.second)) ** power
-        return np.divide(self._central(sums), scale, out=np.full_like(scale, np.nan), where=scale > 0)
+        found = np.divide(self._central(sums), scale, out=np.full_like(scale, np.nan), where=scale > 0)
+        return self._kept(found, LEAST_FOURTH)
+
+    def _kept(self, values: np.ndarray, least: float) -> NDArray[np.float64]:
+        """The same, but NaN where powers of the spread are below the least numbers of 64 bits."""
+        return np.where(too_small(self._spread, least), np.nan, values)
+
+    @property
+    def _spread(self) -> NDArray[np.float64]:
+        return self.maximum - self.minimum
 
     def _central(self, sums: np.ndarray) -> NDArray[np.float64]:
         """Those of one entry (T, ...), over R."""
@@ -122,6 +139,9 @@ class QuantityStatistics(Described):
         variances = second.diagonal(axis1=1, axis2=2)
         product = variances[:, :, None] * variances[:, None, :]
         error = _error(second, self.tally.fourth / self.runs, product, self.runs)
+        lost = [too_small(self._spread.reshape(len(second), -1), least) for least in (LEAST_SQUARE, LEAST_FOURTH)]
+        for values, one in zip((second, error), lost):
+            values[one[:, :, None] | one[:, None, :]] = np.nan
         return second * (self.runs / (self.runs - 1)), error
 
     @property
@@ -142,14 +162,19 @@ class QuantityStatistics(Described):
     def quantile(self, level: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Bounds between which the quantile of the runs is, (T, ...): the least value that so many runs do not exceed.
 
-        They are ends of its bin; outside of the edges, the least or largest value of all runs.
+        They are the ends of its bin, where that goes beyond them the least or the largest value of all runs instead.
 
         Args:
-            level: part of the runs, between 0 and 1.
+            level: part of the runs, between 0 and 1; of an array (Q,) of levels bounds are (Q, T, ...).
 
         Raises:
             InvalidArgument: another level, or no histogram was asked for.
         """
+        if np.ndim(level):
+            bounds = [self.quantile(part) for part in checks.numbers("level", level)]
+            empty = np.empty((0, *self.mean.shape))
+            lows, highs = zip(*bounds) if bounds else (empty, empty)
+            return np.array(lows), np.array(highs)
         part = checks.number("level", level, least=0.0)
         if part > 1:
             raise InvalidArgument("level", f"must be at most 1, not {part:g}")

@@ -56,6 +56,7 @@ class ReducedEnsemble(Saved, Described):
     sums: GrowingStatistics
     identity: dict[str, str]
     go_on: GoOn | None = field(default=None, repr=False)
+    FORMAT: ClassVar[int] = 2
     SHAPES: ClassVar[Mapping[str, str]] = {"times": "T"}
 
     @property
@@ -146,14 +147,16 @@ class ReducedEnsemble(Saved, Described):
 
     def _summary(self) -> tuple[str, dict[str, Any]]:
         said = {"runs": f"{self.runs}, none kept", "times": times_text(self.times)}
+        last = {"step": self.step, "seed": str(self.seed)}
         for one in self.what:
             text = f"values of the shape {one.shape}" if one.shape else "numbers"
             text += ", with covariances" if one.pairs and one.entries > 1 else ""
             if one.edges is not None:
                 histogram = self[one.name].histogram
                 text += f", {len(one.edges) - 1} bins ({histogram.below.sum() + histogram.above.sum()} values outside)"
-            said[one.name] = text
-        return type(self).__name__, said | {"step": self.step, "seed": str(self.seed)}
+            # an observable may be called as one of our own lines
+            said[f"observable {one.name}" if one.name in {*said, *last} else one.name] = text
+        return type(self).__name__, said | last
 
     @closed_if_refused
     def plot(

@@ -13,13 +13,15 @@ from numpy.typing import NDArray
 
 from ...errors import InvalidArgument, Unresolved, warn
 from ...support import checks
-from ...support.archive import target
+from ...support.archive import differing, full_path, target
 from ...support.fingerprint import digest_of
 from ...support.function_values import Unknown
 from ..ranks import communicator, on_all_ranks, same_on_all_ranks
 from ..samples import different_starts
+from ..spread import spread, told
 from ..workers import thread_count
 from .growing import GrowingStatistics, Runs, grown
+from .quantity import LEAST_FOURTH, LEAST_SQUARE, too_small
 from .reduced_ensemble import ReducedEnsemble
 from .request import EnsembleStatistics, Tallied
 
@@ -52,22 +54,29 @@ class AskedStatistics:
             start: values (P, d) of some runs.
 
         Raises:
-            InvalidArgument: no such statistics; a checkpoint without statistics, or that is no path.
+            InvalidArgument: no such statistics; a checkpoint without statistics, or that is no path; on all ranks, also
+                where the ranks ask for different things.
         """
 
-        def checked() -> str:
+        def checked() -> tuple[str, str]:
             if self.statistics is None:
                 if self.checkpoint is not None:
                     raise InvalidArgument(
                         "checkpoint", "is for statistics=; of runs that are kept the result has `save`"
                     )
-                return ""
+                return "", ""
             checks.instance("statistics", self.statistics, EnsembleStatistics).tallied(coordinate, start)
-            if self.checkpoint is not None:
-                target("checkpoint", self.checkpoint)
-            return repr(self.identity(strict=self.checkpoint is not None))
+            place = full_path("checkpoint", self.checkpoint)
+            return repr(self.identity(strict=self.checkpoint is not None)), place
 
-        same_on_all_ranks(comm, statistics=on_all_ranks(comm, checked))
+        same_on_all_ranks(comm, checkpoint=self.checkpoint is None)
+        said, place = on_all_ranks(comm, checked)
+        same_on_all_ranks(comm, statistics=said, checkpoint=place)
+        if comm is not None and comm.size > 1 and self.statistics is not None:
+            points = spread(start)
+            points = np.abs(points) if coordinate == "actions" else points
+            functions = self.statistics.observables.items()
+            same_on_all_ranks(comm, observables=[(name, told(function, points)) for name, function in functions])
 
     def digest(self, comm: MPI.Comm | None, name: str, value: object) -> str:
         """A text by which a part of the model, with the functions in it, is told from others.
@@ -177,7 +186,10 @@ class Reduction:
 
         writer = None if checkpoint is None else write
         made = grown(making, self._what, sums, workers=threads, progress=progress, write=writer, comm=comm)
-        return self._result(made)
+        result = self._result(made)
+        if comm is None or comm.rank == 0:
+            warn_of_small_spreads(result)
+        return result
 
     def _result(self, sums: GrowingStatistics) -> ReducedEnsemble:
         return ReducedEnsemble(
@@ -215,12 +227,25 @@ class Reduction:
         wanted = self.identity(held.runs)
         differ = [name for name in {**wanted, **held.identity} if wanted.get(name) != held.identity.get(name)]
         if differ:
-            raise InvalidArgument("checkpoint", f"{place} is of another ensemble: {_said(differ, held, self.step)}")
+            raise InvalidArgument("checkpoint", f"{place} is of another ensemble: {_said(differ, held, wanted)}")
         return held.sums
 
 
-def _said(differ: list[str], held: ReducedEnsemble, step: float) -> str:
-    text = f"{', '.join(differ)} {'differs' if len(differ) == 1 else 'differ'}; "
+def _said(differ: list[str], held: ReducedEnsemble, wanted: dict[str, str]) -> str:
+    """What differs, with both values of numbers."""
     if differ == ["step"]:
-        return f"{text}give step={held.step!r} (not {step:.6g}), or another file"
-    return f"{text}take what it was made with, or another file"
+        return f"step differs; give step={held.step!r} (not {float(wanted['step']):.6g}), or another file"
+    both = {name: (held.identity.get(name, ""), wanted.get(name, "")) for name in differ}
+    return f"{differing(both)}; take what it was made with, or another file"
+
+
+def warn_of_small_spreads(result: ReducedEnsemble) -> None:
+    """Warn of spreads so small that their powers are lost."""
+    small = [name for name in result if too_small(result[name].maximum - result[name].minimum).any()]
+    if small:
+        warn(
+            f"{', '.join(small)}: values differ by less than {LEAST_FOURTH:g}, and fourth powers of that are lost in "
+            "numbers of 64 bits: errors of variances and kurtoses are NaN there, and where they differ by less than "
+            f"{LEAST_SQUARE:g} variances, too; take another unit",
+            Unresolved,
+        )

@@ -19,6 +19,10 @@ from ...support.function_values import Unknown, key_of
 Observable = Callable[[np.ndarray], ArrayLike]
 # points at which the shape of a value is found: more than there are directions or sites of small models, and odd
 TRIED = 17
+# values whose fourth powers can be added up
+LARGEST = 1e70
+# of the largest value; by how much values of a run may differ that are found among other runs
+ROUNDING = 1e-6
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -31,7 +35,10 @@ class EnsembleStatistics(Described):
 
     Args:
         observables: functions by their names, from the positions (P, d) or actions (P, N) of some runs at one time to
-            numbers (P,) or arrays (P, ...). Several threads call them at once.
+            numbers (P,) or arrays (P, ...), of each run by itself. Several threads call them at once. What uses other
+            runs, or chance, is refused where half of the first runs by themselves, in reverse, show it by more than
+            1e-6 of the largest value; smaller effects, or rarer ones, are not seen. Integers above 2^53 are refused,
+            and values above 1e70.
         histograms: edges (B+1,), increasing, by the names of what is counted: of an observable, or "positions" or
             "actions". They serve all entries of a value. What lies outside of them is counted, too.
         covariance: whether covariances of all pairs of entries of a value are found, with their errors: m^2 numbers
@@ -136,8 +143,41 @@ class Tallied:
         """
         values = states
         if self.function is not None:
-            values = checks.evaluated(_argument(self.name), self.function, states, self.shape)
+            values = checks.evaluated(self.argument, self.function, states, self.shape, exact=True)
+        if values.size and not (np.abs(values) <= LARGEST).all():
+            raise InvalidArgument(
+                self.argument,
+                f"has the value {np.abs(values).max():.3g}; fourth powers of values above {LARGEST:g} are no numbers "
+                "of 64 bits: take another unit",
+            )
         return np.ascontiguousarray(values, dtype=np.float64).reshape(len(states), self.entries)
+
+    @property
+    def argument(self) -> str:
+        """The name by which errors speak of it."""
+        return self.name if self.function is None else _argument(self.name)
+
+    def check_alone(self, states: np.ndarray, values: np.ndarray) -> None:
+        """Refuse a function of which the value of a run depends on other runs, or on chance.
+
+        Args:
+            states: of some runs (P, ...).
+            values: of the function there (P, m).
+
+        Raises:
+            InvalidArgument: the values of half of the runs, in another order, differ by more than rounding.
+        """
+        # runs that are all alike tell nothing
+        if self.function is None or (len(states) > 1 and (states == states[0]).all()):
+            return
+        half = np.s_[: (len(states) + 1) // 2]
+        alone, among = self.of(states[::-1][half]), values[::-1][half]
+        if (np.abs(alone - among) > ROUNDING * np.abs(values).max(axis=0, initial=0.0)).any():
+            raise InvalidArgument(
+                self.argument,
+                "must give each run a value that depends on its own state alone; of half of the runs other values "
+                "come: it uses the other runs (a mean over them?), or random numbers",
+            )
 
 
 def _by_name(argument: str, value: object) -> dict[str, Any]:

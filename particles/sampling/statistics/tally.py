@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .moments import add_up, moved
+from .moments import add_up, moved, sum_of_two
 from .request import Tallied
 
 
@@ -19,6 +19,7 @@ class Tally:
     Args:
         runs: R.
         mean: (T, m).
+        rest: what is lost of the mean in rounding (T, m).
         low: least values (T, m).
         high: largest values (T, m).
         second: sums S (T, m, m) of `moments`; (T, 1, m) for i = j only.
@@ -29,6 +30,7 @@ class Tally:
 
     runs: int
     mean: NDArray[np.float64]
+    rest: NDArray[np.float64]
     low: NDArray[np.float64]
     high: NDArray[np.float64]
     second: NDArray[np.float64]
@@ -40,14 +42,15 @@ class Tally:
     def empty(cls, what: Tallied, times: int) -> Tally:
         """Those of no run."""
         m = what.entries
-        mean, low, high = np.zeros((times, m)), np.full((times, m), np.inf), np.full((times, m), -np.inf)
+        (mean, rest), low, high = np.zeros((2, times, m)), np.full((times, m), np.inf), np.full((times, m), -np.inf)
         second, third, fourth = np.zeros((3, times, m if what.pairs else 1, m))
         bins = 0 if what.edges is None else len(what.edges) + 1
-        return cls(0, mean, low, high, second, third, fourth, np.zeros((times, m, bins), dtype=np.int64))
+        counts = np.zeros((times, m, bins), dtype=np.int64)
+        return cls(0, mean, rest, low, high, second, third, fourth, counts)
 
     def fill(self, k: int, values: np.ndarray, edges: np.ndarray | None) -> None:
         """Fill the sums at one time from the values (P, m) of some runs."""
-        add_up(values, self.mean[k], self.low[k], self.high[k], self.second[k], self.third[k], self.fourth[k])
+        add_up(values, *(array[k] for array in self.arrays[:-1]))
         if edges is not None:
             for i in range(values.shape[1]):
                 self.counts[k, i] = counted(values[:, i], edges)
@@ -59,22 +62,21 @@ class Tally:
     @property
     def arrays(self) -> tuple[Any, ...]:
         """All but the number of runs, in the order of the fields."""
-        return self.mean, self.low, self.high, self.second, self.third, self.fourth, self.counts
+        return self.mean, self.rest, self.low, self.high, self.second, self.third, self.fourth, self.counts
 
     def joined(self, other: Tally) -> Tally:
         """The sums over the runs of both; the order counts for rounding only."""
         if not self.runs or not other.runs:
             return self if self.runs else other
         runs = self.runs + other.runs
-        way = other.mean - self.mean
+        way = (other.mean - self.mean) + (other.rest - self.rest)
         pairs = self.second.shape[1] == self.mean.shape[1]
         mine = moved((self.second, self.third, self.fourth), self.runs, way * (-other.runs / runs), pairs)
         its = moved((other.second, other.third, other.fourth), other.runs, way * (self.runs / runs), pairs)
         second, third, fourth = (a + b for a, b in zip(mine, its))
-        return Tally(
-            runs, self.mean + way * (other.runs / runs), np.minimum(self.low, other.low),
-            np.maximum(self.high, other.high), second, third, fourth, self.counts + other.counts,
-        )  # fmt: skip
+        mean, rest = sum_of_two(self.mean, self.rest + way * (other.runs / runs))
+        low, high = np.minimum(self.low, other.low), np.maximum(self.high, other.high)
+        return Tally(runs, mean, rest, low, high, second, third, fourth, self.counts + other.counts)
 
 
 def counted(values: np.ndarray, edges: np.ndarray) -> NDArray[np.int64]:

@@ -181,7 +181,7 @@ CASES_EFFECTIVE_SAMPLERS = [
     *[({"drift": f}, "drift") for f in (None, 3, "x", [1.0, 2.0])],
     *[({"noise": f}, "noise") for f in (None, 3, np.eye(2))],
     *[
-        ({"bounds": b}, "bounds")
+        ({"bounds": b}, "box" if b is None else "bounds")
         for b in (None, 1, "a", [], [(1, 0)] * 2, [(0, 0)] * 2, [(0, np.inf)] * 2, [(0, 1, 2)], [(0, 1j)] * 2)
     ],
     *[({"periodic": p}, "periodic") for p in (None, 1, "yes", [True], [1, 0], [None, None], {})],

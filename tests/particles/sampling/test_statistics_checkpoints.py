@@ -128,7 +128,7 @@ def test_files_of_other_ensembles_are_refused_by_what_differs(place):
     made(600, checkpoint=place, comm=COMM)
     COMM.Barrier()
     cases = {
-        "seed differs": {"seed": 4},
+        "seed differs (seed: 3 there, 4 here)": {"seed": 4},
         "step differs; give step=0.002": {"step": 0.001},
         "times differs": {"times": [0.002, 0.012]},
         "initial differs": {"start": (0.0, 0.1)},
@@ -136,7 +136,7 @@ def test_files_of_other_ensembles_are_refused_by_what_differs(place):
         "covariance differs": {"statistics": asked(False)},
         "observables differs": {"statistics": asked(more=above)},
         "histograms differs": {"statistics": EnsembleStatistics({"above": above}, {"positions": [0, 1]}, True)},
-        "epsilon, seed differ": {"seed": 4, "epsilon": 0.6},
+        "epsilon, seed differ (epsilon: 0.5 there, 0.6 here; seed: 3 there, 4 here)": {"seed": 4, "epsilon": 0.6},
     }
     for word, other in cases.items():
         refused("checkpoint", word, lambda other=other: made(700, checkpoint=place, comm=COMM, **other))
