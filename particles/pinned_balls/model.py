@@ -109,7 +109,7 @@ class PinnedBalls(Described):
         The result is bitwise the same for any `workers` and any number of ranks of `comm`.
 
         Args:
-            times: snapshot times (T,) in the unit of the effective equations, increasing, not negative.
+            times: snapshot times (T,) in the unit of the effective equations, not decreasing, not negative.
             runs: number of independent runs R, None for 1000.
             seed: key of the random streams, 0 .. 2^64 - 1.
             paths: another name of `runs`.

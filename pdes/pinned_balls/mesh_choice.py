@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from scaling_limits.particles import InvalidArgument
 from scaling_limits.particles.sampling.mpi import MPI
 from scaling_limits.particles.sampling.ranks import on_all_ranks
 
@@ -62,6 +63,24 @@ class Mesh:
     cells: int
     degree: int
     misfit: Misfit
+
+    def resolves(self, wave_speed: float) -> bool:
+        """Return whether it resolves 1/lambda, so that the diffusion is that of the equations."""
+        return least_diffusion(self.cells, self.degree, wave_speed) == 1.0
+
+    def check_wave_speed(self, wave_speed: float) -> None:
+        """Refuse a wave speed that the largest mesh does not resolve.
+
+        Raises:
+            InvalidArgument: it does not.
+        """
+        if not self.resolves(wave_speed):
+            raise InvalidArgument(
+                "cells",
+                f"must be given, since wave_speed = {wave_speed:.3g} takes at least "
+                f"{cells_for(wave_speed, self.degree)} cells of degree {self.degree}, and no more than {self.cells} are "
+                "chosen; with fewer the solution is smeared, and it is not known how far it is off",
+            )
 
 
 @dataclass(frozen=True)
@@ -144,6 +163,18 @@ def resolving(degree: int) -> float:
     return _by_degree(SETTINGS.resolving, degree)
 
 
+def least_diffusion(cells: int, degree: int, wave_speed: float) -> float:
+    """The diffusion that a mesh needs: 1, or more where it does not resolve 1/lambda."""
+    needed = wave_speed / (cells * degree) / resolving(degree)
+    # the cells that are chosen may just resolve it
+    return needed if needed > 1.0 + 1e-12 else 1.0
+
+
+def cells_for(wave_speed: float, degree: int) -> int:
+    """The least number of cells that resolves 1/lambda."""
+    return math.ceil(wave_speed / (degree * resolving(degree)))
+
+
 def spatial_error(estimate: np.ndarray, mesh: Mesh, times: np.ndarray, wave_speed: float) -> np.ndarray:
     """Return the error (T,) of mu and sigma that an interpolation error stands for; that of the data where t = 0.
 
@@ -169,27 +200,29 @@ def unresolved(mesh: Mesh, wave_speed: float, layers: bool, rtol: float, worst: 
         wave_speed: lambda.
         layers: whether the mesh resolves 1/lambda.
         rtol: the tolerance that was asked for.
-        worst: the largest estimate at the times after 0.
+        worst: the largest estimate at the times after 0, inf where the layers are not resolved.
     """
     reasons = []
     if not layers:
         reasons.append(
-            f"{mesh.cells} cells do not resolve 1/lambda = {1 / wave_speed:.3g}; the solution is smeared at the scale "
-            f"of a cell. At least {math.ceil(0.5 * wave_speed)} cells of degree 1 are needed"
+            f"{mesh.cells} cells of degree {mesh.degree} do not resolve 1/lambda = {1 / wave_speed:.3g}: the solution is "
+            f"smeared, and it is not known how far it is off; take at least {cells_for(wave_speed, mesh.degree)} cells of "
+            "this degree, or give no cells"
         )
     jumps, smooth = mesh.misfit.cells.size, mesh.misfit.smooth
     more = "take more cells with degree=4" if mesh.degree == 1 else "take more cells"
     if worst > rtol and jumps:
+        reach = f"about {worst:.1g} is within reach, and " if layers else ""
         reasons.append(
             f"the data jump, or vary faster than the cells, in {jumps} of {mesh.cells} cells, where "
-            f"averages are taken: of first order there, about {worst:.1g} is within reach, and rtol is {rtol:.1g}"
+            f"averages are taken: of first order there, {reach}rtol is {rtol:.1g}"
         )
     elif smooth > rtol:
         reasons.append(
             f"elements of degree {mesh.degree} on {mesh.cells} cells are {smooth:.1g} off the initial data, and "
             f"rtol is {rtol:.1g}; {more}"
         )
-    elif worst > rtol:
+    elif worst > rtol and layers:
         reasons.append(
             f"elements of degree {mesh.degree} on {mesh.cells} cells err by about {worst:.1g}, and rtol is {rtol:.1g}; "
             f"{more} or a larger rtol"
