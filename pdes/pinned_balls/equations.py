@@ -106,10 +106,10 @@ class BilliardEquations(Described):
 
         Args:
             times: times (T,) of the result, not decreasing, not negative.
-            rtol: tolerance, at least 1e-11 and below 1, of the errors of mesh and time together, in mu and in sigma, each in L2
-                relative to its size (that of mu without the part that all balls share, and with that of sigma).
-            cells: number of equal elements; None chooses from wave_speed, rtol, the data and the first time, and refuses
-                wave speeds for which no mesh that may be chosen resolves 1/lambda.
+            rtol: tolerance, at least 1e-11 and below 1, of the errors of mesh and time together, in mu and in sigma, each
+                in L2 relative to its size (that of mu without the part that all balls share, and with that of sigma).
+            cells: number of equal elements; None chooses from wave_speed, rtol, the data and the first time, and
+                refuses wave speeds for which no mesh that may be chosen resolves 1/lambda.
             degree: polynomial degree of the elements; None takes 1 where cells are given, 4 where they are chosen.
             form: the form (A), (B) or (C) that is solved; None takes (C), which keeps the invariants.
             scheme: the Rosenbrock method; None takes the one of order 4, or of order 3 for rtol above 3e-3.
@@ -127,11 +127,11 @@ class BilliardEquations(Described):
             NotConverged: the step had to be made too small; the message has time, step and reason.
 
         Warns:
-            Unresolved: the mesh does not resolve the initial data (where they jump, averages are taken) or the solution to
-                rtol, and the message says how far it is off; or it does not resolve 1/lambda, so that a larger diffusion
-                is taken in place of 1: then it is not known how far the solution is off, `error` is inf at times after
-                0, and the message says how many cells resolve it.
-            LongRun: the steps take more than ten minutes; forecast after ten seconds, and later again.
+            Unresolved: the mesh does not resolve the initial data (where they jump, averages are taken) or the solution
+                to rtol, and the message says how far it is off; or it does not resolve 1/lambda, so that a larger
+                diffusion is taken in place of 1: how far the solution is off is not known then, `error` is inf at times
+                after 0, and the message says how many cells resolve it.
+            LongRun: the steps take more than ten minutes, as forecast after ten seconds and later.
         """
         comm = communicator(comm)
 

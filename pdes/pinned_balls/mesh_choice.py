@@ -31,9 +31,10 @@ class MeshSettings:
         most_of_ends: cells with absorbing ends, since the steps become short there.
         resolving: the largest lambda times the distance of nodes that resolves 1/lambda, by degree: exact for degree 1;
             the others were seen to keep the layers at the ends free of ripples.
-        safety: error of the solution over that of interpolation, by degree.
-        remembered: the same for degree 1 after the waves have crossed `crossed`: layers leave traces.
-        crossed: a part of the interval.
+        safety: error of the solution over that of interpolation, by degree, on fine meshes.
+        coarse: the same for degrees above 1 grows by 1 + coarse q^4 towards meshes that just resolve 1/lambda, q = 1.
+        remembered: the same for degree 1 grows by this much for each interval that the waves cross: layers leave traces.
+        most_remembered: up to this.
     """
 
     most_nodes: int = 2**19
@@ -44,9 +45,10 @@ class MeshSettings:
     ends: float = 0.4
     most_of_ends: int = 500
     resolving: tuple[float, ...] = (2.0, 1.5, 1.2)
-    safety: tuple[float, ...] = (5.0, 3.0, 1.5)
-    remembered: float = 100.0
-    crossed: float = 0.3
+    safety: tuple[float, ...] = (5.0, 3.0, 2.0, 1.5)
+    coarse: float = 3.0
+    remembered: float = 80.0
+    most_remembered: float = 200.0
 
 
 SETTINGS = MeshSettings()
@@ -78,8 +80,8 @@ class Mesh:
             raise InvalidArgument(
                 "cells",
                 f"must be given, since wave_speed = {wave_speed:.3g} takes at least "
-                f"{cells_for(wave_speed, self.degree)} cells of degree {self.degree}, and no more than {self.cells} are "
-                "chosen; with fewer the solution is smeared, and it is not known how far it is off",
+                f"{cells_for(wave_speed, self.degree)} cells of degree {self.degree}, and no more than {self.cells} "
+                "are chosen; with fewer the solution is smeared, and it is not known how far it is off",
             )
 
 
@@ -184,9 +186,12 @@ def spatial_error(estimate: np.ndarray, mesh: Mesh, times: np.ndarray, wave_spee
         times: (T,).
         wave_speed: lambda.
     """
-    error = _by_degree(SETTINGS.safety, mesh.degree) * estimate
+    safety = _by_degree(SETTINGS.safety, mesh.degree)
     if mesh.degree == 1:
-        error = np.where(wave_speed * times > SETTINGS.crossed, SETTINGS.remembered * estimate, error)
+        error = np.minimum(safety + SETTINGS.remembered * wave_speed * times, SETTINGS.most_remembered) * estimate
+    else:
+        resolved = wave_speed / (mesh.cells * mesh.degree) / resolving(mesh.degree)
+        error = safety * (1.0 + SETTINGS.coarse * min(resolved, 1.0) ** 4) * estimate
     # what has become smooth is still off by what the mesh made of the data
     data = mesh.misfit.after(times)
     return np.where(times > 0, np.maximum(error, (2.0 if mesh.degree == 1 else 1.0) * data), data)
@@ -205,9 +210,9 @@ def unresolved(mesh: Mesh, wave_speed: float, layers: bool, rtol: float, worst: 
     reasons = []
     if not layers:
         reasons.append(
-            f"{mesh.cells} cells of degree {mesh.degree} do not resolve 1/lambda = {1 / wave_speed:.3g}: the solution is "
-            f"smeared, and it is not known how far it is off; take at least {cells_for(wave_speed, mesh.degree)} cells of "
-            "this degree, or give no cells"
+            f"{mesh.cells} cells of degree {mesh.degree} do not resolve 1/lambda = {1 / wave_speed:.3g}: the solution "
+            "is smeared, and it is not known how far it is off; take at least "
+            f"{cells_for(wave_speed, mesh.degree)} cells of this degree, or give no cells"
         )
     jumps, smooth = mesh.misfit.cells.size, mesh.misfit.smooth
     more = "take more cells with degree=4" if mesh.degree == 1 else "take more cells"

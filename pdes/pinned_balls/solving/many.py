@@ -8,9 +8,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from typing import TypeVar
 
+import numpy as np
+
 from scaling_limits.particles import InvalidArgument
 from scaling_limits.particles.errors import NotConverged, Unresolved, warn
-from scaling_limits.particles.sampling.workers import Stop, Stopped, in_order, thread_count, warn_if_long
+from scaling_limits.particles.sampling.workers import LONG, Stop, Stopped, in_order, thread_count, warn_if_long
 from scaling_limits.particles.support.checks import shown
 from scaling_limits.particles.support.progress import watched
 
@@ -133,10 +135,13 @@ def warn_of_unresolved(solutions: list[BilliardSolution], rtol: float) -> None:
     numbers = [number for number, one in enumerate(solutions) if not one.resolved]
     if numbers:
         named = ", ".join(map(str, numbers[:NAMED])) + (", ..." if len(numbers) > NAMED else "")
-        worst = max(float(solutions[number].error.max()) for number in numbers)
+        worst = np.array([solutions[number].error.max() for number in numbers])
+        unknown = int(np.isinf(worst).sum())
+        errors = [f"errors up to about {worst[np.isfinite(worst)].max():.1g}"] if unknown < len(numbers) else []
+        errors += [f"{unknown} do not resolve 1/lambda: their errors are not known"] if unknown else []
         warn(
             f"{len(numbers)} of {len(solutions)} problems are not resolved to rtol = {rtol:.1g} (numbers {named}; "
-            f"errors up to about {worst:.1g}): `error` of each solution says by how much, `solve` of the problem why; "
-            "take more cells or a larger rtol",
+            f"{'; '.join(errors)}): `error` of each solution says by how much, inf where it is not known, `solve` of "
+            "the problem why; take more cells or a larger rtol",
             Unresolved,
         )

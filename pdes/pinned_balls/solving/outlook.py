@@ -18,8 +18,8 @@ REMEDY = "take shorter times, a larger rtol or fewer cells"
 class Outlook:
     """Says once that an integration will take long.
 
-    After s seconds it has come to the time t. Steps grow at first, so that t grows like s^p between s/2 and s; all of it
-    then takes s (end/t)^(1/p) seconds. Steps that become shorter again count as equal, p >= 1: a front may pass.
+    After s seconds it has come to the time t. Steps grow at first, so that t grows like s^p between s/2 and s; all of
+    it then takes s (end/t)^(1/p) seconds. Steps that become shorter again count as equal, p >= 1: a front may pass.
 
     Args:
         statistics: the steps so far.
