@@ -135,7 +135,7 @@ class BilliardSystem(BilliardStates):
         mu, second = (new[part] for part in self.nodal)
         w = 0.5 * self.form.variance(mu, second)
         mu = mu + self._momentum_lost(mu)
-        energy = None if self.invariants is None else self.invariants[1] - self._outflow(new)
+        energy = None if self.invariants is None else self.invariants[1] - float(self._outflow(new))
         w, reason = self._norm.restored(mu, w, energy, self.limit)
         new = new.copy()
         new[self.nodal[0]], new[self.nodal[1]] = mu, self.form.second(mu, np.sqrt(2 * w)) if not reason else second

@@ -30,8 +30,8 @@ from .rules import Limits
 
 # nodes times attempts of a step in one call of compiled code, a few tenths of a second: Ctrl-C is heard in between
 AT_ONCE = 400_000
-# the largest backward error of a solution without an exchange of rows, in parts of rtol and at the least
-SURE, LEAST_SURE = 1e-10, 1e-13
+# the largest backward error of a solution without an exchange of rows
+SURE = 1e-13
 # forms are made, and functions compiled, by one thread
 _MAKING = threading.RLock()
 
@@ -62,6 +62,14 @@ class CompiledElements:
     def condensed(self) -> bool:
         """Whether there are steps without kernels of FFCx."""
         return isinstance(self.form, EnergyForm) and not self.absorbing
+
+    @functools.cached_property
+    def by_cells(self) -> tuple[np.ndarray, np.ndarray]:
+        """Where the entries of a state in the order of x are in one of `fluxes`, and the weights of its nodes."""
+        place, n = places(self.cells, self.degree), self.degree * (self.cells + 1)
+        weights = np.zeros(n)
+        weights[place] = self.weights
+        return np.stack([place, n + place], axis=1).ravel(), weights
 
     def diffusion(self, speed: float) -> float:
         """See `BilliardElements.diffusion`."""
@@ -177,13 +185,10 @@ class CompiledSystem(BilliardStates):
         """The integration from the start on, without kernels of FFCx."""
         elements = self._elements
         cells, degree = elements.cells, elements.degree
-        place, n = places(cells, degree), degree * (cells + 1)
-        weights = np.zeros(n)
-        weights[place] = elements.weights
+        order, weights = elements.by_cells
         form = fluxes(cells, degree, self._speed, elements.diffusion(self._speed), self.floor)
-        system = condensed(form, weights, max(SURE * self.rtol, LEAST_SURE))
-        order = np.stack([place, n + place], axis=1).ravel()
-        y = np.zeros(2 * n)
+        system = condensed(form, weights, SURE)
+        y = np.zeros(2 * weights.size)
         y[order] = self.start
         return _Course(system, order, _room(method, y.size), y, np.empty(y.size), np.empty((times, y.size)))
 
