@@ -106,8 +106,8 @@ class BilliardEquations(Described):
 
         Args:
             times: times (T,) of the result, not decreasing, not negative.
-            rtol: tolerance, at least 1e-11 and below 1, of the errors of mesh and time together, in mu and in sigma, each
-                in L2 relative to its size (that of mu without the part that all balls share, and with that of sigma).
+            rtol: tolerance, from 1e-11 to below 1, of the errors of mesh and time together, in mu and in sigma, each in
+                L2 relative to its size (that of mu without the part that all balls share, and with that of sigma).
             cells: number of equal elements; None chooses from wave_speed, rtol, the data and the first time, and
                 refuses wave speeds for which no mesh that may be chosen resolves 1/lambda.
             degree: polynomial degree of the elements; None takes 1 where cells are given, 4 where they are chosen.

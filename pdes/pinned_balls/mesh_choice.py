@@ -14,6 +14,10 @@ from scaling_limits.particles.sampling.ranks import on_all_ranks
 from .initial_data import InitialData, Misfit
 
 
+# by which quotients of a wave speed may be off
+ROUNDING = 1e-12
+
+
 @dataclass(frozen=True)
 class MeshSettings:
     """What steers the choice of a mesh, and the factors from an interpolation error to the error of a solution.
@@ -33,7 +37,7 @@ class MeshSettings:
             the others were seen to keep the layers at the ends free of ripples.
         safety: error of the solution over that of interpolation, by degree, on fine meshes.
         coarse: the same for degrees above 1 grows by 1 + coarse q^4 towards meshes that just resolve 1/lambda, q = 1.
-        remembered: the same for degree 1 grows by this much for each interval that the waves cross: layers leave traces.
+        remembered: by this much it grows for degree 1 with each crossing of the waves, since layers leave traces.
         most_remembered: up to this.
     """
 
@@ -169,12 +173,12 @@ def least_diffusion(cells: int, degree: int, wave_speed: float) -> float:
     """The diffusion that a mesh needs: 1, or more where it does not resolve 1/lambda."""
     needed = wave_speed / (cells * degree) / resolving(degree)
     # the cells that are chosen may just resolve it
-    return needed if needed > 1.0 + 1e-12 else 1.0
+    return needed if needed > 1.0 + 2 * ROUNDING else 1.0
 
 
 def cells_for(wave_speed: float, degree: int) -> int:
     """The least number of cells that resolves 1/lambda."""
-    return math.ceil(wave_speed / (degree * resolving(degree)))
+    return math.ceil(wave_speed / (degree * resolving(degree)) * (1.0 - ROUNDING))
 
 
 def spatial_error(estimate: np.ndarray, mesh: Mesh, times: np.ndarray, wave_speed: float) -> np.ndarray:
