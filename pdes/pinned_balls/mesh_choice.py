@@ -13,7 +13,6 @@ from scaling_limits.particles.sampling.ranks import on_all_ranks
 
 from .initial_data import InitialData, Misfit
 
-
 # by which quotients of a wave speed may be off
 ROUNDING = 1e-12
 

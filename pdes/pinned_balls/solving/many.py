@@ -106,7 +106,7 @@ class _Outlook:
             seconds = time.monotonic() - self._began
             whole = seconds * self._problems / number
             if seconds > FIRST and not self._said and number < self._problems and whole > LONG:
-                self.hear(f"{number} of {self._problems} problems took {seconds:.0f} s; all", whole)
+                self._heard.append((f"{number} of {self._problems} problems took {seconds:.0f} s; all", whole))
             self.say()
             yield result
 
