@@ -6,7 +6,7 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import closing
 from typing import TYPE_CHECKING, TypeVar
 
@@ -61,7 +61,11 @@ class Stop:
 
 
 def in_order(
-    make: Callable[[Item, Stop], Result], items: Iterable[Item], workers: int, ahead: int | None = None
+    make: Callable[[Item, Stop], Result],
+    items: Iterable[Item],
+    workers: int,
+    ahead: int | None = None,
+    meanwhile: Callable[[], None] | None = None,
 ) -> Generator[Result, None, None]:
     """Yield make(item, stop) in the order of the items, made by threads.
 
@@ -73,6 +77,7 @@ def in_order(
         items: one for each task.
         workers: number of threads.
         ahead: most results that wait to be taken or are under way; None for one more than there are threads.
+        meanwhile: called twice a second by the one who takes the results, while there is none.
     """
     stop = Stop()
     waiting: deque[Future[Result]] = deque()
@@ -81,12 +86,18 @@ def in_order(
         for item in items:
             waiting.append(pool.submit(make, item, stop))
             if len(waiting) >= (workers + 1 if ahead is None else ahead):
-                yield waiting.popleft().result()
+                yield _awaited(waiting.popleft(), meanwhile)
         while waiting:
-            yield waiting.popleft().result()
+            yield _awaited(waiting.popleft(), meanwhile)
     finally:
         stop.set()
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _awaited(result: Future[Result], meanwhile: Callable[[], None] | None) -> Result:
+    while meanwhile is not None and not wait([result], timeout=0.5).done:
+        meanwhile()
+    return result.result()
 
 
 def in_order_on_all_ranks(

@@ -28,7 +28,7 @@ from ufl.core.expr import Expr
 from scaling_limits.meshes.backend.direct_solver import DirectSolver
 
 from .forms import BilliardForm, deviation
-from .mesh_choice import resolving
+from .mesh_choice import least_diffusion
 
 
 @dataclass(frozen=True)
@@ -145,11 +145,6 @@ class BilliardElements:
     def diffusion(self, speed: float) -> float:
         """The diffusion that the mesh needs for a wave speed lambda: 1, or more where it does not resolve 1/lambda."""
         return least_diffusion(self.cells, self.forms.degree, speed)
-
-
-def least_diffusion(cells: int, degree: int, speed: float) -> float:
-    """The diffusion that a mesh needs for a wave speed lambda: 1, or more where it does not resolve 1/lambda."""
-    return max(1.0, speed / (cells * degree) / resolving(degree))
 
 
 class BoundForms:

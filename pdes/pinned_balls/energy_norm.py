@@ -43,10 +43,12 @@ def hidden_by_rounding(largest: float, noise: float) -> str:
 
 
 def tolerance(rtol: float) -> float:
-    """Return a relative tolerance that double precision can meet."""
+    """Return a relative tolerance that double precision can meet, and that says something."""
     rtol = checks.number("rtol", rtol, above=0.0)
     if rtol < LEAST_RTOL:
         raise InvalidArgument("rtol", f"must be at least {LEAST_RTOL:g}, which rounding allows, not {rtol:g}")
+    if rtol >= 1.0:
+        raise InvalidArgument("rtol", f"must be below 1, not {rtol:g}: an error as large as the solution says nothing")
     return rtol
 
 

@@ -245,8 +245,9 @@ class FiniteSizeEquations(Described):
 
         Args:
             times: times (T,) in the unit of the effective equations, not negative, not decreasing.
-            rtol: tolerance, at least 1e-11, of a step's error in mu and in sigma, each in l2 relative to its size. The
-                errors of the steps add up: of order 2, the method errs by some rtol in all at 1e-4, some ten at 1e-6.
+            rtol: tolerance, at least 1e-11 and below 1, of a step's error in mu and in sigma, each in l2 relative to
+                its size. The errors of the steps add up: of order 2, the method errs by some rtol in all at 1e-4, some
+                ten at 1e-6.
             scheme: the time scheme.
             progress: whether to show a progress bar (at a terminal or in a notebook, on rank 0).
             comm: the ranks that share the lattice.

@@ -7,10 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from scaling_limits.particles import InvalidArgument
 from scaling_limits.particles.sampling.mpi import MPI
 from scaling_limits.particles.sampling.ranks import on_all_ranks
 
 from .initial_data import InitialData, Misfit
+
+# by which quotients of a wave speed may be off
+ROUNDING = 1e-12
 
 
 @dataclass(frozen=True)
@@ -30,9 +34,10 @@ class MeshSettings:
         most_of_ends: cells with absorbing ends, since the steps become short there.
         resolving: the largest lambda times the distance of nodes that resolves 1/lambda, by degree: exact for degree 1;
             the others were seen to keep the layers at the ends free of ripples.
-        safety: error of the solution over that of interpolation, by degree.
-        remembered: the same for degree 1 after the waves have crossed `crossed`: layers leave traces.
-        crossed: a part of the interval.
+        safety: error of the solution over that of interpolation, by degree, on fine meshes.
+        coarse: the same for degrees above 1 grows by 1 + coarse q^4 towards meshes that just resolve 1/lambda, q = 1.
+        remembered: by this much it grows for degree 1 with each crossing of the waves, since layers leave traces.
+        most_remembered: up to this.
     """
 
     most_nodes: int = 2**19
@@ -43,9 +48,10 @@ class MeshSettings:
     ends: float = 0.4
     most_of_ends: int = 500
     resolving: tuple[float, ...] = (2.0, 1.5, 1.2)
-    safety: tuple[float, ...] = (5.0, 3.0, 1.5)
-    remembered: float = 100.0
-    crossed: float = 0.3
+    safety: tuple[float, ...] = (5.0, 3.0, 2.0, 1.5)
+    coarse: float = 3.0
+    remembered: float = 80.0
+    most_remembered: float = 200.0
 
 
 SETTINGS = MeshSettings()
@@ -62,6 +68,24 @@ class Mesh:
     cells: int
     degree: int
     misfit: Misfit
+
+    def resolves(self, wave_speed: float) -> bool:
+        """Return whether it resolves 1/lambda, so that the diffusion is that of the equations."""
+        return least_diffusion(self.cells, self.degree, wave_speed) == 1.0
+
+    def check_wave_speed(self, wave_speed: float) -> None:
+        """Refuse a wave speed that the largest mesh does not resolve.
+
+        Raises:
+            InvalidArgument: it does not.
+        """
+        if not self.resolves(wave_speed):
+            raise InvalidArgument(
+                "cells",
+                f"must be given, since wave_speed = {wave_speed:.3g} takes at least "
+                f"{cells_for(wave_speed, self.degree)} cells of degree {self.degree}, and no more than {self.cells} "
+                "are chosen; with fewer the solution is smeared, and it is not known how far it is off",
+            )
 
 
 @dataclass(frozen=True)
@@ -144,6 +168,18 @@ def resolving(degree: int) -> float:
     return _by_degree(SETTINGS.resolving, degree)
 
 
+def least_diffusion(cells: int, degree: int, wave_speed: float) -> float:
+    """The diffusion that a mesh needs: 1, or more where it does not resolve 1/lambda."""
+    needed = wave_speed / (cells * degree) / resolving(degree)
+    # the cells that are chosen may just resolve it
+    return needed if needed > 1.0 + 2 * ROUNDING else 1.0
+
+
+def cells_for(wave_speed: float, degree: int) -> int:
+    """The least number of cells that resolves 1/lambda."""
+    return math.ceil(wave_speed / (degree * resolving(degree)) * (1.0 - ROUNDING))
+
+
 def spatial_error(estimate: np.ndarray, mesh: Mesh, times: np.ndarray, wave_speed: float) -> np.ndarray:
     """Return the error (T,) of mu and sigma that an interpolation error stands for; that of the data where t = 0.
 
@@ -153,9 +189,12 @@ def spatial_error(estimate: np.ndarray, mesh: Mesh, times: np.ndarray, wave_spee
         times: (T,).
         wave_speed: lambda.
     """
-    error = _by_degree(SETTINGS.safety, mesh.degree) * estimate
+    safety = _by_degree(SETTINGS.safety, mesh.degree)
     if mesh.degree == 1:
-        error = np.where(wave_speed * times > SETTINGS.crossed, SETTINGS.remembered * estimate, error)
+        error = np.minimum(safety + SETTINGS.remembered * wave_speed * times, SETTINGS.most_remembered) * estimate
+    else:
+        resolved = wave_speed / (mesh.cells * mesh.degree) / resolving(mesh.degree)
+        error = safety * (1.0 + SETTINGS.coarse * min(resolved, 1.0) ** 4) * estimate
     # what has become smooth is still off by what the mesh made of the data
     data = mesh.misfit.after(times)
     return np.where(times > 0, np.maximum(error, (2.0 if mesh.degree == 1 else 1.0) * data), data)
@@ -169,27 +208,29 @@ def unresolved(mesh: Mesh, wave_speed: float, layers: bool, rtol: float, worst: 
         wave_speed: lambda.
         layers: whether the mesh resolves 1/lambda.
         rtol: the tolerance that was asked for.
-        worst: the largest estimate at the times after 0.
+        worst: the largest estimate at the times after 0, inf where the layers are not resolved.
     """
     reasons = []
     if not layers:
         reasons.append(
-            f"{mesh.cells} cells do not resolve 1/lambda = {1 / wave_speed:.3g}; the solution is smeared at the scale "
-            f"of a cell. At least {math.ceil(0.5 * wave_speed)} cells of degree 1 are needed"
+            f"{mesh.cells} cells of degree {mesh.degree} do not resolve 1/lambda = {1 / wave_speed:.3g}: the solution "
+            "is smeared, and it is not known how far it is off; take at least "
+            f"{cells_for(wave_speed, mesh.degree)} cells of this degree, or give no cells"
         )
     jumps, smooth = mesh.misfit.cells.size, mesh.misfit.smooth
     more = "take more cells with degree=4" if mesh.degree == 1 else "take more cells"
     if worst > rtol and jumps:
+        reach = f"about {worst:.1g} is within reach, and " if layers else ""
         reasons.append(
             f"the data jump, or vary faster than the cells, in {jumps} of {mesh.cells} cells, where "
-            f"averages are taken: of first order there, about {worst:.1g} is within reach, and rtol is {rtol:.1g}"
+            f"averages are taken: of first order there, {reach}rtol is {rtol:.1g}"
         )
     elif smooth > rtol:
         reasons.append(
             f"elements of degree {mesh.degree} on {mesh.cells} cells are {smooth:.1g} off the initial data, and "
             f"rtol is {rtol:.1g}; {more}"
         )
-    elif worst > rtol:
+    elif worst > rtol and layers:
         reasons.append(
             f"elements of degree {mesh.degree} on {mesh.cells} cells err by about {worst:.1g}, and rtol is {rtol:.1g}; "
             f"{more} or a larger rtol"

@@ -84,7 +84,7 @@ class BilliardSolution(VelocityProfiles, SavedSolution):
         degree: of the elements.
         resolved: whether the mesh resolves 1/lambda, the initial data and the solution to rtol.
         error: estimated error of mesh and time in mu and sigma, in L2 relative to their sizes, shape (T,); at t = 0
-            that of the data.
+            that of the data; inf at times after 0 where the mesh does not resolve 1/lambda: it is not known then.
         statistics: what the solve has cost.
     """
 
@@ -101,7 +101,9 @@ class BilliardSolution(VelocityProfiles, SavedSolution):
     statistics: Statistics
 
     def _summary(self) -> tuple[str, dict[str, Any]]:
-        said = "resolved" if self.resolved else f"off by about {self.error.max():.1g}"
+        worst = float(self.error.max())
+        said = f"off by about {worst:.1g}" if np.isfinite(worst) else "how far off is not known"
+        said = "resolved" if self.resolved else said
         nodes = f"{self.nodes.size}, elements of degree {self.degree}, {said}"
         costs = f"{self.statistics.steps} steps"
         return type(self).__name__, {"times": times_text(self.times), "nodes": nodes, "cost": costs}

@@ -7,7 +7,7 @@ The loop is shared by the Rosenbrock methods and Runge-Kutta-Chebyshev. Densitie
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import astuple, dataclass
 from typing import ClassVar, Generic, Protocol, TypeVar
 
@@ -73,7 +73,8 @@ class StepControl:
         shrink: least factor between two steps.
         grow: largest factor.
         refused: largest factor after a step that was refused for its error.
-        smallest: steps below this part of the time to go are given up.
+        smallest: steps below this part of the time reached, or of the first step tried, are given up: they are rounding
+            of the time, however far the last time is.
         most: number of steps, taken or refused, after which the solve is given up.
     """
 
@@ -199,7 +200,7 @@ class OneStepMethod(ABC, Generic[S]):
 
 def integrate(
     method: OneStepMethod[S], system: S, y: np.ndarray, times: np.ndarray, statistics: Statistics, *,
-    first: float, control: StepControl | None = None,
+    first: float, control: StepControl | None = None, look: Callable[[float], None] | None = None,
 ) -> Iterator[np.ndarray]:  # fmt: skip
     """Yield the states at the times.
 
@@ -211,6 +212,7 @@ def integrate(
         statistics: to which the cost is added.
         first: the first step tried.
         control: of the step sizes; None takes that of the method.
+        look: is told the time that is reached after each step.
 
     Raises:
         NotConverged: the step had to become too small, or there were too many.
@@ -237,9 +239,11 @@ def integrate(
                 f = system.rate(t, y) if rate is None else rate
                 h = max(h if step < h else 0.0, step * control.factor(error))
                 resting = method.at_rest(system, y, f, end - t)
-            small = bool(reason) and h < control.smallest * (end - t)
+            small = bool(reason) and h < control.smallest * max(t, first)
             if small or (t < target and statistics.tried > control.most):
                 raise given_up(method, control, reason, t, h)
+            if look is not None:
+                look(t)
         yield y
 
 

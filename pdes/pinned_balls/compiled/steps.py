@@ -30,7 +30,7 @@ class Scheme(NamedTuple):
 
 
 class Control(NamedTuple):
-    """The numbers of a `StepControl`."""
+    """The numbers of a `StepControl`, and the first step that is tried."""
 
     order: int
     safety: float
@@ -39,6 +39,7 @@ class Control(NamedTuple):
     refused: float
     smallest: float
     most: int
+    first: float
 
 
 class Room(NamedTuple):
@@ -70,11 +71,11 @@ def scheme_arrays(method: Rosenbrock) -> Scheme:
     return Scheme(method.gamma, a, c, np.array(method.m), np.array(method.e), fresh)
 
 
-def control_numbers(control: StepControl) -> Control:
-    """Return the numbers of a control for compiled code."""
+def control_numbers(control: StepControl, first: float) -> Control:
+    """Return the numbers of a control, and the first step that is tried, for compiled code."""
     return Control(
         int(control.order), float(control.safety), float(control.shrink), float(control.grow), float(control.refused),
-        float(control.smallest), int(control.most),
+        float(control.smallest), int(control.most), float(first),
     )  # fmt: skip
 
 
@@ -143,7 +144,6 @@ def advance(system, scheme, control, limits, room, clock, y, f, targets, kept, b
         budget: steps.
     """
     now, counts, extremes = clock.now, clock.counts, clock.extremes
-    end = targets[-1]
     if counts[2] < 0:
         counts[2] = 0
         operations.rate(system, y, f)
@@ -177,7 +177,7 @@ def advance(system, scheme, control, limits, room, clock, y, f, targets, kept, b
                 y[k] = room.vectors[0, k]
             operations.rate(system, y, f)
             now[1] = max(now[1] if step < now[1] else 0.0, step * growth(control, error))
-        small = reason != TAKEN and now[1] < control.smallest * (end - now[0])
+        small = reason != TAKEN and now[1] < control.smallest * max(now[0], control.first)
         if small or (now[0] < target and counts[0] + counts[1] > control.most):
             counts[4] = reason
             return FAILED

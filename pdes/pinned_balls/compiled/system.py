@@ -16,9 +16,10 @@ from ...time import integration
 from ...time.integration import Statistics, StepControl
 from ...time.rosenbrock import Rosenbrock
 from ..discretisation import BilliardStates
-from ..elements import kept_forms, least_diffusion
+from ..elements import kept_forms
 from ..energy_norm import NEGATIVE
 from ..forms import BilliardForm, EnergyForm
+from ..mesh_choice import least_diffusion
 from . import steps
 from .condensed import condensed
 from .fluxes import fluxes, places
@@ -130,6 +131,7 @@ class CompiledSystem(BilliardStates):
     def states(
         self, method: Rosenbrock, times: np.ndarray, statistics: Statistics, *, first: float,
         control: StepControl | None = None, between: Callable[[], None] | None = None,
+        look: Callable[[float], None] | None = None,
     ) -> Iterator[np.ndarray]:  # fmt: skip
         """Yield the states at the times, as `integration.integrate` does; the same arguments and errors.
 
@@ -140,6 +142,7 @@ class CompiledSystem(BilliardStates):
             first: the first step tried.
             control: of the step sizes; None takes that of the method.
             between: called several times a second; what it raises ends the integration.
+            look: is told the time that is reached, likewise.
         """
         control = control or method.control
         clock = steps.Clock(np.array([0.0, first, 0.0]), np.zeros(6, dtype=np.int64), np.array([np.inf, 0.0]))
@@ -147,7 +150,7 @@ class CompiledSystem(BilliardStates):
         clock.counts[2] = -1
         momentum, energy = (np.nan, np.nan) if self.invariants is None else self.invariants
         limits = Limits(self.rtol, self.limit, momentum, energy)
-        scheme, numbers = steps.scheme_arrays(method), steps.control_numbers(control)
+        scheme, numbers = steps.scheme_arrays(method), steps.control_numbers(control, first)
         course = self._condensed(method, times.size) if self._elements.condensed else self._pivoted(method, times.size)
         budget, told, state = max(1, AT_ONCE // self.start.size), 0, steps.INTERRUPTED
         while state != steps.REACHED:
@@ -167,6 +170,8 @@ class CompiledSystem(BilliardStates):
                 budget,
             )
             _tell(statistics, clock)
+            if look is not None:
+                look(float(clock.now[0]))
             for k in range(told, int(clock.counts[5])):
                 yield course.in_order(course.kept[k])
             told = int(clock.counts[5])

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from typing import TypeVar
 
+import numpy as np
+
 from scaling_limits.particles import InvalidArgument
 from scaling_limits.particles.errors import NotConverged, Unresolved, warn
-from scaling_limits.particles.sampling.workers import Stop, Stopped, in_order, thread_count
+from scaling_limits.particles.sampling.workers import LONG, Stop, Stopped, in_order, thread_count, warn_if_long
 from scaling_limits.particles.support.checks import shown
 from scaling_limits.particles.support.progress import watched
 
 from ..solution import BilliardSolution
+from .outlook import FIRST, REMEDY
 
 Problem = TypeVar("Problem")
+# told the words for what takes long, and its seconds
+Say = Callable[[str, float], None]
 # numbers of problems in a message
 NAMED = 5
 
@@ -33,7 +40,7 @@ def check_problems(problems: object, kind: type) -> None:
 
 
 def solved(
-    solve: Callable[[Problem, Callable[[], None]], BilliardSolution],
+    solve: Callable[[Problem, Callable[[], None], Say], BilliardSolution],
     problems: Sequence[Problem],
     workers: int | None,
     progress: bool,
@@ -41,30 +48,67 @@ def solved(
     """Return the solutions of all problems, in their order.
 
     Args:
-        solve: one of them; it calls its second argument several times a second.
+        solve: one of them; it calls its second argument several times a second, and the third where it takes long.
         problems: in any number.
         workers: threads, or None.
         progress: whether to show a progress bar.
 
     Raises:
         NotConverged: some failed; see `BilliardEquations.solve_all`.
+
+    Warns:
+        LongRun: once, by the thread that waits for the results.
     """
+    outlook = _Outlook(len(problems))
 
     def attempted(problem: Problem, stop: Stop) -> BilliardSolution | Exception:
         try:
-            return solve(problem, stop.check)
+            return solve(problem, stop.check, outlook.hear)
         except Stopped:
             raise
         except Exception as error:
             return error
 
-    with closing(in_order(attempted, problems, thread_count(workers, None))) as results:
-        found = list(watched(results, len(problems), progress, None, "problem"))
+    with closing(in_order(attempted, problems, thread_count(workers, None), meanwhile=outlook.say)) as results:
+        found = list(watched(outlook.counted(results), len(problems), progress, None, "problem"))
     good = [one if isinstance(one, BilliardSolution) else None for one in found]
     failures = [(number, one) for number, one in enumerate(found) if isinstance(one, Exception)]
     if failures:
         raise _failed(failures, len(problems), good)
     return [one for one in good if one is not None]
+
+
+class _Outlook:
+    """Says once that a problem, or all of them, will take long.
+
+    Args:
+        problems: their number.
+    """
+
+    def __init__(self, problems: int) -> None:
+        self._problems, self._began = problems, time.monotonic()
+        self._heard: deque[tuple[str, float]] = deque()
+        self._said = False
+
+    def hear(self, what: str, seconds: float) -> None:
+        """Take note, in any thread, of a problem that takes long."""
+        self._heard.append((f"of one problem, {what}", seconds))
+
+    def say(self) -> None:
+        """Warn of what has been heard, once."""
+        if self._heard and not self._said:
+            self._said = True
+            warn_if_long(*self._heard.popleft(), 1, REMEDY)
+
+    def counted(self, results: Iterable[Problem]) -> Iterator[Problem]:
+        """Yield the results, and forecast all of them from those that are there."""
+        for number, result in enumerate(results, 1):
+            seconds = time.monotonic() - self._began
+            whole = seconds * self._problems / number
+            if seconds > FIRST and not self._said and number < self._problems and whole > LONG:
+                self._heard.append((f"{number} of {self._problems} problems took {seconds:.0f} s; all", whole))
+            self.say()
+            yield result
 
 
 def _failed(failures: list[tuple[int, Exception]], problems: int, good: list[BilliardSolution | None]) -> NotConverged:
@@ -91,10 +135,13 @@ def warn_of_unresolved(solutions: list[BilliardSolution], rtol: float) -> None:
     numbers = [number for number, one in enumerate(solutions) if not one.resolved]
     if numbers:
         named = ", ".join(map(str, numbers[:NAMED])) + (", ..." if len(numbers) > NAMED else "")
-        worst = max(float(solutions[number].error.max()) for number in numbers)
+        worst = np.array([solutions[number].error.max() for number in numbers])
+        unknown = int(np.isinf(worst).sum())
+        errors = [f"errors up to about {worst[np.isfinite(worst)].max():.1g}"] if unknown < len(numbers) else []
+        errors += [f"{unknown} do not resolve 1/lambda: their errors are not known"] if unknown else []
         warn(
             f"{len(numbers)} of {len(solutions)} problems are not resolved to rtol = {rtol:.1g} (numbers {named}; "
-            f"errors up to about {worst:.1g}): `error` of each solution says by how much, `solve` of the problem why; "
-            "take more cells or a larger rtol",
+            f"{'; '.join(errors)}): `error` of each solution says by how much, inf where it is not known, `solve` of "
+            "the problem why; take more cells or a larger rtol",
             Unresolved,
         )

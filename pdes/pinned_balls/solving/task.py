@@ -9,11 +9,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from scaling_limits.particles.sampling.workers import warn_if_long
+
+from ...time.integration import Statistics
 from ...time.rosenbrock import RODAS3, RODAS4, Rosenbrock
 from ..compiled.kernels import known
 from ..elements import Source
 from ..forms import BilliardForm
 from ..mesh_choice import Mesh
+from .outlook import REMEDY, Outlook
 
 if TYPE_CHECKING:
     from mpi4py import MPI
@@ -35,6 +39,16 @@ class Task:
     petsc_options: dict[str, Any] | None
     comm: MPI.Comm
     between: Callable[[], None] | None = None
+    say_long: Callable[[str, float], None] | None = None
+
+    def outlook(self, mesh: Mesh, statistics: Statistics) -> Outlook:
+        """What says that an integration on a mesh will take long: a warning, unless the task has another way."""
+
+        def say(what: str, seconds: float) -> None:
+            warn_if_long(what, seconds * self.comm.size, 1, REMEDY, self.comm)
+
+        nodes = mesh.cells * mesh.degree + 1
+        return Outlook(statistics, nodes, float(self.times[-1]), self.say_long or say)
 
     @property
     def compiled(self) -> bool:

@@ -10,7 +10,7 @@ from finite_volumes import finite_volumes
 from mpi4py import MPI
 from scipy.special import erf, erfc
 
-from scaling_limits.particles import LongRun, PinnedBalls
+from scaling_limits.particles import InvalidArgument, LongRun, PinnedBalls
 from scaling_limits.pdes import BilliardEquations, FiniteSizeEquations, Unresolved, ordering_time
 from scaling_limits.pdes.pinned_balls import mesh_choice
 from scaling_limits.pdes.pinned_balls.initial_data import InitialData
@@ -103,7 +103,11 @@ def test_a_degree_is_never_dropped(speed, degree):
 def test_largest_meshes_say_what_they_do_not_resolve(monkeypatch):
     """The mesh that is chosen ends somewhere, here at 2^11 nodes: the degree is kept, and the answer tells its error."""
     monkeypatch.setattr(mesh_choice, "SETTINGS", replace(SETTINGS, most_nodes=2**11))
-    equations = BilliardEquations(3000.0, mean, lambda x: 1 + x)
+    with pytest.raises(
+        InvalidArgument, match=r"^cells: must be given, since wave_speed = 3e\+03 takes at least 625 cells"
+    ):
+        BilliardEquations(3000.0, mean, lambda x: 1 + x).solve([1e-6], rtol=1e-6)
+    equations = BilliardEquations(2400.0, mean, lambda x: 1 + x)
     with pytest.warns(Unresolved, match=r"err by about .* and rtol is 1e-06"):
         solution = equations.solve([1e-6], rtol=1e-6)
     assert solution.degree == 4
