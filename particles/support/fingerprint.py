@@ -167,7 +167,7 @@ class _Reader:
         content = plain.tolist() if value.dtype.hasobject else np.ascontiguousarray(plain).tobytes()
         self._all((value.shape, value.dtype, content))
         if isinstance(value, np.ma.MaskedArray):
-            self._all((np.ma.getmaskarray(value), value.fill_value, value.hardmask))
+            self._all((np.ma.getmaskarray(value), getattr(value, "fill_value", None), value.hardmask))
         if kind is np.ma.MaskedArray:
             return
         if kind not in (np.ndarray, np.memmap):
