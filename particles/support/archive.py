@@ -87,7 +87,7 @@ def _short(there: object, here: object) -> tuple[str, str]:
     return whole if six[0] == six[1] else (six[0], six[1])
 
 
-def _is_number(value: object) -> bool:
+def _is_number(value: Any) -> bool:
     """Of texts, whether they are those of numbers."""
     if not isinstance(value, str):
         return np.ndim(value) == 0
