@@ -275,6 +275,9 @@ class _Reader:
 
 def _neutral(value: Any) -> bool:
     kind = type(value)
+    if value is getattr(np.random.random, "__self__", None):
+        # numpy's shared generator, which frozen distributions of scipy hold: what was drawn before is chance
+        return True
     return of_library(kind.__module__) and (kind.__name__ in NEUTRAL or isinstance(value, Executor))
 
 

@@ -8,6 +8,7 @@ import types
 import numba
 import numpy as np
 import pytest
+from scipy import stats
 
 from scaling_limits.particles.support.fingerprint import digest_of, fingerprint_of
 
@@ -160,3 +161,12 @@ def test_imports_inside_a_package(monkeypatch):
     first = digest_of(names["line"])
     numbers.slope = 2.0
     assert digest_of(names["line"])[0] != first[0]
+
+
+def test_frozen_distributions():
+    """They hold numpy's shared generator, whose state has nothing to do with what they are."""
+    before = digest_of(stats.norm(0, 1))
+    np.random.random(3)  # noqa: NPY002 - this very generator
+    assert digest_of(stats.norm(0, 1)) == before
+    assert before[1] == []
+    assert digest_of(stats.norm(0, 2)) != before
