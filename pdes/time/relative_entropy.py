@@ -39,7 +39,9 @@ def entropy_terms(density: Any, equilibrium: Any, ratio: Any, logarithm: Any) ->
         ratio: rho/pi.
         logarithm: log(rho/pi), finite also where rho is 0.
     """
-    return _terms(density, equilibrium, ratio, logarithm)
+    # compiled code may evaluate the series far away too, where it overflows and is not taken
+    with np.errstate(over="ignore", invalid="ignore"):
+        return _terms(density, equilibrium, ratio, logarithm)
 
 
 @numba.njit(cache=True, error_model="numpy")

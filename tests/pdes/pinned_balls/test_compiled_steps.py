@@ -49,7 +49,8 @@ def test_same_steps_as_petsc(form, boundary, degree, cells, scheme):
     ours = equations.solve([0.01, 0.05, 0.2], **options)
     other = equations.solve([0.01, 0.05, 0.2], **options, petsc_options=PETSC)
     assert ours.statistics.numbers[:4] == pytest.approx(other.statistics.numbers[:4], abs=0)
-    assert ours.statistics.numbers[4:] == pytest.approx(other.statistics.numbers[4:], rel=1e-8)
+    # lengths of steps come from differences of stages that are 1e5 to 1e8 times larger: 1e-8 was seen of them
+    assert ours.statistics.numbers[4:] == pytest.approx(other.statistics.numbers[4:], rel=1e-7)
     for name in ("nodal_mean", "nodal_w", "momentum", "energy", "energy_outflow", "nodes"):
         found, expected = getattr(ours, name), getattr(other, name)
         assert np.abs(found - expected).max() <= 1e-11 * np.abs(expected).max() + 1e-14, name
