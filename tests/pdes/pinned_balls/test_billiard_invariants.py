@@ -8,7 +8,8 @@ import pytest
 from billiards import FREEZE, POINTS, WAVE_SPEED, coarse, l2, mean, order_one_std, small_std
 from mpi4py import MPI
 
-from scaling_limits.pdes import BilliardEquations, EnergyForm, InvalidArgument, Unresolved
+from scaling_limits.particles import InvalidArgument
+from scaling_limits.pdes import BilliardEquations, EnergyForm, Unresolved
 from scaling_limits.pdes.pinned_balls.discretisation import BilliardSystem
 from scaling_limits.pdes.pinned_balls.elements import BoundForms, billiard_elements
 
