@@ -99,7 +99,7 @@ def times(value: object) -> np.ndarray:
     if array[0] < 0:
         raise InvalidArgument("times", f"must not be negative, but the first is {array[0]:g}")
     if (np.diff(array) < 0).any():
-        raise InvalidArgument("times", "must not decrease: each is at least the one before it")
+        raise InvalidArgument("times", "must not decrease: they are in increasing order, and a time may be given twice")
     return array
 
 

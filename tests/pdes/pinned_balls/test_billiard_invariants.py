@@ -8,6 +8,7 @@ import pytest
 from billiards import FREEZE, POINTS, WAVE_SPEED, coarse, l2, mean, order_one_std, small_std
 from mpi4py import MPI
 
+from scaling_limits.particles import InvalidArgument
 from scaling_limits.pdes import BilliardEquations, EnergyForm, Unresolved
 from scaling_limits.pdes.pinned_balls.discretisation import BilliardSystem
 from scaling_limits.pdes.pinned_balls.elements import BoundForms, billiard_elements
@@ -128,11 +129,10 @@ def test_any_wave_speed_on_any_mesh(speed, cells):
 
 
 def test_mesh_is_chosen():
-    for speed in (0.1, 282.0, 3e5, 3e6):
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Unresolved)
-            solution = BilliardEquations(speed, lambda x: x, lambda x: 1 + x).solve([0.0], rtol=1e-4)
-        assert solution.resolved is (speed < 1e6)
+    for speed in (0.1, 282.0, 3e5):
+        assert BilliardEquations(speed, lambda x: x, lambda x: 1 + x).solve([0.0], rtol=1e-4).resolved
+    with pytest.raises(InvalidArgument, match="^cells: must be given"):
+        BilliardEquations(3e6, lambda x: x, lambda x: 1 + x).solve([0.0], rtol=1e-4)
 
 
 def test_requested_tolerance_is_met():
