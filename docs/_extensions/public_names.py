@@ -9,7 +9,7 @@ from sphinx.application import Sphinx
 
 PACKAGES = ("particles", "meshes", "cells", "pdes")
 ERRORS = (
-    "InvalidArgument", "NotConverged", "MissingFEniCSx", "Unstable",
+    "InvalidArgument", "NotConverged", "RankEnded", "MissingFEniCSx", "Unstable",
     "Unresolved", "AssumptionWarning", "LongRun", "NoDisplay",
 )  # fmt: skip
 CALL = re.compile(r"([A-Za-z_]\w*)(\(.*\))?$", re.DOTALL)
