@@ -111,7 +111,8 @@ class BilliardEquations(Described):
             cells: number of equal elements; None chooses from wave_speed, rtol, the data and the first time, and
                 refuses wave speeds for which no mesh that may be chosen resolves 1/lambda.
             degree: polynomial degree of the elements; None takes 1 where cells are given, 4 where they are chosen.
-            form: the form (A), (B) or (C) that is solved; None takes (C), which keeps the invariants.
+            form: the form (A), (B) or (C) that is solved; None takes (C), which keeps the invariants. (A) divides by
+                sigma, and is refused with absorbing ends, where that is 0.
             scheme: the Rosenbrock method; None takes the one of order 4, or of order 3 for rtol above 3e-3.
             progress: whether to show a progress bar (at a terminal or in a notebook, on rank 0).
             comm: the ranks that share the mesh.
@@ -159,7 +160,7 @@ class BilliardEquations(Described):
     def solve_all(
         problems: Sequence[BilliardEquations],
         times: ArrayLike,
-        rtol: float = 1e-3,
+        rtol: float = 1e-6,
         cells: int | None = None,
         *,
         degree: int | None = None,
@@ -222,6 +223,8 @@ class BilliardEquations(Described):
 
     def _solved(self, task: Task, cells: int | None, degree: int | None, quiet: bool) -> BilliardSolution:
         """Choose meshes until the error is met; the arguments are checked; collective."""
+        if isinstance(task.form, DeviationForm) and self.boundary == "absorbing":
+            raise InvalidArgument("form", "(A) divides by sigma, which is 0 at absorbing ends: take (B) or (C)")
         comm, rtol = one_process.COMM_SELF if task.compiled else task.comm, task.rtol
         choice = Choice(
             self.wave_speed, self.boundary == "absorbing", self._data, (1.0 - TIME_SHARE) * rtol, task.first, comm

@@ -8,9 +8,10 @@ from billiards import BAD_PROFILES
 from mpi4py import MPI
 from refusals import refused
 
-from scaling_limits.particles import PinnedBalls
+from scaling_limits.particles import InvalidArgument, NotConverged, PinnedBalls
 from scaling_limits.pdes import (
     BilliardEquations,
+    DeviationForm,
     FiniteSizeEquations,
     constancy_gap,
     linear_wave,
@@ -129,6 +130,15 @@ def test_noise_too_small_to_be_squared_is_refused_by_the_solve():
     refused(
         "mean", "another unit", lambda: equations(mean=lambda x: 0.5 + 1e90 * (np.abs(x - 0.123) < 1e-3)).solve([0.0])
     )
+
+
+def test_form_a_needs_noise_at_the_ends():
+    """(A) divides by sigma, which absorbing ends make 0."""
+    problem = equations(boundary="absorbing")
+    refused("form", "take", lambda: problem.solve([0.01], 1e-2, form=DeviationForm()))
+    with pytest.raises(NotConverged, match="number 0") as failure:
+        BilliardEquations.solve_all([problem], [0.01], 1e-2, form=DeviationForm())
+    assert isinstance(failure.value.__cause__, InvalidArgument)
 
 
 def test_lattices_take_no_options():
