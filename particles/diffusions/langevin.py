@@ -122,7 +122,8 @@ class Langevin(Described):
             times: snapshots (T,), not negative, not decreasing.
             paths: number of independent paths R.
             seed: of the random numbers; a path has the same ones whatever the number of paths, threads and ranks.
-            step: largest time step; None takes 0.2 of the smallest time scale 1/max |Hessian V_epsilon|.
+            step: largest time step; None takes 0.2 of the smallest time scale 1/max |Hessian V_epsilon| around
+                all starts: where each path has its own, give the step, so that it does not change with the paths.
             runs: another name of `paths`.
             scheme: STOCHASTIC_HEUN, of weak order 2 (Platen's with a mobility), or LEIMKUHLER_MATTHEWS, see
                 `equilibrium`.
