@@ -68,7 +68,7 @@ def on_all_ranks(comm: MPI.Comm | None, work: Callable[[], Result]) -> Result:
     failures = [error for error in comm.allgather(portable(failure, comm.rank)) if error is not None]
     if failure is not None and not isinstance(failure, Exception):
         raise failure
-    if failure is not None and len(failures) > 0 and str(failures[0]) == str(failure):
+    if failure is not None and str(failures[0]) == str(failure):
         # with its own traceback
         raise failure
     raise failures[0]
