@@ -28,6 +28,7 @@ from .compiled.kernels import known
 from .compiled.system import CompiledSystem, compiled_elements
 from .discretisation import BilliardStates, BilliardSystem
 from .elements import ElementNodes, Source, billiard_elements
+from .end_layers import EndLayers, sizes
 from .energy_norm import ROUND_OFF, hidden_by_rounding, tolerance
 from .forms import BilliardForm, DeviationForm, EnergyForm, VarianceForm
 from .initial_data import InitialData, exchanging
@@ -257,6 +258,8 @@ class BilliardEquations(Described):
         statistics = Statistics()
         nodes, mu, w, momentum, energy, outflow = solve(mesh, task, statistics)
         error = spatial_error(interpolation_error(mu, w, mesh.degree, ROUND_OFF), mesh, task.times, self.wave_speed)
+        layers = EndLayers(self._data, self.wave_speed, self.boundary == "absorbing", mesh.cells, mesh.degree)
+        error = np.hypot(error, on_all_ranks(task.comm, lambda: layers.error(task.times, *sizes(nodes, mu, w))))
         resolved = mesh.resolves(self.wave_speed)
         # with another diffusion these are other equations, and no estimate tells how far from them the solution is
         of_time = TIME_SHARE * task.rtol if resolved else np.inf
