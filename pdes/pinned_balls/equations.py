@@ -32,7 +32,7 @@ from .end_layers import EndLayers, sizes
 from .energy_norm import ROUND_OFF, hidden_by_rounding, tolerance
 from .forms import BilliardForm, DeviationForm, EnergyForm, VarianceForm
 from .initial_data import InitialData, exchanging
-from .interval_elements import interpolation_error
+from .interval_elements import energy_error, interpolation_error
 from .mesh_choice import Choice, Mesh, spatial_error, unresolved
 from .solution import BilliardSolution
 from .solving import many
@@ -257,9 +257,7 @@ class BilliardEquations(Described):
         solve = self._compiled_on_mesh if task.compiled else self._assembled_on_mesh
         statistics = Statistics()
         nodes, mu, w, momentum, energy, outflow = solve(mesh, task, statistics)
-        error = spatial_error(interpolation_error(mu, w, mesh.degree, ROUND_OFF), mesh, task.times, self.wave_speed)
-        layers = EndLayers(self._data, self.wave_speed, self.boundary == "absorbing", mesh.cells, mesh.degree)
-        error = np.hypot(error, on_all_ranks(task.comm, lambda: layers.error(task.times, *sizes(nodes, mu, w))))
+        error = self._error_of_mesh(mesh, task, nodes, mu, w)
         resolved = mesh.resolves(self.wave_speed)
         # with another diffusion these are other equations, and no estimate tells how far from them the solution is
         of_time = TIME_SHARE * task.rtol if resolved else np.inf
@@ -268,6 +266,18 @@ class BilliardEquations(Described):
             task.times, nodes, mu, w, momentum, energy, outflow, mesh.degree, resolved, error, statistics
         )
         return solution, float(error[task.times > 0].max(initial=0.0))
+
+    def _error_of_mesh(
+        self, mesh: Mesh, task: Task, nodes: np.ndarray, mu: np.ndarray, w: np.ndarray
+    ) -> NDArray[np.float64]:
+        """The error (T,) of the mesh, of nodal values (T, m); collective."""
+        error = spatial_error(interpolation_error(mu, w, mesh.degree, ROUND_OFF), mesh, task.times, self.wave_speed)
+        layers = EndLayers(self._data, self.wave_speed, self.boundary == "absorbing", mesh.cells, mesh.degree)
+        error = np.hypot(error, on_all_ranks(task.comm, lambda: layers.error(task.times, *sizes(nodes, mu, w))))
+        if mesh.degree > 1:
+            return error
+        first = on_all_ranks(task.comm, lambda: self._data.at(nodes)[0])
+        return np.where(task.times > 0, np.maximum(error, energy_error(nodes, mu, w, first)), error)
 
     def _assembled_on_mesh(self, mesh: Mesh, task: Task, statistics: Statistics) -> tuple[np.ndarray, ...]:
         """What `_collected` returns, by dolfinx and PETSc; collective."""

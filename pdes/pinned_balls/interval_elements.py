@@ -54,6 +54,25 @@ def interpolation_error(mean: np.ndarray, w: np.ndarray, degree: int, round_off:
     return error
 
 
+def energy_error(nodes: np.ndarray, mean: np.ndarray, w: np.ndarray, first: np.ndarray) -> np.ndarray:
+    """Estimate how far sigma is off, relative to its size, because linear elements sum mu^2 over nodes, shape (T,).
+
+    On a straight piece that is too much by (h/6) times its squared rise, which sigma lacks: mu of the state of rest is
+    straight, and nothing else tells how far that state is off.
+
+    Args:
+        nodes: shape (m,).
+        mean: mu there (T, m).
+        w: sigma^2/2 there, likewise.
+        first: the initial mu there (m,).
+    """
+    spacing = np.diff(nodes) / 12.0
+    lacking = np.diff(mean) ** 2 @ spacing - np.diff(first) ** 2 @ spacing
+    found = np.trapezoid(w, nodes)
+    true = np.maximum(found + lacking, 0.0)
+    return np.abs(np.sqrt(true) - np.sqrt(found)) / np.sqrt(found + np.finfo(float).tiny)
+
+
 @njit(cache=True, error_model="numpy", nogil=True, fastmath={"nsz", "arcp", "contract", "reassoc"})
 def _compare_pairs(mean, w, degree, own, smoother, weights, round_off, error):  # type: ignore[no-untyped-def]
     """Fill the errors (T,) of `interpolation_error`; own and smoother (2 degree + 1, P)."""
