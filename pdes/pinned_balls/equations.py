@@ -28,7 +28,6 @@ from .compiled.kernels import known
 from .compiled.system import CompiledSystem, compiled_elements
 from .discretisation import BilliardStates, BilliardSystem
 from .elements import ElementNodes, Source, billiard_elements
-from .end_layers import EndLayers, sizes
 from .energy_norm import ROUND_OFF, hidden_by_rounding, tolerance
 from .forms import BilliardForm, DeviationForm, EnergyForm, VarianceForm
 from .initial_data import InitialData, exchanging
@@ -36,6 +35,7 @@ from .interval_elements import energy_error, interpolation_error
 from .mesh_choice import Choice, Mesh, spatial_error, unresolved
 from .solution import BilliardSolution
 from .solving import many
+from .solving.end_layers import EndLayers, sizes
 from .solving.task import TIME_SHARE, Task, default_scheme, first_step, step_tolerance
 
 BOUNDARIES = ("closed", "absorbing")

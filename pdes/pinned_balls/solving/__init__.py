@@ -1,1 +1,1 @@
-"""What a solve of the pinned-billiard equations is asked for, and many solves at once."""
+"""What a solve of the pinned-billiard equations is asked for, many solves at once, and what the ends do to its error."""

@@ -9,7 +9,7 @@ from scipy.integrate import quad
 from scipy.special import erfc
 
 from scaling_limits.pdes import BilliardEquations, DeviationForm, VarianceForm
-from scaling_limits.pdes.pinned_balls.end_layers import CELLS, SEEN, HalfLine, responses
+from scaling_limits.pdes.pinned_balls.solving.end_layers import CELLS, SEEN, HalfLine, responses
 
 pytestmark = pytest.mark.serial
 TIMES = np.array([1e-7, 1e-5, 9.18e-5, 1e-3, 1e-2, 0.3])

@@ -1,4 +1,4 @@
-"""What a mesh makes of the layers of width sqrt(t) at the ends: on coarse cells no comparison of nodal values sees them.
+"""What a mesh makes of the layers of width sqrt(t) at the ends: on coarse cells comparing nodal values tells nothing.
 
 Data need not have the fluxes of the ends. Each end then sends out, from t = 0 on, the solution of a heat equation on
 the half-line, v_t = v_xx, and where sqrt(t) is below the distance of the nodes these hardly notice. The same problem is
@@ -25,7 +25,7 @@ from scipy.special import erf, erfc
 
 from scaling_limits.meshes.backend.quadrature import composite_gauss, lagrange_basis, lobatto_points, lobatto_weights
 
-from .initial_data import InitialData
+from ..initial_data import InitialData
 
 # cells of the half-line: a layer of SEEN cells comes to 1e-9 at the far end
 CELLS = 16
@@ -123,7 +123,7 @@ def responses(degree: int, t: float) -> Responses:
     number = round(math.log(t) / math.log(RATIO))
     near = _kept(degree, number)
     scale = t / RATIO**number
-    return near._replace(flux=math.sqrt(scale) * near.flux, source=scale * near.source)
+    return Responses(near.points, near.weights, math.sqrt(scale) * near.flux, near.step, scale * near.source)
 
 
 @dataclass(frozen=True, eq=False)
