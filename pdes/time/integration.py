@@ -19,6 +19,10 @@ from scaling_limits.particles.errors import NotConverged
 
 # part of the time to go by which a step may miss its end, and is then taken to reach it
 ROUNDING = 1e-12
+# the least error, in tolerances, that says how errors change from step to step
+PREDICTING = 1e-2
+# the largest factor after steps that were refused in a row
+AGAIN = 0.4
 NOT_FINITE = "the linear solve or the state is not finite"
 
 
@@ -110,6 +114,36 @@ def growth(control: StepControl, error: float) -> float:
 def factor_after_refusal(control: StepControl, error: float) -> float:
     """See `StepControl.after_refusal`."""
     return 0.5 if error <= 1.0 else min(growth(control, error), control.refused)
+
+
+@register_jitable
+def factor_after_step(control: StepControl, h: float, error: float, before: float, error_before: float) -> float:
+    """Return the factor after a step that was taken, predicted from how the error has changed since the one before.
+
+    It is that of the error, times (h/h_before) (err_before/err)^(1/order) where that is below 1: estimates that grow from
+    step to step make the next step shorter before it is refused. Source: Gustafsson's control in Hairer and Wanner,
+    Solving Ordinary Differential Equations II, section IV.8, (8.25).
+
+    Args:
+        control: of the step sizes.
+        h: the step.
+        error: its error, in tolerances.
+        before: the step that was taken before it, 0 where there is none.
+        error_before: its error.
+    """
+    factor = growth(control, error)
+    if before <= 0.0:
+        return factor
+    # an error far below the tolerance predicts nothing
+    change = max(error_before, PREDICTING) / max(error, 1e-30)
+    return max(min(factor, factor * (h / before) * change ** (1.0 / control.order)), min(factor, control.shrink))
+
+
+@register_jitable
+def factor_after_refusals(control: StepControl, error: float, refusals: int) -> float:
+    """Return the factor after a refused step, of which there were so many in a row before: estimates mislead there."""
+    factor = factor_after_refusal(control, error)
+    return factor if refusals == 0 else min(factor, AGAIN)
 
 
 @register_jitable
@@ -219,6 +253,8 @@ def integrate(
     """
     control = control or method.control
     t, h, end, resting = 0.0, first, float(times[-1]), False
+    # the step that was taken last, its error, and the refusals since then
+    before, error_before, refusals = 0.0, 0.0, 0
     f = system.rate(t, y)
     for target in times:
         while t < target and not resting:
@@ -232,12 +268,15 @@ def integrate(
                 reason = too_large(error)
             if reason:
                 statistics.refused += 1
-                h = step * control.after_refusal(error)
+                h, refusals = step * factor_after_refusals(control, error, refusals), refusals + 1
             else:
                 statistics.keep(step)
                 t, y = (float(target) if last else t + step), new
                 f = system.rate(t, y) if rate is None else rate
-                h = max(h if step < h else 0.0, step * control.factor(error))
+                factor = factor_after_step(control, step, error, before, error_before)
+                # what was just refused is not tried again
+                h = step * min(factor, 1.0) if refusals else max(h if step < h else 0.0, step * factor)
+                before, error_before, refusals = step, error, 0
                 resting = method.at_rest(system, y, f, end - t)
             small = bool(reason) and h < control.smallest * max(t, first)
             if small or (t < target and statistics.tried > control.most):

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from ...time.integration import StepControl, factor_after_refusal, growth, next_step
+from ...time.integration import StepControl, factor_after_refusals, factor_after_step, next_step
 from ...time.rosenbrock import Rosenbrock
 from . import operations
 from .kernels import COMPILED
@@ -52,7 +52,8 @@ class Room(NamedTuple):
 class Clock(NamedTuple):
     """Where an integration stands.
 
-    now (3,) has the time, the next step and the last error estimate; counts (6,) steps, refused, evaluations,
+    now (6,) has the time, the next step and the last error estimate, the step that was taken last and its error, and how
+    many were refused since then; counts (6,) steps, refused, evaluations,
     factorisations, the last reason, and the times that are kept; extremes (2,) the shortest and the longest step.
     """
 
@@ -167,7 +168,8 @@ def advance(system, scheme, control, limits, room, clock, y, f, targets, kept, b
         now[2] = error
         if reason != TAKEN:
             counts[1] += 1
-            now[1] = step * factor_after_refusal(control, error)
+            now[1] = step * factor_after_refusals(control, error, now[5])
+            now[5] += 1.0
         else:
             counts[0] += 1
             extremes[0] = min(extremes[0], step)
@@ -176,7 +178,9 @@ def advance(system, scheme, control, limits, room, clock, y, f, targets, kept, b
             for k in range(y.size):
                 y[k] = room.vectors[0, k]
             operations.rate(system, y, f)
-            now[1] = max(now[1] if step < now[1] else 0.0, step * growth(control, error))
+            factor = factor_after_step(control, step, error, now[3], now[4])
+            now[1] = step * min(factor, 1.0) if now[5] > 0 else max(now[1] if step < now[1] else 0.0, step * factor)
+            now[3], now[4], now[5] = step, error, 0.0
         small = reason != TAKEN and now[1] < control.smallest * max(now[0], control.first)
         if small or (now[0] < target and counts[0] + counts[1] > control.most):
             counts[4] = reason

@@ -145,7 +145,9 @@ class CompiledSystem(BilliardStates):
             look: is told the time that is reached, likewise.
         """
         control = control or method.control
-        clock = steps.Clock(np.array([0.0, first, 0.0]), np.zeros(6, dtype=np.int64), np.array([np.inf, 0.0]))
+        clock = steps.Clock(
+            np.array([0.0, first, 0.0, 0.0, 0.0, 0.0]), np.zeros(6, dtype=np.int64), np.array([np.inf, 0.0])
+        )
         # f is not known yet
         clock.counts[2] = -1
         momentum, energy = (np.nan, np.nan) if self.invariants is None else self.invariants
@@ -176,7 +178,7 @@ class CompiledSystem(BilliardStates):
                 yield course.in_order(course.kept[k])
             told = int(clock.counts[5])
             if state == steps.FAILED:
-                t, h, error = clock.now
+                t, h, error = clock.now[:3]
                 raise integration.given_up(method, control, _reason(int(clock.counts[4]), error), t, h)
             if state == steps.UNSURE:
                 course = self._pivoted(method, times.size, course)

@@ -57,6 +57,14 @@ def test_same_steps_as_petsc(form, boundary, degree, cells, scheme):
     assert ours.resolved == other.resolved
 
 
+def test_few_steps_are_refused_where_layers_move():
+    """By the last error alone 182 of 801 tries were refused here, with as many steps taken."""
+    problem = BilliardEquations(3000.0, mean, lambda x: 1 + 0.5 * np.cos(5 * x))
+    cost = problem.solve([1 / 3000.0], 1e-3).statistics
+    assert cost.steps < 650
+    assert cost.refused < 90
+
+
 def test_paper_data_with_noise_far_below_the_mean():
     """sigma is 1e-3 of mu: w is a difference of numbers that are 1e6 times larger, and vanishes at the ends."""
     equations = BilliardEquations(

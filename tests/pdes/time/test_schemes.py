@@ -12,7 +12,14 @@ from scaling_limits.particles import EffectiveLangevin, TransportProcess
 from scaling_limits.particles.diffusions.langevin_schemes import LangevinScheme
 from scaling_limits.pdes import NotConverged
 from scaling_limits.pdes.time.chebyshev import RungeKuttaChebyshev
-from scaling_limits.pdes.time.integration import Statistics, integrate
+from scaling_limits.pdes.time.integration import (
+    Statistics,
+    StepControl,
+    factor_after_refusals,
+    factor_after_step,
+    growth,
+    integrate,
+)
 from scaling_limits.pdes.time.relative_entropy import entropy_terms
 from scaling_limits.pdes.time.resolvents import ResolventScheme
 from scaling_limits.pdes.time.rosenbrock import RODAS3, Rosenbrock
@@ -139,6 +146,23 @@ def test_chebyshev_stability():
         assert np.abs(scheme.step(system, 0.0, start, system.rate(0.0, start), step, stages)).max() <= 1.0
         beyond = scheme.step(system, 0.0, start, system.rate(0.0, start), 1.5 * step, max(stages - 1, 2))
         assert np.abs(beyond).max() > 1.0
+
+
+def test_the_next_step_is_predicted_from_the_last_two():
+    """Of order 4: an error that grows like C(t) h^4 with C sixteen times larger asks for half of the step that it did."""
+    control = StepControl(4)
+    assert factor_after_step(control, 0.1, 0.5, 0.0, 0.0) == growth(control, 0.5)
+    assert factor_after_step(control, 0.1, 0.5, 0.1, 0.5) == growth(control, 0.5)
+    assert factor_after_step(control, 0.1, 0.8, 0.1, 0.05) == pytest.approx(0.5 * growth(control, 0.8))
+    # as h^4 says, or less: no more than the error allows
+    assert factor_after_step(control, 0.2, 0.8, 0.1, 0.05) == pytest.approx(growth(control, 0.8))
+    assert factor_after_step(control, 0.1, 0.05, 0.1, 0.8) == growth(control, 0.05)
+    # what is far below the tolerance predicts nothing, and no factor is below the least
+    assert factor_after_step(control, 0.1, 0.01, 0.1, 1e-12) == growth(control, 0.01)
+    assert factor_after_step(control, 1e-6, 0.9, 1.0, 0.9) == control.shrink
+    assert factor_after_refusals(control, 2.0, 0) == pytest.approx(0.9 * 2.0**-0.25)
+    assert factor_after_refusals(control, 2.0, 1) == 0.4
+    assert factor_after_refusals(control, 1e9, 3) == control.shrink
 
 
 class Stubborn(Pendulum):
