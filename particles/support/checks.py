@@ -5,7 +5,7 @@ from __future__ import annotations
 import operator
 import traceback
 from collections.abc import Callable
-from typing import Any, SupportsFloat, SupportsIndex, TypeVar
+from typing import Any, SupportsFloat, SupportsIndex, TypeGuard, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -61,16 +61,7 @@ def real_array(name: str, value: object, shape: tuple[int, ...] | None = None) -
 
     Complex numbers, texts, None and masked entries are refused, where numpy would drop a part of them or make them NaN.
     """
-    if _has_mask(value):
-        raise InvalidArgument(name, "must not have masked entries")
-    try:
-        entries = np.asarray(value)
-        if entries.dtype.kind not in "biufO" or not all(hasattr(v, "__float__") for v in _objects(entries)):
-            raise TypeError
-        array = np.array(entries, dtype=np.float64)
-    except (TypeError, ValueError, OverflowError):
-        kind = "complex numbers" if _is_complex(value) else shown(value)
-        raise InvalidArgument(name, f"must be an array of real numbers, not {kind}") from None
+    array = value.copy() if _is_plain(value) else _real_numbers(name, value)
     if shape is not None and array.shape != shape:
         raise InvalidArgument(name, f"must have shape {shape}, not {array.shape}")
     if not np.isfinite(array).all():
@@ -84,6 +75,24 @@ def numbers(name: str, value: object) -> np.ndarray:
     if any(isinstance(one, bool | np.bool_) for one in np.asarray(value, dtype=object).flat):
         raise InvalidArgument(name, f"must be numbers, not truth values: {shown(value)}")
     return array
+
+
+def _is_plain(value: object) -> TypeGuard[np.ndarray]:
+    """Whether a value is an array of float64, in the order that a copy keeps, and of no subclass."""
+    return type(value) is np.ndarray and value.dtype == np.float64 and value.flags.c_contiguous
+
+
+def _real_numbers(name: str, value: object) -> np.ndarray:
+    if _has_mask(value):
+        raise InvalidArgument(name, "must not have masked entries")
+    try:
+        entries = np.asarray(value)
+        if entries.dtype.kind not in "biufO" or not all(hasattr(v, "__float__") for v in _objects(entries)):
+            raise TypeError
+        return np.array(entries, dtype=np.float64)
+    except (TypeError, ValueError, OverflowError):
+        kind = "complex numbers" if _is_complex(value) else shown(value)
+        raise InvalidArgument(name, f"must be an array of real numbers, not {kind}") from None
 
 
 def _has_mask(value: object) -> bool:
@@ -268,8 +277,7 @@ def unseen_profile(name: str, function: Profile, points: np.ndarray, *, nonnegat
     Where they are not, `profile` has the error. They may be an array of the user's: nobody writes into it.
     """
     values = called(name, function, points, (len(points),))
-    as_wanted = values.dtype == np.float64 and values.shape == (len(points),)
-    if as_wanted and values.flags.c_contiguous and values.flags.behaved:
+    if _is_plain(values) and values.shape == (len(points),) and values.flags.behaved:
         return values
     return _checked(name, function, points, values, (), nonnegative)
 

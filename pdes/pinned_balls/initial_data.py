@@ -12,7 +12,7 @@ from __future__ import annotations
 import functools
 import itertools
 import math
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -29,6 +29,7 @@ from scaling_limits.particles.support.checks import Profile, shown
 from scaling_limits.particles.support.function_values import Unknown, key_of
 
 from .compiled import scan
+from .energy_norm import TINY
 
 GOLDEN = 0.5 * (math.sqrt(5.0) - 1.0)
 
@@ -96,9 +97,11 @@ class Misfit:
 
     def after(self, times: ArrayLike) -> NDArray[np.float64]:
         """The error in L2 that is left of it at times (T,): the heat kernel takes e to at most |e|_1/(8 pi t)^(1/4)."""
-        with np.errstate(divide="ignore", invalid="ignore"):
+        if not self.jumps:
+            return np.asarray(self.smooth)
+        with np.errstate(divide="ignore"):
             spread = self.jumps / (8.0 * np.pi * np.asarray(times, dtype=float)) ** 0.25
-        return np.asarray(self.smooth + np.minimum(self.sharp, spread if self.jumps else 0.0))
+        return np.asarray(self.smooth + np.minimum(self.sharp, spread))
 
 
 def _over_neighbours(values: np.ndarray, pick: np.ufunc) -> np.ndarray:
@@ -162,7 +165,7 @@ class InitialData:
         frame = comm.bcast(on_all_ranks(comm, lambda: float(checks.profile("mean", self.mean, middle)[0])))
         seen = on_all_ranks(comm, lambda: self._scanned(mine, cells, degree, frame))
         momentum, of_mean, of_std = comm.allreduce(seen.integrals.sum(0))
-        sizes = np.sqrt([max(of_mean - momentum**2, 0.0) + of_std, of_std]) + np.finfo(float).tiny
+        sizes = np.sqrt([max(of_mean - momentum**2, 0.0) + of_std, of_std]) + TINY
         low, high = (np.concatenate(comm.allgather(part)) for part in (seen.low, seen.high))
         least, most = low.min(0), high.max(0)
         for k, (name, at_rest) in enumerate((("mean", frame), ("std", 0.0))):
@@ -183,20 +186,40 @@ class InitialData:
         )
 
     def _scanned(self, mine: range, cells: int, degree: int, frame: float) -> Scan:
+        found = self._seen(self._unchecked, mine, cells, degree, frame)
+        most = LARGEST - abs(frame)
+        if not (
+            np.isfinite(found).all()
+            and np.abs(found[:, 7:11]).max(initial=0.0) < most
+            and found[:, 8].min(initial=0.0) >= 0.0
+        ):
+            # says what is wrong with them
+            found = self._seen(self.at, mine, cells, degree, frame)
+        found[:, :7] /= cells
+        return Scan(*(found[:, first:end] for first, end in itertools.pairwise((0, 3, 5, 7, 9, 11, 13))))
+
+    def _seen(
+        self, values: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]], mine: range, cells: int, degree: int,
+        frame: float,
+    ) -> np.ndarray:  # fmt: skip
+        """What `scan.compare` finds of some cells, with values of the data at points (P,)."""
         places, basis = _places(degree, max(2 * degree + 3, math.ceil(SETTINGS.points / cells)))
         found = np.empty((len(mine), scan.COLUMNS))
         block = max(1, SETTINGS.at_once // places.size)
+        points = np.empty((block, places.size))
         for first in range(mine.start, mine.stop, block):
-            c = np.arange(first, min(first + block, mine.stop))
-            x = ((c[:, None] + places) / cells).ravel()
-            here = found[first - mine.start :][: c.size]
-            mu = checks.unseen_profile("mean", self.mean, x)
-            sigma = checks.unseen_profile("std", self.std, x, nonnegative=True)
-            if np.may_share_memory(mu, sigma) or not _compared(mu, sigma, basis, frame, here):
-                # raises what is wrong with them
-                _compared(*self.at(x), basis, frame, here)
-        found[:, :7] /= cells
-        return Scan(*(found[:, first:end] for first, end in itertools.pairwise((0, 3, 5, 7, 9, 11, 13))))
+            here = found[first - mine.start :][:block]
+            scan.put_places(first, places, cells, points)
+            mu, sigma = values(points[: len(here)].ravel())
+            scan.compare(mu.reshape(len(here), -1), sigma.reshape(len(here), -1), basis, frame, here)
+        return found
+
+    def _unchecked(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """As `at`; what is not finite, too large or negative passes."""
+        mu = checks.unseen_profile("mean", self.mean, x)
+        sigma = checks.unseen_profile("std", self.std, x, nonnegative=True)
+        # a function may give back the same array at every call
+        return self.at(x) if np.may_share_memory(mu, sigma) else (mu, sigma)
 
     def projected(self, x: np.ndarray, cells: int, degree: int, rough: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return nodal (mu, sigma) at nodes x (m,) of this rank: of the data, or averages next to unresolved cells.
@@ -242,14 +265,6 @@ class InitialData:
         mu = mu - frame
         length = weights / cells
         return np.stack([length, length * mu.mean(1), 0.5 * length * (mu**2 + sigma**2).mean(1)])
-
-
-def _compared(mu: np.ndarray, sigma: np.ndarray, basis: np.ndarray, frame: float, found: np.ndarray) -> bool:
-    """Fill what is seen of data (cells (p+1+P),), as in `scan.compare`; whether they are ones that `at` lets pass."""
-    mu, sigma = mu.reshape(len(found), -1), sigma.reshape(len(found), -1)
-    scan.compare(mu, sigma, basis, frame, found)
-    finite = np.isfinite(found).all() and np.abs(found[:, 7:11]).max() < LARGEST - abs(frame)
-    return bool(finite and found[:, 8].min() >= 0.0 and sigma[:, : len(basis)].min() >= 0.0)
 
 
 def exchanging(balls: PinnedBalls) -> PinnedBalls:

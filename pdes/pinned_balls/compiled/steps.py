@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import NamedTuple
 
 import numpy as np
@@ -10,7 +11,7 @@ from numba import njit
 from ...time.integration import StepControl, factor_after_refusal, growth, next_step
 from ...time.rosenbrock import Rosenbrock
 from . import operations
-from .kernels import COMPILED
+from .rules import COMPILED
 
 # what `advance` returns
 REACHED, INTERRUPTED, FAILED, UNSURE = range(4)
@@ -61,6 +62,7 @@ class Clock(NamedTuple):
     extremes: np.ndarray
 
 
+@functools.lru_cache(maxsize=8)
 def scheme_arrays(method: Rosenbrock) -> Scheme:
     """Return the coefficients of a method as arrays."""
     s = method.stages
