@@ -6,8 +6,8 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import closing
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing, suppress
 from typing import TYPE_CHECKING, TypeVar
 
 from ..errors import LongRun, warn
@@ -95,8 +95,11 @@ def in_order(
 
 
 def _awaited(result: Future[Result], meanwhile: Callable[[], None] | None) -> Result:
-    while meanwhile is not None and not wait([result], timeout=0.5).done:
-        meanwhile()
+    while meanwhile is not None and not result.done():
+        with suppress(TimeoutError):
+            result.exception(timeout=0.5)
+        if not result.done():
+            meanwhile()
     return result.result()
 
 

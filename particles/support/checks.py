@@ -219,9 +219,18 @@ def mask(name: str, function: object, points: np.ndarray) -> np.ndarray:
 
 
 def called(
-    name: str, function: object, points: np.ndarray, wanted: tuple[int, ...], what: str = "values"
-) -> np.ndarray:
+    name: str, function: object, points: np.ndarray, wanted: tuple[int, ...], what: str = "values",
+    lent: bool = True,
+) -> np.ndarray:  # fmt: skip
     """Return what a user's function gives at points as an array, whatever it is.
+
+    Args:
+        name: of the argument that carries the function.
+        function: of the user's.
+        points: where.
+        wanted: the shape of the values, for messages.
+        what: the values, likewise.
+        lent: whether the points are needed afterwards; else the function may write into them and keep them.
 
     Raises:
         InvalidArgument: not callable, or it raises; the message says what would be right.
@@ -236,7 +245,7 @@ def called(
         raise InvalidArgument(name, f"must be {right()}, not {shown(function)}")
     try:
         # a copy, since it may write into what it is given
-        result = function(points.copy() if isinstance(points, np.ndarray) else points)
+        result = function(points.copy() if lent and isinstance(points, np.ndarray) else points)
         if result is None:
             raise InvalidArgument(name, f"must be {right()}, but it returns None; is a return missing?")
         if _has_mask(result):
@@ -271,12 +280,15 @@ def profile(name: str, function: Profile, points: np.ndarray, *, nonnegative: bo
     return evaluated(name, function, points, nonnegative=nonnegative)
 
 
-def unseen_profile(name: str, function: Profile, points: np.ndarray, *, nonnegative: bool = False) -> np.ndarray:
-    """The values of a profile, as in `profile`, of which the caller sees whether they are finite, and above 0.
+def unseen_profile(
+    name: str, function: Profile, points: np.ndarray, *, nonnegative: bool = False, lent: bool = True
+) -> np.ndarray:
+    """The values of a profile, as in `profile`, of which the caller sees whether they are finite, and not negative.
 
-    Where they are not, `profile` has the error. They may be an array of the user's: nobody writes into it.
+    Where they are not, `profile` has the error. They may be an array of the user's: nobody writes into it. `lent` is as
+    in `called`.
     """
-    values = called(name, function, points, (len(points),))
+    values = called(name, function, points, (len(points),), lent=lent)
     if _is_plain(values) and values.shape == (len(points),) and values.flags.behaved:
         return values
     return _checked(name, function, points, values, (), nonnegative)

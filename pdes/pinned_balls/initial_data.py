@@ -206,20 +206,22 @@ class InitialData:
         places, basis = _places(degree, max(2 * degree + 3, math.ceil(SETTINGS.points / cells)))
         found = np.empty((len(mine), scan.COLUMNS))
         block = max(1, SETTINGS.at_once // places.size)
-        points = np.empty((block, places.size))
         for first in range(mine.start, mine.stop, block):
             here = found[first - mine.start :][:block]
+            points = np.empty((len(here), places.size))
             scan.put_places(first, places, cells, points)
-            mu, sigma = values(points[: len(here)].ravel())
-            scan.compare(mu.reshape(len(here), -1), sigma.reshape(len(here), -1), basis, frame, here)
+            mu, sigma = (v.reshape(points.shape) for v in values(points.ravel()))
+            scan.compare(mu, sigma, basis, frame, here)
         return found
 
     def _unchecked(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """As `at`; what is not finite, too large or negative passes."""
+        """As `at`, at points that are not used again; what is not finite, too large or negative passes."""
         mu = checks.unseen_profile("mean", self.mean, x)
-        sigma = checks.unseen_profile("std", self.std, x, nonnegative=True)
-        # a function may give back the same array at every call
-        return self.at(x) if np.may_share_memory(mu, sigma) else (mu, sigma)
+        sigma = checks.unseen_profile("std", self.std, x, nonnegative=True, lent=False)
+        if np.may_share_memory(mu, sigma):
+            # both functions give the same array, of which the first values are lost
+            mu = np.full(x.size, np.nan)
+        return mu, sigma
 
     def projected(self, x: np.ndarray, cells: int, degree: int, rough: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return nodal (mu, sigma) at nodes x (m,) of this rank: of the data, or averages next to unresolved cells.
