@@ -47,6 +47,7 @@ class ScanSettings:
         negligible: error that is rounding, as a part of the size of mu or sigma.
         finest: points in an unresolved cell.
         remembered: misfits.
+        nodes_remembered: of a mesh, where the data are kept with a misfit.
     """
 
     points: int = 2**16
@@ -55,6 +56,7 @@ class ScanSettings:
     negligible: float = 1e-9
     finest: int = 4096
     remembered: int = 16
+    nodes_remembered: int = 2**14
 
 
 SETTINGS = ScanSettings()
@@ -86,6 +88,8 @@ class Misfit:
         cells: the numbers of those other cells.
         range_of_mean: half the difference between the largest and the least mu.
         largest_std: the largest sigma.
+        nodal: what `InitialData.projected` has made of the data at all nodes, once it has; kept with the misfit while
+            the functions read the same values.
     """
 
     smooth: float
@@ -94,6 +98,7 @@ class Misfit:
     cells: NDArray[np.int64]
     range_of_mean: float
     largest_std: float
+    nodal: list[tuple[np.ndarray, np.ndarray]] = field(default_factory=list, repr=False, compare=False)
 
     def after(self, times: ArrayLike) -> NDArray[np.float64]:
         """The error in L2 that is left of it at times (T,): the heat kernel takes e to at most |e|_1/(8 pi t)^(1/4)."""
@@ -222,6 +227,15 @@ class InitialData:
             # both functions give the same array, of which the first values are lost
             mu = np.full(x.size, np.nan)
         return mu, sigma
+
+    def at_all_nodes(self, x: np.ndarray, cells: int, degree: int, misfit: Misfit) -> tuple[np.ndarray, np.ndarray]:
+        """As `projected`, at all nodes of the mesh that a misfit has been found for; not to be written into."""
+        if misfit.nodal:
+            return misfit.nodal[0]
+        values = self.projected(x, cells, degree, misfit.cells)
+        if x.size <= SETTINGS.nodes_remembered:
+            misfit.nodal.append(values)
+        return values
 
     def projected(self, x: np.ndarray, cells: int, degree: int, rough: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return nodal (mu, sigma) at nodes x (m,) of this rank: of the data, or averages next to unresolved cells.
