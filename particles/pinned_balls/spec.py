@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InvalidArgument
-from ..sampling.workers import warn_if_long
+from ..sampling.workers import warn_together_if_long
 from ..support.archive import differing
 
 if TYPE_CHECKING:
@@ -126,9 +126,9 @@ class EnsembleSpec:
         return replace(self, **both)
 
     def warn_if_long(self, runs: int, workers: int, comm: MPI.Comm | None, start: int = 0) -> None:
-        """Warn, on rank 0, where runs take more than ten minutes, by their collisions after the first `start`."""
+        """Warn, on rank 0, where runs take more than ten minutes, by their collisions after `start`; collective."""
         each = int(self.collisions[-1]) - start
-        warn_if_long(
+        warn_together_if_long(
             f"{runs} runs of {each:.2g} collisions, to the time {self.times[-1]:.3g} of the effective equations,",
             (runs + PILOT_RUNS) * each * SECONDS_PER_COLLISION,
             workers,

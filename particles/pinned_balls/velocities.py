@@ -31,11 +31,22 @@ def velocities(mean: Profile, std: Profile, points: np.ndarray, whole: bool = Tr
         InvalidArgument: a profile that is not callable, not finite, of the wrong shape, too large or too small for
             fourth powers; a negative std.
     """
-    mu = checks.profile("mean", mean, points)
-    sigma = checks.profile("std", std, points, nonnegative=True)
-    for name, values in (("mean", mu), ("std", sigma)):
-        check_size(name, float(np.max(np.abs(values), initial=0.0)), whole)
-    return mu, sigma
+    return _velocity("mean", mean, points, whole), _velocity("std", std, points, whole)
+
+
+def _velocity(name: str, profile: Profile, points: np.ndarray, whole: bool) -> NDArray[np.float64]:
+    """Return one of the two profiles at points (P,)."""
+    values = checks.unseen_profile(name, profile, points, nonnegative=name == "std")
+    if values.size:
+        low, high = float(values.min()), float(values.max())
+        largest = max(-low, high)
+        # which holds for numbers only
+        if largest <= LARGEST and (low >= 0.0 or name == "mean") and (largest >= SMALLEST or largest == 0 or not whole):
+            return values.copy()
+    # says what is wrong with them
+    values = checks.profile(name, profile, points, nonnegative=name == "std")
+    check_size(name, float(np.max(np.abs(values), initial=0.0)), whole)
+    return values
 
 
 def check_size(name: str, largest: float, whole: bool = True) -> None:

@@ -92,6 +92,10 @@ class Comm:
 def _copy(value: Any, root: int = 0) -> Any:
     if root != 0:
         raise ValueError(f"rank {root} is not there: a process by itself is rank 0")
+    if type(value) is np.ndarray and not value.dtype.hasobject:
+        return value.copy(order="A")
+    if isinstance(value, bool | int | float | np.generic | None) and type(value).__module__ in ("builtins", "numpy"):
+        return value
     return pickle.loads(pickle.dumps(value, protocol=pickle.HIGHEST_PROTOCOL))
 
 

@@ -6,8 +6,8 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import closing
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing, suppress
 from typing import TYPE_CHECKING, TypeVar
 
 from ..errors import LongRun, warn
@@ -95,8 +95,11 @@ def in_order(
 
 
 def _awaited(result: Future[Result], meanwhile: Callable[[], None] | None) -> Result:
-    while meanwhile is not None and not wait([result], timeout=0.5).done:
-        meanwhile()
+    while meanwhile is not None and not result.done():
+        with suppress(TimeoutError):
+            result.exception(timeout=0.5)
+        if not result.done():
+            meanwhile()
     return result.result()
 
 
@@ -122,7 +125,7 @@ def in_order_on_all_ranks(
 
 
 def warn_if_long(what: str, seconds: float, workers: int, remedy: str, comm: MPI.Comm | None = None) -> None:
-    """Warn of a call that will take more than ten minutes; of several ranks the first one does.
+    """Warn of a call that will take more than ten minutes; of several ranks the first one does, and nobody waits.
 
     Args:
         what: the number of steps, and of what.
@@ -132,11 +135,16 @@ def warn_if_long(what: str, seconds: float, workers: int, remedy: str, comm: MPI
         comm: the ranks that share them, or None.
     """
     rank, size = (0, 1) if comm is None else (comm.rank, comm.size)
-    hours = seconds / (workers * size) / 3600
+    cores = workers * size
+    hours = seconds / cores / 3600
     if rank == 0 and hours * 3600 > LONG:
-        warn(
-            f"{what} take about {hours:.2g} hours on {workers * size} cores; {remedy}, or stop it with Ctrl-C", LongRun
-        )
+        on = "1 core" if cores == 1 else f"{cores} cores"
+        warn(f"{what} take about {hours:.2g} hours on {on}; {remedy}, or stop it with Ctrl-C", LongRun)
+
+
+def warn_together_if_long(what: str, seconds: float, workers: int, remedy: str, comm: MPI.Comm | None) -> None:
+    """As `warn_if_long`, where all ranks come; collective. Where the warning is made an error, all of them raise it."""
+    on_all_ranks(comm, lambda: warn_if_long(what, seconds, workers, remedy, comm))
 
 
 def default_workers(comm: MPI.Comm | None = None) -> int:

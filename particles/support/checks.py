@@ -5,7 +5,7 @@ from __future__ import annotations
 import operator
 import traceback
 from collections.abc import Callable
-from typing import Any, SupportsFloat, SupportsIndex, TypeVar
+from typing import Any, SupportsFloat, SupportsIndex, TypeGuard, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -61,16 +61,7 @@ def real_array(name: str, value: object, shape: tuple[int, ...] | None = None) -
 
     Complex numbers, texts, None and masked entries are refused, where numpy would drop a part of them or make them NaN.
     """
-    if np.ma.is_masked(value):
-        raise InvalidArgument(name, "must not have masked entries")
-    try:
-        entries = np.asarray(value)
-        if entries.dtype.kind not in "biufO" or not all(hasattr(v, "__float__") for v in _objects(entries)):
-            raise TypeError
-        array = np.array(entries, dtype=np.float64)
-    except (TypeError, ValueError, OverflowError):
-        kind = "complex numbers" if _is_complex(value) else shown(value)
-        raise InvalidArgument(name, f"must be an array of real numbers, not {kind}") from None
+    array = value.copy() if _is_plain(value) else _real_numbers(name, value)
     if shape is not None and array.shape != shape:
         raise InvalidArgument(name, f"must have shape {shape}, not {array.shape}")
     if not np.isfinite(array).all():
@@ -84,6 +75,29 @@ def numbers(name: str, value: object) -> np.ndarray:
     if any(isinstance(one, bool | np.bool_) for one in np.asarray(value, dtype=object).flat):
         raise InvalidArgument(name, f"must be numbers, not truth values: {shown(value)}")
     return array
+
+
+def _is_plain(value: object) -> TypeGuard[np.ndarray]:
+    """Whether a value is an array of float64, in the order that a copy keeps, and of no subclass."""
+    return type(value) is np.ndarray and value.dtype == np.float64 and value.flags.c_contiguous
+
+
+def _real_numbers(name: str, value: object) -> np.ndarray:
+    if _has_mask(value):
+        raise InvalidArgument(name, "must not have masked entries")
+    try:
+        entries = np.asarray(value)
+        if entries.dtype.kind not in "biufO" or not all(hasattr(v, "__float__") for v in _objects(entries)):
+            raise TypeError
+        return np.array(entries, dtype=np.float64)
+    except (TypeError, ValueError, OverflowError):
+        kind = "complex numbers" if _is_complex(value) else shown(value)
+        raise InvalidArgument(name, f"must be an array of real numbers, not {kind}") from None
+
+
+def _has_mask(value: object) -> bool:
+    """Whether some entries are masked, which a plain array has not."""
+    return type(value) is not np.ndarray and bool(np.ma.is_masked(value))
 
 
 def _objects(array: np.ndarray) -> Any:
@@ -129,14 +143,22 @@ def evaluated(
     Raises:
         InvalidArgument: not callable, it raises (with what it raised as the cause), values of a wrong shape or kind.
     """
+    values = called(name, function, points, (len(points), *shape))
+    return _checked(name, function, points, values, shape, nonnegative, broadcast, finite, exact)
+
+
+def _checked(
+    name: str, function: object, points: np.ndarray, values: np.ndarray, shape: tuple[int, ...], nonnegative: bool,
+    broadcast: bool = True, finite: bool = True, exact: bool = False,
+) -> np.ndarray:  # fmt: skip
+    """What `evaluated` returns, of what the function has given."""
     wanted = (len(points), *shape)
-    values = called(name, function, points, wanted)
     if broadcast and values.shape == shape:
         same_for_all(name, function, points, wanted, values)
         values = np.broadcast_to(values, wanted)
     if values.shape != wanted:
         raise InvalidArgument(name, f"must return as many values as it is given points: {wanted}, not {values.shape}")
-    if np.iscomplexobj(values) or values.dtype.kind not in "biufO":
+    if values.dtype.kind not in "biufO":
         raise InvalidArgument(name, f"must return real numbers, not {values.dtype}")
     if exact and values.dtype.kind in "iuO":
         _check_exact(name, values)
@@ -197,35 +219,46 @@ def mask(name: str, function: object, points: np.ndarray) -> np.ndarray:
 
 
 def called(
-    name: str, function: object, points: np.ndarray, wanted: tuple[int, ...], what: str = "values"
-) -> np.ndarray:
+    name: str, function: object, points: np.ndarray, wanted: tuple[int, ...], what: str = "values",
+    lent: bool = True,
+) -> np.ndarray:  # fmt: skip
     """Return what a user's function gives at points as an array, whatever it is.
+
+    Args:
+        name: of the argument that carries the function.
+        function: of the user's.
+        points: where.
+        wanted: the shape of the values, for messages.
+        what: the values, likewise.
+        lent: whether the points are needed afterwards; else the function may write into them and keep them.
 
     Raises:
         InvalidArgument: not callable, or it raises; the message says what would be right.
     """
-    given = _signature(points.shape)
-    right = f"a callable from points {given} to {what} {_signature(wanted)}"
+
+    def right() -> str:
+        return f"a callable from points {_signature(points.shape)} to {what} {_signature(wanted)}"
+
     if not callable(function):
         if what == "values" and len(wanted) == 1 and np.asarray(function).ndim == 0 and hasattr(function, "__float__"):
             return np.asarray(number(name, function))
-        raise InvalidArgument(name, f"must be {right}, not {shown(function)}")
+        raise InvalidArgument(name, f"must be {right()}, not {shown(function)}")
     try:
         # a copy, since it may write into what it is given
-        result = function(points.copy() if isinstance(points, np.ndarray) else points)
+        result = function(points.copy() if lent and isinstance(points, np.ndarray) else points)
         if result is None:
-            raise InvalidArgument(name, f"must be {right}, but it returns None; is a return missing?")
-        if np.ma.is_masked(result):
+            raise InvalidArgument(name, f"must be {right()}, but it returns None; is a return missing?")
+        if _has_mask(result):
             raise InvalidArgument(name, "must not return masked entries")
         values = np.asarray(result)
     except InvalidArgument:
         raise
     except Exception as error:
         raise InvalidArgument(
-            name, f"must be {right}, but it raises {type(error).__name__}: {_first_line(error)}{_hint(error, points)}"
+            name, f"must be {right()}, but it raises {type(error).__name__}: {_first_line(error)}{_hint(error, points)}"
         ) from error
     if values.dtype == object and any(type(v).__module__.partition(".")[0] == "sympy" for v in values.flat):
-        raise InvalidArgument(name, f"must be {right}; use numpy's functions in it instead of sympy's")
+        raise InvalidArgument(name, f"must be {right()}; use numpy's functions in it instead of sympy's")
     return values
 
 
@@ -245,6 +278,20 @@ def leaves_alone(name: str, function: Callable[[np.ndarray], Any], points: np.nd
 def profile(name: str, function: Profile, points: np.ndarray, *, nonnegative: bool = False) -> np.ndarray:
     """Return the values of a profile, a callable from points (P,) to values (P,) or a number, at the points."""
     return evaluated(name, function, points, nonnegative=nonnegative)
+
+
+def unseen_profile(
+    name: str, function: Profile, points: np.ndarray, *, nonnegative: bool = False, lent: bool = True
+) -> np.ndarray:
+    """The values of a profile, as in `profile`, of which the caller sees whether they are finite, and not negative.
+
+    Where they are not, `profile` has the error. They may be an array of the user's: nobody writes into it. `lent` is as
+    in `called`.
+    """
+    values = called(name, function, points, (len(points),), lent=lent)
+    if _is_plain(values) and values.shape == (len(points),) and values.flags.behaved:
+        return values
+    return _checked(name, function, points, values, (), nonnegative)
 
 
 def _hint(error: Exception, points: np.ndarray) -> str:

@@ -123,6 +123,7 @@ def _function(function: types.FunctionType, seen: set[int]) -> Hashable:
     return types.FunctionType, _code(code), own, read, cells, defaults[0], repr(defaults[1])
 
 
+@functools.lru_cache(maxsize=1024)
 def _code(code: types.CodeType) -> Hashable:
     """Code without its name and place in a file."""
     constants = tuple(_code(c) if isinstance(c, types.CodeType) else _value(c, (), set()) for c in code.co_consts)
@@ -131,6 +132,7 @@ def _code(code: types.CodeType) -> Hashable:
     return code.co_code, constants, code.co_names, *variables, shape, getattr(code, "co_exceptiontable", b"")
 
 
+@functools.lru_cache(maxsize=1024)
 def _names(code: types.CodeType) -> tuple[str, ...]:
     """Names of globals and attributes in code, and in functions that are defined in it."""
     inner = [name for c in code.co_consts if isinstance(c, types.CodeType) for name in _names(c)]

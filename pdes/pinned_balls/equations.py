@@ -27,7 +27,7 @@ from ..time.rosenbrock import Rosenbrock
 from .compiled.kernels import known
 from .compiled.system import CompiledSystem, compiled_elements
 from .discretisation import BilliardStates, BilliardSystem
-from .elements import ElementNodes, Source, billiard_elements
+from .elements import Source, billiard_elements
 from .energy_norm import ROUND_OFF, hidden_by_rounding, tolerance
 from .forms import BilliardForm, DeviationForm, EnergyForm, VarianceForm
 from .initial_data import InitialData, exchanging
@@ -283,7 +283,8 @@ class BilliardEquations(Described):
         """What `_collected` returns, by dolfinx and PETSc; collective."""
         absorbing = self.boundary == "absorbing"
         elements = billiard_elements(task.comm, mesh.cells, mesh.degree, task.form, absorbing, task.source)
-        mean, std = on_all_ranks(task.comm, lambda: self._at_nodes(elements, mesh))
+        of_mesh = mesh.cells, mesh.degree, mesh.misfit.cells
+        mean, std = on_all_ranks(task.comm, lambda: self._data.projected(elements.points, *of_mesh))
         with elements.lent(task.petsc_options) as bound:
             system = BilliardSystem(bound, self.wave_speed, step_tolerance(task.scheme, task.rtol), mean, std)
             first = first_step(mesh, self.wave_speed)
@@ -294,15 +295,12 @@ class BilliardEquations(Described):
     def _compiled_on_mesh(self, mesh: Mesh, task: Task, statistics: Statistics) -> tuple[np.ndarray, ...]:
         """What `_collected` returns, by one compiled function."""
         elements = compiled_elements(mesh.cells, mesh.degree, task.form, self.boundary == "absorbing")
-        mean, std = self._at_nodes(elements, mesh)
+        mean, std = self._data.at_all_nodes(elements.points, mesh.cells, mesh.degree, mesh.misfit)
         system = CompiledSystem(elements, self.wave_speed, step_tolerance(task.scheme, task.rtol), mean, std)
         first = first_step(mesh, self.wave_speed)
         look = task.outlook(mesh, statistics).look
         states = system.states(task.scheme, task.times, statistics, first=first, between=task.between, look=look)
         return _collected(elements.points, system, task, states)
-
-    def _at_nodes(self, elements: ElementNodes, mesh: Mesh) -> tuple[np.ndarray, np.ndarray]:
-        return self._data.projected(elements.points, mesh.cells, mesh.degree, mesh.misfit.cells)
 
     def freeze_time(
         self,

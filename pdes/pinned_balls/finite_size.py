@@ -27,7 +27,7 @@ from scaling_limits.particles.pinned_balls.velocities import positions, velociti
 from scaling_limits.particles.sampling.mpi import MPI
 from scaling_limits.particles.sampling.philox import COMPILED
 from scaling_limits.particles.sampling.ranks import communicator, on_all_ranks, same_on_all_ranks
-from scaling_limits.particles.sampling.workers import warn_if_long
+from scaling_limits.particles.sampling.workers import warn_together_if_long
 from scaling_limits.particles.showing.described import Described, times_text
 from scaling_limits.particles.support import checks
 from scaling_limits.particles.support.checks import Profile
@@ -295,7 +295,7 @@ class FiniteSizeEquations(Described):
         steps = min(end, 2.0 * system.relaxation) / scheme.longest(system)
         each = scheme.most_stages * self.n * SECONDS_PER_SITE * (1.0 + self.correlations / 20.0)
         what = f"at least {steps:.2g} steps of {self.n} balls"
-        warn_if_long(what, steps * each, 1, "take shorter times", system.comm)
+        warn_together_if_long(what, steps * each, 1, "take shorter times", system.comm)
 
     @staticmethod
     def _checked(

@@ -9,22 +9,27 @@ inequality. At a jump this is of first order.
 
 from __future__ import annotations
 
+import functools
+import itertools
 import math
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import ArrayLike, NDArray
 
 from scaling_limits.meshes.backend.quadrature import lagrange_basis, lobatto_points, lobatto_weights
 from scaling_limits.particles import InvalidArgument, PinnedBalls
-from scaling_limits.particles.pinned_balls.velocities import check_size, velocities
+from scaling_limits.particles.pinned_balls.velocities import LARGEST, check_size, velocities
 from scaling_limits.particles.sampling.mpi import MPI
 from scaling_limits.particles.sampling.ranks import on_all_ranks
+from scaling_limits.particles.support import checks
 from scaling_limits.particles.support.checks import Profile, shown
 from scaling_limits.particles.support.function_values import Unknown, key_of
+
+from .compiled import scan
+from .energy_norm import TINY
 
 GOLDEN = 0.5 * (math.sqrt(5.0) - 1.0)
 
@@ -35,20 +40,23 @@ class ScanSettings:
 
     Args:
         points: at which they are compared, at the least.
-        at_once: points handed to a user's function in one call.
+        at_once: points handed to a user's function in one call: their arrays stay in the cache, and below 128 kB, above
+            which the system is asked for new memory each time.
         unresolved: error in a cell that does not resolve the data, as a part of their variation around it; a continuous
             interpolant errs by half of it at a jump.
         negligible: error that is rounding, as a part of the size of mu or sigma.
         finest: points in an unresolved cell.
         remembered: misfits.
+        nodes_remembered: of a mesh, where the data are kept with a misfit.
     """
 
     points: int = 2**16
-    at_once: int = 2**18
+    at_once: int = 15_000
     unresolved: float = 0.4
     negligible: float = 1e-9
     finest: int = 4096
     remembered: int = 16
+    nodes_remembered: int = 2**14
 
 
 SETTINGS = ScanSettings()
@@ -80,6 +88,8 @@ class Misfit:
         cells: the numbers of those other cells.
         range_of_mean: half the difference between the largest and the least mu.
         largest_std: the largest sigma.
+        nodal: what `InitialData.projected` has made of the data at all nodes, once it has; kept with the misfit while
+            the functions read the same values.
     """
 
     smooth: float
@@ -88,18 +98,31 @@ class Misfit:
     cells: NDArray[np.int64]
     range_of_mean: float
     largest_std: float
+    nodal: list[tuple[np.ndarray, np.ndarray]] = field(default_factory=list, repr=False, compare=False)
 
     def after(self, times: ArrayLike) -> NDArray[np.float64]:
         """The error in L2 that is left of it at times (T,): the heat kernel takes e to at most |e|_1/(8 pi t)^(1/4)."""
-        with np.errstate(divide="ignore", invalid="ignore"):
+        if not self.jumps:
+            return np.asarray(self.smooth)
+        with np.errstate(divide="ignore"):
             spread = self.jumps / (8.0 * np.pi * np.asarray(times, dtype=float)) ** 0.25
-        return np.asarray(self.smooth + np.minimum(self.sharp, spread if self.jumps else 0.0))
+        return np.asarray(self.smooth + np.minimum(self.sharp, spread))
 
 
 def _over_neighbours(values: np.ndarray, pick: np.ufunc) -> np.ndarray:
     """Return the largest or least of the values (C, K) of each cell and its two neighbours."""
-    padded = np.pad(values, ((1, 1), (0, 0)), mode="edge")
-    return pick(pick(padded[:-2], padded[1:-1]), padded[2:])
+    result = values.copy()
+    pick(result[:-1], values[1:], out=result[:-1])
+    pick(result[1:], values[:-1], out=result[1:])
+    return result
+
+
+@functools.lru_cache(maxsize=8)
+def _places(degree: int, points: int) -> tuple[np.ndarray, np.ndarray]:
+    """Where a cell is looked at, its nodes first (p+1+P,), and the polynomials of the nodes at the others (p+1, P)."""
+    j = np.arange(points)
+    inside = (j + (0.5 + j * GOLDEN) % 1.0) / points
+    return np.concatenate([lobatto_points(degree), inside]), lagrange_basis(degree, inside).T.copy()
 
 
 @dataclass(frozen=True)
@@ -142,51 +165,77 @@ class InitialData:
             return None
 
     def _misfit(self, cells: int, degree: int, comm: MPI.Comm) -> Misfit:
-        bounds = np.linspace(0, cells, comm.size + 1).astype(int)
-        mine = range(int(bounds[comm.rank]), int(bounds[comm.rank + 1]))
-        frame = comm.bcast(on_all_ranks(comm, lambda: float(self.at(np.array([0.5]))[0][0])))
-        scan = on_all_ranks(comm, lambda: self._scanned(mine, cells, degree, frame))
-        momentum, of_mean, of_std = comm.allreduce(scan.integrals.sum(0))
-        sizes = np.sqrt([max(of_mean - momentum**2, 0.0) + of_std, of_std]) + np.finfo(float).tiny
-        low, high = (np.concatenate(comm.allgather(part)) for part in (scan.low, scan.high))
+        mine = range(cells * comm.rank // comm.size, cells * (comm.rank + 1) // comm.size)
+        middle = np.array([0.5])
+        frame = comm.bcast(on_all_ranks(comm, lambda: float(checks.profile("mean", self.mean, middle)[0])))
+        seen = on_all_ranks(comm, lambda: self._scanned(mine, cells, degree, frame))
+        momentum, of_mean, of_std = comm.allreduce(seen.integrals.sum(0))
+        sizes = np.sqrt([max(of_mean - momentum**2, 0.0) + of_std, of_std]) + TINY
+        low, high = (np.concatenate(comm.allgather(part)) for part in (seen.low, seen.high))
+        least, most = low.min(0), high.max(0)
         for k, (name, at_rest) in enumerate((("mean", frame), ("std", 0.0))):
-            check_size(name, float(max(abs(high[:, k].max() + at_rest), abs(low[:, k].min() + at_rest))))
+            check_size(name, float(max(abs(most[k] + at_rest), abs(least[k] + at_rest))))
         variation = (_over_neighbours(high, np.maximum) - _over_neighbours(low, np.minimum))[mine.start : mine.stop]
-        jumping = (scan.largest > SETTINGS.unresolved * variation) & (scan.largest > SETTINGS.negligible * sizes)
-        everywhere = np.concatenate(comm.allgather(jumping.any(1)))
-        everywhere = _over_neighbours(everywhere[:, None], np.logical_or)[:, 0]
+        jumping = (seen.largest > SETTINGS.unresolved * variation) & (seen.largest > SETTINGS.negligible * sizes)
+        everywhere = _over_neighbours(np.concatenate(comm.allgather(jumping.any(1))), np.logical_or)
         rough = everywhere[mine.start : mine.stop]
-        smooth, jumps, sharp = (
-            comm.allreduce(part.sum(0)) for part in (scan.squares[~rough], scan.sizes[rough], scan.squares[rough])
-        )
+        parts = seen.squares[~rough], seen.sizes[rough], seen.squares[rough]
+        smooth, jumps, sharp = comm.allreduce(np.stack([part.sum(0) for part in parts]))
         return Misfit(
             float(np.sum(np.sqrt(smooth) / sizes)),
             float(np.sum(jumps / sizes)),
             float(np.sum(np.sqrt(sharp) / sizes)),
             np.flatnonzero(everywhere),
-            0.5 * float(high[:, 0].max() - low[:, 0].min()),
-            float(high[:, 1].max()),
+            0.5 * float(most[0] - least[0]),
+            float(most[1]),
         )
 
     def _scanned(self, mine: range, cells: int, degree: int, frame: float) -> Scan:
-        points = max(2 * degree + 3, math.ceil(SETTINGS.points / cells))
-        j = np.arange(points)
-        inside = (j + (0.5 + j * GOLDEN) % 1.0) / points
-        nodes = lobatto_points(degree)
-        basis = lagrange_basis(degree, inside).T.copy()
-        rows = []
-        block = max(1, SETTINGS.at_once // points)
+        found = self._seen(self._unchecked, mine, cells, degree, frame)
+        most = LARGEST - abs(frame)
+        if not (
+            np.isfinite(found).all()
+            and np.abs(found[:, 7:11]).max(initial=0.0) < most
+            and found[:, 8].min(initial=0.0) >= 0.0
+        ):
+            # says what is wrong with them
+            found = self._seen(self.at, mine, cells, degree, frame)
+        found[:, :7] /= cells
+        return Scan(*(found[:, first:end] for first, end in itertools.pairwise((0, 3, 5, 7, 9, 11, 13))))
+
+    def _seen(
+        self, values: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]], mine: range, cells: int, degree: int,
+        frame: float,
+    ) -> np.ndarray:  # fmt: skip
+        """What `scan.compare` finds of some cells, with values of the data at points (P,)."""
+        places, basis = _places(degree, max(2 * degree + 3, math.ceil(SETTINGS.points / cells)))
+        found = np.empty((len(mine), scan.COLUMNS))
+        block = max(1, SETTINGS.at_once // places.size)
         for first in range(mine.start, mine.stop, block):
-            c = np.arange(first, min(first + block, mine.stop))[:, None]
-            mu, sigma = (
-                np.ascontiguousarray(v).reshape(c.size, points) for v in self.at(((c + inside) / cells).ravel())
-            )
-            mu_nodes, sigma_nodes = (v.reshape(c.size, degree + 1) for v in self.at(((c + nodes) / cells).ravel()))
-            found = np.empty((c.size, 13))
-            _compare(mu, sigma, mu_nodes, sigma_nodes, basis, frame, found)
-            found[:, :7] /= cells
-            rows.append(found)
-        return Scan(*np.split(np.concatenate(rows) if rows else np.empty((0, 13)), [3, 5, 7, 9, 11], axis=1))
+            here = found[first - mine.start :][:block]
+            points = np.empty((len(here), places.size))
+            scan.put_places(first, places, cells, points)
+            mu, sigma = (v.reshape(points.shape) for v in values(points.ravel()))
+            scan.compare(mu, sigma, basis, frame, here)
+        return found
+
+    def _unchecked(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """As `at`, at points that are not used again; what is not finite, too large or negative passes."""
+        mu = checks.unseen_profile("mean", self.mean, x)
+        sigma = checks.unseen_profile("std", self.std, x, nonnegative=True, lent=False)
+        if np.may_share_memory(mu, sigma):
+            # both functions give the same array, of which the first values are lost
+            mu = np.full(x.size, np.nan)
+        return mu, sigma
+
+    def at_all_nodes(self, x: np.ndarray, cells: int, degree: int, misfit: Misfit) -> tuple[np.ndarray, np.ndarray]:
+        """As `projected`, at all nodes of the mesh that a misfit has been found for; not to be written into."""
+        if misfit.nodal:
+            return misfit.nodal[0]
+        values = self.projected(x, cells, degree, misfit.cells)
+        if x.size <= SETTINGS.nodes_remembered:
+            misfit.nodal.append(values)
+        return values
 
     def projected(self, x: np.ndarray, cells: int, degree: int, rough: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return nodal (mu, sigma) at nodes x (m,) of this rank: of the data, or averages next to unresolved cells.
@@ -232,41 +281,6 @@ class InitialData:
         mu = mu - frame
         length = weights / cells
         return np.stack([length, length * mu.mean(1), 0.5 * length * (mu**2 + sigma**2).mean(1)])
-
-
-@njit(cache=True, error_model="numpy", nogil=True, fastmath={"nsz", "arcp", "contract", "reassoc"})
-def _compare(mu, sigma, mu_nodes, sigma_nodes, basis, frame, found):  # type: ignore[no-untyped-def]
-    """Fill the columns of a `Scan` (C, 13), integrals over a cell of length 1: of data (C, P) and at nodes (C, p+1).
-
-    basis (p+1, P) has the polynomials of the nodes at the points, where mu and sigma^2 are interpolated.
-    """
-    points, both, off = mu.shape[1], np.empty((2, mu.shape[1])), np.empty((2, mu.shape[1]))
-    for cell in range(mu.shape[0]):
-        off[:] = 0.0
-        for j in range(basis.shape[0]):
-            of_mu, variance = mu_nodes[cell, j] - frame, sigma_nodes[cell, j] ** 2
-            for q in range(points):
-                off[0, q] += basis[j, q] * of_mu
-                off[1, q] += basis[j, q] * variance
-        for q in range(points):
-            both[0, q], both[1, q] = mu[cell, q] - frame, sigma[cell, q]
-            off[0, q] = abs(off[0, q] - both[0, q])
-            off[1, q] = abs(np.sqrt(max(off[1, q], 0.0)) - both[1, q])
-        for k in range(2):
-            low = high = both[k, 0]
-            largest, value, square, squared_error, error = 0.0, 0.0, 0.0, 0.0, 0.0
-            for q in range(points):
-                value += both[k, q]
-                square += both[k, q] * both[k, q]
-                squared_error += off[k, q] * off[k, q]
-                error += off[k, q]
-            for q in range(points):
-                low, high, largest = min(low, both[k, q]), max(high, both[k, q]), max(largest, off[k, q])
-            if k == 0:
-                found[cell, 0] = value / points
-            found[cell, 1 + k], found[cell, 3 + k] = square / points, squared_error / points
-            found[cell, 5 + k], found[cell, 7 + k] = error / points, low
-            found[cell, 9 + k], found[cell, 11 + k] = high, largest
 
 
 def exchanging(balls: PinnedBalls) -> PinnedBalls:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from .kernels import COMPILED
+from .rules import COMPILED
 
 
 def last_rows(cells: int, degree: int) -> np.ndarray:

@@ -17,10 +17,10 @@ from scaling_limits.meshes.backend.quadrature import lobatto_points
 
 from ..elements import Compiled, CompiledForms
 from ..forms import BilliardForm, DeviationForm, EnergyForm, VarianceForm
+from .rules import COMPILED
 
 # the forms that compiled code knows the variance of, in the order of their numbers
 KNOWN = (DeviationForm, VarianceForm, EnergyForm)
-COMPILED = {"error_model": "numpy", "nogil": True}
 
 
 @intrinsic

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import NamedTuple
 
 import numpy as np
@@ -10,7 +11,7 @@ from numba import njit
 from ...time.integration import StepControl, factor_after_refusals, factor_after_step, next_step
 from ...time.rosenbrock import Rosenbrock
 from . import operations
-from .kernels import COMPILED
+from .rules import COMPILED, FAST
 
 # what `advance` returns
 REACHED, INTERRUPTED, FAILED, UNSURE = range(4)
@@ -62,6 +63,7 @@ class Clock(NamedTuple):
     extremes: np.ndarray
 
 
+@functools.lru_cache(maxsize=8)
 def scheme_arrays(method: Rosenbrock) -> Scheme:
     """Return the coefficients of a method as arrays."""
     s = method.stages
@@ -80,23 +82,28 @@ def control_numbers(control: StepControl, first: float) -> Control:
     )  # fmt: skip
 
 
-@njit(**COMPILED)
+@njit(**FAST)
 def combine(y, factors, count, stages, result):  # type: ignore[no-untyped-def]
     """Fill a result with y (None: 0) and so many stages by their factors."""
     for k in range(result.size):
         result[k] = 0.0 if y is None else y[k]
-    for j in range(count):
-        factor = factors[j]
-        if factor != 0.0:
+    # two at once; the last one may be without another
+    for j in range(0, count, 2):
+        one, a, b = stages[j], factors[j], factors[j + 1] if j + 1 < count else 0.0
+        if b != 0.0:
+            other = stages[j + 1]
             for k in range(result.size):
-                result[k] += factor * stages[j, k]
+                result[k] += a * one[k] + b * other[k]
+        elif a != 0.0:
+            for k in range(result.size):
+                result[k] += a * one[k]
 
 
 @njit(inline="always", **COMPILED)
 def attempt(system, scheme, limits, room, y, f, h, counts):  # type: ignore[no-untyped-def]
     """Fill the first of the vectors with y(t + h); return the size of its error, and why it is refused."""
     new, at, slope = room.vectors[0], room.vectors[1], room.vectors[2]
-    shift, stages, mass = 1.0 / (scheme.gamma * h), room.stages, system.mass
+    shift, frequency, stages, mass = 1.0 / (scheme.gamma * h), 1.0 / h, room.stages, system.mass
     if not operations.factor(system, shift, y, f):
         return np.nan, NOT_FINITE
     n = y.size
@@ -110,7 +117,7 @@ def attempt(system, scheme, limits, room, y, f, h, counts):  # type: ignore[no-u
         x = stages[i]
         combine(None, scheme.c[i], i, stages, x)
         for k in range(n):
-            x[k] = slope[k] + mass[k] / h * x[k]
+            x[k] = slope[k] + mass[k] * (frequency * x[k])
         operations.solve(system, shift, x)
         # the factors are those of all stages: the first solution tells of them
         if i == 0 and not operations.certain(system, shift, f, x):

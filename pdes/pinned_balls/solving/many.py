@@ -22,6 +22,8 @@ from .outlook import FIRST, REMEDY
 Problem = TypeVar("Problem")
 # told the words for what takes long, and its seconds
 Say = Callable[[str, float], None]
+# seconds that the compilation of functions takes at most
+COMPILING = 60.0
 # numbers of problems in a message
 NAMED = 5
 
@@ -59,7 +61,8 @@ def solved(
     Warns:
         LongRun: once, by the thread that waits for the results.
     """
-    outlook = _Outlook(len(problems))
+    threads = thread_count(workers, None)
+    outlook = _Outlook(len(problems), threads)
 
     def attempted(problem: Problem, stop: Stop) -> BilliardSolution | Exception:
         try:
@@ -69,7 +72,7 @@ def solved(
         except Exception as error:
             return error
 
-    with closing(in_order(attempted, problems, thread_count(workers, None), meanwhile=outlook.say)) as results:
+    with closing(in_order(attempted, problems, threads, meanwhile=outlook.say)) as results:
         found = list(watched(outlook.counted(results), len(problems), progress, None, "problem"))
     good = [one if isinstance(one, BilliardSolution) else None for one in found]
     failures = [(number, one) for number, one in enumerate(found) if isinstance(one, Exception)]
@@ -81,34 +84,55 @@ def solved(
 class _Outlook:
     """Says once that a problem, or all of them, will take long.
 
+    Between results may lie the compilation of functions, once for closed and once for absorbing ends: the two longest
+    pauses count for nothing, unless they are longer than that takes.
+
     Args:
         problems: their number.
+        threads: that share them.
+        clock: of seconds.
     """
 
-    def __init__(self, problems: int) -> None:
-        self._problems, self._began = problems, time.monotonic()
-        self._heard: deque[tuple[str, float]] = deque()
+    def __init__(self, problems: int, threads: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self._problems, self._threads, self._clock = problems, min(threads, max(problems, 1)), clock
+        # words, seconds, and the threads that these are of
+        self._heard: deque[tuple[str, float, int]] = deque()
+        self._longest = [0.0, 0.0]
         self._said = False
 
     def hear(self, what: str, seconds: float) -> None:
         """Take note, in any thread, of a problem that takes long."""
-        self._heard.append((f"of one problem, {what}", seconds))
+        self._heard.append((f"of one problem, {what}", seconds, 1))
 
     def say(self) -> None:
         """Warn of what has been heard, once."""
         if self._heard and not self._said:
             self._said = True
-            warn_if_long(*self._heard.popleft(), 1, REMEDY)
+            what, seconds, threads = self._heard.popleft()
+            warn_if_long(what, seconds * threads, threads, REMEDY)
 
     def counted(self, results: Iterable[Problem]) -> Iterator[Problem]:
         """Yield the results, and forecast all of them from those that are there."""
+        began = before = self._clock()
         for number, result in enumerate(results, 1):
-            seconds = time.monotonic() - self._began
-            whole = seconds * self._problems / number
-            if seconds > FIRST and not self._said and number < self._problems and whole > LONG:
-                self._heard.append((f"{number} of {self._problems} problems took {seconds:.0f} s; all", whole))
+            now = self._clock()
+            if now - before <= COMPILING:
+                self._longest = sorted([*self._longest, now - before])[1:]
+            whole = now - began + self._each(now - began, number) * (self._problems - number)
+            if now - began > FIRST and not self._said and number < self._problems and whole > LONG:
+                what = f"{number} of {self._problems} problems took {now - began:.0f} s; all"
+                self._heard.append((what, whole, self._threads))
             self.say()
             yield result
+            before = self._clock()
+
+    def _each(self, seconds: float, number: int) -> float:
+        """Seconds of a problem, of which so many took so long; 0 where that is not known yet."""
+        left_out = sum(pause > 0.0 for pause in self._longest)
+        if number <= left_out:
+            return 0.0
+        # those that are left out may be quick ones among others of minutes
+        return min((seconds - sum(self._longest)) / (number - left_out), seconds / number)
 
 
 def _failed(failures: list[tuple[int, Exception]], problems: int, good: list[BilliardSolution | None]) -> NotConverged:

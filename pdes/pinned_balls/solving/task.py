@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scaling_limits.particles.sampling.workers import warn_if_long
+from scaling_limits.particles.sampling.workers import warn_together_if_long
 
 from ...time.integration import Statistics
 from ...time.rosenbrock import RODAS3, RODAS4, Rosenbrock
@@ -42,13 +43,20 @@ class Task:
     say_long: Callable[[str, float], None] | None = None
 
     def outlook(self, mesh: Mesh, statistics: Statistics) -> Outlook:
-        """What says that an integration on a mesh will take long: a warning, unless the task has another way."""
+        """What says that an integration on a mesh will take long: a warning, unless the task has another way.
+
+        Ranks that share the mesh go by the clock of the first one, and warn together.
+        """
+        comm, nodes = self.comm, mesh.cells * mesh.degree + 1
 
         def say(what: str, seconds: float) -> None:
-            warn_if_long(what, seconds * self.comm.size, 1, REMEDY, self.comm)
+            warn_together_if_long(what, seconds * comm.size, 1, REMEDY, comm)
 
-        nodes = mesh.cells * mesh.degree + 1
-        return Outlook(statistics, nodes, float(self.times[-1]), self.say_long or say)
+        def common_clock() -> float:
+            return float(comm.bcast(time.monotonic()))
+
+        clock = time.monotonic if comm.size == 1 else common_clock
+        return Outlook(statistics, nodes, float(self.times[-1]), self.say_long or say, clock)
 
     @property
     def compiled(self) -> bool:

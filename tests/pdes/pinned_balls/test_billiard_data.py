@@ -8,6 +8,7 @@ from finite_volumes import averages, reference
 from mpi4py import MPI
 
 from scaling_limits.meshes.backend.quadrature import lobatto_weights
+from scaling_limits.particles import InvalidArgument
 from scaling_limits.pdes import BilliardEquations, Unresolved
 from scaling_limits.pdes.pinned_balls.energy_norm import EnergyNorm
 from scaling_limits.pdes.pinned_balls.initial_data import InitialData
@@ -103,6 +104,49 @@ def test_given_cells_that_do_not_see_the_data_say_so(speed, mean, std):
     assert solution.error[0] > 1e-2
     exact = averages(lambda x: 0.5 * (mean(x) ** 2 + std(x) ** 2), 1, 400_000)[0]
     assert solution.energy[0] == pytest.approx(exact, rel=1e-3)  # the averages of cells that see nothing keep it
+
+
+@pytest.mark.parametrize("place", [0.0, 1.3e-5, 0.123456, 0.5, 1 - 4e-5])
+@pytest.mark.parametrize("cells", [2, 32, 57, 1000])
+def test_a_spike_between_the_points_of_the_nodes_is_seen(place, cells):
+    """Of width 2/65536, of mu and of sigma: on every mesh, wherever it is."""
+    inside = lambda x: 1.0 * ((x > place) & (x < place + 2 / 65536))  # noqa: E731
+    smooth = lambda x: 1 + 0.1 * np.sin(x)  # noqa: E731
+    for data in (InitialData(lambda x: 3 * inside(x), smooth), InitialData(smooth, lambda x: 1 + 3 * inside(x))):
+        misfit = data.misfit(cells, 4, MPI.COMM_WORLD)
+        assert int(place * cells) in misfit.cells
+        assert misfit.sharp > 1e-4
+    assert not InitialData(smooth, smooth).misfit(cells, 4, MPI.COMM_WORLD).cells.size
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, -1e-3, 1e80, -1e80])
+@pytest.mark.parametrize("name", ["mean", "std"])
+def test_wrong_values_between_the_nodes_are_refused(name, value):
+    """In one place of width 2/65536, on the last rank alone; velocities may be negative, deviations not."""
+    good = lambda x: 2.0 + x  # noqa: E731
+    bad = lambda x: np.where((x > 0.87654) & (x < 0.87654 + 2 / 65536), value, 2.0 + x)  # noqa: E731
+    data = InitialData(**({"mean": good, "std": good} | {name: bad}))
+    if name == "mean" and value == -1e-3:
+        assert data.misfit(32, 4, MPI.COMM_WORLD).range_of_mean > 1.0
+        return
+    with pytest.raises(InvalidArgument, match=f"^{name}: must"):
+        data.misfit(32, 4, MPI.COMM_WORLD)
+
+
+def test_functions_may_share_an_array_and_write_into_their_points():
+    """The same misfit as that of functions which do neither."""
+    room = {}
+
+    def shared(values, x):
+        here = room.setdefault(x.size, np.empty(x.size))
+        here[:] = values
+        x[:] = -1.0
+        return here
+
+    mean, std = (lambda x: np.sin(40 * x)), (lambda x: 2 + np.cos(30 * x))
+    plain, odd = InitialData(mean, std), InitialData(lambda x: shared(mean(x), x), lambda x: shared(std(x), x))
+    plain, odd = (repr(data.misfit(32, 4, MPI.COMM_WORLD)) for data in (plain, odd))
+    assert odd == plain
 
 
 HEIGHT = 0.0

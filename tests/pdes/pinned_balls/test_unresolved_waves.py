@@ -1,17 +1,11 @@
-"""Meshes that do not resolve 1/lambda, times beyond all relaxation, and solves that take long: right, or said."""
-
-import warnings
+"""Meshes that do not resolve 1/lambda, and times beyond all relaxation: right, or said."""
 
 import numpy as np
 import pytest
 
-from scaling_limits.particles import InvalidArgument, LongRun, NotConverged
-from scaling_limits.particles.sampling import workers
+from scaling_limits.particles import InvalidArgument, NotConverged
 from scaling_limits.pdes import BilliardEquations, BilliardSolution, FiniteSizeEquations, Unresolved
-from scaling_limits.pdes.pinned_balls.compiled import system
 from scaling_limits.pdes.pinned_balls.mesh_choice import Mesh, cells_for
-from scaling_limits.pdes.pinned_balls.solving import many, outlook
-from scaling_limits.pdes.time.integration import Statistics
 
 pytestmark = pytest.mark.serial
 X = (np.arange(2000) + 0.5) / 2000
@@ -130,58 +124,3 @@ def test_tolerances_that_say_nothing_are_refused(rtol):
             solve([0.1], rtol)
     with pytest.raises(InvalidArgument, match="^rtol: must be below 1"):
         BilliardEquations.solve_all([equations(5.0)], [0.1], rtol)
-
-
-# --- long solves -------------------------------------------------------------------------------------------
-
-
-def forecast(reached, end, until):
-    """What is said, and when, of an integration that has reached a time (a function of seconds); a look each second."""
-    now, said = [0.0], []
-    watch = outlook.Outlook(Statistics(), 100, end, lambda what, whole: said.append((now[0], whole)), lambda: now[0])
-    for second in range(until):
-        now[0] = float(second)
-        watch.look(reached(second))
-    return said
-
-
-def test_forecasts():
-    # equal steps of a thousand and of 500 seconds, growing ones, ones that become short, none that is taken
-    assert forecast(lambda s: 1e-3 * s, 1.0, 900) == [(8.0, pytest.approx(1000.0))]
-    assert forecast(lambda s: 2e-3 * s, 1.0, 501) == []
-    assert forecast(lambda s: (s / 500) ** 3, 1.0, 501) == []
-    ((when, whole),) = forecast(lambda s: (s / 5000) ** 3, 1.0, 900)
-    assert (when, whole) == (8.0, pytest.approx(5000.0))
-    assert forecast(lambda s: min(0.1 * s, 3.0), 10.0, 900) == [(256.0, pytest.approx(256 / 0.3))]
-    ((when, whole),) = forecast(lambda s: min(0.1 * s, 9.99), 10.0, 900)
-    assert when == pytest.approx(600, abs=2)
-    assert whole == pytest.approx(600, abs=2)
-    assert forecast(lambda s: 0.0, 1.0, 900) == []
-
-
-@pytest.mark.parametrize("petsc_options", [None, {}])
-def test_long_solves_are_said(petsc_options, monkeypatch):
-    """With seconds that count as hours."""
-    monkeypatch.setattr(system, "AT_ONCE", 1)
-    monkeypatch.setattr(outlook, "FIRST", 1e-4)
-    for module in (outlook, workers):
-        monkeypatch.setattr(module, "LONG", 1e-3)
-    with pytest.raises(LongRun, match=r"steps on \d+ nodes have come to t = .* of 0.05 in .* take about .*Ctrl-C"):
-        equations(100.0).solve([0.05], 1e-4, 50, degree=4, petsc_options=petsc_options)
-
-
-def test_long_lists_are_said_once(monkeypatch):
-    """By the thread that waits, of one problem and of all of them."""
-    monkeypatch.setattr(system, "AT_ONCE", 1)
-    monkeypatch.setattr(outlook, "FIRST", 1e-4)
-    for module in (outlook, workers, many):
-        monkeypatch.setattr(module, "LONG", 1e-3)
-    with warnings.catch_warnings(record=True) as said:
-        warnings.simplefilter("always")
-        BilliardEquations.solve_all([equations(100.0)] * 3, [0.05], 1e-4, 50, degree=4, workers=1, quiet=True)
-    assert [one.category for one in said] == [LongRun]
-    assert said[0].filename == __file__
-    monkeypatch.setattr(many, "FIRST", 1e-4)
-    monkeypatch.setattr(outlook, "FIRST", 1e9)
-    with pytest.raises(LongRun, match=r"^\d+ of 30 problems took .* s; all take about"):
-        BilliardEquations.solve_all([equations(3.0)] * 30, [0.05], 1e-3, workers=1)
