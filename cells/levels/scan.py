@@ -91,7 +91,7 @@ def _matrices(scan: Scan, line: LineSpace) -> list[np.ndarray]:
 
 @lru_cache(maxsize=64)
 def _in_elements(scan: Scan, line: LineSpace) -> InElements:
-    return InElements.of(line, _matrices(scan, line))
+    return InElements.of(line, [from_nodes(line, scan.points[:, axis]) for axis in range(scan.dim)])
 
 
 @dataclass(frozen=True, eq=False)
