@@ -7,13 +7,14 @@ The distance between the points of a scan is the width of what may stay unseen.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 
 from ..solvers.symmetric import packed
-from ..spaces.interpolation import at_scattered, from_nodes, grid, interpolate_at, on_grid
+from ..spaces.interpolation import MANY, InElements, at_scattered, from_nodes, grid, interpolate_at, on_grid
 from ..spaces.tensor_space import LineSpace, TensorSpace
 from .fields import LevelFields
 from .results import weighted
@@ -78,10 +79,19 @@ class Scan:
         """For each direction the matrix (P, q) that interpolates from the quadrature points of a space."""
         return _matrices(self, space.line)
 
+    def in_elements(self, space: TensorSpace) -> InElements:
+        """The same, element by element, in a space of elements."""
+        return _in_elements(self, space.line)
+
 
 @lru_cache(maxsize=64)
 def _matrices(scan: Scan, line: LineSpace) -> list[np.ndarray]:
     return [from_nodes(line, scan.points[:, axis]) for axis in range(scan.dim)]
+
+
+@lru_cache(maxsize=64)
+def _in_elements(scan: Scan, line: LineSpace) -> InElements:
+    return InElements.of(line, [from_nodes(line, scan.points[:, axis]) for axis in range(scan.dim)])
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,7 +100,8 @@ class Unseen:
 
     Args:
         largest: the largest difference (B,) of log K_k, or of log Z_k, from its interpolation.
-        effect: what the differences change in averages of K_k, 1/K_k and log K_k over the cell (B,), relative.
+        effect: what the differences change in averages of K_k, 1/K_k and log K_k over the cell (B,), relative; 0
+            where measured errors account for the differences of all cells.
     """
 
     largest: np.ndarray
@@ -143,10 +154,11 @@ def unseen(
     if not (fields.splitting.has_terms(fields.level) or fields.samples.axes or fields.varying):
         return Unseen(np.zeros(len(rows)), np.zeros(len(rows)))
     points, further = look.scan.points, look.further
-    looked = [_compared(fields, rows, values, points, look.scan.matrices(space))]
+    looked = [_compared(fields, rows, values, points, _by_scan(look.scan, space, len(rows)))]
     if further is not None:
         extremes = _extremes(fields, rows, further.points)
-        looked.append(_compared(fields, rows, values, further.points, further.matrices(space), extremes))
+        matrices = [matrix[extremes] for matrix in further.matrices(space)]
+        looked.append(_compared(fields, rows, values, further.points, _by_matrices(matrices, len(rows)), extremes))
         missed = np.concatenate([np.abs(true - found).max(axis=1) for true, found in looked], axis=1)
         hidden = np.flatnonzero(missed.max(axis=1) ** 2 > error)
         worst = hidden[np.argsort(missed[hidden].max(axis=1))[-SHARED:]]
@@ -155,12 +167,15 @@ def unseen(
             places = np.concatenate([everywhere, further.points[extremes]], axis=1)
             places = places[worst, missed[worst].argmax(axis=1)]
             matrices = [from_nodes(space.line, places[:, axis]) for axis in range(space.dim)]
-            looked.append(_compared(fields, rows, values, places, matrices))
+            looked.append(_compared(fields, rows, values, places, _by_matrices(matrices, len(rows))))
     true, found = (np.concatenate(parts, axis=2) for parts in zip(*looked))
     missed = np.abs(true - found)
+    largest = missed.max(axis=(1, 2))
+    if (largest**2 <= error).all():
+        return Unseen(largest, np.zeros(len(rows)))
     changes = [np.abs(_log_mean(sign * true) - _log_mean(sign * found)) for sign in (1, -1)]
     effect = np.max([*changes, missed.mean(axis=2)], axis=0)
-    return Unseen(missed.max(axis=(1, 2)), effect.max(axis=1))
+    return Unseen(largest, effect.max(axis=1))
 
 
 def _log_mean(exponents: np.ndarray) -> np.ndarray:
@@ -176,8 +191,8 @@ def _extremes(fields: LevelFields, rows: np.ndarray, points: np.ndarray) -> np.n
 
 
 def _compared(
-    fields: LevelFields, rows: np.ndarray, values: list[np.ndarray], points: np.ndarray, matrices: list[np.ndarray],
-    which: np.ndarray | None = None,
+    fields: LevelFields, rows: np.ndarray, values: list[np.ndarray], points: np.ndarray,
+    interpolate: Callable[[np.ndarray], np.ndarray], which: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
     """The same at points (P, d), true and interpolated from the values at quadrature points (B, C, P).
 
@@ -187,13 +202,27 @@ def _compared(
     own = fields.splitting.exponent(fields.level, fields.slow[rows], tuple(points.T))
     true = np.broadcast_to(own, (cells, len(points)))
     if which is not None:
-        true, matrices = np.take_along_axis(true, which, axis=1), [matrix[which] for matrix in matrices]
-        points = points[which]
+        true, points = np.take_along_axis(true, which, axis=1), points[which]
     true = true[:, None]
     if fields.samples.axes or fields.varying:
         true = true + fields.besides(rows, points)
-    found = np.concatenate([interpolated(value, matrices, cells) for value in values], axis=1)
+    found = np.concatenate([interpolate(value) for value in values], axis=1)
     return true, np.broadcast_to(found, true.shape)
+
+
+def _by_scan(scan: Scan, space: TensorSpace, cells: int) -> Callable[[np.ndarray], np.ndarray]:
+    """Interpolates values (B or 1, q or 1, ...) at the points of a scan: (B, 1, P)."""
+
+    def interpolate(values: np.ndarray) -> np.ndarray:
+        if not space.line.per_element or cells >= MANY or 1 in values.shape[1:]:
+            return interpolated(values, scan.matrices(space), cells)
+        return np.broadcast_to(scan.in_elements(space).at(values)[:, None], (cells, 1, scan.count))
+
+    return interpolate
+
+
+def _by_matrices(matrices: list[np.ndarray], cells: int) -> Callable[[np.ndarray], np.ndarray]:
+    return lambda values: interpolated(values, matrices, cells)
 
 
 def interpolated(values: np.ndarray, matrices: list[np.ndarray], cells: int) -> np.ndarray:

@@ -6,6 +6,7 @@ Tensors are interpolated by their logarithms, so that interpolants are positive 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -144,6 +145,51 @@ def _from_gauss_points(line: LineSpace, points: np.ndarray) -> np.ndarray:
         basis = ((points[:, None] - others) / (nodes[:, i : i + 1] - others)).prod(axis=1)
         result[np.arange(points.size), element * per_element + i] = basis
     return result
+
+
+@dataclass(frozen=True, eq=False)
+class InElements:
+    """Interpolation by polynomials in each element at P scattered points, element by element.
+
+    In a row of the matrices of `from_nodes` there are as many numbers that are not 0 as an element has points, p.
+
+    Args:
+        factors: these numbers by direction and by box of the mesh (n^d, M, p), M points in each, some of them empty.
+        places: where the points are among the n^d M ones (P,).
+        elements: n.
+    """
+
+    factors: list[np.ndarray]
+    places: np.ndarray
+    elements: int
+
+    @classmethod
+    def of(cls, line: LineSpace, matrices: list[np.ndarray]) -> InElements:
+        """The same interpolation as by the matrices (P, q) of a space of elements, one for each direction."""
+        per_element, elements = line.per_element, line.points.size // line.per_element
+        count, dim = len(matrices[0]), len(matrices)
+        blocks = [matrix.reshape(count, elements, per_element) for matrix in matrices]
+        own = [block.any(axis=2).argmax(axis=1) for block in blocks]
+        boxes = np.ravel_multi_index(own, (elements,) * dim)
+        order, counts = np.argsort(boxes, kind="stable"), np.bincount(boxes, minlength=elements**dim)
+        most = int(counts.max())
+        places = np.empty(count, dtype=np.intp)
+        places[order] = boxes[order] * most + np.arange(count) - (np.cumsum(counts) - counts)[boxes[order]]
+        factors = np.zeros((dim, elements**dim * most, per_element))
+        for axis in range(dim):
+            factors[axis, places] = blocks[axis][np.arange(count), own[axis]]
+        return cls(list(factors.reshape(dim, elements**dim, most, per_element)), places, elements)
+
+    def at(self, values: np.ndarray) -> np.ndarray:
+        """Interpolate values (B, q, ..., q) at the quadrature points: (B, P)."""
+        dim, (boxes, most, per_element) = len(self.factors), self.factors[0].shape
+        split = values.reshape(len(values), *(self.elements, per_element) * dim)
+        split = split.transpose(0, *range(1, 2 * dim, 2), *range(2, 2 * dim + 1, 2))
+        blocks = split.reshape(len(values), boxes, -1, per_element)
+        result = self.factors[-1] @ blocks.swapaxes(-1, -2)
+        for factor in self.factors[-2::-1]:
+            result = np.einsum("bemap,emp->bema", result.reshape(len(values), boxes, most, -1, per_element), factor)
+        return result.reshape(len(values), -1)[:, self.places]
 
 
 def chebyshev_points(degrees: Sequence[int]) -> np.ndarray:

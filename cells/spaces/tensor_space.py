@@ -257,21 +257,38 @@ class TensorSpace:
         return [known[id(line)] for line in self.lines]
 
     @cached_property
-    def _transposed_modes(self) -> np.ndarray | None:
-        return transpose(self.line.modes)
+    def _modes(self) -> tuple[np.ndarray, np.ndarray]:
+        """The modes and their transpose, both in the order of memory."""
+        return np.ascontiguousarray(self.line.modes), np.ascontiguousarray(self.line.modes.T)
+
+    @cached_property
+    def _last(self) -> tuple[np.ndarray, np.ndarray]:
+        """Values and derivatives in the last direction, below one another (2 q, n), and the transpose of this.
+
+        Only the derivatives where the unknowns are the values.
+        """
+        line = self.lines[-1]
+        both = line.derivatives if line.values is None else np.concatenate([line.values, line.derivatives])
+        return np.ascontiguousarray(both), np.ascontiguousarray(both.T)
 
     def gradient(self, u: np.ndarray) -> list[np.ndarray]:
         """The d components of grad u at the quadrature points."""
-        parts: list[np.ndarray] = []
-        for axis in range(-1, -self.dim - 1, -1):
+        last = self.lines[-1]
+        both, count = u @ self._last[1], last.points.size
+        parts, u = [both[..., -count:]], u if last.values is None else both[..., :count]
+        for axis in range(-2, -self.dim - 1, -1):
             line = self.lines[axis]
+            slope = apply_along(line.derivatives, u, axis)
             parts = [apply_along(line.values, part, axis) for part in parts]
-            parts.append(apply_along(line.derivatives, u, axis))
-            u = apply_along(line.values, u, axis)
+            parts.append(slope)
+            if axis > -self.dim:
+                u = apply_along(line.values, u, axis)
         return parts[::-1]
 
     def divergence(self, flux: list[np.ndarray]) -> np.ndarray:
         """The adjoint of `gradient`: int flux . grad phi for each basis function phi, the weights being in the flux."""
+        if self.dim == 2 and self.lines[-1].values is not None:
+            return self._divergence_in_the_plane(*flux)
         parts = list(flux)
         result = np.zeros(())
         for axis in range(-self.dim, 0):
@@ -282,13 +299,26 @@ class TensorSpace:
                 parts[later] = apply_along(values, parts[later], axis)
         return result
 
+    def _divergence_in_the_plane(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+        """The same; both parts are summed by one product of matrices."""
+        values, slopes = self._transposed[0]
+        assert values is not None  # asked where the unknowns are not the values
+        assert slopes is not None
+        count = self.lines[1].points.size
+        both = np.empty((*first.shape[:-2], len(values), 2 * count), np.result_type(first, values))
+        np.matmul(slopes, first, out=both[..., :count])
+        np.matmul(values, second, out=both[..., count:])
+        return both @ self._last[0]
+
     def modes_of(self, residual: np.ndarray) -> np.ndarray:
         """Values of a functional on the products of the modes v_i, from those on the basis functions."""
-        return apply_along_all([self._transposed_modes] * self.dim, residual)
+        modes, transposed = self._modes
+        return apply_along_all([*[transposed] * (self.dim - 1), None], residual @ modes)
 
     def from_modes(self, coefficients: np.ndarray) -> np.ndarray:
         """Unknowns of a linear combination of products of the modes v_i."""
-        return apply_along_all([self.line.modes] * self.dim, coefficients)
+        modes, transposed = self._modes
+        return apply_along_all([*[modes] * (self.dim - 1), None], coefficients @ transposed)
 
     @cached_property
     def frequencies(self) -> np.ndarray:

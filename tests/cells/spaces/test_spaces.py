@@ -21,7 +21,7 @@ from scaling_limits.cells.solvers.symmetric import (
     unpacked,
 )
 from scaling_limits.cells.solvers.wells import basins
-from scaling_limits.cells.spaces.interpolation import at_scattered, interpolate, interpolate_at
+from scaling_limits.cells.spaces.interpolation import InElements, at_scattered, from_nodes, interpolate, interpolate_at
 from scaling_limits.cells.spaces.tensor_space import TensorSpace, elements, fourier, graded_elements
 from scaling_limits.meshes import torus
 from scaling_limits.particles import InvalidArgument
@@ -248,6 +248,19 @@ def test_contractions_at_scattered_points_are_einsums(sizes, own, cells):
     rows = ",".join(points + axis for axis in axes)
     expected = np.einsum(f"bc{axes},{rows}->bcp", values, *used)
     np.testing.assert_allclose(at_scattered(values, factors), expected, rtol=0, atol=1e-12 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("dim", [1, 2, 3])
+@pytest.mark.parametrize("line", [elements(5, 3), *LINES[1:]], ids=["one more degree", *names[1:]])
+def test_interpolation_by_elements_is_that_by_whole_matrices(line, dim):
+    """Few points and many, in all elements or a corner only, so that some elements have none."""
+    rng = np.random.default_rng(5)
+    values = rng.normal(size=(3, *(line.points.size,) * dim))
+    for points in (rng.random((911, dim)), rng.random((2, dim)), 0.3 * rng.random((40, dim)), np.zeros((1, dim))):
+        matrices = [from_nodes(line, column) for column in points.T]
+        expected = at_scattered(values[:, None], matrices)[:, 0]
+        found = InElements.of(line, matrices).at(values)
+        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12 * np.abs(expected).max())
 
 
 @pytest.mark.parametrize(("line", "height", "most"), [(fourier(21), 2.0, 20), (elements(4, 10), 6.0, 18)])
