@@ -10,6 +10,7 @@ from functools import cached_property
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
+import numba
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -197,15 +198,15 @@ class Grid:
     @cached_property
     def volumes(self) -> np.ndarray:
         """The volume (m,) that belongs to each node of this rank: the product of h_i, halved for each wall it is on."""
-        return self._volumes(self.index)
+        return self.volumes_at(np.arange(self.own.start, self.own.stop))
 
     def volumes_at(self, numbers: np.ndarray) -> np.ndarray:
         """The volumes (P,) of nodes, given by their numbers (P,)."""
-        return self._volumes(np.stack(np.unravel_index(numbers, self.shape), axis=1))
+        return np.asarray(_volumes(numbers, np.prod(self.spacing), self.shape, self.periodic))
 
-    def _volumes(self, index: np.ndarray) -> np.ndarray:
-        walls = ~np.array(self.periodic) & ((index == 0) | (index == np.array(self.shape) - 1))
-        return np.asarray(np.prod(self.spacing) * 0.5 ** walls.sum(axis=1))
+    def stepped(self, numbers: np.ndarray, steps: np.ndarray, times: int) -> np.ndarray:
+        """The numbers (P,) of the nodes to which `times` steps (P, d) lead from nodes (P,); -1 behind a wall."""
+        return np.asarray(_stepped(numbers, steps, times, self.shape, self.periodic))
 
     def holds(self, index: np.ndarray) -> np.ndarray:
         """Whether places (..., d), beyond walls or not, are in the box; all are along periods."""
@@ -259,3 +260,36 @@ class Grid:
         numbers = self.numbers(self.space.tabulate_dof_coordinates()[:, : self.dim])
         result.x.array[:] = field(numbers) if callable(field) else field[numbers]
         return result
+
+
+@numba.njit(cache=True)
+def _volumes(numbers, inside, shape, periodic):  # type: ignore[no-untyped-def]
+    """See `Grid.volumes_at`; `inside` is the volume of a node on no wall."""
+    result = np.empty(len(numbers))
+    for p, number in enumerate(numbers):
+        volume = inside
+        for axis in range(len(shape) - 1, -1, -1):
+            number, along = divmod(number, shape[axis])
+            if not periodic[axis] and (along == 0 or along == shape[axis] - 1):
+                volume *= 0.5
+        result[p] = volume
+    return result
+
+
+@numba.njit(cache=True)
+def _stepped(numbers, steps, times, shape, periodic):  # type: ignore[no-untyped-def]
+    """See `Grid.stepped`."""
+    result = np.zeros(len(numbers), dtype=np.int64)
+    for p, number in enumerate(numbers):
+        stride, inside = 1, True
+        for axis in range(len(shape) - 1, -1, -1):
+            number, along = divmod(number, shape[axis])
+            along += times * steps[p, axis]
+            if along < 0 or along >= shape[axis]:
+                inside = inside and periodic[axis]
+                along %= shape[axis]
+            result[p] += stride * along
+            stride *= shape[axis]
+        if not inside:
+            result[p] = -1
+    return result

@@ -13,10 +13,13 @@ from __future__ import annotations
 
 from itertools import combinations
 
+import numba
 import numpy as np
 
 # of Selling's algorithm; each makes a superbase shorter, and their number grows with the log of the anisotropy
 STEPS = 500
+# of the trace of M; rounding of a product that is 0
+ACUTE = 1e-14
 
 
 def decomposition(tensors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -31,40 +34,61 @@ def decomposition(tensors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     count, dim, _ = tensors.shape
     if dim == 1:
         return tensors[:, 0], np.ones((count, 1, 1), dtype=np.int64)
-    base = np.broadcast_to(
-        np.vstack([np.eye(dim, dtype=np.int64), -np.ones(dim, dtype=np.int64)]), (count, dim + 1, dim)
-    )
-    base = _obtuse(tensors, base.copy())
-    weights, steps = [], []
-    for i, j in combinations(range(dim + 1), 2):
-        rest = [base[:, k] for k in range(dim + 1) if k not in (i, j)]
-        product = np.einsum("pa,pab,pb->p", base[:, i], tensors, base[:, j])
-        weights.append(np.maximum(-product, 0.0))
-        steps.append(np.stack([-rest[0][:, 1], rest[0][:, 0]], axis=1) if dim == 2 else np.cross(rest[0], rest[1]))
-    return np.stack(weights, axis=1), np.stack(steps, axis=1)
+    pairs = np.array(list(combinations(range(dim + 1), 2)))
+    weights, steps = np.empty((count, len(pairs))), np.empty((count, len(pairs), dim), dtype=np.int64)
+    _decompose(tensors, pairs, weights, steps)
+    return weights, steps
 
 
-def _obtuse(tensors: np.ndarray, base: np.ndarray) -> np.ndarray:
-    """Turn superbases (P, d + 1, d), whose vectors add up to 0, until no two vectors are at an acute angle."""
-    active = np.arange(len(tensors))
-    scale = np.trace(tensors, axis1=1, axis2=2)
+@numba.njit(cache=True)
+def _product(base, i, tensor, j):  # type: ignore[no-untyped-def]
+    """<b_i, M b_j>."""
+    result = 0.0
+    for a in range(base.shape[1]):
+        for b in range(base.shape[1]):
+            result += base[i, a] * tensor[a, b] * base[j, b]
+    return result
+
+
+@numba.njit(cache=True)
+def _make_obtuse(tensor, base, pairs):  # type: ignore[no-untyped-def]
+    """Turn a superbase (d + 1, d), whose vectors add up to 0, until no two vectors are at an acute angle."""
+    dim, scale = base.shape[1], np.trace(tensor)
     for _ in range(STEPS):
-        turned = np.zeros(len(active), dtype=bool)
-        for i, j in combinations(range(base.shape[1]), 2):
-            current = base[active]
-            product = np.einsum("pa,pab,pb->p", current[:, i], tensors[active], current[:, j])
-            acute = (product > 1e-14 * scale[active]) & ~turned
-            if acute.any():
-                some = active[acute]
-                chosen = base[some]
-                turn = chosen[:, i].copy()
-                others = [k for k in range(base.shape[1]) if k not in (i, j)]
-                chosen[:, i] = -turn
-                # so that they still add up to 0
-                chosen[:, others] += (2 // len(others)) * turn[:, None]
-                base[some] = chosen
-                turned |= acute
-        active = active[turned]
-        if not active.size:
+        turned = False
+        for i, j in pairs:
+            if _product(base, i, tensor, j) > ACUTE * scale:
+                for k in range(dim + 1):
+                    # so that they still add up to 0
+                    if k not in (i, j):
+                        base[k] += 2 // (dim - 1) * base[i]
+                base[i] = -base[i]
+                turned = True
+                break
+        if not turned:
             break
-    return base
+
+
+@numba.njit(cache=True)
+def _decompose(tensors, pairs, weights, steps):  # type: ignore[no-untyped-def]
+    """See `decomposition`."""
+    dim = tensors.shape[1]
+    base, rest = np.empty((dim + 1, dim), dtype=np.int64), np.empty(dim - 1, dtype=np.int64)
+    for p, tensor in enumerate(tensors):
+        base[:] = -1
+        for a in range(dim):
+            for b in range(dim):
+                base[a, b] = a == b
+        _make_obtuse(tensor, base, pairs)
+        for number, (i, j) in enumerate(pairs):
+            weights[p, number] = max(-_product(base, i, tensor, j), 0.0)
+            found = 0
+            for k in range(dim + 1):
+                if k not in (i, j):
+                    rest[found] = k
+                    found += 1
+            u, v, e = base[rest[0]], base[rest[-1]], steps[p, number]
+            if dim == 2:
+                e[0], e[1] = -u[1], u[0]
+            else:
+                e[0], e[1], e[2] = u[1] * v[2] - u[2] * v[1], u[2] * v[0] - u[0] * v[2], u[0] * v[1] - u[1] * v[0]

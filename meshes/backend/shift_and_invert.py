@@ -8,6 +8,11 @@ from slepc4py import SLEPc
 
 from scaling_limits.particles.errors import NotConverged
 
+from .petsc_solvers import CHOLMOD_COLUMNS
+
+# entries of a row, on average, up to which factors have small blocks of columns
+SHORT_ROW = 20
+
 
 def eigensolver(
     energy: PETSc.Mat, product: PETSc.Mat | None, known: PETSc.Vec | None, count: int, shift: float, *,
@@ -44,7 +49,14 @@ def eigensolver(
         factors.getPC().setType("cholesky")
         factors.getPC().setFactorSolverType("cholmod")
         # what it has to say comes as an exception
-        PETSc.Options(factors.getOptionsPrefix() or "")["mat_cholmod_print"] = 0
+        options: dict[str, object] = {"mat_cholmod_print": 0}
+        if energy.getInfo()["nz_used"] <= SHORT_ROW * energy.getSize()[0]:
+            # elements of low degree in the plane; CHOLMOD takes its own order where that is better
+            factors.getPC().setFactorOrdering("nd")
+            options |= CHOLMOD_COLUMNS
+        database = PETSc.Options(factors.getOptionsPrefix() or "")
+        for name, value in options.items():
+            database[name] = value
     else:
         factors.getPC().setType("lu")
         factors.getPC().setFactorSolverType("mumps")

@@ -10,7 +10,7 @@ from mpi4py import MPI
 from petsc4py import PETSc
 
 from ..backend.lowest_modes import LowestModes, preconditioned
-from ..backend.petsc_solvers import configured, general_options, symmetric_options
+from ..backend.petsc_solvers import CHOLMOD_COLUMNS, configured, general_options, symmetric_options
 from ..backend.shift_and_invert import found_modes
 from .sparse_matrix import ModeSearch, Solver, SolverChoice, SparseMatrix
 
@@ -32,7 +32,11 @@ class PetscSolver(Solver):
 
     def solution(self, right: np.ndarray) -> tuple[np.ndarray, str]:
         """The solution (m,), and why it is none; collective."""
-        self._right.array[:] = right if self._order is None else right[self._order]
+        if self._order is None:
+            self._right.array[:] = right
+        else:
+            # with this mode without a copy between; all places are there
+            np.take(right, self._order, out=self._right.array, mode="clip")
         self._ksp.solve(self._right, self._left)
         result = self._left.array.copy() if self._places is None else self._left.array[self._places]
         finite = self._ksp.getComm().tompi4py().allreduce(bool(np.isfinite(result).all()), MPI.LAND)
@@ -129,9 +133,9 @@ class PetscMatrix(SparseMatrix):
             kernel.array[:] = near_kernel if order is None else near_kernel[order]
             kernel.normalize()
             matrix.setNearNullSpace(PETSc.NullSpace().create(vectors=[kernel], comm=matrix.getComm()))
-        solver = configured(matrix, choice.prefix, options, choice.petsc_options)
-        solver.setUp()
-        return PetscSolver(solver, order)
+        if options.get("pc_factor_mat_solver_type") == "cholmod" and choice.dim < 3:
+            options |= CHOLMOD_COLUMNS
+        return PetscSolver(configured(matrix, choice.prefix, options, choice.petsc_options), order)
 
     def modes(self, product: SparseMatrix | None, search: ModeSearch) -> np.ndarray:
         """The lowest modes, by SLEPc."""

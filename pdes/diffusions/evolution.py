@@ -130,13 +130,17 @@ class ReversibleSystem:
         Where a sum of resolvents is negative, it is so by less than the error of the step; it becomes 0 there, and the
         rest is scaled to the mass that was there. Where sets kill, the mass is that of the sum, and falls.
         """
-        positive = np.maximum(new, 0.0)
-        total, positive_mass = self._sum(new * self._root), self._sum(positive * self._root)
+        positive, mine = new, float((new * self._root).sum())
+        mine_positive = mine
+        if new.min(initial=0.0) < 0.0:
+            positive = np.maximum(new, 0.0)
+            mine_positive = float((positive * self._root).sum())
+        total, positive_mass = (float(each) for each in self._comm.allreduce(np.array([mine, mine_positive])))
         if self._kills:
             return self._accept_killed(old, new, positive, total, positive_mass)
         if not positive_mass - total <= (self._choice.rtol or 1e-3) or not abs(total - 1.0) <= 1e-6:
             return new, np.inf, f"the density is negative on {positive_mass - total:.1e} of its mass"
-        positive /= positive_mass
+        positive = positive / positive_mass
         # implicit Euler cannot raise H: it is computed at snapshots only
         if self._choice.scheme.order == 1:
             return positive, old.entropy, ""

@@ -35,7 +35,7 @@ EVALUATIONS = 4_000_000
 # Gauss points along each direction of a cell
 MOST_POINTS = 10
 # points that are evaluated at a time
-AT_ONCE = 2**18
+AT_ONCE = 2**16
 # in each direction of a coarser grid
 LEAST_CELLS = 3
 

@@ -29,6 +29,7 @@ import scipy.sparse
 from scipy.special import exprel
 
 from scaling_limits.meshes.box import Grid
+from scaling_limits.meshes.linear_algebra.assembly import table_of
 from scaling_limits.meshes.neighbour_values import NearValues
 from scaling_limits.meshes.selling import decomposition
 from scaling_limits.meshes.spread_values import SpreadRows
@@ -116,23 +117,26 @@ def _some_edges(
 ) -> np.ndarray:
     """Append the edges of some nodes along and against their steps; and return where the diagonal stands in (P,)."""
     scaled = tensors / (grid.spacing[:, None] * grid.spacing[None, :])
-    index = grid.index[nodes]
+    flat = np.arange(grid.own.start + nodes.start, grid.own.start + nodes.stop)
     weights, steps = decomposition(scaled)
-    fits = [grid.holds(index[:, None, :] + side * steps) for side in (1, -1)]
-    stuck = np.asarray(((weights > 0) & ~fits[0] & ~fits[1]).any(axis=1))
+    heads = [_heads(grid, flat, steps, side) for side in (1, -1)]
+    stuck = np.asarray(((weights > 0) & (heads[0] < 0) & (heads[1] < 0)).any(axis=1))
     if stuck.any():
         diagonal = scaled[stuck] * np.eye(grid.dim)
         weights[stuck], steps[stuck] = decomposition(diagonal)
-        fits = [grid.holds(index[:, None, :] + side * steps) for side in (1, -1)]
-    sides = fits[0].astype(float) + fits[1]
+        heads = [_heads(grid, flat, steps, side) for side in (1, -1)]
+    sides = (heads[0] >= 0).astype(float) + (heads[1] >= 0)
     share = grid.volumes[nodes, None] * weights / np.maximum(sides, 1.0)
-    flat = grid.flat(index)
-    for side, fit, parts in zip((1, -1), fits, found):
-        node, term = np.nonzero(fit & (weights > 0))
-        step = side * steps[node, term]
-        head = grid.flat((index[node] + step) % grid.shape)
-        parts.append((flat[node], head, step, share[node, term]))
+    for side, head, parts in zip((1, -1), heads, found):
+        node, term = np.nonzero((head >= 0) & (weights > 0))
+        parts.append((flat[node], head[node, term], side * steps[node, term], share[node, term]))
     return stuck
+
+
+def _heads(grid: Grid, flat: np.ndarray, steps: np.ndarray, side: int) -> np.ndarray:
+    """The numbers (P, m) of the nodes to which steps (P, m, d) lead, or those against them; -1 behind a wall."""
+    tails = np.repeat(flat, steps.shape[1])
+    return grid.stepped(tails, steps.reshape(-1, grid.dim), side).reshape(steps.shape[:2])
 
 
 def bernoulli(difference: np.ndarray) -> np.ndarray:
@@ -163,9 +167,9 @@ def symmetric_bernoulli(difference: np.ndarray) -> np.ndarray:
 def _around(grid: Grid, everywhere: Edges) -> Iterator[np.ndarray]:
     """The heads of edges, and the nodes behind them and before their tails, some at a time."""
     for some in slices(everywhere.tail.size):
-        index = np.stack(np.unravel_index(everywhere.tail[some], grid.shape), axis=1)
-        for steps in (-1, 1, 2):
-            yield grid.flat((index + steps * everywhere.step[some]) % grid.shape)
+        for times in (-1, 1, 2):
+            numbers = grid.stepped(everywhere.tail[some], everywhere.step[some], times)
+            yield numbers[numbers >= 0]
 
 
 class ScharfetterGummel:
@@ -280,12 +284,12 @@ class ScharfetterGummel:
         tail, head, weight = self.edges.tail, self.edges.head, self.temperature * self.edges.weight
         difference = self._near.take(head) - self._near.take(tail)
         at_tail, at_head = self.grid.volumes[tail - self.grid.own.start], self.grid.volumes_at(head)
-        root = np.sqrt(at_tail * at_head)
-        across = -weight * bent(difference, self.curvature) * symmetric_bernoulli(difference) / root
-        out, back = (
-            weight / t * bent(t * difference, t**2 * self.curvature) * bernoulli(t * side) / volumes
-            for t, side, volumes in ((part, difference, at_tail), (part_back, -difference, at_head))
-        )
+        bend = bent(difference, self.curvature)
+        across = -weight * bend * symmetric_bernoulli(difference) / np.sqrt(at_tail * at_head)
+        # of a whole edge that is the same for both ends
+        bends = [bent(t * difference, t**2 * self.curvature) if np.ndim(t) else bend for t in (part, part_back)]
+        out = weight / part * bends[0] * bernoulli(part * difference) / at_tail
+        back = weight / part_back * bends[1] * bernoulli(part_back * -difference) / at_head
         return across, out, back
 
     def rates_back(self, part: np.ndarray) -> np.ndarray:
@@ -312,13 +316,12 @@ class ScharfetterGummel:
     def _curvature(self, some: slice) -> np.ndarray:
         grid, edges, near_by = self.grid, self.edges, self._near
         tail, head, step = edges.tail[some], edges.head[some], edges.step[some]
-        index = np.stack(np.unravel_index(tail, grid.shape), axis=1)
         own, other = near_by.take(tail), near_by.take(head)
         ends = []
-        for beyond, near, far in ((index - step, own, other), (index + 2 * step, other, own)):
-            fits = grid.holds(beyond)
-            next_one = near_by.take(grid.flat(beyond % grid.shape))
-            ends.append((fits, next_one - 2.0 * near + far))
+        for times, near, far in ((-1, own, other), (2, other, own)):
+            beyond = grid.stepped(tail, step, times)
+            next_one = near_by.take(np.where(beyond >= 0, beyond, tail))
+            ends.append((beyond >= 0, next_one - 2.0 * near + far))
         (first, one), (last, two) = ends
         one, two = np.where(first, one, two), np.where(last, two, one)
         agree = (one * two > 0) & (first | last)
@@ -346,8 +349,5 @@ class ScharfetterGummel:
         rows = np.concatenate([tail, head[here], theirs]) - start
         columns = np.concatenate([head, tail[here], ours])
         diagonal = np.bincount(rows, np.concatenate([out, back[here], theirs_back]), mine)
-        entries = np.concatenate([across, across[here], theirs_across, diagonal])
-        places = np.concatenate([rows, np.arange(mine)]), np.concatenate([columns, start + np.arange(mine)])
-        table = scipy.sparse.coo_array((entries, places), shape=(mine, size)).tocsr()
-        table.sum_duplicates()
-        return table
+        entries = np.concatenate([across, across[here], theirs_across])
+        return scipy.sparse.csr_array(table_of(rows, columns, entries, diagonal, start), shape=(mine, size))

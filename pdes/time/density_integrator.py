@@ -318,8 +318,8 @@ class DensityIntegrator:
         stages = [state.state]
         for _ in range(scheme.order):
             stages.append(self._system.resolvents.solve(scheme.gamma * h, stages[-1]))
-        new = np.tensordot(scheme.weights, stages[1:], axes=1)
-        error = 0.0 if rtol is None else self._system.norm(np.tensordot(scheme.estimate, stages, axes=1)) / rtol
+        new = _combined(scheme.weights, stages[1:])
+        error = 0.0 if rtol is None else self._system.norm(_combined(scheme.estimate, stages)) / rtol
         return new, error
 
     def _refuse(self, state: IntegratorState, error: float, reason: str, h: float, until: float) -> None:
@@ -338,3 +338,11 @@ class DensityIntegrator:
                 "ask for earlier times, and for later ones take spectrum; or a larger rtol",
                 time=until - (1.0 - part) * span, step=span / state.place.count,
             )  # fmt: skip
+
+
+def _combined(weights: np.ndarray, states: list[np.ndarray]) -> np.ndarray:
+    """The sum of states (m,) with weights."""
+    result = weights[0] * states[0]
+    for weight, state in zip(weights[1:], states[1:]):
+        result += weight * state
+    return np.asarray(result)

@@ -40,6 +40,20 @@ def test_break_points():
 
 
 @pytest.mark.parametrize("periodic", [False, True, (True, False, False)])
+@pytest.mark.parametrize("times", [-1, 1, 2])
+def test_steps_and_volumes_of_nodes(periodic, times):
+    """Against places added up by numpy: numbers of nodes behind steps, -1 behind walls, and a half for each wall."""
+    grid = lattice([(0, 1), (-1, 1), (2, 5)], (4, 3, 5), periodic, MPI.COMM_SELF)
+    numbers = np.arange(grid.size)
+    steps = np.random.default_rng(3).integers(-7, 8, (grid.size, 3))
+    places = grid.index + times * steps
+    expected = np.where(grid.holds(places), grid.flat(places % grid.shape), -1)
+    np.testing.assert_array_equal(grid.stepped(numbers, steps, times), expected)
+    walls = (((grid.index == 0) | (grid.index == np.array(grid.shape) - 1)) & ~np.array(grid.periodic)).sum(axis=1)
+    np.testing.assert_allclose(grid.volumes_at(numbers[::-1]), (np.prod(grid.spacing) * 0.5**walls)[::-1], rtol=1e-15)
+
+
+@pytest.mark.parametrize("periodic", [False, True, (True, False, False)])
 def test_lattice(periodic):
     """Volumes add up, points are where dolfinx has them, ranks have all nodes once."""
     grid = lattice([(0, 1), (-1, 1), (2, 5)], (4, 3, 5), periodic, MPI.COMM_WORLD)

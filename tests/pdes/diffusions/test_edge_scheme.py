@@ -10,8 +10,10 @@ from dolfinx.mesh import CellType
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mpi4py import MPI
+from scipy import sparse
 
 from scaling_limits.meshes import box, lattice
+from scaling_limits.meshes.linear_algebra.assembly import table_of
 from scaling_limits.meshes.selling import decomposition
 from scaling_limits.particles import InvalidArgument
 from scaling_limits.pdes import EdgeScheme
@@ -47,6 +49,23 @@ def test_steps_of_a_known_tensor():
     weights, steps = decomposition(np.array([[[4.0, 2.0], [2.0, 1.0]]]) + 1e-3 * np.eye(2))
     largest = steps[0, weights[0].argmax()]
     assert abs(largest @ [1, -2]) == 0
+
+
+@pytest.mark.serial
+@pytest.mark.parametrize("count", [0, 1, 500])
+def test_rows_against_those_of_scipy(count):
+    """Entries in any order, some of them at one place; rows without any have their diagonal."""
+    generator, mine, start, size = np.random.default_rng(count), 60, 7, 90
+    rows, columns = generator.integers(0, mine // 2, count), generator.integers(0, size, count)
+    other = columns != rows + start
+    rows, columns, entries = rows[other], columns[other], generator.normal(size=other.sum())
+    diagonal = generator.normal(size=mine)
+    table = sparse.csr_array(table_of(rows, columns, entries, diagonal, start), shape=(mine, size))
+    places = np.append(rows, np.arange(mine)), np.append(columns, start + np.arange(mine))
+    expected = sparse.coo_array((np.append(entries, diagonal), places), shape=(mine, size)).tocsr()
+    assert table.has_canonical_format
+    assert table.nnz == expected.nnz
+    np.testing.assert_allclose(table.toarray(), expected.toarray(), atol=1e-14)
 
 
 def test_two_points_are_exact_on_a_line():
