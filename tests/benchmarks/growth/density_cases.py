@@ -87,8 +87,9 @@ CASES = {
         "assembly n, a factor as in boxes", power(2),
     ),
     "rates_2d": Case(
-        "rates in 2-D", "cells", (24, 32, 48, 64, 96), rates, 1, 1,
-        "sequences of elements: a shifted factor, n^(3/2) in the end", power(2),
+        "rates in 2-D", "cells", (384, 512, 640, 768), rates, 1, 1,
+        "a shifted factor of elements of degree 1, n^(3/2) and n log n numbers in the end; beside them some 10 x 10 to 16 x 16 "
+        "large cells of degree 8, however many n are", power(2),
     ),
     "passage_2d": Case(
         "mean first passage times in 2-D", "unknowns", (48, 64, 96, 128, 192), mean_times, 1.5, 1,
