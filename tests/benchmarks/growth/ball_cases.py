@@ -39,7 +39,7 @@ CASES = {
         "a unit of time has (n-1)^2 (n-2)/2 collisions; runs are held some at a time, of n velocities each",
     ),
     "balls_runs": Case(
-        "ensemble of balls", "runs", (4000, 8000, 16000, 32000, 64000), lambda runs: ensemble(200, runs), 1, 1,
+        "ensemble of balls", "runs", (8000, 32000, 64000, 128000, 256000), lambda runs: ensemble(200, runs), 1, 1,
         "runs are independent; sums are kept, and of each run the two velocities of `pair_noise`, 16 bytes for each time",
     ),
     "closure_n": Case(

@@ -96,6 +96,7 @@ CASES = {
     ),
     "coefficients_points": Case(
         "interpolated coefficients", "points", (30000, 100000, 300000, 1000000, 3000000), interpolated, 1, 1,
-        "a table of a fixed size, looked up at each point",
+        "a table of a fixed size, looked up at each point; many points at a time, whose work space is most of the memory "
+        "below a million",
     ),
 }  # fmt: skip
