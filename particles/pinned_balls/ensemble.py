@@ -15,7 +15,7 @@ from ..sampling.ranks import communicator, on_all_ranks, same_on_all_ranks
 from ..sampling.samples import Samples
 from ..sampling.workers import thread_count
 from ..support import checks
-from ..support.archive import full_path, target
+from ..support.archive import ANOTHER_FILE, full_path, target
 from .accumulation import Runs, add_runs, pilot_mean
 from .collisions import POWERS
 from .profiles import VelocityProfiles
@@ -351,7 +351,7 @@ def _in_checkpoint(checkpoint: str | os.PathLike[str], spec: EnsembleSpec, runs:
         return None
     ensemble = Ensemble.read(place, "checkpoint")
     if not ensemble.spec.same_as(spec):
-        text = f"{place} belongs to another request: {spec.difference(ensemble.spec)}; remove or rename it"
+        text = f"{place} belongs to another ensemble: {spec.difference(ensemble.spec)}; {ANOTHER_FILE}"
         raise InvalidArgument("checkpoint", text)
     if ensemble.runs > runs:
         raise InvalidArgument(

@@ -129,7 +129,7 @@ class PinnedBalls(Described):
             An `Ensemble`.
 
         Raises:
-            InvalidArgument: an argument out of its range, a checkpoint of another request or in a folder that is not
+            InvalidArgument: an argument out of its range, a checkpoint of another ensemble or in a folder that is not
                 there; on all ranks, if on one.
 
         Warns:

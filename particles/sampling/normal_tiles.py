@@ -48,11 +48,11 @@ def _radius(mantissa, exponent):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, **COMPILED)
-def fill_pairs(x, y, low, high, first, last, k0, k1, uniform, exponent):  # type: ignore[no-untyped-def]
+def fill_pairs(x, y, low, high, first, last, k0, k1):  # type: ignore[no-untyped-def]
     """Fill x and y (n,) with the two numbers of each of the pairs first, first + 1, ...
 
-    The counter of a pair is (low, high, pair, last), words of 32 bits; uniform, exponent: work space of other kinds of
-    noise. One loop for all, so that products run while square roots and divisions are waited for.
+    The counter of a pair is (low, high, pair, last), words of 32 bits. One loop for all, so that products run while
+    square roots and divisions are waited for.
     """
     for j in range(x.shape[0]):
         c0, c1, c2, c3 = philox(low, high, np.uint64(first) + np.uint64(j), last, k0, k1)
@@ -65,22 +65,22 @@ def fill_pairs(x, y, low, high, first, last, k0, k1, uniform, exponent):  # type
 
 @njit(cache=True, **COMPILED)
 def fill_tile(z, step, component, tile, purpose, k0, k1, uniform, exponent):  # type: ignore[no-untyped-def]
-    """Fill z (TILE,) with the numbers of a tile at a step; uniform, exponent (PAIRS,) are work space."""
+    """Fill z (TILE,) with the numbers of a tile at a step; uniform, exponent are not used: other noise needs them."""
     low = np.uint64(step) & MASK
     high = (np.uint64(step) >> np.uint64(32)) | (np.uint64(component) << np.uint64(28))
     first = np.uint64(tile) * np.uint64(PAIRS)
-    fill_pairs(z[:PAIRS], z[PAIRS:], low, high, first, purpose, k0, k1, uniform, exponent)
+    fill_pairs(z[:PAIRS], z[PAIRS:], low, high, first, purpose, k0, k1)
 
 
 @njit(cache=True, **COMPILED)
 def fill_site(x, y, step, site, member, purpose, k0, k1, uniform, exponent):  # type: ignore[no-untyped-def]
     """Fill x and y (n,) with the noise of one site for the members from `member` on.
 
-    uniform, exponent (n,) are work space.
+    uniform, exponent are not used: other kinds of noise need this work space.
     """
     low = np.uint64(step) & MASK
     last = purpose | ((np.uint64(step) >> np.uint64(32)) << np.uint64(8))
-    fill_pairs(x, y, low, np.uint64(site), member, last, k0, k1, uniform, exponent)
+    fill_pairs(x, y, low, np.uint64(site), member, last, k0, k1)
 
 
 @lru_cache(maxsize=32)

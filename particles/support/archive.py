@@ -16,6 +16,8 @@ import numpy as np
 from ..errors import InvalidArgument
 from .checks import shown
 
+# what helps where the file of a checkpoint belongs to something else
+ANOTHER_FILE = "take what it was made with, or another file"
 # what numpy and zipfile raise on bytes that are not, or no longer, an .npz file
 DAMAGED = (OSError, ValueError, EOFError, KeyError, TypeError, NotImplementedError, zipfile.BadZipFile, zlib.error)
 

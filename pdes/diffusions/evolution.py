@@ -15,6 +15,7 @@ from scaling_limits.particles import InvalidArgument
 from scaling_limits.particles.errors import NotConverged, Unresolved, warn
 from scaling_limits.particles.sampling.ranks import on_all_ranks, same_on_all_ranks
 from scaling_limits.particles.sampling.workers import warn_if_long
+from scaling_limits.particles.support.archive import full_path
 from scaling_limits.particles.support.checks import flag, number
 from scaling_limits.particles.support.checks import times as checked_times
 
@@ -202,9 +203,12 @@ def evolve(
     every, shown = on_all_ranks(
         comm, lambda: (number("checkpoint_every", every, least=0.0), flag("progress", progress))
     )
+    files = on_all_ranks(
+        comm, lambda: {"checkpoint": full_path("checkpoint", checkpoint), "stream": full_path("stream", stream)}
+    )
     same_on_all_ranks(
-        comm, times=snapshots, step=choice.step, scheme=scheme.name, checkpoint=checkpoint is None,
-        checkpoint_every=every, absorbing=absorbing is None, stream=stream is None,
+        comm, times=snapshots, step=choice.step, scheme=scheme.name, checkpoint_every=every,
+        absorbing=absorbing is None, **files,
     )  # fmt: skip
     sets = () if absorbing is None else (TargetSet("absorbing", absorbing, 0.0),)
     chain = KilledChain.of(equation.generator, sets)

@@ -13,7 +13,7 @@ from scaling_limits.meshes.linear_algebra.petsc_matrix import PetscMatrix
 from scaling_limits.particles import InvalidArgument
 from scaling_limits.particles.errors import Unresolved, warn
 from scaling_limits.particles.sampling.ranks import on_all_ranks, same_on_all_ranks
-from scaling_limits.particles.support.archive import target
+from scaling_limits.particles.support.archive import full_path
 from scaling_limits.particles.support.checks import flag, number
 from scaling_limits.particles.support.checks import times as checked_times
 
@@ -67,19 +67,19 @@ class TimeIntegration:
             UserWarning: arguments that are not used, since time is exact.
         """
 
-        def of_this_rank() -> TimeIntegration:
+        def of_this_rank() -> tuple[TimeIntegration, str]:
             stepper = StepChoice.of(scheme, step, rtol, exact=separable)
             every = number("checkpoint_every", checkpoint_every, least=0.0)
-            if checkpoint is not None:
-                target("checkpoint", checkpoint)
-            return cls(checked_times(times), stepper, checkpoint, every, flag("progress", progress))
+            place = full_path("checkpoint", checkpoint)
+            return cls(checked_times(times), stepper, checkpoint, every, flag("progress", progress)), place
 
-        result = on_all_ranks(comm, of_this_rank)
+        result, place = on_all_ranks(comm, of_this_rank)
         given = [name for name, value in (("checkpoint", checkpoint), ("step", step)) if value is not None]
         if separable and given and comm.rank == 0:
             message = f"{' and '.join(given)} not used: sites do not act on one another, and time is exact"
             warn(message, UserWarning)
-        same_on_all_ranks(comm, times=result.snapshots, step=step)
+        every = result.checkpoint_every
+        same_on_all_ranks(comm, times=result.snapshots, step=step, checkpoint=place, checkpoint_every=every)
         return result
 
     def evolved(self, discretisation: TransportDiscretisation, values: np.ndarray) -> EvolvedActions:

@@ -10,7 +10,7 @@ import numpy as np
 
 from scaling_limits.particles import InvalidArgument
 from scaling_limits.particles.sampling.ranks import on_all_ranks
-from scaling_limits.particles.support.archive import load_arrays, save_arrays, target
+from scaling_limits.particles.support.archive import ANOTHER_FILE, load_arrays, save_arrays, target
 
 from .density_integrator import DyadicStep, IntegratorState
 from .integration import Statistics
@@ -91,7 +91,7 @@ class Checkpoint:
             raise InvalidArgument(
                 "checkpoint",
                 f"{self._path} belongs to another problem (equation, start, times or steps are others); "
-                "remove or rename it",
+                + ANOTHER_FILE,
             )
         return content
 

@@ -167,6 +167,9 @@ class CoupledRotators(Described):
     ) -> CoupledEnsemble:
         """Amplitudes of the lattice and of its limit at slow times, from the same start.
 
+        The noise is normal, and there is no choice of another one as in `RotatorLattice.sample`: the limit has that of
+        the lattice, turned by the angle between both.
+
         Args:
             initial: u(0) = v(0), complex, of all members (N,) or of each (R, N).
             times: snapshots tau (T,), not negative, not decreasing.

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ...errors import InvalidArgument, Unresolved, warn
 from ...support import checks
-from ...support.archive import differing, full_path, target
+from ...support.archive import ANOTHER_FILE, differing, full_path, target
 from ...support.fingerprint import digest_of
 from ...support.function_values import Unknown
 from ..ranks import communicator, on_all_ranks, same_on_all_ranks
@@ -156,7 +156,7 @@ class Reduction:
             comm: the ranks that share the runs, or None.
 
         Raises:
-            InvalidArgument: the checkpoint is of another ensemble, or of more runs.
+            InvalidArgument: the checkpoint belongs to another ensemble, or has more runs.
         """
         sums = GrowingStatistics.empty(self._what, len(self.times))
         if checkpoint is not None:
@@ -227,7 +227,7 @@ class Reduction:
         wanted = self.identity(held.runs)
         differ = [name for name in {**wanted, **held.identity} if wanted.get(name) != held.identity.get(name)]
         if differ:
-            raise InvalidArgument("checkpoint", f"{place} is of another ensemble: {_said(differ, held, wanted)}")
+            raise InvalidArgument("checkpoint", f"{place} belongs to another ensemble: {_said(differ, held, wanted)}")
         return held.sums
 
 
@@ -236,7 +236,7 @@ def _said(differ: list[str], held: ReducedEnsemble, wanted: dict[str, str]) -> s
     if differ == ["step"]:
         return f"step differs; give step={held.step!r} (not {float(wanted['step']):.6g}), or another file"
     both = {name: (held.identity.get(name, ""), wanted.get(name, "")) for name in differ}
-    return f"{differing(both)}; take what it was made with, or another file"
+    return f"{differing(both)}; {ANOTHER_FILE}"
 
 
 def warn_of_small_spreads(result: ReducedEnsemble) -> None:

@@ -12,6 +12,7 @@ from mpi4py import MPI
 from numpy.typing import ArrayLike
 
 from scaling_limits.particles.sampling.ranks import on_all_ranks, same_on_all_ranks
+from scaling_limits.particles.support.archive import full_path
 from scaling_limits.particles.support.checks import number
 
 from ...time.resolvents import ResolventScheme
@@ -68,7 +69,8 @@ class MeshSolvers(DiffusionOnMesh):
         """See `FokkerPlanck.evolve`."""
         snapshots, choice, shown = chosen(self, times, scheme, step, progress)
         every = on_all_ranks(self.comm, lambda: number("checkpoint_every", every, least=0.0))
-        same_on_all_ranks(self.comm, checkpoint=checkpoint is None, checkpoint_every=every, absorbing=absorbing is None)
+        place = on_all_ranks(self.comm, lambda: full_path("checkpoint", checkpoint))
+        same_on_all_ranks(self.comm, checkpoint=place, checkpoint_every=every, absorbing=absorbing is None)
         saving = None if checkpoint is None else Saving(checkpoint, every)
         found = None if absorbing is None else resolved(self, MeshSet("absorbing", absorbing, 0.0))
         equation = self if found is None else found.equation

@@ -70,8 +70,9 @@ CASES = {
         lambda n: box_steps(n, 1, 1e-4), 1, 1, "a band",
     ),
     "box_1d_slow": Case(
-        "the same, steps of 0.1", "unknowns", (40000, 80000, 160000, 320000), lambda n: box_steps(n, 1), 1, 1,
-        "a band, and a second solve for what the first has left",
+        "the same, steps of 0.1", "unknowns", (80000, 160000, 320000, 640000, 1280000), lambda n: box_steps(n, 1), 1, 1,
+        "a band, and a second solve for what the first has left; the time of an unknown doubles from 320 000 to 640 000, where "
+        "the cache ends, and is constant before and after",
     ),
     "box_2d": Case(
         "density in 2-D: set-up, 3 steps", "unknowns", (64, 100, 160, 256, 400, 512), lambda n: box_steps(n, 2), 1.5, 1,
@@ -87,8 +88,9 @@ CASES = {
         "assembly n, a factor as in boxes", power(2),
     ),
     "rates_2d": Case(
-        "rates in 2-D", "cells", (24, 32, 48, 64, 96), rates, 1, 1,
-        "sequences of elements: a shifted factor, n^(3/2) in the end", power(2),
+        "rates in 2-D", "cells", (384, 512, 640, 768), rates, 1, 1,
+        "a shifted factor of elements of degree 1, n^(3/2) and n log n numbers in the end; beside them some 10 x 10 to 16 x 16 "
+        "large cells of degree 8, however many n are", power(2),
     ),
     "passage_2d": Case(
         "mean first passage times in 2-D", "unknowns", (48, 64, 96, 128, 192), mean_times, 1.5, 1,

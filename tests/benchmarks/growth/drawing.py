@@ -8,7 +8,8 @@ import matplotlib
 
 matplotlib.use("agg")
 import matplotlib.pyplot as plt
-from fits import above_the_smallest, exponent, line
+from fits import LARGEST_ERROR, above_the_smallest, exponent, line
+from matplotlib.ticker import EngFormatter, LogLocator
 
 TIME, MEMORY = "#1f5fa8", "#c2571a"
 MIB = 2.0**20
@@ -41,9 +42,9 @@ def one(ax, case, measures) -> None:
             ax.loglog(x, line(x, y, expected), "--", color=colour, linewidth=0.9, alpha=0.7)
         fit = above_the_smallest(x, y) if colour == MEMORY else (x, y)
         if len(fit[0]) >= 3 and (colour == TIME or max(y) - y[0] > LEAST):
-            slope, _ = exponent(*fit)
+            slope, error = exponent(*fit)
             ax.annotate(
-                f"{slope:.2f}",
+                f"{slope:.2f}" if round(error, 2) <= LARGEST_ERROR else "?",
                 (x[-1], y[-1]),
                 (-3, 4),
                 textcoords="offset points",
@@ -67,7 +68,7 @@ def growth(cases, found, path: Path) -> None:
         one(ax, cases[name], found[name])
     figure.suptitle(
         "processor seconds (blue, circles) and MiB (orange, squares); dashed: as expected, through the last point; "
-        "numbers: exponents of the upper half, of memory above that of the smallest size", fontsize=8.5,
+        "numbers: exponents of the upper half, of memory above that of the smallest size; ?: not resolved", fontsize=8.5,
     )  # fmt: skip
     save(figure, path)
 
@@ -79,13 +80,15 @@ def bytes_of_ranks(curves, path: Path) -> None:
         for (label, (ranks, values)), mark in zip(lines.items(), "osd^v"):
             ax.loglog(ranks, values, mark + "-", markersize=3.5, linewidth=1.2, label=label, base=2)
         ax.set_yscale("log", base=10)
+        ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        ax.yaxis.set_major_formatter(EngFormatter("B"))
         ax.set_xticks(ranks, [str(r) for r in ranks])
         ax.set_title(title, fontsize=7.5)
         ax.set_xlabel("ranks", fontsize=7.5)
         ax.tick_params(labelsize=6.5)
         ax.minorticks_off()
         every = [value for _, values in lines.values() for value in values]
-        ax.set_yticks([min(every), max(every)], [f"{min(every):.2g}", f"{max(every):.2g}"])
+        # room for the legend above
         ax.set_ylim(0.6 * min(every), 6 * max(every))
         ax.legend(fontsize=6, frameon=False, loc="upper left")
     figure.suptitle("bytes of the rank with most, given and got", fontsize=8.5)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+# errors above it say that an exponent is not resolved
+LARGEST_ERROR = 0.15
+
 
 def exponent(sizes, values) -> tuple[float, float]:
     """The slope of log(value) over log(size) of the upper half of the sizes, three at least, and its standard error.

@@ -15,7 +15,7 @@ from typing import Any
 from registry import CASES
 
 # seconds: a call that takes less is made again, at most so often; one that takes more is given up
-SHORT, MOST, LONGEST = 0.3, 5, 120
+SHORT, MOST, LONGEST = 1.0, 5, 120
 
 
 def memory(kind: str) -> int:

@@ -9,7 +9,7 @@ import cluster
 import drawing
 import numpy as np
 from counting import ROUND
-from fits import above_the_smallest, exponent
+from fits import LARGEST_ERROR, above_the_smallest, exponent
 from registry import CASES
 
 TRUST = Path(__file__).resolve().parents[3] / "docs" / "trust"
@@ -29,15 +29,20 @@ DRAWN = {
 
 
 def fitted(measures, key) -> str:
-    """An exponent with its error, or a dash where there is nothing to fit; of memory that above the smallest size."""
+    """An exponent with its error, or that its error is too large, or a dash where there is nothing to fit; of memory that
+    above the smallest size.
+    """
     sizes, values = [found["size"] for found in measures], [found[key] for found in measures]
+    most = max(values)
     if key == "bytes":
-        if max(values) - values[0] < MIB * drawing.LEAST:
+        if most - values[0] < MIB * drawing.LEAST:
             return "none"
         sizes, values = above_the_smallest(sizes, values)
     if len(sizes) < 3:
         return "-"
     slope, error = exponent(sizes, values)
+    if round(error, 2) > LARGEST_ERROR:
+        return "not resolved" + (f", {most / MIB:.0f} MiB at most" if key == "bytes" else "")
     return f"{slope:.2f} ± {error:.2f}"
 
 

@@ -172,12 +172,18 @@ def test_checkpoints(tmp_path):
     refused("checkpoint", "holds 8 runs", lambda: model().sample(**(request | {"runs": 5}), checkpoint=path))
     for name, value in (("seed", 2), ("times", [1e-4]), ("lags", 3), ("pair_site", 1), ("keep_states", True)):
         other = request | {name: value}
-        refused("checkpoint", "another request", lambda given=other: model().sample(**given, checkpoint=path))
+        refused(
+            "checkpoint", "belongs to another ensemble", lambda given=other: model().sample(**given, checkpoint=path)
+        )
         refused("checkpoint", f"{name} differs", lambda given=other: model().sample(**given, checkpoint=path))
     both = request | {"seed": 2, "lags": 3}
     refused("checkpoint", "seed: 1 there, 2 here; lags: 2 there, 3 here",
             lambda: model().sample(**both, checkpoint=path))  # fmt: skip
-    refused("checkpoint", "another request", lambda: model(std=lambda x: 2 + x).sample(**request, checkpoint=path))
+    refused(
+        "checkpoint",
+        "belongs to another ensemble",
+        lambda: model(std=lambda x: 2 + x).sample(**request, checkpoint=path),
+    )
     whole = path.read_bytes()
     for content in (b"", b"junk", whole[: len(whole) // 2], whole[:-200] + b"\0" * 200):
         path.write_bytes(content)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from refusals import refused
+from scipy.stats import binom, norm
 
 from scaling_limits.particles import (
     CubatureNoise,
@@ -17,6 +18,7 @@ from scaling_limits.particles import (
     egg_carton,
 )
 from scaling_limits.particles.sampling.mpi import MPI
+from scaling_limits.particles.sampling.statistics.histogram import Histogram
 from scaling_limits.particles.sampling.statistics.request import Tallied
 from scaling_limits.particles.sampling.statistics.tally import Tally, counted
 
@@ -199,7 +201,37 @@ def test_densities_have_errors():
     inside = (found.density * np.diff(found.edges)).sum(axis=-1)
     np.testing.assert_allclose(inside, 1 - (found.below + found.above) / 1300, rtol=1e-14)
     part = found.counts[1, 0] / 1300
-    np.testing.assert_allclose(found.density_error[1, 0], np.sqrt(part * (1 - part) / 1300) / 0.25, rtol=1e-14)
+    some = (part > 0) & (part < 1)
+    np.testing.assert_allclose(
+        found.density_error[1, 0][some], np.sqrt(part * (1 - part) / 1300)[some] / 0.25, rtol=1e-14
+    )
+
+
+@pytest.mark.parametrize("runs", [1, 12, 5000])
+def test_bins_without_runs_have_errors(runs):
+    """What no run tells is not known to be 0: P(no run) is 16 % at the error, and (1 - confidence)/2 at the upper bound."""
+    counts = np.array([[0, runs]])
+    found = Histogram(np.array([0.0, 0.5, 1.0]), counts, np.zeros(1, int), np.zeros(1, int))
+    assert found.runs == runs
+    chance = (1 - 0.5 * found.density_error[0]) ** runs
+    np.testing.assert_allclose(chance, norm.sf(1), rtol=1e-5)
+    low, high = found.density_bounds(0.9)
+    np.testing.assert_allclose((1 - 0.5 * high[0, 0]) ** runs, 0.05, rtol=1e-12)
+    np.testing.assert_allclose((0.5 * low[0, 1]) ** runs, 0.05, rtol=1e-12)
+    assert (low[0, 0], high[0, 1]) == (0.0, 2.0)
+
+
+def test_bounds_of_densities():
+    """By the sums of the binomial law itself; that errors of empty bins go over into those of others."""
+    counts = np.array([[0, 1, 7, 92]])
+    found = Histogram(np.arange(5.0), counts, np.zeros(1, int), np.zeros(1, int))
+    low, high = (bound[0] for bound in found.density_bounds(0.95))
+    np.testing.assert_allclose(binom.cdf(counts[0], 100, high), 0.025, rtol=1e-10)
+    np.testing.assert_allclose(binom.sf(counts[0][1:] - 1, 100, low[1:]), 0.025, rtol=1e-10)
+    assert (low <= found.density[0]).all()
+    assert (found.density[0] <= high).all()
+    refused("confidence", "below 1", lambda: found.density_bounds(1.0))
+    refused("confidence", "above 0", lambda: found.density_bounds(0.0))
 
 
 def test_one_run():

@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 from diffusions import Given
 from mpi4py import MPI
+from refusals import refused
 
+from meshes import square
 from scaling_limits.particles import InvalidArgument, fully_coupled
 from scaling_limits.pdes import EffectiveFokkerPlanck, FokkerPlanck
 from scaling_limits.pdes.time.density_integrator import DensityIntegrator
@@ -103,6 +105,20 @@ def test_damaged_and_foreign_files(shared_folder, monkeypatch):
         with pytest.raises(InvalidArgument, match="checkpoint"):
             equation().evolve(start, TIMES, checkpoint=file)
         MPI.COMM_WORLD.barrier()
+
+
+@pytest.mark.skipif(MPI.COMM_WORLD.size == 1, reason="ranks differ")
+def test_ranks_that_name_different_files(shared_folder):
+    """A file of each rank, in a box and on a mesh, and of what is written as it comes: refused, nothing is written."""
+    comm = MPI.COMM_WORLD
+    on_a_mesh = FokkerPlanck(
+        Given(lambda x: np.ones((len(x), 1, 1)) * np.eye(2), lambda x: (x**2).sum(axis=1)), mesh=square(4)
+    )
+    for name, of in (("checkpoint", equation()), ("stream", equation()), ("checkpoint", on_a_mesh)):
+        for path in (shared_folder / f"{comm.rank}.npz", None if comm.rank else shared_folder / "one.npz"):
+            refused(name, "the same on all ranks", lambda of=of, more={name: path}: of.evolve(start, TIMES, **more))
+    comm.barrier()
+    assert not list(shared_folder.iterdir())
 
 
 def ornstein_uhlenbeck(mobility=lambda x: np.ones(len(x)), psi=lambda x: 0.5 * x**2, rtol=1e-6, options=None):

@@ -154,6 +154,11 @@ def test_what_one_rank_raises_all_raise(shared_folder):
             path = shared_folder / ("missing/c.npz" if last else "c.npz")
             with pytest.raises(InvalidArgument, match="checkpoint: must be in a folder that is there"):
                 equation.evolve(lambda x: np.exp(-x.sum(axis=1)), [0.1], checkpoint=path)
+            if WORLD.size > 1:
+                for path in (shared_folder / f"{WORLD.rank}.npz", None if last else shared_folder / "c.npz"):
+                    with pytest.raises(InvalidArgument, match="checkpoint: must be the same on all ranks"):
+                        equation.evolve(lambda x: np.exp(-x.sum(axis=1)), [0.1], checkpoint=path)
+                assert not list(shared_folder.glob("*.npz"))
         if WORLD.size > 1:
             with pytest.raises(InvalidArgument, match="times: must be the same on all ranks"):
                 equation.evolve(lambda x: np.exp(-x.sum(axis=1)), [0.1 + WORLD.rank])
