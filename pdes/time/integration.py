@@ -120,8 +120,8 @@ def factor_after_refusal(control: StepControl, error: float) -> float:
 def factor_after_step(control: StepControl, h: float, error: float, before: float, error_before: float) -> float:
     """Return the factor after a step that was taken, predicted from how the error has changed since the one before.
 
-    It is that of the error, times (h/h_before) (err_before/err)^(1/order) where that is below 1: estimates that grow from
-    step to step make the next step shorter before it is refused. Source: Gustafsson's control in Hairer and Wanner,
+    It is that of the error, times (h/h_before) (err_before/err)^(1/order) where that is below 1: estimates that grow
+    from step to step make the next step shorter before it is refused. Source: Gustafsson, in Hairer and Wanner,
     Solving Ordinary Differential Equations II, section IV.8, (8.25).
 
     Args:

@@ -52,9 +52,9 @@ class Room(NamedTuple):
 class Clock(NamedTuple):
     """Where an integration stands.
 
-    now (6,) has the time, the next step and the last error estimate, the step that was taken last and its error, and how
-    many were refused since then; counts (6,) steps, refused, evaluations,
-    factorisations, the last reason, and the times that are kept; extremes (2,) the shortest and the longest step.
+    now (6,) has the time, the next step and the last error estimate, the last step taken, its error, and how many
+    were refused since; counts (6,) steps, refused, evaluations, factorisations, the last reason, and the times that are
+    kept; extremes (2,) the shortest and the longest step.
     """
 
     now: np.ndarray
