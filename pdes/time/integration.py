@@ -80,6 +80,8 @@ class StepControl:
         smallest: steps below this part of the time reached, or of the first step tried, are given up: they are rounding
             of the time, however far the last time is.
         most: number of steps, taken or refused, after which the solve is given up.
+        vain: number of steps refused for another reason than their error after which it is given up too, where they are
+            a third of all: the state is at the edge of what is allowed, and does not come away from it.
     """
 
     order: int
@@ -89,6 +91,7 @@ class StepControl:
     refused: float = 1.0
     smallest: float = 1e-13
     most: int = 200_000
+    vain: int = 2_000
 
     def factor(self, error: float) -> float:
         """Return the factor by which the next step is longer."""
@@ -120,8 +123,8 @@ def factor_after_refusal(control: StepControl, error: float) -> float:
 def factor_after_step(control: StepControl, h: float, error: float, before: float, error_before: float) -> float:
     """Return the factor after a step that was taken, predicted from how the error has changed since the one before.
 
-    It is that of the error, times (h/h_before) (err_before/err)^(1/order) where that is below 1: estimates that grow from
-    step to step make the next step shorter before it is refused. Source: Gustafsson's control in Hairer and Wanner,
+    It is that of the error, times (h/h_before) (err_before/err)^(1/order) where that is below 1: estimates that grow
+    from step to step make the next step shorter before it is refused. Source: Gustafsson, in Hairer and Wanner,
     Solving Ordinary Differential Equations II, section IV.8, (8.25).
 
     Args:
@@ -144,6 +147,12 @@ def factor_after_refusals(control: StepControl, error: float, refusals: int) -> 
     """Return the factor after a refused step, of which there were so many in a row before: estimates mislead there."""
     factor = factor_after_refusal(control, error)
     return factor if refusals == 0 else min(factor, AGAIN)
+
+
+@register_jitable
+def in_vain(control: StepControl, others: int, tried: int) -> bool:
+    """Return whether so many steps that were refused for another reason than their error, of all, are too many."""
+    return others > control.vain and 3 * others > tried
 
 
 @register_jitable
@@ -253,8 +262,8 @@ def integrate(
     """
     control = control or method.control
     t, h, end, resting = 0.0, first, float(times[-1]), False
-    # the step that was taken last, its error, and the refusals since then
-    before, error_before, refusals = 0.0, 0.0, 0
+    # the step that was taken last, its error, and the refusals since then; refusals for other reasons than errors
+    before, error_before, refusals, others = 0.0, 0.0, 0, 0
     f = system.rate(t, y)
     for target in times:
         while t < target and not resting:
@@ -269,6 +278,7 @@ def integrate(
             if reason:
                 statistics.refused += 1
                 h, refusals = step * factor_after_refusals(control, error, refusals), refusals + 1
+                others += int(error <= 1.0)
             else:
                 statistics.keep(step)
                 t, y = (float(target) if last else t + step), new
@@ -278,7 +288,9 @@ def integrate(
                 h = step * min(factor, 1.0) if refusals else max(h if step < h else 0.0, step * factor)
                 before, error_before, refusals = step, error, 0
                 resting = method.at_rest(system, y, f, end - t)
-            small = bool(reason) and h < control.smallest * max(t, first)
+            small = bool(reason) and (
+                h < control.smallest * max(t, first) or in_vain(control, others, statistics.tried)
+            )
             if small or (t < target and statistics.tried > control.most):
                 raise given_up(method, control, reason, t, h)
             if look is not None:

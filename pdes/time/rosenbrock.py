@@ -48,7 +48,7 @@ class Rosenbrock(OneStepMethod[ImplicitSystem]):
     c: tuple[tuple[float, ...], ...]
     m: tuple[float, ...]
     e: tuple[float, ...]
-    remedy: ClassVar[str] = "use more cells or a larger rtol"
+    remedy: ClassVar[str] = "use more cells, a lower degree or a larger rtol"
 
     @functools.cached_property
     def rows(self) -> tuple[tuple[np.ndarray, ...], ...]:

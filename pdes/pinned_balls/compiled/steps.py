@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from ...time.integration import StepControl, factor_after_refusals, factor_after_step, next_step
+from ...time.integration import StepControl, factor_after_refusals, factor_after_step, in_vain, next_step
 from ...time.rosenbrock import Rosenbrock
 from . import operations
 from .rules import COMPILED, FAST
@@ -40,6 +40,7 @@ class Control(NamedTuple):
     refused: float
     smallest: float
     most: int
+    vain: int
     first: float
 
 
@@ -53,8 +54,8 @@ class Room(NamedTuple):
 class Clock(NamedTuple):
     """Where an integration stands.
 
-    now (6,) has the time, the next step and the last error estimate, the step that was taken last and its error, and how
-    many were refused since then; counts (6,) steps, refused, evaluations,
+    now (7,) has the time, the next step and the last error estimate, the last step taken, its error, how many were
+    refused since, and how many at all for another reason than their error; counts (6,) steps, refused, evaluations,
     factorisations, the last reason, and the times that are kept; extremes (2,) the shortest and the longest step.
     """
 
@@ -78,7 +79,7 @@ def control_numbers(control: StepControl, first: float) -> Control:
     """Return the numbers of a control, and the first step that is tried, for compiled code."""
     return Control(
         int(control.order), float(control.safety), float(control.shrink), float(control.grow), float(control.refused),
-        float(control.smallest), int(control.most), float(first),
+        float(control.smallest), int(control.most), int(control.vain), float(first),
     )  # fmt: skip
 
 
@@ -177,6 +178,7 @@ def advance(system, scheme, control, limits, room, clock, y, f, targets, kept, b
             counts[1] += 1
             now[1] = step * factor_after_refusals(control, error, now[5])
             now[5] += 1.0
+            now[6] += error <= 1.0
         else:
             counts[0] += 1
             extremes[0] = min(extremes[0], step)
@@ -188,7 +190,8 @@ def advance(system, scheme, control, limits, room, clock, y, f, targets, kept, b
             factor = factor_after_step(control, step, error, now[3], now[4])
             now[1] = step * min(factor, 1.0) if now[5] > 0 else max(now[1] if step < now[1] else 0.0, step * factor)
             now[3], now[4], now[5] = step, error, 0.0
-        small = reason != TAKEN and now[1] < control.smallest * max(now[0], control.first)
+        vain = in_vain(control, now[6], counts[0] + counts[1])
+        small = reason != TAKEN and (vain or now[1] < control.smallest * max(now[0], control.first))
         if small or (now[0] < target and counts[0] + counts[1] > control.most):
             counts[4] = reason
             return FAILED

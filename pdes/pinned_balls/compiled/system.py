@@ -145,9 +145,7 @@ class CompiledSystem(BilliardStates):
             look: is told the time that is reached, likewise.
         """
         control = control or method.control
-        clock = steps.Clock(
-            np.array([0.0, first, 0.0, 0.0, 0.0, 0.0]), np.zeros(6, dtype=np.int64), np.array([np.inf, 0.0])
-        )
+        clock = steps.Clock(np.array([0.0, first, *[0.0] * 5]), np.zeros(6, dtype=np.int64), np.array([np.inf, 0.0]))
         # f is not known yet
         clock.counts[2] = -1
         momentum, energy = (np.nan, np.nan) if self.invariants is None else self.invariants

@@ -65,6 +65,17 @@ def test_few_steps_are_refused_where_layers_move():
     assert cost.refused < 90
 
 
+@pytest.mark.parametrize("petsc_options", [None, PETSC], ids=["compiled", "petsc"])
+def test_ripples_of_a_high_degree_are_given_up_early(petsc_options):
+    """Three cells of degree 6 just resolve 1/20; w ripples below 0 at every other step. What the message names helps."""
+    problem = BilliardEquations(20.0, mean, lambda x: 1 + 0.5 * np.cos(5 * x))
+    options = {"rtol": 1e-2, "petsc_options": petsc_options, "comm": MPI.COMM_SELF}
+    with pytest.raises(NotConverged, match="w is negative .*Remedy: use more cells, a lower degree or a larger rtol"):
+        problem.solve([0.015, 0.05, 0.15], cells=3, degree=6, **options)
+    for cells, degree in ((5, 6), (5, 4), (6, 3)):
+        assert problem.solve([0.015, 0.05, 0.15], cells=cells, degree=degree, **options).statistics.tried < 200
+
+
 def test_paper_data_with_noise_far_below_the_mean():
     """sigma is 1e-3 of mu: w is a difference of numbers that are 1e6 times larger, and vanishes at the ends."""
     equations = BilliardEquations(

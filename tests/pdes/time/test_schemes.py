@@ -18,6 +18,7 @@ from scaling_limits.pdes.time.integration import (
     factor_after_refusals,
     factor_after_step,
     growth,
+    in_vain,
     integrate,
 )
 from scaling_limits.pdes.time.relative_entropy import entropy_terms
@@ -163,6 +164,9 @@ def test_the_next_step_is_predicted_from_the_last_two():
     assert factor_after_refusals(control, 2.0, 0) == pytest.approx(0.9 * 2.0**-0.25)
     assert factor_after_refusals(control, 2.0, 1) == 0.4
     assert factor_after_refusals(control, 1e9, 3) == control.shrink
+    assert not in_vain(control, control.vain, control.vain)
+    assert in_vain(control, control.vain + 1, 3 * control.vain)
+    assert not in_vain(control, control.vain + 1, 3 * control.vain + 3)
 
 
 class Stubborn(Pendulum):
