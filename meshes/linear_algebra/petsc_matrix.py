@@ -32,11 +32,7 @@ class PetscSolver(Solver):
 
     def solution(self, right: np.ndarray) -> tuple[np.ndarray, str]:
         """The solution (m,), and why it is none; collective."""
-        if self._order is None:
-            self._right.array[:] = right
-        else:
-            # with this mode without a copy between; all places are there
-            np.take(right, self._order, out=self._right.array, mode="clip")
+        self._right.array[:] = right if self._order is None else right[self._order]
         self._ksp.solve(self._right, self._left)
         result = self._left.array.copy() if self._places is None else self._left.array[self._places]
         finite = self._ksp.getComm().tompi4py().allreduce(bool(np.isfinite(result).all()), MPI.LAND)
