@@ -53,7 +53,7 @@ equation = EffectiveFokkerPlanck(potential, box, (cells, cells), rtol=1e-4)
 # the wells is the frequency. A warning tells where fields are known badly: in corners that paths hardly ever reach.
 
 found = equation.transition(upper, lower, bounds=True)
-print(f"frequency {found.frequency:.5f} +- {found.error:.0e}, certainly in [{found.lower:.5f}, {found.upper:.5f}]")
+print(f"frequency {found.frequency:.5f} +- {found.error:.0e}, bounds {found.lower:.5f}, {found.upper:.5f}")
 print(f"rates {found.rate:.5f} and {found.backward_rate:.5f}, mean duration {found.mean_duration:.4f}")
 through = found.flux(lambda x: x[:, 1] > x[:, 0] + 0.6)
 print(f"flux through the line x_2 = x_1 + 0.6: {through:.5f}")
@@ -94,7 +94,7 @@ axes[0].quiver(*at[some].T, *size.T, scale=24, width=0.0045, edgecolor="white", 
 for place, name in ((upper_well, "A"), (lower_well, "B")):
     axes[0].add_patch(plt.Circle(place, radius, facecolor="white", edgecolor="black", linewidth=1.5, zorder=3))
     axes[0].annotate(name, place, ha="center", va="center", weight="bold", zorder=4)
-interval = f"frequency {found.frequency:.5f}, certainly in [{found.lower:.5f}, {found.upper:.5f}]"
+interval = f"frequency {found.frequency:.5f}, bounds {found.lower:.5f}, {found.upper:.5f}"
 axes[0].set(title=interval, xlabel="$x_1$", ylabel="$x_2$", aspect="equal")
 figure.colorbar(drawn, ax=axes[0], label="probability to reach B before A", ticks=[0, 0.5, 1])
 for name, values in survival.items():

@@ -173,7 +173,7 @@ def test_transition(tmp_path):
         assert found.upper - found.lower < 0.05 * found.frequency
 
     notebook = run("transition", tmp_path, check, cells=48)
-    assert "certainly in" in printed(notebook)
+    assert "bounds " in printed(notebook)
     shown(notebook, 1)
 
 
