@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from petsc4py import PETSc
 from slepc4py import SLEPc
@@ -65,9 +67,12 @@ def eigensolver(
 
 def found_modes(
     energy: PETSc.Mat, product: PETSc.Mat | None, known: PETSc.Vec | None, count: int, shift: float, *,
-    prefix: str, tolerance: float, most: int, what: str, remedy: str,
+    prefix: str, tolerance: float, most: int, what: str, remedy: str, apart: float,
 ) -> np.ndarray:  # fmt: skip
-    """The modes (m, k) that have converged, as `eigensolver` has its arguments; collective.
+    """The modes (m, k) that have converged, by their rates, as `eigensolver` has its arguments; collective.
+
+    None is missing of rates that several modes have: a search beside those that were found, from another start, has
+    found none that is slower than the last.
 
     Args:
         energy: A.
@@ -80,11 +85,38 @@ def found_modes(
         most: iterations.
         what: is solved, for messages.
         remedy: for them.
+        apart: by how much, relative, lambda + shift tells modes apart.
 
     Raises:
         NotConverged: SLEPc failed.
     """
     solver = eigensolver(energy, product, known, count, shift, prefix=prefix, tolerance=tolerance, most=most)
+    found = _converged(solver, energy, what, remedy)
+    # one sequence of Krylov vectors sees one mode of each rate but for rounding: those beside the others are looked for
+    while len(found) >= count and energy.getSize()[0] > len(found) + (known is not None) + 1:
+        found.sort(key=lambda mode: mode.rate)
+        last = found[count - 1].rate + shift
+        solver.setDeflationSpace([*([] if known is None else [known]), *(mode.vector for mode in found)])
+        solver.setDimensions(1)
+        beside = _converged(solver, energy, what, remedy)
+        if not any(mode.rate + shift < last * (1.0 - apart) for mode in beside):
+            break
+        found += beside
+    solver.destroy()
+    found.sort(key=lambda mode: mode.rate)
+    size = energy.getLocalSize()[0]
+    return np.stack([mode.vector.array for mode in found], axis=1) if found else np.empty((size, 0))
+
+
+class Mode(NamedTuple):
+    """A mode and its rate."""
+
+    rate: float
+    vector: PETSc.Vec
+
+
+def _converged(solver: SLEPc.EPS, energy: PETSc.Mat, what: str, remedy: str) -> list[Mode]:
+    """Solve; return what has converged."""
     try:
         solver.solve()
     # slepc4py 3.25 raises SystemError
@@ -92,10 +124,9 @@ def found_modes(
         # SLEPc cannot take it apart in this state
         solver.incRef()
         raise NotConverged(what, "SLEPc gave up", remedy) from error
-    vector = energy.createVecRight()
-    columns = []
+    found = []
     for i in range(solver.getConverged()):
+        vector = energy.createVecRight()
         solver.getEigenvector(i, vector)
-        columns.append(vector.array.copy())
-    solver.destroy()
-    return np.stack(columns, axis=1) if columns else np.empty((vector.getLocalSize(), 0))
+        found.append(Mode(float(solver.getEigenvalue(i).real), vector))
+    return found

@@ -140,6 +140,7 @@ class PetscMatrix(SparseMatrix):
         return found_modes(
             self.matrix, None if product is None else product.matrix, known, search.count, search.shift,
             prefix=search.prefix, tolerance=search.tolerance, most=search.most, what=search.what, remedy=search.remedy,
+            apart=search.apart,
         )  # fmt: skip
 
     def modes_by_multigrid(self, product: SparseMatrix, kernel: np.ndarray, count: int, scale: float) -> LowestModes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -184,26 +185,41 @@ def _inverse_iteration(
     energy: scipy.sparse.csr_array, product: scipy.sparse.csr_array, factors: ScipySolver, search: ModeSearch
 ) -> np.ndarray:
     """Modes (m, k) by Lanczos iteration of (A + shift B)^-1 B, from which the known mode is taken out."""
+    taken = [] if search.known is None else [search.known]
+    rates, modes = _beside(energy, product, factors, search, taken)
+    # one sequence of Krylov vectors sees one mode of each rate but for rounding: those beside the others are looked for
+    while rates.size >= search.count and energy.shape[0] > rates.size + len(taken) + 2:
+        last = np.sort(rates)[search.count - 1] + search.shift
+        others, more = _beside(energy, product, factors, replace(search, count=1), [*taken, *modes.T])
+        if not (others + search.shift < last * (1.0 - search.apart)).any():
+            break
+        rates, modes = np.append(rates, others), np.concatenate([modes, more], axis=1)
+    return modes[:, np.argsort(rates, kind="stable")]
+
+
+def _beside(
+    energy: scipy.sparse.csr_array, product: scipy.sparse.csr_array, factors: ScipySolver, search: ModeSearch,
+    taken: list[np.ndarray],
+) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
+    """Rates (k,) and modes (m, k) beside others, which are orthonormal."""
     size = energy.shape[0]
-    one = search.known
-    of_one = None if one is None else product @ one
+    others = np.stack(taken, axis=1) if taken else np.empty((size, 0))
+    of_others = product @ others
 
     def without(values: np.ndarray) -> np.ndarray:
-        return values if one is None or of_one is None else values - one * (of_one @ values)
+        return values - others @ (of_others.T @ values)
 
     def solved(right: np.ndarray) -> np.ndarray:
-        if one is not None and of_one is not None:
-            right = right - of_one * (one @ right)
-        values, reason = factors.solution(right)
+        values, reason = factors.solution(right - of_others @ (others.T @ right))
         if reason:
             raise NotConverged(search.what, reason, search.remedy)
         return without(values)
 
     count = min(search.count, size - 2)
-    start = without(np.random.Generator(np.random.Philox(key=SEED)).standard_normal(size))
+    start = without(np.random.Generator(np.random.Philox(key=SEED + len(taken))).standard_normal(size))
     inverse = LinearOperator((size, size), matvec=solved, dtype=np.float64)
     values, vectors = eigsh(
         energy, count, product, sigma=-search.shift, OPinv=inverse, v0=start, tol=search.tolerance,
         maxiter=search.most * 10,
     )  # fmt: skip
-    return np.asarray(vectors[:, np.argsort(values, kind="stable")])
+    return values, vectors

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 OTHER_REMEDY = "take fewer cells or a higher temperature, or linear_algebra='petsc' where PETSc is"
 
 
+# of `ModeSearch`
+APART = 1e-10
+
+
 @dataclass(frozen=True, eq=False)
 class SolverChoice:
     """What decides on a solver.
@@ -57,6 +61,7 @@ class ModeSearch:
         what: is solved, for messages.
         remedy: for them.
         known: a mode (m,) of this rank that is known, and not looked for; None where there is none.
+        apart: by how much, relative, lambda + shift tells modes apart.
     """
 
     count: int
@@ -67,6 +72,7 @@ class ModeSearch:
     what: str
     remedy: str
     known: np.ndarray | None = None
+    apart: float = APART
 
 
 class Solver(ABC):

@@ -8,7 +8,8 @@ import numpy as np
 from dolfinx import fem
 from petsc4py import PETSc
 
-from scaling_limits.meshes.backend.shift_and_invert import eigensolver
+from scaling_limits.meshes.backend.shift_and_invert import found_modes
+from scaling_limits.meshes.linear_algebra.sparse_matrix import APART
 from scaling_limits.particles import InvalidArgument
 from scaling_limits.particles.errors import NotConverged, Unresolved, warn
 
@@ -25,6 +26,7 @@ DEGREES = (3, 2)
 LARGE = {1: 10**6, 2: 100_000, 3: 20_000}
 # part of the power of the error that is counted on
 ROUNDING = 1e-13
+WHAT = "the eigenvalue problem"
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,26 +125,18 @@ def _solved(
         functions.append(unit)
     count = k - len(functions)
     if count:
-        solver = eigensolver(energy, product, one, count, SETTINGS.shift * equation.diffusive_rate)
-        try:
-            solver.solve()
-        # slepc4py 3.25 raises SystemError
-        except (PETSc.Error, SystemError) as error:
-            solver.incRef()
-            remedy = "refine the mesh where exp(-Psi/sigma) varies"
-            raise NotConverged("the eigenvalue problem", "SLEPc gave up", remedy) from error
-        if solver.getConverged() < count:
-            reason = f"SLEPc found {solver.getConverged()} of {count} modes"
-            raise NotConverged("the eigenvalue problem", reason, "ask for fewer modes")
-        vector = energy.createVecRight()
-        for i in range(count):
-            solver.getEigenvector(i, vector)
-            function, rate, lost = _mode(forms, vector.array / roots.array, unit if one is not None else None, norm)
+        found = found_modes(
+            energy, product, one, count, SETTINGS.shift * equation.diffusive_rate, prefix="lowest_modes_by_factors_",
+            tolerance=1e-11, most=500, what=WHAT, remedy="refine the mesh where exp(-Psi/sigma) varies", apart=APART,
+        )  # fmt: skip
+        if found.shape[1] < count:
+            raise NotConverged(WHAT, f"SLEPc found {found.shape[1]} of {count} modes", "ask for fewer modes")
+        for values in found.T[:count]:
+            function, rate, lost = _mode(forms, values / roots.array, unit if one is not None else None, norm)
             function.name = f"f_{len(functions)}"
             functions.append(function)
             rates.append(rate)
             noise.append(lost)
-        solver.destroy()
     order = np.argsort(rates, kind="stable")
     return SlowModes(np.array(rates)[order], [functions[i] for i in order], np.array(noise)[order])
 
