@@ -39,6 +39,9 @@ if TYPE_CHECKING:
 
 # total variation of the difference of two densities of mass 1
 LARGEST = 2.0
+# part of the mass at nodes where M turns along edges, from which errors are not known: in 600 random cases with an exact
+# solution the true error was up to 1.9 of what coarser cells told below it, and up to 9000 above it
+TURNING = 0.1
 ARRAYS = ("times", "probabilities", "relative_entropy")
 
 
@@ -84,6 +87,7 @@ class DensityEvolution(SavedOnGrid, WrittenInTime, DensitySeries[Density]):
         absorbing: the set in which paths are killed, or None.
         again: solves the same problem with another equation, to estimate the error; None where steps were given, or the
             result was read from a file.
+        turning: part of the mass, of equilibrium or of the start, at nodes where M turns along edges.
     """
 
     equation: ReversibleDiffusion
@@ -94,6 +98,7 @@ class DensityEvolution(SavedOnGrid, WrittenInTime, DensitySeries[Density]):
     statistics: Statistics
     absorbing: Indicator | None = None
     again: Callable[[ReversibleDiffusion], DensityEvolution] | None = None
+    turning: float = 0.0
     NODAL: ClassVar[str] = "probabilities"
     NAMES: ClassVar[set[str]] = {*ARRAYS, "statistics"}
 
@@ -113,15 +118,25 @@ class DensityEvolution(SavedOnGrid, WrittenInTime, DensitySeries[Density]):
     def error(self) -> np.ndarray | None:
         """The estimated error of each density in total variation, relative to its mass (T,): of the cells, by the same
         evolution on larger cells, and rtol for the steps; 2 where nothing is known, as large as it can be of two
-        densities of mass 1. None where steps were given, where cells are few, or for a result that was read. Collective
+        densities of mass 1 (infinite where sets kill), as where M turns along the edges that it needs. None where steps were given, where cells are few, or for a result that was read. Collective
         the first time.
         """
         if self.again is None or self.equation.coarser is None:
             return None
-        runs = solved(self.equation, self.again, self)
-        changes = [one.distances(other) for one, other in pairwise(runs)]
-        errors = np.broadcast_to(richardson(changes), len(self)) + self.equation.rtol
+        known = self._known
+        # what cannot be told takes no coarser cells
+        changes = []
+        if known.any():
+            changes = [one.distances(other) for one, other in pairwise(solved(self.equation, self.again, self))]
+        errors = np.where(known, richardson(changes) + self.equation.rtol, np.inf)
         return np.minimum(errors, LARGEST) if self.absorbing is None else errors
+
+    @property
+    def _known(self) -> np.ndarray:
+        """Whether coarser cells tell the error (T,): they do not from where on M turns along edges; collective."""
+        part = self.equation.generator.turning_part
+        parts = [max(self.turning, part(self.rows.row(i).own)) for i in range(len(self))]
+        return np.asarray(np.maximum.accumulate(parts) <= TURNING)
 
     def distances(self, other: DensityEvolution) -> np.ndarray:
         """The total variation of differences from densities on another grid (T,), relative to the mass; collective."""

@@ -23,7 +23,7 @@ from ..time.checkpoint import Checkpoint
 from ..time.density_integrator import WHAT, DensityIntegrator, IntegratorState, StepChoice
 from ..time.relative_entropy import entropy_of_states, finite_log
 from ..time.resolvents import Resolvents, ResolventScheme
-from .density_evolution import DensityEvolution
+from .density_evolution import TURNING, DensityEvolution
 from .hitting.killed_chain import KilledChain
 from .hitting.target_sets import Indicator, TargetSet
 from .problem import ReversibleDiffusion
@@ -41,7 +41,7 @@ class EvolutionSettings:
     Args:
         exact: part of rtol that linear solves may leave of the mass.
         exact_steps: part of the mass that they may leave where steps have a given size.
-        rounding: of sum r |log(r/r_eq)|: what a solve leaves in a relative entropy that is not small.
+        rounding: of sum r |log(r/r_eq)|: what solves, and its own evaluation, leave in a relative entropy.
         noise: a rise of the relative entropy by less, relative to 1 plus the entropy, is put down to rounding in
             solves.
         even: relative entropies below it are rounding (of 1e-10); a state so close to equilibrium is left alone.
@@ -50,7 +50,6 @@ class EvolutionSettings:
         same_start: change of the initial density, in total variation, that does so.
         same_killing: change of the rates into absorbing sets, relative, that does so.
         long_way: binary logarithm of the ratio of two stops on a long way, from its start on.
-        turning: part of the mass at nodes where M turns along edges, from which a warning says so.
         most_steps: steps of a given size at most.
         seconds: of a linear solve, for each node.
     """
@@ -64,7 +63,6 @@ class EvolutionSettings:
     same_start: float = 1e-12
     same_killing: float = 1e-6
     long_way: float = 22.0
-    turning: float = 0.1
     most_steps: int = 2**40
     seconds: float = 2e-7
 
@@ -213,7 +211,7 @@ def evolve(
     sets = () if absorbing is None else (TargetSet("absorbing", absorbing, 0.0),)
     chain = KilledChain.of(equation.generator, sets)
     probabilities = start_probabilities(equation, initial, chain)
-    _warn_of_turning(equation.generator)
+    turning = _turning(equation.generator, probabilities)
     keeper = None
     if checkpoint is not None:
         traits = np.concatenate([
@@ -250,7 +248,7 @@ def evolve(
         _, rows, moments, *_ = streamed(equation, stream)
     return DensityEvolution(
         equation, snapshots, rows, moments, np.array(end.entropies)[kept], end.statistics, absorbing,
-        again if choice.step is None else None,
+        again if choice.step is None else None, turning,
     )  # fmt: skip
 
 
@@ -262,14 +260,19 @@ def _solves(times: np.ndarray, choice: StepChoice) -> float:
     return float(choice.scheme.order * times[-1] / choice.step / intervals)
 
 
-def _warn_of_turning(generator: ScharfetterGummel) -> None:
-    """Warn, once for a generator, where M turns along edges, so that densities are not what they are on finer grids."""
-    part = generator.turning
-    if part > SETTINGS.turning and generator.grid.comm.rank == 0 and not generator.quiet:
-        message = (
-            f"M turns or changes within its edges of up to {generator.edges.widest} cells at nodes with {part:.2g}"
+def _turning(generator: ScharfetterGummel, probabilities: np.ndarray) -> float:
+    """The part of the mass, of equilibrium or of the start, at nodes where M turns along edges; with a warning where
+    densities are not what they are on finer grids, and coarser ones do not tell by how much.
+    """
+    part = max(generator.turning, generator.turning_part(probabilities))
+    if part > TURNING and generator.grid.comm.rank == 0 and not generator.quiet:
+        warn(
+            f"M turns or changes within its edges of up to {generator.edges.widest} cells at nodes with {part:.2g} "
+            "of the mass: the error of the densities is not known (coarser cells do not tell it); take more cells, or "
+            "turn the axes along M",
+            Unresolved,
         )
-        warn(f"{message} of the mass: look at `error` of the result, or take more cells", Unresolved)
+    return part
 
 
 def _with_stops(times: np.ndarray, fastest: float) -> tuple[np.ndarray, np.ndarray]:

@@ -239,12 +239,24 @@ class ScharfetterGummel:
 
     @cached_property
     def turning(self) -> float:
-        """The part of the mass of equilibrium at nodes with wide edges along which M turns or changes; collective.
+        """The part of the mass of equilibrium at nodes with wide edges along which M turns or changes; collective."""
+        return self.turning_part(self.root**2)
+
+    def turning_part(self, probabilities: np.ndarray) -> float:
+        """The same part of the mass of other probabilities at the nodes of this rank (m,); collective."""
+        mass = np.array([probabilities[self.turned].sum(), probabilities.sum()])
+        some, all_ = self.grid.comm.allreduce(mass)
+        return float(some / all_) if all_ > 0 else 0.0
+
+    @cached_property
+    def turned(self) -> np.ndarray:
+        """Whether M turns or changes along the wide edges of a node, at the nodes of this rank (m,); collective.
 
         That is e.M(y)^-1 e more than `TURNED` times e.M(x)^-1 e along an edge e = y - x, or the other way round.
         """
+        nodes = np.zeros(len(self.root), dtype=bool)
         if self.edges.widest < 2:
-            return 0.0
+            return nodes
         grid = self.grid
         wide = np.abs(self.edges.step).max(axis=1, initial=0) > 1
         tail, head = self.edges.tail[wide], self.edges.head[wide]
@@ -252,11 +264,8 @@ class ScharfetterGummel:
         along = self.edges.step[wide] * grid.spacing
         here, there = (np.einsum("ei,eij,ej->e", along, inverse.take(end), along) for end in (tail, head))
         turned = np.abs(np.log(there / here)) > np.log(TURNED)
-        nodes = np.zeros(len(self.root), dtype=bool)
         nodes[tail[turned] - grid.own.start] = True
-        mass = np.array([(self.root[nodes] ** 2).sum(), (self.root**2).sum()])
-        some, all_ = grid.comm.allreduce(mass)
-        return float(some / all_)
+        return nodes
 
     def _traits(self, tensors: np.ndarray) -> np.ndarray:
         """Numbers that tell Psi/sigma and M at all nodes from others: sums with random signs, for each of both."""

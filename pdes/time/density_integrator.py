@@ -324,7 +324,11 @@ class DensityIntegrator:
 
     def _refuse(self, state: IntegratorState, error: float, reason: str, h: float, until: float) -> None:
         if self._choice.rtol is None or state.place.count >= MOST_STEPS:
-            remedy = "take a smaller step, or IMPLICIT_EULER" if self._choice.rtol is None else "take a larger rtol"
+            if self._choice.rtol is None:
+                remedy = "take a smaller step, or IMPLICIT_EULER"
+            else:
+                # where it is not the error, a larger one helps nothing
+                remedy = "take a larger rtol" if error > 1.0 else "take IMPLICIT_EULER with a step, or other times"
             raise NotConverged(WHAT, reason, remedy, time=until, step=h)
         state.place = state.place.halved(int(np.ceil(-np.log2(self._control.after_refusal(error)))))
 

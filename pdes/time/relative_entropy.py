@@ -46,7 +46,8 @@ def entropy_terms(density: Any, equilibrium: Any, ratio: Any, logarithm: Any) ->
 
 @numba.njit(cache=True, error_model="numpy")
 def entropy_of_states(state, root, log_root, partition):  # type: ignore[no-untyped-def]
-    """Return the sum of the terms of rho = s sqrt(m), pi = m/Z, and that of rho |log(rho/pi)| where rho is not near pi.
+    """Return the sum of the terms of rho = s sqrt(m), pi = m/Z, and that of rho |log(rho/pi)|, by which errors of rho
+    relative to itself change it.
 
     Args:
         state: s (n,).
@@ -56,18 +57,19 @@ def entropy_of_states(state, root, log_root, partition):  # type: ignore[no-unty
     """
     value, size, log_partition = 0.0, 0.0, math.log(partition)
     for begin in range(0, len(state), RUN):
-        terms, far = 0.0, 0.0
+        terms = 0.0
         for i in range(begin, min(begin + RUN, len(state))):
             if not root[i] > 0.0:
                 continue
             # may be infinite, where its logarithm is not
-            ratio, density, logarithm = state[i] * partition / root[i], state[i] * root[i], 0.0
+            ratio, density = state[i] * partition / root[i], state[i] * root[i]
+            # near pi, where the terms do not take it
+            logarithm = ratio - 1.0
             if not abs(ratio - 1.0) < NEAR:
                 logarithm = (math.log(state[i]) if density > 0.0 else 0.0) + log_partition - log_root[i]
-                far += density * abs(logarithm)
+            size += density * abs(logarithm)
             terms += _term(density, root[i] * root[i] / partition, ratio, logarithm)
         value += terms
-        size += far
     return value, size
 
 
@@ -76,16 +78,16 @@ def entropy_of_probabilities(probabilities, share, log_share):  # type: ignore[n
     """The same of max(rho, 0) (n,) with pi (n,) > 0 and log pi (n,)."""
     value, size = 0.0, 0.0
     for begin in range(0, len(share), RUN):
-        terms, far = 0.0, 0.0
+        terms = 0.0
         for i in range(begin, min(begin + RUN, len(share))):
-            density, logarithm = max(probabilities[i], 0.0), 0.0
+            density = max(probabilities[i], 0.0)
             ratio = density / share[i]
+            logarithm = ratio - 1.0
             if not abs(ratio - 1.0) < NEAR:
                 logarithm = (math.log(density) if density > 0.0 else 0.0) - log_share[i]
-                far += density * abs(logarithm)
+            size += density * abs(logarithm)
             terms += _term(density, share[i], ratio, logarithm)
         value += terms
-        size += far
     return value, size
 
 
