@@ -308,7 +308,7 @@ class Ensemble(Samples, VelocityProfiles):
         later, start = self.spec.at(times), int(self.collisions[-1])
         same_on_all_ranks(comm, ensemble=self.runs, **later.arguments())
         later.warn_if_long(self.runs, workers, comm, start)
-        reference = on_all_ranks(comm, lambda: pilot_mean(later, workers))
+        reference = pilot_mean(later, workers, comm)
         making, none = Runs(later, start, self.sums.states), RunningSums.empty(later, reference)
         sums = add_runs(making, none, self.runs, workers=workers, progress=progress, comm=comm)
         return Ensemble(self.spec.joined(later), self.sums.joined(sums))
@@ -382,7 +382,7 @@ def sample_ensemble(
         same_on_all_ranks(comm, checkpoint=0 if sums is None else sums.runs)
     spec.warn_if_long(runs - (0 if sums is None else sums.runs), threads, comm)
     if sums is None:
-        sums = RunningSums.empty(spec, on_all_ranks(comm, lambda: pilot_mean(spec, threads)))
+        sums = RunningSums.empty(spec, pilot_mean(spec, threads, comm))
 
     def write(grown: RunningSums) -> None:
         Ensemble(spec, grown).save(checkpoint or "")

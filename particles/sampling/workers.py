@@ -117,7 +117,7 @@ def in_order_on_all_ranks(
         comm: communicator, or None.
     """
     rank, size = (0, 1) if comm is None else (comm.rank, comm.size)
-    looks = _looks(comm)
+    looks = looks_of(comm)
     with closing(in_order(make, items[rank::size], workers, meanwhile=looks and looks.look)) as mine:
         for _ in range(0, len(items), size):
             result = on_all_ranks(comm, lambda: next(mine, None), looks)
@@ -125,7 +125,8 @@ def in_order_on_all_ranks(
             yield from (part for part in parts if part is not None)
 
 
-def _looks(comm: MPI.Comm | None) -> Looks | None:
+def looks_of(comm: MPI.Comm | None) -> Looks | None:
+    """Looks at whether other ranks have failed, where there are others."""
     return None if comm is None or comm.size == 1 else Looks(comm)
 
 
@@ -195,7 +196,7 @@ def over_tiles(
     threads = on_all_ranks(comm, checked)
     rank, size = (0, 1) if comm is None else (comm.rank, comm.size)
     tiles = range(-(-paths // width))
-    mine, looks = tiles[rank::size], _looks(comm)
+    mine, looks = tiles[rank::size], looks_of(comm)
 
     def done() -> list[Result]:
         found = []
