@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import pickle
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -26,22 +27,43 @@ Arguments = ParamSpec("Arguments")
 PATIENCE = 30.0
 
 
-def communicator(value: object, optional: bool = False) -> MPI.Comm:
+def communicator(value: object, optional: bool = False, together: bool = True) -> MPI.Comm:
     """Return an mpi4py communicator; or None, where there may be none.
 
     Args:
         value: what a user gave as `comm`.
         optional: whether None is right too.
+        together: whether its ranks compute together.
 
     Raises:
-        InvalidArgument: it is something else, or the null communicator.
+        InvalidArgument: it is something else, or the null communicator; ranks that are to compute together cannot,
+            since they are the workers of mpi4py.futures.
     """
     if value is None and optional:
         return None
     if not _is_communicator(value):
         right = "an mpi4py communicator such as MPI.COMM_WORLD" + (", or None" if optional else "")
         raise InvalidArgument("comm", f"must be {right}, not {shown(value)}")
+    if together and _has_workers(value):
+        raise InvalidArgument(
+            "comm",
+            "has ranks that wait for tasks of an executor, under `python -m mpi4py.futures`, and would never make this "
+            "call: give comm=MPI.COMM_SELF to what one process computes, and an `MPIPoolExecutor()` to what they share",
+        )
     return value
+
+
+def _has_workers(comm: MPI.Comm) -> bool:
+    """Whether it joins the process of the script of `python -m mpi4py.futures`, rank 0 of all, and its workers."""
+    if comm.size == 1 or getattr(sys.modules.get("mpi4py.futures._core"), "SharedPool", None) is None:
+        return False
+    from .mpi import MPI
+
+    world, group = MPI.COMM_WORLD.Get_group(), comm.Get_group()
+    place = MPI.Group.Translate_ranks(world, [0], group)[0]
+    world.Free()
+    group.Free()
+    return place != MPI.UNDEFINED
 
 
 def _is_communicator(value: object) -> bool:
