@@ -104,7 +104,9 @@ def pilot_mean(spec: EnsembleSpec, workers: int, comm: MPI.Comm | None) -> NDArr
         pilots.carry(run, np.empty((1, spec.n)), states[run : run + 1], np.zeros(2), stop)
 
     def made() -> None:
-        with closing(in_order(make, range(PILOT_RUNS), workers, meanwhile=looks and looks.look)) as results:
+        with closing(
+            in_order(make, range(PILOT_RUNS), workers, meanwhile=None if looks is None else looks.look)
+        ) as results:
             for _ in results:
                 if looks is not None:
                     looks.look()

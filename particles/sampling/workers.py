@@ -118,7 +118,7 @@ def in_order_on_all_ranks(
     """
     rank, size = (0, 1) if comm is None else (comm.rank, comm.size)
     looks = looks_of(comm)
-    with closing(in_order(make, items[rank::size], workers, meanwhile=looks and looks.look)) as mine:
+    with closing(in_order(make, items[rank::size], workers, meanwhile=None if looks is None else looks.look)) as mine:
         for _ in range(0, len(items), size):
             result = on_all_ranks(comm, lambda: next(mine, None), looks)
             parts = [result] if comm is None else comm.allgather(result)
@@ -200,7 +200,7 @@ def over_tiles(
 
     def done() -> list[Result]:
         found = []
-        with closing(in_order(work, mine, threads, meanwhile=looks and looks.look)) as results:
+        with closing(in_order(work, mine, threads, meanwhile=None if looks is None else looks.look)) as results:
             for result in watched(results, len(mine), progress, comm, "tile"):
                 found.append(result)
                 if looks is not None:
