@@ -16,7 +16,7 @@ from ..errors import InvalidArgument, Unstable
 from ..sampling.noise import GAUSSIAN, Noise
 from ..sampling.normal_tiles import PAIRS, TILE
 from ..sampling.philox import Key, Purpose, key_words
-from ..sampling.ranks import communicator, on_all_ranks, same_on_all_ranks
+from ..sampling.ranks import communicator, ends_on_all_ranks, on_all_ranks, same_on_all_ranks
 from ..sampling.samples import different_starts, runs_or_paths
 from ..sampling.spread import spread, told
 from ..sampling.statistics.reduced_ensemble import ReducedEnsemble
@@ -208,6 +208,7 @@ class EffectiveLangevin(Described):
         workers: int | None = None, progress: bool = False, comm: MPI.Comm | None = None,
     ) -> ReducedEnsemble: ...  # fmt: skip
 
+    @ends_on_all_ranks
     def sample(
         self,
         initial: ArrayLike,
@@ -287,6 +288,7 @@ class EffectiveLangevin(Described):
         said["matrix"] += asked.digest(comm, "noise", self.noise)
         return said | {"box": repr(self.box.tolist()), "periodic": repr(self.periodic.tolist())}
 
+    @ends_on_all_ranks
     def first_passages(
         self,
         initial: ArrayLike,

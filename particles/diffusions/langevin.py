@@ -16,7 +16,7 @@ from ..errors import InvalidArgument, Unstable
 from ..sampling.noise import GAUSSIAN, Noise
 from ..sampling.normal_tiles import TILE
 from ..sampling.philox import Key, Purpose, key_words
-from ..sampling.ranks import communicator, on_all_ranks, same_on_all_ranks
+from ..sampling.ranks import communicator, ends_on_all_ranks, on_all_ranks, same_on_all_ranks
 from ..sampling.samples import different_starts, runs_or_paths
 from ..sampling.statistics.reduced_ensemble import ReducedEnsemble
 from ..sampling.statistics.reduction import AskedStatistics
@@ -98,6 +98,7 @@ class Langevin(Described):
         workers: int | None = None, progress: bool = False, comm: MPI.Comm | None = None,
     ) -> ReducedEnsemble: ...  # fmt: skip
 
+    @ends_on_all_ranks
     def sample(
         self,
         initial: ArrayLike,
@@ -199,6 +200,7 @@ class Langevin(Described):
         """
         return self.sample(*arguments, scheme=LEIMKUHLER_MATTHEWS, **named)
 
+    @ends_on_all_ranks
     def first_passage_times(
         self,
         initial: ArrayLike,
@@ -241,6 +243,7 @@ class Langevin(Described):
         taken, _ = self._passages((entered,), start, h, steps, keys).arrivals(workers, progress, comm)
         return np.where(taken < 0, np.inf, taken * h)
 
+    @ends_on_all_ranks
     def first_passages(
         self,
         initial: ArrayLike,

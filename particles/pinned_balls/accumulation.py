@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..sampling.philox import key_words
+from ..sampling.ranks import on_all_ranks
 from ..sampling.saving import Saving
-from ..sampling.workers import Stop, in_order, in_order_on_all_ranks
+from ..sampling.workers import Stop, in_order, in_order_on_all_ranks, looks_of
 from ..support.logs import timed
 from ..support.progress import ProgressBar
 from .collisions import POWERS, add_moments, run_chunk
@@ -92,16 +93,25 @@ class Runs:
         run_chunk(exchange, mean, std, start, stops, first, *key_words(self.spec.seed), entry, states, drift)
 
 
-def pilot_mean(spec: EnsembleSpec, workers: int) -> NDArray[np.float64]:
-    """Return the mean velocities (T, n) of the pilot runs, exact where no collision has happened yet."""
-    states, pilots = np.empty((PILOT_RUNS, spec.times.size, spec.n)), Runs(spec)
+def pilot_mean(spec: EnsembleSpec, workers: int, comm: MPI.Comm | None) -> NDArray[np.float64]:
+    """Return the mean velocities (T, n) of the pilot runs, exact where no collision has happened yet; collective.
+
+    Every rank makes all of them.
+    """
+    states, pilots, looks = np.empty((PILOT_RUNS, spec.times.size, spec.n)), Runs(spec), looks_of(comm)
 
     def make(run: int, stop: Stop) -> None:
         pilots.carry(run, np.empty((1, spec.n)), states[run : run + 1], np.zeros(2), stop)
 
-    with closing(in_order(make, range(PILOT_RUNS), workers)) as results:
-        for _ in results:
-            pass
+    def made() -> None:
+        with closing(
+            in_order(make, range(PILOT_RUNS), workers, meanwhile=None if looks is None else looks.look)
+        ) as results:
+            for _ in results:
+                if looks is not None:
+                    looks.look()
+
+    on_all_ranks(comm, made, looks)
     reference = states.mean(axis=0)
     reference[spec.collisions == 0] = spec.initial_mean
     return reference

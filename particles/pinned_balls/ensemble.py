@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..errors import InvalidArgument
-from ..sampling.ranks import communicator, on_all_ranks, same_on_all_ranks
+from ..sampling.ranks import communicator, ends_on_all_ranks, on_all_ranks, same_on_all_ranks
 from ..sampling.samples import Samples
 from ..sampling.workers import thread_count
 from ..support import checks
@@ -264,6 +264,7 @@ class Ensemble(Samples, VelocityProfiles):
         """Largest |sum v(t)^2/sum v(0)^2 - 1| of all runs and snapshots."""
         return float(self.sums.drift[1])
 
+    @ends_on_all_ranks
     def more(
         self,
         *,
@@ -307,7 +308,8 @@ class Ensemble(Samples, VelocityProfiles):
         later, start = self.spec.at(times), int(self.collisions[-1])
         same_on_all_ranks(comm, ensemble=self.runs, **later.arguments())
         later.warn_if_long(self.runs, workers, comm, start)
-        making, none = Runs(later, start, self.sums.states), RunningSums.empty(later, pilot_mean(later, workers))
+        reference = pilot_mean(later, workers, comm)
+        making, none = Runs(later, start, self.sums.states), RunningSums.empty(later, reference)
         sums = add_runs(making, none, self.runs, workers=workers, progress=progress, comm=comm)
         return Ensemble(self.spec.joined(later), self.sums.joined(sums))
 
@@ -380,7 +382,7 @@ def sample_ensemble(
         same_on_all_ranks(comm, checkpoint=0 if sums is None else sums.runs)
     spec.warn_if_long(runs - (0 if sums is None else sums.runs), threads, comm)
     if sums is None:
-        sums = RunningSums.empty(spec, pilot_mean(spec, threads))
+        sums = RunningSums.empty(spec, pilot_mean(spec, threads, comm))
 
     def write(grown: RunningSums) -> None:
         Ensemble(spec, grown).save(checkpoint or "")

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..errors import InvalidArgument
-from ..sampling.ranks import communicator, on_all_ranks, same_on_all_ranks
+from ..sampling.ranks import communicator, ends_on_all_ranks, on_all_ranks, same_on_all_ranks
 from ..sampling.samples import runs_or_paths
 from ..showing.described import Described
 from ..support import checks
@@ -89,6 +89,7 @@ class PinnedBalls(Described):
             raise InvalidArgument("t", f"is too long: {t:g} is more collisions than can be counted")
         return round(number)
 
+    @ends_on_all_ranks
     def sample(
         self,
         times: ArrayLike,

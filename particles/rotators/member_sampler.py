@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from ..errors import InvalidArgument, Unstable
 from ..sampling.noise import GAUSSIAN, Noise, warn_of_points
 from ..sampling.philox import key_words
-from ..sampling.ranks import communicator, on_all_ranks, same_on_all_ranks
+from ..sampling.ranks import communicator, ends_on_all_ranks, on_all_ranks, same_on_all_ranks
 from ..sampling.samples import different_starts, runs_or_paths, start_of_each
 from ..sampling.statistics.growing import Runs
 from ..sampling.statistics.reduced_ensemble import ReducedEnsemble
@@ -250,6 +250,7 @@ class SampledRotators(ABC, Generic[Step]):
         progress: bool = False, comm: MPI.Comm | None = None,
     ) -> ReducedEnsemble: ...  # fmt: skip
 
+    @ends_on_all_ranks
     def sample(
         self,
         initial: ArrayLike,
@@ -338,6 +339,7 @@ class SampledRotators(ABC, Generic[Step]):
             return RotatorEnsemble(snapshots, amplitudes, longest, number)
         return WatchedRotators.of(watch, (snapshots, amplitudes, longest, number), watched)
 
+    @ends_on_all_ranks
     def sample_stationary(
         self,
         runs: int,

@@ -4,66 +4,135 @@ from __future__ import annotations
 
 import hashlib
 import pickle
+import sys
 import time
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, TypeVar
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import wraps
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InvalidArgument, RankEnded
 from ..support.checks import shown
+from .interrupts import FailedElsewhere, Looks, interrupts_heard, interrupts_kept
 
 if TYPE_CHECKING:
     from mpi4py import MPI
 
 Result = TypeVar("Result")
+Arguments = ParamSpec("Arguments")
 # seconds that a rank which refuses waits for the others, which may never come
 PATIENCE = 30.0
 
 
-def communicator(value: object, optional: bool = False) -> MPI.Comm:
+def communicator(value: object, optional: bool = False, together: bool = True) -> MPI.Comm:
     """Return an mpi4py communicator; or None, where there may be none.
 
     Args:
         value: what a user gave as `comm`.
         optional: whether None is right too.
+        together: whether its ranks compute together.
 
     Raises:
-        InvalidArgument: it is something else, or the null communicator.
+        InvalidArgument: it is something else, or the null communicator; ranks that are to compute together cannot,
+            since they are the workers of mpi4py.futures.
     """
     if value is None and optional:
         return None
-    # the null communicator has these names too, but no values of them, and is false
-    if not all(hasattr(type(value), name) for name in ("allgather", "allreduce", "rank", "size")) or not value:
+    if not _is_communicator(value):
         right = "an mpi4py communicator such as MPI.COMM_WORLD" + (", or None" if optional else "")
         raise InvalidArgument("comm", f"must be {right}, not {shown(value)}")
+    if together and _has_workers(value):
+        raise InvalidArgument(
+            "comm",
+            "has ranks that wait for tasks of an executor, under `python -m mpi4py.futures`, and would never make this "
+            "call: give comm=MPI.COMM_SELF to what one process computes, and an `MPIPoolExecutor()` to what they share",
+        )
     return value
 
 
-def on_all_ranks(comm: MPI.Comm | None, work: Callable[[], Result]) -> Result:
+def _has_workers(comm: MPI.Comm) -> bool:
+    """Whether it joins the process of the script of `python -m mpi4py.futures`, rank 0 of all, and its workers."""
+    if comm.size == 1 or getattr(sys.modules.get("mpi4py.futures._core"), "SharedPool", None) is None:
+        return False
+    from .mpi import MPI
+
+    world, group = MPI.COMM_WORLD.Get_group(), comm.Get_group()
+    place = MPI.Group.Translate_ranks(world, [0], group)[0]
+    world.Free()
+    group.Free()
+    return place != MPI.UNDEFINED
+
+
+def _is_communicator(value: object) -> bool:
+    # the null communicator has these names too, but no values of them, and is false
+    return all(hasattr(type(value), name) for name in ("allgather", "allreduce", "rank", "size")) and bool(value)
+
+
+@contextmanager
+def ended_together(comm: MPI.Comm | None) -> Iterator[None]:
+    """Raise Ctrl-C, in this block, only where `on_all_ranks` can tell the other ranks; collective.
+
+    Args:
+        comm: an mpi4py communicator; else there is nothing to do.
+
+    Raises:
+        RankEnded: on the others, where one leaves by KeyboardInterrupt; here for one in the last part of the block.
+    """
+    if not _is_communicator(comm) or comm.size == 1:  # type: ignore[union-attr]
+        yield
+        return
+    with interrupts_kept():
+        yield
+        on_all_ranks(comm, lambda: None)
+
+
+def ends_on_all_ranks(call: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
+    """Make a function with the keyword `comm` one that ends on all ranks by Ctrl-C on any; see `ended_together`."""
+
+    @wraps(call)
+    def ending(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
+        comm: Any = kwargs.get("comm")
+        with ended_together(comm):
+            return call(*args, **kwargs)
+
+    return ending
+
+
+def on_all_ranks(comm: MPI.Comm | None, work: Callable[[], Result], looks: Looks | None = None) -> Result:
     """Do what each rank can do alone; if it fails on some of them, all raise the error of the lowest of those ranks.
 
     Args:
         comm: an mpi4py communicator, collective; or None for a process of its own.
         work: without arguments, and without communication.
+        looks: that `work` makes now and then, so that it ends soon when another rank fails; None where it is short.
 
     Returns:
         What `work` returns on this rank.
 
     Raises:
         Exception: that of `work`, on all ranks; RuntimeError with its text where it cannot be sent to other ranks.
-        RankEnded: on the others, where one leaves by KeyboardInterrupt or SystemExit, which it raises itself.
+        RankEnded: on the others, where one leaves by KeyboardInterrupt or SystemExit, which it raises itself. Ctrl-C
+            that comes while ranks wait for each other counts only inside of `ended_together`.
     """
     if comm is None or comm.size == 1:
         return work()
     failure: BaseException | None = None
     try:
-        result = work()
+        with interrupts_heard():
+            result = work()
+    except FailedElsewhere:
+        pass
     except BaseException as error:
         failure = error
     # errors go to all where there are some; else a flag does, in as many rounds as ranks have binary digits
-    if not _largest(comm, [failure is not None])[0]:
+    if looks is None:
+        failed = bool(_largest(comm, [failure is not None])[0])
+    else:
+        failed, failure = looks.end(failure)
+    if not failed:
         return result
     failures = [error for error in comm.allgather(portable(failure, comm.rank)) if error is not None]
     if failure is not None and not isinstance(failure, Exception):

@@ -15,7 +15,7 @@ from ..support import checks
 from ..support.logs import timed
 from ..support.progress import watched
 from .normal_tiles import TILE
-from .ranks import communicator, on_all_ranks
+from .ranks import Looks, communicator, on_all_ranks
 
 if TYPE_CHECKING:
     from mpi4py import MPI
@@ -117,11 +117,17 @@ def in_order_on_all_ranks(
         comm: communicator, or None.
     """
     rank, size = (0, 1) if comm is None else (comm.rank, comm.size)
-    with closing(in_order(make, items[rank::size], workers)) as mine:
+    looks = looks_of(comm)
+    with closing(in_order(make, items[rank::size], workers, meanwhile=None if looks is None else looks.look)) as mine:
         for _ in range(0, len(items), size):
-            result = on_all_ranks(comm, lambda: next(mine, None))
+            result = on_all_ranks(comm, lambda: next(mine, None), looks)
             parts = [result] if comm is None else comm.allgather(result)
             yield from (part for part in parts if part is not None)
+
+
+def looks_of(comm: MPI.Comm | None) -> Looks | None:
+    """Looks at whether other ranks have failed, where there are others."""
+    return None if comm is None or comm.size == 1 else Looks(comm)
 
 
 def warn_if_long(what: str, seconds: float, workers: int, remedy: str, comm: MPI.Comm | None = None) -> None:
@@ -190,14 +196,19 @@ def over_tiles(
     threads = on_all_ranks(comm, checked)
     rank, size = (0, 1) if comm is None else (comm.rank, comm.size)
     tiles = range(-(-paths // width))
-    mine = tiles[rank::size]
+    mine, looks = tiles[rank::size], looks_of(comm)
 
     def done() -> list[Result]:
-        with closing(in_order(work, mine, threads)) as results:
-            return list(watched(results, len(mine), progress, comm, "tile"))
+        found = []
+        with closing(in_order(work, mine, threads, meanwhile=None if looks is None else looks.look)) as results:
+            for result in watched(results, len(mine), progress, comm, "tile"):
+                found.append(result)
+                if looks is not None:
+                    looks.look()
+        return found
 
     with timed(comm, "samples") as said:
-        results = on_all_ranks(comm, done)
+        results = on_all_ranks(comm, done, looks)
         said |= {"paths": paths, "threads": threads, "ranks": size}
     if comm is None:
         return results

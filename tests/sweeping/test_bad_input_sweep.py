@@ -1,5 +1,7 @@
 """What a sweep refuses before any point is computed."""
 
+import signal
+
 import numpy as np
 import pytest
 from mpi4py import MPI
@@ -9,6 +11,7 @@ from sweeps import plain
 from scaling_limits import sweep
 from scaling_limits.particles import InvalidArgument, RankEnded
 from scaling_limits.particles.sampling import ranks
+from scaling_limits.sweeping import running
 
 pytest.importorskip("xarray")
 
@@ -84,4 +87,31 @@ def test_a_rank_that_leaves_ends_all(kind):
         sweep(leaves, {"a": [1.0, 2.0]}, errors="keep")
     if MPI.COMM_WORLD.rank != 1:
         assert str(caught.value).startswith(f"rank 1 was ended by {kind.__name__}")
+    assert sweep(plain, {"a": [1.0]}).total.item() == 11.0
+
+
+@pytest.mark.skipif(MPI.COMM_WORLD.size == 1, reason="needs another rank")
+def test_an_interrupt_after_a_point_ends_all(monkeypatch):
+    """It comes while a rank waits for what others have found at the point."""
+
+    before, calls = signal.signal(signal.SIGINT, signal.default_int_handler), []
+    same = running._same
+
+    def point(a):
+        calls.append(a)
+        return a
+
+    def interrupted(one, other):
+        if MPI.COMM_WORLD.rank == 1:
+            signal.raise_signal(signal.SIGINT)
+        return same(one, other)
+
+    monkeypatch.setattr(running, "_same", interrupted)
+    with pytest.raises(KeyboardInterrupt if MPI.COMM_WORLD.rank == 1 else RankEnded):
+        sweep(point, {"a": [1.0, 2.0, 3.0]})
+    assert signal.signal(signal.SIGINT, before) is signal.default_int_handler
+    # the next point, or the file of the first one, is where it is heard
+    assert calls[0] == 1.0
+    assert len(calls) <= 2
+    monkeypatch.undo()
     assert sweep(plain, {"a": [1.0]}).total.item() == 11.0

@@ -136,14 +136,24 @@ POOL = """
 from mpi4py.futures import MPIPoolExecutor
 from mpi4py import MPI
 from scaling_limits import sweep
+from scaling_limits.particles import InvalidArgument
 from sweeps import samples
 over = {"scale": [1.0, 2.0], "seed": range(5)}
 def ranks(a):
     return MPI.COMM_WORLD.rank
+def within(a):
+    return sweep(ranks, {"a": [a]}).value.values
 if __name__ == "__main__":
     with MPIPoolExecutor() as pool:
         assert sweep(samples, over, pool).identical(sweep(samples, over, comm=MPI.COMM_SELF))
         print("by rank", *sweep(ranks, {"a": [1, 2]}, pool).value.values)
+        for call in (lambda: sweep(samples, over), lambda: sweep(within, {"a": [1]}, pool)):
+            try:
+                call()
+            except InvalidArgument as error:
+                assert error.argument == "comm" and "give comm=MPI.COMM_SELF" in error.reason
+            else:
+                raise AssertionError("not refused")
 """
 ON_RANKS = """
 from mpi4py.futures import MPICommExecutor

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ...errors import InvalidArgument
-from ...sampling.ranks import communicator, on_all_ranks, over_members, same_on_all_ranks
+from ...sampling.ranks import communicator, ends_on_all_ranks, on_all_ranks, over_members, same_on_all_ranks
 from ...sampling.samples import mean_and_error
 from ...support import checks
 from ..lattice import RotatorLattice
@@ -29,6 +29,7 @@ SHORTER = 0.8  # step of the runs at other temperatures, against that of the fir
 NOTHING = np.empty(0)
 
 
+@ends_on_all_ranks
 def conductivity_by_difference(
     lattice: RotatorLattice,
     runs: int,

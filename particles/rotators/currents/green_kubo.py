@@ -29,7 +29,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ...errors import Unresolved, warn
-from ...sampling.ranks import communicator, on_all_ranks, over_members, same_on_all_ranks
+from ...sampling.ranks import communicator, ends_on_all_ranks, on_all_ranks, over_members, same_on_all_ranks
 from ...sampling.samples import mean_and_error
 from ...support import checks
 from ..lattice import RotatorLattice
@@ -106,6 +106,7 @@ def log_derivative(
     return np.asarray((more - less) / (2.0 * step))
 
 
+@ends_on_all_ranks
 def conductivity_by_green_kubo(
     lattice: RotatorLattice,
     runs: int,

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ...errors import InvalidArgument
-from ...sampling.ranks import communicator, on_all_ranks, same_on_all_ranks
+from ...sampling.ranks import communicator, ends_on_all_ranks, on_all_ranks, same_on_all_ranks
 from ...sampling.samples import runs_or_paths
 from ...showing.axes import axes_of, labelled
 from ...showing.quantities import Quantity
@@ -161,6 +161,7 @@ class EpsilonStudy(DistanceStudy):
         return title, said | {"pairs approach like": f"epsilon^({rate:.3f} +- {error:.3f})"}
 
 
+@ends_on_all_ranks
 def epsilon_study(
     lattice: RotatorLattice,
     epsilons: ArrayLike,

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ...errors import InvalidArgument
-from ...sampling.ranks import communicator, on_all_ranks, same_on_all_ranks
+from ...sampling.ranks import communicator, ends_on_all_ranks, on_all_ranks, same_on_all_ranks
 from ...sampling.samples import runs_or_paths, start_of_each
 from ...showing.axes import axes_of, labelled
 from ...showing.quantities import Quantity
@@ -118,6 +118,7 @@ class WindowStudy(DistanceStudy):
         return title, said | {"compared with": f"margin {self.largest}, of the {self.of_what}"}
 
 
+@ends_on_all_ranks
 def window_study(
     lattice: RotatorLattice,
     window: Any,

@@ -17,6 +17,7 @@ from ...showing.described import Described, times_text
 from ...showing.quantities import SLOW_TIME, TIME, Quantity, time_text
 from ...support import checks
 from ...support.saved import Saved
+from ..ranks import ends_on_all_ranks
 from .growing import GrowingStatistics
 from .quantity import QuantityStatistics
 from .request import Tallied
@@ -115,6 +116,7 @@ class ReducedEnsemble(Saved, Described):
         """Their covariances (T, d, d), and the standard errors of these; see `QuantityStatistics.covariance`."""
         return self._first.covariance()
 
+    @ends_on_all_ranks
     def more(
         self, runs: int, *, workers: int | None = None, progress: bool = False, comm: MPI.Comm | None = None
     ) -> ReducedEnsemble:

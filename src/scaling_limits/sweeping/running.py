@@ -13,6 +13,7 @@ import numpy as np
 
 from ..particles import InvalidArgument
 from ..particles.errors import RankEnded
+from ..particles.sampling.interrupts import interrupts_heard
 from ..particles.sampling.mpi import MPI
 from ..particles.sampling.ranks import portable as on_other_ranks
 from .grid import Grid
@@ -149,8 +150,13 @@ def on_ranks(comm: MPI.Comm, function: Function, grid: Grid, numbers: Sequence[i
         InvalidArgument: on all ranks, where they have different results.
         RankEnded: on the others, where the function leaves by KeyboardInterrupt or SystemExit, which this rank raises.
     """
+
+    def heard(**point: Any) -> Any:
+        with interrupts_heard():
+            return function(**point)
+
     for number in numbers:
-        mine = computed(function, grid.point(number), os.getpid(), BaseException)
+        mine = computed(heard, grid.point(number), os.getpid(), BaseException)
         error = portable(mine.error) if isinstance(mine.error, Exception) else on_other_ranks(mine.error, comm.rank)
         said = comm.allgather((error, mine.trace, mine.record.warned))
         if mine.error is not None and not isinstance(mine.error, Exception):

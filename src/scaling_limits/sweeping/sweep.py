@@ -14,7 +14,13 @@ from typing import TYPE_CHECKING, Any
 from ..particles import InvalidArgument
 from ..particles.errors import warn
 from ..particles.sampling.mpi import MPI
-from ..particles.sampling.ranks import communicator, on_all_ranks, refused_on_all_ranks, same_on_all_ranks
+from ..particles.sampling.ranks import (
+    communicator,
+    ended_together,
+    on_all_ranks,
+    refused_on_all_ranks,
+    same_on_all_ranks,
+)
 from ..particles.showing.datasets import xarray
 from ..particles.support.checks import flag, shown
 from ..particles.support.fingerprint import digest_of, fingerprint_of
@@ -92,10 +98,11 @@ def sweep(
     """
     alone = _for_itself(executor, comm)
     shared = None if alone or comm.size == 1 else comm
-    grid = on_all_ranks(shared, lambda: _checked(function, over, path, errors, version, progress))
-    shape = str([(axis.name, axis.plain) for axis in grid.axes])
-    same_on_all_ranks(shared, over=shape, path=str(path), errors=errors, version=version)
-    return _Sweep(function, grid, errors == "keep", shared).run(executor, path, version, progress)
+    with ended_together(shared):
+        grid = on_all_ranks(shared, lambda: _checked(function, over, path, errors, version, progress))
+        shape = str([(axis.name, axis.plain) for axis in grid.axes])
+        same_on_all_ranks(shared, over=shape, path=str(path), errors=errors, version=version)
+        return _Sweep(function, grid, errors == "keep", shared).run(executor, path, version, progress)
 
 
 @dataclass
@@ -246,13 +253,15 @@ def _for_itself(executor: object, comm: object) -> bool:
     """Whether this process makes the sweep alone, whatever other ranks do.
 
     Raises:
-        InvalidArgument: on several ranks an executor that is not one of MPI's, on any of them; on all that call.
+        InvalidArgument: on several ranks an executor that is not one of MPI's, on any of them; on all that call. Or
+            the other ranks are workers of mpi4py.futures, and this is not for them.
     """
-    ranks, refusal = communicator(comm), None
+    of_mpi = any(kind.__module__.startswith("mpi4py.futures") for kind in type(executor).__mro__)
+    ranks, refusal = communicator(comm, together=not of_mpi), None
     if executor is not None and not isinstance(executor, Executor):
         remedy = "; of dask, give client.get_executor()" if hasattr(executor, "get_executor") else ""
         refusal = InvalidArgument("executor", f"must be one of concurrent.futures, not {shown(executor)}{remedy}")
-    elif any(kind.__module__.startswith("mpi4py.futures") for kind in type(executor).__mro__):
+    elif of_mpi:
         return True
     elif executor is not None and ranks.size > 1:
         refusal = InvalidArgument(
