@@ -141,9 +141,10 @@ class Looks:
             return
         # an interrupt in here would lose a look that others take part in
         with interrupts_kept():
-            request = self._said(failed=False, working=True) if self._request is None else self._request
-            if request.Test():
+            if self._request is not None and self._request.Test():
                 self._heard()
+            if self._request is None and not self._failed and time.monotonic() >= self._due:
+                self._said(failed=False, working=True)
         if self._failed:
             raise FailedElsewhere
 
@@ -169,12 +170,12 @@ class Looks:
         from .mpi import MPI
 
         self._mine, self._all = np.array([failed, working], dtype=np.int64), np.empty(2, dtype=np.int64)
-        self._request = self._comm.Iallreduce(self._mine, self._all, MPI.MAX)
+        self._request, self._due = self._comm.Iallreduce(self._mine, self._all, MPI.MAX), time.monotonic() + LOOK_EVERY
         return self._request
 
     def _heard(self) -> None:
         self._failed, self._working = map(bool, self._all)
-        self._request, self._due = None, time.monotonic() + LOOK_EVERY
+        self._request = None
 
     def _wait(self, request: MPI.Request) -> None:
         begun = time.monotonic()
