@@ -36,6 +36,8 @@ class CheckSettings:
 SETTINGS = CheckSettings()
 # determinant of such an M from which no eigenvalue need be looked at
 SURELY = 1e-6
+# volume of a cell, or rate between nodes: products of two of them are doubles below it, and above its reciprocal
+LARGEST = 1e150
 
 
 class Coefficients(Protocol):
@@ -67,6 +69,24 @@ def checked_coefficients(coefficients: Coefficients) -> Coefficients:
         )
     number("temperature", coefficients.temperature, above=0.0)
     return coefficients
+
+
+def check_units(grid: Grid, rate: float) -> None:
+    """Check that products of two volumes of cells, or of two rates between nodes, are doubles.
+
+    Args:
+        grid: the nodes.
+        rate: the largest sigma M_ii/h_i^2 of all nodes, the same on all ranks.
+
+    Raises:
+        InvalidArgument: the volume or the rate is below 1e-150 or above 1e150.
+    """
+    with np.errstate(all="ignore"):
+        volume = float(np.prod(grid.spacing))
+    for what, size in (("cells have the volume", volume), ("sigma M/h^2, with h the width of a cell, is", rate)):
+        if not 1.0 / LARGEST <= size <= LARGEST:
+            reason = f"{what} {size:.2g}, whose square is no double: take other units of length, energy or time"
+            raise InvalidArgument("box", reason)
 
 
 def exponent_at(coefficients: Coefficients, points: np.ndarray) -> np.ndarray:

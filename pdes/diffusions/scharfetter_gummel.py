@@ -37,7 +37,7 @@ from scaling_limits.particles.errors import Unresolved, warn
 from scaling_limits.particles.sampling.mpi import MPI
 from scaling_limits.particles.sampling.ranks import on_all_ranks
 
-from .coefficients import Coefficients, checked_coefficients, exponent_at, mobility_at
+from .coefficients import Coefficients, check_units, checked_coefficients, exponent_at, mobility_at
 
 if TYPE_CHECKING:
     from petsc4py import PETSc
@@ -139,6 +139,14 @@ def _heads(grid: Grid, flat: np.ndarray, steps: np.ndarray, side: int) -> np.nda
     return grid.stepped(tails, steps.reshape(-1, grid.dim), side).reshape(steps.shape[:2])
 
 
+def _largest_rate(grid: Grid, temperature: float, tensors: np.ndarray) -> float:
+    """The largest sigma M_ii/h_i^2 of all nodes, where M (m, d, d) is at those of this rank; collective."""
+    diagonals = np.diagonal(tensors, axis1=1, axis2=2).max(axis=0, initial=0.0)
+    with np.errstate(all="ignore"):
+        largest = float((temperature * grid.comm.allreduce(diagonals, np.maximum) / grid.spacing / grid.spacing).max())
+    return largest
+
+
 def bernoulli(difference: np.ndarray) -> np.ndarray:
     """d/(exp(d) - 1), the harmonic mean of exp along an edge, relative to its tail."""
     return np.asarray(1.0 / exprel(difference))
@@ -181,7 +189,8 @@ class ScharfetterGummel:
         quiet: whether nothing is said of what the grid does not resolve.
 
     Raises:
-        InvalidArgument: on all ranks, if Psi is not finite, or M is not symmetric and positive definite somewhere.
+        InvalidArgument: on all ranks, if Psi is not finite, or M is not symmetric and positive definite somewhere, or
+            too large or small for doubles.
     """
 
     def __init__(self, grid: Grid, coefficients: Coefficients, quiet: bool = False) -> None:
@@ -191,6 +200,7 @@ class ScharfetterGummel:
             grid.comm,
             lambda: (exponent_at(coefficients, grid.points), mobility_at(coefficients, grid.points)),
         )
+        check_units(grid, _largest_rate(grid, self.temperature, tensors))
         self.lowest = float(grid.comm.allreduce(float(mine.min(initial=np.inf)), MPI.MIN))
         # Psi/sigma at the nodes of this rank, above the minimum of all
         own = mine - self.lowest

@@ -45,6 +45,8 @@ class ScanSettings:
         unresolved: error in a cell that does not resolve the data, as a part of their variation around it; a continuous
             interpolant errs by half of it at a jump.
         negligible: error that is rounding, as a part of the size of mu or sigma.
+        averaged: error of averages at a jump over that of an interpolant, at most.
+        wider: cells from which on a jump of mu is wide.
         finest: points in an unresolved cell.
         remembered: misfits.
         nodes_remembered: of a mesh, where the data are kept with a misfit.
@@ -54,6 +56,8 @@ class ScanSettings:
     at_once: int = 15_000
     unresolved: float = 0.4
     negligible: float = 1e-9
+    averaged: float = 1.5
+    wider: float = 2.0
     finest: int = 4096
     remembered: int = 16
     nodes_remembered: int = 2**14
@@ -88,6 +92,11 @@ class Misfit:
         cells: the numbers of those other cells.
         range_of_mean: half the difference between the largest and the least mu.
         largest_std: the largest sigma.
+        heat: the part of w, an integral, that averages over nodes make of mu: over cells where mu does not jump, and
+            where it does.
+        width: of a cell.
+        least_std: the least sigma.
+        size_std: of sigma in L2; that of mu where sigma is 0.
         nodal: what `InitialData.projected` has made of the data at all nodes, once it has; kept with the misfit while
             the functions read the same values.
     """
@@ -98,15 +107,27 @@ class Misfit:
     cells: NDArray[np.int64]
     range_of_mean: float
     largest_std: float
+    heat: tuple[float, float]
+    width: float
+    least_std: float
+    size_std: float
     nodal: list[tuple[np.ndarray, np.ndarray]] = field(default_factory=list, repr=False, compare=False)
 
     def after(self, times: ArrayLike) -> NDArray[np.float64]:
-        """The error in L2 that is left of it at times (T,): the heat kernel takes e to at most |e|_1/(8 pi t)^(1/4)."""
+        """The error in L2 that is left of it at times (T,): the heat kernel takes e to at most |e|_1/(8 pi t)^(1/4).
+
+        What averages add to w is e >= 0, and |sqrt(2 w + 2 e) - sqrt(2 w)| is at most sqrt(2 e) and e/sigma. Where mu
+        jumps, the equations make as much of it as soon as the jump is wider than the cells.
+        """
         if not self.jumps:
             return np.asarray(self.smooth)
-        with np.errstate(divide="ignore"):
-            spread = self.jumps / (8.0 * np.pi * np.asarray(times, dtype=float)) ** 0.25
-        return np.asarray(self.smooth + np.minimum(self.sharp, spread))
+        times = np.asarray(times, dtype=float)
+        with np.errstate(divide="ignore", over="ignore"):
+            spread = 1.0 / (8.0 * np.pi * times) ** 0.25
+            heat = self.heat[0] + np.where(times < (SETTINGS.wider * self.width) ** 2, self.heat[1], 0.0)
+            added = np.minimum(np.sqrt(2.0 * heat), heat * np.minimum(spread, LARGEST) / (self.least_std + TINY))
+        left = np.minimum(SETTINGS.averaged * self.sharp, self.jumps * spread)
+        return np.asarray(self.smooth + left + added / self.size_std)
 
 
 def _over_neighbours(values: np.ndarray, pick: np.ufunc) -> np.ndarray:
@@ -115,6 +136,24 @@ def _over_neighbours(values: np.ndarray, pick: np.ufunc) -> np.ndarray:
     pick(result[:-1], values[1:], out=result[:-1])
     pick(result[1:], values[:-1], out=result[1:])
     return result
+
+
+def _heat(integrals: np.ndarray, cells: int, degree: int) -> np.ndarray:
+    """How much of mu averages over the volumes of the nodes turn into w, an integral over each cell (C,).
+
+    It is half of the variance of mu in each volume: of that in the cell, the part that the largest volume has of it,
+    where mu is a step, and less where it is straight.
+
+    Args:
+        integrals: over the cells, of mu in a frame and mu^2 (C, 2 or more).
+        cells: number of equal cells.
+        degree: of the elements.
+    """
+    variance = np.maximum(integrals[:, 1] * cells - (integrals[:, 0] * cells) ** 2, 0.0)
+    weights = lobatto_weights(degree)
+    # volumes of nodes at the ends of a cell go on in the next one
+    largest = max(2.0 * weights[0], weights.max())
+    return np.asarray(0.5 * largest * variance / cells)
 
 
 @functools.lru_cache(maxsize=8)
@@ -179,8 +218,11 @@ class InitialData:
         jumping = (seen.largest > SETTINGS.unresolved * variation) & (seen.largest > SETTINGS.negligible * sizes)
         everywhere = _over_neighbours(np.concatenate(comm.allgather(jumping.any(1))), np.logical_or)
         rough = everywhere[mine.start : mine.stop]
+        wide = _over_neighbours(np.concatenate(comm.allgather(jumping[:, 0])), np.logical_or)[mine.start : mine.stop]
+        heat = _heat(seen.integrals, cells, degree)
+        warm = np.array([heat[rough & ~wide].sum(), heat[rough & wide].sum()])
         parts = seen.squares[~rough], seen.sizes[rough], seen.squares[rough]
-        smooth, jumps, sharp = comm.allreduce(np.stack([part.sum(0) for part in parts]))
+        smooth, jumps, sharp, warm = comm.allreduce(np.stack([*(part.sum(0) for part in parts), warm]))
         return Misfit(
             float(np.sum(np.sqrt(smooth) / sizes)),
             float(np.sum(jumps / sizes)),
@@ -188,6 +230,10 @@ class InitialData:
             np.flatnonzero(everywhere),
             0.5 * float(most[0] - least[0]),
             float(most[1]),
+            (float(warm[0]), float(warm[1])),
+            1.0 / cells,
+            float(least[1]),
+            float(sizes[1] if of_std > 0 else sizes[0]),
         )
 
     def _scanned(self, mine: range, cells: int, degree: int, frame: float) -> Scan:

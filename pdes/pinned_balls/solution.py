@@ -82,7 +82,8 @@ class BilliardSolution(VelocityProfiles, SavedSolution):
         energy: integral of (mu^2 + sigma^2)/2, shape (T,).
         energy_outflow: energy that has left through absorbing ends, shape (T,).
         degree: of the elements.
-        resolved: whether the mesh resolves 1/lambda, the initial data and the solution to rtol.
+        resolved: whether the mesh resolves 1/lambda, smooth data, and the solution at times after 0 to rtol; of data
+            that jump, `error` at t = 0 tells.
         error: estimated error of mesh and time in mu and sigma, in L2 relative to their sizes, shape (T,); at t = 0
             that of the data; inf at times after 0 where the mesh does not resolve 1/lambda: it is not known then.
         statistics: what the solve has cost.

@@ -332,3 +332,19 @@ def test_potentials_of_another_dimension():
         EffectiveFokkerPlanck(
             MultiscalePotential(2, 1, 1.0, lambda x: x[0] ** 2 + x[1] ** 2, lambda x, y: 0), [(-3, 3)], (64,)
         )
+
+
+@pytest.mark.parametrize("dim", [1, 2])
+@pytest.mark.parametrize(
+    ("length", "temperature", "what"),
+    [(1e-160, 1e-160, "volume"), (1e160, 1.0, "volume"), (1e120, 1.0, "volume|sigma"), (1.0, 1e-160, "sigma"), (1.0, 1e160, "sigma")],
+)  # fmt: skip
+def test_units_whose_squares_are_no_doubles_are_refused(dim, length, temperature, what):
+    """The same problem in other units is solved; the refusal says what is too large or small, before any step."""
+    bowl = FokkerPlanck.of(
+        mobility=1.0, free_energy=lambda x: temperature * ((x / length) ** 2).sum(axis=1), temperature=temperature,
+        box=[(-2 * length, 2 * length)] * dim, cells=(12,) * dim,
+    )  # fmt: skip
+    for ask in (lambda: bowl.evolve(lambda x: np.ones(len(x)), [1.0]), lambda: bowl.spectrum(2)):
+        with pytest.raises(InvalidArgument, match=f"box.*({what}).*other units"):
+            ask()

@@ -7,10 +7,12 @@ import numpy as np
 import pytest
 from diffusions import Given
 from mpi4py import MPI
+from scipy.linalg import expm
 from scipy.special import erf
 
 from scaling_limits.particles import InvalidArgument
-from scaling_limits.pdes import FokkerPlanck
+from scaling_limits.pdes import FokkerPlanck, Unresolved
+from scaling_limits.pdes.diffusions.density_evolution import TURNING
 from scaling_limits.pdes.diffusions.hitting.coarser_grids import richardson
 
 pytestmark = pytest.mark.filterwarnings("ignore:the (solution|survival)", "ignore:(the rate|rates and)")
@@ -130,3 +132,58 @@ def test_coefficients_that_differ_between_ranks(name):
     fp = FokkerPlanck(given, [(0, 1)] * 2, (8, 8))
     with pytest.raises(InvalidArgument, match=f"^{name}: .*same on all ranks"):
         fp.mean_first_passage_time(lambda x: x[:, 0] > 0.8)
+
+
+def bent_gaussian(contrast, bend, cells):
+    """A process of Ornstein and Uhlenbeck in y, seen in x_1 = y_1 + bend sin(2 y_2): its mobility turns; exact.
+
+    Returns:
+        The equation, the start, times, and the exact density at a time and points.
+    """
+    turn = np.array([[np.cos(0.7), -np.sin(0.7)], [np.sin(0.7), np.cos(0.7)]])
+    mobility = turn @ np.diag([contrast**0.5, contrast**-0.5]) @ turn.T
+    straight = lambda x: np.stack([x[:, 0] - bend * np.sin(2 * x[:, 1]), x[:, 1]], axis=1)  # noqa: E731
+
+    def bent(x):
+        jacobian = np.repeat(np.eye(2)[None], len(x), axis=0)
+        jacobian[:, 0, 1] = 2 * bend * np.cos(2 * x[:, 1])
+        return jacobian @ mobility @ jacobian.transpose(0, 2, 1)
+
+    # variance 1/4 in equilibrium, a third of it at the start
+    psi = lambda x: 2 * (straight(x) ** 2).sum(axis=1)  # noqa: E731
+
+    def exact(t, x):
+        fall = expm(-4 * t * mobility)
+        mean, covariance = fall @ [0.2, -0.1], 0.25 * (np.eye(2) - 2 / 3 * fall @ fall)
+        y = straight(x) - mean
+        return np.exp(-0.5 * np.einsum("pi,ij,pj->p", y, np.linalg.inv(covariance), y)) / (
+            2 * np.pi * np.sqrt(np.linalg.det(covariance))
+        )
+
+    box = [(-3.3 - bend, 3.3 + bend), (-3.3, 3.3)]
+    equation = FokkerPlanck(Given(bent, psi), box, (cells, cells), rtol=1e-4)
+    return equation, lambda x: exact(0.0, x), np.array([0.01, 1.0, 5.0]) / contrast**0.5, exact
+
+
+@pytest.mark.filterwarnings("ignore:M turns or changes")
+@pytest.mark.parametrize("cells", [25, 49])
+@pytest.mark.parametrize(("contrast", "bend"), [(1.5, 0.3), (20.0, 0.2), (100.0, 0.6), (1e3, 0.6), (1e4, 0.6)])
+def test_errors_of_densities_where_the_mobility_turns(contrast, bend, cells):
+    """They cover the true ones where coarser cells tell them, and else say the most that a total variation can be."""
+    equation, start, times, exact = bent_gaussian(contrast, bend, cells)
+    run = equation.evolve(start, times)
+    box = equation.grid.box
+    ticks = [low + (high - low) * (np.arange(3 * cells) + 0.5) / (3 * cells) for low, high in box]
+    x = np.stack([each.ravel() for each in np.meshgrid(*ticks, indexing="ij")], axis=1)
+    area = np.prod(box[:, 1] - box[:, 0]) / (3 * cells) ** 2
+    true = [np.abs(found - exact(t, x)).sum() * area for t, found in zip(times, run.at(x))]
+    assert (true <= 1.5 * run.error).all()
+    assert (run.error == 2.0).all() == (run.turning > TURNING)
+    if contrast < 10:
+        assert run.error[-1] < 0.3
+    if contrast > 1e3:
+        assert (run.error == 2.0).all()
+        with pytest.warns(Unresolved, match="M turns or changes .* the error of the densities is not known"):
+            FokkerPlanck(equation.coefficients, box, (cells, cells)).evolve(start, times[:1])
+        absorbing = equation.evolve(start, times[:1], absorbing=lambda x: x[:, 0] > 1.0)
+        assert np.isinf(absorbing.error).all()

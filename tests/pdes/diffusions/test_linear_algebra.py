@@ -1,5 +1,6 @@
 """Each quantity of the lattice by scipy against the same by PETSc and SLEPc, and what is refused."""
 
+import dolfinx
 import numpy as np
 import pytest
 from mpi4py import MPI
@@ -78,6 +79,21 @@ def test_both_libraries_find_the_same(dim, periodic, name):
     if name == "spectrum" and dim == 3 and periodic:
         pytest.skip("as without periods, in more seconds")
     compare(QUANTITIES[name], *(equation(library, dim, periodic) for library in ("scipy", "petsc")))
+
+
+@pytest.mark.serial
+@pytest.mark.parametrize("library", ["petsc", "scipy", "mesh"])
+@pytest.mark.parametrize("k", [3, 6, 7, 11])
+def test_no_copy_of_a_rate_is_missed(library, k):
+    """Brownian motion in a square: sigma (pi/L)^2 (i^2 + j^2), often twice, where k may end in between."""
+    rates = np.sort([0.5 * (np.pi / 8) ** 2 * (i * i + j * j) for i in range(6) for j in range(6)])[:k]
+    domain = {"box": [(-4, 4)] * 2, "cells": (40, 40), "linear_algebra": library}
+    if library == "mesh":
+        corners = [[-4.0, -4.0], [4.0, 4.0]]
+        domain = {"mesh": dolfinx.mesh.create_rectangle(MPI.COMM_SELF, corners, [20, 20])}
+    found = FokkerPlanck.of(mobility=1.0, free_energy=lambda x: 0 * x[:, 0], temperature=0.5, **domain).modes(k)
+    assert np.abs(found.rates - rates).max() < 1e-6
+    assert (np.abs(found.rates - rates) <= found.errors + 1e-14).all()
 
 
 @marked

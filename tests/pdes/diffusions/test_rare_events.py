@@ -117,3 +117,27 @@ def test_evolutions_of_any_length(barrier):
     assert np.abs(run.mass - 1).max() < 1e-12
     assert (np.diff(run.free_energy) <= 0).all()
     assert run.minimum.min() >= 0
+
+
+@pytest.mark.parametrize(("barrier", "dim"), [(38, 1), (40, 1), (42, 1), (50, 1), (40, 2)])
+def test_densities_near_equilibrium_go_on_after_a_snapshot(barrier, dim):
+    """The relative entropy of one slow mode falls like exp(-2 k t), to 1e-21, whatever snapshots are on the way."""
+    psi = lambda x: barrier * (x[:, 0] ** 2 - 1) ** 2 + 0.2 * x[:, 0] + 4 * (x[:, 1:] ** 2).sum(axis=1)  # noqa: E731
+    cells = (200,) if dim == 1 else (60, 12)
+    fp = FokkerPlanck(Given(unit(dim), psi), [(-1.6, 1.6), (-1, 1)][:dim], cells, rtol=1e-4)
+    # Kramers' rate, from integrals on a line: of exp(-u) in both wells, and of exp(u) between them
+    x = np.linspace(-1.6, 1.6, 20_001)
+    u = barrier * (x**2 - 1) ** 2 + 0.2 * x
+    left, right = (np.trapezoid(np.where(side, np.exp(-u), 0.0), x) for side in (x < 0, x >= 0))
+    k = (1 / left + 1 / right) / np.trapezoid(np.where(np.abs(x) < 1, np.exp(u), 0.0), x)
+
+    def start(x):
+        wells = np.exp(-0.5 * ((x[:, 0] + 1) / 0.08) ** 2) + 0.7 * np.exp(-0.5 * ((x[:, 0] - 1) / 0.08) ** 2)
+        return wells * np.exp(-4 * (x[:, 1:] ** 2).sum(axis=1))
+
+    for times in ([10.0, 11.0], [0.5, 5.0, 6.0, 20.0]):
+        entropy = fp.evolve(start, np.array(times) / k).relative_entropy
+        falls = -np.diff(np.log(entropy)) / np.diff(times) / 2
+        # the steps' errors, beside a mode that falls by e a step, are relative to 1
+        assert falls[0] == pytest.approx(1.0, rel=0.02)
+        assert (np.diff(entropy) < 0).all()

@@ -273,6 +273,21 @@ def test_error_at_jumps_is_of_first_order_and_said():
     assert max(error(solution, x, mu, sigma, row) for row in range(2)) < 2e-3
 
 
+@pytest.mark.serial
+@pytest.mark.parametrize(("cells", "degree"), [(None, 4), (300, 4), (64, 2), (64, 1), (32, 1), (5, 3)])
+def test_averages_next_to_a_jump_of_sigma_turn_mu_into_sigma(cells, degree):
+    """mu varies by 1, sigma by 1e-3: sigma at the nodes next to the jump was up to 30 times the data's, and unsaid."""
+    mean, std = lambda x: np.sin(2 * np.pi * x), lambda x: np.where(x < 0.5, 1e-3, 2e-3)
+    problem, x = BilliardEquations(3.0, mean, std), (np.arange(200_000) + 0.5) / 200_000
+    found = problem.solve([0.0, 1e-8, 1e-6], 0.8, cells, degree=degree, quiet=True)
+    best = problem.solve([1e-8, 1e-6], 2e-2, quiet=True)
+    exact = np.concatenate([std(x)[None], best.std_at(x)])
+    off = np.sqrt(np.mean((found.std_at(x) - exact) ** 2, axis=1) / np.mean(exact**2, axis=1))
+    assert (off <= found.error + np.append(0.0, best.error)).all()
+    if cells and cells < 100:
+        assert off[0] > 1
+
+
 def test_control_volumes_fill_the_interval():
     """The nodes lie inside the volumes whose lengths are their weights, for every degree: averages are local."""
     from scaling_limits.meshes.backend.quadrature import lobatto_points

@@ -1,5 +1,7 @@
 """Meshes that do not resolve 1/lambda, and times beyond all relaxation: right, or said."""
 
+import warnings
+
 import numpy as np
 import pytest
 
@@ -55,7 +57,7 @@ def test_no_error_is_below_the_truth(speed, profile):
 
 def test_what_is_not_known_is_said_with_its_remedy(tmp_path):
     problem, times = equations(300.0), [0.0, 1e-3, 1e-2]
-    with pytest.warns(Unresolved, match=r"not known how far it is off; take at least 63 cells of this degree") as said:
+    with pytest.warns(Unresolved, match=r"not known how far it is off; take at least 69 cells of this degree") as said:
         one = problem.solve(times, 0.05, 3, degree=4)
     assert "err by" not in str(said[0].message)
     with pytest.warns(Unresolved, match="1 do not resolve 1/lambda: their errors are not known") as said:
@@ -67,7 +69,7 @@ def test_what_is_not_known_is_said_with_its_remedy(tmp_path):
         assert "not known" in repr(solution)
     one.save(tmp_path / "one.npz")
     assert np.array_equal(BilliardSolution.load(tmp_path / "one.npz").error, one.error)
-    assert problem.solve(times[1:], 0.05, 63, degree=4, quiet=True).error.max() < 1
+    assert problem.solve(times[1:], 0.05, 69, degree=4, quiet=True).error.max() < 1
     # a rough mesh and a good one: what is known of one, and that the other is not known
     with pytest.warns(Unresolved, match=r"2 of 2 .*errors up to about .*; 1 do not resolve"):
         BilliardEquations.solve_all([problem, equations(3.0)], times, 1e-9, 10, degree=2)
@@ -124,3 +126,17 @@ def test_tolerances_that_say_nothing_are_refused(rtol):
             solve([0.1], rtol)
     with pytest.raises(InvalidArgument, match="^rtol: must be below 1"):
         BilliardEquations.solve_all([equations(5.0)], [0.1], rtol)
+
+
+@pytest.mark.serial
+@pytest.mark.parametrize(("cells", "degree"), [(52, 8), (56, 7), (60, 6), (92, 4)])
+def test_ripples_that_have_gone_leave_no_error_that_is_not_said(cells, degree):
+    """Meshes between those that ripple and those that do not: sigma was off by 2.8e-3 with an error of 6e-4, where late."""
+    data = (lambda x: -x + 0.3 * np.sin(9 * x), lambda x: 0.3 + 0.2 * np.sin(7 * x))
+    problem, x = BilliardEquations(400.0, *data), (np.arange(20_000) + 0.5) / 20_000
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Unresolved)
+        found, best = problem.solve([3 / 400], 1e-3, cells, degree=degree), problem.solve([3 / 400], 1e-5)
+    off = np.sqrt(np.mean((found.std_at(x) - best.std_at(x)) ** 2) / np.mean(best.std_at(x) ** 2))
+    assert off < found.error[0]
+    assert np.isinf(found.error[0]) == (degree > 4)
