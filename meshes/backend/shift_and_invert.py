@@ -14,6 +14,8 @@ from .petsc_solvers import CHOLMOD_COLUMNS
 
 # entries of a row, on average, up to which factors have small blocks of columns
 SHORT_ROW = 20
+# searches beside modes that were found
+MOST_BESIDE = 50
 
 
 def eigensolver(
@@ -93,9 +95,11 @@ def found_modes(
     solver = eigensolver(energy, product, known, count, shift, prefix=prefix, tolerance=tolerance, most=most)
     found = _converged(solver, energy, what, remedy)
     # one sequence of Krylov vectors sees one mode of each rate but for rounding: those beside the others are looked for
-    while len(found) >= count and energy.getSize()[0] > len(found) + (known is not None) + 1:
-        found.sort(key=lambda mode: mode.rate)
-        last = found[count - 1].rate + shift
+    for _ in range(MOST_BESIDE):
+        if len(found) < count or energy.getSize()[0] <= count + (known is not None) + 1:
+            break
+        found = sorted(found, key=lambda mode: mode.rate)[:count]
+        last = found[-1].rate + shift
         solver.setDeflationSpace([*([] if known is None else [known]), *(mode.vector for mode in found)])
         solver.setDimensions(1)
         beside = _converged(solver, energy, what, remedy)
@@ -103,7 +107,6 @@ def found_modes(
             break
         found += beside
     solver.destroy()
-    found.sort(key=lambda mode: mode.rate)
     size = energy.getLocalSize()[0]
     return np.stack([mode.vector.array for mode in found], axis=1) if found else np.empty((size, 0))
 

@@ -27,6 +27,8 @@ SYMMETRIC: dict[str, Any] = {
 LARGEST_3D = 90_000
 # of the first vector of an iteration
 SEED = 0
+# searches beside modes that were found
+MOST_BESIDE = 50
 
 
 class ScipySolver(Solver):
@@ -188,8 +190,12 @@ def _inverse_iteration(
     taken = [] if search.known is None else [search.known]
     rates, modes = _beside(energy, product, factors, search, taken)
     # one sequence of Krylov vectors sees one mode of each rate but for rounding: those beside the others are looked for
-    while rates.size >= search.count and energy.shape[0] > rates.size + len(taken) + 2:
-        last = np.sort(rates)[search.count - 1] + search.shift
+    for _ in range(MOST_BESIDE):
+        if rates.size < search.count or energy.shape[0] <= search.count + len(taken) + 2:
+            break
+        slowest = np.argsort(rates, kind="stable")[: search.count]
+        rates, modes = rates[slowest], modes[:, slowest]
+        last = rates[-1] + search.shift
         others, more = _beside(energy, product, factors, replace(search, count=1), [*taken, *modes.T])
         if not (others + search.shift < last * (1.0 - search.apart)).any():
             break

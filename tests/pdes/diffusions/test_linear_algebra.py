@@ -81,7 +81,7 @@ def test_both_libraries_find_the_same(dim, periodic, name):
     compare(QUANTITIES[name], *(equation(library, dim, periodic) for library in ("scipy", "petsc")))
 
 
-@pytest.mark.serial
+@marked
 @pytest.mark.parametrize("library", ["petsc", "scipy", "mesh"])
 @pytest.mark.parametrize("k", [3, 6, 7, 11])
 def test_no_copy_of_a_rate_is_missed(library, k):
