@@ -41,7 +41,7 @@ class EvolutionSettings:
     Args:
         exact: part of rtol that linear solves may leave of the mass.
         exact_steps: part of the mass that they may leave where steps have a given size.
-        rounding: of sum r |log(r/r_eq)|: what a solve leaves in a relative entropy that is not small.
+        rounding: of sum r |log(r/r_eq)|: what solves, and its own evaluation, leave in a relative entropy.
         noise: a rise of the relative entropy by less, relative to 1 plus the entropy, is put down to rounding in
             solves.
         even: relative entropies below it are rounding (of 1e-10); a state so close to equilibrium is left alone.
