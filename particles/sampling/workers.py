@@ -37,8 +37,8 @@ class Stop:
     A task asks for it between pieces of its work that take well below a second.
     """
 
-    def __init__(self) -> None:
-        self._event = threading.Event()
+    def __init__(self, event: threading.Event | None = None) -> None:
+        self._event = event or threading.Event()
 
     def set(self) -> None:
         """From now on every task that looks ends."""
@@ -60,6 +60,24 @@ class Stop:
             yield first, min(size, count - first)
 
 
+class _FirstStop(Stop):
+    """The signal as the first task sees it; `begun` is set when that task has done a piece of its work.
+
+    Numba ends the process (an assertion of its table of types) where two threads are the first to call compiled
+    functions with arguments of a type. The other threads begin when one has been through them.
+    """
+
+    def __init__(self, event: threading.Event, begun: threading.Event) -> None:
+        super().__init__(event)
+        self._begun, self._looked = begun, False
+
+    def check(self) -> None:
+        super().check()
+        if self._looked:
+            self._begun.set()
+        self._looked = True
+
+
 def in_order(
     make: Callable[[Item, Stop], Result],
     items: Iterable[Item],
@@ -69,8 +87,8 @@ def in_order(
 ) -> Generator[Result, None, None]:
     """Yield make(item, stop) in the order of the items, made by threads.
 
-    When a task fails, or the one who takes the results is interrupted (Ctrl-C), the others are told to stop and no new
-    one is begun.
+    The others begin when the first one has called `stop.check()` twice or has ended. When a task fails, or the one who
+    takes the results is interrupted (Ctrl-C), the others are told to stop and no new one is begun.
 
     Args:
         make: the task; it calls `stop.check()` or goes by `stop.slices()` at least every half second.
@@ -79,12 +97,18 @@ def in_order(
         ahead: most results that wait to be taken or are under way; None for one more than there are threads.
         meanwhile: called twice a second by the one who takes the results, while there is none.
     """
-    stop = Stop()
+    event, begun = threading.Event(), threading.Event()
+    stop, first = Stop(event), _FirstStop(event, begun)
     waiting: deque[Future[Result]] = deque()
     pool = ThreadPoolExecutor(workers)
     try:
-        for item in items:
-            waiting.append(pool.submit(make, item, stop))
+        for index, item in enumerate(items):
+            waiting.append(pool.submit(make, item, stop if index else first))
+            if index == 0 and workers > 1:
+                waiting[0].add_done_callback(lambda _: begun.set())
+                while not begun.wait(0.5):
+                    if meanwhile is not None:
+                        meanwhile()
             if len(waiting) >= (workers + 1 if ahead is None else ahead):
                 yield _awaited(waiting.popleft(), meanwhile)
         while waiting:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from .rules import COMPILED
+from .numba_options import COMPILED
 
 
 def last_rows(cells: int, degree: int) -> np.ndarray:

@@ -14,7 +14,7 @@ import numpy as np
 from numba import njit
 
 from .fluxes import AT_ONCE
-from .rules import FAST
+from .numba_options import FAST
 
 
 class Factors(NamedTuple):

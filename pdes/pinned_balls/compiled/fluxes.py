@@ -19,7 +19,7 @@ from numba import njit
 
 from scaling_limits.meshes.backend.quadrature import lagrange_basis, lobatto_points, lobatto_weights
 
-from .rules import FAST
+from .numba_options import FAST
 
 # cells that loops go through at once: what they read stays in the cache
 AT_ONCE = 64

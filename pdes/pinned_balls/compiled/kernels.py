@@ -17,7 +17,7 @@ from scaling_limits.meshes.backend.quadrature import lobatto_points
 
 from ..elements import Compiled, CompiledForms
 from ..forms import BilliardForm, DeviationForm, EnergyForm, VarianceForm
-from .rules import COMPILED
+from .numba_options import COMPILED
 
 # the forms that compiled code knows the variance of, in the order of their numbers
 KNOWN = (DeviationForm, VarianceForm, EnergyForm)

@@ -7,8 +7,9 @@ from numba.extending import overload
 
 from . import condensed, pivoted
 from .condensed import Condensed
+from .numba_options import FAST
 from .pivoted import Pivoted
-from .rules import FAST, Limits
+from .rules import Limits
 
 System = Condensed | Pivoted
 

@@ -9,10 +9,7 @@ from numba import njit
 
 from ..energy_norm import deviation_error, momentum_lost, relative_size, scaling
 from ..forms import DeviationForm, EnergyForm, VarianceForm
-
-COMPILED = {"error_model": "numpy", "nogil": True}
-# sums in any order, and so several entries at once; what is not finite stays so
-FAST = COMPILED | {"fastmath": {"nsz", "arcp", "contract", "reassoc"}}
+from .numba_options import FAST
 
 _variance_a, _variance_b, _variance_c = (njit(**FAST)(f.variance) for f in (DeviationForm, VarianceForm, EnergyForm))
 _second_a, _second_b, _second_c = (njit(**FAST)(f.second) for f in (DeviationForm, VarianceForm, EnergyForm))

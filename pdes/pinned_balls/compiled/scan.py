@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from .rules import COMPILED, FAST
+from .numba_options import COMPILED, FAST
 
 # columns of what is found of a cell: integrals of mu, mu^2 and sigma^2; and of mu and of sigma each the integrals of
 # squared and of absolute errors, the least and the largest value, and the largest error

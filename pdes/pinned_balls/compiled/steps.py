@@ -11,7 +11,7 @@ from numba import njit
 from ...time.integration import StepControl, factor_after_refusals, factor_after_step, in_vain, next_step
 from ...time.rosenbrock import Rosenbrock
 from . import operations
-from .rules import COMPILED, FAST
+from .numba_options import COMPILED, FAST
 
 # what `advance` returns
 REACHED, INTERRUPTED, FAILED, UNSURE = range(4)

@@ -161,7 +161,7 @@ class Stopped(Exception):
 
 
 def test_long_calls_are_said_beforehand(monkeypatch):
-    def stop(*arguments):
+    def stop(*arguments, **named):
         raise Stopped
 
     monkeypatch.setattr("scaling_limits.particles.sampling.workers.in_order", stop)

@@ -1,5 +1,7 @@
 """Threads that share tasks, and errors that reach all ranks."""
 
+import subprocess
+import sys
 import threading
 import time
 from contextlib import closing
@@ -80,6 +82,45 @@ def test_slices_make_up_the_whole():
     stop.set()
     with pytest.raises(Stopped):
         next(stop.slices(10, 4))
+
+
+FIRST_CALLS = """
+import time
+from numba.core.dispatcher import _DispatcherBase
+found = _DispatcherBase.typeof_pyval
+def slowly(dispatcher, value):
+    time.sleep(0.02)
+    return found(dispatcher, value)
+_DispatcherBase.typeof_pyval = slowly
+from scaling_limits.particles import Langevin, PinnedBalls, fully_coupled
+model = Langevin(fully_coupled(0.5), 0.3)
+model.sample([0.0, 0.0], [0.001], 3000, 1, 1e-4, workers=3)
+model.first_passages([0.0, 0.0], lambda x: x[:, 0] > 1, 3000, 1, limit=0.001, workers=3)
+PinnedBalls(n=64, mean=lambda x: x, std=lambda x: 1 + x).sample([0.0, 0.001], runs=40, seed=1, lags=2, workers=3)
+"""
+
+
+@pytest.mark.serial
+def test_threads_do_not_call_compiled_functions_for_the_first_time_together():
+    """Numba ends the process where two threads find the type of an argument new; here finding it takes long."""
+    done = subprocess.run([sys.executable, "-c", FIRST_CALLS], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("looks", [0, 1, 5])
+def test_the_other_tasks_begin_when_the_first_one_has_done_a_piece(looks):
+    pieces = []
+
+    def make(item, stop):
+        if item:
+            return len(pieces)
+        for k in range(looks):
+            stop.check()
+            time.sleep(0.02)
+            pieces.append(k)
+        return None
+
+    assert min(list(in_order(make, range(6), 3))[1:]) >= min(looks, 1)
 
 
 def test_long_calls_are_announced():

@@ -119,7 +119,6 @@ def test_evolutions_of_any_length(barrier):
     assert run.minimum.min() >= 0
 
 
-@pytest.mark.serial
 @pytest.mark.parametrize(("barrier", "dim"), [(38, 1), (40, 1), (42, 1), (50, 1), (40, 2)])
 def test_densities_near_equilibrium_go_on_after_a_snapshot(barrier, dim):
     """The relative entropy of one slow mode falls like exp(-2 k t), to 1e-21, whatever snapshots are on the way."""
