@@ -90,7 +90,7 @@ def found_modes(
         apart: by how much, relative, lambda + shift tells modes apart.
 
     Raises:
-        NotConverged: SLEPc failed.
+        NotConverged: SLEPc failed, or search after search has found further modes.
     """
     solver = eigensolver(energy, product, known, count, shift, prefix=prefix, tolerance=tolerance, most=most)
     found = _converged(solver, energy, what, remedy)
@@ -106,6 +106,9 @@ def found_modes(
         if not any(mode.rate + shift < last * (1.0 - apart) for mode in beside):
             break
         found += beside
+    else:
+        solver.destroy()
+        raise NotConverged(what, f"modes of close rates are still found after {MOST_BESIDE} searches", "ask for fewer")
     solver.destroy()
     size = energy.getLocalSize()[0]
     return np.stack([mode.vector.array for mode in found], axis=1) if found else np.empty((size, 0))

@@ -200,6 +200,9 @@ def _inverse_iteration(
         if not (others + search.shift < last * (1.0 - search.apart)).any():
             break
         rates, modes = np.append(rates, others), np.concatenate([modes, more], axis=1)
+    else:
+        reason = f"modes of close rates are still found after {MOST_BESIDE} searches"
+        raise NotConverged(search.what, reason, "ask for fewer")
     return modes[:, np.argsort(rates, kind="stable")]
 
 
