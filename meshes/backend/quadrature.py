@@ -22,10 +22,13 @@ def lobatto_points(degree: int) -> np.ndarray:
     return element.points[order, 0]
 
 
+@lru_cache(maxsize=32)
 def lobatto_weights(degree: int) -> np.ndarray:
-    """The weights (degree + 1,) of the Gauss-Lobatto-Legendre points on [0, 1]."""
+    """The weights (degree + 1,) of the Gauss-Lobatto-Legendre points on [0, 1]; not to be written into."""
     points, weights = basix.make_quadrature(basix.CellType.interval, 2 * degree - 1, basix.QuadratureType.gll)
-    return weights[np.argsort(points[:, 0])]
+    weights = weights[np.argsort(points[:, 0])]
+    weights.flags.writeable = False
+    return weights
 
 
 def lagrange_basis(degree: int, points: np.ndarray, derivative: int = 0) -> np.ndarray:

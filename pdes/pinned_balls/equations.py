@@ -35,7 +35,7 @@ from .interval_elements import energy_error, interpolation_error
 from .mesh_choice import Choice, Mesh, spatial_error, unresolved
 from .solution import BilliardSolution
 from .solving import many
-from .solving.end_layers import EndLayers, sizes
+from .solving.end_layers import EndLayers
 from .solving.task import TIME_SHARE, Task, default_scheme, first_step, step_tolerance
 
 BOUNDARIES = ("closed", "absorbing")
@@ -273,7 +273,7 @@ class BilliardEquations(Described):
         """The error (T,) of the mesh, of nodal values (T, m); collective."""
         error = spatial_error(interpolation_error(mu, w, mesh.degree, ROUND_OFF), mesh, task.times, self.wave_speed)
         layers = EndLayers(self._data, self.wave_speed, self.boundary == "absorbing", mesh.cells, mesh.degree)
-        error = np.hypot(error, on_all_ranks(task.comm, lambda: layers.error(task.times, *sizes(nodes, mu, w))))
+        error = np.hypot(error, on_all_ranks(task.comm, lambda: layers.error(task.times, nodes, mu, w)))
         if mesh.degree > 1:
             return error
         first = on_all_ranks(task.comm, lambda: self._data.at(nodes)[0])

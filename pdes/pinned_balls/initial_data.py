@@ -219,8 +219,10 @@ class InitialData:
         everywhere = _over_neighbours(np.concatenate(comm.allgather(jumping.any(1))), np.logical_or)
         rough = everywhere[mine.start : mine.stop]
         wide = _over_neighbours(np.concatenate(comm.allgather(jumping[:, 0])), np.logical_or)[mine.start : mine.stop]
-        heat = _heat(seen.integrals, cells, degree)
-        warm = np.array([heat[rough & ~wide].sum(), heat[rough & wide].sum()])
+        warm = np.zeros(2)
+        if rough.any():
+            heat = _heat(seen.integrals, cells, degree)
+            warm[:] = heat[rough & ~wide].sum(), heat[rough & wide].sum()
         parts = seen.squares[~rough], seen.sizes[rough], seen.squares[rough]
         smooth, jumps, sharp, warm = comm.allreduce(np.stack([*(part.sum(0) for part in parts), warm]))
         return Misfit(

@@ -22,7 +22,7 @@ def at_points(values: np.ndarray, degree: int, points: np.ndarray) -> np.ndarray
 @functools.lru_cache(maxsize=16)
 def _pairs_of_cells(degree: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return, for the 2 degree + 1 nodes of two cells, the values at points of the piecewise polynomials and of the one
-    polynomial of twice the degree, both (P, 2 degree + 1), and the weights (P,) in units of a cell.
+    polynomial of twice the degree, both (2 degree + 1, P), and the weights (P,) in units of a cell.
     """
     gauss, of_gauss = leggauss(2 * degree + 2)
     points, weights = 0.5 * (gauss + 1.0), 0.5 * of_gauss
@@ -33,7 +33,7 @@ def _pairs_of_cells(degree: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     nodes = lobatto_points(degree)
     nodes, both = np.concatenate([nodes - 1.0, nodes[1:]]), np.concatenate([points - 1.0, points])
     smoother = legvander(both, 2 * degree) @ np.linalg.inv(legvander(nodes, 2 * degree))
-    return own, smoother, np.tile(weights, 2)
+    return own.T.copy(), smoother.T.copy(), np.tile(weights, 2)
 
 
 def interpolation_error(mean: np.ndarray, w: np.ndarray, degree: int, round_off: float) -> np.ndarray:
@@ -50,7 +50,7 @@ def interpolation_error(mean: np.ndarray, w: np.ndarray, degree: int, round_off:
     own, smoother, weights = _pairs_of_cells(degree)
     error = np.empty(len(mean))
     mean, w = np.ascontiguousarray(mean), np.ascontiguousarray(w)
-    _compare_pairs(mean, w, degree, own.T.copy(), smoother.T.copy(), weights, round_off, error)
+    _compare_pairs(mean, w, degree, own, smoother, weights, round_off, error)
     return error
 
 

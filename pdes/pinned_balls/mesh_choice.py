@@ -17,6 +17,10 @@ from .initial_data import InitialData, Misfit
 ROUNDING = 1e-12
 
 
+# next to the ends, where slopes are taken, and everywhere, where sizes are
+PLACES = np.array([0.0, 1e-5, 1.0 - 1e-5, 1.0, *np.linspace(0.0, 1.0, 65)])
+
+
 @dataclass(frozen=True)
 class MeshSettings:
     """What steers the choice of a mesh, and the factors from an interpolation error to the error of a solution.
@@ -154,11 +158,11 @@ class Choice:
         """Cells for the layers of width sqrt(t) that form at once where mu_x = lambda sigma does not hold at an end."""
         if self.first == 0.0 or self.absorbing:
             return 0.0
-        x = np.array([0.0, 1e-5, 1.0 - 1e-5, 1.0, *np.linspace(0.0, 1.0, 65)])
-        mu, sigma = self.data.at(x)
-        size = math.sqrt(np.var(mu[4:]) + np.mean(sigma[4:] ** 2)) + np.finfo(float).tiny
-        slopes = np.array([mu[1] - mu[0], mu[3] - mu[2]]) / 1e-5
-        layer = np.abs(slopes - self.wave_speed * sigma[[0, 3]]).max() * self.first**0.75 / size
+        mu, sigma = self.data.at(PLACES.copy())
+        size = math.sqrt(mu[4:].var() + sigma[4:] @ sigma[4:] / (PLACES.size - 4)) + np.finfo(float).tiny
+        slopes = (mu[1] - mu[0]) / 1e-5, (mu[3] - mu[2]) / 1e-5
+        layer = max(abs(slopes[0] - self.wave_speed * sigma[0]), abs(slopes[1] - self.wave_speed * sigma[3]))
+        layer *= self.first**0.75 / size
         if layer <= self.rtol:
             return 0.0
         return (0.3 * 20.0 ** (1 - degree) * layer / self.rtol) ** (1.0 / (degree + 1)) / math.sqrt(self.first)

@@ -29,7 +29,7 @@ def one_cell():
     """Each with the coarsest space that reaches 1e-8; then ours choosing that for itself."""
     from cell_peers import mugrid_extrapolated, scikit_fem
     from fourier_cells import effective, grid
-    from table import faster, median_time, no_slower
+    from table import faster, median_times, no_slower
 
     from scaling_limits.cells import FiniteElements, effective_tensor
     from scaling_limits.cells.solvers.cell_problem import CellProblem
@@ -52,14 +52,14 @@ def one_cell():
         "scikit-fem, degree 4 on 16, LU": partial(scikit_fem, coefficient, 16),
         "numpy Fourier, 21 points": lambda: effective(coefficient(*grid(21))[None], 1e-4)[0],
     }
-    times = {}
-    for name, solve in (("elements", ours_elements), ("Fourier", ours_fourier), *peers.items()):
+    given = {"elements": ours_elements, "Fourier": ours_fourier, **peers}
+    for solve in given.values():
         accurate(solve(), exact, 1e-8)
-        times[name] = 1e3 * median_time(solve, 21)
-    for name, solve in (("adaptive", adaptive), ("adaptive elements", adaptive_elements)):
+    chosen = {"adaptive": adaptive, "adaptive elements": adaptive_elements}
+    for solve in chosen.values():
         found = solve()
         accurate(found.value[0] * found.partition[0], exact, 1e-8)
-        times[name] = 1e3 * median_time(solve, 21)
+    times = {name: 1e3 * seconds for name, seconds in median_times(given | chosen, 11).items()}
     mugrid, scikit, numpy = peers
     yield faster("one cell, 1e-8: elements of degree 8 on 4 x 4", mugrid, times["elements"], times[mugrid], "ms", 1)
     yield faster("same", scikit, times["elements"], times[scikit], "ms", 1)
@@ -168,7 +168,7 @@ def high_contrast():
     """Two cells of contrast 1e10: the benchmark cell, and a symmetric one whose tensor is known."""
     from cell_peers import mugrid_extrapolated
     from sympy import cos, pi
-    from table import faster, median_time
+    from table import faster, median_times
 
     from scaling_limits.cells import FiniteElements, effective_tensor
     from scaling_limits.particles import MultiscalePotential
@@ -189,7 +189,7 @@ def high_contrast():
             n for n in ((16, 32), (24, 48), (32, 64), (48, 96), (64, 128), (128, 256), (256, 512))
             if relative(mugrid_extrapolated(coefficient, *n, 1e-8), exact) <= 1e-4
         )  # fmt: skip
-        peer = median_time(partial(mugrid_extrapolated, coefficient, *sizes, 1e-8), 11)
+        peer = partial(mugrid_extrapolated, coefficient, *sizes, 1e-8)
         peer_name = f"muGrid, {sizes[0]} and {sizes[1]}, Richardson, no bounds"
         spaces = [FiniteElements(degree, (n,)) for degree, n in ((4, 8), (5, 7), (4, 10), (5, 8), (6, 7), (4, 12))]
         given = next(s for s in spaces if effective_tensor(potential, origin, 0.1, True, route=s).error <= 0.9e-4)
@@ -199,7 +199,8 @@ def high_contrast():
             accurate(found.value[0] * found.partition[0], exact, 1e-4)
             how = "" if route else ", choosing"
             work = f"{name}, contrast 1e10, 1e-4, {'with' if bounds else 'no'} bounds{how}"
-            yield faster(work, peer_name, 1e3 * median_time(solve, 11), 1e3 * peer, "ms", 1 if route else None)
+            took = median_times({"ours": solve, "peer": peer})
+            yield faster(work, peer_name, 1e3 * took["ours"], 1e3 * took["peer"], "ms", 1 if route else None)
 
 
 def two_ranks():

@@ -5,12 +5,13 @@ difference method" amounts to; among grids and steps that reach the asked error 
 """
 
 import itertools
+from functools import partial
 
 import numpy as np
 import pde
 from billiards import FREEZE, WAVE_SPEED, mean, order_one_std, small_std
 from numba import njit
-from table import faster, median_time
+from table import faster, median_time, median_times
 
 from scaling_limits.pdes import RODAS3, RODAS4, BilliardEquations
 
@@ -134,9 +135,9 @@ def rows():
         solution = case.solve()
         error = case.error_of(GRID, solution.mean_at(GRID), solution.std_at(GRID))
         assert error <= case.error, f"{case.name}: our error is {error:.2e}"
-        ours = median_time(case.solve, 9) * 1e3
         cells, cfl = case.best_differences()
-        peer = median_time(lambda: case.by_differences(cells, cfl), 9) * 1e3
+        took = median_times({"ours": case.solve, "peer": partial(case.by_differences, cells, cfl)})
+        ours, peer = took["ours"] * 1e3, took["peer"] * 1e3
         name = f"explicit differences, numba, {cells} cells, cfl {cfl:g}"
         yield faster(case.name, name, ours, peer, "ms", case.least)
         x, mu, sigma = case.by_py_pde(cells, cfl)

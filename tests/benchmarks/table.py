@@ -32,6 +32,24 @@ def median_time(call, repeats=REPEATS):
     return float(np.median(times))
 
 
+def median_times(calls, rounds=9, turn=0.03):
+    """Median wall times of calls by their names, which take turns: what slows the machine for a while slows all of them.
+
+    A turn is one call that warms up and is not counted, and then calls for `turn` seconds, one at the least.
+    """
+    times = {name: [] for name in calls}
+    for _ in range(rounds):
+        for name, call in calls.items():
+            call()
+            begun = start = time.perf_counter()
+            while not times[name] or start == begun or start < begun + turn:
+                call()
+                end = time.perf_counter()
+                times[name].append(end - start)
+                start = end
+    return {name: float(np.median(each)) for name, each in times.items()}
+
+
 def faster(work, peer_name, ours, peer, unit, least):
     """A row whose target is peer/ours >= least; None: no target."""
     target = "" if least is None else f">= {least:g}x"

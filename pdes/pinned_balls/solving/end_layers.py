@@ -20,17 +20,21 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 from scipy.special import erf, erfc
 
 from scaling_limits.meshes.backend.quadrature import composite_gauss, lagrange_basis, lobatto_points, lobatto_weights
 
+from ..energy_norm import TINY
 from ..initial_data import InitialData
 
 # cells of the half-line: a layer of SEEN cells comes to 1e-9 at the far end
 CELLS = 16
 # sqrt(t) in cells from which on the nodes see the layers
 SEEN = 2.0
+# part of the largest error that is left out, far from an end
+NEGLIGIBLE = 1e-9
 # times of which responses are kept, in squared cells, are powers of it
 RATIO = 1.1
 # the equations are not linear: layers of order one were seen to err by 2 % more than the table says
@@ -98,7 +102,11 @@ class HalfLine:
         bell, tail = np.exp(-(z**2)) / np.sqrt(np.pi), erfc(z)
         flux -= 2.0 * width * (bell - z * tail)
         source -= t * (1.0 - (1.0 + 2.0 * z**2) * tail + 2.0 * z * bell)
-        return Responses(x, weights, flux, step - erf(z), source)
+        step -= erf(z)
+        # far away there is nothing
+        seen = [np.abs(errors) > NEGLIGIBLE * np.abs(errors).max() for errors in (flux, step, source)]
+        last = int(np.flatnonzero(np.any(seen, axis=0))[-1]) + 1
+        return Responses(*(values[:last].copy() for values in (x, weights, flux, step, source)))
 
 
 def _grown(rates: np.ndarray, t: float) -> np.ndarray:
@@ -118,12 +126,14 @@ def _kept(degree: int, number: int) -> Responses:
     return half_line(degree).responses(RATIO**number)
 
 
-def responses(degree: int, t: float) -> Responses:
-    """Return the responses at a time t > 0, in squared cells: those of a time near by, scaled."""
+def responses(degree: int, t: float) -> tuple[Responses, float]:
+    """Return the responses at a time near t > 0, in squared cells, and t as part of it.
+
+    Those at t are about the same for steps, those for fluxes times the square root of the part, those for sources times
+    the part.
+    """
     number = round(math.log(t) / math.log(RATIO))
-    near = _kept(degree, number)
-    scale = t / RATIO**number
-    return Responses(near.points, near.weights, math.sqrt(scale) * near.flux, near.step, scale * near.source)
+    return _kept(degree, number), t / RATIO**number
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,60 +154,90 @@ class EndLayers:
     cells: int
     degree: int
 
-    def error(self, times: np.ndarray, size_mean: np.ndarray, size_std: np.ndarray) -> NDArray[np.float64]:
+    def error(self, times: np.ndarray, nodes: np.ndarray, mean: np.ndarray, w: np.ndarray) -> NDArray[np.float64]:
         """Return the error (T,) of mu and sigma in L2 relative to their sizes; 0 at times whose layers the nodes see.
 
         Args:
             times: (T,).
-            size_mean: of mu, with sigma, in L2 (T,).
-            size_std: of sigma, likewise.
+            nodes: (m,), increasing.
+            mean: mu there (T, m).
+            w: sigma^2/2 there, likewise.
         """
-        found, tiny = np.zeros(times.size), np.finfo(float).tiny
-        for k in np.flatnonzero((times > 0) & (np.sqrt(times) * self.cells < SEEN)):
-            of_mean, of_std = self._squares(float(times[k]))
-            found[k] = math.sqrt(of_mean / (size_mean[k] ** 2 + tiny) + of_std / (size_std[k] ** 2 + tiny))
+        found = np.zeros(times.size)
+        early = np.flatnonzero((times > 0) & (np.sqrt(times) * self.cells < SEEN))
+        if early.size == 0:
+            return found
+        away, left = np.maximum(STEP * np.sqrt(times[early]), LEAST), np.zeros(early.size)
+        at_ends = self.data.at(np.concatenate([left, away, left + 1.0, 1.0 - away]))
+        mu, sigma = (values.reshape(4, -1) for values in at_ends)
+        squares = np.empty((early.size, 2))
+        for i, k in enumerate(early):
+            t = float(times[k])
+            _squares(
+                *responses(self.degree, t * self.cells**2), t, 1.0 / self.cells, self.wave_speed, self.absorbing, i,
+                away, mu, sigma, squares,
+            )  # fmt: skip
+        found[early] = np.sqrt((squares / (_squared_sizes(nodes, mean[early], w[early]) + TINY)).sum(1))
         return SAFETY * found
 
-    def _squares(self, t: float) -> tuple[float, float]:
-        """Return the integrals of the squared errors of mu and of sigma at both ends."""
-        away, cell = max(STEP * math.sqrt(t), LEAST), 1.0 / self.cells
-        mu, sigma = self.data.at(np.array([0.0, away, 1.0 - away, 1.0]))
-        response = responses(self.degree, t * self.cells**2)
-        of_mean = of_std = 0.0
-        for end, inside, way in ((0, 1, 1.0), (3, 2, -1.0)):
-            slope, drift = way * (mu[inside] - mu[end]) / away, self.wave_speed * sigma[end]
-            flux = slope + math.copysign(drift, slope) if self.absorbing else slope - drift
-            of_mean += cell**3 * flux**2 * float(response.weights @ response.flux**2)
-            off = self._of_std(response, t, flux, slope, sigma[end], (sigma[inside] - sigma[end]) / away)
-            of_std += cell * float(response.weights @ off**2)
-        return of_mean, of_std
 
-    def _of_std(
-        self, response: Responses, t: float, flux: float, slope: float, sigma: float, sigma_slope: float
-    ) -> NDArray[np.float64]:
-        """Return the error (P,) of sigma next to an end: of its own layer, and of the energy that mu gives or keeps."""
-        cell, width = 1.0 / self.cells, math.sqrt(t)
-        x = cell * response.points
-        variance = np.maximum(sigma + sigma_slope * x, 0.0) ** 2
-        # w_t has the term mu_x times the flux
-        given = abs(flux) * (abs(slope) + abs(flux)) * width * cell * np.abs(response.flux)
-        if not self.absorbing:
-            given = given + abs(sigma * sigma_slope) * cell * np.abs(response.flux)
-            return _of_root(variance + LASTING * t * max(slope * flux, 0.0), given)
-        curved, z = sigma_slope**2 + slope**2, 0.5 * x / width
-        exact = np.maximum(variance - sigma**2 * erfc(z), 0.0)
-        step = np.abs(np.sqrt(np.maximum(exact + sigma**2 * response.step, 0.0)) - np.sqrt(exact))
-        grown = 2.0 * t * curved * (1.0 - (1.0 + 2.0 * z**2) * erfc(z) + 2.0 * z * np.exp(-(z**2)) / math.sqrt(math.pi))
-        return step + _of_root(exact + grown, given + curved * cell**2 * np.abs(response.source))
-
-
-def _of_root(variance: np.ndarray, off: np.ndarray) -> NDArray[np.float64]:
+@njit(inline="always", error_model="numpy")
+def _of_root(variance, off):  # type: ignore[no-untyped-def]
     """The error of sigma of an error of w, of either sign."""
-    return np.asarray(np.sqrt(variance + 2.0 * off) - np.sqrt(variance))
+    return math.sqrt(variance + 2.0 * off) - math.sqrt(variance)
 
 
-def sizes(nodes: np.ndarray, mean: np.ndarray, w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the sizes (T,) in L2 of mu, without its mean and with sigma, and of sigma, of nodal values (T, m)."""
-    variance = np.trapezoid(2.0 * w, nodes)
-    centred = mean - np.trapezoid(mean, nodes)[:, None]
-    return np.sqrt(np.trapezoid(centred**2, nodes) + variance), np.sqrt(variance)
+@njit(cache=True, error_model="numpy")
+def _squares(response, part, t, cell, wave_speed, absorbing, i, away, mu, sigma, squares):  # type: ignore[no-untyped-def]
+    """Fill row i of squares (E, 2), the integrals of the squared errors of mu and of sigma at both ends, at a time.
+
+    Args:
+        response: errors for unit data, at points and with weights in units of a cell.
+        part: see `responses`.
+        t: the time.
+        cell: length of a cell.
+        wave_speed: lambda.
+        absorbing: whether sigma = 0 at the ends.
+        i: number of the time.
+        away: distances over which the slopes of the data are taken (E,).
+        mu: initial mean (4, E): at the left end and next to it, at the right end and next to it.
+        sigma: initial deviation, likewise.
+        squares: to be filled.
+    """
+    of_mean = of_std = 0.0
+    for end, way in ((0, 1.0), (2, -1.0)):
+        slope, at_end = way * (mu[end + 1, i] - mu[end, i]) / away[i], sigma[end, i]
+        drift, sigma_slope = wave_speed * at_end, (sigma[end + 1, i] - at_end) / away[i]
+        flux = slope + math.copysign(drift, slope) if absorbing else slope - drift
+        for q in range(response.points.size):
+            x, weight = cell * response.points[q], cell * response.weights[q]
+            of_flux = cell * math.sqrt(part) * response.flux[q]
+            of_mean += weight * (flux * of_flux) ** 2
+            variance = max(at_end + sigma_slope * x, 0.0) ** 2
+            # w_t has the term mu_x times the flux
+            given = abs(flux) * (abs(slope) + abs(flux)) * math.sqrt(t) * abs(of_flux)
+            if not absorbing:
+                given += abs(at_end * sigma_slope * of_flux)
+                of_std += weight * _of_root(variance + LASTING * t * max(slope * flux, 0.0), given) ** 2
+                continue
+            # sigma has a layer of its own, and takes part in the energy that mu gives or keeps
+            curved, z = sigma_slope**2 + slope**2, 0.5 * x / math.sqrt(t)
+            tail = math.erfc(z)
+            exact = max(variance - at_end**2 * tail, 0.0)
+            step = abs(math.sqrt(max(exact + at_end**2 * response.step[q], 0.0)) - math.sqrt(exact))
+            bell = 2.0 * z * math.exp(-(z**2)) / math.sqrt(math.pi)
+            grown = 2.0 * t * curved * (1.0 - (1.0 + 2.0 * z**2) * tail + bell)
+            off = given + curved * cell**2 * part * abs(response.source[q])
+            of_std += weight * (step + _of_root(exact + grown, off)) ** 2
+    squares[i, 0], squares[i, 1] = of_mean, of_std
+
+
+def _squared_sizes(nodes: np.ndarray, mean: np.ndarray, w: np.ndarray) -> NDArray[np.float64]:
+    """Return the squared sizes (T, 2) in L2 of mu, without its mean and with sigma, and of sigma, of values (T, m)."""
+    # of the trapezoidal rule
+    half, weights = 0.5 * np.diff(nodes), np.zeros(nodes.size)
+    weights[:-1] += half
+    weights[1:] += half
+    variance = 2.0 * w @ weights
+    centred = mean - (mean @ weights)[:, None]
+    return np.stack([centred**2 @ weights + variance, variance], axis=1)
